@@ -1,1 +1,35 @@
-""""""
+"""A WeCom that lies down on request: endpoints, quotas, token death, faults.
+
+Start it with `async with running_simulator(World.demo()) as url:`; change the world while it runs.
+"""
+
+from broker.simulator.corps import App, AppId, Corp, Member
+from broker.simulator.faults import Delay, Errcode, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
+from broker.simulator.limits import Quota
+from broker.simulator.server import running_simulator, serve
+from broker.simulator.settings import Settings
+from broker.simulator.shares import BusinessType
+from broker.simulator.tokens import Habit
+from broker.simulator.world import World
+
+__all__ = [
+    "App",
+    "AppId",
+    "BusinessType",
+    "Corp",
+    "Delay",
+    "Errcode",
+    "Habit",
+    "Hang",
+    "HttpStatus",
+    "Junk",
+    "JunkKind",
+    "Member",
+    "Quota",
+    "Reset",
+    "Settings",
+    "Truncated",
+    "World",
+    "running_simulator",
+    "serve",
+]

@@ -1,0 +1,53 @@
+"""What WeCom answers: a JSON object, or a refusal with its code and a message nobody should branch on."""
+
+from collections.abc import Mapping
+
+Answer = Mapping[str, object]
+
+_TEXTS: Mapping[int, str] = {
+    -1: "system busy",
+    40001: "invalid credential",
+    40003: "invalid userid",
+    40013: "invalid corpid",
+    40014: "invalid access_token",
+    40035: "invalid parameter. Warning: wrong json format. ",
+    40056: "invalid agentid",
+    40058: "invalid request parameter",
+    40063: "some parameters are empty",
+    40091: "invalid secret",
+    41001: "access_token missing",
+    41002: "corpid missing",
+    41004: "corpsecret missing",
+    41009: "userid missing",
+    41011: "agentid missing",
+    42001: "access_token expired",
+    45009: "api freq out of limit",
+    45031: "secret is not safe, please reset it",
+    45033: "api concurrent out of limit",
+    48001: "api unauthorized",
+    48002: "api forbidden",
+    50003: "app is disabled",
+    50100: "invalid cursor",
+    60020: "not allow to access from your ip",
+    60111: "userid not found",
+    301002: "no permission to access this agentid",
+    301007: "corp is not available",
+    670001: "app is not shared to the corp",
+    670004: "corp is not in the corp group",
+}
+
+
+class Refusal(Exception):
+    """End a call with an errcode."""
+
+    def __init__(self, errcode: int, detail: str = "") -> None:
+        super().__init__(errcode, detail)
+        self.errcode = errcode
+        self.detail = detail
+
+
+def errmsg(errcode: int, *, hint: str, ip: str, detail: str = "") -> str:
+    """Word a refusal as WeCom does, with the tail that changes from call to call."""
+    text = detail or _TEXTS.get(errcode, "request refused")
+    more = f"https://open.work.weixin.qq.com/devtool/query?e={errcode}"
+    return f"{text}, hint: [{hint}], from ip: {ip}, more info at {more}"

@@ -1,0 +1,93 @@
+"""The log of calls: who called what, when, what was answered; never a secret."""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+SECRET_NAMES = frozenset(
+    {"access_token", "suite_access_token", "provider_access_token"}
+    | {"secret", "corpsecret", "suite_secret", "provider_secret", "session_key"}
+    | {"ticket", "suite_ticket", "user_ticket"}
+    | {"code", "js_code", "auth_code", "pre_auth_code", "permanent_code"}
+)
+_KEPT = 10_000
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """Hold one call; `errcode` and `status` stay None while, or if ever, nothing was answered."""
+
+    at: float
+    method: str
+    path: str
+    query: Mapping[str, object]
+    body: object = None
+    corpid: str = ""
+    agentid: int | None = None
+    errcode: int | None = None
+    status: int | None = None
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Count what one endpoint has to bear."""
+
+    calls: int = 0
+    in_flight: int = 0
+    max_in_flight: int = 0
+    errcodes: Counter[int] = field(default_factory=Counter)
+
+
+class CallLog:
+    """Count every call from its arrival, and keep the latest."""
+
+    def __init__(self) -> None:
+        self.records: deque[CallRecord] = deque(maxlen=_KEPT)
+        self._traffic: dict[str, Traffic] = {}
+
+    @contextmanager
+    def record(self, record: CallRecord) -> Iterator[CallRecord]:
+        """Count the call as in flight until it is over."""
+        traffic = self._traffic.setdefault(record.path, Traffic())
+        traffic.calls += 1
+        traffic.in_flight += 1
+        traffic.max_in_flight = max(traffic.max_in_flight, traffic.in_flight)
+        self.records.append(record)
+        try:
+            yield record
+        finally:
+            traffic.in_flight -= 1
+            if record.errcode is not None:
+                traffic.errcodes[record.errcode] += 1
+
+    def traffic(self, path: str) -> Traffic:
+        """Give the counts of one endpoint."""
+        return self._traffic.get(path) or Traffic()
+
+    def paths(self) -> list[str]:
+        """List the endpoints that were called."""
+        return sorted(path for path, traffic in self._traffic.items() if traffic.calls)
+
+    def total(self) -> int:
+        """Count all calls."""
+        return sum(traffic.calls for traffic in self._traffic.values())
+
+    def clear(self) -> None:
+        """Start counting anew; calls in flight stay in flight."""
+        self.records.clear()
+        for traffic in self._traffic.values():
+            traffic.calls, traffic.max_in_flight = 0, traffic.in_flight
+            traffic.errcodes.clear()
+
+
+def redacted(fields: Mapping[str, object]) -> dict[str, object]:
+    """Copy the fields without their secrets."""
+    return {name: _redacted(name, value) for name, value in fields.items()}
+
+
+def _redacted(name: str, value: object) -> object:
+    if name in SECRET_NAMES:
+        return "***"
+    return redacted(value) if isinstance(value, dict) else value

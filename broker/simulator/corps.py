@@ -1,0 +1,82 @@
+"""Corps and the apps in them: 企业 and 企业应用."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class AppId(NamedTuple):
+    """Name an app: an agentid is unique only inside its corp."""
+
+    corpid: str
+    agentid: int
+
+
+@dataclass(slots=True)
+class App:
+    """Hold one app of a corp; a shared app (共享应用) has no secret of its own in the child."""
+
+    agentid: int
+    name: str
+    secret: str | None = field(default=None, repr=False)
+    enabled: bool = True
+    trusted_ips: frozenset[str] | None = None
+
+    def trusts(self, ip: str) -> bool:
+        """Tell whether calls from this address pass 企业可信IP; without a list all do."""
+        return self.trusted_ips is None or ip in self.trusted_ips
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Hold one member (成员) of a corp."""
+
+    userid: str
+    name: str
+    departments: tuple[int, ...] = (1,)
+
+
+@dataclass(slots=True)
+class Corp:
+    """Hold one corp with its apps and members."""
+
+    corpid: str
+    name: str
+    dissolved: bool = False
+    apps: dict[int, App] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+
+    def app_with_secret(self, secret: str) -> App | None:
+        """Find the app that this secret opens."""
+        return next((app for app in self.apps.values() if app.secret and app.secret == secret), None)
+
+    def add_member(self, member: Member) -> None:
+        """Let a member join; WeCom compares userids without regard to case."""
+        self.members[member.userid.lower()] = member
+
+
+class Corps:
+    """Keep every corp of the world."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Corp] = {}
+        self._plain: dict[str, Corp] = {}
+
+    def __iter__(self) -> Iterator[Corp]:
+        return iter(self._by_id.values())
+
+    def add(self, corp: Corp) -> Corp:
+        """Add a corp, in place of one with the same id."""
+        self._by_id[corp.corpid] = corp
+        # The plain form (ww…) is compared without regard to case, the encrypted one (wp…) is not.
+        if corp.corpid.lower().startswith("ww"):
+            self._plain[corp.corpid.lower()] = corp
+        return corp
+
+    def find(self, corpid: str) -> Corp | None:
+        """Find a corp as WeCom would."""
+        return self._by_id.get(corpid) or self._plain.get(corpid.lower())
+
+    def with_secret(self, secret: str) -> Corp | None:
+        """Find the corp that has an app with this secret."""
+        return next((corp for corp in self._by_id.values() if corp.app_with_secret(secret)), None)

@@ -1,0 +1,65 @@
+"""The door of WeCom: each request is logged, suffers its faults, and is answered."""
+
+import json
+
+from aiohttp import web
+
+from broker.simulator import wire
+from broker.simulator.call_log import CallRecord, redacted
+from broker.simulator.endpoints import ENDPOINTS
+from broker.simulator.faults import Errcode, Fault
+from broker.simulator.registry import Endpoint
+from broker.simulator.strictness import Incoming, Outcome, answer, refuse
+from broker.simulator.world import World
+
+
+class Door:
+    """Take requests to WeCom off the wire."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, or let it fail by script."""
+        endpoint = ENDPOINTS.get(request.path)
+        if endpoint is None:
+            return web.Response(status=404, text="404 page not found")
+        query = dict(request.query)
+        record = CallRecord(self._world.now(), request.method, request.path, redacted(query))
+        with self._world.log.record(record):
+            body = await request.read()
+            record.body = _loggable(body)
+            incoming = Incoming(request.method, query, body, request.remote or "")
+            return await self._respond(request, endpoint, incoming, record)
+
+    async def _respond(
+        self, request: web.Request, endpoint: Endpoint, incoming: Incoming, record: CallRecord
+    ) -> web.Response:
+        trouble = self._world.faults.draw(endpoint.path)
+        record.fault = trouble.name
+        if trouble.delay:
+            await self._world.sleep(trouble.delay)
+        outcome = self._outcome(endpoint, incoming, trouble.end)
+        reply = wire.reply(outcome.payload)
+        record.corpid, record.agentid = outcome.corpid, outcome.agentid
+        response = await wire.send(request, reply, trouble.end)
+        record.status = None if wire.closed(request) else response.status
+        record.errcode = outcome.errcode if response is reply else None
+        return response
+
+    def _outcome(self, endpoint: Endpoint, incoming: Incoming, fault: Fault | None) -> Outcome:
+        if isinstance(fault, Errcode):
+            return Outcome(fault.errcode, refuse(self._world, fault.errcode, fault.errmsg, incoming.ip))
+        if fault is not None and not fault.takes_effect:
+            return Outcome(-1, {})
+        return answer(self._world, endpoint, incoming)
+
+
+def _loggable(body: bytes) -> object:
+    if not body:
+        return None
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        fields = None
+    return redacted(fields) if isinstance(fields, dict) else f"{len(body)} bytes, no JSON object"

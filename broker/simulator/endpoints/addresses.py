@@ -1,0 +1,19 @@
+"""WeCom's own addresses."""
+
+from broker.simulator.answers import Answer
+from broker.simulator.call import Call
+from broker.simulator.registry import endpoint
+from broker.simulator.tokens import AppToken
+from broker.simulator.world import World
+
+
+@endpoint("GET", "/cgi-bin/getcallbackip", token=AppToken)
+def getcallbackip(_world: World, _call: Call) -> Answer:
+    """List where callbacks come from."""
+    return {"ip_list": ["127.0.0.1", "::1"]}
+
+
+@endpoint("GET", "/cgi-bin/get_api_domain_ip", token=AppToken)
+def get_api_domain_ip(_world: World, _call: Call) -> Answer:
+    """List where the API answers."""
+    return {"ip_list": ["127.0.0.1", "::1"]}

@@ -1,0 +1,99 @@
+"""Apps shared down a corp group: 企业互联 and 上下游."""
+
+import base64
+from collections.abc import Sequence
+
+from broker.simulator.answers import Answer, Refusal
+from broker.simulator.call import Call
+from broker.simulator.corps import AppId
+from broker.simulator.registry import endpoint
+from broker.simulator.shares import BusinessType, Share
+from broker.simulator.strictness import check_app
+from broker.simulator.tokens import AppToken, Owner
+from broker.simulator.world import World
+
+_LARGEST_PAGE = 100
+
+
+@endpoint("POST", "/cgi-bin/corpgroup/corp/list_app_share_info", token=AppToken)
+def list_app_share_info(world: World, call: Call) -> Answer:
+    """List the children that the token's app is shared with; the agentid asked for is the parent's."""
+    parent = _parent_app(call)
+    business_type = call.business_type()
+    limit = _limit(call)
+    after = _read_cursor(call.text("cursor"), parent, business_type)
+    shares = [share for share in world.shares.listed(parent, business_type) if share.serial > after]
+    if corpid := call.text("corpid"):
+        shares = [share for share in shares if share.child.corpid == _partner(world, parent, corpid)]
+    page = shares[:limit] if limit else shares
+    more = len(page) < len(shares)
+    return {
+        "ending": 0 if more else 1,
+        "corp_list": [_listed(world, share) for share in page],
+        "next_cursor": _cursor(page, parent, business_type) if more else "",
+    }
+
+
+@endpoint("POST", "/cgi-bin/corpgroup/corp/gettoken", token=AppToken)
+def corp_gettoken(world: World, call: Call) -> Answer:
+    """Grant a token of a child, for the CHILD's agentid and the relation that the share came from."""
+    corpid = call.text("corpid", missing=41002)
+    agentid = call.agentid()
+    business_type = call.business_type()
+    parent = call.owner.app
+    child = AppId(_partner(world, parent, corpid), agentid)
+    if world.shares.find(parent, child, business_type) is None:
+        raise Refusal(670001)
+    check_app(world, child, call.ip)
+    grant = world.grant(call.path, Owner(child, parent, business_type))
+    return {"access_token": grant.token.value, "expires_in": grant.expires_in}
+
+
+def _parent_app(call: Call) -> AppId:
+    if call.agentid() != call.owner.app.agentid:
+        raise Refusal(301002)
+    if call.owner.parent is not None:
+        raise Refusal(48002)
+    return call.owner.app
+
+
+def _partner(world: World, parent: AppId, corpid: str) -> str:
+    corp = world.corps.find(corpid)
+    if corp is None or not world.shares.partners(parent.corpid, corp.corpid):
+        raise Refusal(670004)
+    return corp.corpid
+
+
+def _limit(call: Call) -> int:
+    limit = call.integer("limit")
+    if not 0 <= limit <= _LARGEST_PAGE:
+        raise Refusal(40058, f"invalid limit, should be 0 to {_LARGEST_PAGE}")
+    return limit
+
+
+def _listed(world: World, share: Share) -> Answer:
+    corp = world.corps.find(share.child.corpid)
+    return {
+        "corpid": share.child.corpid,
+        "corp_name": corp.name if corp else "",
+        "agentid": share.child.agentid,
+    }
+
+
+# A cursor names the list it belongs to and the last share given: repeating it gives the same page again.
+def _cursor(page: Sequence[Share], parent: AppId, business_type: BusinessType) -> str:
+    place = f"{parent.corpid}:{parent.agentid}:{business_type:d}:{page[-1].serial}"
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _read_cursor(cursor: str, parent: AppId, business_type: BusinessType) -> int:
+    if not cursor:
+        return 0
+    try:
+        place = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        listing, serial = place.rsplit(":", 1)
+        if listing == f"{parent.corpid}:{parent.agentid}:{business_type:d}":
+            return int(serial)
+    except ValueError:
+        pass
+    raise Refusal(50100)

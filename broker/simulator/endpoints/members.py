@@ -1,0 +1,28 @@
+"""Members (成员) of the corp that a token stands for."""
+
+from broker.simulator.answers import Answer, Refusal
+from broker.simulator.call import Call
+from broker.simulator.registry import endpoint
+from broker.simulator.tokens import AppToken
+from broker.simulator.world import World
+
+
+@endpoint("GET", "/cgi-bin/user/get", token=AppToken)
+def user_get(world: World, call: Call) -> Answer:
+    """Show what a self-built app, and a parent through a child's token, may read of a member."""
+    userid = call.parameter("userid", missing=41009)
+    # "CorpId/userid" as auth/getuserinfo gives it has to be split first.
+    if "/" in userid or len(userid.encode()) > 64:
+        raise Refusal(40003)
+    corp = world.corps.find(call.owner.app.corpid)
+    member = corp.members.get(userid.lower()) if corp else None
+    if member is None:
+        raise Refusal(60111)
+    return {
+        "userid": member.userid,
+        "name": member.name,
+        "department": list(member.departments),
+        "order": [0 for _ in member.departments],
+        "status": 1,
+        "main_department": member.departments[0],
+    }

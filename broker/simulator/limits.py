@@ -1,0 +1,76 @@
+"""Limits: quotas that close an endpoint for a window, and the ban after wrong secrets."""
+
+from dataclasses import dataclass
+
+from broker.simulator.registry import path_of
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Allow so many calls of one corp in a window."""
+
+    limit: int
+    seconds: float = 60.0
+
+
+@dataclass(slots=True)
+class _Window:
+    ends_at: float
+    used: int = 0
+
+
+class Quotas:
+    """Count calls per endpoint and corp; a quota that was hit blocks for a whole window from then on."""
+
+    def __init__(self) -> None:
+        self._quotas: dict[str, Quota] = {}
+        self._windows: dict[tuple[str, str], _Window] = {}
+
+    def set(self, endpoint: str, quota: Quota) -> None:
+        """Put a quota on an endpoint and forget what was counted there. Raises ValueError."""
+        self.clear(endpoint)
+        self._quotas[path_of(endpoint)] = quota
+
+    def clear(self, endpoint: str | None = None) -> None:
+        """Lift every quota, or that of one endpoint. Raises ValueError."""
+        paths = set(self._quotas) if endpoint is None else {path_of(endpoint)}
+        self._quotas = {path: quota for path, quota in self._quotas.items() if path not in paths}
+        self._windows = {key: window for key, window in self._windows.items() if key[0] not in paths}
+
+    def spend(self, path: str, corpid: str, now: float) -> bool:
+        """Count one call; say whether it is allowed."""
+        quota = self._quotas.get(path)
+        if quota is None:
+            return True
+        window = self._windows.get((path, corpid))
+        if window is None or now >= window.ends_at:
+            window = self._windows[path, corpid] = _Window(now + quota.seconds)
+        window.used += 1
+        if window.used == quota.limit + 1:
+            window.ends_at = now + quota.seconds
+        return window.used <= quota.limit
+
+
+class SecretBans:
+    """Bar an address that kept giving wrong secrets: every corp behind it suffers."""
+
+    def __init__(self) -> None:
+        self._wrong: dict[str, list[float]] = {}
+        self._until: dict[str, float] = {}
+
+    def wrong_secret(self, ip: str, now: float, *, limit: int, seconds: float) -> None:
+        """Count a wrong secret; the one that reaches the limit starts the ban."""
+        recent = [at for at in self._wrong.get(ip, []) if at > now - seconds]
+        self._wrong[ip] = [*recent, now]
+        if len(self._wrong[ip]) >= limit:
+            self._wrong[ip] = []
+            self._until[ip] = now + seconds
+
+    def banned(self, ip: str, now: float) -> bool:
+        """Tell whether the address is barred now."""
+        return now < self._until.get(ip, 0.0)
+
+    def clear(self) -> None:
+        """Forgive everybody (接口频率自助解封)."""
+        self._wrong.clear()
+        self._until.clear()

@@ -1,0 +1,29 @@
+"""Settings of the world: the answers that WeCom's documentation leaves open."""
+
+from dataclasses import dataclass, field
+
+from broker.simulator.tokens import Habit
+
+
+@dataclass(slots=True)
+class Settings:
+    """Hold what may be changed at any time; seconds may be fractional."""
+
+    token_lifetime: float = 7200.0
+    habit: Habit = Habit.SAME_VALUE_FULL_LIFETIME
+    habits: dict[str, Habit] = field(default_factory=dict)
+    old_value_alive: float | None = None
+    expiry_errcode: int = 42001
+    death_errcode: int = 40014
+    wrong_secret_errcode: int = 40001
+    disabled_app_errcode: int = 50003
+    wrong_secret_limit: int = 5
+    ban_seconds: float = 3600.0
+    ban_covers_everything: bool = False
+    unsharing_kills_tokens: bool = True
+    omit_errcode: set[str] = field(default_factory=set)
+    max_body_bytes: int = 1 << 20
+
+    def habit_of(self, path: str) -> Habit:
+        """Give the habit of one endpoint."""
+        return self.habits.get(path, self.habit)

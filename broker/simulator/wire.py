@@ -1,0 +1,70 @@
+"""How an answer, or a fault in its place, looks on the wire."""
+
+import asyncio
+import json
+import socket
+import struct
+
+from aiohttp import web
+
+from broker.simulator.answers import Answer
+from broker.simulator.faults import Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
+
+_JUNK = {
+    JunkKind.HTML: ("text/html", "<html><body><h1>It works!</h1></body></html>"),
+    JunkKind.INVALID_JSON: ("application/json", '{"errcode":0,"errmsg":"ok",'),
+    JunkKind.NOT_AN_OBJECT: ("application/json", '["ok"]'),
+    JunkKind.EMPTY: ("application/json", ""),
+}
+
+
+def reply(payload: Answer) -> web.Response:
+    """Make the reply of an answer."""
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return web.Response(text=text, content_type="application/json", charset="UTF-8")
+
+
+async def send(request: web.Request, answered: web.Response, fault: Fault | None) -> web.Response:
+    """Give the reply that goes out: the answer itself unless a fault takes its place."""
+    match fault:
+        case HttpStatus(status):
+            return web.Response(
+                status=status, text=f"<html><h1>{status}</h1></html>", content_type="text/html"
+            )
+        case Junk(kind):
+            content_type, text = _JUNK[kind]
+            return web.Response(text=text, content_type=content_type)
+        case Hang():
+            await asyncio.Event().wait()
+        case Reset():
+            return _reset(request)
+        case Truncated():
+            return _close_halfway(request, answered)
+    return answered
+
+
+def closed(request: web.Request) -> bool:
+    """Tell whether nothing can be sent any more."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def _reset(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        # Zero linger makes the kernel send RST where it would say goodbye.
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return _nobody_gets_this()
+
+
+def _close_halfway(request: web.Request, answered: web.Response) -> web.Response:
+    body = answered.body if isinstance(answered.body, bytes) else b""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    if request.transport is not None:
+        request.transport.write(head.encode() + body[: len(body) // 2])
+        request.transport.close()
+    return _nobody_gets_this()
+
+
+def _nobody_gets_this() -> web.Response:
+    return web.Response(status=500)

@@ -1,0 +1,162 @@
+"""The world that the simulator shows: corps, shares, tokens, limits, faults, and its own time."""
+
+import asyncio
+import base64
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+from broker.simulator import demo
+from broker.simulator.call_log import CallLog
+from broker.simulator.corps import App, AppId, Corp, Corps
+from broker.simulator.faults import FaultScript
+from broker.simulator.limits import Quotas, SecretBans
+from broker.simulator.registry import path_of
+from broker.simulator.settings import Settings
+from broker.simulator.shares import BusinessType, Share, Shares
+from broker.simulator.tokens import AppToken, Grant, Habit, Owner, TokenBook
+
+_TOKEN_BYTES = 160
+
+
+class World:
+    """Hold everything that WeCom knows; may be changed while the simulator runs."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.corps = Corps()
+        self.shares = Shares()
+        self.tokens = TokenBook(self._mint)
+        self.faults = FaultScript()
+        self.quotas = Quotas()
+        self.bans = SecretBans()
+        self.log = CallLog()
+        self.sleep = sleep
+        self._clock = clock
+        self._advanced = 0.0
+        self._chance = chance or random.SystemRandom()
+
+    @classmethod
+    def demo(cls, *, settings: Settings | None = None, clock: Callable[[], float] = time.time) -> Self:
+        """Make the world of the demo: a parent corp and a handful of children."""
+        world = cls(settings=settings, clock=clock)
+        demo.furnish(world)
+        return world
+
+    @classmethod
+    def with_children(
+        cls, number: int, *, settings: Settings | None = None, clock: Callable[[], float] = time.time
+    ) -> Self:
+        """Make a world with the demo's parent corp and so many children in 企业互联, and no others."""
+        world = cls(settings=settings, clock=clock)
+        demo.furnish_parent(world)
+        demo.add_children(world, number)
+        return world
+
+    def now(self) -> float:
+        """Give the time of this world, in seconds since the epoch."""
+        return self._clock() + self._advanced
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass in this world only."""
+        self._advanced += seconds
+
+    def hint(self) -> str:
+        """Make the digits that WeCom puts into an errmsg."""
+        return f"{int(self.now())}{self._chance.randrange(10**8):08d}"
+
+    def add_corp(self, corpid: str, name: str) -> Corp:
+        """Found a corp."""
+        return self.corps.add(Corp(corpid, name))
+
+    def add_app(self, corpid: str, agentid: int, secret: str | None = None, name: str = "示例应用") -> App:
+        """Put an app into a corp; without a secret it is one that a parent shared."""
+        app = self._corp(corpid).apps[agentid] = App(agentid, name, secret)
+        return app
+
+    def app(self, corpid: str, agentid: int) -> App:
+        """Give an app. Raises LookupError."""
+        corp = self._corp(corpid)
+        if agentid not in corp.apps:
+            raise LookupError(f"{corpid} has no app {agentid}")
+        return corp.apps[agentid]
+
+    def share(
+        self,
+        parent: AppId,
+        child: AppId,
+        business_type: BusinessType = BusinessType.CORP_GROUP,
+        *,
+        corp_name: str = "",
+        confirmed: bool = True,
+    ) -> Share:
+        """Share a parent's app with a child corp, founding it where needed. Raises LookupError."""
+        shared = self.app(*parent)
+        corp = self.corps.find(child.corpid) or self.add_corp(child.corpid, corp_name or child.corpid)
+        corp.name = corp_name or corp.name
+        corp.apps.setdefault(child.agentid, App(child.agentid, shared.name))
+        return self.shares.add(parent, child, business_type, confirmed=confirmed)
+
+    def unshare(
+        self, parent: AppId, child: AppId, business_type: BusinessType = BusinessType.CORP_GROUP
+    ) -> bool:
+        """Take a share back, and the tokens derived from it if settings say so; say whether there was one."""
+        removed = self.shares.remove(parent, child, business_type)
+        if removed and self.settings.unsharing_kills_tokens:
+            self.tokens.kill_derived(Owner(child, parent, business_type), self.now())
+        return removed
+
+    def grant(self, path: str, owner: Owner) -> Grant:
+        """Answer a fetch of an access_token, by the endpoint's habit."""
+        return self.tokens.grant(
+            AppToken,
+            owner,
+            habit=self.settings.habit_of(path),
+            now=self.now(),
+            lifetime=self.settings.token_lifetime,
+            old_value_alive=self.settings.old_value_alive,
+        )
+
+    def set_habit(self, habit: Habit, endpoint: str = "*") -> None:
+        """Choose what repeated fetches answer, at one endpoint or at all of them. Raises ValueError."""
+        if endpoint == "*":
+            self.settings.habit = habit
+            self.settings.habits.clear()
+        else:
+            self.settings.habits[path_of(endpoint)] = habit
+
+    def kill(self, value: str) -> bool:
+        """Kill a token early; say whether it was known."""
+        return self.tokens.kill(value)
+
+    def kill_app(self, corpid: str, agentid: int) -> int:
+        """Kill all living tokens of an app; say how many."""
+        return self.tokens.kill_app(AppId(corpid, agentid), self.now())
+
+    def calls(self, endpoint: str | None = None) -> int:
+        """Count the calls so far, of one endpoint or of all. Raises ValueError."""
+        return self.log.total() if endpoint is None else self.log.traffic(path_of(endpoint)).calls
+
+    def in_flight(self, endpoint: str) -> int:
+        """Count the calls of an endpoint that are not answered yet. Raises ValueError."""
+        return self.log.traffic(path_of(endpoint)).in_flight
+
+    def max_in_flight(self, endpoint: str) -> int:
+        """Give the most calls of an endpoint that were ever under way at once. Raises ValueError."""
+        return self.log.traffic(path_of(endpoint)).max_in_flight
+
+    def _corp(self, corpid: str) -> Corp:
+        if (corp := self.corps.find(corpid)) is None:
+            raise LookupError(f"there is no corp {corpid}")
+        return corp
+
+    def _mint(self) -> str:
+        return base64.urlsafe_b64encode(self._chance.randbytes(_TOKEN_BYTES)).decode().rstrip("=")
