@@ -7,6 +7,8 @@ from broker.simulator.answers import Refusal
 from broker.simulator.shares import BusinessType
 from broker.simulator.tokens import Owner, Token
 
+_MOST_DIGITS = 18
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -34,7 +36,7 @@ class Call:
     def agentid_parameter(self) -> int:
         """Read the agentid of the query."""
         value = self.parameter("agentid", missing=41011)
-        if not value.isascii() or not value.isdigit():
+        if not value.isascii() or not value.isdigit() or len(value) > _MOST_DIGITS:
             raise Refusal(40056)
         return int(value)
 

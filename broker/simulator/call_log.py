@@ -90,4 +90,6 @@ def redacted(fields: Mapping[str, object]) -> dict[str, object]:
 def _redacted(name: str, value: object) -> object:
     if name in SECRET_NAMES:
         return "***"
+    if isinstance(value, list):
+        return [_redacted("", item) for item in value]
     return redacted(value) if isinstance(value, dict) else value

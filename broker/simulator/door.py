@@ -60,6 +60,6 @@ def _loggable(body: bytes) -> object:
         return None
     try:
         fields = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     return redacted(fields) if isinstance(fields, dict) else f"{len(body)} bytes, no JSON object"

@@ -1,6 +1,6 @@
 """Faults by script: what goes wrong, for which calls, how often.
 
-A fault that takes effect spoils the answer only: the endpoint did its work, a token was granted, a code is spent.
+A fault that takes effect spoils the answer only: the endpoint did its work, a code is spent.
 """
 
 from dataclasses import dataclass, field

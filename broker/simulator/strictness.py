@@ -107,7 +107,7 @@ def _read_body(endpoint: Endpoint, incoming: Incoming) -> Mapping[str, object]:
         raise Refusal(40063)
     try:
         body = json.loads(incoming.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refusal(40035) from None
     if not isinstance(body, dict):
         raise Refusal(40035)

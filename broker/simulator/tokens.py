@@ -90,7 +90,8 @@ class TokenBook:
 
     def alive(self, app: AppId, now: float) -> list[Token]:
         """List the living tokens of an app, oldest first."""
-        return [token for token in self._of_app.get(app, []) if token.alive(now)]
+        living = self._of_app[app] = [token for token in self._of_app.get(app, []) if token.alive(now)]
+        return list(living)
 
     def grant(
         self,
@@ -135,7 +136,7 @@ class TokenBook:
     def _issue(self, kind: TokenKind, owner: Owner, now: float, lifetime: float) -> Token:
         token = Token(self._mint(), kind, owner, issued_at=now, expires_at=now + lifetime)
         self._by_value[token.value] = token
-        self._of_app[owner.app] = [*self.alive(owner.app, now), token]
+        self._of_app.setdefault(owner.app, []).append(token)
         self._latest[owner] = token
         return token
 

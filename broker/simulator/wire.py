@@ -21,7 +21,7 @@ _JUNK = {
 def reply(payload: Answer) -> web.Response:
     """Make the reply of an answer."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return web.Response(text=text, content_type="application/json", charset="UTF-8")
+    return web.Response(body=text.encode(errors="replace"), content_type="application/json", charset="UTF-8")
 
 
 async def send(request: web.Request, answered: web.Response, fault: Fault | None) -> web.Response:

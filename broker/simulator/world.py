@@ -17,6 +17,8 @@ from broker.simulator.settings import Settings
 from broker.simulator.shares import BusinessType, Share, Shares
 from broker.simulator.tokens import AppToken, Grant, Habit, Owner, TokenBook
 
+Sleep = Callable[[float], Awaitable[object]]
+
 _TOKEN_BYTES = 160
 
 
@@ -28,7 +30,7 @@ class World:
         *,
         settings: Settings | None = None,
         clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
         chance: random.Random | None = None,
     ) -> None:
         self.settings = settings or Settings()
@@ -45,9 +47,15 @@ class World:
         self._chance = chance or random.SystemRandom()
 
     @classmethod
-    def demo(cls, *, settings: Settings | None = None, clock: Callable[[], float] = time.time) -> Self:
+    def demo(
+        cls,
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Sleep = asyncio.sleep,
+    ) -> Self:
         """Make the world of the demo: a parent corp and a handful of children."""
-        world = cls(settings=settings, clock=clock)
+        world = cls(settings=settings, clock=clock, sleep=sleep)
         demo.furnish(world)
         return world
 
@@ -58,8 +66,12 @@ class World:
         """Make a world with the demo's parent corp and so many children in 企业互联, and no others."""
         world = cls(settings=settings, clock=clock)
         demo.furnish_parent(world)
-        demo.add_children(world, number)
+        world.add_children(number)
         return world
+
+    def add_children(self, number: int) -> None:
+        """Share the app of the demo's parent corp with so many more children in 企业互联. Raises LookupError."""
+        demo.add_children(self, number)
 
     def now(self) -> float:
         """Give the time of this world, in seconds since the epoch."""

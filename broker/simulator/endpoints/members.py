@@ -6,13 +6,15 @@ from broker.simulator.registry import endpoint
 from broker.simulator.tokens import AppToken
 from broker.simulator.world import World
 
+_LONGEST_USERID = 64
+
 
 @endpoint("GET", "/cgi-bin/user/get", token=AppToken)
 def user_get(world: World, call: Call) -> Answer:
     """Show what a self-built app, and a parent through a child's token, may read of a member."""
     userid = call.parameter("userid", missing=41009)
     # "CorpId/userid" as auth/getuserinfo gives it has to be split first.
-    if "/" in userid or len(userid.encode()) > 64:
+    if "/" in userid or len(userid.encode()) > _LONGEST_USERID:
         raise Refusal(40003)
     corp = world.corps.find(call.owner.app.corpid)
     member = corp.members.get(userid.lower()) if corp else None

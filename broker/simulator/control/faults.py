@@ -1,0 +1,61 @@
+"""Write the script of faults."""
+
+from collections.abc import Callable, Mapping
+
+from broker.simulator.answers import Answer
+from broker.simulator.control.form import ControlMistake, Form
+from broker.simulator.control.routes import control
+from broker.simulator.faults import (
+    Delay,
+    Errcode,
+    Fault,
+    Hang,
+    HttpStatus,
+    Junk,
+    JunkKind,
+    Reset,
+    Truncated,
+)
+from broker.simulator.world import World
+
+_STATUSES = range(200, 600)
+_KINDS: Mapping[str, Callable[[Form], Fault]] = {
+    "delay": lambda form: Delay(form.number("seconds")),
+    "errcode": lambda form: Errcode(form.integer("errcode", least=-1), form.text("errmsg", "")),
+    "status": lambda form: HttpStatus(_status(form)),
+    "reset": lambda form: Reset(form.flag("takes_effect", False)),
+    "truncated": lambda _form: Truncated(),
+    "hang": lambda form: Hang(form.flag("takes_effect", False)),
+    "junk": lambda form: Junk(form.choice("junk", JunkKind, "html"), form.flag("takes_effect", False)),
+}
+
+
+@control("POST", "faults")
+def add_fault(world: World, form: Form) -> Answer:
+    """Append a rule; without `times` it holds until it is cleared."""
+    endpoint = form.endpoint_or_all()
+    kind = form.text("kind")
+    if kind not in _KINDS:
+        raise ControlMistake("kind", f"should be one of {', '.join(_KINDS)}")
+    fault = _KINDS[kind](form)
+    times = None if form.is_null("times") or "times" not in form else form.integer("times", least=1)
+    after = form.integer("after", 0)
+    form.finish()
+    world.faults.add(endpoint, fault, times=times, after=after)
+    return {}
+
+
+@control("DELETE", "faults")
+def clear_faults(world: World, form: Form) -> Answer:
+    """Drop every rule, or those of one endpoint."""
+    endpoint = form.endpoint_or_all() if "endpoint" in form else None
+    form.finish()
+    world.faults.clear(endpoint)
+    return {}
+
+
+def _status(form: Form) -> int:
+    status = form.integer("status")
+    if status not in _STATUSES:
+        raise ControlMistake("status", "should be an HTTP status, 200 to 599")
+    return status

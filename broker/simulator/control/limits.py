@@ -1,0 +1,34 @@
+"""Set quotas and lift bans."""
+
+from broker.simulator.answers import Answer
+from broker.simulator.control.form import Form
+from broker.simulator.control.routes import control
+from broker.simulator.limits import Quota
+from broker.simulator.world import World
+
+
+@control("POST", "quotas")
+def set_quota(world: World, form: Form) -> Answer:
+    """Allow so many calls of one corp to an endpoint in a window."""
+    endpoint = form.endpoint()
+    quota = Quota(form.integer("limit"), form.number("seconds", 60.0))
+    form.finish()
+    world.quotas.set(endpoint, quota)
+    return {}
+
+
+@control("DELETE", "quotas")
+def clear_quotas(world: World, form: Form) -> Answer:
+    """Lift every quota, or that of one endpoint."""
+    endpoint = form.endpoint() if "endpoint" in form else None
+    form.finish()
+    world.quotas.clear(endpoint)
+    return {}
+
+
+@control("DELETE", "bans")
+def clear_bans(world: World, form: Form) -> Answer:
+    """Forgive every address that gave wrong secrets."""
+    form.finish()
+    world.bans.clear()
+    return {}

@@ -1,0 +1,54 @@
+"""The routes of the control API: each is one small function, entered here by its decorator."""
+
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from broker.simulator import wire
+from broker.simulator.answers import Answer
+from broker.simulator.control.form import ControlMistake, Form
+from broker.simulator.world import World
+
+Action = Callable[[World, Form], Answer]
+
+_ACTIONS: dict[tuple[str, str], Action] = {}
+
+
+def control(method: str, name: str) -> Callable[[Action], Action]:
+    """Register the function under /_simulator/name; it reads its whole form before it changes the world."""
+
+    def register(action: Action) -> Action:
+        _ACTIONS[method, name] = action
+        return action
+
+    return register
+
+
+def control_routes(world: World) -> list[web.RouteDef]:
+    """List the routes of the control API over a world."""
+    return [
+        web.route(method, f"/_simulator/{name}", _handler(world, action))
+        for (method, name), action in _ACTIONS.items()
+    ]
+
+
+def _handler(world: World, action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return wire.reply(action(world, await _form(request)))
+        except ControlMistake as mistake:
+            return web.json_response({"error": str(mistake), "field": mistake.field}, status=400)
+
+    return handle
+
+
+async def _form(request: web.Request) -> Form:
+    body = await request.read()
+    try:
+        fields = json.loads(body) if body.strip() else {}
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ControlMistake("body", "should be a JSON object")
+    return Form(fields)

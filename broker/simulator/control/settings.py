@@ -1,0 +1,92 @@
+"""Change habits, settings and the time of the world."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+from broker.simulator.answers import Answer
+from broker.simulator.control.form import ControlMistake, Form, resolved
+from broker.simulator.control.routes import control
+from broker.simulator.registry import path_of
+from broker.simulator.settings import Settings
+from broker.simulator.tokens import Habit
+from broker.simulator.world import World
+
+Reader = Callable[[Form, str], object]
+
+
+def _errcode(form: Form, name: str) -> int:
+    return form.integer(name, least=-1)
+
+
+def _dead_token(form: Form, name: str) -> int:
+    if (errcode := form.integer(name)) not in (40014, 42001):
+        raise ControlMistake(name, "should be 40014 or 42001")
+    return errcode
+
+
+def _lifetime(form: Form, name: str) -> float:
+    if not (seconds := form.number(name)):
+        raise ControlMistake(name, "should be more than 0")
+    return seconds
+
+
+def _seconds_or_null(form: Form, name: str) -> float | None:
+    return None if form.is_null(name) else form.number(name)
+
+
+def _endpoints(form: Form, name: str) -> set[str]:
+    return {resolved(name, endpoint, path_of) for endpoint in form.texts(name)}
+
+
+_READERS: Mapping[str, Reader] = {
+    "token_lifetime": _lifetime,
+    "old_value_alive": _seconds_or_null,
+    "expiry_errcode": _dead_token,
+    "death_errcode": _dead_token,
+    "wrong_secret_errcode": _errcode,
+    "disabled_app_errcode": _errcode,
+    "wrong_secret_limit": lambda form, name: form.integer(name, least=1),
+    "ban_seconds": Form.number,
+    "ban_covers_everything": Form.flag,
+    "unsharing_kills_tokens": Form.flag,
+    "omit_errcode": _endpoints,
+}
+
+
+@control("POST", "settings")
+def change_settings(world: World, form: Form) -> Answer:
+    """Change the settings that are given, all or none."""
+    changes = {name: read(form, name) for name, read in _READERS.items() if name in form}
+    form.finish()
+    for name, value in changes.items():
+        setattr(world.settings, name, value)
+    return shown(world.settings)
+
+
+@control("POST", "habit")
+def change_habit(world: World, form: Form) -> Answer:
+    """Choose what repeated fetches answer, at one endpoint or at all."""
+    habit = form.choice("habit", Habit)
+    endpoint = form.endpoint_or_all()
+    form.finish()
+    world.set_habit(habit, endpoint)
+    return shown(world.settings)
+
+
+@control("POST", "clock")
+def advance_clock(world: World, form: Form) -> Answer:
+    """Let time pass in this world only."""
+    seconds = form.number("seconds")
+    form.finish()
+    world.advance(seconds)
+    return {"now": world.now()}
+
+
+def shown(settings: Settings) -> Answer:
+    """Show the settings as JSON has it."""
+    return {
+        **asdict(settings),
+        "habit": settings.habit.value,
+        "habits": {path: habit.value for path, habit in settings.habits.items()},
+        "omit_errcode": sorted(settings.omit_errcode),
+    }
