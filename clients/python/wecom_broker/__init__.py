@@ -1,1 +1,29 @@
-"""Client of wecom-broker."""
+"""Client of wecom-broker: WeCom (企业微信) access tokens, kept in memory and pushed by the broker.
+
+    async with Broker("dns:///wecom-broker:50051") as broker:
+        token = await broker.access_token("crm", corp="ww…")
+
+`wecom_broker.sync` has the same for threads, `wecom_broker.errors` draws the tree of errors, and `wecom_broker.v1`
+holds the generated stubs of the whole API.
+"""
+
+from wecom_broker import errors
+from wecom_broker._broker import Broker
+from wecom_broker._channel import Tls
+from wecom_broker._shares import AppShare, AppShareChange, AppShareSync, ShareChangeType
+from wecom_broker._tokens import AccessToken, ShareKind, Target
+from wecom_broker.errors import BrokerError
+
+__all__ = [
+    "AccessToken",
+    "AppShare",
+    "AppShareChange",
+    "AppShareSync",
+    "Broker",
+    "BrokerError",
+    "ShareChangeType",
+    "ShareKind",
+    "Target",
+    "Tls",
+    "errors",
+]

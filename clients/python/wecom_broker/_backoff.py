@@ -1,0 +1,37 @@
+"""How long to wait before the next attempt."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Backoff:
+    """Jittered delays that double up to a limit.
+
+    Full jitter (anything from nothing to the whole delay) spreads the clients of a broker that restarts.
+    """
+
+    def __init__(
+        self,
+        *,
+        first: timedelta = timedelta(milliseconds=500),
+        longest: timedelta = timedelta(seconds=5),
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Start at the first delay. `chance` returns a number from 0 to 1."""
+        self._first = first
+        self._longest = longest
+        self._chance = chance
+        self._next = first
+
+    def delay(self, *, lived: timedelta = timedelta(0), at_least: timedelta | None = None) -> timedelta:
+        """Return the next delay. What lived longer than the longest delay had recovered, and starts over."""
+        if lived > self._longest:
+            self._next = self._first
+        delay, self._next = self._next, min(2 * self._next, self._longest)
+        return delay * self._chance() + (at_least or timedelta(0))

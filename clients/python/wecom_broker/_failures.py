@@ -1,0 +1,58 @@
+"""The one place where a failure of gRPC becomes an error of `wecom_broker.errors`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+
+from wecom_broker import _status_details
+from wecom_broker.errors import BY_REASON, BrokerClosed, BrokerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A failure without ErrorInfo did not come from the broker's own code: these are gRPC's words for what ours mean.
+_REASON_OF_STATUS = {
+    grpc.StatusCode.UNAVAILABLE: "BROKER_UNREACHABLE",
+    grpc.StatusCode.CANCELLED: "BROKER_UNREACHABLE",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
+    grpc.StatusCode.UNAUTHENTICATED: "UNAUTHENTICATED",
+    grpc.StatusCode.PERMISSION_DENIED: "CALLER_NOT_ALLOWED",
+}
+
+
+def error_of(failure: grpc.aio.AioRpcError) -> BrokerError:
+    """Return the typed error of a failed call."""
+    details = _status_details.read(failure.trailing_metadata() or ())
+    reason = details.reason or _REASON_OF_STATUS.get(failure.code(), failure.code().name)
+    kind = BY_REASON.get(reason, BrokerError)
+    return kind(reason, failure.details() or "", details.metadata, details.retry_after)
+
+
+def closed() -> BrokerClosed:
+    """Return the error of a call on a closed client."""
+    return BrokerClosed("BROKER_CLOSED", "the client was closed")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise typed errors for gRPC's.
+
+    A CancelledError that nobody asked this task for is the shadow of something that was cancelled under it, which
+    only the closing of the client does: it becomes BrokerClosed, so that it cannot pass for a cancelled caller.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as failure:
+        raise error_of(failure) from failure
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise closed() from None
+    except grpc.aio.UsageError:  # what grpc.aio says of a channel that was closed
+        raise closed() from None

@@ -1,0 +1,92 @@
+"""The tokens in memory.
+
+Rule 1: a token is served from memory until it expires, whatever happens to its stream.
+Rule 2: a token is never replaced by one of an older generation while it is valid.
+Rule 3: a target whose stream ended for good is forgotten, so that the next call asks the broker.
+Rule 4: a target that nobody reads for `idle_after` is forgotten, and its stream closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from wecom_broker._watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from datetime import timedelta
+
+    from wecom_broker._tokens import AccessToken, ShareKind, Target
+
+
+class TokenMemory:
+    """One watch a target. All but `valid` belongs to the event loop."""
+
+    def __init__(
+        self,
+        open_tokens: Callable[[Target], AsyncGenerator[AccessToken]],
+        *,
+        idle_after: timedelta,
+        clock: Callable[[], float],
+    ) -> None:
+        """Start empty. `clock` returns Unix time in seconds."""
+        self._open_tokens = open_tokens
+        self._idle_seconds = idle_after.total_seconds()
+        self._clock = clock
+        self._watches: dict[tuple[str, str, ShareKind | str | None, int], Watch] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def valid(
+        self,
+        key: tuple[str, str, ShareKind | str | None, int],
+        min_ttl: timedelta | None,
+    ) -> AccessToken | None:
+        """Return the token if it is valid for `min_ttl` more, else None.
+
+        This is the warm read: it must stay one lookup and one comparison, and safe to call from any thread.
+        """
+        watch = self._watches.get(key)
+        if watch is None:
+            return None
+        now = self._clock()
+        if watch.expires_at <= (now if min_ttl is None else now + min_ttl.total_seconds()):
+            return None
+        watch.read_at = now
+        return watch.token
+
+    def watch(self, target: Target) -> Watch:
+        """Return the watch of the target, opening it if there is none."""
+        watch = self._watches.get(target)
+        if watch is None:
+            watch = Watch(
+                self._open_tokens(target),
+                clock=self._clock,
+                on_end=lambda ended: self._forget(target, ended),
+            )
+            self._watches[target] = watch
+            self._sweeper = self._sweeper or asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
+        return watch
+
+    def offer(self, token: AccessToken) -> AccessToken:
+        """Take a token that came by another way than the watch; return the newest known."""
+        watch = self._watches.get(token.target)
+        return token if watch is None else watch.offer(token)
+
+    async def close(self) -> None:
+        """Forget everything, and end every stream."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait([self._sweeper])
+        await asyncio.gather(*(watch.close() for watch in self._watches.values()))
+
+    def _forget(self, target: Target, watch: Watch) -> None:
+        if self._watches.get(target) is watch:
+            del self._watches[target]
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._idle_seconds / 4)
+            unread_since = self._clock() - self._idle_seconds
+            idle = [watch for watch in self._watches.values() if watch.is_open and watch.read_at < unread_since]
+            await asyncio.gather(*(watch.close() for watch in idle))

@@ -1,0 +1,89 @@
+"""Whose token, and the token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+from wecom_broker.v1 import target_pb2, token_service_pb2
+
+
+class ShareKind(StrEnum):
+    """How an app reaches a child corp; the words are those of the broker's configuration."""
+
+    CORP_GROUP = "corp_group"
+    """企业互联"""
+    SUPPLY_CHAIN = "supply_chain"
+    """上下游"""
+
+    def to_proto(self) -> target_pb2.ShareKind.ValueType:
+        """Return the wire's number."""
+        return target_pb2.ShareKind.Value(f"SHARE_KIND_{self.name}")
+
+
+def share_kind_from_proto(kind: target_pb2.ShareKind.ValueType) -> ShareKind | None:
+    """Return the kind of a number of the wire; None if unspecified, or newer than this client."""
+    return {each.to_proto(): each for each in ShareKind}.get(kind)
+
+
+class Target(NamedTuple):
+    """Whose identity is meant: an app, and the corp in which it acts.
+
+    Equals and hashes as the bare tuple, which is what makes the warm read cheap.
+    """
+
+    app: str
+    corp: str = ""
+    share_kind: ShareKind | None = None
+    agent_id: int = 0
+
+    @classmethod
+    def of(cls, app: str, corp: str, share_kind: ShareKind | str | None, agent_id: int) -> Self:
+        """Return a checked target. Raises TypeError and ValueError for what no broker could understand."""
+        for name, value, wanted in (("app", app, str), ("corp", corp, str), ("agent_id", agent_id, int)):
+            if not isinstance(value, wanted):
+                message = f"{name} must be {wanted.__name__}, not {type(value).__name__}"
+                raise TypeError(message)
+        if not app:
+            message = "app must not be empty"
+            raise ValueError(message)
+        return cls(app, corp, None if share_kind is None else ShareKind(share_kind), agent_id)
+
+    def to_proto(self) -> target_pb2.Target:
+        """Return the wire's form."""
+        return target_pb2.Target(
+            app=self.app,
+            corp_id=self.corp,
+            share_kind=self.share_kind.to_proto() if self.share_kind else target_pb2.SHARE_KIND_UNSPECIFIED,
+            agent_id=self.agent_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token, and what is needed to use it and to report it. Only `.value` shows the secret."""
+
+    value: str = field(repr=False)
+    expire_time: datetime
+    corp_id: str
+    """The corp in whose name the token acts."""
+    agent_id: int
+    """The app's agent id in that corp."""
+    generation: int
+    """Grows with every rotation, and never goes back."""
+    target: Target
+    """What was asked for."""
+
+    @classmethod
+    def from_proto(cls, message: token_service_pb2.AccessToken, target: Target) -> Self:
+        """Return the token of a message that answers for the target."""
+        return cls(
+            value=message.value,
+            expire_time=message.expire_time.ToDatetime(UTC),
+            corp_id=message.corp_id,
+            agent_id=message.agent_id,
+            generation=message.generation,
+            target=target,
+        )

@@ -1,0 +1,222 @@
+"""What can go wrong, by who must act.
+
+Every error carries the broker's `reason`; switch on the class or on the reason, never on the text.
+
+    BrokerError                        catch this to catch all; itself raised for a reason newer than this client
+    ├── NotFound
+    │   ├── UnknownApp                 UNKNOWN_APP
+    │   ├── AppNotShared               APP_NOT_SHARED
+    │   ├── CorpNotAuthorized          CORP_NOT_AUTHORIZED
+    │   └── SessionNotFound            SESSION_NOT_FOUND
+    ├── InvalidArgument
+    │   ├── InvalidRequest             INVALID_REQUEST
+    │   ├── AmbiguousTarget            AMBIGUOUS_TARGET
+    │   ├── CodeRejected               CODE_REJECTED
+    │   └── DataRejected               DATA_REJECTED
+    ├── AccessDenied
+    │   ├── Unauthenticated            UNAUTHENTICATED
+    │   └── CallerNotAllowed           CALLER_NOT_ALLOWED
+    ├── ActionRequired                 somebody must change something at WeCom or in the configuration
+    │   ├── SecretRejected             SECRET_REJECTED
+    │   ├── IpNotTrusted               IP_NOT_TRUSTED
+    │   ├── AppDisabled                APP_DISABLED
+    │   ├── ApiNotAuthorized           API_NOT_AUTHORIZED
+    │   ├── ReauthorizationRequired    REAUTHORIZATION_REQUIRED
+    │   └── SuiteTicketMissing         SUITE_TICKET_MISSING
+    ├── LimitReached                   wait `retry_after`
+    │   ├── RateLimited                RATE_LIMITED
+    │   └── QuotaReserved              QUOTA_RESERVED
+    ├── Unavailable                    try again later
+    │   ├── WecomUnavailable           WECOM_UNAVAILABLE
+    │   ├── StoreUnavailable           STORE_UNAVAILABLE
+    │   ├── BrokerUnreachable          BROKER_UNREACHABLE, said by this client
+    │   └── DeadlineExceeded           DEADLINE_EXCEEDED, said by this client
+    ├── WecomProtocolError             WECOM_PROTOCOL
+    └── BrokerClosed                   BROKER_CLOSED: this client was closed by its owner
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+
+class BrokerError(Exception):
+    """A call of the broker failed.
+
+    `metadata` is what the broker adds for the person who must act, as the refused IP or the field at fault;
+    `retry_after` is set where waiting helps.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str = "",
+        metadata: Mapping[str, str] = MappingProxyType({}),
+        retry_after: timedelta | None = None,
+    ) -> None:
+        """Keep what the broker said. The metadata becomes a plain dict, so that the error can be pickled."""
+        self.reason = reason
+        self.message = message
+        self.metadata = dict(metadata)
+        self.retry_after = retry_after
+        super().__init__(reason, message, self.metadata, retry_after)
+
+    def __str__(self) -> str:
+        """Read as a line of a log."""
+        details = "".join(f" {name}={value}" for name, value in sorted(self.metadata.items()))
+        return f"{self.reason}: {self.message}{details}"
+
+
+class NotFound(BrokerError):
+    """What was named does not exist, as far as the broker and WeCom know."""
+
+
+class UnknownApp(NotFound):
+    """No app of this name is configured."""
+
+
+class AppNotShared(NotFound):
+    """The app is not shared with that corp, also not after a new listing at WeCom."""
+
+
+class CorpNotAuthorized(NotFound):
+    """That corp has not authorised the suite."""
+
+
+class SessionNotFound(NotFound):
+    """The mini-program session ended or never was."""
+
+
+class InvalidArgument(BrokerError):
+    """The caller sent something that can never work."""
+
+
+class InvalidRequest(InvalidArgument):
+    """A field is malformed; `metadata` names it."""
+
+
+class AmbiguousTarget(InvalidArgument):
+    """The target fits more than one share: name the share kind or the agent id."""
+
+
+class CodeRejected(InvalidArgument):
+    """The login or authorisation code is spent, or another app's."""
+
+
+class DataRejected(InvalidArgument):
+    """The data does not fit the session key."""
+
+
+class AccessDenied(BrokerError):
+    """The broker does not serve this caller."""
+
+
+class Unauthenticated(AccessDenied):
+    """The broker does not know who is calling."""
+
+
+class CallerNotAllowed(AccessDenied):
+    """The broker knows the caller, and its configuration does not allow this."""
+
+
+class ActionRequired(BrokerError):
+    """WeCom refuses until somebody changes something; `metadata` says what."""
+
+
+class SecretRejected(ActionRequired):
+    """The app's configured secret is wrong."""
+
+
+class IpNotTrusted(ActionRequired):
+    """The broker's IP is not on the app's list of trusted IPs (企业可信IP)."""
+
+
+class AppDisabled(ActionRequired):
+    """The app is switched off in that corp."""
+
+
+class ApiNotAuthorized(ActionRequired):
+    """The app has no right to this API."""
+
+
+class ReauthorizationRequired(ActionRequired):
+    """The corp must authorise the suite anew."""
+
+
+class SuiteTicketMissing(ActionRequired):
+    """WeCom has not pushed a suite_ticket yet."""
+
+
+class LimitReached(BrokerError):
+    """A limit of WeCom stands in the way for a while."""
+
+
+class RateLimited(LimitReached):
+    """WeCom refused because of its limit."""
+
+
+class QuotaReserved(LimitReached):
+    """The broker holds the call back before WeCom's limit is hit."""
+
+
+class Unavailable(BrokerError):
+    """Something is down and nothing valid is left to serve."""
+
+
+class WecomUnavailable(Unavailable):
+    """The broker cannot reach WeCom."""
+
+
+class StoreUnavailable(Unavailable):
+    """The broker cannot reach its store."""
+
+
+class BrokerUnreachable(Unavailable):
+    """No broker answers at the target."""
+
+
+class DeadlineExceeded(Unavailable):
+    """The broker did not answer in time."""
+
+
+class WecomProtocolError(BrokerError):
+    """WeCom's answer cannot be understood."""
+
+
+class BrokerClosed(BrokerError):
+    """The client object was closed before or during the call."""
+
+
+BY_REASON: Mapping[str, type[BrokerError]] = MappingProxyType(
+    {
+        "UNKNOWN_APP": UnknownApp,
+        "APP_NOT_SHARED": AppNotShared,
+        "CORP_NOT_AUTHORIZED": CorpNotAuthorized,
+        "SESSION_NOT_FOUND": SessionNotFound,
+        "INVALID_REQUEST": InvalidRequest,
+        "AMBIGUOUS_TARGET": AmbiguousTarget,
+        "CODE_REJECTED": CodeRejected,
+        "DATA_REJECTED": DataRejected,
+        "UNAUTHENTICATED": Unauthenticated,
+        "CALLER_NOT_ALLOWED": CallerNotAllowed,
+        "SECRET_REJECTED": SecretRejected,
+        "IP_NOT_TRUSTED": IpNotTrusted,
+        "APP_DISABLED": AppDisabled,
+        "API_NOT_AUTHORIZED": ApiNotAuthorized,
+        "REAUTHORIZATION_REQUIRED": ReauthorizationRequired,
+        "SUITE_TICKET_MISSING": SuiteTicketMissing,
+        "RATE_LIMITED": RateLimited,
+        "QUOTA_RESERVED": QuotaReserved,
+        "WECOM_UNAVAILABLE": WecomUnavailable,
+        "STORE_UNAVAILABLE": StoreUnavailable,
+        "BROKER_UNREACHABLE": BrokerUnreachable,
+        "DEADLINE_EXCEEDED": DeadlineExceeded,
+        "WECOM_PROTOCOL": WecomProtocolError,
+        "BROKER_CLOSED": BrokerClosed,
+    },
+)
