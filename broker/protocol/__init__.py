@@ -1,1 +1,1 @@
-""""""
+"""WeCom's rules as pure functions: bytes and values in, values out."""

@@ -1,1 +1,1 @@
-""""""
+"""The doors: thin, each request parsed, passed to one use case, and answered."""

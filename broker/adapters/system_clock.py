@@ -1,0 +1,39 @@
+"""Time and chance of the machine, in step with the fleet."""
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime, timedelta
+
+
+class SystemClock:
+    """Tell the fleet's time: this machine's, corrected by what the shared store says.
+
+    It runs on the monotonic clock, so a step of the machine's clock moves no expiry. The store's time is
+    the fleet's: a replica whose clock is wrong would otherwise serve dead tokens, or fetch living ones.
+    """
+
+    def __init__(self) -> None:
+        self._origin = time.time() - time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the fleet's time: aware, UTC."""
+        return datetime.fromtimestamp(self._origin + time.monotonic(), UTC)
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait that long."""
+        await asyncio.sleep(duration.total_seconds())
+
+    def set_fleet_time(self, seconds: float) -> timedelta:
+        """Take over the store's time, in seconds since 1970; return how far this clock was off."""
+        correction = seconds - time.monotonic() - self._origin
+        self._origin += correction
+        return timedelta(seconds=correction)
+
+
+class SystemChance:
+    """Spread what would otherwise happen at the same time."""
+
+    def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
+        """Return the duration, up to `spread` of it longer or shorter."""
+        return duration * random.uniform(1 - spread, 1 + spread)  # noqa: S311 - no secret hangs on it

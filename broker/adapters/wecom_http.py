@@ -1,0 +1,233 @@
+"""WeCom over HTTPS: pooled, bounded in time and size, and no token in any log or error."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import aiohttp
+
+from broker.domain.corps import CORP_ID, AppShare, ShareKind
+from broker.domain.credentials import Credential, Grant
+from broker.domain.errors import (
+    BrokerError,
+    RateLimited,
+    WecomProtocol,
+    WecomUnavailable,
+)
+from broker.domain.ports import Chance, Clock, Observer, UpstreamGate
+from broker.domain.secret import Secret
+from broker.protocol.error_codes import BY_CODE, error_of
+
+MOST_BYTES = 4 * 1024 * 1024
+MOST_PAGES = 1000
+PAGE = 100
+"""The largest page that WeCom gives (wecom-api A2)."""
+CONNECTIONS = 50
+PATIENCE = (timedelta(milliseconds=100), timedelta(milliseconds=400))
+"""Before WeCom counts as unavailable, what may be repeated is: after each of these."""
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+
+
+class _Busy(WecomUnavailable):
+    """WeCom could not be reached or said that it is busy: asking again at once may help."""
+
+
+class WecomHttp:
+    """Call WeCom's endpoints."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        gate: UpstreamGate,
+        clock: Clock,
+        chance: Chance,
+        observer: Observer,
+    ) -> None:
+        self._session = session
+        self._base = base.rstrip("/")
+        self._gate = gate
+        self._clock = clock
+        self._chance = chance
+        self._observer = observer
+
+    async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
+        """Fetch an app's token in its own corp (wecom-api A1)."""
+        path = "/cgi-bin/gettoken"
+        query = {"corpid": corp_id, "corpsecret": secret.reveal()}
+        return _grant(path, await self._call("GET", path, corp_id, query))
+
+    async def fetch_child_token(
+        self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
+    ) -> Grant:
+        """Fetch a child's token; the agent id is the child's, the limits are the parent's (A3)."""
+        path = "/cgi-bin/corpgroup/corp/gettoken"
+        body = {"corpid": corp_id, "agentid": agent_id, "business_type": share_kind.business_type}
+        return _grant(path, await self._call("POST", path, parent.key.corp_id, _token(parent), body))
+
+    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
+        """List all shares of one kind, page by page: to `ending`, or an empty or repeating cursor (A2)."""
+        path = "/cgi-bin/corpgroup/corp/list_app_share_info"
+        shares: dict[tuple[ShareKind, str, int], AppShare] = {}
+        cursors = {""}
+        cursor = ""
+        for _ in range(MOST_PAGES):
+            body: dict[str, object] = {
+                "agentid": parent.key.agent_id,
+                "business_type": share_kind.business_type,
+                "limit": PAGE,
+            }
+            if cursor:
+                body["cursor"] = cursor
+            answer = await self._call("POST", path, parent.key.corp_id, _token(parent), body)
+            shares |= {share.identity: share for share in _shares(path, answer, share_kind)}
+            cursor = str(answer.get("next_cursor") or "")
+            if answer.get("ending") in (1, True, "1") or cursor in cursors:
+                return list(shares.values())
+            cursors.add(cursor)
+        raise WecomProtocol(f"WeCom's listing has over {MOST_PAGES} pages", endpoint=path)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        corp_id: str,
+        query: Mapping[str, str],
+        body: Mapping[str, object] | None = None,
+    ) -> dict[str, object]:
+        """Return the answer of a call that may be repeated. Raises what it means, `WecomApi`."""
+        await self._gate.enter(path, corp_id)
+        try:
+            answer = await self._patiently(method, path, query, body)
+        except BrokerError as error:
+            await self._gate.leave(path, corp_id, error)
+            raise
+        await self._gate.leave(path, corp_id, None)
+        return answer
+
+    async def _patiently(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> dict[str, object]:
+        for pause in PATIENCE:
+            try:
+                return await self._attempt(method, path, query, body)
+            except _Busy:
+                await self._clock.sleep(self._chance.jitter(pause))
+        return await self._attempt(method, path, query, body)
+
+    async def _attempt(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> dict[str, object]:
+        began = time.monotonic()
+        outcome = "0"
+        try:
+            answer = await self._exchange(method, path, query, body)
+            if error := error_of(path, answer):
+                outcome = _code_label(error)
+                # -1: "system busy", asked again at most three times (wecom-api D).
+                raise _Busy(error.message, None, **error.metadata) if outcome == "-1" else error
+        except BrokerError as error:
+            if outcome == "0":
+                outcome = str(error.metadata.get("outcome", "protocol"))
+            raise
+        else:
+            return answer
+        finally:
+            self._observer.upstream_called(path, outcome, timedelta(seconds=time.monotonic() - began))
+
+    async def _exchange(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> dict[str, object]:
+        """Send one request and read its answer. No exception of the library leaves: they carry the URL."""
+        try:
+            async with self._session.request(
+                method, self._base + path, params=query, json=body, allow_redirects=False
+            ) as response:
+                text = await response.content.read(MOST_BYTES + 1)
+                while len(text) <= MOST_BYTES and (more := await response.content.read(MOST_BYTES)):
+                    text += more
+        except TimeoutError:
+            raise WecomUnavailable("WeCom did not answer in time", endpoint=path, outcome="timeout") from None
+        except aiohttp.ClientPayloadError:
+            raise WecomProtocol("WeCom's answer broke off", endpoint=path) from None
+        except (aiohttp.ClientError, OSError) as error:
+            kind = type(error).__name__
+            raise _Busy("WeCom cannot be reached", endpoint=path, outcome="connection", cause=kind) from None
+        if response.status == TOO_MANY_REQUESTS:
+            raise RateLimited("WeCom answered HTTP 429", endpoint=path, outcome="http_429")
+        if response.status >= SERVER_ERROR:
+            status = f"http_{response.status}"
+            raise _Busy(f"WeCom answered HTTP {response.status}", endpoint=path, outcome=status)
+        if len(text) > MOST_BYTES:
+            raise WecomProtocol("WeCom's answer is too large", endpoint=path)
+        return _object(path, response.status, text)
+
+
+@asynccontextmanager
+async def connect(
+    base: str, timeout: timedelta, gate: UpstreamGate, clock: Clock, chance: Chance, observer: Observer
+) -> AsyncIterator[WecomHttp]:
+    """Open the pool; each request may take `timeout` in all."""
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "wecom-broker"},
+    ) as session:
+        yield WecomHttp(session, base, gate, clock, chance, observer)
+
+
+def _token(credential: Credential) -> dict[str, str]:
+    return {"access_token": credential.value.reveal()}
+
+
+def _object(path: str, status: int, text: bytes) -> dict[str, object]:
+    """Return the JSON object in the answer, whatever its content type says."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise WecomProtocol(f"WeCom's answer (HTTP {status}) is not a JSON object", endpoint=path)
+    if status >= 300 and "errcode" not in answer:  # noqa: PLR2004
+        raise WecomProtocol(f"WeCom answered HTTP {status}", endpoint=path)
+    return answer
+
+
+def _grant(path: str, answer: Mapping[str, object]) -> Grant:
+    value, lifetime = answer.get("access_token"), answer.get("expires_in")
+    if not isinstance(value, str) or not value:
+        raise WecomProtocol("WeCom's answer has no access_token", endpoint=path)
+    try:
+        seconds = float(lifetime)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        seconds = 0
+    if not 0 < seconds < 365 * 86400:
+        raise WecomProtocol("WeCom's answer has no usable expires_in", endpoint=path)
+    return Grant(Secret(value), timedelta(seconds=seconds))
+
+
+def _shares(path: str, answer: Mapping[str, object], share_kind: ShareKind) -> list[AppShare]:
+    corps = answer.get("corp_list") or []
+    if not isinstance(corps, list):
+        raise WecomProtocol("WeCom's corp_list is not a list", endpoint=path)
+    try:
+        shares = [
+            AppShare(share_kind, str(corp["corpid"]), int(corp["agentid"]), str(corp.get("corp_name") or ""))
+            for corp in corps
+        ]
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise WecomProtocol("WeCom's corp_list has an entry that cannot be read", endpoint=path) from None
+    if not all(CORP_ID.fullmatch(share.corp_id) for share in shares):
+        raise WecomProtocol("WeCom's corp_list has a malformed corpid", endpoint=path)
+    return shares
+
+
+def _code_label(error: BrokerError) -> str:
+    """Return the errcode as a metric's label: known codes only, so that their number is bounded."""
+    code = error.metadata.get("errcode", "")
+    return code if code.lstrip("-").isdigit() and int(code) in BY_CODE else "unknown"

@@ -1,0 +1,270 @@
+"""The composition root: the only place that names concrete adapters, and the order of start and stop."""
+
+import asyncio
+import base64
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from broker.adapters import redis_link, wecom_http
+from broker.adapters.redis_store import RedisStore
+from broker.adapters.sealed_store import Seal, SealBroken, SealedStore, SealKey
+from broker.adapters.sqlite_store import StoreInUse, open_sqlite
+from broker.adapters.system_clock import SystemChance, SystemClock
+from broker.config import Config
+from broker.domain.callers import Action, Caller, CallerPolicy, Rule
+from broker.domain.corps import App, AppKind
+from broker.domain.credentials import Credential, RefreshPolicy
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports import Observer, Record, Store
+from broker.server.admin_servicer import AdminServicer
+from broker.server.app_share_servicer import AppShareServicer
+from broker.server.audit import Audit
+from broker.server.grpc_server import TlsFiles, serve_grpc
+from broker.server.health import Health
+from broker.server.http_server import CannotListen, serve_http
+from broker.server.interceptors import Doorway
+from broker.server.token_servicer import TokenServicer
+from broker.telemetry import Telemetry
+from broker.usecases.access_tokens import AccessTokens
+from broker.usecases.admin import Admin
+from broker.usecases.app_shares import AppShares
+from broker.usecases.background import Background
+from broker.usecases.credential_engine import CredentialEngine
+from broker.usecases.credential_memory import CredentialMemory
+from broker.usecases.fleet_flight import FleetFlight
+from broker.usecases.memory_follower import MemoryFollower
+from broker.usecases.notice_board import NoticeBoard
+from broker.usecases.refresh_ahead import RefreshAhead
+from broker.usecases.refusals import Refusals
+from broker.usecases.token_chain import TokenChain
+from broker.usecases.upstream_gate import QuotaGate
+
+STORE_PATIENCE_SECONDS = 5.0
+"""How long a starting broker waits for its store."""
+SEAL_CHECK = "seal-check"
+
+
+class CannotStart(Exception):
+    """The broker cannot start; the message begins with the key of the configuration to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBroker:
+    """A broker that serves."""
+
+    grpc_addresses: list[str]
+    http_port: int
+    telemetry: Telemetry
+    health: Health
+    memory: CredentialMemory
+
+
+@asynccontextmanager
+async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
+    """Serve until left: then not serving → pause → stop with grace → stop refreshers → close.
+
+    Raises `CannotStart`.
+    """
+    clock, chance = SystemClock(), SystemChance()
+    telemetry = Telemetry(clock)
+    apps = {app.name: app for app in _apps(config)}
+    policy = CallerPolicy(_callers(config))
+    refresh = RefreshPolicy(
+        config.refresh.advisory,
+        timedelta(seconds=config.refresh.mandatory_seconds),
+        timedelta(seconds=config.refresh.cooldown_seconds),
+    )
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(_store(config, clock, telemetry))
+        background = await stack.enter_async_context(Background(telemetry))
+        board = NoticeBoard(store)
+        memory = CredentialMemory()
+        marks = {app.name: app.secret.mark() for app in apps.values()}
+        refusals = Refusals(store, clock, chance, marks)
+        gate = QuotaGate(store, refusals)
+        wecom = await stack.enter_async_context(
+            wecom_http.connect(
+                config.wecom.api_base,
+                timedelta(seconds=config.wecom.timeout_seconds),
+                gate,
+                clock,
+                chance,
+                telemetry,
+            )
+        )
+        fleet = FleetFlight(store, board, clock, telemetry)
+        engine = CredentialEngine(
+            store=store,
+            source=TokenChain(wecom, apps),
+            memory=memory,
+            fleet=fleet,
+            refusals=refusals,
+            clock=clock,
+            policy=refresh,
+            observer=telemetry,
+            tasks=background,
+        )
+        shares = AppShares(
+            apps=apps,
+            wecom=wecom,
+            store=store,
+            engine=engine,
+            fleet=fleet,
+            refusals=refusals,
+            clock=clock,
+            observer=telemetry,
+            cooldown=refresh.cooldown,
+            sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
+            tasks=background,
+        )
+        tokens = AccessTokens(apps, shares, engine)
+        follower = MemoryFollower(store, memory, clock)
+        ahead = RefreshAhead(engine, memory, clock, chance, refresh, telemetry)
+        for hears in (refusals.hear, follower.hear, shares.hear):
+            board.tell(hears)
+        admin = Admin(
+            apps=apps,
+            tokens=tokens,
+            memory=memory,
+            gate=gate,
+            vitals=telemetry.vitals,
+            clock=clock,
+            policy=refresh,
+        )
+        health = Health(admin, shares, store, clock, telemetry)
+        await health.look()
+        background.keep_running("hearing notices", board.run)
+        background.keep_running("following the store", follower.run)
+        background.keep_running("following share lists", shares.keep_in_step)
+        background.keep_running("reconciling shares", shares.reconcile)
+        background.keep_running("refreshing ahead", ahead.run)
+        background.keep_running("watching health", health.run)
+
+        doorway = Doorway(policy, {app.name: app.corp_id for app in apps.values()}, telemetry.metrics)
+        servicers = (
+            TokenServicer(tokens, Audit(telemetry)),
+            AppShareServicer(tokens, shares),
+            AdminServicer(admin),
+        )
+        tls = config.server.tls
+        share_port = config.server.workers > 1
+        try:
+            addresses = await stack.enter_async_context(
+                serve_grpc(
+                    config.server.grpc,
+                    doorway,
+                    servicers,
+                    health,
+                    tls=TlsFiles(tls.certificate, tls.private_key, tls.client_ca) if tls else None,
+                    demand_certificate=not any(caller.token_sha256 for caller in policy.callers),
+                    reflect=config.server.reflection,
+                    share_port=share_port,
+                    drain_seconds=config.server.drain_seconds,
+                )
+            )
+        except CannotListen as error:
+            raise CannotStart(str(error)) from None
+        try:
+            port = await stack.enter_async_context(
+                serve_http(config.server.http, health, telemetry.metrics, share_port=share_port)
+            )
+        except CannotListen as error:
+            raise CannotStart(f"server.http: {error}") from None
+        try:
+            yield RunningBroker(addresses, port, telemetry, health, memory)
+        finally:
+            await health.drain()
+            # Load balancers must notice before connections close.
+            await asyncio.sleep(min(config.server.drain_seconds / 10, 1.0))
+
+
+def _apps(config: Config) -> list[App]:
+    return [
+        App(app.name, AppKind(app.kind), app.corp_id, app.agent_id, app.secret, app.kinds())
+        for app in config.apps
+    ]
+
+
+def _callers(config: Config) -> list[Caller]:
+    return [
+        Caller(
+            caller.name,
+            caller.identity or "",
+            caller.token_sha256 or "",
+            tuple(
+                Rule(tuple(rule.apps), tuple(rule.corps), frozenset(rule.actions), tuple(rule.paths))
+                for rule in caller.allow
+            ),
+        )
+        for caller in config.callers
+    ]
+
+
+@asynccontextmanager
+async def _store(config: Config, clock: SystemClock, observer: Observer) -> AsyncIterator[Store]:
+    """Open the configured store, sealed, and prove that it answers and that our keys open it."""
+    async with AsyncExitStack() as stack:
+        inner: Store
+        if config.store.is_embedded:
+            try:
+                inner = await stack.enter_async_context(open_sqlite(config.store.path, clock))
+            except (StoreInUse, OSError, sqlite3.Error) as error:
+                raise CannotStart(f"store.url: {error}") from None
+        else:
+            link = await stack.enter_async_context(redis_link.connect(config.store.url))
+            inner = RedisStore(link, config.store.prefix, clock, observer)
+        await _wait_for(inner, config)
+        seal = Seal(_seal_keys(config))
+        await _check_seal(inner, seal)
+        yield SealedStore(inner, seal, observer)
+
+
+async def _wait_for(store: Store, config: Config) -> None:
+    deadline = asyncio.get_running_loop().time() + STORE_PATIENCE_SECONDS
+    while True:
+        try:
+            await store.ping()
+        except StoreUnavailable as error:
+            if asyncio.get_running_loop().time() > deadline:
+                place = urlsplit(config.store.url)
+                raise CannotStart(
+                    f"store.url: STORE_UNAVAILABLE: {place.scheme}://{place.hostname}:{place.port or 6379}"
+                    f" does not answer: {error.message}"
+                ) from None
+            await asyncio.sleep(0.25)
+        else:
+            return
+
+
+async def _check_seal(store: Store, seal: Seal) -> None:
+    """Refuse to start with a key that does not open what is in the store."""
+    far = datetime(9999, 1, 1, tzinfo=UTC)
+    await store.offer(Record(SEAL_CHECK, 1, seal.close(SEAL_CHECK, b"sealed"), far))
+    record = (await store.load([SEAL_CHECK]))[SEAL_CHECK]
+    try:
+        seal.open(SEAL_CHECK, record.payload)
+    except SealBroken as error:
+        raise CannotStart(f"store.seal_keys: no key opens what is in the store: {error}") from None
+    if not seal.is_current(record.payload):
+        await store.replace(Record(SEAL_CHECK, record.fence, seal.close(SEAL_CHECK, b"sealed"), far))
+
+
+def _seal_keys(config: Config) -> list[SealKey]:
+    """Return the configured keys; for the embedded store one of its own, made at first start (0600)."""
+    if config.store.seal_keys:
+        return [SealKey(key.id, key.key_bytes()) for key in config.store.seal_keys]
+    path = config.store.path.with_name(config.store.path.name + ".key")
+    try:
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(base64.b64encode(os.urandom(32)))
+        key = base64.b64decode(path.read_bytes(), validate=True)
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"store.url: the key file {path} cannot be used: {error}") from None
+    return [SealKey("embedded", key)]

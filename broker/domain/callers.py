@@ -1,0 +1,80 @@
+"""Who calls, and what each caller may do: nothing that is not allowed in the configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from broker.domain.errors import CallerNotAllowed
+
+
+class Action(StrEnum):
+    """What a rule may allow."""
+
+    TOKEN_GET = "token.get"  # noqa: S105 - an action's name
+    TOKEN_REPORT = "token.report"  # noqa: S105 - an action's name
+    JSSDK_SIGN = "jssdk.sign"
+    MINIPROGRAM_SESSION = "miniprogram.session"
+    MINIPROGRAM_SESSION_KEY = "miniprogram.session_key"
+    IDENTITY_EXCHANGE = "identity.exchange"
+    SHARE_READ = "share.read"
+    SHARE_SYNC = "share.sync"
+    EVENT_SUBSCRIBE = "event.subscribe"
+    CALLBACK_OPEN = "callback.open"
+    API_CALL = "api.call"
+    SUITE_MANAGE = "suite.manage"
+    ADMIN_READ = "admin.read"
+    ADMIN_REFRESH = "admin.refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Allow actions on apps in corps; `*` stands for any, in apps and corps."""
+
+    apps: tuple[str, ...]
+    corps: tuple[str, ...]
+    actions: frozenset[Action]
+    paths: tuple[str, ...] = ()
+
+    def allows(self, action: Action, app: str, corp_id: str) -> bool:
+        """Tell whether this rule covers the action; an empty app means all apps together."""
+        return action in self.actions and _matches(self.apps, app) and _matches(self.corps, corp_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A service that may call, recognised by its certificate's name or by a bearer token."""
+
+    name: str
+    identity: str = ""
+    """`spiffe://…` or `dns:…`, as in the client certificate."""
+    token_sha256: str = ""
+    rules: tuple[Rule, ...] = ()
+
+
+ANYONE = Caller("anyone")
+"""Who calls a broker that has no callers configured: one that only this machine reaches."""
+
+
+@dataclass(frozen=True)
+class CallerPolicy:
+    """Decide on every call, on memory hits too. No callers configured = everyone on this machine."""
+
+    callers: Sequence[Caller] = field(default=())
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether anyone may do anything."""
+        return not self.callers
+
+    def check(self, caller: Caller, action: Action, app: str, corp_id: str) -> None:
+        """Return if the caller may. Raises `CallerNotAllowed`."""
+        if self.is_open or any(rule.allows(action, app, corp_id) for rule in caller.rules):
+            return
+        raise CallerNotAllowed(
+            "the caller may not do this", caller=caller.name, action=action, app=app, corp_id=corp_id
+        )
+
+
+def _matches(patterns: tuple[str, ...], word: str) -> bool:
+    return any(pattern == "*" or (word and fnmatchcase(word, pattern)) for pattern in patterns)

@@ -1,0 +1,116 @@
+"""Credentials: what they are for, how long they live, and when they must be renewed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from functools import cached_property
+
+from broker.domain.corps import App, AppShare, ShareKind
+from broker.domain.secret import Secret
+
+NO_TIME = timedelta(0)
+
+
+class CredentialKind(StrEnum):
+    """What a credential is."""
+
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - a kind, not a token
+
+
+class Freshness(IntEnum):
+    """How much life a credential has left, in falling order."""
+
+    EXPIRED = 0
+    NEARLY_GONE = 1
+    AGEING = 2
+    FRESH = 3
+
+
+@dataclass(frozen=True)
+class CredentialKey:
+    """Name a credential: app, corp, agent, share kind and kind (engine rule 8); never a secret."""
+
+    app: str
+    corp_id: str
+    agent_id: int
+    share_kind: ShareKind = ShareKind.OWN
+    kind: CredentialKind = CredentialKind.ACCESS_TOKEN
+
+    @classmethod
+    def own_token(cls, app: App) -> "CredentialKey":
+        """Return the key of the app's token in its own corp."""
+        return cls(app.name, app.corp_id, app.agent_id)
+
+    @classmethod
+    def child_token(cls, app: App, share: AppShare) -> "CredentialKey":
+        """Return the key of the app's token in a child corp."""
+        return cls(app.name, share.corp_id, share.agent_id, share.share_kind)
+
+    @cached_property
+    def name(self) -> str:
+        """Return the key as one word, for stores and leases."""
+        return f"{self.kind}:{self.app}:{self.share_kind}:{self.corp_id}:{self.agent_id}"
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.name)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshPolicy:
+    """When a credential is renewed: the `[refresh]` table of the configuration."""
+
+    advisory: float = 0.8
+    mandatory: timedelta = timedelta(seconds=60)
+    cooldown: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What WeCom answered to a fetch: a value, and for how long from the moment of asking."""
+
+    value: Secret
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A value with its life; all moments are aware, and by the fleet's clock."""
+
+    key: CredentialKey
+    value: Secret
+    generation: int
+    """The fence under which this value came first: what callers see and report."""
+    fence: int
+    """The fence of the last commit; above `generation` where a renewal gave the same value again."""
+    obtained_at: datetime
+    expires_at: datetime
+    renewed_at: datetime
+    """When WeCom last gave this value; later than `obtained_at` where a renewal gave it again."""
+
+    def freshness(self, now: datetime, policy: RefreshPolicy, min_ttl: timedelta = NO_TIME) -> Freshness:
+        """Say what to do with it (engine rule 4)."""
+        left = self.expires_at - now
+        if left <= NO_TIME:
+            return Freshness.EXPIRED
+        if left < min_ttl or left < min(policy.mandatory, (self.expires_at - self.obtained_at) / 10):
+            return Freshness.NEARLY_GONE
+        if now >= self.advisory_moment(policy):
+            return Freshness.AGEING
+        return Freshness.FRESH
+
+    def advisory_moment(self, policy: RefreshPolicy) -> datetime:
+        """Return when to renew in the background: `advisory` of what was left at the last renewal."""
+        return self.renewed_at + (self.expires_at - self.renewed_at) * policy.advisory
+
+    def renewed_lately(self, now: datetime, policy: RefreshPolicy) -> bool:
+        """Tell whether it is valid, and asking WeCom again so soon would hardly bring a better one."""
+        lately = min(policy.cooldown, (self.expires_at - self.renewed_at) / 10)
+        return self.is_valid(now) and now - self.renewed_at < lately
+
+    def is_valid(self, now: datetime) -> bool:
+        """Tell whether it may still be served."""
+        return now < self.expires_at

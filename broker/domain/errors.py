@@ -1,0 +1,184 @@
+"""Everything that the broker refuses or fails at, by who must act.
+
+    BrokerError
+    ├── CallerMistake               the caller: send something else
+    │   ├── InvalidRequest          a malformed field, named
+    │   ├── AmbiguousTarget         a field is needed to choose
+    │   ├── CodeRejected            a spent or foreign login code
+    │   ├── DataRejected            data that does not fit its session
+    │   ├── UnknownApp              no such app in the configuration
+    │   └── AppNotShared            WeCom does not share the app with that child
+    ├── AccessRefused               the operator: who may do what
+    │   ├── Unauthenticated
+    │   └── CallerNotAllowed
+    ├── WecomRefused                an administrator: change something at WeCom
+    │   ├── SecretRejected
+    │   ├── IpNotTrusted
+    │   ├── AppDisabled
+    │   ├── ApiNotAuthorized
+    │   ├── ReauthorizationRequired
+    │   └── SuiteTicketMissing
+    ├── RetryLater                  nobody: wait `retry_after`
+    │   ├── RateLimited             WeCom's limit was hit
+    │   ├── WecomUnavailable        WeCom is slow, busy or away
+    │   │   └── TokenDied           WeCom says that a token is dead
+    │   └── StoreUnavailable        the shared store is away
+    └── WecomProtocol               us: an answer that cannot be understood
+
+`metadata` goes to the caller: names, codes and addresses, never a secret.
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+
+class BrokerError(Exception):
+    """Carry what a caller may know: a message, and metadata by name."""
+
+    reason: ClassVar[str]
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = {name: str(value) for name, value in metadata.items() if value not in (None, "")}
+        self.retry_after: timedelta | None = None
+        self.remembered = False
+        """Whether somebody keeps it in mind already, so that nobody above has to (engine rule 7)."""
+
+
+class CallerMistake(BrokerError):
+    """The caller must send something else."""
+
+
+class InvalidRequest(CallerMistake):
+    """A field is malformed; `field` in the metadata names it."""
+
+    reason = "INVALID_REQUEST"
+
+    def __init__(self, field: str, problem: str, **metadata: object) -> None:
+        super().__init__(f"{field}: {problem}", field=field, **metadata)
+
+
+class AmbiguousTarget(CallerMistake):
+    """More than one share fits; `field` in the metadata names what would choose."""
+
+    reason = "AMBIGUOUS_TARGET"
+
+    def __init__(self, field: str, problem: str, **metadata: object) -> None:
+        super().__init__(f"{field}: {problem}", field=field, **metadata)
+
+
+class CodeRejected(CallerMistake):
+    """A login or authorisation code is spent, too old, or another app's."""
+
+    reason = "CODE_REJECTED"
+
+
+class DataRejected(CallerMistake):
+    """Data does not fit the session that it is said to come from."""
+
+    reason = "DATA_REJECTED"
+
+
+class UnknownApp(CallerMistake):
+    """No app of that name is configured."""
+
+    reason = "UNKNOWN_APP"
+
+
+class AppNotShared(CallerMistake):
+    """WeCom does not share the app with that child corp."""
+
+    reason = "APP_NOT_SHARED"
+
+
+class AccessRefused(BrokerError):
+    """The operator decides who may call."""
+
+
+class Unauthenticated(AccessRefused):
+    """The caller did not prove who it is."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class CallerNotAllowed(AccessRefused):
+    """The caller is known and may not do this."""
+
+    reason = "CALLER_NOT_ALLOWED"
+
+
+class WecomRefused(BrokerError):
+    """Somebody must change something at WeCom or in the configuration; retrying does not help."""
+
+
+class SecretRejected(WecomRefused):
+    """WeCom refuses the app's secret or its corp id."""
+
+    reason = "SECRET_REJECTED"
+
+
+class IpNotTrusted(WecomRefused):
+    """The address that WeCom sees is not on the app's 企业可信IP list."""
+
+    reason = "IP_NOT_TRUSTED"
+
+
+class AppDisabled(WecomRefused):
+    """The app or its corp is stopped."""
+
+    reason = "APP_DISABLED"
+
+
+class ApiNotAuthorized(WecomRefused):
+    """The app has no permission for the interface."""
+
+    reason = "API_NOT_AUTHORIZED"
+
+
+class ReauthorizationRequired(WecomRefused):
+    """The corp's authorisation ended."""
+
+    reason = "REAUTHORIZATION_REQUIRED"
+
+
+class SuiteTicketMissing(WecomRefused):
+    """No valid suite_ticket has arrived."""
+
+    reason = "SUITE_TICKET_MISSING"
+
+
+class RetryLater(BrokerError):
+    """Waiting `retry_after` helps."""
+
+    def __init__(self, message: str, retry_after: timedelta | None = None, **metadata: object) -> None:
+        super().__init__(message, **metadata)
+        self.retry_after = retry_after
+
+
+class RateLimited(RetryLater):
+    """WeCom closed an endpoint for the window of a limit."""
+
+    reason = "RATE_LIMITED"
+
+
+class WecomUnavailable(RetryLater):
+    """WeCom is slow, busy or away, and nothing valid is left to serve."""
+
+    reason = "WECOM_UNAVAILABLE"
+
+
+class TokenDied(WecomUnavailable):
+    """WeCom answered that the token of a call is dead (40014, 42001): replace it once, then give up."""
+
+
+class StoreUnavailable(RetryLater):
+    """The shared store is away."""
+
+    reason = "STORE_UNAVAILABLE"
+
+
+class WecomProtocol(BrokerError):
+    """An answer of WeCom cannot be understood."""
+
+    reason = "WECOM_PROTOCOL"

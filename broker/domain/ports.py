@@ -1,0 +1,189 @@
+"""The ports: what the use cases need from the world, each as narrow as its users allow.
+
+Every method of a store raises `StoreUnavailable` when the store is away, and nothing else.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from broker.domain.corps import AppShare, ShareKind
+from broker.domain.credentials import Credential, Grant
+from broker.domain.errors import BrokerError
+from broker.domain.secret import Secret
+
+
+class Clock(Protocol):
+    """Time, as an argument."""
+
+    def now(self) -> datetime:
+        """Return the fleet's time: aware, UTC."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait that long."""
+
+
+class Chance(Protocol):
+    """Randomness, as an argument."""
+
+    def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
+        """Return the duration, up to `spread` of it longer or shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A named value with the fencing number of the commit that wrote it."""
+
+    name: str
+    fence: int
+    payload: bytes
+    keep_until: datetime
+    """When the store may forget it."""
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Tell whether it stands for something forgotten on purpose."""
+        return not self.payload
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to fetch one thing, until it is released, lost or not renewed in time."""
+
+    name: str
+    owner: str
+    """Unguessable: proves at commit that the lease was not lost."""
+    fence: int
+    """Larger than that of any earlier lease of this name, even if the store lost its data."""
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Somebody else holds the lease."""
+
+    remaining: timedelta
+
+
+class NoticeKind(StrEnum):
+    """What a store tells everybody."""
+
+    CONNECTED = "connected"
+    """Notices may have been missed before: look again at everything."""
+    COMMITTED = "committed"
+    RELEASED = "released"
+    FORGOTTEN = "forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something happened to the record or lease of that name."""
+
+    kind: NoticeKind
+    name: str = ""
+    fence: int = 0
+
+
+class Records(Protocol):
+    """Named values that all replicas share; a newer fencing number wins."""
+
+    async def load(self, names: Sequence[str]) -> dict[str, Record]:
+        """Return those that exist."""
+
+    async def commit(self, record: Record, lease: Lease) -> bool:
+        """Write, release the lease and tell everybody, in one step; False if the lease was lost or the
+        store holds something newer: then nothing is changed (engine rule 3)."""
+
+    async def offer(self, record: Record) -> bool:
+        """Write and tell everybody unless the store holds the same or something newer."""
+
+    async def replace(self, record: Record) -> bool:
+        """Write another payload for the same fence, silently; False if the fence is another one."""
+
+    async def forget(self, name: str, fence: int) -> None:
+        """Leave a tombstone if the record is of that fence or older, and tell everybody."""
+
+
+class Leases(Protocol):
+    """One holder for each name in the whole fleet."""
+
+    async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
+        """Take the lease if it is free; its fence is above `floor` and above every earlier one."""
+
+    async def renew(self, lease: Lease) -> bool:
+        """Hold it for another `duration` from now; False if it was lost."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give it back and tell everybody; does nothing if it was lost."""
+
+
+class Tallies(Protocol):
+    """Counters of the whole fleet that start again with each window."""
+
+    async def count(self, name: str, window: timedelta) -> int:
+        """Add one, and return how many there are in the window that the first one opened."""
+
+    async def counts(self, names: Sequence[str]) -> dict[str, int]:
+        """Return how many there are now; none = 0."""
+
+
+class Store(Records, Leases, Tallies, Protocol):
+    """What all replicas of a broker share."""
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """Yield what happens, for ever: CONNECTED first, and again after each lost connection."""
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
+
+
+class WecomApi(Protocol):
+    """WeCom's endpoints. Raises `WecomRefused`, `RetryLater` (and `TokenDied`), `CallerMistake`, `WecomProtocol`."""
+
+    async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
+        """Fetch an app's token in its own corp (wecom-api A1)."""
+
+    async def fetch_child_token(
+        self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
+    ) -> Grant:
+        """Fetch the token of a child corp with the parent's; the agent id is the child's (A3)."""
+
+    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
+        """List the shares of the parent's app of that kind, all pages (A2)."""
+
+
+class UpstreamGate(Protocol):
+    """Stands before each call to WeCom: counts it, and keeps it back while waiting is wiser."""
+
+    async def enter(self, endpoint: str, corp_id: str) -> None:
+        """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable` with its `retry_after`."""
+
+    async def leave(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
+        """Learn how the call ended."""
+
+
+class Observer(Protocol):
+    """Hears what operators want to see; it logs and counts, and never gets a secret."""
+
+    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+        """WeCom was called; the outcome is an errcode, or a word for what kept one from coming."""
+
+    def lease_waited(self, name: str, duration: timedelta) -> None:
+        """A fetch waited for somebody else's lease."""
+
+    def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
+        """A fetch ended: rotated, unchanged, superseded, or failed."""
+
+    def store_lost(self, error: BrokerError) -> None:
+        """The store went away; what is in memory is served."""
+
+    def store_back(self) -> None:
+        """The store answers again."""
+
+    def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
+        """A listing found other shares than the one before."""
+
+    def background_failed(self, what: str, error: Exception) -> None:
+        """A background task met something unexpected and goes on."""

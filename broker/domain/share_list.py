@@ -1,0 +1,68 @@
+"""The children that an app is shared with, as WeCom last listed them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from broker.domain.corps import AppShare, ShareKind
+
+
+@dataclass(frozen=True)
+class ShareList:
+    """One complete listing of one kind of share of one app."""
+
+    app: str
+    share_kind: ShareKind
+    fence: int
+    listed_at: datetime
+    shares: tuple[AppShare, ...]
+
+    @staticmethod
+    def name_of(app: str, share_kind: ShareKind) -> str:
+        """Return the listing's name in stores and leases."""
+        return f"shares:{app}:{share_kind}"
+
+    @property
+    def name(self) -> str:
+        """Return this listing's name."""
+        return self.name_of(self.app, self.share_kind)
+
+    @cached_property
+    def by_corp(self) -> dict[str, list[AppShare]]:
+        """Return the shares of each child; ids are compared exactly, encrypted ones have case (wecom-api 0)."""
+        found: defaultdict[str, list[AppShare]] = defaultdict(list)
+        for share in self.shares:
+            found[share.corp_id].append(share)
+        return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareChanges:
+    """What one listing has that another one has not."""
+
+    added: tuple[AppShare, ...] = ()
+    removed: tuple[AppShare, ...] = ()
+    unchanged_count: int = 0
+
+    @classmethod
+    def between(cls, before: Iterable[AppShare], after: Iterable[AppShare]) -> "ShareChanges":
+        """Compare two listings; a child that was only renamed is unchanged."""
+        old = {share.identity: share for share in before}
+        new = {share.identity: share for share in after}
+        return cls(
+            tuple(share for identity, share in new.items() if identity not in old),
+            tuple(share for identity, share in old.items() if identity not in new),
+            sum(identity in old for identity in new),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)
+
+    def __add__(self, other: "ShareChanges") -> "ShareChanges":
+        return ShareChanges(
+            self.added + other.added,
+            self.removed + other.removed,
+            self.unchanged_count + other.unchanged_count,
+        )

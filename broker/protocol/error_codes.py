@@ -1,0 +1,88 @@
+"""WeCom's error codes, by who must act (wecom-api D, doc 90313). Never by `errmsg`: it changes."""
+
+import re
+from collections.abc import Mapping
+
+from broker.domain.errors import (
+    ApiNotAuthorized,
+    AppDisabled,
+    AppNotShared,
+    BrokerError,
+    CodeRejected,
+    DataRejected,
+    InvalidRequest,
+    IpNotTrusted,
+    RateLimited,
+    ReauthorizationRequired,
+    SecretRejected,
+    SuiteTicketMissing,
+    TokenDied,
+    WecomProtocol,
+    WecomUnavailable,
+)
+
+CODES: dict[type[BrokerError], frozenset[int]] = {
+    # R: refresh once, then retry once. An expiry may come as 40014 (G4).
+    TokenDied: frozenset({40014, 40082, 42001, 42009}),
+    # W: wait.
+    WecomUnavailable: frozenset({-1, 6000, 2000111, 45035}),
+    RateLimited: frozenset({45009, 45033, 45036}),
+    # P: until somebody changes the configuration, here or at WeCom.
+    SecretRejected: frozenset({40001, 40013, 40080, 40083, 40091, 45031}),
+    IpNotTrusted: frozenset({48009, 60020, 301042}),
+    AppDisabled: frozenset(
+        {40136, 40137, 40138, 40139, 40140, 40141, 50003, 60031, 301007, 842002, 842003, 842005, 846000}
+    ),
+    ApiNotAuthorized: frozenset(
+        {40086, 48001, 48002, 48003, 48005, 48006, 48010, 50001, 50002, 60011, 80001, 85005, 301002, 710000}
+    ),
+    # A: the corp must authorise again.
+    ReauthorizationRequired: frozenset({40084, 48004}),
+    # T: until the next suite_ticket.
+    SuiteTicketMissing: frozenset({40085}),
+    # C: the caller.
+    CodeRejected: frozenset({40029, 40077, 40078, 42003, 42007, 42022, 84014, 84015, 84024}),
+    DataRejected: frozenset({42013}),
+    AppNotShared: frozenset({670001, 670004}),
+    InvalidRequest: frozenset(
+        {40003, 40035, 40056, 40058, 40063, 40093, 42012, 46004, 60003, 60021, 60111, 60123, 81013, 84025}
+        | {84090, 90207, 90208, 91040, 92002, 92003}
+        | {code for code in range(670002, 670036) if code != 670004}
+    ),
+    # Ours: a request of the broker lacked something.
+    WecomProtocol: frozenset({41001, 41002, 41004, 41008, 41011, 41021, 41022, 41023, 41024, 41025}),
+}
+
+BY_CODE: dict[int, type[BrokerError]] = {code: kind for kind, codes in CODES.items() for code in codes}
+
+_FROM_IP = re.compile(r"from ip:\s*([0-9A-Fa-f.:]{2,45})")
+_HINT = re.compile(r"hint:\s*\[([A-Za-z0-9_.-]{1,64})\]")
+
+
+def error_of(endpoint: str, answer: Mapping[str, object]) -> BrokerError | None:
+    """Return what the answer's errcode means; None for a success: 0, or no errcode at all (G7).
+
+    An unknown code is never retried: it is told with endpoint and hint.
+    """
+    errcode = answer.get("errcode", 0)
+    if isinstance(errcode, str) and errcode.lstrip("-").isdigit():
+        errcode = int(errcode)
+    if not isinstance(errcode, int) or isinstance(errcode, bool):
+        return WecomProtocol("WeCom's errcode is not a number", endpoint=endpoint)
+    if errcode == 0:
+        return None
+    errmsg = str(answer.get("errmsg", ""))
+    metadata = {"errcode": errcode, "endpoint": endpoint, "hint": _found(_HINT, errmsg)}
+    kind = BY_CODE.get(errcode)
+    if kind is None:
+        return WecomProtocol(f"WeCom answered {endpoint} with the unknown errcode {errcode}", **metadata)
+    if kind is InvalidRequest:
+        return InvalidRequest("request", f"WeCom answered {endpoint} with errcode {errcode}", **metadata)
+    if kind is IpNotTrusted:
+        metadata["ip"] = _found(_FROM_IP, errmsg)
+    return kind(f"WeCom answered {endpoint} with errcode {errcode}", **metadata)
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return match.group(1) if match else ""

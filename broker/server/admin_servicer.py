@@ -1,0 +1,64 @@
+"""`AdminService`: what operators look at."""
+
+import grpc
+from wecom_broker.v1 import admin_service_pb2 as pb
+from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
+
+import broker
+from broker.domain.errors import InvalidRequest
+from broker.server import convert
+from broker.server.context import Context
+from broker.usecases.admin import Admin
+
+
+class AdminServicer(pb_grpc.AdminServiceServicer):
+    """Parse, ask `Admin`, reply."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+
+    async def ListApps(
+        self, request: pb.ListAppsRequest, context: Context
+    ) -> pb.ListAppsResponse:
+        """Return the configured apps."""
+        return pb.ListAppsResponse(apps=[convert.app(app) for app in self._admin.apps()])
+
+    async def ListCredentials(
+        self, request: pb.ListCredentialsRequest, context: Context
+    ) -> pb.ListCredentialsResponse:
+        """Return one page of the credentials in memory."""
+        views = self._admin.credentials(request.app and convert.app_name("app", request.app))
+        shown, token = convert.page(views, lambda view: view.key.name, request.page_size, request.page_token)
+        return pb.ListCredentialsResponse(
+            credentials=[convert.credential_info(view) for view in shown], next_page_token=token
+        )
+
+    async def RefreshCredential(
+        self, request: pb.RefreshCredentialRequest, context: Context
+    ) -> pb.RefreshCredentialResponse:
+        """Fetch a credential anew."""
+        if request.kind not in (pb.CREDENTIAL_KIND_UNSPECIFIED, pb.CREDENTIAL_KIND_ACCESS_TOKEN):
+            raise InvalidRequest("kind", "is not a known kind of credential")
+        rotated, view = await self._admin.refresh(convert.target(request.target))
+        return pb.RefreshCredentialResponse(credential=convert.credential_info(view), rotated=rotated)
+
+    async def GetQuotas(
+        self, request: pb.GetQuotasRequest, context: Context
+    ) -> pb.GetQuotasResponse:
+        """Return the use of WeCom's limits."""
+        quotas = await self._admin.quotas(request.app and convert.app_name("app", request.app))
+        return pb.GetQuotasResponse(quotas=[convert.quota(use) for use in quotas])
+
+    async def GetStatus(
+        self, request: pb.GetStatusRequest, context: Context
+    ) -> pb.GetStatusResponse:
+        """Return the state of this replica."""
+        vitals = self._admin.vitals
+        return pb.GetStatusResponse(
+            version=broker.__version__,
+            start_time=vitals.started_at,
+            serving=not vitals.draining and self._admin.can_serve_tokens(),
+            dependencies=[convert.dependency(vitals.store), convert.dependency(vitals.wecom)],
+            credential_count=len(self._admin.credentials()),
+            watcher_count=self._admin.watcher_count(),
+        )

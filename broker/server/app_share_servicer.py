@@ -1,0 +1,84 @@
+"""`AppShareService`: which children an app is shared with."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import grpc
+from wecom_broker.v1 import app_share_service_pb2 as pb
+from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
+
+from broker.domain.corps import AppShare
+from broker.server import convert
+from broker.server.context import Context
+from broker.usecases.access_tokens import AccessTokens
+from broker.usecases.app_shares import AppShares
+
+CHUNK = 500
+"""Shares in one message of a stream: a snapshot of any size stays under gRPC's message limit."""
+
+
+class AppShareServicer(pb_grpc.AppShareServiceServicer):
+    """Parse, ask `AppShares`, reply."""
+
+    def __init__(self, tokens: AccessTokens, shares: AppShares) -> None:
+        self._tokens = tokens
+        self._shares = shares
+
+    async def ListAppShares(
+        self, request: pb.ListAppSharesRequest, context: Context
+    ) -> pb.ListAppSharesResponse:
+        """Return one page of the known shares."""
+        app = convert.known_app(self._tokens, request.app)
+        shares = await self._shares.all(app, convert.share_kind("share_kind", request.share_kind))
+        shown, token = convert.page(shares, _mark, request.page_size, request.page_token)
+        return pb.ListAppSharesResponse(
+            shares=[convert.app_share(app.name, share) for share in shown], next_page_token=token
+        )
+
+    async def SyncAppShares(
+        self, request: pb.SyncAppSharesRequest, context: Context
+    ) -> pb.SyncAppSharesResponse:
+        """List anew, and return what changed."""
+        app = convert.known_app(self._tokens, request.app)
+        changes = await self._shares.sync(app)
+        return pb.SyncAppSharesResponse(
+            added=[convert.app_share(app.name, share) for share in changes.added],
+            removed=[convert.app_share(app.name, share) for share in changes.removed],
+            unchanged_count=changes.unchanged_count,
+        )
+
+    async def WatchAppShares(
+        self, request: pb.WatchAppSharesRequest, context: Context
+    ) -> AsyncIterator[pb.WatchAppSharesResponse]:
+        """Stream the present shares, then each change."""
+        app = convert.known_app(self._tokens, request.app)
+        async with aclosing(self._shares.watch(app)) as stream:
+            snapshot = await anext(stream)
+            for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_SNAPSHOT, snapshot.added) or [
+                pb.WatchAppSharesResponse(change_type=pb.SHARE_CHANGE_TYPE_SNAPSHOT, snapshot_complete=True)
+            ]:
+                yield message
+            async for changes in stream:
+                for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_REMOVED, changes.removed):
+                    yield message
+                for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_ADDED, changes.added):
+                    yield message
+
+
+def _messages(
+    app: str, change_type: pb.ShareChangeType, shares: tuple[AppShare, ...]
+) -> list[pb.WatchAppSharesResponse]:
+    """Return the shares in messages of a bearable size; the last of a snapshot says so."""
+    chunks = [shares[start : start + CHUNK] for start in range(0, len(shares), CHUNK)]
+    return [
+        pb.WatchAppSharesResponse(
+            change_type=change_type,
+            shares=[convert.app_share(app, share) for share in chunk],
+            snapshot_complete=change_type == pb.SHARE_CHANGE_TYPE_SNAPSHOT and position == len(chunks) - 1,
+        )
+        for position, chunk in enumerate(chunks)
+    ]
+
+
+def _mark(share: AppShare) -> str:
+    return f"{share.share_kind}:{share.corp_id}:{share.agent_id:020d}"

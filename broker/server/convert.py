@@ -1,0 +1,188 @@
+"""Messages to domain values, and back. What is malformed is refused here, by field."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from wecom_broker.v1 import admin_service_pb2 as admin_pb
+from wecom_broker.v1 import app_share_service_pb2 as share_pb
+from wecom_broker.v1 import target_pb2 as target_pb
+from wecom_broker.v1 import token_service_pb2 as token_pb
+
+from broker.domain.corps import APP_NAME, CORP_ID, App, AppShare, ShareKind, Target
+from broker.domain.credentials import NO_TIME, Credential, CredentialKind, Freshness
+from broker.domain.errors import InvalidRequest
+from broker.domain.vitals import Dependency
+from broker.usecases.access_tokens import AccessTokens
+from broker.usecases.admin import CredentialView
+from broker.usecases.credential_engine import Replacement
+from broker.usecases.upstream_gate import QuotaUse
+
+DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
+
+SHARE_KINDS: dict[int, ShareKind | None] = {
+    target_pb.SHARE_KIND_UNSPECIFIED: None,
+    target_pb.SHARE_KIND_CORP_GROUP: ShareKind.CORP_GROUP,
+    target_pb.SHARE_KIND_SUPPLY_CHAIN: ShareKind.SUPPLY_CHAIN,
+}
+SHARE_KINDS_OUT = {
+    ShareKind.OWN: target_pb.SHARE_KIND_UNSPECIFIED,
+    ShareKind.CORP_GROUP: target_pb.SHARE_KIND_CORP_GROUP,
+    ShareKind.SUPPLY_CHAIN: target_pb.SHARE_KIND_SUPPLY_CHAIN,
+}
+OUTCOMES = {
+    Replacement.ROTATED: token_pb.REPORT_OUTCOME_ROTATED,
+    Replacement.ALREADY_ROTATED: token_pb.REPORT_OUTCOME_ALREADY_ROTATED,
+    Replacement.UNCHANGED: token_pb.REPORT_OUTCOME_UNCHANGED,
+    Replacement.COOLING_DOWN: token_pb.REPORT_OUTCOME_COOLING_DOWN,
+}
+STATES = {
+    Freshness.FRESH: admin_pb.CREDENTIAL_STATE_FRESH,
+    Freshness.AGEING: admin_pb.CREDENTIAL_STATE_AGEING,
+    Freshness.NEARLY_GONE: admin_pb.CREDENTIAL_STATE_NEARLY_GONE,
+    Freshness.EXPIRED: admin_pb.CREDENTIAL_STATE_EXPIRED,
+}
+KINDS = {CredentialKind.ACCESS_TOKEN: admin_pb.CREDENTIAL_KIND_ACCESS_TOKEN}
+
+Item = TypeVar("Item")
+
+
+def app_name(field: str, name: str) -> str:
+    """Return the name of an app. Raises `InvalidRequest`."""
+    if not name:
+        raise InvalidRequest(field, "is required")
+    if not APP_NAME.fullmatch(name):
+        raise InvalidRequest(field, "is not an app's name")
+    return name
+
+
+def share_kind(field: str, kind: int) -> ShareKind | None:
+    """Return the kind; None for whichever. Raises `InvalidRequest`."""
+    try:
+        return SHARE_KINDS[kind]
+    except KeyError:
+        raise InvalidRequest(field, "is not a known kind of share") from None
+
+
+def target(message: target_pb.Target) -> Target:
+    """Return whose identity is meant. Raises `InvalidRequest`."""
+    corp_id, agent_id = message.corp_id, message.agent_id
+    if corp_id and not CORP_ID.fullmatch(corp_id):
+        raise InvalidRequest("target.corp_id", "is not a corp id")
+    if agent_id < 0:
+        raise InvalidRequest("target.agent_id", "must not be negative")
+    kind = share_kind("target.share_kind", message.share_kind)
+    return Target(app_name("target.app", message.app), corp_id, kind, agent_id)
+
+
+def min_ttl(message: Duration) -> timedelta:
+    """Return the least life that a caller needs. Raises `InvalidRequest`."""
+    try:
+        ttl = message.ToTimedelta()
+    except (ValueError, OverflowError):
+        raise InvalidRequest("min_ttl", "is not a duration") from None
+    if ttl < NO_TIME:
+        raise InvalidRequest("min_ttl", "must not be negative")
+    return ttl
+
+
+def access_token(credential: Credential) -> token_pb.AccessToken:
+    """Return the message that hands a token out."""
+    return token_pb.AccessToken(
+        value=credential.value.reveal(),
+        expire_time=credential.expires_at,
+        corp_id=credential.key.corp_id,
+        agent_id=credential.key.agent_id,
+        generation=credential.generation,
+    )
+
+
+def app_share(app: str, share: AppShare) -> share_pb.AppShare:
+    """Return the message of a share."""
+    return share_pb.AppShare(
+        app=app,
+        corp_id=share.corp_id,
+        corp_name=share.corp_name,
+        agent_id=share.agent_id,
+        share_kind=SHARE_KINDS_OUT[share.share_kind],
+    )
+
+
+def app(found: App) -> admin_pb.App:
+    """Return the message of a configured app."""
+    return admin_pb.App(
+        name=found.name,
+        kind=found.kind,
+        corp_id=found.corp_id,
+        agent_id=found.agent_id,
+        share_kinds=[SHARE_KINDS_OUT[kind] for kind in found.share_kinds],
+    )
+
+
+def credential_info(view: CredentialView) -> admin_pb.CredentialInfo:
+    """Return the message of a credential, without its value."""
+    error = view.last_error
+    return admin_pb.CredentialInfo(
+        app=view.key.app,
+        corp_id=view.key.corp_id,
+        agent_id=view.key.agent_id,
+        share_kind=SHARE_KINDS_OUT[view.key.share_kind],
+        kind=KINDS[view.key.kind],
+        state=STATES[view.state],
+        generation=view.generation,
+        age=view.age,
+        expire_time=view.expires_at,
+        last_error=f"{error.reason}: {error.message}" if error else "",
+        last_error_time=view.last_error_at,
+        watcher_count=view.watchers,
+    )
+
+
+def quota(use: QuotaUse) -> admin_pb.Quota:
+    """Return the message of one limit."""
+    return admin_pb.Quota(
+        endpoint=use.endpoint,
+        corp_id=use.corp_id,
+        window=use.limit.window,
+        used_count=use.used,
+        limit_count=use.limit.most,
+        closed_until_time=use.closed_until,
+    )
+
+
+def dependency(found: Dependency) -> admin_pb.Dependency:
+    """Return the message of a dependency."""
+    return admin_pb.Dependency(
+        name=found.name, healthy=found.healthy, since_time=found.since, last_error=found.last_error
+    )
+
+
+def page(
+    items: Sequence[Item], mark: Callable[[Item], str], page_size: int, page_token: str
+) -> tuple[Sequence[Item], str]:
+    """Return a page of items sorted by their marks, and the token of the next. Raises `InvalidRequest`.
+
+    The token holds the last mark: items that come and go meanwhile neither repeat nor hide others.
+    """
+    if page_size < 0:
+        raise InvalidRequest("page_size", "must not be negative")
+    size = min(page_size or DEFAULT_PAGE, LARGEST_PAGE)
+    after = _read_token(page_token)
+    left = [item for item in items if mark(item) > after] if after else items
+    token = base64.urlsafe_b64encode(mark(left[size - 1]).encode()).decode() if len(left) > size else ""
+    return left[:size], token
+
+
+def _read_token(token: str) -> str:
+    try:
+        return base64.b64decode(token.encode("ascii"), b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError, ValueError):
+        raise InvalidRequest("page_token", "is not one that the broker gave") from None
+
+
+def known_app(tokens: AccessTokens, name: str) -> App:
+    """Return the app of a request. Raises `InvalidRequest`, `UnknownApp`."""
+    return tokens.app(app_name("app", name))

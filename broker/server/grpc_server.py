@@ -1,0 +1,122 @@
+"""The gRPC door: listeners, TLS, interceptors, servicers, health, reflection, drain."""
+
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from broker.server.admin_servicer import AdminServicer
+from broker.server.app_share_servicer import AppShareServicer
+from broker.server.health import SERVICES, Health
+from broker.server.http_server import CannotListen
+from broker.server.interceptors import Doorway
+from broker.server.token_servicer import TokenServicer
+from wecom_broker.v1 import admin_service_pb2_grpc, app_share_service_pb2_grpc, token_service_pb2_grpc
+
+MINUTE_MS = 60_000
+OPTIONS = [
+    # Clients re-resolve when their connection ends, so that new replicas get their share.
+    ("grpc.max_connection_age_ms", 15 * MINUTE_MS),
+    ("grpc.max_connection_age_grace_ms", MINUTE_MS),
+    # A watcher whose machine died is noticed; a client may ping every half minute.
+    ("grpc.keepalive_time_ms", 2 * MINUTE_MS),
+    ("grpc.keepalive_timeout_ms", MINUTE_MS // 3),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", MINUTE_MS // 2),
+]
+
+
+class TlsFiles:
+    """Paths of the PEM files that prove who this server, and who its callers are."""
+
+    def __init__(self, certificate: str, private_key: str, client_ca: str | None) -> None:
+        self._certificate = certificate
+        self._private_key = private_key
+        self._client_ca = client_ca
+
+    def credentials(self, *, demand_certificate: bool) -> grpc.ServerCredentials:
+        """Read the files. Raises `OSError`."""
+        pair = (Path(self._private_key).read_bytes(), Path(self._certificate).read_bytes())
+        if self._client_ca is None:
+            return grpc.ssl_server_credentials([pair])
+        authority = Path(self._client_ca).read_bytes()
+        return grpc.ssl_server_credentials([pair], authority, require_client_auth=demand_certificate)
+
+
+@asynccontextmanager
+async def serve_grpc(
+    addresses: Sequence[str],
+    doorway: Doorway,
+    servicers: tuple[TokenServicer, AppShareServicer, AdminServicer],
+    health: Health,
+    *,
+    tls: TlsFiles | None,
+    demand_certificate: bool,
+    reflect: bool,
+    share_port: bool,
+    drain_seconds: float,
+) -> AsyncIterator[list[str]]:
+    """Serve until left, then drain; yields the addresses with their real ports. Raises `CannotListen`."""
+    # Without this a second server would bind the same port silently (grpc's default on Linux).
+    server = grpc.aio.server(
+        interceptors=[doorway], options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)]
+    )
+    tokens, shares, admin = servicers
+    token_service_pb2_grpc.add_TokenServiceServicer_to_server(tokens, server)
+    app_share_service_pb2_grpc.add_AppShareServiceServicer_to_server(shares, server)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    if reflect:
+        names = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, server)
+    bound = []
+    for position, address in enumerate(addresses):
+        try:
+            bound.append(_listen(server, address, tls, demand_certificate=demand_certificate))
+        except CannotListen as error:
+            await server.stop(None)
+            raise CannotListen(f"server.grpc[{position}]: {error}") from None
+    await server.start()
+    try:
+        yield bound
+    finally:
+        await server.stop(drain_seconds)
+        for address in addresses:
+            if address.startswith("unix://"):
+                with suppress(FileNotFoundError):
+                    Path(address.removeprefix("unix://")).unlink()
+
+
+def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None, *, demand_certificate: bool) -> str:
+    if address.startswith("unix://"):
+        _refuse_used_socket(address)
+    try:
+        # A socket file has the rights of its folder; TLS is for what crosses a network.
+        if tls is None or address.startswith("unix://"):
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, tls.credentials(demand_certificate=demand_certificate))
+    except (RuntimeError, OSError) as error:
+        raise CannotListen(f"cannot listen on {address}: {_said(error)}") from None
+    return address if address.startswith("unix://") else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _refuse_used_socket(address: str) -> None:
+    """gRPC takes over a socket file even from a living server."""
+    path = address.removeprefix("unix://")
+    if not Path(path).parent.is_dir():
+        raise CannotListen(f"cannot listen on {address}: its folder does not exist")
+    with socket.socket(socket.AF_UNIX) as probe:
+        with suppress(OSError):
+            probe.connect(path)
+            raise CannotListen(f"cannot listen on {address}: the socket is in use")
+
+
+def _said(error: Exception) -> str:
+    return "the port is in use, or the address is not this machine's" if isinstance(error, RuntimeError) else str(error)
+
+

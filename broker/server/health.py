@@ -1,0 +1,86 @@
+"""Health by gRPC and HTTP, from the state of the store, of WeCom and of what is in memory."""
+
+from datetime import timedelta
+
+from grpc_health.v1 import health, health_pb2
+
+from broker.domain.credentials import CredentialKind, Freshness
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports import Clock, Store
+from broker.telemetry import Telemetry
+from broker.usecases.admin import Admin
+from broker.usecases.app_shares import AppShares
+
+SERVICES = (
+    "wecom_broker.v1.TokenService",
+    "wecom_broker.v1.AppShareService",
+    "wecom_broker.v1.AdminService",
+)
+EVERY = timedelta(seconds=1)
+
+
+class Health:
+    """Look at the vitals once a second; an outage of WeCom is no reason while valid tokens remain."""
+
+    def __init__(
+        self, admin: Admin, shares: AppShares, store: Store, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self.servicer = health.aio.HealthServicer()
+        self._admin = admin
+        self._shares = shares
+        self._store = store
+        self._clock = clock
+        self._telemetry = telemetry
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether new requests are welcome and can be answered."""
+        return not self._admin.vitals.draining and self._admin.can_serve_tokens()
+
+    async def run(self) -> None:
+        """Keep the health of each service true, for ever."""
+        while True:
+            await self.look()
+            await self._clock.sleep(EVERY)
+
+    async def look(self) -> None:
+        """Set the health of each service, and the gauges."""
+        vitals, now = self._admin.vitals, self._clock.now()
+        try:
+            await self._store.ping()
+            vitals.store.seen(now)
+        except StoreUnavailable as error:
+            vitals.store.seen(now, error.message)
+        if not vitals.draining:
+            tokens = self._admin.can_serve_tokens()
+            # Lists are served from memory; where there is none yet, the tokens' chance is theirs.
+            shares = tokens or self._shares.has_listing()
+            await self._set("", serving=tokens)
+            for service, serving in zip(SERVICES, (tokens, shares, True), strict=True):
+                await self._set(service, serving=serving)
+        self._measure()
+
+    async def drain(self) -> None:
+        """Tell load balancers to send nobody any more; nothing changes that back."""
+        self._admin.vitals.draining = True
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _set(self, service: str, *, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        await self.servicer.set(service, status.SERVING if serving else status.NOT_SERVING)
+
+    def _measure(self) -> None:
+        metrics, vitals = self._telemetry.metrics, self._admin.vitals
+        views = self._admin.credentials()
+        for kind in CredentialKind:
+            mine = [view for view in views if view.key.kind is kind]
+            for state in Freshness:
+                count = sum(view.state is state for view in mine)
+                metrics.credentials.labels(kind, state.name.lower()).set(count)
+            oldest = max((view.age.total_seconds() for view in mine), default=0)
+            metrics.oldest_seconds.labels(kind).set(oldest)
+        for dependency in (vitals.store, vitals.wecom):
+            metrics.dependency_up.labels(dependency.name).set(dependency.healthy)
+        metrics.watchers.set(self._admin.watcher_count())
+
+

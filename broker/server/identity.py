@@ -1,0 +1,54 @@
+"""Who calls: by the client certificate's name, or by a bearer token."""
+
+import hashlib
+import hmac
+from contextvars import ContextVar
+
+from broker.domain.callers import ANYONE, Caller, CallerPolicy
+from broker.domain.errors import Unauthenticated
+from broker.server.context import Context
+
+current_caller: ContextVar[Caller] = ContextVar("current_caller", default=ANYONE)
+"""The caller of the request that this task works for."""
+
+
+class Identity:
+    """Recognise the configured callers."""
+
+    def __init__(self, policy: CallerPolicy) -> None:
+        self._open = policy.is_open
+        self._by_name = {caller.identity: caller for caller in policy.callers if caller.identity}
+        self._by_token = [(caller.token_sha256.encode(), caller) for caller in policy.callers if caller.token_sha256]
+
+    def of(self, context: Context) -> Caller:
+        """Return who calls. Raises `Unauthenticated`."""
+        if self._open:
+            return ANYONE
+        if self._by_name and (caller := self._by_certificate(context)):
+            return caller
+        for name, value in context.invocation_metadata() or ():
+            if name == "authorization":
+                return self._by_bearer(value if isinstance(value, str) else value.decode(errors="replace"))
+        raise Unauthenticated("no known client certificate and no bearer token")
+
+    def _by_certificate(self, context: Context) -> Caller | None:
+        properties = context.auth_context()
+        for uri in properties.get("peer_uri", ()):
+            if caller := self._by_name.get(uri.decode(errors="replace")):
+                return caller
+        for name in properties.get("peer_dns", ()):
+            if caller := self._by_name.get(f"dns:{name.decode(errors='replace')}"):
+                return caller
+        return None
+
+    def _by_bearer(self, header: str) -> Caller:
+        scheme, _, token = header.partition(" ")
+        digest = hashlib.sha256(token.strip().encode()).hexdigest().encode()
+        found = None
+        for expected, caller in self._by_token:
+            # All are compared, each in constant time: neither order nor content shows.
+            if hmac.compare_digest(expected, digest):
+                found = caller
+        if found is None or scheme.lower() != "bearer":
+            raise Unauthenticated("the bearer token is not a known caller's")
+        return found

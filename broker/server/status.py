@@ -1,0 +1,72 @@
+"""The one table from the broker's errors to gRPC statuses."""
+
+from typing import NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from broker.domain import errors
+from broker.domain.errors import BrokerError
+from broker.server.context import Context
+
+DOMAIN = "wecom-broker"
+
+
+class Unexpected(BrokerError):
+    """A mistake of the broker itself; the log has it under the incident's number."""
+
+    reason = "INTERNAL"
+
+
+STATUSES: dict[type[BrokerError], grpc.StatusCode] = {
+    errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.AmbiguousTarget: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.CodeRejected: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.DataRejected: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnknownApp: grpc.StatusCode.NOT_FOUND,
+    errors.AppNotShared: grpc.StatusCode.NOT_FOUND,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.CallerNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
+    errors.SecretRejected: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.IpNotTrusted: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.AppDisabled: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.ApiNotAuthorized: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.ReauthorizationRequired: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.SuiteTicketMissing: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.WecomUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.WecomProtocol: grpc.StatusCode.INTERNAL,
+    Unexpected: grpc.StatusCode.INTERNAL,
+}
+
+
+def code_of(error: BrokerError) -> grpc.StatusCode:
+    """Return the status of the error's kind."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def status_of(error: BrokerError) -> Status:
+    """Return the rich status: ErrorInfo always, RetryInfo where waiting helps."""
+    details = [_packed(ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))]
+    if error.retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(error.retry_after)
+        details.append(_packed(RetryInfo(retry_delay=delay)))
+    return Status(code=code_of(error).value[0], message=error.message, details=details)
+
+
+async def abort(context: Context, error: BrokerError) -> NoReturn:
+    """End the call with the error's status."""
+    await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    raise AssertionError("abort returned")  # pragma: no cover
+
+
+def _packed(message: ErrorInfo | RetryInfo) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

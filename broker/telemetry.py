@@ -1,0 +1,199 @@
+"""What operators see: structured logs, Prometheus metrics, and the vitals behind health."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+from broker.domain.corps import AppShare
+from broker.domain.errors import BrokerError, WecomRefused
+from broker.domain.ports import Clock
+from broker.domain.vitals import Vitals
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+NO_ANSWER = re.compile(r"-1|timeout|connection|protocol|http_5\d\d")
+"""Outcomes of a call that say something about WeCom, not about what was asked."""
+_CARRIES_SECRET = re.compile(
+    r"((?:access_token|corpsecret|suite_access_token|provider_access_token|code|js_code|secret|ticket)=)[^&\s\"']+"
+)
+
+
+def set_up_logging(level: str, form: str) -> None:
+    """Send every log line of the process to stderr, for people or for programs."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    render: Any = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Cut secrets out of query strings: the last net under libraries that log URLs."""
+    for name, value in event.items():
+        if isinstance(value, str) and "=" in value:
+            event[name] = _CARRIES_SECRET.sub(r"\1***", value)
+    return event
+
+
+class Metrics:
+    """The figures, without a secret or an unbounded label."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "wecom_broker_requests_total", "Requests by rpc and status code.", ["rpc", "code"], registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "wecom_broker_request_seconds", "Time per request.", ["rpc"], buckets=SECONDS, registry=self.registry
+        )
+        self.upstream_calls = Counter(
+            "wecom_broker_upstream_calls_total",
+            "Calls to WeCom by endpoint and errcode (or what kept an answer from coming).",
+            ["endpoint", "errcode"],
+            registry=self.registry,
+        )
+        self.upstream_seconds = Histogram(
+            "wecom_broker_upstream_seconds", "Time per call to WeCom.", ["endpoint"], registry=self.registry
+        )
+        self.lease_wait_seconds = Histogram(
+            "wecom_broker_lease_wait_seconds",
+            "Time that a fetch waited for another replica's lease.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.refreshes = Counter(
+            "wecom_broker_refreshes_total", "Refreshes by kind and outcome.", ["kind", "outcome"], registry=self.registry
+        )
+        self.credentials = Gauge(
+            "wecom_broker_credentials",
+            "Credentials in memory by kind and state.",
+            ["kind", "state"],
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self.oldest_seconds = Gauge(
+            "wecom_broker_credential_oldest_seconds",
+            "Time since the oldest credential in memory was last renewed, by kind.",
+            ["kind"],
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self.dependency_up = Gauge(
+            "wecom_broker_dependency_up",
+            "Whether the store and WeCom answer.",
+            ["dependency"],
+            multiprocess_mode="livemin",
+            registry=self.registry,
+        )
+        self.watchers = Gauge(
+            "wecom_broker_watchers", "Open watches.", multiprocess_mode="livesum", registry=self.registry
+        )
+
+    def exposition(self) -> bytes:
+        """Return all figures in Prometheus' text format, of all workers together."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+class Telemetry:
+    """Hear what happens: log it, count it, keep the vitals. The `Observer` of a running broker."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._log = structlog.get_logger("wecom_broker")
+        self.metrics = Metrics()
+        self.vitals = Vitals(clock.now())
+
+    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+        """See `Observer.upstream_called`."""
+        self.metrics.upstream_calls.labels(endpoint, outcome).inc()
+        self.metrics.upstream_seconds.labels(endpoint).observe(duration.total_seconds())
+        self.vitals.wecom.seen(self._clock.now(), outcome if NO_ANSWER.fullmatch(outcome) else "")
+        seconds = round(duration.total_seconds(), 3)
+        self._log.debug("upstream call", endpoint=endpoint, outcome=outcome, seconds=seconds)
+
+    def lease_waited(self, name: str, duration: timedelta) -> None:
+        """See `Observer.lease_waited`."""
+        self.metrics.lease_wait_seconds.observe(duration.total_seconds())
+        self._log.debug("waited for a lease", name=name, seconds=round(duration.total_seconds(), 3))
+
+    def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
+        """See `Observer.refreshed`."""
+        self.metrics.refreshes.labels(kind, outcome).inc()
+        if error is None:
+            self._log.info("refreshed", credential=name, outcome=outcome)
+            return
+        # An administrator must act on a refusal; for an outage somebody may only wait.
+        say = self._log.error if isinstance(error, WecomRefused) else self._log.warning
+        say("refresh failed", credential=name, reason=error.reason, problem=error.message, **_told(error.metadata))
+
+    def store_lost(self, error: BrokerError) -> None:
+        """See `Observer.store_lost`."""
+        self.vitals.store.seen(self._clock.now(), error.message)
+        self._log.error("the store is away; serving from memory", problem=error.message)
+
+    def store_back(self) -> None:
+        """See `Observer.store_back`."""
+        self.vitals.store.seen(self._clock.now())
+        self._log.warning("the store is back")
+
+    def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
+        """See `Observer.shares_changed`."""
+        here, gone = [share.corp_id for share in added], [share.corp_id for share in removed]
+        self._log.info("shares changed", app=app, added=here[:20], removed=gone[:20], counts=[len(here), len(gone)])
+
+    def background_failed(self, what: str, error: Exception) -> None:
+        """See `Observer.background_failed`."""
+        if isinstance(error, BrokerError):
+            self._log.warning("background work failed", what=what, reason=error.reason, problem=error.message)
+        else:
+            self._log.error("background work failed", what=what, problem=type(error).__name__, exc_info=error)
+
+    def handed_out(self, caller: str, action: str, name: str, generation: int, mark: str) -> None:
+        """Write an audit record: who got which credential; a fingerprint, never the value."""
+        self._log.info(
+            "audit", caller=caller, action=action, credential=name, generation=generation, fingerprint=mark
+        )
+
+
+def _told(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {f"wecom_{name}": value for name, value in metadata.items()}

@@ -1,0 +1,111 @@
+"""What an operator sees and may do. No value of a credential passes here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from broker.domain.corps import App, Target
+from broker.domain.credentials import CredentialKey, Freshness, RefreshPolicy
+from broker.domain.errors import BrokerError
+from broker.domain.ports import Clock
+from broker.domain.vitals import Vitals
+from broker.usecases.access_tokens import AccessTokens
+from broker.usecases.credential_memory import CredentialMemory, Holding
+from broker.usecases.upstream_gate import QuotaGate, QuotaUse
+
+ENDPOINTS = (
+    "/cgi-bin/gettoken",
+    "/cgi-bin/corpgroup/corp/list_app_share_info",
+    "/cgi-bin/corpgroup/corp/gettoken",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """A credential without its value."""
+
+    key: CredentialKey
+    state: Freshness
+    generation: int
+    age: timedelta
+    expires_at: datetime
+    last_error: BrokerError | None
+    last_error_at: datetime | None
+    watchers: int
+
+
+class Admin:
+    """Look into one replica, and refresh by hand."""
+
+    def __init__(
+        self,
+        *,
+        apps: Mapping[str, App],
+        tokens: AccessTokens,
+        memory: CredentialMemory,
+        gate: QuotaGate,
+        vitals: Vitals,
+        clock: Clock,
+        policy: RefreshPolicy,
+    ) -> None:
+        self._apps = apps
+        self._tokens = tokens
+        self._memory = memory
+        self._gate = gate
+        self._clock = clock
+        self._policy = policy
+        self.vitals = vitals
+
+    def apps(self) -> list[App]:
+        """Return the configured apps by name."""
+        return sorted(self._apps.values(), key=lambda app: app.name)
+
+    def credentials(self, app: str = "") -> list[CredentialView]:
+        """Return what this replica holds, in a stable order. Raises `UnknownApp`."""
+        if app:
+            self._tokens.app(app)
+        views = [self._view(holding) for holding in self._memory if not app or holding.key.app == app]
+        return sorted((view for view in views if view), key=lambda view: view.key.name)
+
+    async def refresh(self, target: Target) -> tuple[bool, CredentialView]:
+        """Fetch a token anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
+        rotated, credential = await self._tokens.refresh(target)
+        view = self._view(self._memory.hold(credential.key))
+        if view is None:  # pragma: no cover - it was put a moment ago
+            raise AssertionError(credential.key.name)
+        return rotated, view
+
+    async def quotas(self, app: str = "") -> list[QuotaUse]:
+        """Return the use of WeCom's limits by corp and endpoint. Raises `UnknownApp`, `StoreUnavailable`."""
+        apps = [self._tokens.app(app)] if app else self.apps()
+        return await self._gate.quotas(sorted({found.corp_id for found in apps}), ENDPOINTS)
+
+    def watcher_count(self) -> int:
+        """Return how many streams watch a credential here."""
+        return sum(len(holding.mailboxes) for holding in self._memory)
+
+    def can_serve_tokens(self) -> bool:
+        """Tell whether a caller has a chance: WeCom answers, or a valid token is left."""
+        now = self._clock.now()
+        if not self.vitals.wecom.is_down(now):
+            return True
+        return any(holding.credential and holding.credential.is_valid(now) for holding in self._memory)
+
+    def now(self) -> datetime:
+        """Return the fleet's time."""
+        return self._clock.now()
+
+    def _view(self, holding: Holding) -> CredentialView | None:
+        credential, now = holding.credential, self._clock.now()
+        if credential is None:
+            return None
+        return CredentialView(
+            holding.key,
+            credential.freshness(now, self._policy),
+            credential.generation,
+            now - credential.obtained_at,
+            credential.expires_at,
+            holding.last_error,
+            holding.last_error_at,
+            len(holding.mailboxes),
+        )

@@ -1,0 +1,272 @@
+"""Which child corps each app is shared with: listed once for the fleet, kept in memory, found by corp id."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime, timedelta
+
+from broker.domain.corps import App, AppShare, ShareKind
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import AppNotShared, BrokerError, StoreUnavailable
+from broker.domain.ports import (
+    Clock,
+    Lease,
+    Notice,
+    NoticeKind,
+    Observer,
+    Store,
+    WecomApi,
+)
+from broker.domain.share_list import ShareChanges, ShareList
+from broker.usecases.background import Background
+from broker.usecases.credential_engine import CredentialEngine
+from broker.usecases.errand import begin_errand
+from broker.usecases.fleet_flight import FleetFlight
+from broker.usecases.refusals import Refusals
+from broker.usecases.share_record import from_record, to_record
+from broker.usecases.single_flight import SingleFlight
+
+RELISTS = 5
+"""How many listings strangers may cause for one app and kind during a cooldown, fleet-wide."""
+
+ListingKey = tuple[str, ShareKind]
+
+
+class AppShares:
+    """Know the shares of every app. Enter it; it lives as long as the broker."""
+
+    def __init__(
+        self,
+        *,
+        apps: Mapping[str, App],
+        wecom: WecomApi,
+        store: Store,
+        engine: CredentialEngine,
+        fleet: FleetFlight,
+        refusals: Refusals,
+        clock: Clock,
+        observer: Observer,
+        cooldown: timedelta,
+        sync_every: timedelta,
+        tasks: Background,
+    ) -> None:
+        self._apps = apps
+        self._wecom = wecom
+        self._store = store
+        self._engine = engine
+        self._fleet = fleet
+        self._refusals = refusals
+        self._clock = clock
+        self._observer = observer
+        self._cooldown = cooldown
+        self._sync_every = sync_every
+        self._listings: dict[ListingKey, ShareList] = {}
+        self._flights: SingleFlight[tuple[ListingKey, bool], ShareList] = SingleFlight(tasks)
+        self._changed: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._stale: set[ListingKey] = set()
+        self._stale_filled = asyncio.Event()
+
+    # --- asking
+
+    def known(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare] | None:
+        """Return the shares with that child from memory alone; None if not all of it is there."""
+        found: list[AppShare] = []
+        for kind in _kinds(app, share_kind):
+            listing = self._listings.get((app.name, kind))
+            if listing is None:
+                return None
+            found += listing.by_corp.get(corp_id, ())
+        return found
+
+    async def find(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare]:
+        """Return the shares with that child; an unknown child is looked for at WeCom once, within limits.
+
+        Raises what kept the listing from succeeding.
+        """
+        began = self._clock.now()
+        for kind in _kinds(app, share_kind):
+            await self.listing(app, kind)
+        if found := self.known(app, corp_id, share_kind):
+            return found
+        for kind in _kinds(app, share_kind):
+            if self._listings[app.name, kind].listed_at < began and await self._may_relist(app, kind, corp_id):
+                await self._list_since(app, kind, began)
+        return self.known(app, corp_id, share_kind) or []
+
+    async def recheck(self, app: App, corp_id: str, kind: ShareKind) -> None:
+        """List anew, within limits, because WeCom refused a child that the listing has (670001)."""
+        if await self._may_relist(app, kind, corp_id):
+            await self._list_since(app, kind, self._clock.now())
+
+    async def listing(self, app: App, kind: ShareKind) -> ShareList:
+        """Return the listing: from memory, else from the store, else from WeCom."""
+        if listing := self._listings.get((app.name, kind)):
+            return listing
+        return await self._flights.join(((app.name, kind), False), lambda: self._list(app, kind, None))
+
+    async def all(self, app: App, share_kind: ShareKind | None = None) -> list[AppShare]:
+        """Return all shares of the app, in a stable order."""
+        listings = [await self.listing(app, kind) for kind in _kinds(app, share_kind)]
+        return sorted(share for listing in listings for share in listing.shares)
+
+    def has_listing(self) -> bool:
+        """Tell whether any listing is in memory."""
+        return bool(self._listings)
+
+    async def sync(self, app: App) -> ShareChanges:
+        """List anew at WeCom, and return what changed."""
+        began = self._clock.now()
+        changes = ShareChanges()
+        for kind in app.share_kinds:
+            before = await self._known_before(app, kind)
+            after = await self._list_since(app, kind, began)
+            changes += ShareChanges.between(before, after.shares)
+        return changes
+
+    async def watch(self, app: App) -> AsyncGenerator[ShareChanges, None]:
+        """Yield the present shares first, as added ones, then each change; a slow reader gets the sum."""
+        changed = asyncio.Event()
+        self._changed[app.name].add(changed)
+        try:
+            seen: list[AppShare] = []
+            current = await self.all(app)
+            yield ShareChanges.between(seen, current)
+            while True:
+                seen = current
+                await changed.wait()
+                changed.clear()
+                current = await self.all(app)
+                if changes := ShareChanges.between(seen, current):
+                    yield changes
+        finally:
+            self._changed[app.name].discard(changed)
+
+    # --- listing
+
+    async def _list_since(self, app: App, kind: ShareKind, moment: datetime) -> ShareList:
+        """Return a listing that is not older than the moment: those who ask at once share one."""
+        while True:
+            listing = await self._flights.join(
+                ((app.name, kind), True), lambda: self._list(app, kind, moment)
+            )
+            if listing.listed_at >= moment:
+                return listing
+
+    async def _list(self, app: App, kind: ShareKind, not_before: datetime | None) -> ShareList:
+        name = ShareList.name_of(app.name, kind)
+
+        async def look() -> ShareList | None:
+            stored = await self._load(app.name, kind)
+            return stored if stored and (not_before is None or stored.listed_at >= not_before) else None
+
+        async def fetch(lease: Lease) -> ShareList | None:
+            listed_at = self._clock.now()
+
+            async def with_parent(parent: Credential) -> list[AppShare]:
+                return await self._wecom.list_app_shares(parent, kind)
+
+            shares = await self._engine.using(CredentialKey.own_token(app), with_parent)
+            listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares))
+            if not await self._fleet.publish(to_record(listing), lease):
+                return None
+            await self._adopt(listing)
+            return listing
+
+        held = self._listings.get((app.name, kind))
+        return await self._fleet.once(name, look, fetch, floor=held.fence if held else 0)
+
+    async def _may_relist(self, app: App, kind: ShareKind, corp_id: str) -> bool:
+        """Tell whether a caller's unknown child may cause a listing: once a cooldown each, and few in all."""
+        name = ShareList.name_of(app.name, kind)
+        try:
+            if await self._store.count(f"relist:{name}:{corp_id}", self._cooldown) > 1:
+                return False
+            return await self._store.count(f"relist:{name}", self._cooldown) <= RELISTS
+        except StoreUnavailable:
+            return self._clock.now() - self._listings[app.name, kind].listed_at > self._cooldown
+
+    async def _known_before(self, app: App, kind: ShareKind) -> tuple[AppShare, ...]:
+        listing = self._listings.get((app.name, kind))
+        if listing is None:
+            try:
+                listing = await self._load(app.name, kind)
+            except StoreUnavailable:
+                listing = None
+        return listing.shares if listing else ()
+
+    # --- keeping in step
+
+    async def _load(self, app: str, kind: ShareKind) -> ShareList | None:
+        name = ShareList.name_of(app, kind)
+        record = (await self._store.load([name])).get(name)
+        if record is None or record.is_tombstone:
+            return None
+        held = self._listings.get((app, kind))
+        if held and held.fence == record.fence:
+            return held
+        listing = from_record(app, kind, record)
+        await self._adopt(listing)
+        return listing
+
+    async def _adopt(self, listing: ShareList) -> None:
+        """Make it the current one: drop the tokens of children that left, tell the watchers."""
+        key = (listing.app, listing.share_kind)
+        held = self._listings.get(key)
+        if held and held.fence >= listing.fence:
+            return
+        self._listings[key] = listing
+        if held is None:
+            return
+        changes = ShareChanges.between(held.shares, listing.shares)
+        if not changes:
+            return
+        app = self._apps[listing.app]
+        for share in changes.removed:
+            gone = AppNotShared("the app is no longer shared with this corp", app=app.name, corp_id=share.corp_id)
+            await self._engine.forget(CredentialKey.child_token(app, share), gone)
+        for share in changes.added:
+            await self._refusals.forget(CredentialKey.child_token(app, share).name)
+        self._observer.shares_changed(app.name, changes.added, changes.removed)
+        for event in self._changed[app.name]:
+            event.set()
+
+    def hear(self, notice: Notice) -> None:
+        """Take note of a listing by another replica; `keep_in_step` acts on it."""
+        for key in self._listings:
+            if notice.kind is NoticeKind.CONNECTED or notice.name == ShareList.name_of(*key):
+                self._stale.add(key)
+                self._stale_filled.set()
+
+    async def keep_in_step(self) -> None:
+        """Look again, for ever, at what notices call stale; bring back to a store what it has lost."""
+        while True:
+            await self._stale_filled.wait()
+            self._stale_filled.clear()
+            while self._stale:
+                key = self._stale.pop()
+                try:
+                    stored = await self._load(*key)
+                    held = self._listings[key]
+                    if stored is None or stored.fence < held.fence:
+                        await self._store.offer(to_record(held))
+                except StoreUnavailable:
+                    break  # a CONNECTED follows
+
+    async def reconcile(self) -> None:
+        """List anew, for ever, what is in use: events may be lost (wecom-api C1)."""
+        while True:
+            await self._clock.sleep(min(self._sync_every, timedelta(seconds=30)))
+            for (app, kind), listing in list(self._listings.items()):
+                due = listing.listed_at + self._sync_every
+                if self._clock.now() >= due:
+                    begin_errand()
+                    try:
+                        await self._list_since(self._apps[app], kind, due)
+                    except BrokerError as error:
+                        self._observer.background_failed(f"listing the shares of {app}", error)
+
+
+def _kinds(app: App, share_kind: ShareKind | None) -> tuple[ShareKind, ...]:
+    if share_kind is None:
+        return app.share_kinds
+    return (share_kind,) if share_kind in app.share_kinds else ()

@@ -1,0 +1,337 @@
+"""The engine: every credential fetched once for the whole fleet, kept fresh, and handed out.
+
+Rule 1. No fetch from WeCom without the lease of that credential: one fetch per rotation for the fleet.
+Rule 2. Look again after taking the lease, and after waiting for it in vain.
+Rule 3. A commit carries the lease's fencing number; the store drops one that is older than what it
+        holds, and one whose lease was lost. The number never goes back, even if the store lost its data.
+Rule 4. A failed refresh never replaces a valid credential. Fresh: serve. Ageing: serve, and refresh in
+        the background. Nearly gone: wait for the refresh, serve what is valid if it fails, and don't
+        make every call pay for the failing attempt.
+Rule 5. The same value does not get a later expiry while its old expiry is ahead.
+Rule 6. A report compares first: an old generation changes nothing. One forced fetch per credential per
+        cooldown over the whole fleet. A child fetch that finds the parent's token dead replaces that
+        generation, once.
+Rule 7. Errors are remembered for as long as they are true (`refusals`, `upstream_gate`).
+Rule 8. The key of a credential never holds a secret (`CredentialKey`).
+Rule 9. Waiters wake by notice with a bounded fallback poll; on (re)connecting: subscribe first, then
+        look again at everything in memory.
+Rule 10. Without the store, what is valid in memory is served and what must be fetched is fetched under
+        a lease of this replica; without WeCom everything valid is served to its last second.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from broker.domain.credentials import (
+    NO_TIME,
+    Credential,
+    CredentialKey,
+    Freshness,
+    Grant,
+    RefreshPolicy,
+)
+from broker.domain.errors import (
+    BrokerError,
+    RetryLater,
+    StoreUnavailable,
+    TokenDied,
+    WecomUnavailable,
+)
+from broker.domain.ports import Clock, Lease, Observer, Store
+from broker.usecases.background import Background
+from broker.usecases.credential_memory import CredentialMemory, Holding
+from broker.usecases.credential_record import from_record, to_record
+from broker.usecases.errand import current_errand
+from broker.usecases.fleet_flight import FleetFlight
+from broker.usecases.refusals import Refusals
+from broker.usecases.single_flight import SingleFlight
+
+REST = timedelta(seconds=1)
+"""How long callers don't pay for another attempt after a failed one, unless the failure says longer."""
+
+Answer = TypeVar("Answer")
+
+
+class CredentialSource(Protocol):
+    """Where a credential comes from: the one place that knows the chain."""
+
+    async def fetch(self, key: CredentialKey, engine: "CredentialEngine") -> Grant:
+        """Fetch it from WeCom, with other credentials of the engine where the chain needs them."""
+
+
+class Replacement(StrEnum):
+    """What came of a report."""
+
+    ROTATED = "rotated"
+    ALREADY_ROTATED = "already_rotated"
+    UNCHANGED = "unchanged"
+    COOLING_DOWN = "cooling_down"
+
+
+class CredentialEngine:
+    """Hand out credentials. Enter it; it lives as long as the broker."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        source: CredentialSource,
+        memory: CredentialMemory,
+        fleet: FleetFlight,
+        refusals: Refusals,
+        clock: Clock,
+        policy: RefreshPolicy,
+        observer: Observer,
+        tasks: Background,
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._memory = memory
+        self._fleet = fleet
+        self._refusals = refusals
+        self._clock = clock
+        self._policy = policy
+        self._observer = observer
+        self._renewals: SingleFlight[CredentialKey, Credential] = SingleFlight(tasks)
+        self._reports: SingleFlight[CredentialKey, tuple[Replacement, Credential]] = SingleFlight(tasks)
+        self._forced_alone: dict[CredentialKey, float] = {}
+
+    # --- handing out
+
+    async def get(self, key: CredentialKey, min_ttl: timedelta = NO_TIME) -> Credential:
+        """Return a credential that is valid now: memory → store → lease → look again → fetch → commit → tell.
+
+        Raises what kept the fetch from succeeding, if nothing valid is left to serve.
+        """
+        holding = self._memory.find(key)
+        held = holding.credential if holding else None
+        if holding is None or held is None:
+            return await self._first(key, min_ttl)
+        now = holding.used_at = self._clock.now()
+        match held.freshness(now, self._policy, min_ttl):
+            case Freshness.FRESH:
+                return held
+            case Freshness.AGEING:
+                self.renew_ahead(key)
+                return held
+            case Freshness.NEARLY_GONE if self._rests(holding) or held.renewed_lately(now, self._policy):
+                return held
+        try:
+            return await self._renewals.join(key, lambda: self._renew(key, min_ttl))
+        except BrokerError:
+            if held.is_valid(self._clock.now()):
+                return held
+            raise
+
+    async def using(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]) -> Answer:
+        """Call WeCom with the credential; if WeCom says it is dead, replace that generation and call once more.
+
+        Not for calls that consume a code. Raises `WecomUnavailable` if WeCom won't have the new one either.
+        """
+        credential = await self.get(key)
+        try:
+            return await self._attempt(call, credential)
+        except TokenDied as died:
+            if current_errand().affords(2):
+                _, replaced = await self.replace(key, credential.generation)
+                if replaced.generation == credential.generation:
+                    raise self._given_up(died) from None
+                credential = replaced
+            elif not current_errand().affords(1):
+                raise self._given_up(died) from None
+        try:
+            return await self._attempt(call, credential)
+        except TokenDied as died:
+            raise self._given_up(died) from None
+
+    async def replace(self, key: CredentialKey, generation: int) -> tuple[Replacement, Credential]:
+        """Fetch anew if that generation is still the current one and nobody forced a fetch a moment ago (rule 6)."""
+        current = await self.get(key)
+        if current.generation != generation:
+            return Replacement.ALREADY_ROTATED, current
+        return await self._reports.join(key, lambda: self._replace(key, generation))
+
+    async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
+        """Fetch anew because an operator wants it, past any remembered refusal; tell whether the value changed."""
+        await self._refusals.forget(key.name)
+        holding = self._memory.find(key)
+        before = holding.credential if holding else None
+        began = self._clock.now()
+        after = await self._fetch_once(key, lambda stored: stored.renewed_at >= began)
+        return before is None or after.generation != before.generation, after
+
+    async def watch(self, key: CredentialKey) -> AsyncGenerator[Credential, None]:
+        """Yield the current credential first, then each new value; a slow reader skips to the newest."""
+        with self._memory.watching(key) as mailbox:
+            current = await self.get(key)
+            yield current
+            async for credential in mailbox:
+                if credential.generation > current.generation:
+                    current = credential
+                    yield current
+
+    async def forget(self, key: CredentialKey, error: BrokerError) -> None:
+        """Drop the credential on every replica; its watchers end with the error."""
+        holding = self._memory.find(key)
+        fence = holding.credential.fence if holding and holding.credential else 0
+        self._memory.drop(key, error)
+        with suppress(StoreUnavailable):
+            stored = (await self._store.load([key.name])).get(key.name)
+            if stored and not stored.is_tombstone:
+                await self._store.forget(key.name, max(fence, stored.fence))
+
+    # --- renewing
+
+    def renew_ahead(self, key: CredentialKey) -> asyncio.Future[Credential] | None:
+        """Renew in the background unless that is under way or failed a moment ago.
+
+        Not without the store: several replicas, each with a token of its own, could kill each other's.
+        """
+        holding = self._memory.find(key)
+        if holding and self._rests(holding):
+            return None
+        return self._renewals.start(key, lambda: self._renew(key, NO_TIME, ahead=True))
+
+    async def _first(self, key: CredentialKey, min_ttl: timedelta) -> Credential:
+        credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
+        self._memory.hold(key).used_at = self._clock.now()
+        return credential
+
+    async def _renew(self, key: CredentialKey, min_ttl: timedelta, *, ahead: bool = False) -> Credential:
+        """Bring a credential that will do: from the store if another replica was quicker, else from WeCom."""
+        enough = Freshness.FRESH if ahead else Freshness.AGEING
+
+        def will_do(stored: Credential) -> bool:
+            now = self._clock.now()
+            fresh_enough = stored.freshness(now, self._policy, min_ttl) >= enough
+            return fresh_enough or stored.renewed_lately(now, self._policy)
+
+        try:
+            return await self._fetch_once(key, will_do, alone=not ahead)
+        except StoreUnavailable:
+            self._memory.hold(key).rests_until = self._clock.now() + REST
+            raise
+
+    async def _replace(self, key: CredentialKey, generation: int) -> tuple[Replacement, Credential]:
+        """Fetch past a generation that is reported dead, under the lease, within the cooldown's limit."""
+        forced = False
+        cooling: Credential | None = None
+
+        async def may_fetch(held: Credential) -> bool:
+            nonlocal forced, cooling
+            forced = await self._claim_forced_fetch(key)
+            cooling = None if forced else held
+            return forced
+
+        after = await self._fetch_once(key, lambda stored: stored.generation != generation, may_fetch)
+        if cooling is not None:
+            return Replacement.COOLING_DOWN, after
+        if after.generation == generation:
+            return Replacement.UNCHANGED, after
+        return (Replacement.ROTATED if forced else Replacement.ALREADY_ROTATED), after
+
+    async def _fetch_once(
+        self,
+        key: CredentialKey,
+        will_do: Callable[[Credential], bool],
+        may_fetch: Callable[[Credential], Awaitable[bool]] | None = None,
+        *,
+        alone: bool = True,
+    ) -> Credential:
+        """Return what the store holds if it will do, else fetch under the lease and commit."""
+
+        async def look() -> Credential | None:
+            stored = await self._look(key)
+            return stored if stored and will_do(stored) else None
+
+        async def fetch(lease: Lease) -> Credential | None:
+            held = self._held(key)
+            if held and may_fetch and not await may_fetch(held):
+                return held
+            return await self._fetch(key, lease)
+
+        held = self._held(key)
+        floor = held.fence if held else 0
+        return await self._fleet.once(key.name, look, fetch, floor=floor, alone=alone)
+
+    async def _fetch(self, key: CredentialKey, lease: Lease) -> Credential | None:
+        """Fetch from WeCom and commit; None if the lease was lost meanwhile."""
+        began = self._clock.now()
+        try:
+            await self._refusals.check(key.name, app=key.app)
+            grant = await self._source.fetch(key, self)
+        except BrokerError as error:
+            await self._note_failure(key, error)
+            raise
+        credential = self._merge(key, grant, lease, began)
+        if not await self._fleet.publish(to_record(credential), lease):
+            self._observer.refreshed(key.name, key.kind, "superseded")
+            return None
+        await self._refusals.forget(key.name)
+        outcome = "rotated" if credential.generation == lease.fence else "unchanged"
+        self._observer.refreshed(key.name, key.kind, outcome)
+        self._memory.put(credential)
+        return credential
+
+    def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, began: datetime) -> Credential:
+        """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5)."""
+        fetched = Credential(key, grant.value, lease.fence, lease.fence, began, began + grant.lifetime, began)
+        held = self._held(key)
+        if held is None or held.value != grant.value:
+            return fetched
+        expires_at = held.expires_at if held.is_valid(began) else fetched.expires_at
+        return replace(fetched, generation=held.generation, obtained_at=held.obtained_at, expires_at=expires_at)
+
+    async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
+        if not error.remembered:
+            await self._refusals.remember(key.name, error, app=key.app)
+        holding = self._memory.hold(key)
+        now = self._clock.now()
+        holding.rests_until = now + (error.retry_after or REST if isinstance(error, RetryLater) else REST)
+        holding.last_error, holding.last_error_at = error, now
+        self._observer.refreshed(key.name, key.kind, "failed", error)
+
+    async def _claim_forced_fetch(self, key: CredentialKey) -> bool:
+        """Tell whether no forced fetch of this credential happened during the cooldown, fleet-wide."""
+        try:
+            return await self._store.count(f"forced:{key.name}", self._policy.cooldown) == 1
+        except StoreUnavailable:
+            now = self._clock.now().timestamp()
+            last = self._forced_alone.get(key, 0.0)
+            if now - last < self._policy.cooldown.total_seconds():
+                return False
+            self._forced_alone[key] = now
+            return True
+
+    # --- small words
+
+    async def _look(self, key: CredentialKey) -> Credential | None:
+        """Return what the store holds, and keep it in memory."""
+        record = (await self._store.load([key.name])).get(key.name)
+        if record is None or record.is_tombstone:
+            return None
+        stored = from_record(key, record)
+        self._memory.put(stored)
+        return stored
+
+    def _held(self, key: CredentialKey) -> Credential | None:
+        holding = self._memory.find(key)
+        return holding.credential if holding else None
+
+    def _rests(self, holding: Holding) -> bool:
+        return holding.rests_until is not None and self._clock.now() < holding.rests_until
+
+    async def _attempt(
+        self, call: Callable[[Credential], Awaitable[Answer]], credential: Credential
+    ) -> Answer:
+        current_errand().step()
+        return await call(credential)
+
+    def _given_up(self, died: TokenDied) -> WecomUnavailable:
+        """WeCom calls a token dead that it has just given: not the token's fault, so wait."""
+        return WecomUnavailable(died.message, self._policy.cooldown, **died.metadata)

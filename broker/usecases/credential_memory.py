@@ -1,0 +1,134 @@
+"""The credentials that this replica holds, and who watches them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import BrokerError
+
+
+class Mailbox:
+    """The newest credential for one watcher: a slow one misses older values, and delays nobody."""
+
+    def __init__(self) -> None:
+        self._newest: Credential | None = None
+        self._error: BrokerError | None = None
+        self._filled = asyncio.Event()
+
+    def put(self, credential: Credential) -> None:
+        """Replace what was not taken yet."""
+        self._newest = credential
+        self._filled.set()
+
+    def fail(self, error: BrokerError) -> None:
+        """End the watch with the error."""
+        self._error = error
+        self._filled.set()
+
+    async def __aiter__(self) -> AsyncIterator[Credential]:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            if self._error is not None:
+                raise self._error
+            if self._newest is not None:
+                yield self._newest
+
+
+@dataclass(slots=True)
+class Holding:
+    """One credential in memory."""
+
+    key: CredentialKey
+    credential: Credential | None = None
+    used_at: datetime | None = None
+    """When a caller last asked for it: nobody's credential is not renewed ahead."""
+    rests_until: datetime | None = None
+    """After a failed renewal: until then callers don't pay for another attempt (rule 4)."""
+    last_error: BrokerError | None = None
+    last_error_at: datetime | None = None
+    mailboxes: set[Mailbox] = field(default_factory=set)
+
+
+class CredentialMemory:
+    """Keep the newest of each credential, and push it to its watchers."""
+
+    def __init__(self) -> None:
+        self._holdings: dict[CredentialKey, Holding] = {}
+        self._by_name: dict[str, Holding] = {}
+        self._listeners: list[Callable[[Credential], None]] = []
+
+    def __iter__(self) -> Iterator[Holding]:
+        return iter(list(self._holdings.values()))
+
+    def __len__(self) -> int:
+        return len(self._holdings)
+
+    def tell(self, listener: Callable[[Credential], None]) -> None:
+        """Call the listener with every credential that is put."""
+        self._listeners.append(listener)
+
+    def find(self, key: CredentialKey) -> Holding | None:
+        """Return the holding, if there is one."""
+        return self._holdings.get(key)
+
+    def find_name(self, name: str) -> Holding | None:
+        """Return the holding of that record, if there is one."""
+        return self._by_name.get(name)
+
+    def hold(self, key: CredentialKey) -> Holding:
+        """Return the holding, an empty one if there was none."""
+        holding = self._holdings.get(key)
+        if holding is None:
+            holding = self._holdings[key] = self._by_name[key.name] = Holding(key)
+        return holding
+
+    def put(self, credential: Credential) -> bool:
+        """Keep it unless something newer is held; push a new value to the watchers.
+
+        A generation never goes back, whatever the store says (rule 3).
+        """
+        holding = self.hold(credential.key)
+        held = holding.credential
+        if held and (credential.fence <= held.fence or credential.generation < held.generation):
+            return False
+        holding.credential = credential
+        holding.rests_until = holding.last_error = holding.last_error_at = None
+        if held is None or held.generation != credential.generation:
+            for mailbox in holding.mailboxes:
+                mailbox.put(credential)
+        for listener in self._listeners:
+            listener(credential)
+        return True
+
+    def drop(self, key: CredentialKey, error: BrokerError) -> None:
+        """Forget a credential on purpose; its watchers end with the error."""
+        if holding := self._holdings.pop(key, None):
+            del self._by_name[key.name]
+            for mailbox in holding.mailboxes:
+                mailbox.fail(error)
+
+    def sweep(self, gone_before: datetime) -> None:
+        """Forget what expired before that moment and nobody watches."""
+        for holding in self:
+            credential = holding.credential
+            if credential and credential.expires_at < gone_before and not holding.mailboxes:
+                del self._holdings[holding.key]
+                del self._by_name[holding.key.name]
+
+    @contextmanager
+    def watching(self, key: CredentialKey) -> Iterator[Mailbox]:
+        """Collect what is put from now on."""
+        holding = self.hold(key)
+        mailbox = Mailbox()
+        holding.mailboxes.add(mailbox)
+        try:
+            yield mailbox
+        finally:
+            holding.mailboxes.discard(mailbox)
+            if holding.credential is None and not holding.mailboxes and self.find(key) is holding:
+                del self._holdings[key]
+                del self._by_name[key.name]

@@ -1,0 +1,130 @@
+"""One fetch at a time for each name, in the whole fleet.
+
+The lease outlives a slow fetch (it is renewed while the fetch runs) and dies with its holder.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import TypeVar
+
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports import Busy, Clock, Lease, Observer, Record, Store
+from broker.usecases.notice_board import NoticeBoard
+
+Found = TypeVar("Found")
+
+LEASE = timedelta(seconds=5)
+"""How long a killed holder keeps the others waiting."""
+POLL = timedelta(milliseconds=500)
+"""How long a waiter trusts that a notice comes (engine rule 9)."""
+LONELY_FETCHES = 8
+"""How many fetches a replica runs at once while it has no store (engine rule 10)."""
+
+
+class FleetFlight:
+    """Take the lease, look again, fetch; or wait for whoever holds it, and look again."""
+
+    def __init__(
+        self,
+        store: Store,
+        board: NoticeBoard,
+        clock: Clock,
+        observer: Observer,
+        *,
+        lease: timedelta = LEASE,
+        poll: timedelta = POLL,
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._clock = clock
+        self._observer = observer
+        self._lease = lease
+        self._poll = poll
+        self._lonely = asyncio.Semaphore(LONELY_FETCHES)
+
+    async def once(
+        self,
+        name: str,
+        look: Callable[[], Awaitable[Found | None]],
+        fetch: Callable[[Lease], Awaitable[Found | None]],
+        *,
+        floor: int = 0,
+        alone: bool = True,
+    ) -> Found:
+        """Return what `look` finds in the store, else what one `fetch` in the fleet brings.
+
+        `fetch` returns None when it lost its lease on the way. Without a store it runs under a lease
+        of this replica, if `alone` allows. Raises what `fetch` raises; `StoreUnavailable` if not alone.
+        """
+        try:
+            return await self._together(name, look, fetch, floor)
+        except StoreUnavailable:
+            if not alone:
+                raise
+            async with self._lonely:
+                fence = max(int(self._clock.now().timestamp() * 1000), floor + 1)
+                found = await fetch(Lease(name, "", fence, self._lease))
+            if found is None:
+                raise
+            return found
+
+    async def publish(self, record: Record, lease: Lease) -> bool:
+        """Commit under the lease; a fetch that outlived the store counts, in this replica's memory."""
+        if not lease.owner:
+            return True
+        try:
+            return await self._store.commit(record, lease)
+        except StoreUnavailable:
+            return True
+
+    async def _together(
+        self,
+        name: str,
+        look: Callable[[], Awaitable[Found | None]],
+        fetch: Callable[[Lease], Awaitable[Found | None]],
+        floor: int,
+    ) -> Found:
+        began = self._clock.now()
+        waited = False
+        with self._board.bell(name) as bell:
+            while True:
+                if (found := await look()) is not None:
+                    break
+                lease = await self._store.acquire(name, self._lease, floor)
+                if isinstance(lease, Busy):
+                    waited = True
+                    await bell.wait(min(lease.remaining, self._poll))
+                    continue
+                async with self._kept(lease):
+                    # Rule 2: between our look and our lease somebody may have fetched.
+                    found = await look()
+                    if found is None:
+                        found = await fetch(lease)
+                if found is not None:
+                    break
+        if waited:
+            self._observer.lease_waited(name, self._clock.now() - began)
+        return found
+
+    @asynccontextmanager
+    async def _kept(self, lease: Lease) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(self._renew(lease))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+            # After a commit this finds the lease released. Without a store it runs out by itself.
+            with suppress(StoreUnavailable):
+                await self._store.release(lease)
+
+    async def _renew(self, lease: Lease) -> None:
+        """Renew until it is lost: the fetch goes on, and its commit will be refused (rule 3)."""
+        held = True
+        while held:
+            await self._clock.sleep(lease.duration / 3)
+            with suppress(StoreUnavailable):
+                held = await self._store.renew(lease)

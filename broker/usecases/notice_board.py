@@ -1,0 +1,64 @@
+"""Notices of the store, handed to whoever waits or keeps a copy."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from broker.domain.ports import Notice, NoticeKind, Store
+
+
+class NoticeBoard:
+    """Ring the bells of one name, and tell every keeper of copies. Lives as long as the broker."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._bells: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._keepers: list[Callable[[Notice], None]] = []
+
+    def tell(self, keeper: Callable[[Notice], None]) -> None:
+        """Call the keeper with each notice; it must return at once."""
+        self._keepers.append(keeper)
+
+    @contextmanager
+    def bell(self, name: str) -> Iterator["Bell"]:
+        """Listen for notices of that name; begin before you look, so that none is missed."""
+        event = asyncio.Event()
+        self._bells[name].add(event)
+        try:
+            yield Bell(event)
+        finally:
+            self._bells[name].discard(event)
+            if not self._bells[name]:
+                del self._bells[name]
+
+    async def run(self) -> None:
+        """Pass on notices for ever."""
+        async for notice in self._store.notices():
+            self.post(notice)
+
+    def post(self, notice: Notice) -> None:
+        """Pass on one notice."""
+        names = list(self._bells) if notice.kind is NoticeKind.CONNECTED else [notice.name]
+        for name in names:
+            for event in self._bells.get(name, ()):
+                event.set()
+        for keeper in self._keepers:
+            keeper(notice)
+
+
+class Bell:
+    """Wake one waiter."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        self._event = event
+
+    async def wait(self, timeout: timedelta) -> None:  # noqa: ASYNC109 - running out is the normal case
+        """Return at the next notice, at the latest after that time."""
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()

@@ -1,0 +1,98 @@
+"""Renew what is in use before its callers would have to wait."""
+
+import asyncio
+import heapq
+from datetime import datetime, timedelta
+from itertools import count
+
+from broker.domain.credentials import (
+    Credential,
+    CredentialKey,
+    Freshness,
+    RefreshPolicy,
+)
+from broker.domain.errors import BrokerError
+from broker.domain.ports import Chance, Clock, Observer
+from broker.usecases.credential_engine import REST, CredentialEngine
+from broker.usecases.credential_memory import CredentialMemory, Holding
+
+AT_ONCE = 16
+"""How many renewals run in the background at the same time."""
+KEPT_AFTER_EXPIRY = timedelta(minutes=10)
+"""How long an expired credential that nobody asks for stays in memory."""
+NAP = timedelta(seconds=1)
+"""The longest sleep: a credential that is put meanwhile may be due earlier."""
+
+
+class RefreshAhead:
+    """Watch the moments at which credentials age, and renew those that somebody uses or watches."""
+
+    def __init__(
+        self,
+        engine: CredentialEngine,
+        memory: CredentialMemory,
+        clock: Clock,
+        chance: Chance,
+        policy: RefreshPolicy,
+        observer: Observer,
+    ) -> None:
+        self._engine = engine
+        self._memory = memory
+        self._clock = clock
+        self._chance = chance
+        self._policy = policy
+        self._observer = observer
+        self._due: list[tuple[datetime, int, CredentialKey]] = []
+        self._turn = count()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        memory.tell(self.schedule)
+
+    def schedule(self, credential: Credential) -> None:
+        """Remember when the credential ages; a little later, so that not all are renewed at once."""
+        due = credential.advisory_moment(self._policy)
+        spread = self._chance.jitter((credential.expires_at - due) / 5, 1.0)
+        self._push(due + spread, credential.key)
+
+    async def run(self) -> None:
+        """Renew for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                now = self._clock.now()
+                while self._due and self._due[0][0] <= now:
+                    key = heapq.heappop(self._due)[2]
+                    holding = self._memory.find(key)
+                    if holding and self._is_wanted(holding, now):
+                        await self._slots.acquire()
+                        tasks.create_task(self._renew(key))
+                self._memory.sweep(now - KEPT_AFTER_EXPIRY)
+                wake = self._due[0][0] - self._clock.now() if self._due else NAP
+                await self._clock.sleep(min(max(wake, timedelta(0)), NAP))
+
+    def _is_wanted(self, holding: Holding, now: datetime) -> bool:
+        """Tell whether it is due, and was used since its last renewal or is watched."""
+        credential = holding.credential
+        if credential is None or not self._is_due(credential, now):
+            return False
+        used = holding.used_at is not None and holding.used_at >= credential.renewed_at
+        return used or bool(holding.mailboxes)
+
+    async def _renew(self, key: CredentialKey) -> None:
+        try:
+            if flight := self._engine.renew_ahead(key):
+                await asyncio.shield(flight)
+        except BrokerError:
+            pass  # the engine has noted it; we come back when it has rested
+        except Exception as error:  # noqa: BLE001 - one credential's trouble must not end the others' renewals
+            self._observer.background_failed(f"renewing {key.name}", error)
+        finally:
+            self._slots.release()
+        holding, now = self._memory.find(key), self._clock.now()
+        if holding and holding.credential and self._is_due(holding.credential, now):
+            # It failed, or WeCom had nothing better: come back for it.
+            self._push(max(holding.rests_until or now, now + REST), key)
+
+    def _is_due(self, credential: Credential, now: datetime) -> bool:
+        return credential.freshness(now, self._policy) < Freshness.FRESH
+
+    def _push(self, moment: datetime, key: CredentialKey) -> None:
+        heapq.heappush(self._due, (moment, next(self._turn), key))

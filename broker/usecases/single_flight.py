@@ -1,0 +1,65 @@
+"""One errand at a time for each key, inside this process."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+from broker.usecases.background import Background
+
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
+
+
+class SingleFlight(Generic[Key, Result]):
+    """Run one errand for a key; all who ask meanwhile share its outcome.
+
+    A caller that goes away does not stop the errand: the next one wants the same.
+    """
+
+    def __init__(self, tasks: Background) -> None:
+        self._tasks = tasks
+        self._flights: dict[Key, asyncio.Future[Result]] = {}
+
+    def running(self, key: Key) -> asyncio.Future[Result] | None:
+        """Return the outcome-to-be of the errand under way, if there is one."""
+        return self._flights.get(key)
+
+    def start(
+        self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]
+    ) -> asyncio.Future[Result]:
+        """Start the errand unless one for the key is under way; return its outcome-to-be."""
+        if flight := self._flights.get(key):
+            return flight
+        flight = asyncio.get_running_loop().create_future()
+        flight.add_done_callback(_retrieve)
+        self._flights[key] = flight
+        self._tasks.create_task(self._fly(key, flight, errand))
+        return flight
+
+    async def join(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the outcome of the errand under way, or of this one."""
+        return await asyncio.shield(self.start(key, errand))
+
+    async def _fly(
+        self,
+        key: Key,
+        flight: asyncio.Future[Result],
+        errand: Callable[[], Coroutine[Any, Any, Result]],
+    ) -> None:
+        try:
+            result = await errand()
+        except asyncio.CancelledError:
+            flight.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
+            flight.set_exception(error)
+        else:
+            flight.set_result(result)
+        finally:
+            del self._flights[key]
+
+
+def _retrieve(flight: asyncio.Future[Any]) -> None:
+    """Look at the outcome: an errand in the background may fail with nobody waiting."""
+    if not flight.cancelled():
+        flight.exception()

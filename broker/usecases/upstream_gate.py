@@ -1,0 +1,93 @@
+"""The gate before WeCom: counts calls over the whole fleet, and closes where WeCom said so."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from broker.domain.errors import (
+    BrokerError,
+    RateLimited,
+    StoreUnavailable,
+    TokenDied,
+    WecomUnavailable,
+)
+from broker.domain.ports import Tallies
+from broker.usecases.refusals import Refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many calls of one endpoint for one corp in a window."""
+
+    window: timedelta
+    most: int
+
+
+LIMITS = (Limit(timedelta(minutes=1), 10_000), Limit(timedelta(hours=1), 150_000))
+"""wecom-api E: each corp, per single API."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """How much of one limit the fleet has used, and until when WeCom has closed it."""
+
+    endpoint: str
+    corp_id: str
+    limit: Limit
+    used: int
+    closed_until: datetime | None
+
+
+class QuotaGate:
+    """Let calls pass, or say how long to wait; learn from how they end.
+
+    A rate limit closes the endpoint for that corp; an outage closes it for all.
+    """
+
+    def __init__(self, tallies: Tallies, refusals: Refusals) -> None:
+        self._tallies = tallies
+        self._refusals = refusals
+
+    async def enter(self, endpoint: str, corp_id: str) -> None:
+        """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
+        await self._refusals.check(_limit_scope(endpoint, corp_id), _outage_scope(endpoint))
+        with suppress(StoreUnavailable):
+            for limit in LIMITS:
+                await self._tallies.count(_tally(endpoint, corp_id, limit), limit.window)
+
+    async def leave(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
+        """Learn how the call ended."""
+        if isinstance(error, RateLimited):
+            await self._refusals.remember(_limit_scope(endpoint, corp_id), error)
+        elif isinstance(error, WecomUnavailable) and not isinstance(error, TokenDied):
+            await self._refusals.remember(_outage_scope(endpoint), error)
+        else:
+            # Whatever WeCom answered: it answers.
+            await self._refusals.forget(_outage_scope(endpoint))
+            await self._refusals.forget(_limit_scope(endpoint, corp_id))
+
+    async def quotas(self, corp_ids: Sequence[str], endpoints: Sequence[str]) -> list[QuotaUse]:
+        """Return the use of every limit. Raises `StoreUnavailable`."""
+        cells = [(e, c, limit) for c in corp_ids for e in endpoints for limit in LIMITS]
+        used = await self._tallies.counts([_tally(*cell) for cell in cells])
+        return [
+            QuotaUse(endpoint, corp_id, limit, used[_tally(endpoint, corp_id, limit)], self._closed(endpoint, corp_id))
+            for endpoint, corp_id, limit in cells
+        ]
+
+    def _closed(self, endpoint: str, corp_id: str) -> datetime | None:
+        refusal = self._refusals.standing(_limit_scope(endpoint, corp_id))
+        return refusal.until if refusal else None
+
+
+def _limit_scope(endpoint: str, corp_id: str) -> str:
+    return f"limit:{endpoint}:{corp_id}"
+
+
+def _outage_scope(endpoint: str) -> str:
+    return f"outage:{endpoint}"
+
+
+def _tally(endpoint: str, corp_id: str, limit: Limit) -> str:
+    return f"calls:{endpoint}:{corp_id}:{int(limit.window.total_seconds())}"
