@@ -7,8 +7,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.client.fake_broker import FakeBroker
 from wecom_broker import Broker, sync
+
+from tests.client.fake_broker import FakeBroker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -4,9 +4,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from wecom_broker import Broker
 
 from tests.client.fake_broker import FakeBroker
-from wecom_broker import Broker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,6 +39,6 @@ def clock() -> HandClock:
 
 @pytest.fixture(params=[None, "a-bearer-token"], ids=["bare", "bearer"])
 async def broker(fake: FakeBroker, clock: HandClock, request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
-    """A client of the fake broker, once without a bearer token and once with one: the calls are made otherwise."""
+    """A client of the fake broker, without and with a bearer token: gRPC makes the calls otherwise."""
     async with Broker(fake.address, token=request.param, clock=clock) as broker:
         yield broker

@@ -13,7 +13,6 @@ import grpc.aio
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
-
 from wecom_broker.v1 import app_share_service_pb2 as shares_pb2
 from wecom_broker.v1 import token_service_pb2 as tokens_pb2
 from wecom_broker.v1.app_share_service_pb2_grpc import (

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-
-from tests.client.conftest import HandClock
-from tests.client.fake_broker import PATIENCE, FakeBroker, Refusal
 from wecom_broker import Broker, ShareKind
 from wecom_broker.errors import (
     AppNotShared,
@@ -21,15 +19,19 @@ from wecom_broker.errors import (
     UnknownApp,
 )
 
+from tests.client.fake_broker import FakeBroker, Refusal
+from tests.client.waiting import until
+
+if TYPE_CHECKING:
+    from tests.client.conftest import HandClock
+
 DAY = 24 * 3600
 NOT_SHARED = Refusal(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED")
 
 
 async def generation_is(broker: Broker, generation: int, app: str = "crm", corp: str = "ww1") -> None:
     """Wait until memory holds that generation."""
-    async with asyncio.timeout(PATIENCE):
-        while (held := broker.held_token(app, corp)) is None or held.generation != generation:
-            await asyncio.sleep(0.01)
+    await until(lambda: (held := broker.held_token(app, corp)) is not None and held.generation == generation)
 
 
 class TestMemory:
@@ -69,7 +71,9 @@ class TestMemory:
         assert 1 == len({id(token) for token in await asyncio.gather(*callers)})
         assert {"WatchAccessToken": 1} == fake.calls
 
-    async def test_a_cancelled_first_caller_does_not_disturb_the_others(self, fake: FakeBroker, broker: Broker):
+    async def test_a_cancelled_first_caller_does_not_disturb_the_others(
+        self, fake: FakeBroker, broker: Broker
+    ):
         fake.hold()
         first = asyncio.create_task(broker.access_token("crm", corp="ww1"))
         await fake.until(lambda: fake.calls["WatchAccessToken"] == 1)
@@ -103,7 +107,9 @@ class TestMemory:
         assert "secret-crm-ww1-2" == (await broker.access_token("crm", corp="ww1")).value
         assert 1 == fake.calls.total()
 
-    async def test_an_older_generation_never_replaces_a_valid_newer_one(self, fake: FakeBroker, broker: Broker):
+    async def test_an_older_generation_never_replaces_a_valid_newer_one(
+        self, fake: FakeBroker, broker: Broker
+    ):
         await broker.access_token("crm", corp="ww1")
         fake.rotate("crm", "ww1", generation=7)
         await generation_is(broker, 7)
@@ -212,7 +218,9 @@ class TestBreaks:
         with pytest.raises(BrokerUnreachable):
             await broker.access_token("crm", "ww1")
 
-    async def test_an_expired_token_is_fetched_by_a_call(self, fake: FakeBroker, broker: Broker, clock: HandClock):
+    async def test_an_expired_token_is_fetched_by_a_call(
+        self, fake: FakeBroker, broker: Broker, clock: HandClock
+    ):
         await broker.access_token("crm", "ww1")
         clock.advance(DAY)
         fake.lifetime = timedelta(days=2)
@@ -227,20 +235,18 @@ class TestBreaks:
         fake.end_streams(NOT_SHARED)
         await fake.until(lambda: fake.open_streams == 0)
 
-        async with asyncio.timeout(PATIENCE):
-            while broker.held_token("crm", "ww1"):
-                await asyncio.sleep(0.01)
+        await until(lambda: broker.held_token("crm", "ww1") is None)
         with pytest.raises(AppNotShared):
             await broker.access_token("crm", "ww1")
 
-    async def test_a_definitive_answer_to_the_second_opening_is_told_too(self, fake: FakeBroker, broker: Broker):
+    async def test_a_definitive_answer_to_the_second_opening_is_told_too(
+        self, fake: FakeBroker, broker: Broker
+    ):
         await broker.access_token("crm", "ww1")
         fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
         fake.end_streams()
 
-        async with asyncio.timeout(PATIENCE):
-            while broker.held_token("crm", "ww1"):
-                await asyncio.sleep(0.01)
+        await until(lambda: broker.held_token("crm", "ww1") is None)
         with pytest.raises(CallerNotAllowed):
             await broker.access_token("crm", "ww1")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import grpc
 import pytest
-
-from tests.client.fake_broker import FakeBroker, Refusal
 from wecom_broker import AppShare, AppShareChange, AppShareSync, Broker, ShareChangeType, ShareKind
+from wecom_broker._tokens import SHARE_KIND_NUMBERS
 from wecom_broker.errors import UnknownApp
 from wecom_broker.v1 import app_share_service_pb2 as pb
+
+from tests.client.fake_broker import FakeBroker, Refusal
 
 
 def share(number: int, kind: ShareKind = ShareKind.CORP_GROUP) -> AppShare:
@@ -17,7 +18,11 @@ def share(number: int, kind: ShareKind = ShareKind.CORP_GROUP) -> AppShare:
 
 def message(number: int, kind: ShareKind = ShareKind.CORP_GROUP) -> pb.AppShare:
     return pb.AppShare(
-        app="crm", corp_id=f"ww{number}", corp_name=f"Corp {number}", agent_id=number, share_kind=kind.to_proto()
+        app="crm",
+        corp_id=f"ww{number}",
+        corp_name=f"Corp {number}",
+        agent_id=number,
+        share_kind=SHARE_KIND_NUMBERS[kind],
     )
 
 
@@ -61,10 +66,14 @@ async def test_a_watch_gives_the_snapshot_then_changes_and_after_a_break_a_snaps
     seen = [await anext(changes) for _ in range(4)]
     await changes.aclose()
 
-    assert 2 * [
-        AppShareChange(ShareChangeType.SNAPSHOT, (share(1),), snapshot_complete=True),
-        AppShareChange(ShareChangeType.ADDED, (share(2),), snapshot_complete=False),
-    ] == seen
+    assert (
+        2
+        * [
+            AppShareChange(ShareChangeType.SNAPSHOT, (share(1),), snapshot_complete=True),
+            AppShareChange(ShareChangeType.ADDED, (share(2),), snapshot_complete=False),
+        ]
+        == seen
+    )
 
 
 def test_a_kind_from_the_future_is_none():

@@ -11,16 +11,18 @@ from pathlib import Path
 
 import grpc
 import pytest
+import wecom_broker
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-import wecom_broker
-from tests.client.fake_broker import FakeBroker
 from wecom_broker import AccessToken, Broker, Target, Tls
 from wecom_broker.errors import BrokerClosed, BrokerUnreachable
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
+
+from tests.client.fake_broker import FakeBroker
+
+BEARER = "hush"
 
 
 def self_signed() -> tuple[bytes, bytes]:
@@ -89,7 +91,7 @@ class TestAddresses:
         async with fake, Broker(fake.address) as broker:
             assert 1 == (await broker.access_token("crm")).generation
 
-    async def test_the_channel_serves_what_the_class_does_not(self, fake: FakeBroker, broker: Broker):
+    async def test_the_channel_serves_what_the_class_does_not(self, broker: Broker):
         answer = await TokenServiceStub(broker.channel).GetAccessToken(
             pb.GetAccessTokenRequest(target=Target("crm").to_proto()), timeout=5
         )
@@ -106,13 +108,13 @@ class TestSecrets:
             assert "ww1" in text
 
     def test_a_client_shows_no_bearer_token(self):
-        assert "<Broker of 'somewhere:1'>" == repr(Broker("somewhere:1", token="hush"))
+        assert "<Broker of 'somewhere:1'>" == repr(Broker("somewhere:1", token=BEARER))
 
     def test_tls_shows_no_private_key(self):
         assert "hush" not in repr(Tls(certificate=b"known", private_key=b"hush"))
 
     async def test_a_bearer_token_goes_with_every_call(self, fake: FakeBroker):
-        async with Broker(fake.address, token="hush") as broker:
+        async with Broker(fake.address, token=BEARER) as broker:
             token = await broker.access_token("crm")
             await broker.rejected(token, 40014)
             await broker.sync_app_shares("crm")
@@ -156,7 +158,7 @@ class TestTls:
         (tmp_path / "key.pem").write_bytes(private_key)
         tls = Tls(ca=certificate, certificate=certificate, private_key=tmp_path / "key.pem")
 
-        async with Broker(secure_fake.address, tls=tls, token="hush") as broker:
+        async with Broker(secure_fake.address, tls=tls, token=BEARER) as broker:
             assert 1 == (await broker.access_token("crm")).generation
 
     async def test_another_name_can_be_expected(self, secure_fake: FakeBroker, identity: tuple[bytes, bytes]):
@@ -203,7 +205,7 @@ class TestEnd:
         with pytest.raises(BrokerClosed):
             _ = broker.channel
 
-    async def test_closing_again_does_nothing(self, fake: FakeBroker, broker: Broker):
+    async def test_closing_again_does_nothing(self, broker: Broker):
         await broker.access_token("crm")
         await broker.close()
         await broker.close()
@@ -232,18 +234,23 @@ class TestEnd:
 
     async def test_a_forgotten_close_is_warned_of(self, fake: FakeBroker):
         broker = Broker(fake.address)
-        await broker.sync_app_shares("crm")
+        await broker.access_token("crm")
+        memory, connection = broker._memory, broker._connection
 
         with pytest.warns(ResourceWarning, match="unclosed <Broker of"):
-            broker.__del__()
-        await broker.close()
+            del broker
+        await memory.close()
+        await connection.close()
+
+    async def test_a_client_that_was_never_used_need_not_be_closed(self, fake: FakeBroker):
+        broker = Broker(fake.address)
         del broker
         gc.collect()
 
-    async def test_a_client_that_was_never_used_need_not_be_closed(self, fake: FakeBroker):
-        del_me = Broker(fake.address)
-        del del_me
-        gc.collect()
+    @pytest.mark.parametrize("name", ["timeout", "idle_after"])
+    def test_a_time_must_be_longer_than_nothing(self, name: str):
+        with pytest.raises(ValueError, match=name):
+            Broker("somewhere:1", **{name: timedelta(0)})
 
 
 def test_a_target_equals_its_tuple():

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import grpc
 import pytest
+from wecom_broker import Broker, BrokerError, _status_details, errors
 
 from tests.client.fake_broker import FakeBroker, Refusal
-from wecom_broker import Broker, BrokerError, _status_details, errors
 
 # The table of the design, on its own line each: reason, class, status, group.
 REASONS = [
@@ -28,7 +28,12 @@ REASONS = [
     ("IP_NOT_TRUSTED", errors.IpNotTrusted, "FAILED_PRECONDITION", errors.ActionRequired),
     ("APP_DISABLED", errors.AppDisabled, "FAILED_PRECONDITION", errors.ActionRequired),
     ("API_NOT_AUTHORIZED", errors.ApiNotAuthorized, "FAILED_PRECONDITION", errors.ActionRequired),
-    ("REAUTHORIZATION_REQUIRED", errors.ReauthorizationRequired, "FAILED_PRECONDITION", errors.ActionRequired),
+    (
+        "REAUTHORIZATION_REQUIRED",
+        errors.ReauthorizationRequired,
+        "FAILED_PRECONDITION",
+        errors.ActionRequired,
+    ),
     ("SUITE_TICKET_MISSING", errors.SuiteTicketMissing, "FAILED_PRECONDITION", errors.ActionRequired),
     ("RATE_LIMITED", errors.RateLimited, "RESOURCE_EXHAUSTED", errors.LimitReached),
     ("QUOTA_RESERVED", errors.QuotaReserved, "RESOURCE_EXHAUSTED", errors.LimitReached),
@@ -50,7 +55,7 @@ BARE = [
 
 @pytest.mark.parametrize(("reason", "kind", "code", "group"), REASONS)
 async def test_each_reason_has_its_class(
-    fake: FakeBroker, broker: Broker, reason: str, kind: type, code: str, group: type
+    fake: FakeBroker, broker: Broker, *, reason: str, kind: type, code: str, group: type
 ):
     fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode[code], reason)
 
@@ -122,14 +127,16 @@ def test_garbled_details_are_no_details():
 
 def test_an_error_survives_pickling():
     error = errors.RateLimited("RATE_LIMITED", "slow down", {"errcode": "45009"}, timedelta(seconds=3))
-    copy = pickle.loads(pickle.dumps(error))
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  its own
 
     assert (type(error), error.args) == (type(copy), copy.args)
 
 
 def test_every_error_is_in_the_drawn_tree_and_every_leaf_has_a_reason():
     classes = {
-        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BrokerError)
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, BrokerError)
     }
     groups = {base for kind in classes.values() for base in kind.__mro__[1:]}
     drawn = dict(re.findall(r"(\w+)(?: +([A-Z_]{5,})\b)?", errors.__doc__))

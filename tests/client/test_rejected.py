@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from wecom_broker.errors import BrokerClosed, RateLimited
+
+from tests.client.waiting import until
+
+if TYPE_CHECKING:
+    from wecom_broker import Broker
 
 from tests.client.fake_broker import FakeBroker, Refusal
-from wecom_broker import Broker
-from wecom_broker.errors import BrokerClosed, RateLimited
 
 DEAD = 42001
 
@@ -50,9 +56,7 @@ async def test_a_token_that_was_replaced_meanwhile_makes_no_call(fake: FakeBroke
 async def test_an_older_answer_does_not_replace_a_newer_token(fake: FakeBroker, broker: Broker):
     token = await broker.access_token("crm", "ww1")
     fake.rotate("crm", "ww1", generation=9)
-    async with asyncio.timeout(10):
-        while broker.held_token("crm", "ww1").generation != 9:
-            await asyncio.sleep(0.01)
+    await until(lambda: broker.held_token("crm", "ww1").generation == 9)
     newest = await broker.access_token("crm", "ww1")
     fake.rotate("crm", "ww1", generation=4)  # a replica that lags behind
 
@@ -61,9 +65,9 @@ async def test_an_older_answer_does_not_replace_a_newer_token(fake: FakeBroker, 
     assert newest is await broker.access_token("crm", "ww1")
 
 
-async def test_a_token_from_elsewhere_can_be_reported(fake: FakeBroker, broker: Broker):
-    async for token in broker.watch_access_token("crm", "ww1"):
-        break
+async def test_a_token_from_elsewhere_can_be_reported(broker: Broker):
+    async with aclosing(broker.watch_access_token("crm", "ww1")) as tokens:
+        token = await anext(tokens)
 
     assert 2 == (await broker.rejected(token, DEAD)).generation
     assert broker.held_token("crm", "ww1") is None

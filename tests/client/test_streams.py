@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import grpc
 import pytest
-
-from tests.client.fake_broker import FakeBroker, Refusal
 from wecom_broker import Broker
 from wecom_broker._backoff import Backoff
 from wecom_broker.errors import AppNotShared, BrokerClosed, BrokerUnreachable
+
+from tests.client.fake_broker import FakeBroker, Refusal
 
 
 async def test_the_present_token_comes_first_then_each_rotation(fake: FakeBroker, broker: Broker):
@@ -56,7 +56,7 @@ async def test_a_definitive_end_is_raised(fake: FakeBroker, broker: Broker):
             await anext(tokens)
 
 
-async def test_closing_the_client_ends_a_watch_that_is_read(fake: FakeBroker, broker: Broker):
+async def test_closing_the_client_ends_a_watch_that_is_read(broker: Broker):
     async with aclosing(broker.watch_access_token("crm", corp="ww1")) as tokens:
         await anext(tokens)
         following = asyncio.create_task(anext(tokens))

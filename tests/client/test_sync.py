@@ -12,12 +12,12 @@ from inspect import signature
 
 import grpc
 import pytest
-
 import wecom_broker
-from tests.client.fake_broker import PATIENCE, FakeBroker, Refusal
 from wecom_broker import sync
 from wecom_broker.errors import AppNotShared, BrokerClosed, DeadlineExceeded
 from wecom_broker.v1 import app_share_service_pb2 as shares_pb2
+
+from tests.client.fake_broker import PATIENCE, FakeBroker, Refusal
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_ctrl_c_interrupts_a_call_and_the_client_lives_on():
         server.join()
 
 
-async def test_a_forgotten_close_is_warned_of(fake: FakeBroker, broker: sync.Broker):
+async def test_a_forgotten_close_is_warned_of(broker: sync.Broker):
     with pytest.warns(ResourceWarning, match="unclosed <sync <Broker of"):
         broker.__del__()
 

@@ -6,24 +6,19 @@ import time
 import warnings
 from contextlib import aclosing
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
 from google.protobuf.duration_pb2 import Duration
 
-from wecom_broker._channel import open_channel
-from wecom_broker._failures import closed, translated
+from wecom_broker._connection import Connection
 from wecom_broker._flights import Flights
 from wecom_broker._memory import TokenMemory
 from wecom_broker._shares import AppShare, AppShareChange, AppShareSync
-from wecom_broker._streams import Streams
-from wecom_broker._tokens import AccessToken, ShareKind, Target
+from wecom_broker._tokens import SHARE_KIND_NUMBERS, AccessToken, ShareKind, Target
 from wecom_broker.errors import Unavailable
 from wecom_broker.v1 import app_share_service_pb2 as shares_pb2
-from wecom_broker.v1 import target_pb2
 from wecom_broker.v1 import token_service_pb2 as tokens_pb2
-from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceStub
-from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -31,11 +26,6 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from wecom_broker._channel import Tls
-    from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceAsyncStub
-    from wecom_broker.v1.token_service_pb2_grpc import TokenServiceAsyncStub
-
-Request = TypeVar("Request")
-Response = TypeVar("Response")
 
 
 class Broker:
@@ -44,12 +34,9 @@ class Broker:
         async with Broker("dns:///wecom-broker:50051") as broker:
             token = await broker.access_token("crm", corp="ww…")
 
-    Nothing is connected before the first call. It belongs to the event loop of that call; threads without a loop
-    use `wecom_broker.sync.Broker`.
+    Nothing is connected before the first call. The client belongs to the event loop of that call; threads
+    without a loop use `wecom_broker.sync.Broker`.
     """
-
-    _channel: grpc.aio.Channel | None = None
-    _closed = False
 
     def __init__(
         self,
@@ -72,13 +59,15 @@ class Broker:
             clock: Unix time in seconds, for tests.
 
         """
+        for name, span in (("timeout", timeout), ("idle_after", idle_after)):
+            if span <= timedelta(0):
+                message = f"{name} must be longer than nothing"
+                raise ValueError(message)
         self._target = target
-        self._token = token
-        self._tls = tls
-        self._timeout = timeout
-        self._streams = Streams(timeout)
+        self._connection = Connection(target, tls=tls, token=token, timeout=timeout)
         self._flights = Flights[AccessToken]()
-        self._memory = TokenMemory(self._tokens_of, idle_after=idle_after, clock=clock)
+        # The watches do not know the client, so that a forgotten one is collected and noticed.
+        self._memory = TokenMemory(partial(_tokens_of, self._connection), idle_after=idle_after, clock=clock)
 
     async def __aenter__(self) -> Self:
         """Return the client itself."""
@@ -90,7 +79,8 @@ class Broker:
 
     def __del__(self) -> None:
         """Complain about a forgotten close."""
-        if self._channel is not None and not self._closed:
+        connection = getattr(self, "_connection", None)  # missing if the constructor failed
+        if connection is not None and connection.is_open:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
@@ -102,21 +92,15 @@ class Broker:
 
         May be repeated.
         """
-        self._closed = True
-        self._streams.close()
+        self._connection.end_streams()
         await self._flights.close()
         await self._memory.close()
-        if self._channel is not None:
-            await self._channel.close()
+        await self._connection.close()
 
     @property
     def channel(self) -> grpc.aio.Channel:
         """The channel, for the stubs in `wecom_broker.v1`: whatever this class has no method for."""
-        if self._closed:
-            raise closed()
-        if self._channel is None:
-            self._channel = open_channel(self._target, self._tls, self._token)
-        return self._channel
+        return self._connection.channel
 
     async def access_token(
         self,
@@ -129,9 +113,11 @@ class Broker:
     ) -> AccessToken:
         """Return a token that is valid now; from memory, but for the first call for a target.
 
-        An empty `corp` means the app's own. `share_kind` and `agent_id` are needed only to choose among several.
-        With `min_ttl` the broker is asked for a longer-lived token where the one in memory has less life left than
-        that, and the best valid one is returned where there is none. Raises BrokerError.
+        An empty `corp` means the app's own. `share_kind` and `agent_id` are needed only to choose among
+        several. `min_ttl` is the least life to be left: if the token in memory has less, the broker is asked,
+        and the best valid one is returned where there is none so long-lived.
+
+        Raises BrokerError.
         """
         token = self._memory.valid((app, corp, share_kind, agent_id), min_ttl)
         if token is not None:
@@ -153,7 +139,8 @@ class Broker:
     async def rejected(self, token: AccessToken, errcode: int) -> AccessToken:
         """Tell that WeCom refused the token, with 40014 or 42001, and return the one to use from now on.
 
-        Safe to call from everywhere that sees the refusal: the broker fetches anew at most once. Raises BrokerError.
+        Safe to call from everywhere that sees the refusal: the broker fetches anew at most once.
+        Raises BrokerError.
         """
         held = self._memory.valid(token.target, None)
         if held is not None and held.generation > token.generation:
@@ -175,8 +162,9 @@ class Broker:
 
         Only for those who must act on a rotation; `access_token` keeps itself current.
         """
+        target = Target.of(app, corp, share_kind, agent_id)
         newest = 0
-        async with aclosing(self._tokens_of(Target.of(app, corp, share_kind, agent_id))) as tokens:
+        async with aclosing(_tokens_of(self._connection, target)) as tokens:
             async for token in tokens:
                 if token.generation > newest:
                     newest = token.generation
@@ -188,10 +176,10 @@ class Broker:
         share_kind: ShareKind | str | None = None,
     ) -> AsyncGenerator[AppShare]:
         """Yield the shares of an app that the broker knows, page by page. Raises BrokerError."""
-        kind = target_pb2.SHARE_KIND_UNSPECIFIED if share_kind is None else ShareKind(share_kind).to_proto()
-        request = shares_pb2.ListAppSharesRequest(app=app, share_kind=kind)
+        kind = None if share_kind is None else ShareKind(share_kind)
+        request = shares_pb2.ListAppSharesRequest(app=app, share_kind=SHARE_KIND_NUMBERS[kind])
         while True:
-            page = await self._call(self._share_service.ListAppShares, request)
+            page = await self._connection.call(self._connection.shares.ListAppShares, request)
             for message in page.shares:
                 yield AppShare.from_proto(message)
             if not page.next_page_token:
@@ -201,7 +189,9 @@ class Broker:
     async def sync_app_shares(self, app: str) -> AppShareSync:
         """Have the broker list the shares of an app at WeCom anew. Raises BrokerError."""
         request = shares_pb2.SyncAppSharesRequest(app=app)
-        return AppShareSync.from_proto(await self._call(self._share_service.SyncAppShares, request))
+        return AppShareSync.from_proto(
+            await self._connection.call(self._connection.shares.SyncAppShares, request)
+        )
 
     async def watch_app_shares(self, app: str) -> AsyncGenerator[AppShareChange]:
         """Yield the present shares of an app, then each change. Raises BrokerError.
@@ -209,21 +199,14 @@ class Broker:
         After a restart of the broker a new snapshot comes, which replaces all that was known before.
         """
         request = shares_pb2.WatchAppSharesRequest(app=app)
-        async with aclosing(self._streams.follow(self._share_service.WatchAppShares, request)) as changes:
+        async with aclosing(
+            self._connection.follow(self._connection.shares.WatchAppShares, request)
+        ) as changes:
             async for change in changes:
                 yield AppShareChange.from_proto(change)
 
-    @cached_property
-    def _token_service(self) -> TokenServiceAsyncStub:
-        return TokenServiceStub(self.channel)
-
-    @cached_property
-    def _share_service(self) -> AppShareServiceAsyncStub:
-        return AppShareServiceStub(self.channel)
-
     async def _acquire(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
-        if self._closed:
-            raise closed()
+        self._connection.require_open()
         await self._memory.watch(target).opened()
         return self._memory.valid(target, min_ttl) or await self._renewed(target, min_ttl)
 
@@ -231,14 +214,15 @@ class Broker:
         try:
             return await self._flights.join(("fetch", target, min_ttl), lambda: self._fetch(target, min_ttl))
         except Unavailable:
-            held = self._memory.valid(target, None)  # too short a life for the caller's wish, but better than none
+            # A shorter life than the caller wished for is better than none.
+            held = self._memory.valid(target, None)
             if held is None:
                 raise
             return held
 
     async def _fetch(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
         request = tokens_pb2.GetAccessTokenRequest(target=target.to_proto(), min_ttl=_duration(min_ttl))
-        response = await self._call(self._token_service.GetAccessToken, request)
+        response = await self._connection.call(self._connection.tokens.GetAccessToken, request)
         return self._memory.offer(AccessToken.from_proto(response.token, target))
 
     async def _report(self, token: AccessToken, errcode: int) -> AccessToken:
@@ -247,22 +231,15 @@ class Broker:
             generation=token.generation,
             errcode=errcode,
         )
-        response = await self._call(self._token_service.ReportInvalidToken, request)
+        response = await self._connection.call(self._connection.tokens.ReportInvalidToken, request)
         return self._memory.offer(AccessToken.from_proto(response.token, token.target))
 
-    async def _tokens_of(self, target: Target) -> AsyncGenerator[AccessToken]:
-        request = tokens_pb2.WatchAccessTokenRequest(target=target.to_proto())
-        async with aclosing(self._streams.follow(self._token_service.WatchAccessToken, request)) as responses:
-            async for response in responses:
-                yield AccessToken.from_proto(response.token, target)
 
-    async def _call(
-        self,
-        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
-        request: Request,
-    ) -> Response:
-        with translated():
-            return await method(request, timeout=self._timeout.total_seconds())
+async def _tokens_of(connection: Connection, target: Target) -> AsyncGenerator[AccessToken]:
+    request = tokens_pb2.WatchAccessTokenRequest(target=target.to_proto())
+    async with aclosing(connection.follow(connection.tokens.WatchAccessToken, request)) as responses:
+        async for response in responses:
+            yield AccessToken.from_proto(response.token, target)
 
 
 def _duration(span: timedelta | None) -> Duration | None:

@@ -45,7 +45,7 @@ _SERVICE_CONFIG = {
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    # A dead peer is noticed within 70 s. The broker takes pings up to every 30 s, but counts any sent without a call.
+    # A dead peer is noticed within 70 s. The broker takes a ping each 30 s, but none without a call.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),

@@ -10,12 +10,12 @@ import grpc
 import grpc.aio
 
 from wecom_broker import _status_details
-from wecom_broker.errors import BY_REASON, BrokerClosed, BrokerError
+from wecom_broker.errors import BY_REASON, BrokerClosed, BrokerError, BrokerUnreachable, DeadlineExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A failure without ErrorInfo did not come from the broker's own code: these are gRPC's words for what ours mean.
+# A failure without ErrorInfo did not come from the broker's own code: these are gRPC's words for ours.
 _REASON_OF_STATUS = {
     grpc.StatusCode.UNAVAILABLE: "BROKER_UNREACHABLE",
     grpc.StatusCode.CANCELLED: "BROKER_UNREACHABLE",
@@ -38,12 +38,22 @@ def closed() -> BrokerClosed:
     return BrokerClosed("BROKER_CLOSED", "the client was closed")
 
 
+def late() -> DeadlineExceeded:
+    """Return the error of a stream whose first message was waited for in vain."""
+    return DeadlineExceeded("DEADLINE_EXCEEDED", "the stream's first message did not come in time")
+
+
+def ended() -> BrokerUnreachable:
+    """Return the error of a stream that the broker ended."""
+    return BrokerUnreachable("BROKER_UNREACHABLE", "the broker ended the stream")
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise typed errors for gRPC's.
 
-    A CancelledError that nobody asked this task for is the shadow of something that was cancelled under it, which
-    only the closing of the client does: it becomes BrokerClosed, so that it cannot pass for a cancelled caller.
+    A CancelledError in a task that nobody cancelled comes from something under it, which only the closing of
+    the client cancels: it becomes BrokerClosed, so that it cannot pass for a cancelled caller.
     """
     try:
         yield

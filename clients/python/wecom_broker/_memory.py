@@ -65,7 +65,8 @@ class TokenMemory:
                 on_end=lambda ended: self._forget(target, ended),
             )
             self._watches[target] = watch
-            self._sweeper = self._sweeper or asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
+            if self._sweeper is None:
+                self._sweeper = asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
         return watch
 
     def offer(self, token: AccessToken) -> AccessToken:
@@ -87,6 +88,6 @@ class TokenMemory:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._idle_seconds / 4)
-            unread_since = self._clock() - self._idle_seconds
-            idle = [watch for watch in self._watches.values() if watch.is_open and watch.read_at < unread_since]
-            await asyncio.gather(*(watch.close() for watch in idle))
+            since = self._clock() - self._idle_seconds
+            unread = [watch for watch in self._watches.values() if watch.is_open and watch.read_at < since]
+            await asyncio.gather(*(watch.close() for watch in unread))

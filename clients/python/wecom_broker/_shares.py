@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._tokens import share_kind_from_proto
+from wecom_broker._tokens import SHARE_KINDS
 from wecom_broker.v1 import app_share_service_pb2
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class AppShare:
             corp_id=message.corp_id,
             corp_name=message.corp_name,
             agent_id=message.agent_id,
-            share_kind=share_kind_from_proto(message.share_kind),
+            share_kind=SHARE_KINDS.get(message.share_kind),
         )
 
 
@@ -91,7 +91,7 @@ class AppShareChange:
         )
 
 
-_CHANGE_TYPES = {
+_CHANGE_TYPES: dict[int, ShareChangeType] = {
     app_share_service_pb2.SHARE_CHANGE_TYPE_SNAPSHOT: ShareChangeType.SNAPSHOT,
     app_share_service_pb2.SHARE_CHANGE_TYPE_ADDED: ShareChangeType.ADDED,
     app_share_service_pb2.SHARE_CHANGE_TYPE_REMOVED: ShareChangeType.REMOVED,

@@ -1,7 +1,7 @@
 """Read `google.rpc.Status` out of a call's trailer.
 
-The messages are described here, in a descriptor pool of their own: the client depends on grpcio and protobuf only,
-and cannot clash with an application that has googleapis-common-protos of whatever version.
+The messages are described here, in a descriptor pool of their own: the client depends on grpcio and protobuf
+only, and cannot clash with an application that has googleapis-common-protos of whatever version.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Streams that outlive the broker's restarts.
 
 Rule 1: a stream that cannot be opened the first time fails, with a deadline.
-Rule 2: a stream that was open once is opened again for as long as the client lives, jittered, whatever broke it.
+Rule 2: a stream that was open once is opened again, with jitter, for as long as the client lives.
 Rule 3: a definitive error ends it: the broker said that this caller gets nothing here.
 Rule 4: closing the client ends every stream with BrokerClosed.
 """
@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import grpc.aio
 
 from wecom_broker._backoff import Backoff
-from wecom_broker._failures import closed, translated
+from wecom_broker._failures import closed, ended, late, translated
 from wecom_broker.errors import (
     AccessDenied,
     BrokerClosed,
     BrokerError,
-    BrokerUnreachable,
-    DeadlineExceeded,
     InvalidArgument,
     NotFound,
 )
@@ -81,8 +79,8 @@ class Streams:
                 if not opened:
                     raise
                 _log.info("a stream broke and is opened again: %s", failure)
-                patience = min(_patience(failure), _LONGEST_PATIENCE)
-                await self._pause(backoff.delay(lived=timedelta(seconds=clock() - started), at_least=patience))
+                lived = timedelta(seconds=clock() - started)
+                await self._pause(backoff.delay(lived=lived, at_least=_patience(failure)))
 
     async def _once(
         self,
@@ -110,7 +108,7 @@ class Streams:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await _next(call)
         except TimeoutError:
-            raise DeadlineExceeded("DEADLINE_EXCEEDED", "the stream's first message did not come in time") from None
+            raise late() from None
 
     async def _pause(self, delay: timedelta) -> None:
         """Wait, but no longer than the client lives."""
@@ -123,9 +121,10 @@ async def _next(call: UnaryStreamCall[Request, Response]) -> Response:
     with translated():
         message = await call.read()
     if message is grpc.aio.EOF:
-        raise BrokerUnreachable("BROKER_UNREACHABLE", "the broker ended the stream")
+        raise ended()
     return cast("Response", message)
 
 
 def _patience(failure: Exception) -> timedelta:
-    return (failure.retry_after if isinstance(failure, BrokerError) else None) or timedelta(0)
+    wished = failure.retry_after if isinstance(failure, BrokerError) else None
+    return min(wished or timedelta(0), _LONGEST_PATIENCE)

@@ -18,14 +18,16 @@ class ShareKind(StrEnum):
     SUPPLY_CHAIN = "supply_chain"
     """上下游"""
 
-    def to_proto(self) -> target_pb2.ShareKind.ValueType:
-        """Return the wire's number."""
-        return target_pb2.ShareKind.Value(f"SHARE_KIND_{self.name}")
 
+SHARE_KIND_NUMBERS = {
+    None: target_pb2.SHARE_KIND_UNSPECIFIED,
+    ShareKind.CORP_GROUP: target_pb2.SHARE_KIND_CORP_GROUP,
+    ShareKind.SUPPLY_CHAIN: target_pb2.SHARE_KIND_SUPPLY_CHAIN,
+}
+"""The wire's number of each kind, and of none."""
 
-def share_kind_from_proto(kind: target_pb2.ShareKind.ValueType) -> ShareKind | None:
-    """Return the kind of a number of the wire; None if unspecified, or newer than this client."""
-    return {each.to_proto(): each for each in ShareKind}.get(kind)
+SHARE_KINDS: dict[int, ShareKind | None] = {number: kind for kind, number in SHARE_KIND_NUMBERS.items()}
+"""The kind of each number of the wire."""
 
 
 class Target(NamedTuple):
@@ -56,7 +58,7 @@ class Target(NamedTuple):
         return target_pb2.Target(
             app=self.app,
             corp_id=self.corp,
-            share_kind=self.share_kind.to_proto() if self.share_kind else target_pb2.SHARE_KIND_UNSPECIFIED,
+            share_kind=SHARE_KIND_NUMBERS[self.share_kind],
             agent_id=self.agent_id,
         )
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Watch:
     """A token in memory that the broker keeps current.
 
-    `token` and `expires_at` are read without a lock, also by other threads: `expires_at` is 0 until there is a
-    token, and is written after it.
+    `token` and `expires_at` are read without a lock, also by other threads: `expires_at` is 0 until there is
+    a token, and is written after it.
     """
 
     __slots__ = ("_clock", "_first", "_task", "expires_at", "read_at", "token")

@@ -2,7 +2,7 @@
 
 Every error carries the broker's `reason`; switch on the class or on the reason, never on the text.
 
-    BrokerError                        catch this to catch all; itself raised for a reason newer than this client
+    BrokerError                        catch this to catch all; itself for a reason newer than this client
     ├── NotFound
     │   ├── UnknownApp                 UNKNOWN_APP
     │   ├── AppNotShared               APP_NOT_SHARED

@@ -37,8 +37,8 @@ class Broker:
         with Broker("dns:///wecom-broker:50051") as broker:
             token = broker.access_token("crm", corp="ww…")
 
-    All threads share one. The arguments and methods are those of `wecom_broker.Broker`. gRPC does not survive a
-    fork: make it after forking.
+    All threads share one. The arguments and methods are those of `wecom_broker.Broker`. gRPC does not survive
+    a fork: make it after forking.
     """
 
     _thread: threading.Thread | None = None
@@ -156,8 +156,8 @@ class _Background:
     """The thread's event loop, from its start to its end.
 
     Work is handed over under a lock that `stop` takes too, so nothing is handed to a loop that already left.
-    The lock is reentrant and `iterate` does not wait at its end, because a forgotten iterator ends in the garbage
-    collector, which may run in any thread and at any place.
+    The lock is reentrant and `iterate` does not wait at its end, because a forgotten iterator ends in the
+    garbage collector, which may run in any thread and at any place.
     """
 
     def __init__(self, broker: _broker.Broker) -> None:

@@ -1,0 +1,102 @@
+"""The connection to the broker: one channel, opened at the first use, and a deadline for every call."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from wecom_broker._channel import open_channel
+from wecom_broker._failures import closed, translated
+from wecom_broker._streams import Streams
+from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceStub
+from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from datetime import timedelta
+
+    import grpc.aio
+
+    from wecom_broker._channel import Tls
+    from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceAsyncStub
+    from wecom_broker.v1.token_service_pb2_grpc import TokenServiceAsyncStub
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+
+class Connection:
+    """What calls and streams go over. It belongs to the event loop of its first use."""
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: Tls | None,
+        token: str | Callable[[], str] | None,
+        timeout: timedelta,
+    ) -> None:
+        """Connect to nothing yet."""
+        self.is_closed = False
+        self._target = target
+        self._tls = tls
+        self._token = token
+        self._timeout_seconds = timeout.total_seconds()
+        self._streams = Streams(timeout)
+        self._channel: grpc.aio.Channel | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to close."""
+        return self._channel is not None and not self.is_closed
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel, opened if it is not. Raises BrokerClosed."""
+        self.require_open()
+        if self._channel is None:
+            self._channel = open_channel(self._target, self._tls, self._token)
+        return self._channel
+
+    @cached_property
+    def tokens(self) -> TokenServiceAsyncStub:
+        """The stub of TokenService."""
+        return TokenServiceStub(self.channel)
+
+    @cached_property
+    def shares(self) -> AppShareServiceAsyncStub:
+        """The stub of AppShareService."""
+        return AppShareServiceStub(self.channel)
+
+    def require_open(self) -> None:
+        """Raise BrokerClosed after `close`."""
+        if self.is_closed:
+            raise closed()
+
+    async def call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+    ) -> Response:
+        """Return the answer to a unary call. Raises BrokerError."""
+        with translated():
+            return await method(request, timeout=self._timeout_seconds)
+
+    def follow(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+    ) -> AsyncGenerator[Response]:
+        """Yield the messages of a stream, over restarts of the broker. Raises BrokerError."""
+        return self._streams.follow(method, request)
+
+    def end_streams(self) -> None:
+        """Refuse new work, and end the streams."""
+        self.is_closed = True
+        self._streams.close()
+
+    async def close(self) -> None:
+        """End all work. May be repeated."""
+        self.end_streams()
+        if self._channel is not None:
+            await self._channel.close()

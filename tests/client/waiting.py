@@ -1,0 +1,18 @@
+"""Wait for a fact that announces itself to nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.client.fake_broker import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Return as soon as the fact is true, and fail if it does not come true."""
+    async with asyncio.timeout(PATIENCE):
+        while not fact():  # noqa: ASYNC110  the client has no event for it
+            await asyncio.sleep(0.005)
