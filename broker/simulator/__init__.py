@@ -4,7 +4,16 @@ Start it with `async with running_simulator(World.demo()) as url:`; change the w
 """
 
 from broker.simulator.corps import App, AppId, Corp, Member
-from broker.simulator.faults import Delay, Errcode, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
+from broker.simulator.faults import (
+    Delay,
+    Errcode,
+    Hang,
+    HttpStatus,
+    Junk,
+    JunkKind,
+    Reset,
+    Truncated,
+)
 from broker.simulator.limits import Quota
 from broker.simulator.server import running_simulator, serve
 from broker.simulator.settings import Settings

@@ -1,6 +1,7 @@
 """The simulator as an HTTP server: WeCom's endpoints, and the control API beside them."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from broker.simulator.world import World
 
 # Calls under way at the end are held back on purpose (Delay, Hang): waiting for them would be in vain.
 _SHUTDOWN_SECONDS = 0.1
+_BACKLOG = 1024
 
 
 @asynccontextmanager
@@ -23,12 +25,15 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
     )
-    await runner.setup()
+    listener = _listen(host, port)
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
-        yield f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        yield f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     finally:
+        await _stop_accepting(listener)
         await runner.cleanup()
+        listener.close()
 
 
 async def serve(
@@ -38,3 +43,15 @@ async def serve(
     async with running_simulator(world, host, port) as url:
         announce(url)
         await asyncio.Event().wait()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+async def _stop_accepting(listener: socket.socket) -> None:
+    # CPython 3.11 leaks a connection that is being accepted while its server closes: let it in first.
+    asyncio.get_running_loop().remove_reader(listener)
+    for _ in range(3):
+        await asyncio.sleep(0)

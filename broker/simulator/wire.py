@@ -8,7 +8,15 @@ import struct
 from aiohttp import web
 
 from broker.simulator.answers import Answer
-from broker.simulator.faults import Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
+from broker.simulator.faults import (
+    Fault,
+    Hang,
+    HttpStatus,
+    Junk,
+    JunkKind,
+    Reset,
+    Truncated,
+)
 
 _JUNK = {
     JunkKind.HTML: ("text/html", "<html><body><h1>It works!</h1></body></html>"),
