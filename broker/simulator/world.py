@@ -70,7 +70,7 @@ class World:
         return world
 
     def add_children(self, number: int) -> None:
-        """Share the app of the demo's parent corp with so many more children in 企业互联. Raises LookupError."""
+        """Share the demo's app with so many more children in 企业互联. Raises LookupError."""
         demo.add_children(self, number)
 
     def now(self) -> float:

@@ -35,7 +35,8 @@ class Caller:
     session: aiohttp.ClientSession
 
     async def get(self, path: str, **query: object) -> Json:
-        return await self.request("GET", path, **query)
+        async with self.session.get(_url(path, query)) as response:
+            return await _parsed(response)
 
     async def post(self, path: str, body: Json, **query: object) -> Json:
         async with self.session.post(_url(path, query), json=body) as response:
@@ -51,7 +52,7 @@ class Caller:
     async def token(self) -> str:
         return str((await self.gettoken())["access_token"])
 
-    async def child_gettoken(self, parent_token: str | None = None, **fields: object) -> Json:
+    async def child_gettoken(self, parent_token: str | None = None, /, **fields: object) -> Json:
         token = parent_token or await self.token()
         return await self.post(CHILD_TOKEN, {**CHILD, **fields}, access_token=token)
 
