@@ -317,6 +317,8 @@ def _cross_checks(config: Config, *, insecure: bool) -> list[str]:
     if not config.apps:
         problems.append("apps: at least one app is required")
     for position, address in enumerate(config.server.grpc):
+        if config.server.workers > 1 and address.startswith("unix:"):
+            problems.append(f"server.grpc[{position}]: a socket file serves one process; use host:port with more workers")
         if insecure or _is_local(address):
             continue
         if config.server.tls is None:

@@ -24,6 +24,7 @@ from broker.domain.ports import Clock
 from broker.domain.vitals import Vitals
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LOGGER = "wecom_broker"
 NO_ANSWER = re.compile(r"-1|timeout|connection|protocol|http_5\d\d")
 """Outcomes of a call that say something about WeCom, not about what was asked."""
 _CARRIES_SECRET = re.compile(
@@ -60,7 +61,9 @@ def set_up_logging(level: str, form: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    # Libraries are never asked for more than this: at debug they would tell of every poll.
+    root.setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    logging.getLogger(LOGGER).setLevel(level.upper())
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -139,7 +142,7 @@ class Telemetry:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._log = structlog.get_logger("wecom_broker")
+        self._log = structlog.get_logger(LOGGER)
         self.metrics = Metrics()
         self.vitals = Vitals(clock.now())
 

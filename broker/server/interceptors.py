@@ -18,7 +18,7 @@ from broker.domain.errors import BrokerError, WecomUnavailable
 from broker.server import status
 from broker.server.context import Context
 from broker.server.identity import Identity, current_caller
-from broker.telemetry import Metrics
+from broker.telemetry import LOGGER, Metrics
 
 LONGEST_SECONDS = 30.0
 """A unary call without a deadline of its own ends after this."""
@@ -40,7 +40,7 @@ ACTIONS: Mapping[str, Action] = {
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncIterator[Any]]
-Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
 
 class Doorway(grpc.aio.ServerInterceptor):
@@ -51,14 +51,14 @@ class Doorway(grpc.aio.ServerInterceptor):
         self._identity = Identity(policy)
         self._own_corps = own_corps
         self._metrics = metrics
-        self._log = structlog.get_logger("wecom_broker")
+        self._log = structlog.get_logger(LOGGER)
         self._wrapped: dict[str, Method] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Method | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Method]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Method | None:
+    ) -> Method:
         """Return the method's handler, wrapped once."""
         method = handler_call_details.method
         if wrapped := self._wrapped.get(method):

@@ -1,0 +1,111 @@
+"""`demo`: walk the whole chain against the simulator, and print what happened."""
+
+import asyncio
+from contextlib import aclosing
+
+import aiohttp
+import click
+
+from broker.cli.connection import masked
+from broker.cli.ending import fail, run_until_stopped
+from broker.cli.playground import APP, Playground, playground
+from broker.telemetry import set_up_logging
+from wecom_broker import AccessToken, Broker, BrokerError
+
+WATCHED_LIFETIME = 4.0
+"""Seconds that a token lives in the last step, so that its rotation can be waited for."""
+
+
+class DemoFailed(Exception):
+    """A step did not do what it shows."""
+
+
+@click.command()
+def demo() -> None:
+    """Walk from the parent's token to a watched rotation; exit 0 only if every step did as it says."""
+    set_up_logging("warning", "console")
+    try:
+        run_until_stopped(_demo())
+    except (BrokerError, DemoFailed) as error:
+        fail(str(error))
+
+
+async def _demo() -> None:
+    async with playground() as running, Broker(running.address) as broker:
+        _say("A simulated WeCom and a broker on an embedded store are running in this process.")
+
+        _say("1. The parent corp's token")
+        _show(await broker.access_token(APP))
+
+        _say("2. Which children is the app shared with?")
+        shares = [share async for share in broker.app_shares(APP)]
+        for share in shares:
+            kind = share.share_kind.name.lower() if share.share_kind else ""
+            click.echo(f"   {share.corp_id:24} agent {share.agent_id}  {kind:12}  {share.corp_name}")
+
+        _say("3. The tokens of two children; the caller gives app and corp id only")
+        first, second = shares[0].corp_id, shares[1].corp_id
+        token = await broker.access_token(APP, corp=first)
+        _show(token)
+        _show(await broker.access_token(APP, corp=second))
+
+        _say(f"4. WeCom kills the token of {first} early; a service finds out and reports it")
+        running.world.kill(token.value)
+        errcode = await _probe(running, token)
+        click.echo(f"   WeCom says {errcode}")
+        rotated = await broker.rejected(token, errcode)
+        _expect(rotated.generation > token.generation, "the report brings a new token")
+        _show(rotated)
+        click.echo(f"   WeCom says {await _probe(running, rotated)}")
+        _expect(await _probe(running, rotated) == 0, "WeCom takes the new token")
+
+        _say(f"5. Tokens now live {WATCHED_LIFETIME:.0f} seconds; watch {second} rotate before it expires")
+        running.world.settings.token_lifetime = WATCHED_LIFETIME
+        await _watch_rotation(running, broker, second)
+
+        _say("What the simulated WeCom was asked, for all of this:")
+        for path in ("gettoken", "corpgroup/corp/list_app_share_info", "corpgroup/corp/gettoken"):
+            click.echo(f"   {running.world.calls(f'/cgi-bin/{path}')} × {path}")
+
+
+async def _watch_rotation(running: Playground, broker: Broker, corp: str) -> None:
+    current = await broker.access_token(APP, corp=corp)
+    running.world.kill(current.value)
+    async with aclosing(broker.watch_access_token(APP, corp=corp)) as tokens:
+        short_lived = await broker.rejected(current, 40014)
+        async with asyncio.timeout(3 * WATCHED_LIFETIME):
+            async for token in tokens:
+                if token.generation < short_lived.generation:
+                    continue
+                _show(token)
+                if token.generation > short_lived.generation:
+                    _expect(await _probe(running, short_lived) == 0, "the old token still lives at the rotation")
+                    return
+
+
+async def _probe(running: Playground, token: AccessToken) -> int:
+    """Use the token as a service would, and return WeCom's errcode."""
+    query = {"access_token": token.value, "agentid": str(token.agent_id)}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{running.wecom_url}/cgi-bin/agent/get", params=query) as response,
+    ):
+        answer = await response.json()
+    return int(answer.get("errcode", 0))
+
+
+def _say(line: str) -> None:
+    click.echo(f"\n{line}")
+
+
+def _show(token: AccessToken) -> None:
+    until = token.expire_time.strftime("%H:%M:%S")
+    click.echo(
+        f"   {token.corp_id:24} agent {token.agent_id}  token {masked(token.value)}"
+        f"  generation {token.generation}  until {until} UTC"
+    )
+
+
+def _expect(happened: bool, what: str) -> None:  # noqa: FBT001
+    if not happened:
+        raise DemoFailed(f"it was to be seen that {what}")

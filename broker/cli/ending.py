@@ -1,0 +1,43 @@
+"""How a command ends: by a signal, or with an error that says what to do."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+import click
+import uvloop
+
+
+def run_until_stopped(serve: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends, or a first SIGINT or SIGTERM cancels it; a second one leaves at once."""
+
+    async def guarded() -> None:
+        task = asyncio.ensure_future(serve)
+        loop = asyncio.get_running_loop()
+        asked = False
+
+        def stop(number: int) -> None:
+            nonlocal asked
+            if asked:
+                os._exit(128 + number)
+            asked = True
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not asked:
+                raise
+
+    uvloop.run(guarded())
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Tell the error on stderr, and exit."""
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,60 @@
+"""A simulated WeCom and a broker in this process, with nothing to configure: what `dev` and `demo` stand on."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from broker.app import RunningBroker, running_broker
+from broker.config import parse_config
+from broker.simulator.demo import PARENT, SECRET
+from broker.simulator.server import running_simulator
+from broker.simulator.tokens import Habit
+from broker.simulator.world import World
+
+APP = "crm"
+
+
+@dataclass(frozen=True, slots=True)
+class Playground:
+    """What runs."""
+
+    world: World
+    wecom_url: str
+    broker: RunningBroker
+    address: str
+
+
+@asynccontextmanager
+async def playground(
+    *, grpc_port: int = 0, http_port: int = 0, wecom_port: int = 0, log_level: str = "warning"
+) -> AsyncIterator[Playground]:
+    """Run both until left; the store is a file that goes with it. Raises `CannotStart`, `OSError`."""
+    world = World.demo()
+    world.settings.habit = Habit.NEW_VALUE_OLD_ALIVE
+    with tempfile.TemporaryDirectory(prefix="wecom-broker-") as folder:
+        async with running_simulator(world, port=wecom_port) as url:
+            config = parse_config(
+                {
+                    "server": {
+                        "grpc": [f"127.0.0.1:{grpc_port}"],
+                        "http": f"127.0.0.1:{http_port}",
+                        "reflection": True,
+                        "drain_seconds": 1,
+                    },
+                    "store": {"url": f"sqlite:///{folder}/wecom-broker.db"},
+                    "wecom": {"api_base": url},
+                    "log": {"level": log_level},
+                    "apps": [
+                        {
+                            "name": APP,
+                            "corp_id": PARENT.corpid,
+                            "agent_id": PARENT.agentid,
+                            "secret": SECRET,
+                            "share_kinds": ["corp_group", "supply_chain"],
+                        }
+                    ],
+                }
+            )
+            async with running_broker(config) as broker:
+                yield Playground(world, url, broker, broker.grpc_addresses[0])

@@ -1,0 +1,73 @@
+"""`serve` and `check-config`."""
+
+import asyncio
+from pathlib import Path
+
+import click
+import structlog
+
+from broker.app import CannotStart, running_broker
+from broker.cli.ending import fail, run_until_stopped
+from broker.cli.workers import supervise
+from broker.config import Config, ConfigError, load_config
+from broker.telemetry import LOGGER, set_up_logging
+
+config_option = click.option(
+    "--config",
+    "path",
+    required=True,
+    envvar="WECOM_BROKER_CONFIG",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The TOML file; also by WECOM_BROKER_CONFIG.",
+)
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Allow listening off loopback without TLS and callers."
+)
+
+
+def read_config(path: Path, *, insecure: bool) -> Config:
+    """Return the configuration, or end the command with all its mistakes."""
+    try:
+        return load_config(path, insecure=insecure)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"config: {problem}", err=True)
+        fail(f"{path} cannot be used", code=2)
+
+
+@click.command()
+@config_option
+@insecure_option
+@click.option("--worker", is_flag=True, hidden=True)
+def serve(path: Path, insecure: bool, worker: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Serve until SIGTERM or Ctrl-C, then drain."""
+    config = read_config(path, insecure=insecure)
+    set_up_logging(config.log.level, config.log.format)
+    if config.server.workers > 1 and not worker:
+        supervise(path, config, insecure=insecure)
+        return
+    try:
+        run_until_stopped(_serve(config))
+    except CannotStart as error:
+        fail(str(error))
+
+
+async def _serve(config: Config) -> None:
+    log = structlog.get_logger(LOGGER)
+    async with running_broker(config) as broker:
+        log.info("serving", grpc=broker.grpc_addresses, http_port=broker.http_port)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.info("draining", seconds=config.server.drain_seconds)
+    log.info("stopped")
+
+
+@click.command("check-config")
+@config_option
+@insecure_option
+def check_config(path: Path, insecure: bool) -> None:  # noqa: FBT001
+    """Read the configuration and tell every mistake by its key; connects to nothing."""
+    config = read_config(path, insecure=insecure)
+    apps = ", ".join(app.name for app in config.apps)
+    click.echo(f"{path} is fine: {len(config.apps)} app(s) ({apps}), store {config.store.url.partition(':')[0]}")

@@ -1,0 +1,70 @@
+"""`shares list` and `shares sync`."""
+
+import json
+
+import click
+
+from broker.cli.connection import SHARE_KINDS, address_option, asynchronous, ca_option, json_option, open_broker
+from wecom_broker import AppShare
+
+
+@click.group()
+def shares() -> None:
+    """Which child corps an app is shared with."""
+
+
+@shares.command("list")
+@click.argument("app")
+@click.option("--share-kind", type=click.Choice(sorted(SHARE_KINDS)), help="Only this kind.")
+@address_option
+@ca_option
+@json_option
+@asynchronous
+async def list_(app: str, share_kind: str | None, address: str, ca: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Show the shares of APP that the broker knows."""
+    kind = SHARE_KINDS[share_kind] if share_kind else None
+    async with open_broker(address, ca) as broker:
+        async for share in broker.app_shares(app, share_kind=kind):
+            click.echo(json.dumps(_fields(share), ensure_ascii=False) if as_json else _line(share))
+
+
+@shares.command()
+@click.argument("app")
+@address_option
+@ca_option
+@json_option
+@asynchronous
+async def sync(app: str, address: str, ca: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """List the shares of APP at WeCom anew, and show what changed."""
+    async with open_broker(address, ca) as broker:
+        changes = await broker.sync_app_shares(app)
+    if as_json:
+        told = {
+            "added": [_fields(share) for share in changes.added],
+            "removed": [_fields(share) for share in changes.removed],
+            "unchanged_count": changes.unchanged_count,
+        }
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for sign, found in (("+", changes.added), ("-", changes.removed)):
+        for share in found:
+            click.echo(f"{sign} {_line(share)}")
+    click.echo(f"{len(changes.added)} added, {len(changes.removed)} removed, {changes.unchanged_count} unchanged")
+
+
+def _fields(share: AppShare) -> dict[str, object]:
+    return {
+        "app": share.app,
+        "corp_id": share.corp_id,
+        "corp_name": share.corp_name,
+        "agent_id": share.agent_id,
+        "share_kind": _kind(share),
+    }
+
+
+def _line(share: AppShare) -> str:
+    return f"{share.corp_id:32} {share.agent_id:>10}  {_kind(share):12}  {share.corp_name}"
+
+
+def _kind(share: AppShare) -> str:
+    return next((name for name, kind in SHARE_KINDS.items() if kind == share.share_kind), "")

@@ -1,0 +1,91 @@
+"""`token get` and `token watch`."""
+
+import json
+from datetime import timedelta
+
+import click
+
+from broker.cli.connection import (
+    SHARE_KINDS,
+    address_option,
+    asynchronous,
+    ca_option,
+    json_option,
+    open_broker,
+    token_fields,
+)
+
+corp_option = click.option("--corp", default="", help="A child corp; default the app's own.")
+kind_option = click.option("--share-kind", type=click.Choice(sorted(SHARE_KINDS)), help="Where both exist.")
+agent_option = click.option("--agent-id", default=0, help="To choose among several.")
+reveal_option = click.option("--reveal", is_flag=True, help="Show the whole token.")
+
+
+@click.group()
+def token() -> None:
+    """Access tokens, from a running broker."""
+
+
+@token.command()
+@click.argument("app")
+@corp_option
+@kind_option
+@agent_option
+@click.option("--min-ttl", type=float, help="Least remaining seconds.")
+@address_option
+@ca_option
+@reveal_option
+@json_option
+@asynchronous
+async def get(
+    app: str,
+    corp: str,
+    share_kind: str | None,
+    agent_id: int,
+    min_ttl: float | None,
+    address: str,
+    ca: str | None,
+    reveal: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Show the access token of APP."""
+    least = None if min_ttl is None else timedelta(seconds=min_ttl)
+    kind = SHARE_KINDS[share_kind] if share_kind else None
+    async with open_broker(address, ca) as broker:
+        found = await broker.access_token(app, corp=corp, share_kind=kind, agent_id=agent_id, min_ttl=least)
+    _show(token_fields(found, reveal=reveal), as_json=as_json)
+
+
+@token.command()
+@click.argument("app")
+@corp_option
+@kind_option
+@agent_option
+@address_option
+@ca_option
+@reveal_option
+@json_option
+@asynchronous
+async def watch(
+    app: str,
+    corp: str,
+    share_kind: str | None,
+    agent_id: int,
+    address: str,
+    ca: str | None,
+    reveal: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Show the access token of APP now and at each rotation, until Ctrl-C."""
+    kind = SHARE_KINDS[share_kind] if share_kind else None
+    async with open_broker(address, ca) as broker:
+        async for found in broker.watch_access_token(app, corp=corp, share_kind=kind, agent_id=agent_id):
+            _show(token_fields(found, reveal=reveal), as_json=as_json)
+
+
+def _show(fields: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(fields, ensure_ascii=False))
+        return
+    for name, value in fields.items():
+        click.echo(f"{name:12} {value}")

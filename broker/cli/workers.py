@@ -1,0 +1,60 @@
+"""Several processes on one port: each a broker of its own, sharing the store."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from broker.config import Config
+from broker.telemetry import LOGGER
+
+SETTLED_SECONDS = 10.0
+"""A worker that ends sooner cannot start; one that ends later is started again."""
+
+
+def supervise(path: Path, config: Config, *, insecure: bool) -> None:
+    """Run the workers until a signal; a second one ends them at once. Exits with the first failure to start."""
+    log = structlog.get_logger(LOGGER)
+    signals: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    command = [sys.executable, "-m", "broker", "serve", "--worker", "--config", str(path)]
+    command += ["--insecure"] if insecure else []
+    with tempfile.TemporaryDirectory(prefix="wecom-broker-metrics-") as metrics:
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics}
+
+        def start() -> subprocess.Popen[bytes]:
+            # A session of its own: a Ctrl-C at the terminal reaches the workers through us, once.
+            return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ourselves
+
+        began = time.monotonic()
+        workers = [start() for _ in range(config.server.workers)]
+        code = 0
+        forwarded = 0
+        while any(worker.poll() is None for worker in workers) or not (signals or code):
+            while forwarded < len(signals):
+                for worker in workers:
+                    if worker.poll() is None:
+                        worker.send_signal(signals[forwarded])
+                forwarded += 1
+            for position, worker in enumerate(workers):
+                if signals or code or worker.poll() is None:
+                    continue
+                if time.monotonic() - began < SETTLED_SECONDS and worker.returncode:
+                    code = worker.returncode
+                    signals.append(signal.SIGTERM)
+                    break
+                log.error("a worker ended; starting another", exit_code=worker.returncode)
+                workers[position] = start()
+            time.sleep(0.1)
+    sys.exit(code)

@@ -1,0 +1,158 @@
+"""A store in memory that can go away: what the engine's tests stand on.
+
+It passes the same contract suite as the real ones; several brokers may share one through `connection`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Record
+from datetime import datetime
+
+
+@dataclass
+class Shared:
+    """What all connections see."""
+
+    clock: Clock
+    records: dict[str, Record] = field(default_factory=dict)
+    issued: dict[str, int] = field(default_factory=dict)
+    leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    tallies: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    owners: count = field(default_factory=count)
+    connections: list["MemoryStore"] = field(default_factory=list)
+
+    def lose_data(self) -> None:
+        """Forget everything, as a Redis without persistence does when it restarts."""
+        self.records.clear()
+        self.issued.clear()
+        self.leases.clear()
+        self.tallies.clear()
+
+
+class MemoryStore:
+    """One broker's connection: it can be cut, and it can lose notices."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._queue: asyncio.Queue[Notice] = asyncio.Queue()
+        self.away = False
+        self.deaf = False
+        shared.connections.append(self)
+
+    def cut(self) -> None:
+        """Make the store unreachable for this broker."""
+        self.away = True
+
+    def mend(self) -> None:
+        """Make it reachable again; CONNECTED follows, as from a real one."""
+        self.away = False
+        self._queue.put_nowait(Notice(NoticeKind.CONNECTED))
+
+    async def load(self, names: Sequence[str]) -> dict[str, Record]:
+        await self._reach()
+        return {name: self._shared.records[name] for name in names if name in self._shared.records}
+
+    async def commit(self, record: Record, lease: Lease) -> bool:
+        await self._reach()
+        if self._owner(lease.name) != lease.owner or self._fence(record.name) >= record.fence:
+            return False
+        del self._shared.leases[lease.name]
+        self._write(record)
+        return True
+
+    async def offer(self, record: Record) -> bool:
+        await self._reach()
+        if self._fence(record.name) >= record.fence:
+            return False
+        self._write(record)
+        return True
+
+    async def replace(self, record: Record) -> bool:
+        await self._reach()
+        if self._fence(record.name) != record.fence:
+            return False
+        self._shared.records[record.name] = record
+        return True
+
+    async def forget(self, name: str, fence: int) -> None:
+        await self._reach()
+        if self._fence(name) <= fence:
+            far = self._shared.clock.now() + timedelta(days=1)
+            self._shared.records[name] = Record(name, fence, b"", far)
+            self._tell(Notice(NoticeKind.FORGOTTEN, name, fence))
+
+    async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
+        await self._reach()
+        now = self._shared.clock.now()
+        if self._owner(name) is not None:
+            return Busy(self._shared.leases[name][1] - now)
+        last = max(self._shared.issued.get(name, 0), floor, self._fence(name))
+        fence = max(last + 1, int(now.timestamp() * 1000))
+        self._shared.issued[name] = fence
+        owner = f"owner-{next(self._shared.owners)}"
+        self._shared.leases[name] = (owner, now + duration)
+        return Lease(name, owner, fence, duration)
+
+    async def renew(self, lease: Lease) -> bool:
+        await self._reach()
+        if self._owner(lease.name) != lease.owner:
+            return False
+        self._shared.leases[lease.name] = (lease.owner, self._shared.clock.now() + lease.duration)
+        return True
+
+    async def release(self, lease: Lease) -> None:
+        await self._reach()
+        if self._owner(lease.name) == lease.owner:
+            del self._shared.leases[lease.name]
+            self._tell(Notice(NoticeKind.RELEASED, lease.name, lease.fence))
+
+    async def count(self, name: str, window: timedelta) -> int:
+        await self._reach()
+        now = self._shared.clock.now()
+        number, ends = self._shared.tallies.get(name, (0, now))
+        number, ends = (number + 1, ends) if number and now < ends else (1, now + window)
+        self._shared.tallies[name] = (number, ends)
+        return number
+
+    async def counts(self, names: Sequence[str]) -> dict[str, int]:
+        await self._reach()
+        now = self._shared.clock.now()
+        found = {name: self._shared.tallies.get(name, (0, now)) for name in names}
+        return {name: number if now < ends else 0 for name, (number, ends) in found.items()}
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        yield Notice(NoticeKind.CONNECTED)
+        while True:
+            yield await self._queue.get()
+
+    async def ping(self) -> None:
+        await self._reach()
+
+    async def _reach(self) -> None:
+        """Let others run first, as a network does."""
+        await asyncio.sleep(0)
+        if self.away:
+            raise StoreUnavailable("the store of the test is away", timedelta(seconds=1))
+
+    def _owner(self, name: str) -> str | None:
+        owner, ends = self._shared.leases.get(name, (None, self._shared.clock.now()))
+        return owner if self._shared.clock.now() < ends else None
+
+    def _fence(self, name: str) -> int:
+        record = self._shared.records.get(name)
+        return record.fence if record else 0
+
+    def _write(self, record: Record) -> None:
+        self._shared.records[record.name] = record
+        self._shared.issued[record.name] = max(self._shared.issued.get(record.name, 0), record.fence)
+        self._tell(Notice(NoticeKind.COMMITTED, record.name, record.fence))
+
+    def _tell(self, notice: Notice) -> None:
+        for connection in self._shared.connections:
+            if not connection.away and not connection.deaf:
+                connection._queue.put_nowait(notice)  # noqa: SLF001 - the same class
