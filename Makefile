@@ -1,0 +1,73 @@
+# The words of this repository; `make help` lists them.
+# Each makes or updates the virtual environment first, so all work on a fresh clone.
+# Needed: Python 3.11 or newer, make and git.
+
+PYTHON ?= python3
+VENV ?= .venv
+# More arguments for the program behind a word: make test ARGS='-k lease'
+ARGS ?=
+
+BIN = $(VENV)/bin
+# Another PYTHON is another stamp, and so makes another environment.
+STAMP = $(VENV)/.installed-with-$(subst /,-,$(PYTHON))
+# The plugins of protoc and of buf are found through the path.
+export PATH := $(abspath $(BIN)):$(PATH)
+
+PROTOS = protos/wecom_broker/v1/*.proto
+STUBS = clients/python
+SCRIPTS = $(shell git ls-files .ci '*.sh')
+UV_VERSION = 0.13.9
+COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package wecom-broker-client \
+	--custom-compile-command 'make lock' $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast lint format generate bench lock clean
+
+help: ## List these words
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with what the lock pins, and this repository in it
+
+demo: $(STAMP) ## Walk the whole chain against a simulated WeCom and print what happens
+	$(BIN)/python -m broker demo $(ARGS)
+
+test: $(STAMP) ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(STAMP) ## Run the tests that take no more than a moment
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/shellcheck $(SCRIPTS)
+
+format: $(STAMP) ## Format the code, and mend what ruff can mend
+	$(BIN)/ruff check --fix-only --show-fixes
+	$(BIN)/ruff format
+
+generate: $(STAMP) ## Generate the Python stubs from protos/
+	rm -f $(STUBS)/wecom_broker/v1/*_pb2*
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --pyi_out=$(STUBS) \
+		--grpc_python_out=$(STUBS) --mypy_grpc_out=$(STUBS) $(PROTOS)
+
+bench: $(STAMP) ## Measure; the numbers hold for this machine only
+	$(BIN)/python -m bench $(ARGS)
+
+lock: $(STAMP) ## Pin anew what pyproject.toml asks for; ARGS=--upgrade for the newest
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	$(COMPILE) --group dev --output-file requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-runtime.lock
+
+clean: ## Remove what these words have made; a database and its key stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf *.egg-info clients/python/build clients/python/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml .ci/venv
+	@.ci/venv '$(PYTHON)' '$(VENV)'
+	@touch $@
