@@ -32,16 +32,16 @@ return 1
 
 OFFER = """
 if tonumber(redis.call('HGET', KEYS[1], 'fence') or '0') >= tonumber(ARGV[1]) then return 0 end
-local issued = tonumber(redis.call('HGET', KEYS[1], 'issued') or '0')
-if issued < tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'issued', ARGV[1]) end
 redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'payload', ARGV[2])
 redis.call('PEXPIREAT', KEYS[1], ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1
 """
 
+# What was forgotten since it was read stays forgotten.
 REPLACE = """
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
+if redis.call('HGET', KEYS[1], 'payload') == '' then return 0 end
 redis.call('HSET', KEYS[1], 'payload', ARGV[2])
 return 1
 """

@@ -79,7 +79,8 @@ class SqliteStore:
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
-        change = "UPDATE records SET payload = ? WHERE name = ? AND fence = ?"
+        # What was forgotten since it was read (its payload is empty) stays forgotten.
+        change = "UPDATE records SET payload = ? WHERE name = ? AND fence = ? AND payload <> x''"
         values = (record.payload, record.name, record.fence)
         return await self._run(lambda: self._database.execute(change, values).rowcount == 1)
 
