@@ -39,7 +39,7 @@ class MemoryStore:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._queue: asyncio.Queue[Notice] = asyncio.Queue()
+        self._listeners: set[asyncio.Queue[Notice]] = set()
         self.away = False
         self.deaf = False
         shared.connections.append(self)
@@ -51,7 +51,7 @@ class MemoryStore:
     def mend(self) -> None:
         """Make it reachable again; CONNECTED follows, as from a real one."""
         self.away = False
-        self._queue.put_nowait(Notice(NoticeKind.CONNECTED))
+        self._hear(Notice(NoticeKind.CONNECTED))
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         await self._reach()
@@ -74,7 +74,8 @@ class MemoryStore:
 
     async def replace(self, record: Record) -> bool:
         await self._reach()
-        if self._fence(record.name) != record.fence:
+        held = self._shared.records.get(record.name)
+        if not held or held.is_tombstone or held.fence != record.fence:
             return False
         self._shared.records[record.name] = record
         return True
@@ -126,9 +127,14 @@ class MemoryStore:
         return {name: number if now < ends else 0 for name, (number, ends) in found.items()}
 
     async def notices(self) -> AsyncIterator[Notice]:
-        yield Notice(NoticeKind.CONNECTED)
-        while True:
-            yield await self._queue.get()
+        queue: asyncio.Queue[Notice] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            yield Notice(NoticeKind.CONNECTED)
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.discard(queue)
 
     async def ping(self) -> None:
         await self._reach()
@@ -155,4 +161,8 @@ class MemoryStore:
     def _tell(self, notice: Notice) -> None:
         for connection in self._shared.connections:
             if not connection.away and not connection.deaf:
-                connection._queue.put_nowait(notice)  # noqa: SLF001 - the same class
+                connection._hear(notice)  # noqa: SLF001 - the same class
+
+    def _hear(self, notice: Notice) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(notice)
