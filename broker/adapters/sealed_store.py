@@ -50,7 +50,7 @@ class Seal:
             raise SealBroken(f"{name} is sealed with key {key_id!r}, which is not configured")
         try:
             return cipher.decrypt(nonce, ciphertext, name.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # the latter: too short for a nonce
             raise SealBroken(f"{name} does not open with key {key_id!r}") from None
 
     def is_current(self, sealed: bytes) -> bool:
