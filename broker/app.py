@@ -83,7 +83,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         store = await stack.enter_async_context(_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry))
         board = NoticeBoard(store)
-        memory = CredentialMemory()
+        memory = CredentialMemory(refresh)
         marks = {app.name: app.secret.mark() for app in apps.values()}
         refusals = Refusals(store, clock, chance, marks)
         gate = QuotaGate(store, refusals)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from broker.domain.secret import Secret
 
@@ -56,8 +57,7 @@ class AppShare:
         return (self.share_kind, self.corp_id, self.agent_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Whose identity a caller means: an app, and the corp in which it acts."""
 
     app: str

@@ -96,7 +96,7 @@ class Credential:
         left = self.expires_at - now
         if left <= NO_TIME:
             return Freshness.EXPIRED
-        if left < min_ttl or left < min(policy.mandatory, (self.expires_at - self.obtained_at) / 10):
+        if left < min_ttl or left < self._mandatory(policy):
             return Freshness.NEARLY_GONE
         if now >= self.advisory_moment(policy):
             return Freshness.AGEING
@@ -105,6 +105,13 @@ class Credential:
     def advisory_moment(self, policy: RefreshPolicy) -> datetime:
         """Return when to renew in the background: `advisory` of what was left at the last renewal."""
         return self.renewed_at + (self.expires_at - self.renewed_at) * policy.advisory
+
+    def fresh_until(self, policy: RefreshPolicy) -> datetime:
+        """Return the moment until which it is FRESH for a caller who needs no least life."""
+        return min(self.advisory_moment(policy), self.expires_at - self._mandatory(policy))
+
+    def _mandatory(self, policy: RefreshPolicy) -> timedelta:
+        return min(policy.mandatory, (self.expires_at - self.obtained_at) / 10)
 
     def renewed_lately(self, now: datetime, policy: RefreshPolicy) -> bool:
         """Tell whether it is valid, and asking WeCom again so soon would hardly bring a better one."""

@@ -4,10 +4,12 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from wecom_broker.v1 import admin_service_pb2_grpc, app_share_service_pb2_grpc, token_service_pb2_grpc
 
 from broker.server.admin_servicer import AdminServicer
 from broker.server.app_share_servicer import AppShareServicer
@@ -15,7 +17,6 @@ from broker.server.health import SERVICES, Health
 from broker.server.http_server import CannotListen
 from broker.server.interceptors import Doorway
 from broker.server.token_servicer import TokenServicer
-from wecom_broker.v1 import admin_service_pb2_grpc, app_share_service_pb2_grpc, token_service_pb2_grpc
 
 MINUTE_MS = 60_000
 OPTIONS = [
@@ -62,13 +63,12 @@ async def serve_grpc(
 ) -> AsyncIterator[list[str]]:
     """Serve until left, then drain; yields the addresses with their real ports. Raises `CannotListen`."""
     # Without this a second server would bind the same port silently (grpc's default on Linux).
-    server = grpc.aio.server(
-        interceptors=[doorway], options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)]
-    )
+    server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)])
     tokens, shares, admin = servicers
-    token_service_pb2_grpc.add_TokenServiceServicer_to_server(tokens, server)
-    app_share_service_pb2_grpc.add_AppShareServiceServicer_to_server(shares, server)
-    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+    guarded: Any = doorway.before(server)
+    token_service_pb2_grpc.add_TokenServiceServicer_to_server(tokens, guarded)
+    app_share_service_pb2_grpc.add_AppShareServiceServicer_to_server(shares, guarded)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, guarded)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if reflect:
         names = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]

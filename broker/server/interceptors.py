@@ -1,9 +1,9 @@
-"""What every request passes: identity → policy → deadline → log and metrics → errors.
+"""What every request passes: identity → policy → the handler → log and metrics → errors.
 
-Domain errors are raised below; only here, outermost, is a call aborted.
+Domain errors are raised below; only here, outermost, is a call aborted. gRPC ends a call at the caller's
+deadline; one without a deadline ends with the longest wait (`single_flight`).
 """
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -14,14 +14,11 @@ import structlog
 
 from broker.domain.callers import Action, CallerPolicy
 from broker.domain.corps import APP_NAME
-from broker.domain.errors import BrokerError, WecomUnavailable
+from broker.domain.errors import BrokerError
 from broker.server import status
 from broker.server.context import Context
 from broker.server.identity import Identity, current_caller
 from broker.telemetry import LOGGER, Metrics
-
-LONGEST_SECONDS = 30.0
-"""A unary call without a deadline of its own ends after this."""
 
 ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.TokenService/GetAccessToken": Action.TOKEN_GET,
@@ -38,13 +35,20 @@ ACTIONS: Mapping[str, Action] = {
 }
 """What each rpc needs; one that is not here is not the broker's own (health, reflection) and open to all."""
 
+REMEMBERED = 50_000
+"""Decisions that are not worked out again, at most."""
+LONGEST_ID = 64
+
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncIterator[Any]]
-Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class Doorway(grpc.aio.ServerInterceptor):
-    """Let a request in, watch it, and turn what it raises into a status."""
+class Doorway:
+    """Let a request in, watch it, and turn what it raises into a status.
+
+    It wraps the handlers as they are registered: gRPC's own interceptors would cost every call another task step.
+    """
 
     def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str], metrics: Metrics) -> None:
         self._policy = policy
@@ -52,32 +56,22 @@ class Doorway(grpc.aio.ServerInterceptor):
         self._own_corps = own_corps
         self._metrics = metrics
         self._log = structlog.get_logger(LOGGER)
-        self._wrapped: dict[str, Method] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Method]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Method:
-        """Return the method's handler, wrapped once."""
-        method = handler_call_details.method
-        if wrapped := self._wrapped.get(method):
-            return wrapped
-        handler = await continuation(handler_call_details)
-        if handler is None or method not in ACTIONS:
-            return handler
+    def before(self, server: grpc.aio.Server) -> "Registrar":
+        """Return what takes servicers in the server's place, and registers them behind this doorway."""
+        return Registrar(self, server)
+
+    def guard(self, method: str, handler: Method) -> Method:
+        """Return the method's handler, wrapped."""
         codec = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary:
             unary: Any = self._unary(method, cast("Handler", handler.unary_unary))
-            wrapped = grpc.unary_unary_rpc_method_handler(unary, **codec)
-        else:
-            stream: Any = self._stream(method, cast("StreamHandler", handler.unary_stream))
-            wrapped = grpc.unary_stream_rpc_method_handler(stream, **codec)
-        self._wrapped[method] = wrapped
-        return wrapped
+            return grpc.unary_unary_rpc_method_handler(unary, **codec)
+        stream: Any = self._stream(method, cast("StreamHandler", handler.unary_stream))
+        return grpc.unary_stream_rpc_method_handler(stream, **codec)
 
     def _unary(self, method: str, handler: Handler) -> Handler:
         finish = self._finisher(method)
@@ -88,11 +82,7 @@ class Doorway(grpc.aio.ServerInterceptor):
             code = "CANCELLED"
             try:
                 admit(request, context)
-                if context.time_remaining() is None:
-                    async with asyncio.timeout(LONGEST_SECONDS):
-                        response = await handler(request, context)
-                else:
-                    response = await handler(request, context)
+                response = await handler(request, context)
             except Exception as error:  # noqa: BLE001 - the outermost place: nothing may reach the caller raw
                 failure, code = self._failure(method, error)
                 await status.abort(context, failure)
@@ -127,6 +117,8 @@ class Doorway(grpc.aio.ServerInterceptor):
     def _admitter(self, method: str) -> Callable[[Any, Context], None]:
         """Return what lets a request of the method in, or raises."""
         action = ACTIONS[method]
+        # Rights do not change while the broker runs: what was allowed once need not be worked out again.
+        allowed: set[tuple[str, str, str]] = set()
 
         def admit(request: Any, context: Context) -> None:
             caller = self._identity.of(context)
@@ -134,9 +126,14 @@ class Doorway(grpc.aio.ServerInterceptor):
             if self._policy.is_open:
                 return
             app, corp_id = _named_in(request)
+            if (caller.name, app, corp_id) in allowed:
+                return
             # A malformed name is refused by field, further in: that is no question of rights.
-            if not app or APP_NAME.fullmatch(app):
-                self._policy.check(caller, action, app, corp_id or self._own_corps.get(app, ""))
+            if app and not APP_NAME.fullmatch(app):
+                return
+            self._policy.check(caller, action, app, corp_id or self._own_corps.get(app, ""))
+            if len(allowed) < REMEMBERED and len(corp_id) <= LONGEST_ID:
+                allowed.add((caller.name, app, corp_id))
 
         return admit
 
@@ -158,8 +155,6 @@ class Doorway(grpc.aio.ServerInterceptor):
 
     def _failure(self, method: str, error: Exception) -> tuple[BrokerError, str]:
         """Return what the caller may know of an error, and the code it is counted under."""
-        if isinstance(error, TimeoutError):
-            error = WecomUnavailable(f"not ready within {LONGEST_SECONDS:.0f} s", None)
         if not isinstance(error, BrokerError):
             incident = secrets.token_hex(4)
             self._log.error("unexpected error", rpc=method, incident=incident, exc_info=error)
@@ -175,3 +170,21 @@ def _named_in(request: Any) -> tuple[str, str]:
     if hasattr(request, "target"):
         return request.target.app, request.target.corp_id
     return getattr(request, "app", ""), ""
+
+
+class Registrar:
+    """Stand in for a server while servicers are registered."""
+
+    def __init__(self, doorway: Doorway, server: grpc.aio.Server) -> None:
+        self._doorway = doorway
+        self._server = server
+
+    def add_generic_rpc_handlers(self, _handlers: object) -> None:
+        """Do nothing: generated code names every method to the other verb too."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Method]) -> None:
+        """Register the methods of one service, each behind the doorway."""
+        guarded = {
+            name: self._doorway.guard(f"/{service}/{name}", handler) for name, handler in handlers.items()
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))

@@ -8,10 +8,13 @@ from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.domain.callers import Action
-from broker.domain.credentials import Credential
+from broker.domain.credentials import NO_TIME, Credential, CredentialKey
 from broker.server import convert
 from broker.server.context import Context
 from broker.usecases.access_tokens import AccessTokens
+
+MADE = 20_000
+"""Messages kept ready, at most."""
 
 Audit = Callable[[Action, Credential], None]
 
@@ -22,14 +25,26 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
     def __init__(self, tokens: AccessTokens, audit: Audit) -> None:
         self._tokens = tokens
         self._audit = audit
+        self._responses: dict[CredentialKey, tuple[Credential, pb.GetAccessTokenResponse]] = {}
 
     async def GetAccessToken(
         self, request: pb.GetAccessTokenRequest, context: Context
     ) -> pb.GetAccessTokenResponse:
         """Return a valid token."""
-        credential = await self._tokens.get(convert.target(request.target), convert.min_ttl(request.min_ttl))
+        min_ttl = convert.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
+        credential = await self._tokens.get(convert.target(request.target), min_ttl)
         self._audit(Action.TOKEN_GET, credential)
-        return pb.GetAccessTokenResponse(token=convert.access_token(credential))
+        return self._response(credential)
+
+    def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
+        """Return the message of a credential, made once for each rotation."""
+        made_for, response = self._responses.get(credential.key, (None, None))
+        if response is None or made_for is not credential:
+            if len(self._responses) >= MADE:
+                self._responses.clear()
+            response = pb.GetAccessTokenResponse(token=convert.access_token(credential))
+            self._responses[credential.key] = (credential, response)
+        return response
 
     async def WatchAccessToken(
         self, request: pb.WatchAccessTokenRequest, context: Context

@@ -19,6 +19,9 @@ from broker.usecases.errand import begin_errand
 DEAD_TOKEN_CODES = frozenset({40014, 42001})
 """What WeCom says of a dead token (wecom-api D); 0 = the caller does not know."""
 
+REMEMBERED = 50_000
+"""Targets whose credential is known without a look, at most."""
+
 
 class AccessTokens:
     """Tokens of parents and children, for callers who know an app's name and a corp id only."""
@@ -27,6 +30,8 @@ class AccessTokens:
         self._apps = apps
         self._shares = shares
         self._engine = engine
+        self._located: dict[Target, CredentialKey] = {}
+        self._located_version = -1
 
     def app(self, name: str) -> App:
         """Return the configured app. Raises `UnknownApp`."""
@@ -42,6 +47,7 @@ class AccessTokens:
         """
         if min_ttl < NO_TIME:
             raise InvalidRequest("min_ttl", "must not be negative")
+        begin_errand()
         key = await self.locate(target)
         try:
             return await self._engine.get(key, min_ttl)
@@ -62,15 +68,27 @@ class AccessTokens:
             raise InvalidRequest("generation", "must be the generation of the refused token")
         if errcode and errcode not in DEAD_TOKEN_CODES:
             raise InvalidRequest("errcode", f"{errcode} does not say that a token is dead; 40014 and 42001 do")
+        begin_errand()
         return await self._engine.replace(await self.locate(target), generation)
 
     async def refresh(self, target: Target) -> tuple[bool, Credential]:
         """Fetch anew for an operator; tell whether the value changed. Raises as `get`."""
+        begin_errand()
         return await self._engine.refresh(await self.locate(target))
 
     async def locate(self, target: Target) -> CredentialKey:
         """Return the credential that is meant; asks WeCom only where the child is unknown."""
-        begin_errand()
+        if self._located_version != self._shares.version:
+            self._located.clear()
+            self._located_version = self._shares.version
+        key = self._located.get(target)
+        if key is None:
+            key = await self._locate(target)
+            if self._located_version == self._shares.version and len(self._located) < REMEMBERED:
+                self._located[target] = key
+        return key
+
+    async def _locate(self, target: Target) -> CredentialKey:
         app = self.app(target.app)
         if target.corp_id in ("", app.corp_id):
             if target.agent_id not in (0, app.agent_id):

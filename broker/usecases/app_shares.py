@@ -61,6 +61,8 @@ class AppShares:
         self._cooldown = cooldown
         self._sync_every = sync_every
         self._listings: dict[ListingKey, ShareList] = {}
+        self.version = 0
+        """Grows whenever a listing in memory changes: what was found before may be found no more."""
         self._flights: SingleFlight[tuple[ListingKey, bool], ShareList] = SingleFlight(tasks)
         self._changed: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._stale: set[ListingKey] = set()
@@ -215,6 +217,7 @@ class AppShares:
         if held and held.fence >= listing.fence:
             return
         self._listings[key] = listing
+        self.version += 1
         if held is None:
             return
         changes = ShareChanges.between(held.shares, listing.shares)

@@ -113,6 +113,8 @@ class CredentialEngine:
         if holding is None or held is None:
             return await self._first(key, min_ttl)
         now = holding.used_at = self._clock.now()
+        if now < holding.fresh_until and not min_ttl:
+            return held
         match held.freshness(now, self._policy, min_ttl):
             case Freshness.FRESH:
                 return held

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
 from broker.domain.errors import BrokerError
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Mailbox:
@@ -44,6 +46,8 @@ class Holding:
 
     key: CredentialKey
     credential: Credential | None = None
+    fresh_until: datetime = NEVER
+    """Until then it is served without another look: worked out once for each rotation."""
     used_at: datetime | None = None
     """When a caller last asked for it: nobody's credential is not renewed ahead."""
     rests_until: datetime | None = None
@@ -56,7 +60,8 @@ class Holding:
 class CredentialMemory:
     """Keep the newest of each credential, and push it to its watchers."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: RefreshPolicy) -> None:
+        self._policy = policy
         self._holdings: dict[CredentialKey, Holding] = {}
         self._by_name: dict[str, Holding] = {}
         self._listeners: list[Callable[[Credential], None]] = []
@@ -96,6 +101,7 @@ class CredentialMemory:
         if held and (credential.fence <= held.fence or credential.generation < held.generation):
             return False
         holding.credential = credential
+        holding.fresh_until = credential.fresh_until(self._policy)
         holding.rests_until = holding.last_error = holding.last_error_at = None
         if held is None or held.generation != credential.generation:
             for mailbox in holding.mailboxes:

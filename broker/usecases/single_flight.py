@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+from broker.domain.errors import WecomUnavailable
 from broker.usecases.background import Background
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
+
+LONGEST_SECONDS = 30.0
+"""A caller without a deadline of its own waits no longer; the errand goes on."""
 
 
 class SingleFlight(Generic[Key, Result]):
@@ -37,8 +42,12 @@ class SingleFlight(Generic[Key, Result]):
         return flight
 
     async def join(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Return the outcome of the errand under way, or of this one."""
-        return await asyncio.shield(self.start(key, errand))
+        """Return the outcome of the errand under way, or of this one. Raises `WecomUnavailable` if it takes too long."""
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                return await asyncio.shield(self.start(key, errand))
+        except TimeoutError:
+            raise WecomUnavailable(f"not ready within {LONGEST_SECONDS:.0f} s", timedelta(seconds=1)) from None
 
     async def _fly(
         self,

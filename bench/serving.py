@@ -1,0 +1,118 @@
+"""Servers of the bench, each in a process of its own: the broker, and an empty handler to hold it against."""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from typing import Any
+
+import grpc
+import uvloop
+
+from broker.cli.playground import APP
+from broker.config import parse_config
+from broker.simulator.demo import PARENT, SECRET
+from broker.simulator.server import running_simulator
+from broker.simulator.world import World
+from broker.telemetry import set_up_logging
+from wecom_broker.v1 import target_pb2
+from wecom_broker.v1 import token_service_pb2 as pb
+from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
+
+CHILD = "ww1child000000001"
+METHOD = "/wecom_broker.v1.TokenService/GetAccessToken"
+REQUEST = pb.GetAccessTokenRequest(target=target_pb2.Target(app=APP, corp_id=CHILD))
+BEARER = "token-of-the-bench"
+
+
+
+class EmptyServicer(pb_grpc.TokenServiceServicer):
+    """Answer with one and the same message."""
+
+    def __init__(self) -> None:
+        token = pb.AccessToken(
+            value="x" * 214,
+            expire_time=datetime.now(UTC) + timedelta(hours=2),
+            corp_id=CHILD,
+            agent_id=1000010,
+            generation=1795377352661,
+        )
+        self._response = pb.GetAccessTokenResponse(token=token)
+
+    async def GetAccessToken(self, request: pb.GetAccessTokenRequest, context: object) -> pb.GetAccessTokenResponse:
+        """Return the message."""
+        return self._response
+
+
+async def serve_empty(pipe: Connection) -> None:
+    """Serve the empty handler."""
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    pb_grpc.add_TokenServiceServicer_to_server(EmptyServicer(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    pipe.send(f"127.0.0.1:{port}")
+    await asyncio.Event().wait()
+
+
+async def serve_broker(pipe: Connection) -> None:
+    """Serve a broker that anyone on this machine may call."""
+    await _serve_broker(pipe, [])
+
+
+async def serve_broker_with_callers(pipe: Connection) -> None:
+    """Serve a broker that knows its callers by bearer token, twenty of them."""
+    import hashlib  # noqa: PLC0415 - in the child only
+
+    digests = [hashlib.sha256(f"{BEARER}{number or ''}".encode()).hexdigest() for number in range(20)]
+    allow = [{"apps": [APP], "corps": ["*"], "actions": ["token.get"]}]
+    callers = [
+        {"name": f"caller-{number}", "token_sha256": digest, "allow": allow} for number, digest in enumerate(digests)
+    ]
+    await _serve_broker(pipe, callers)
+
+
+async def _serve_broker(pipe: Connection, callers: list[dict[str, Any]]) -> None:
+    from broker.app import running_broker  # noqa: PLC0415 - in the child only
+
+    set_up_logging("info", "json")
+    logging.getLogger().handlers[0].setStream(open(os.devnull, "w"))  # type: ignore[attr-defined] # noqa: SIM115
+    with tempfile.TemporaryDirectory() as folder:
+        async with running_simulator(World.demo()) as url:
+            app = {"name": APP, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET}
+            config = parse_config(
+                {
+                    "server": {"grpc": ["127.0.0.1:0"], "http": "127.0.0.1:0"},
+                    "store": {"url": f"sqlite:///{folder}/bench.db"},
+                    "wecom": {"api_base": url},
+                    "apps": [app],
+                    "callers": callers,
+                }
+            )
+            async with running_broker(config) as running:
+                pipe.send(running.grpc_addresses[0])
+                await asyncio.Event().wait()
+
+
+@contextmanager
+def in_process(serve: Callable[[Connection], Any], cpu: int) -> Iterator[tuple[str, int]]:
+    """Serve in a process pinned to that processor; gives address and process id."""
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_child, args=(serve, theirs, cpu), daemon=True)
+    process.start()
+    try:
+        assert process.pid
+        yield ours.recv(), process.pid
+    finally:
+        process.kill()
+        process.join()
+
+
+def _child(serve: Callable[[Connection], Any], pipe: Connection, cpu: int) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {cpu})
+    uvloop.run(serve(pipe))

@@ -1,0 +1,119 @@
+"""A warm `GetAccessToken` through the full chain, against an empty handler with the same messages.
+
+All servers run on uvloop in one run, on one processor, and are asked in turn. With `h2load` on the PATH
+(Debian: nghttp2-client) the load comes from there; without, from Python, which hardly keeps a server busy:
+then the ratio flatters.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import statistics
+import struct
+import tempfile
+import time
+from typing import NamedTuple
+
+import grpc
+import psutil
+import uvloop
+
+from bench.serving import (
+    BEARER,
+    METHOD,
+    REQUEST,
+    in_process,
+    serve_broker,
+    serve_broker_with_callers,
+    serve_empty,
+)
+
+ROUNDS = 7
+CALLS = 10_000
+AT_ONCE = 64
+
+
+class Round(NamedTuple):
+    """One round against one server."""
+
+    calls_per_second: float
+    cpu_microseconds: float
+
+
+def run() -> None:
+    """Print the ratios."""
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    with (
+        in_process(serve_empty, cpus[0]) as empty,
+        in_process(serve_broker, cpus[0]) as broker,
+        in_process(serve_broker_with_callers, cpus[0]) as guarded,
+    ):
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {cpus[-1]})
+        uvloop.run(_compare({"empty handler": empty, "GetAccessToken": broker, "… with 20 callers": guarded}))
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, set(cpus))
+
+
+async def _compare(servers: dict[str, tuple[str, int]]) -> None:
+    load = _h2load if shutil.which("h2load") else _python_load
+    print(f"load from {'h2load' if load is _h2load else 'Python (no h2load here)'}")
+    rounds: dict[str, list[Round]] = {name: [] for name in servers}
+    for _ in range(ROUNDS + 1):
+        for name, (address, pid) in servers.items():
+            process = psutil.Process(pid)
+            before = process.cpu_times()
+            rate = await load(address)
+            after = process.cpu_times()
+            cpu = after.user + after.system - before.user - before.system
+            rounds[name].append(Round(rate, cpu / CALLS * 1e6))
+    baseline = rounds["empty handler"][1:]  # the first round warms up
+    for name, measured in rounds.items():
+        counted = measured[1:]
+        rate = statistics.median(entry.calls_per_second for entry in counted)
+        cpu = statistics.median(entry.cpu_microseconds for entry in counted)
+        ratio = statistics.median(
+            one.calls_per_second / other.calls_per_second for one, other in zip(counted, baseline, strict=True)
+        )
+        print(f"{name:20} {rate:7.0f} calls/s  {cpu:6.1f} µs of CPU a call   ratio to empty: {ratio:.2f}")
+
+
+async def _h2load(address: str) -> float:
+    """Return the calls per second that h2load counts; it must have seen every call succeed."""
+    body = REQUEST.SerializeToString()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"\0" + struct.pack(">I", len(body)) + body)
+        file.flush()
+        command = ["h2load", "-n", str(CALLS), "-c", "4", "-m", str(AT_ONCE // 4), "-d", file.name]
+        command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+        command += ["-H", f"authorization: Bearer {BEARER}", f"http://{address}{METHOD}"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        output = (await process.communicate())[0].decode()
+    found = re.search(r"finished in .*, ([0-9.]+) req/s", output)
+    if found is None or f"{CALLS} succeeded" not in output:
+        raise RuntimeError(output)
+    return float(found.group(1))
+
+
+async def _python_load(address: str) -> float:
+    """Return the calls per second that this process gets answered."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.unary_unary(METHOD)
+        body = REQUEST.SerializeToString()
+        metadata = (("authorization", f"Bearer {BEARER}"),)
+        left = CALLS
+        began = time.perf_counter()
+
+        async def caller() -> None:
+            nonlocal left
+            while left > 0:
+                left -= 1
+                await call(body, metadata=metadata)
+
+        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+        return CALLS / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    run()
