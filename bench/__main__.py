@@ -1,5 +1,7 @@
 """Run every bench and print its figures; none of them passes or fails."""
 
+import asyncio
+
 from bench import client_warm_read, herd, warm_token
 
 
@@ -8,7 +10,7 @@ def main() -> None:
     print("— warm GetAccessToken —")
     warm_token.run()
     print("\n— smart client, warm read —")
-    client_warm_read.main()
+    asyncio.run(client_warm_read.main())
     print("\n— cold herd —")
     herd.run()
 
