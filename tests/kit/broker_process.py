@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,7 @@ from typing import Any, Self
 from tests.kit.ports import free_port
 from tests.kit.redis_server import _die_with_parent
 
-STARTED_WITHIN_SECONDS = 20.0
+STARTED_WITHIN_SECONDS = 60.0
 
 
 class BrokerProcess:
@@ -37,9 +38,18 @@ class BrokerProcess:
 
     def start(self) -> None:
         """Start it, and return when it is ready."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Start it, and return at once."""
         command = [sys.executable, "-m", "broker", "serve", "--config", str(self._config)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_die_with_parent)  # noqa: S603
+
+    def await_ready(self) -> None:
+        """Return when it is ready."""
+        assert self.process
         deadline = time.monotonic() + STARTED_WITHIN_SECONDS
         while not self._is_ready():
             if time.monotonic() > deadline or self.process.poll() is not None:
@@ -76,8 +86,19 @@ class BrokerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process and self.process.poll() is None:
+            # A killed supervisor cannot take its workers along.
+            workers = self.children()
             self.send(signal.SIGCONT)
             self.kill()
+            for worker in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+
+    def children(self) -> list[int]:
+        """Return its child processes: the workers, where there are several (Linux)."""
+        assert self.process
+        pid = self.process.pid
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def _is_ready(self) -> bool:
         try:

@@ -72,6 +72,13 @@ class RedisServer:
         assert self._process
         self._process.send_signal(signal.SIGCONT)
 
+    def mend(self) -> None:
+        """Bring it back, whether it was killed or made to hang."""
+        if self._process and self._process.poll() is None:
+            self.resume()
+        else:
+            self.start()
+
     def __enter__(self) -> Self:
         self.start()
         return self

@@ -1,0 +1,72 @@
+"""Real processes for the facts of issue 2, and the figures that the tests show at their end."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.fleet import Fleet, running_fleet
+
+# The tests start processes while gRPC's threads run; the children replace themselves at once and need no care.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+StartFleet = Callable[..., Fleet]
+Figures = Callable[..., None]
+
+_APPS = [f"app-{number}" for number in range(60)]
+_UNUSED = iter(_APPS)
+_SHOWN = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Show figures by name in the summary of the run."""
+
+    def show(**values: object) -> None:
+        words = ", ".join(f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in values.items())
+        request.config.stash.setdefault(_SHOWN, []).append(f"{request.node.name}: {words}")
+
+    return show
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401
+    """Show the figures."""
+    if lines := config.stash.get(_SHOWN, None):
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def _shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with running_fleet(tmp_path_factory.mktemp("fleet"), 3, children=95, apps=_APPS) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(_shared_fleet: Fleet) -> Iterator[Fleet]:
+    """Three replicas, one Redis and 100 children, shared by tests; each leaves it whole."""
+    _shared_fleet.wecom.forget_calls()
+    yield _shared_fleet
+    _shared_fleet.mend()
+
+
+@pytest.fixture
+def app(fleet: Fleet) -> str:
+    """An app of the shared fleet that nobody has asked for yet."""
+    assert fleet
+    return next(_UNUSED)
+
+
+@pytest.fixture
+def start_fleet(tmp_path: Path) -> Iterator[StartFleet]:
+    """Start a simulator, a Redis and brokers; see `running_fleet`."""
+    with ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(running_fleet(tmp_path, *args, **options))
+
+
+def _rounded(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
