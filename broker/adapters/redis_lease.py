@@ -7,7 +7,8 @@ from broker.adapters.redis_link import RedisLink, milliseconds
 from broker.adapters.redis_names import RedisNames
 from broker.domain.ports import Busy, Lease, NoticeKind
 
-# The number is at least the time in milliseconds: a Redis that lost its data hands out larger ones than before.
+# The number is at least the time in milliseconds: a Redis that lost its data hands out larger ones
+# than before. It is above the record's too, or nothing could be committed under it.
 ACQUIRE = """
 local left = redis.call('PTTL', KEYS[1])
 if left > 0 then return {0, left} end

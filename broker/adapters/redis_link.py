@@ -28,19 +28,29 @@ class RedisLink:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self._failed = False
         self._down_until = 0.0
-        self._probing = asyncio.Lock()
 
     async def run(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
         """Return the command's answer. Raises `StoreUnavailable`."""
         if time.monotonic() < self._down_until:
             raise _unavailable("it failed a moment ago")
+        trying_again = self._failed
+        if trying_again:
+            # One caller finds out whether it is back; the others do not wait for that.
+            self._down_until = time.monotonic() + ANSWER_SECONDS
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await command(self._client)
         except (RedisError, OSError, TimeoutError) as error:
+            self._failed = True
             self._down_until = time.monotonic() + LEFT_ALONE_SECONDS
             raise _unavailable(_said(error)) from None
+        except asyncio.CancelledError:
+            if trying_again:
+                self._down_until = 0.0
+            raise
+        self._answers()
         return answer
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
@@ -60,12 +70,18 @@ class RedisLink:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await pubsub.subscribe(channel)
+                    # Only sent so far: what is told before Redis confirms it would be missed.
+                    await pubsub.get_message(timeout=None)
             except (RedisError, OSError, TimeoutError) as error:
                 raise _unavailable(_said(error)) from None
-            self._down_until = 0.0
+            self._answers()
             yield pubsub
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    def _answers(self) -> None:
+        self._failed = False
+        self._down_until = 0.0
 
     async def seconds(self) -> float:
         """Return the time of Redis, in seconds since 1970, as it is now. Raises `StoreUnavailable`."""

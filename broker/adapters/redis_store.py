@@ -99,7 +99,8 @@ class RedisStore(RedisLeases):
     async def commit(self, record: Record, lease: Lease) -> bool:
         """See `Records.commit`."""
         keys = [self._names.lease(record.name), self._names.record(record.name)]
-        arguments = [lease.owner, record.fence, record.payload, _expiry(record), *self._told(record.name, record.fence)]
+        told = self._told(record.name, record.fence)
+        arguments = [lease.owner, record.fence, record.payload, _expiry(record), *told]
         return bool(await self._commit(keys, arguments))
 
     async def offer(self, record: Record) -> bool:
@@ -168,7 +169,9 @@ class RedisStore(RedisLeases):
                     await pubsub.ping()
                     continue
                 alive = True
-                if message["type"] == "message" and (notice := self._names.read_notice(message["data"].decode())):
+                if message["type"] != "message":
+                    continue
+                if notice := self._names.read_notice(message["data"].decode(errors="replace")):
                     yield notice
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis is not available: {type(error).__name__}") from None
