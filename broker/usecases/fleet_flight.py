@@ -95,7 +95,7 @@ class FleetFlight:
                 lease = await self._store.acquire(name, self._lease, floor)
                 if isinstance(lease, Busy):
                     waited = True
-                    await bell.wait(min(lease.remaining, self._poll))
+                    await bell.wait(min(lease.remaining, self._poll), self._clock)
                     continue
                 async with self._kept(lease):
                     # Rule 2: between our look and our lease somebody may have fetched.

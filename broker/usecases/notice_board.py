@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from broker.domain.ports import Notice, NoticeKind, Store
+from broker.domain.ports import Clock, Notice, NoticeKind, Store
 
 
 class NoticeBoard:
@@ -54,11 +54,15 @@ class Bell:
     def __init__(self, event: asyncio.Event) -> None:
         self._event = event
 
-    async def wait(self, timeout: timedelta) -> None:  # noqa: ASYNC109 - running out is the normal case
+    async def wait(self, longest: timedelta, clock: Clock) -> None:
         """Return at the next notice, at the latest after that time."""
+        alarm = asyncio.create_task(self._ring_after(longest, clock))
         try:
-            async with asyncio.timeout(timeout.total_seconds()):
-                await self._event.wait()
-        except TimeoutError:
-            return
+            await self._event.wait()
+        finally:
+            alarm.cancel()
         self._event.clear()
+
+    async def _ring_after(self, duration: timedelta, clock: Clock) -> None:
+        await clock.sleep(duration)
+        self._event.set()
