@@ -175,7 +175,7 @@ class AppShares:
             return listing
 
         held = self._listings.get((app.name, kind))
-        return await self._fleet.once(name, look, fetch, floor=held.fence if held else 0)
+        return await self._fleet.once(name, look, fetch, stage="listing", floor=held.fence if held else 0)
 
     async def _may_relist(self, app: App, kind: ShareKind, corp_id: str) -> bool:
         """Tell whether a caller's unknown child may cause a listing: once a cooldown each, and few in all."""

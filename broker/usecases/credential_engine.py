@@ -259,7 +259,7 @@ class CredentialEngine:
 
         held = self._held(key)
         floor = held.fence if held else 0
-        return await self._fleet.once(key.name, look, fetch, floor=floor, alone=alone)
+        return await self._fleet.once(key.name, look, fetch, stage=key.share_kind, floor=floor, alone=alone)
 
     async def _fetch(self, key: CredentialKey, lease: Lease) -> Credential | None:
         """Fetch from WeCom and commit; None if the lease was lost meanwhile."""

@@ -4,6 +4,7 @@ The lease outlives a slow fetch (it is renewed while the fetch runs) and dies wi
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -20,7 +21,7 @@ LEASE = timedelta(seconds=5)
 POLL = timedelta(milliseconds=500)
 """How long a waiter trusts that a notice comes (engine rule 9)."""
 LONELY_FETCHES = 8
-"""How many fetches a replica runs at once while it has no store (engine rule 10)."""
+"""How many fetches of one stage a replica runs at once while it has no store (engine rule 10)."""
 
 
 class FleetFlight:
@@ -42,7 +43,9 @@ class FleetFlight:
         self._observer = observer
         self._lease = lease
         self._poll = poll
-        self._lonely = asyncio.Semaphore(LONELY_FETCHES)
+        self._lonely: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(LONELY_FETCHES)
+        )
 
     async def once(
         self,
@@ -50,10 +53,13 @@ class FleetFlight:
         look: Callable[[], Awaitable[Found | None]],
         fetch: Callable[[Lease], Awaitable[Found | None]],
         *,
+        stage: str,
         floor: int = 0,
         alone: bool = True,
     ) -> Found:
         """Return what `look` finds in the store, else what one `fetch` in the fleet brings.
+
+        Fetches of one stage may wait for fetches of another: children for their parent.
 
         `fetch` returns None when it lost its lease on the way. Without a store it runs under a lease
         of this replica, if `alone` allows. Raises what `fetch` raises; `StoreUnavailable` if not alone.
@@ -63,7 +69,7 @@ class FleetFlight:
         except StoreUnavailable:
             if not alone:
                 raise
-            async with self._lonely:
+            async with self._lonely[stage]:
                 fence = max(int(self._clock.now().timestamp() * 1000), floor + 1)
                 found = await fetch(Lease(name, "", fence, self._lease))
             if found is None:
