@@ -19,7 +19,7 @@ from broker.domain.ports import (
 )
 from broker.domain.share_list import ShareChanges, ShareList
 from broker.usecases.background import Background
-from broker.usecases.credential_engine import CredentialEngine
+from broker.usecases.credential_engine import REST, CredentialEngine
 from broker.usecases.errand import begin_errand
 from broker.usecases.fleet_flight import FleetFlight
 from broker.usecases.refusals import Refusals
@@ -253,7 +253,8 @@ class AppShares:
                     if stored is None or stored.fence < held.fence:
                         await self._store.offer(to_record(held))
                 except StoreUnavailable:
-                    break  # a CONNECTED follows
+                    self._stale.add(key)
+                    await self._clock.sleep(REST)
 
     async def reconcile(self) -> None:
         """List anew, for ever, what is in use: events may be lost (wecom-api C1)."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable
@@ -11,6 +12,8 @@ from broker.usecases.credential_record import from_record, to_record
 
 BATCH = 500
 """How many records are looked at again in one step."""
+REST = timedelta(seconds=1)
+"""How long a store that does not answer is left alone."""
 
 
 class MemoryFollower:
@@ -42,14 +45,15 @@ class MemoryFollower:
             await self._filled.wait()
             self._filled.clear()
             while self._stale:
-                keys = list(self._stale)[:BATCH]
+                # Off the list before we look: what becomes stale meanwhile is looked at again.
+                keys = [self._stale.popitem()[0] for _ in range(min(BATCH, len(self._stale)))]
                 try:
                     records = await self._store.load([key.name for key in keys])
                     for key in keys:
                         await self._reconcile(key, records.get(key.name))
-                        self._stale.pop(key, None)
                 except StoreUnavailable:
-                    break  # a CONNECTED follows, and names everything again
+                    self._stale.update(dict.fromkeys(keys))
+                    await self._clock.sleep(REST)
 
     async def _reconcile(self, key: CredentialKey, record: Record | None) -> None:
         """Let the newer of memory and store be in both."""
@@ -60,25 +64,31 @@ class MemoryFollower:
                 self._drop(key)
             return
         stored = from_record(key, record) if record else None
-        if stored is None or (held and held.fence > stored.fence):
-            if held and held.is_valid(self._clock.now()):
-                await self._store.offer(to_record(held))
-        elif held and held.generation > stored.generation:
-            await self._rebase(stored, held)
-        else:
-            self._memory.put(stored)
-
-    async def _rebase(self, stored: Credential, held: Credential) -> None:
-        """Keep the store's value under a number that is ahead of both.
-
-        Ours was fetched while the store was away, and the store's was renewed since: callers have
-        seen our generation, and it must not go back (rule 3).
-        """
-        fence = max(held.fence, stored.fence) + 1
-        rebased = replace(stored, fence=fence, generation=fence)
-        await self._store.offer(to_record(rebased))
-        self._memory.put(rebased)
+        if held is None:
+            if stored:
+                self._memory.put(stored)
+            return
+        newest = _newest(held, stored) if stored else held
+        if (stored is None or newest.fence > stored.fence) and newest.is_valid(self._clock.now()):
+            if not await self._store.offer(to_record(newest)):
+                self._stale[key] = None  # something newer was committed since we looked
+                return
+        self._memory.put(newest)
 
     def _drop(self, key: CredentialKey) -> None:
         gone = AppNotShared("the app is no longer shared with this corp", app=key.app, corp_id=key.corp_id)
         self._memory.drop(key, gone)
+
+
+def _newest(held: Credential, stored: Credential) -> Credential:
+    """Return the one that was committed last, under a number that is ahead of both where it must be.
+
+    One was fetched while the store was away, and perhaps in the same moment as the other: callers have
+    seen both generations, and they must not go back, nor mean two values (rule 3).
+    """
+    newest, other = (held, stored) if held.fence > stored.fence else (stored, held)
+    if newest.generation > other.generation:
+        return newest
+    if newest.generation == other.generation and newest.value == other.value:
+        return newest
+    return replace(newest, fence=newest.fence + 1, generation=newest.fence + 1)
