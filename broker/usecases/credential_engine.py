@@ -313,13 +313,12 @@ class CredentialEngine:
     # --- small words
 
     async def _look(self, key: CredentialKey) -> Credential | None:
-        """Return what the store holds, and keep it in memory."""
+        """Return what the store holds, and keep it in memory; or what memory holds, if that is newer (rule 3)."""
         record = (await self._store.load([key.name])).get(key.name)
         if record is None or record.is_tombstone:
             return None
-        stored = from_record(key, record)
-        self._memory.put(stored)
-        return stored
+        self._memory.put(from_record(key, record))
+        return self._held(key)
 
     def _held(self, key: CredentialKey) -> Credential | None:
         holding = self._memory.find(key)
