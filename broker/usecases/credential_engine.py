@@ -160,7 +160,7 @@ class CredentialEngine:
 
     async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
         """Fetch anew because an operator wants it, past any remembered refusal; tell whether the value changed."""
-        await self._refusals.forget(key.name)
+        await self._refusals.lift(key.name)
         holding = self._memory.find(key)
         before = holding.credential if holding else None
         began = self._clock.now()

@@ -104,10 +104,15 @@ class Refusals:
             await self._records.offer(_to_record(scope, refusal, now))
 
     async def forget(self, scope: str) -> None:
-        """Forget the scope: it worked, or an operator wants to try."""
+        """Forget the scope, because it worked."""
         if self._memory.pop(scope, None):
             with suppress(StoreUnavailable):
                 await self._records.forget(SCOPE + scope, _moment(self._clock.now()))
+
+    async def lift(self, scope: str) -> None:
+        """Forget the scope even if only another replica remembers it."""
+        await self._recall([scope])
+        await self.forget(scope)
 
     async def _recall(self, scopes: list[str]) -> None:
         with suppress(StoreUnavailable):
