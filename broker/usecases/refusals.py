@@ -91,8 +91,11 @@ class Refusals:
             return
         now = self._clock.now()
         before = self._memory.get(scope)
-        # A repeat soon after the last hold ended makes the next one longer.
-        streak = before.streak + 1 if before and now < before.until + 2 * hold.longest else 0
+        streak = 0
+        if before and now < before.until + 2 * hold.longest:
+            # A repeat soon after the last hold ended makes the next one longer; what fails while it lasts
+            # began before it, and tells nothing new.
+            streak = before.streak + (now >= before.until)
         length = self._chance.jitter(min(hold.first * 2 ** min(streak, 20), hold.longest))
         if isinstance(error, RetryLater):
             length = max(length, error.retry_after or timedelta(0))
