@@ -65,7 +65,9 @@ class QuotaGate:
         else:
             # Whatever WeCom answered: it answers.
             await self._refusals.forget(_outage_scope(endpoint))
-            await self._refusals.forget(_limit_scope(endpoint, corp_id))
+            # What passes while the endpoint is closed was under way before: the limit still stands.
+            if not self._refusals.standing(_limit_scope(endpoint, corp_id)):
+                await self._refusals.forget(_limit_scope(endpoint, corp_id))
 
     async def quotas(self, corp_ids: Sequence[str], endpoints: Sequence[str]) -> list[QuotaUse]:
         """Return the use of every limit. Raises `StoreUnavailable`."""
