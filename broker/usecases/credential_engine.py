@@ -267,10 +267,10 @@ class CredentialEngine:
         try:
             await self._refusals.check(key.name, app=key.app)
             grant = await self._source.fetch(key, self)
+            credential = self._merge(key, grant, lease, began)
         except BrokerError as error:
             await self._note_failure(key, error)
             raise
-        credential = self._merge(key, grant, lease, began)
         if not await self._fleet.publish(to_record(credential), lease):
             self._observer.refreshed(key.name, key.kind, "superseded")
             return None
@@ -281,13 +281,20 @@ class CredentialEngine:
         return credential
 
     def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, began: datetime) -> Credential:
-        """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5)."""
-        fetched = Credential(key, grant.value, lease.fence, lease.fence, began, began + grant.lifetime, began)
+        """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5).
+
+        Raises `WecomUnavailable` if it has run out by now.
+        """
+        merged = Credential(key, grant.value, lease.fence, lease.fence, began, began + grant.lifetime, began)
         held = self._held(key)
-        if held is None or held.value != grant.value:
-            return fetched
-        expires_at = held.expires_at if held.is_valid(began) else fetched.expires_at
-        return replace(fetched, generation=held.generation, obtained_at=held.obtained_at, expires_at=expires_at)
+        if held and held.value == grant.value:
+            expires_at = held.expires_at if held.is_valid(began) else merged.expires_at
+            merged = replace(
+                merged, generation=held.generation, obtained_at=held.obtained_at, expires_at=expires_at
+            )
+        if not merged.is_valid(self._clock.now()):
+            raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
+        return merged
 
     async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
         if not error.remembered:
