@@ -111,7 +111,7 @@ class CredentialEngine:
         holding = self._memory.find(key)
         held = holding.credential if holding else None
         if holding is None or held is None:
-            return await self._first(key, min_ttl)
+            return await self._renewed(key, min_ttl)
         now = holding.used_at = self._clock.now()
         if now < holding.fresh_until and not min_ttl:
             return held
@@ -123,12 +123,7 @@ class CredentialEngine:
                 return held
             case Freshness.NEARLY_GONE if self._rests(holding) or held.renewed_lately(now, self._policy):
                 return held
-        try:
-            return await self._renewals.join(key, lambda: self._renew(key, min_ttl))
-        except BrokerError:
-            if held.is_valid(self._clock.now()):
-                return held
-            raise
+        return await self._renewed(key, min_ttl)
 
     async def using(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]) -> Answer:
         """Call WeCom with the credential; if WeCom says it is dead, replace that generation and call once more.
@@ -199,22 +194,29 @@ class CredentialEngine:
             return None
         return self._renewals.start(key, lambda: self._renew(key, NO_TIME, ahead=True))
 
-    async def _first(self, key: CredentialKey, min_ttl: timedelta) -> Credential:
-        credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
-        self._memory.hold(key).used_at = self._clock.now()
+    async def _renewed(self, key: CredentialKey, min_ttl: timedelta) -> Credential:
+        """Wait for the renewal; serve what is valid if it fails (rule 4)."""
+        try:
+            credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
+            if not self._will_do(credential, min_ttl):
+                # The renewal under way was begun for somebody who needs less.
+                credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
+        except BrokerError:
+            held = self._held(key)
+            if held is None or not held.is_valid(self._clock.now()):
+                raise
+            credential = held
+        if holding := self._memory.find(key):
+            holding.used_at = self._clock.now()
         return credential
 
     async def _renew(self, key: CredentialKey, min_ttl: timedelta, *, ahead: bool = False) -> Credential:
         """Bring a credential that will do: from the store if another replica was quicker, else from WeCom."""
         enough = Freshness.FRESH if ahead else Freshness.AGEING
-
-        def will_do(stored: Credential) -> bool:
-            now = self._clock.now()
-            fresh_enough = stored.freshness(now, self._policy, min_ttl) >= enough
-            return fresh_enough or stored.renewed_lately(now, self._policy)
-
         try:
-            return await self._fetch_once(key, will_do, alone=not ahead)
+            return await self._fetch_once(
+                key, lambda stored: self._will_do(stored, min_ttl, enough), alone=not ahead
+            )
         except StoreUnavailable:
             self._memory.hold(key).rests_until = self._clock.now() + REST
             raise
@@ -330,6 +332,14 @@ class CredentialEngine:
     def _held(self, key: CredentialKey) -> Credential | None:
         holding = self._memory.find(key)
         return holding.credential if holding else None
+
+    def _will_do(
+        self, credential: Credential, min_ttl: timedelta, enough: Freshness = Freshness.AGEING
+    ) -> bool:
+        """Tell whether it is fresh enough, or as fresh as WeCom has it."""
+        now = self._clock.now()
+        fresh_enough = credential.freshness(now, self._policy, min_ttl) >= enough
+        return fresh_enough or credential.renewed_lately(now, self._policy)
 
     def _rests(self, holding: Holding) -> bool:
         return holding.rests_until is not None and self._clock.now() < holding.rests_until
