@@ -134,15 +134,13 @@ class CredentialEngine:
         try:
             return await self._attempt(call, credential)
         except TokenDied as died:
-            if current_errand().affords(2):
-                _, replaced = await self.replace(key, credential.generation)
-                if replaced.generation == credential.generation:
-                    raise self._given_up(died) from None
-                credential = replaced
-            elif not current_errand().affords(1):
+            if not current_errand().affords(2):
+                raise self._given_up(died) from None
+            _, replaced = await self.replace(key, credential.generation)
+            if replaced.generation == credential.generation:
                 raise self._given_up(died) from None
         try:
-            return await self._attempt(call, credential)
+            return await self._attempt(call, replaced)
         except TokenDied as died:
             raise self._given_up(died) from None
 
