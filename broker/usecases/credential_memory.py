@@ -73,7 +73,7 @@ class CredentialMemory:
         return len(self._holdings)
 
     def tell(self, listener: Callable[[Credential], None]) -> None:
-        """Call the listener with every credential that is put."""
+        """Call the listener with every credential that is put, and with one that somebody begins to watch."""
         self._listeners.append(listener)
 
     def find(self, key: CredentialKey) -> Holding | None:
@@ -106,8 +106,7 @@ class CredentialMemory:
         if held is None or held.generation != credential.generation:
             for mailbox in holding.mailboxes:
                 mailbox.put(credential)
-        for listener in self._listeners:
-            listener(credential)
+        self._tell(credential)
         return True
 
     def drop(self, key: CredentialKey, error: BrokerError) -> None:
@@ -131,6 +130,8 @@ class CredentialMemory:
         holding = self.hold(key)
         mailbox = Mailbox()
         holding.mailboxes.add(mailbox)
+        if holding.credential:
+            self._tell(holding.credential)
         try:
             yield mailbox
         finally:
@@ -138,3 +139,7 @@ class CredentialMemory:
             if holding.credential is None and not holding.mailboxes and self.find(key) is holding:
                 del self._holdings[key]
                 del self._by_name[key.name]
+
+    def _tell(self, credential: Credential) -> None:
+        for listener in self._listeners:
+            listener(credential)
