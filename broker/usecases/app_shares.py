@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from broker.domain.corps import App, AppShare, ShareKind
 from broker.domain.credentials import Credential, CredentialKey
@@ -28,6 +28,8 @@ from broker.usecases.single_flight import SingleFlight
 
 RELISTS = 5
 """How many listings strangers may cause for one app and kind during a cooldown, fleet-wide."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 ListingKey = tuple[str, ShareKind]
 
@@ -162,7 +164,8 @@ class AppShares:
             return stored if stored and (not_before is None or stored.listed_at >= not_before) else None
 
         async def fetch(lease: Lease) -> ShareList | None:
-            listed_at = self._clock.now()
+            # The clock may have been set back since the caller asked: this listing is newer all the same.
+            listed_at = max(self._clock.now(), not_before or NEVER)
 
             async def with_parent(parent: Credential) -> list[AppShare]:
                 return await self._wecom.list_app_shares(parent, kind)
