@@ -1,0 +1,29 @@
+"""A fleet of engines under a clock that stands still."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.kit.engine_world import EngineWorld, FakeWecom, Replica
+from tests.kit.fake_clock import FakeClock
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[EngineWorld]:
+    async with EngineWorld() as world:
+        yield world
+
+
+@pytest.fixture
+def clock(world: EngineWorld) -> FakeClock:
+    return world.clock
+
+
+@pytest.fixture
+def wecom(world: EngineWorld) -> FakeWecom:
+    return world.wecom
+
+
+@pytest.fixture
+async def replica(world: EngineWorld) -> Replica:
+    return await world.start()
