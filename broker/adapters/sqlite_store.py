@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -64,7 +65,7 @@ class SqliteStore:
             self._database.execute("DELETE FROM leases WHERE name = ?", (lease.name,))
             return True
 
-        return await self._tell_if(await self._run(write), NoticeKind.COMMITTED, record.name, record.fence)
+        return await self._run(write, Notice(NoticeKind.COMMITTED, record.name, record.fence))
 
     async def offer(self, record: Record) -> bool:
         """See `Records.offer`."""
@@ -75,7 +76,7 @@ class SqliteStore:
             self._write(record)
             return True
 
-        return await self._tell_if(await self._run(write), NoticeKind.COMMITTED, record.name, record.fence)
+        return await self._run(write, Notice(NoticeKind.COMMITTED, record.name, record.fence))
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
@@ -94,7 +95,7 @@ class SqliteStore:
             self._write(tombstone)
             return True
 
-        await self._tell_if(await self._run(write), NoticeKind.FORGOTTEN, name, fence)
+        await self._run(write, Notice(NoticeKind.FORGOTTEN, name, fence))
 
     async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
         """See `Leases.acquire`."""
@@ -141,7 +142,7 @@ class SqliteStore:
             self._database.execute("DELETE FROM leases WHERE name = ?", (lease.name,))
             return True
 
-        await self._tell_if(await self._run(give_back), NoticeKind.RELEASED, lease.name, lease.fence)
+        await self._run(give_back, Notice(NoticeKind.RELEASED, lease.name, lease.fence))
 
     async def count(self, name: str, window: timedelta) -> int:
         """See `Tallies.count`."""
@@ -181,33 +182,26 @@ class SqliteStore:
         """See `Store.ping`."""
         await self._run(lambda: self._database.execute("SELECT 1").fetchone())
 
-    async def sweep(self) -> None:
-        """Delete what nobody needs any more."""
-        now = self._clock.now().timestamp()
-
-        def delete() -> None:
-            self._database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
-            self._database.execute("DELETE FROM tallies WHERE ends < ?", (now,))
-
-        await self._run(delete)
-
-    async def _run(self, statements: Callable[[], Answer]) -> Answer:
-        """Run the statements in one transaction. Raises `StoreUnavailable`."""
+    async def _run(self, statements: Callable[[], Answer], notice: Notice | None = None) -> Answer:
+        """Run the statements in one transaction, and tell what they changed. Raises `StoreUnavailable`."""
+        loop = asyncio.get_running_loop()
 
         def transaction() -> Answer:
             with self._database:
-                return statements()
+                answer = statements()
+            if answer and notice:
+                # From here: a caller who gave up meanwhile does not stop what is written from being told.
+                loop.call_soon_threadsafe(self._tell, notice)
+            return answer
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+            return await loop.run_in_executor(self._thread, transaction)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the embedded store failed: {error}", timedelta(seconds=1)) from None
 
-    async def _tell_if(self, happened: bool, kind: NoticeKind, name: str, fence: int) -> bool:  # noqa: FBT001
-        if happened:
-            for queue in self._listeners:
-                queue.put_nowait(Notice(kind, name, fence))
-        return happened
+    def _tell(self, notice: Notice) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(notice)
 
     def _owner(self, name: str) -> str | None:
         row = self._database.execute("SELECT owner, ends FROM leases WHERE name = ?", (name,)).fetchone()
@@ -229,7 +223,8 @@ class SqliteStore:
 async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
     path.touch(mode=0o600, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as lock:
+    lock_path = path.with_name(path.name + ".lock")
+    with os.fdopen(os.open(lock_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -240,9 +235,16 @@ async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(SCHEMA)
-            store = SqliteStore(database, thread, clock)
-            await store.sweep()
-            yield store
+            _sweep(database, clock.now().timestamp())
+            yield SqliteStore(database, thread, clock)
         finally:
             thread.shutdown(wait=True)
             database.close()
+
+
+def _sweep(database: sqlite3.Connection, now: float) -> None:
+    """Delete what nobody needs any more: an earlier process is gone, and so are the holders of its leases."""
+    with database:
+        database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
+        database.execute("DELETE FROM tallies WHERE ends < ?", (now,))
+        database.execute("DELETE FROM leases")
