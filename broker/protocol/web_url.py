@@ -1,0 +1,32 @@
+"""URLs of web pages, as callers give them: checked, never changed."""
+
+import unicodedata
+from urllib.parse import urlsplit
+
+from broker.domain.errors import InvalidRequest
+
+LONGEST = 2048
+_SCHEMES = frozenset({"http", "https"})
+# A browser's address has them percent-encoded: whoever sends one raw has another address than the browser.
+_FORBIDDEN = frozenset({"Cc", "Cs", "Zs", "Zl", "Zp"})
+
+
+def check_web_url(field: str, url: str) -> None:
+    """Accept an absolute http or https URL with a host. Raises `InvalidRequest` for that field."""
+    if not url:
+        raise InvalidRequest(field, "is empty")
+    if len(url) > LONGEST:
+        raise InvalidRequest(field, f"is longer than {LONGEST} characters")
+    if any(unicodedata.category(character) in _FORBIDDEN for character in url):
+        raise InvalidRequest(field, "has a blank or a control character in it")
+    if not _is_web_address(url):
+        raise InvalidRequest(field, "should be http:// or https:// and a host")
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
