@@ -1,0 +1,30 @@
+"""Who a visitor of a page is."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from broker.domain.secret import Secret
+
+
+class UserKind(StrEnum):
+    """What kind of person a user is."""
+
+    OWN_MEMBER = "own_member"
+    CHILD_MEMBER = "child_member"
+    EXTERNAL_CONTACT = "external_contact"
+    """A customer of a member (外部联系人)."""
+    NON_MEMBER = "non_member"
+    """Nobody that the corp knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One user. A member has a corp and an id in it; anybody else has ids that say nothing of a corp."""
+
+    corp_id: str
+    user_id: str
+    kind: UserKind
+    external_user_id: str = ""
+    open_id: str = ""
+    user_ticket: Secret | None = None
+    """Buys the profile within half an hour, where the user agreed by hand (wecom-api A8)."""
