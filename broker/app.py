@@ -15,6 +15,8 @@ from broker.adapters.redis_store import RedisStore
 from broker.adapters.sealed_store import Seal, SealBroken, SealedStore, SealKey
 from broker.adapters.sqlite_store import StoreInUse, open_sqlite
 from broker.adapters.system_clock import SystemChance, SystemClock
+from broker.adapters.wecom_gateway import WecomGatewayHttp
+from broker.adapters.wecom_users import WecomUserEndpoints
 from broker.config import Config
 from broker.domain.callers import Action, Caller, CallerPolicy, Rule
 from broker.domain.corps import App, AppKind
@@ -27,22 +29,34 @@ from broker.server.audit import Audit
 from broker.server.grpc_server import TlsFiles, serve_grpc
 from broker.server.health import Health
 from broker.server.http_server import CannotListen, serve_http
+from broker.server.identity import Rights
+from broker.server.identity_servicer import IdentityServicer
 from broker.server.interceptors import Doorway
+from broker.server.js_sdk_servicer import JsSdkServicer
+from broker.server.mini_program_servicer import MiniProgramServicer
+from broker.server.servicers import Servicers
 from broker.server.token_servicer import TokenServicer
+from broker.server.wecom_api_servicer import WecomApiServicer
 from broker.telemetry import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
+from broker.usecases.api_calls import ApiCalls
 from broker.usecases.app_shares import AppShares
 from broker.usecases.background import Background
+from broker.usecases.credential_chain import CredentialChain
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.credential_memory import CredentialMemory
 from broker.usecases.fleet_flight import FleetFlight
+from broker.usecases.js_sdk_signing import JsSdkSigning
 from broker.usecases.memory_follower import MemoryFollower
+from broker.usecases.mini_program_sessions import MiniProgramSessions, Watermark
 from broker.usecases.notice_board import NoticeBoard
 from broker.usecases.refresh_ahead import RefreshAhead
 from broker.usecases.refusals import Refusals
-from broker.usecases.token_chain import TokenChain
+from broker.usecases.targets import Targets
+from broker.usecases.ticket_quota import TicketQuota
 from broker.usecases.upstream_gate import QuotaGate
+from broker.usecases.user_identity import UserIdentity
 
 STORE_PATIENCE_SECONDS = 5.0
 """How long a starting broker waits for its store."""
@@ -97,10 +111,12 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
                 telemetry,
             )
         )
+        users = WecomUserEndpoints(wecom)
+        tickets = TicketQuota(store, clock)
         fleet = FleetFlight(store, board, clock, telemetry)
         engine = CredentialEngine(
             store=store,
-            source=TokenChain(wecom, apps),
+            source=CredentialChain(apps, wecom, users, tickets),
             memory=memory,
             fleet=fleet,
             refusals=refusals,
@@ -122,14 +138,16 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
             tasks=background,
         )
-        tokens = AccessTokens(apps, shares, engine)
+        targets = Targets(apps, shares)
         follower = MemoryFollower(store, memory, clock)
         ahead = RefreshAhead(engine, memory, clock, chance, refresh, telemetry)
         for hears in (refusals.hear, follower.hear, shares.hear):
             board.tell(hears)
         admin = Admin(
             apps=apps,
-            tokens=tokens,
+            targets=targets,
+            engine=engine,
+            tickets=tickets,
             memory=memory,
             gate=gate,
             vitals=telemetry.vitals,
@@ -146,10 +164,26 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         background.keep_running("watching health", health.run)
 
         doorway = Doorway(policy, {app.name: app.corp_id for app in apps.values()}, telemetry.metrics)
-        servicers = (
-            TokenServicer(tokens, Audit(telemetry)),
-            AppShareServicer(tokens, shares),
-            AdminServicer(admin),
+        sessions = MiniProgramSessions(
+            targets=targets,
+            engine=engine,
+            users=users,
+            records=store,
+            clock=clock,
+            chance=chance,
+            watermarks=_watermarks(config),
+        )
+        rights = Rights(policy)
+        servicers = Servicers(
+            tokens=TokenServicer(AccessTokens(targets, engine), Audit(telemetry)),
+            shares=AppShareServicer(targets, shares),
+            js_sdk=JsSdkServicer(JsSdkSigning(targets, engine, clock, chance)),
+            identity=IdentityServicer(
+                UserIdentity(targets, engine, users, chance, config.wecom.oauth_base), rights
+            ),
+            mini_programs=MiniProgramServicer(sessions, rights),
+            wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(wecom)), targets, rights),
+            admin=AdminServicer(admin),
         )
         tls = config.server.tls
         share_port = config.server.workers > 1
@@ -188,6 +222,17 @@ def _apps(config: Config) -> list[App]:
         App(app.name, AppKind(app.kind), app.corp_id, app.agent_id, app.secret, app.kinds())
         for app in config.apps
     ]
+
+
+def _watermarks(config: Config) -> dict[str, Watermark]:
+    return {
+        app.name: Watermark(
+            app.mini_program.app_id,
+            timedelta(seconds=app.mini_program.max_age_seconds) if app.mini_program.max_age_seconds else None,
+        )
+        for app in config.apps
+        if app.mini_program
+    }
 
 
 def _callers(config: Config) -> list[Caller]:

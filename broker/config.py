@@ -220,6 +220,13 @@ class CallbackTable(Table):
     max_age_seconds: Annotated[float, Field(ge=0)] = 600
 
 
+class MiniProgramTable(Table):
+    """`mini_program` of an app: what decrypted data must carry."""
+
+    app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    max_age_seconds: Annotated[float, Field(gt=0)] | None = None
+
+
 class AppTable(Table):
     """One of `[[apps]]`."""
 
@@ -230,6 +237,7 @@ class AppTable(Table):
     secret: AnySecret
     share_kinds: list[ChildKind] = ["corp_group"]
     callback: CallbackTable | None = None
+    mini_program: MiniProgramTable | None = None
 
     def kinds(self) -> tuple[ShareKind, ...]:
         """Return the kinds of share to list, each once."""

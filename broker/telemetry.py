@@ -124,6 +124,12 @@ class Metrics:
             multiprocess_mode="livemin",
             registry=self.registry,
         )
+        self.ticket_quota_used = Gauge(
+            "wecom_broker_ticket_quota_used_ratio",
+            "The highest share of an hourly jsapi_ticket limit that is used up, of the tickets fetched here lately.",
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
         self.watchers = Gauge(
             "wecom_broker_watchers", "Open watches.", multiprocess_mode="livesum", registry=self.registry
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -37,3 +38,7 @@ class SystemChance:
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
         """Return the duration, up to `spread` of it longer or shorter."""
         return duration * random.uniform(1 - spread, 1 + spread)  # noqa: S311 - no secret hangs on it
+
+    def unguessable(self) -> str:
+        """Return 32 letters and digits that nobody can guess."""
+        return secrets.token_hex(16)

@@ -4,8 +4,9 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import aiohttp
 
@@ -36,6 +37,10 @@ class _Busy(WecomUnavailable):
     """WeCom could not be reached or said that it is busy: asking again at once may help."""
 
 
+class ConnectionLost(Exception):
+    """A connection ended before the answer came."""
+
+
 class WecomHttp:
     """Call WeCom's endpoints."""
 
@@ -50,7 +55,7 @@ class WecomHttp:
     ) -> None:
         self._session = session
         self._base = base.rstrip("/")
-        self._gate = gate
+        self.gate = gate
         self._clock = clock
         self._chance = chance
         self._observer = observer
@@ -59,7 +64,7 @@ class WecomHttp:
         """Fetch an app's token in its own corp (wecom-api A1)."""
         path = "/cgi-bin/gettoken"
         query = {"corpid": corp_id, "corpsecret": secret.reveal()}
-        return _grant(path, await self._call("GET", path, corp_id, query))
+        return grant(path, await self.call("GET", path, corp_id, query))
 
     async def fetch_child_token(
         self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
@@ -67,7 +72,7 @@ class WecomHttp:
         """Fetch a child's token; the agent id is the child's, the limits are the parent's (A3)."""
         path = "/cgi-bin/corpgroup/corp/gettoken"
         body = {"corpid": corp_id, "agentid": agent_id, "business_type": share_kind.business_type}
-        return _grant(path, await self._call("POST", path, parent.key.corp_id, _token(parent), body))
+        return grant(path, await self.call("POST", path, parent.key.corp_id, token_query(parent), body))
 
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
         """List all shares of one kind, page by page: to `ending`, or an empty or repeating cursor (A2)."""
@@ -83,7 +88,7 @@ class WecomHttp:
             }
             if cursor:
                 body["cursor"] = cursor
-            answer = await self._call("POST", path, parent.key.corp_id, _token(parent), body)
+            answer = await self.call("POST", path, parent.key.corp_id, token_query(parent), body)
             shares |= {share.identity: share for share in _shares(path, answer, share_kind)}
             cursor = str(answer.get("next_cursor") or "")
             if answer.get("ending") in (1, True, "1") or cursor in cursors:
@@ -91,22 +96,24 @@ class WecomHttp:
             cursors.add(cursor)
         raise WecomProtocol(f"WeCom's listing has over {MOST_PAGES} pages", endpoint=path)
 
-    async def _call(
+    async def call(
         self,
         method: str,
         path: str,
         corp_id: str,
         query: Mapping[str, str],
         body: Mapping[str, object] | None = None,
+        *,
+        repeat: bool = True,
     ) -> dict[str, object]:
-        """Return the answer of a call that may be repeated. Raises what it means, `WecomApi`."""
-        await self._gate.enter(path, corp_id)
+        """Return the answer. Raises what it means, `WecomApi`. Not `repeat` = a code travels, and is sent once."""
+        await self.gate.enter(path, corp_id)
         try:
-            answer = await self._patiently(method, path, query, body)
+            answer = await (self._patiently if repeat else self._attempt)(method, path, query, body)
         except BrokerError as error:
-            await self._gate.leave(path, corp_id, error)
+            await self.gate.leave(path, corp_id, error)
             raise
-        await self._gate.leave(path, corp_id, None)
+        await self.gate.leave(path, corp_id, None)
         return answer
 
     async def _patiently(
@@ -139,6 +146,10 @@ class WecomHttp:
         finally:
             self._observer.upstream_called(path, outcome, timedelta(seconds=time.monotonic() - began))
 
+    def open(self, method: str, path: str, **options: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send a request as it is; the caller maps what goes wrong, and passes `gate`."""
+        return self._session.request(method, self._base + path, allow_redirects=False, **options)
+
     async def _exchange(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
     ) -> dict[str, object]:
@@ -154,7 +165,7 @@ class WecomHttp:
             raise WecomUnavailable("WeCom did not answer in time", endpoint=path, outcome="timeout") from None
         except aiohttp.ClientPayloadError:
             raise WecomProtocol("WeCom's answer broke off", endpoint=path) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ConnectionLost) as error:
             kind = type(error).__name__
             raise _Busy("WeCom cannot be reached", endpoint=path, outcome="connection", cause=kind) from None
         if response.status == TOO_MANY_REQUESTS:
@@ -177,11 +188,23 @@ async def connect(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "wecom-broker"},
+        middlewares=(_no_resend,),
     ) as session:
         yield WecomHttp(session, base, gate, clock, chance, observer)
 
 
-def _token(credential: Credential) -> dict[str, str]:
+async def _no_resend(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a GET again by itself: it would spend a login code twice (wecom-api G26)."""
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        raise ConnectionLost(type(error).__name__) from None
+
+
+def token_query(credential: Credential) -> dict[str, str]:
+    """Return the query that carries the token: it travels in the URL, never in the body (41001)."""
     return {"access_token": credential.value.reveal()}
 
 
@@ -198,10 +221,11 @@ def _object(path: str, status: int, text: bytes) -> dict[str, object]:
     return answer
 
 
-def _grant(path: str, answer: Mapping[str, object]) -> Grant:
-    value, lifetime = answer.get("access_token"), answer.get("expires_in")
+def grant(path: str, answer: Mapping[str, object], name: str = "access_token") -> Grant:
+    """Return the value of that name and its lifetime. Raises `WecomProtocol`."""
+    value, lifetime = answer.get(name), answer.get("expires_in")
     if not isinstance(value, str) or not value:
-        raise WecomProtocol("WeCom's answer has no access_token", endpoint=path)
+        raise WecomProtocol(f"WeCom's answer has no {name}", endpoint=path)
     try:
         seconds = float(lifetime)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -8,9 +8,9 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 import click
+from wecom_broker import AccessToken, Broker, BrokerError, ShareKind, Tls
 
 from broker.cli.ending import fail
-from wecom_broker import AccessToken, Broker, BrokerError, ShareKind, Tls
 
 Given = ParamSpec("Given")
 SHARE_KINDS = {"corp_group": ShareKind.CORP_GROUP, "supply_chain": ShareKind.SUPPLY_CHAIN}

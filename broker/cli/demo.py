@@ -5,12 +5,12 @@ from contextlib import aclosing
 
 import aiohttp
 import click
+from wecom_broker import AccessToken, Broker, BrokerError
 
 from broker.cli.connection import masked
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
 from broker.telemetry import set_up_logging
-from wecom_broker import AccessToken, Broker, BrokerError
 
 WATCHED_LIFETIME = 4.0
 """Seconds that a token lives in the last step, so that its rotation can be waited for."""

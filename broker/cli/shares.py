@@ -3,9 +3,16 @@
 import json
 
 import click
-
-from broker.cli.connection import SHARE_KINDS, address_option, asynchronous, ca_option, json_option, open_broker
 from wecom_broker import AppShare
+
+from broker.cli.connection import (
+    SHARE_KINDS,
+    address_option,
+    asynchronous,
+    ca_option,
+    json_option,
+    open_broker,
+)
 
 
 @click.group()

@@ -36,8 +36,13 @@ class Rule:
     actions: frozenset[Action]
     paths: tuple[str, ...] = ()
 
-    def allows(self, action: Action, app: str, corp_id: str) -> bool:
-        """Tell whether this rule covers the action; an empty app means all apps together."""
+    def allows(self, action: Action, app: str, corp_id: str, path: str = "") -> bool:
+        """Tell whether this rule covers the action; an empty app means all apps together.
+
+        A path of WeCom's is covered by `paths` alone: calls of any interface are allowed one by one.
+        """
+        if path and not _matches(self.paths, path):
+            return False
         return action in self.actions and _matches(self.apps, app) and _matches(self.corps, corp_id)
 
 
@@ -67,12 +72,12 @@ class CallerPolicy:
         """Tell whether anyone may do anything."""
         return not self.callers
 
-    def check(self, caller: Caller, action: Action, app: str, corp_id: str) -> None:
+    def check(self, caller: Caller, action: Action, app: str, corp_id: str, path: str = "") -> None:
         """Return if the caller may. Raises `CallerNotAllowed`."""
-        if self.is_open or any(rule.allows(action, app, corp_id) for rule in caller.rules):
+        if self.is_open or any(rule.allows(action, app, corp_id, path) for rule in caller.rules):
             return
         raise CallerNotAllowed(
-            "the caller may not do this", caller=caller.name, action=action, app=app, corp_id=corp_id
+            "the caller may not do this", caller=caller.name, action=action, app=app, corp_id=corp_id, path=path
         )
 
 

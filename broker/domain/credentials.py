@@ -1,6 +1,6 @@
 """Credentials: what they are for, how long they live, and when they must be renewed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -15,6 +15,10 @@ class CredentialKind(StrEnum):
     """What a credential is."""
 
     ACCESS_TOKEN = "access_token"  # noqa: S105 - a kind, not a token
+    CORP_TICKET = "corp_ticket"
+    """The corp's jsapi_ticket, for wx.config (wecom-api A4)."""
+    AGENT_TICKET = "agent_ticket"
+    """The app's jsapi_ticket, for wx.agentConfig (A5)."""
 
 
 class Freshness(IntEnum):
@@ -45,6 +49,10 @@ class CredentialKey:
     def child_token(cls, app: App, share: AppShare) -> "CredentialKey":
         """Return the key of the app's token in a child corp."""
         return cls(app.name, share.corp_id, share.agent_id, share.share_kind)
+
+    def of_kind(self, kind: CredentialKind) -> "CredentialKey":
+        """Return the key of another credential of the same app in the same corp."""
+        return replace(self, kind=kind)
 
     @cached_property
     def name(self) -> str:

@@ -7,7 +7,8 @@
     │   ├── CodeRejected            a spent or foreign login code
     │   ├── DataRejected            data that does not fit its session
     │   ├── UnknownApp              no such app in the configuration
-    │   └── AppNotShared            WeCom does not share the app with that child
+    │   ├── AppNotShared            WeCom does not share the app with that child
+    │   └── SessionNotFound         no such session, or no longer
     ├── AccessRefused               the operator: who may do what
     │   ├── Unauthenticated
     │   └── CallerNotAllowed
@@ -20,6 +21,7 @@
     │   └── SuiteTicketMissing
     ├── RetryLater                  nobody: wait `retry_after`
     │   ├── RateLimited             WeCom's limit was hit
+    │   ├── QuotaReserved           WeCom's limit is near, and the rest is kept
     │   ├── WecomUnavailable        WeCom is slow, busy or away
     │   │   └── TokenDied           WeCom says that a token is dead
     │   └── StoreUnavailable        the shared store is away
@@ -92,6 +94,12 @@ class AppNotShared(CallerMistake):
     reason = "APP_NOT_SHARED"
 
 
+class SessionNotFound(CallerMistake):
+    """No session of that id is known, or its lifetime is over."""
+
+    reason = "SESSION_NOT_FOUND"
+
+
 class AccessRefused(BrokerError):
     """The operator decides who may call."""
 
@@ -160,6 +168,12 @@ class RateLimited(RetryLater):
     """WeCom closed an endpoint for the window of a limit."""
 
     reason = "RATE_LIMITED"
+
+
+class QuotaReserved(RetryLater):
+    """The rest of an hourly limit is kept back, or used up: nothing is sent before WeCom refuses."""
+
+    reason = "QUOTA_RESERVED"
 
 
 class WecomUnavailable(RetryLater):

@@ -3,7 +3,7 @@
 Every method of a store raises `StoreUnavailable` when the store is away, and nothing else.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from broker.domain.corps import AppShare, ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import BrokerError
 from broker.domain.secret import Secret
+from broker.domain.users import User
 
 
 class Clock(Protocol):
@@ -30,6 +31,9 @@ class Chance(Protocol):
 
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
         """Return the duration, up to `spread` of it longer or shorter."""
+
+    def unguessable(self) -> str:
+        """Return 32 letters and digits that nobody can guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,84 @@ class WecomApi(Protocol):
 
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
         """List the shares of the parent's app of that kind, all pages (A2)."""
+
+
+class WecomTickets(Protocol):
+    """WeCom's jsapi_tickets. Raises as `WecomApi`."""
+
+    async def fetch_corp_ticket(self, token: Credential) -> Grant:
+        """Fetch the ticket of the token's corp (wecom-api A4)."""
+
+    async def fetch_agent_ticket(self, token: Credential) -> Grant:
+        """Fetch the ticket of the token's app (A5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """What WeCom says of a mini-program user."""
+
+    corp_id: str
+    user_id: str
+    session_key: Secret
+
+
+class WecomUsers(Protocol):
+    """Who a user is. Codes are sent once, whatever happens. Raises as `WecomApi`."""
+
+    async def exchange_auth_code(self, token: Credential, code: Secret) -> User:
+        """Exchange the code of a web login (wecom-api A7)."""
+
+    async def fetch_profile(self, token: Credential, user_ticket: Secret) -> dict[str, str]:
+        """Fetch what a user agreed to show (A8)."""
+
+    async def exchange_login_code(self, token: Credential, js_code: Secret) -> LoginSession:
+        """Exchange the code of a mini-program login; the token's app is bound to it (A9)."""
+
+    async def transfer_session(self, child_token: Credential, user_id: str, session_key: Secret) -> LoginSession:
+        """Turn a parent's session into the child's: the child's token, the parent's key (A10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A call of any interface of WeCom, without its token."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """What WeCom answered, as it came; the token is cut out."""
+
+    errcode: int
+    errmsg: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHead:
+    """What a file is."""
+
+    file_name: str
+    content_type: str
+    size: int = 0
+
+
+class WecomGateway(Protocol):
+    """WeCom's other interfaces. An errcode is an answer, not an error. Raises `RetryLater`, `WecomProtocol`."""
+
+    async def call(self, token: Credential, call: ApiCall) -> ApiAnswer:
+        """Send one call, once."""
+
+    async def upload(
+        self, token: Credential, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
+    ) -> tuple[ApiAnswer, str]:
+        """Send a file piece by piece; return the answer and the media_id."""
+
+    def download(self, token: Credential, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
+        """Yield what the file is, then its pieces. Raises what an errcode means."""
 
 
 class UpstreamGate(Protocol):

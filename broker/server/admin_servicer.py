@@ -37,9 +37,10 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         self, request: pb.RefreshCredentialRequest, context: Context
     ) -> pb.RefreshCredentialResponse:
         """Fetch a credential anew."""
-        if request.kind not in (pb.CREDENTIAL_KIND_UNSPECIFIED, pb.CREDENTIAL_KIND_ACCESS_TOKEN):
+        kind = convert.KINDS_IN.get(request.kind)
+        if kind is None:
             raise InvalidRequest("kind", "is not a known kind of credential")
-        rotated, view = await self._admin.refresh(convert.target(request.target))
+        rotated, view = await self._admin.refresh(convert.target(request.target), kind)
         return pb.RefreshCredentialResponse(credential=convert.credential_info(view), rotated=rotated)
 
     async def GetQuotas(

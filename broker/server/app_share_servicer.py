@@ -10,8 +10,8 @@ from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
 from broker.domain.corps import AppShare
 from broker.server import convert
 from broker.server.context import Context
-from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.app_shares import AppShares
+from broker.usecases.targets import Targets
 
 CHUNK = 500
 """Shares in one message of a stream: a snapshot of any size stays under gRPC's message limit."""
@@ -20,15 +20,15 @@ CHUNK = 500
 class AppShareServicer(pb_grpc.AppShareServiceServicer):
     """Parse, ask `AppShares`, reply."""
 
-    def __init__(self, tokens: AccessTokens, shares: AppShares) -> None:
-        self._tokens = tokens
+    def __init__(self, targets: Targets, shares: AppShares) -> None:
+        self._targets = targets
         self._shares = shares
 
     async def ListAppShares(
         self, request: pb.ListAppSharesRequest, context: Context
     ) -> pb.ListAppSharesResponse:
         """Return one page of the known shares."""
-        app = convert.known_app(self._tokens, request.app)
+        app = convert.known_app(self._targets, request.app)
         shares = await self._shares.all(app, convert.share_kind("share_kind", request.share_kind))
         shown, token = convert.page(shares, _mark, request.page_size, request.page_token)
         return pb.ListAppSharesResponse(
@@ -39,7 +39,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self, request: pb.SyncAppSharesRequest, context: Context
     ) -> pb.SyncAppSharesResponse:
         """List anew, and return what changed."""
-        app = convert.known_app(self._tokens, request.app)
+        app = convert.known_app(self._targets, request.app)
         changes = await self._shares.sync(app)
         return pb.SyncAppSharesResponse(
             added=[convert.app_share(app.name, share) for share in changes.added],
@@ -51,7 +51,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self, request: pb.WatchAppSharesRequest, context: Context
     ) -> AsyncIterator[pb.WatchAppSharesResponse]:
         """Stream the present shares, then each change."""
-        app = convert.known_app(self._tokens, request.app)
+        app = convert.known_app(self._targets, request.app)
         async with aclosing(self._shares.watch(app)) as stream:
             snapshot = await anext(stream)
             for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_SNAPSHOT, snapshot.added) or [

@@ -16,9 +16,9 @@ from broker.domain.corps import APP_NAME, CORP_ID, App, AppShare, ShareKind, Tar
 from broker.domain.credentials import NO_TIME, Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.domain.vitals import Dependency
-from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import CredentialView
 from broker.usecases.credential_engine import Replacement
+from broker.usecases.targets import Targets
 from broker.usecases.upstream_gate import QuotaUse
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
@@ -45,7 +45,15 @@ STATES = {
     Freshness.NEARLY_GONE: admin_pb.CREDENTIAL_STATE_NEARLY_GONE,
     Freshness.EXPIRED: admin_pb.CREDENTIAL_STATE_EXPIRED,
 }
-KINDS = {CredentialKind.ACCESS_TOKEN: admin_pb.CREDENTIAL_KIND_ACCESS_TOKEN}
+KINDS = {
+    CredentialKind.ACCESS_TOKEN: admin_pb.CREDENTIAL_KIND_ACCESS_TOKEN,
+    CredentialKind.CORP_TICKET: admin_pb.CREDENTIAL_KIND_CORP_TICKET,
+    CredentialKind.AGENT_TICKET: admin_pb.CREDENTIAL_KIND_AGENT_TICKET,
+}
+KINDS_IN: dict[int, CredentialKind] = {
+    admin_pb.CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ACCESS_TOKEN,
+    **{message: kind for kind, message in KINDS.items()},
+}
 
 Item = TypeVar("Item")
 
@@ -150,6 +158,7 @@ def quota(use: QuotaUse) -> admin_pb.Quota:
         used_count=use.used,
         limit_count=use.limit.most,
         closed_until_time=use.closed_until,
+        agent_id=use.agent_id,
     )
 
 
@@ -183,6 +192,6 @@ def _read_token(token: str) -> str:
         raise InvalidRequest("page_token", "is not one that the broker gave") from None
 
 
-def known_app(tokens: AccessTokens, name: str) -> App:
+def known_app(targets: Targets, name: str) -> App:
     """Return the app of a request. Raises `InvalidRequest`, `UnknownApp`."""
-    return tokens.app(app_name("app", name))
+    return targets.app(app_name("app", name))

@@ -4,19 +4,15 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from wecom_broker.v1 import admin_service_pb2_grpc, app_share_service_pb2_grpc, token_service_pb2_grpc
 
-from broker.server.admin_servicer import AdminServicer
-from broker.server.app_share_servicer import AppShareServicer
 from broker.server.health import SERVICES, Health
 from broker.server.http_server import CannotListen
 from broker.server.interceptors import Doorway
-from broker.server.token_servicer import TokenServicer
+from broker.server.servicers import Servicers
 
 MINUTE_MS = 60_000
 OPTIONS = [
@@ -52,7 +48,7 @@ class TlsFiles:
 async def serve_grpc(
     addresses: Sequence[str],
     doorway: Doorway,
-    servicers: tuple[TokenServicer, AppShareServicer, AdminServicer],
+    servicers: Servicers,
     health: Health,
     *,
     tls: TlsFiles | None,
@@ -64,11 +60,7 @@ async def serve_grpc(
     """Serve until left, then drain; yields the addresses with their real ports. Raises `CannotListen`."""
     # Without this a second server would bind the same port silently (grpc's default on Linux).
     server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)])
-    tokens, shares, admin = servicers
-    guarded: Any = doorway.before(server)
-    token_service_pb2_grpc.add_TokenServiceServicer_to_server(tokens, guarded)
-    app_share_service_pb2_grpc.add_AppShareServiceServicer_to_server(shares, guarded)
-    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, guarded)
+    servicers.register(doorway.before(server))
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if reflect:
         names = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]

@@ -11,10 +11,15 @@ from broker.telemetry import Telemetry
 from broker.usecases.admin import Admin
 from broker.usecases.app_shares import AppShares
 
+SHARES, ADMIN = "wecom_broker.v1.AppShareService", "wecom_broker.v1.AdminService"
 SERVICES = (
     "wecom_broker.v1.TokenService",
-    "wecom_broker.v1.AppShareService",
-    "wecom_broker.v1.AdminService",
+    SHARES,
+    "wecom_broker.v1.JsSdkService",
+    "wecom_broker.v1.IdentityService",
+    "wecom_broker.v1.MiniProgramService",
+    "wecom_broker.v1.WecomApiService",
+    ADMIN,
 )
 EVERY = timedelta(seconds=1)
 
@@ -56,8 +61,9 @@ class Health:
             # Lists are served from memory; where there is none yet, the tokens' chance is theirs.
             shares = tokens or self._shares.has_listing()
             await self._set("", serving=tokens)
-            for service, serving in zip(SERVICES, (tokens, shares, True), strict=True):
-                await self._set(service, serving=serving)
+            exceptions = {SHARES: shares, ADMIN: True}
+            for service in SERVICES:
+                await self._set(service, serving=exceptions.get(service, tokens))
         self._measure()
 
     async def drain(self) -> None:
@@ -81,6 +87,7 @@ class Health:
             metrics.oldest_seconds.labels(kind).set(oldest)
         for dependency in (vitals.store, vitals.wecom):
             metrics.dependency_up.labels(dependency.name).set(dependency.healthy)
+        metrics.ticket_quota_used.set(self._admin.highest_ticket_use())
         metrics.watchers.set(self._admin.watcher_count())
 
 

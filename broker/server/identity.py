@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from contextvars import ContextVar
 
-from broker.domain.callers import ANYONE, Caller, CallerPolicy
+from broker.domain.callers import ANYONE, Action, Caller, CallerPolicy
 from broker.domain.errors import Unauthenticated
 from broker.server.context import Context
 
@@ -59,3 +59,14 @@ class Identity:
         if len(self._proved) < 4 * len(self._by_token):
             self._proved[header] = found
         return found
+
+
+class Rights:
+    """What the caller of this request may do, where only the answer tells which corp it is about."""
+
+    def __init__(self, policy: CallerPolicy) -> None:
+        self._policy = policy
+
+    def check(self, action: Action, app: str, corp_id: str, path: str = "") -> None:
+        """Return if the caller may. Raises `CallerNotAllowed`."""
+        self._policy.check(current_caller.get(), action, app, corp_id, path)

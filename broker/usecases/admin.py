@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.domain.corps import App, Target
-from broker.domain.credentials import CredentialKey, Freshness, RefreshPolicy
+from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, RefreshPolicy
 from broker.domain.errors import BrokerError
 from broker.domain.ports import Clock
 from broker.domain.vitals import Vitals
-from broker.usecases.access_tokens import AccessTokens
+from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.credential_memory import CredentialMemory, Holding
-from broker.usecases.upstream_gate import QuotaGate, QuotaUse
+from broker.usecases.errand import begin_errand
+from broker.usecases.targets import Targets
+from broker.usecases.ticket_quota import HOUR, TicketQuota, limits_of
+from broker.usecases.upstream_gate import Limit, QuotaGate, QuotaUse
 
 ENDPOINTS = (
     "/cgi-bin/gettoken",
     "/cgi-bin/corpgroup/corp/list_app_share_info",
     "/cgi-bin/corpgroup/corp/gettoken",
+    "/cgi-bin/get_jsapi_ticket",
+    "/cgi-bin/ticket/get",
+    "/cgi-bin/auth/getuserinfo",
+    "/cgi-bin/miniprogram/jscode2session",
 )
 
 
@@ -41,7 +48,9 @@ class Admin:
         self,
         *,
         apps: Mapping[str, App],
-        tokens: AccessTokens,
+        targets: Targets,
+        engine: CredentialEngine,
+        tickets: TicketQuota,
         memory: CredentialMemory,
         gate: QuotaGate,
         vitals: Vitals,
@@ -49,7 +58,9 @@ class Admin:
         policy: RefreshPolicy,
     ) -> None:
         self._apps = apps
-        self._tokens = tokens
+        self._targets = targets
+        self._engine = engine
+        self._tickets = tickets
         self._memory = memory
         self._gate = gate
         self._clock = clock
@@ -63,13 +74,15 @@ class Admin:
     def credentials(self, app: str = "") -> list[CredentialView]:
         """Return what this replica holds, in a stable order. Raises `UnknownApp`."""
         if app:
-            self._tokens.app(app)
+            self._targets.app(app)
         views = [self._view(holding) for holding in self._memory if not app or holding.key.app == app]
         return sorted((view for view in views if view), key=lambda view: view.key.name)
 
-    async def refresh(self, target: Target) -> tuple[bool, CredentialView]:
-        """Fetch a token anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
-        rotated, credential = await self._tokens.refresh(target)
+    async def refresh(self, target: Target, kind: CredentialKind) -> tuple[bool, CredentialView]:
+        """Fetch a credential anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
+        begin_errand(insists=True)
+        key = (await self._targets.locate(target)).of_kind(kind)
+        rotated, credential = await self._engine.refresh(key)
         view = self._view(self._memory.hold(credential.key))
         if view is None:  # pragma: no cover - it was put a moment ago
             raise AssertionError(credential.key.name)
@@ -77,8 +90,24 @@ class Admin:
 
     async def quotas(self, app: str = "") -> list[QuotaUse]:
         """Return the use of WeCom's limits by corp and endpoint. Raises `UnknownApp`, `StoreUnavailable`."""
-        apps = [self._tokens.app(app)] if app else self.apps()
-        return await self._gate.quotas(sorted({found.corp_id for found in apps}), ENDPOINTS)
+        apps = [self._targets.app(app)] if app else self.apps()
+        calls = await self._gate.quotas(sorted({found.corp_id for found in apps}), ENDPOINTS)
+        names = {found.name for found in apps}
+        tickets = {
+            limit
+            for holding in self._memory
+            if holding.key.app in names and holding.key.kind is not CredentialKind.ACCESS_TOKEN
+            for limit in limits_of(holding.key.corp_id, holding.key.agent_id)
+        }
+        for limit in sorted(tickets, key=lambda limit: (limit.corp_id, limit.agent_id)):
+            used = await self._tickets.used(limit)
+            hourly = Limit(HOUR, limit.most)
+            calls.append(QuotaUse("jsapi_ticket", limit.corp_id, hourly, used, None, limit.agent_id))
+        return calls
+
+    def highest_ticket_use(self) -> float:
+        """Return the highest share of an hourly ticket limit that is used up."""
+        return self._tickets.highest()
 
     def watcher_count(self) -> int:
         """Return how many streams watch a credential here."""

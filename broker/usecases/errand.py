@@ -11,6 +11,8 @@ class Errand:
 
     def __init__(self) -> None:
         self._steps = 0
+        self.insists = False
+        """Whether somebody says that what is held does not work: then the reserve of a quota is for him."""
 
     def step(self) -> None:
         """Count one step: a fetch, or one listing."""
@@ -24,9 +26,11 @@ class Errand:
 _current: ContextVar[Errand | None] = ContextVar("errand", default=None)
 
 
-def begin_errand() -> None:
+def begin_errand(*, insists: bool = False) -> None:
     """Start counting anew for this task and all that it starts."""
-    _current.set(Errand())
+    errand = Errand()
+    errand.insists = insists
+    _current.set(errand)
 
 
 def current_errand() -> Errand:

@@ -37,6 +37,8 @@ class QuotaUse:
     limit: Limit
     used: int
     closed_until: datetime | None
+    agent_id: int = 0
+    """0 = the limit is the whole corp's."""
 
 
 class QuotaGate:

@@ -16,6 +16,8 @@ class CredentialKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CREDENTIAL_KIND_UNSPECIFIED: _ClassVar[CredentialKind]
     CREDENTIAL_KIND_ACCESS_TOKEN: _ClassVar[CredentialKind]
+    CREDENTIAL_KIND_CORP_TICKET: _ClassVar[CredentialKind]
+    CREDENTIAL_KIND_AGENT_TICKET: _ClassVar[CredentialKind]
 
 class CredentialState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +28,8 @@ class CredentialState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CREDENTIAL_STATE_EXPIRED: _ClassVar[CredentialState]
 CREDENTIAL_KIND_UNSPECIFIED: CredentialKind
 CREDENTIAL_KIND_ACCESS_TOKEN: CredentialKind
+CREDENTIAL_KIND_CORP_TICKET: CredentialKind
+CREDENTIAL_KIND_AGENT_TICKET: CredentialKind
 CREDENTIAL_STATE_UNSPECIFIED: CredentialState
 CREDENTIAL_STATE_FRESH: CredentialState
 CREDENTIAL_STATE_AGEING: CredentialState
@@ -125,20 +129,22 @@ class GetQuotasRequest(_message.Message):
     def __init__(self, app: _Optional[str] = ...) -> None: ...
 
 class Quota(_message.Message):
-    __slots__ = ("endpoint", "corp_id", "window", "used_count", "limit_count", "closed_until_time")
+    __slots__ = ("endpoint", "corp_id", "window", "used_count", "limit_count", "closed_until_time", "agent_id")
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     USED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LIMIT_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLOSED_UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     endpoint: str
     corp_id: str
     window: _duration_pb2.Duration
     used_count: int
     limit_count: int
     closed_until_time: _timestamp_pb2.Timestamp
-    def __init__(self, endpoint: _Optional[str] = ..., corp_id: _Optional[str] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., used_count: _Optional[int] = ..., limit_count: _Optional[int] = ..., closed_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    agent_id: int
+    def __init__(self, endpoint: _Optional[str] = ..., corp_id: _Optional[str] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., used_count: _Optional[int] = ..., limit_count: _Optional[int] = ..., closed_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., agent_id: _Optional[int] = ...) -> None: ...
 
 class GetQuotasResponse(_message.Message):
     __slots__ = ("quotas",)

@@ -46,7 +46,7 @@ class MiniProgramServiceStub:
     GetSessionKey: _grpc.UnaryUnaryMultiCallable[_mini_program_service_pb2.GetSessionKeyRequest, _mini_program_service_pb2.GetSessionKeyResponse]
     """Hands out the session_key itself. An action of its own: few callers need it."""
     DeleteSession: _grpc.UnaryUnaryMultiCallable[_mini_program_service_pb2.DeleteSessionRequest, _mini_program_service_pb2.DeleteSessionResponse]
-    """Forgets a session; forgetting one that is not there is fine."""
+    """Forgets a session."""
 
 @_typing.type_check_only
 class MiniProgramServiceAsyncStub(MiniProgramServiceStub):
@@ -66,7 +66,7 @@ class MiniProgramServiceAsyncStub(MiniProgramServiceStub):
     GetSessionKey: _aio.UnaryUnaryMultiCallable[_mini_program_service_pb2.GetSessionKeyRequest, _mini_program_service_pb2.GetSessionKeyResponse]  # type: ignore[assignment]
     """Hands out the session_key itself. An action of its own: few callers need it."""
     DeleteSession: _aio.UnaryUnaryMultiCallable[_mini_program_service_pb2.DeleteSessionRequest, _mini_program_service_pb2.DeleteSessionResponse]  # type: ignore[assignment]
-    """Forgets a session; forgetting one that is not there is fine."""
+    """Forgets a session."""
 
 class MiniProgramServiceServicer(metaclass=_abc_1.ABCMeta):
     """Sessions of mini-program users. The session_key stays in the broker, sealed."""
@@ -119,6 +119,6 @@ class MiniProgramServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mini_program_service_pb2.DeleteSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_mini_program_service_pb2.DeleteSessionResponse, _abc.Awaitable[_mini_program_service_pb2.DeleteSessionResponse]]:
-        """Forgets a session; forgetting one that is not there is fine."""
+        """Forgets a session."""
 
 def add_MiniProgramServiceServicer_to_server(servicer: MiniProgramServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,78 @@
+"""`IdentityService`: who a visitor is."""
+
+from wecom_broker.v1 import identity_service_pb2 as pb
+from wecom_broker.v1 import identity_service_pb2_grpc as pb_grpc
+
+from broker.domain.callers import Action
+from broker.domain.errors import InvalidRequest
+from broker.domain.users import User, UserKind
+from broker.protocol.authorize_url import Scope
+from broker.server import convert
+from broker.server.context import Context
+from broker.server.identity import Rights
+from broker.usecases.user_identity import UserIdentity
+
+SCOPES = {
+    pb.OAUTH_SCOPE_UNSPECIFIED: Scope.BASE,
+    pb.OAUTH_SCOPE_BASE: Scope.BASE,
+    pb.OAUTH_SCOPE_PRIVATE_INFO: Scope.PRIVATE_INFO,
+}
+KINDS = {
+    UserKind.OWN_MEMBER: pb.USER_KIND_OWN_MEMBER,
+    UserKind.CHILD_MEMBER: pb.USER_KIND_CHILD_MEMBER,
+    UserKind.EXTERNAL_CONTACT: pb.USER_KIND_EXTERNAL_CONTACT,
+    UserKind.NON_MEMBER: pb.USER_KIND_NON_MEMBER,
+}
+
+
+class IdentityServicer(pb_grpc.IdentityServiceServicer):
+    """Parse, ask `UserIdentity`, reply."""
+
+    def __init__(self, identity: UserIdentity, rights: Rights) -> None:
+        self._identity = identity
+        self._rights = rights
+
+    async def BuildAuthorizeUrl(
+        self, request: pb.BuildAuthorizeUrlRequest, context: Context
+    ) -> pb.BuildAuthorizeUrlResponse:
+        """Return the link to WeCom."""
+        scope = SCOPES.get(request.scope)
+        if scope is None:
+            raise InvalidRequest("scope", "is not a known scope")
+        app = convert.app_name("app", request.app)
+        url, state = self._identity.build_authorize_url(app, request.redirect_uri, scope, request.state)
+        return pb.BuildAuthorizeUrlResponse(url=url, state=state)
+
+    async def ExchangeAuthCode(
+        self, request: pb.ExchangeAuthCodeRequest, context: Context
+    ) -> pb.ExchangeAuthCodeResponse:
+        """Return who came back with the code."""
+        app = convert.app_name("app", request.app)
+        self._rights.check(Action.IDENTITY_EXCHANGE, app, "")
+        user, known = await self._identity.exchange_code(app, request.code)
+        self._rights.check(Action.IDENTITY_EXCHANGE, app, user.corp_id)
+        return pb.ExchangeAuthCodeResponse(user=_user(user, known=known))
+
+    async def GetUserProfile(
+        self, request: pb.GetUserProfileRequest, context: Context
+    ) -> pb.GetUserProfileResponse:
+        """Return what the user agreed to show."""
+        app = convert.app_name("app", request.app)
+        profile = await self._identity.fetch_profile(app, request.user_ticket)
+        fields = dict(profile.fields)
+        user_id = fields.pop("userid", "")
+        return pb.GetUserProfileResponse(
+            profile=pb.UserProfile(corp_id=profile.corp_id, user_id=user_id, **fields)
+        )
+
+
+def _user(user: User, *, known: bool) -> pb.User:
+    return pb.User(
+        corp_id=user.corp_id,
+        user_id=user.user_id,
+        kind=KINDS[user.kind],
+        external_user_id=user.external_user_id,
+        open_id=user.open_id,
+        user_ticket=user.user_ticket.reveal() if user.user_ticket else "",
+        corp_unknown=not known,
+    )

@@ -1,0 +1,70 @@
+"""`JsSdkService`: signatures for pages."""
+
+from wecom_broker.v1 import js_sdk_service_pb2 as pb
+from wecom_broker.v1 import js_sdk_service_pb2_grpc as pb_grpc
+
+from broker.domain.credentials import CredentialKind
+from broker.domain.errors import InvalidRequest
+from broker.server import convert
+from broker.server.context import Context
+from broker.usecases.js_sdk_signing import JsSdkSigning, Signature
+
+KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: CredentialKind.AGENT_TICKET}
+
+
+class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
+    """Parse, ask `JsSdkSigning`, reply."""
+
+    def __init__(self, signing: JsSdkSigning) -> None:
+        self._signing = signing
+
+    async def SignPage(self, request: pb.SignPageRequest, context: Context) -> pb.SignPageResponse:
+        """Sign for wx.config and wx.agentConfig."""
+        config, agent = await self._signing.sign_page(convert.target(request.target), request.url)
+        return pb.SignPageResponse(config=_config(config), agent_config=_agent_config(agent))
+
+    async def SignConfig(self, request: pb.SignConfigRequest, context: Context) -> pb.SignConfigResponse:
+        """Sign for wx.config."""
+        target = convert.target(request.target)
+        signature = await self._signing.sign(target, request.url, CredentialKind.CORP_TICKET)
+        return pb.SignConfigResponse(config=_config(signature))
+
+    async def SignAgentConfig(
+        self, request: pb.SignAgentConfigRequest, context: Context
+    ) -> pb.SignAgentConfigResponse:
+        """Sign for wx.agentConfig."""
+        target = convert.target(request.target)
+        signature = await self._signing.sign(target, request.url, CredentialKind.AGENT_TICKET)
+        return pb.SignAgentConfigResponse(agent_config=_agent_config(signature))
+
+    async def ReportInvalidTicket(
+        self, request: pb.ReportInvalidTicketRequest, context: Context
+    ) -> pb.ReportInvalidTicketResponse:
+        """Replace a ticket whose signatures are refused."""
+        kind = KINDS.get(request.kind)
+        if kind is None:
+            raise InvalidRequest("kind", "must say which ticket")
+        target = convert.target(request.target)
+        outcome, _ = await self._signing.report(target, kind, request.generation, request.errcode)
+        return pb.ReportInvalidTicketResponse(outcome=convert.OUTCOMES[outcome])
+
+
+def _config(signature: Signature) -> pb.ConfigSignature:
+    return pb.ConfigSignature(
+        corp_id=signature.corp_id,
+        timestamp=signature.timestamp,
+        nonce_str=signature.nonce,
+        signature=signature.signature,
+        generation=signature.generation,
+    )
+
+
+def _agent_config(signature: Signature) -> pb.AgentConfigSignature:
+    return pb.AgentConfigSignature(
+        corp_id=signature.corp_id,
+        agent_id=signature.agent_id,
+        timestamp=signature.timestamp,
+        nonce_str=signature.nonce,
+        signature=signature.signature,
+        generation=signature.generation,
+    )

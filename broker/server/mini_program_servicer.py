@@ -1,0 +1,84 @@
+"""`MiniProgramService`: sessions whose keys stay here."""
+
+from wecom_broker.v1 import mini_program_service_pb2 as pb
+from wecom_broker.v1 import mini_program_service_pb2_grpc as pb_grpc
+
+from broker.domain.callers import Action
+from broker.domain.sessions import Session
+from broker.server import convert
+from broker.server.context import Context
+from broker.server.identity import Rights
+from broker.usecases.mini_program_sessions import MiniProgramSessions
+
+
+class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
+    """Parse, ask `MiniProgramSessions`, reply; a session's app and corp decide who may use it."""
+
+    def __init__(self, sessions: MiniProgramSessions, rights: Rights) -> None:
+        self._sessions = sessions
+        self._rights = rights
+
+    async def ExchangeLoginCode(
+        self, request: pb.ExchangeLoginCodeRequest, context: Context
+    ) -> pb.ExchangeLoginCodeResponse:
+        """Return the session of whoever logged in."""
+        app = convert.app_name("app", request.app)
+        kind = convert.share_kind("share_kind", request.share_kind)
+        self._rights.check(Action.MINIPROGRAM_SESSION, app, "")
+        session = await self._sessions.exchange_login_code(app, request.js_code, kind)
+        self._rights.check(Action.MINIPROGRAM_SESSION, app, session.corp_id)
+        return pb.ExchangeLoginCodeResponse(session=_session(session))
+
+    async def ConvertSession(
+        self, request: pb.ConvertSessionRequest, context: Context
+    ) -> pb.ConvertSessionResponse:
+        """Return the child's session."""
+        target = convert.target(request.target)
+        session = await self._sessions.convert(target, request.user_id, request.session_key)
+        return pb.ConvertSessionResponse(session=_session(session))
+
+    async def DecryptData(self, request: pb.DecryptDataRequest, context: Context) -> pb.DecryptDataResponse:
+        """Return what the mini-program sent."""
+        session = await self._usable(request.session_id, Action.MINIPROGRAM_SESSION)
+        plaintext = self._sessions.decrypt(session, request.encrypted_data, request.iv)
+        return pb.DecryptDataResponse(plaintext=plaintext)
+
+    async def VerifySignature(
+        self, request: pb.VerifySignatureRequest, context: Context
+    ) -> pb.VerifySignatureResponse:
+        """Tell whether the session's key made the signature."""
+        session = await self._usable(request.session_id, Action.MINIPROGRAM_SESSION)
+        valid = self._sessions.verify(session, request.raw_data, request.signature)
+        return pb.VerifySignatureResponse(valid=valid)
+
+    async def GetSessionKey(
+        self, request: pb.GetSessionKeyRequest, context: Context
+    ) -> pb.GetSessionKeyResponse:
+        """Return the key itself."""
+        session = await self._usable(request.session_id, Action.MINIPROGRAM_SESSION_KEY)
+        return pb.GetSessionKeyResponse(session_key=session.session_key.reveal())
+
+    async def DeleteSession(
+        self, request: pb.DeleteSessionRequest, context: Context
+    ) -> pb.DeleteSessionResponse:
+        """Forget the session."""
+        await self._usable(request.session_id, Action.MINIPROGRAM_SESSION)
+        await self._sessions.delete(request.session_id)
+        return pb.DeleteSessionResponse()
+
+    async def _usable(self, session_id: str, action: Action) -> Session:
+        """Return a session that the caller may use. Raises `SessionNotFound`, `CallerNotAllowed`."""
+        session = await self._sessions.find(session_id)
+        self._rights.check(action, session.app, session.corp_id)
+        return session
+
+
+def _session(session: Session) -> pb.Session:
+    return pb.Session(
+        session_id=session.session_id,
+        corp_id=session.corp_id,
+        user_id=session.user_id,
+        source_user_id=session.source_user_id,
+        converted=session.converted,
+        expire_time=session.expires_at,
+    )

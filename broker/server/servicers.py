@@ -1,0 +1,47 @@
+"""All services of the broker."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from wecom_broker.v1 import (
+    admin_service_pb2_grpc,
+    app_share_service_pb2_grpc,
+    identity_service_pb2_grpc,
+    js_sdk_service_pb2_grpc,
+    mini_program_service_pb2_grpc,
+    token_service_pb2_grpc,
+    wecom_api_service_pb2_grpc,
+)
+
+from broker.server.admin_servicer import AdminServicer
+from broker.server.app_share_servicer import AppShareServicer
+from broker.server.identity_servicer import IdentityServicer
+from broker.server.interceptors import Registrar
+from broker.server.js_sdk_servicer import JsSdkServicer
+from broker.server.mini_program_servicer import MiniProgramServicer
+from broker.server.token_servicer import TokenServicer
+from broker.server.wecom_api_servicer import WecomApiServicer
+
+
+@dataclass(frozen=True, slots=True)
+class Servicers:
+    """One servicer a service."""
+
+    tokens: TokenServicer
+    shares: AppShareServicer
+    js_sdk: JsSdkServicer
+    identity: IdentityServicer
+    mini_programs: MiniProgramServicer
+    wecom_api: WecomApiServicer
+    admin: AdminServicer
+
+    def register(self, registrar: Registrar) -> None:
+        """Register each behind the doorway."""
+        server: Any = registrar
+        token_service_pb2_grpc.add_TokenServiceServicer_to_server(self.tokens, server)
+        app_share_service_pb2_grpc.add_AppShareServiceServicer_to_server(self.shares, server)
+        js_sdk_service_pb2_grpc.add_JsSdkServiceServicer_to_server(self.js_sdk, server)
+        identity_service_pb2_grpc.add_IdentityServiceServicer_to_server(self.identity, server)
+        mini_program_service_pb2_grpc.add_MiniProgramServiceServicer_to_server(self.mini_programs, server)
+        wecom_api_service_pb2_grpc.add_WecomApiServiceServicer_to_server(self.wecom_api, server)
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(self.admin, server)

@@ -1,0 +1,92 @@
+"""`WecomApiService`: WeCom's other interfaces."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from wecom_broker.v1 import wecom_api_service_pb2 as pb
+from wecom_broker.v1 import wecom_api_service_pb2_grpc as pb_grpc
+
+from broker.domain.callers import Action
+from broker.domain.corps import Target
+from broker.domain.errors import InvalidRequest
+from broker.domain.ports import ApiCall, MediaHead
+from broker.server import convert
+from broker.server.context import Context
+from broker.server.identity import Rights
+from broker.usecases.api_calls import ApiCalls
+from broker.usecases.targets import Targets
+
+UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
+LARGEST_CHUNK = 1024 * 1024
+METHODS = {pb.HTTP_METHOD_GET: "GET", pb.HTTP_METHOD_POST: "POST"}
+
+
+class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
+    """Parse, check the path's rights, ask `ApiCalls`, reply."""
+
+    def __init__(self, calls: ApiCalls, targets: Targets, rights: Rights) -> None:
+        self._calls = calls
+        self._targets = targets
+        self._rights = rights
+
+    async def CallApi(self, request: pb.CallApiRequest, context: Context) -> pb.CallApiResponse:
+        """Pass a call on, and its answer back."""
+        target = convert.target(request.target)
+        call = ApiCall(_method(request), request.path, tuple(request.query.items()), request.body)
+        self._check(target, request.path)
+        answer = await self._calls.call(target, call)
+        return pb.CallApiResponse(errcode=answer.errcode, errmsg=answer.errmsg, body=answer.body)
+
+    async def UploadMedia(
+        self, request: AsyncIterator[pb.UploadMediaRequest], context: Context
+    ) -> pb.UploadMediaResponse:
+        """Pass a file on, piece by piece."""
+        first = await anext(aiter(request), None)
+        if first is None:
+            raise InvalidRequest("target", "is required in the first message")
+        target = convert.target(first.target)
+        if not first.file_name or len(first.file_name) > 255:  # noqa: PLR2004 - the longest name of a file
+            raise InvalidRequest("file_name", "is required, of at most 255 characters")
+        head = MediaHead(first.file_name, first.content_type or "application/octet-stream")
+        self._check(target, UPLOAD)
+        answer, media_id = await self._calls.upload(target, first.type, head, _chunks(first, request))
+        return pb.UploadMediaResponse(errcode=answer.errcode, errmsg=answer.errmsg, media_id=media_id)
+
+    async def DownloadMedia(
+        self, request: pb.DownloadMediaRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadMediaResponse]:
+        """Pass a file back, piece by piece."""
+        target = convert.target(request.target)
+        self._check(target, DOWNLOAD)
+        async with aclosing(self._calls.download(target, request.media_id)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, MediaHead):
+                    yield pb.DownloadMediaResponse(
+                        content_type=piece.content_type, file_name=piece.file_name, size_bytes=piece.size
+                    )
+                else:
+                    yield pb.DownloadMediaResponse(chunk=piece)
+
+    def _check(self, target: Target, path: str) -> None:
+        corp_id = target.corp_id or self._targets.app(target.app).corp_id
+        self._rights.check(Action.API_CALL, target.app, corp_id, path)
+
+
+def _method(request: pb.CallApiRequest) -> str:
+    if request.method == pb.HTTP_METHOD_UNSPECIFIED:
+        return "POST" if request.body else "GET"
+    if request.method not in METHODS:
+        raise InvalidRequest("method", "must be GET or POST")
+    return METHODS[request.method]
+
+
+async def _chunks(
+    first: pb.UploadMediaRequest, rest: AsyncIterator[pb.UploadMediaRequest]
+) -> AsyncIterator[bytes]:
+    """Yield the pieces of the file as they come. Raises `InvalidRequest`."""
+    if first.chunk:
+        yield first.chunk
+    async for message in rest:
+        if len(message.chunk) > LARGEST_CHUNK:
+            raise InvalidRequest("chunk", f"must be at most {LARGEST_CHUNK} bytes")
+        yield message.chunk

@@ -1,0 +1,109 @@
+"""Any interface of WeCom, called in the name of a target; the token goes in here and never comes out."""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from broker.domain.corps import Target
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
+from broker.domain.ports import ApiAnswer, ApiCall, MediaHead, WecomGateway
+from broker.protocol.error_codes import CODES
+from broker.usecases.credential_engine import REST, CredentialEngine
+from broker.usecases.errand import begin_errand
+from broker.usecases.targets import Targets
+
+PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
+KEPT_PATHS = re.compile(
+    r"/cgi-bin/(gettoken|get_jsapi_ticket|ticket/.*|service/.*|corpgroup/corp/gettoken|miniprogram/.*"
+    r"|auth/.*|user/getuserinfo|user/getuserdetail|media/upload.*|media/get)"
+)
+"""They answer with tokens, tickets or session keys, consume codes, or stream: other calls of the broker are for them."""
+TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_token", "debug"})
+LARGEST_BODY = 1024 * 1024
+MEDIA_KINDS = frozenset({"image", "voice", "video", "file"})
+
+
+class ApiCalls:
+    """Pass calls through with the right token; a dead token is replaced and the call sent once more."""
+
+    def __init__(self, targets: Targets, engine: CredentialEngine, gateway: WecomGateway) -> None:
+        self._targets = targets
+        self._engine = engine
+        self._gateway = gateway
+
+    async def call(self, target: Target, call: ApiCall) -> ApiAnswer:
+        """Return WeCom's answer as it came, whatever its errcode. Raises `InvalidRequest`, and the engine's."""
+        check_call(call)
+        begin_errand()
+
+        async def act(key: CredentialKey) -> ApiAnswer:
+            last: list[ApiAnswer] = []
+
+            async def with_token(token: Credential) -> ApiAnswer:
+                answer = await self._gateway.call(token, call)
+                last[:] = [answer]
+                if answer.errcode in CODES[TokenDied]:
+                    raise TokenDied("the token of the call is dead", errcode=answer.errcode, endpoint=call.path)
+                return answer
+
+            try:
+                return await self._engine.using(key, with_token)
+            except WecomUnavailable:
+                # WeCom goes on refusing: its own words say more than ours.
+                if last and last[0].errcode in CODES[TokenDied]:
+                    return last[0]
+                raise
+
+        return await self._targets.reach(target, act)
+
+    async def upload(
+        self, target: Target, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
+    ) -> tuple[ApiAnswer, str]:
+        """Send a file piece by piece; return the answer and the media_id. It cannot be repeated by the broker."""
+        if kind not in MEDIA_KINDS:
+            raise InvalidRequest("type", "must be image, voice, video or file")
+        begin_errand()
+        key = await self._targets.locate(target)
+        token = await self._engine.get(key)
+        answer, media_id = await self._gateway.upload(token, kind, head, chunks)
+        if answer.errcode in CODES[TokenDied]:
+            await self._engine.replace(key, token.generation)
+            raise WecomUnavailable("the token had died; send the file again", REST, errcode=answer.errcode)
+        return answer, media_id
+
+    async def download(self, target: Target, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
+        """Yield what the file is, then its pieces. Raises `InvalidRequest`, what an errcode means, the engine's."""
+        if not re.fullmatch(r"[\x21-\x7e]{1,512}", media_id):
+            raise InvalidRequest("media_id", "must be 1 to 512 visible characters")
+        begin_errand()
+        key = await self._targets.locate(target)
+        token = await self._engine.get(key)
+        for attempt in range(2):
+            try:
+                async with aclosing(self._gateway.download(token, media_id)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except TokenDied as died:
+                if attempt:
+                    raise WecomUnavailable(died.message, REST, **died.metadata) from None
+                _, token = await self._engine.replace(key, token.generation)
+            else:
+                return
+
+
+def check_call(call: ApiCall) -> None:
+    """Refuse what may not pass. Raises `InvalidRequest`."""
+    if not PATH.fullmatch(call.path) or len(call.path) > 256:  # noqa: PLR2004 - longer than any of WeCom's
+        raise InvalidRequest("path", "must be a path under /cgi-bin/")
+    if KEPT_PATHS.fullmatch(call.path):
+        raise InvalidRequest("path", "hands out credentials, consumes codes or streams: not for CallApi")
+    for name, value in call.query:
+        if name.lower() in TOKEN_NAMES:
+            raise InvalidRequest("query", f"{name} is the broker's to add")
+        if len(name) + len(value) > 4096:  # noqa: PLR2004 - longer than a URL may be
+            raise InvalidRequest("query", "is too long")
+    if len(call.body) > LARGEST_BODY:
+        raise InvalidRequest("body", f"must be at most {LARGEST_BODY} bytes")
+    if call.body and call.method == "GET":
+        raise InvalidRequest("body", "a GET has none")

@@ -1,0 +1,47 @@
+"""Where credentials come from: a token from the app's secret or the parent's token, a ticket from its corp's token."""
+
+from collections.abc import Mapping
+
+from broker.domain.corps import App, ShareKind
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
+from broker.domain.ports import WecomApi, WecomTickets
+from broker.usecases.credential_engine import CredentialEngine
+from broker.usecases.errand import current_errand
+from broker.usecases.ticket_quota import TicketQuota
+
+
+class CredentialChain:
+    """Fetch any credential of an app, with the credentials before it in the chain (wecom-api A1, A3-A5)."""
+
+    def __init__(
+        self, apps: Mapping[str, App], wecom: WecomApi, tickets: WecomTickets, quota: TicketQuota
+    ) -> None:
+        self._apps = apps
+        self._wecom = wecom
+        self._tickets = tickets
+        self._quota = quota
+
+    async def fetch(self, key: CredentialKey, engine: CredentialEngine) -> Grant:
+        """Fetch the credential from WeCom. Raises what WeCom's answer means, and `QuotaReserved`."""
+        if key.kind is not CredentialKind.ACCESS_TOKEN:
+            return await self._ticket(key, engine)
+        app = self._apps[key.app]
+        if key.share_kind is ShareKind.OWN:
+            current_errand().step()
+            return await self._wecom.fetch_app_token(app.corp_id, app.secret)
+
+        async def with_parent(parent: Credential) -> Grant:
+            return await self._wecom.fetch_child_token(parent, key.corp_id, key.agent_id, key.share_kind)
+
+        return await engine.using(CredentialKey.own_token(app), with_parent)
+
+    async def _ticket(self, key: CredentialKey, engine: CredentialEngine) -> Grant:
+        """Fetch a ticket with the token of the corp whose page it is: for a child the child's (G13)."""
+        is_corp = key.kind is CredentialKind.CORP_TICKET
+        fetch = self._tickets.fetch_corp_ticket if is_corp else self._tickets.fetch_agent_ticket
+
+        async def with_token(token: Credential) -> Grant:
+            await self._quota.take(key, insists=current_errand().insists)
+            return await fetch(token)
+
+        return await engine.using(key.of_kind(CredentialKind.ACCESS_TOKEN), with_token)

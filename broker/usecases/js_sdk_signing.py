@@ -1,0 +1,67 @@
+"""JS-SDK signatures: the page's corp, its ticket, and a signature; the ticket never leaves."""
+
+from dataclasses import dataclass
+
+from broker.domain.corps import Target
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind
+from broker.domain.ports import Chance, Clock
+from broker.protocol.js_sdk_signature import page_url, sign_url
+from broker.usecases.access_tokens import check_report
+from broker.usecases.credential_engine import CredentialEngine, Replacement
+from broker.usecases.errand import begin_errand
+from broker.usecases.targets import Targets
+
+DEAD_TICKET_CODES = frozenset({40093, 42012})
+"""What a page is told when a signature was made with a dead or wrong ticket (wecom-api A5, D)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a front end needs; corp and agent id are the child's for a child's page (wecom-api A5)."""
+
+    corp_id: str
+    agent_id: int
+    timestamp: int
+    nonce: str
+    signature: str
+    generation: int
+
+
+class JsSdkSigning:
+    """Sign pages with tickets that the engine keeps."""
+
+    def __init__(self, targets: Targets, engine: CredentialEngine, clock: Clock, chance: Chance) -> None:
+        self._targets = targets
+        self._engine = engine
+        self._clock = clock
+        self._chance = chance
+
+    async def sign(self, target: Target, url: str, kind: CredentialKind) -> Signature:
+        """Sign a page's URL, cut at '#'. Raises `InvalidRequest`, and what the engine raises."""
+        url = page_url(url)
+        begin_errand()
+        ticket = await self._targets.reach(target, lambda key: self._engine.get(key.of_kind(kind)))
+        return self._signed(ticket, url)
+
+    async def sign_page(self, target: Target, url: str) -> tuple[Signature, Signature]:
+        """Sign for wx.config and for wx.agentConfig. Raises as `sign`."""
+        return (
+            await self.sign(target, url, CredentialKind.CORP_TICKET),
+            await self.sign(target, url, CredentialKind.AGENT_TICKET),
+        )
+
+    async def report(
+        self, target: Target, kind: CredentialKind, generation: int, errcode: int
+    ) -> tuple[Replacement, Credential]:
+        """Replace a ticket whose signatures are refused, if it is still the current one. Raises as `sign`."""
+        check_report(generation, errcode, DEAD_TICKET_CODES)
+        begin_errand(insists=True)
+        key: CredentialKey = await self._targets.locate(target)
+        return await self._engine.replace(key.of_kind(kind), generation)
+
+    def _signed(self, ticket: Credential, url: str) -> Signature:
+        nonce = self._chance.unguessable()
+        timestamp = int(self._clock.now().timestamp())
+        signature = sign_url(ticket.value, nonce, timestamp, url)
+        key = ticket.key
+        return Signature(key.corp_id, key.agent_id, timestamp, nonce, signature, ticket.generation)

@@ -1,0 +1,162 @@
+"""Sessions of mini-program users: the key stays here, sealed; callers hold an unguessable id."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from broker.domain.corps import App, ShareKind, Target
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import InvalidRequest, SessionNotFound
+from broker.domain.ports import Chance, Clock, LoginSession, Record, Records, WecomUsers
+from broker.domain.secret import Secret
+from broker.domain.sessions import Session
+from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
+from broker.usecases.credential_engine import CredentialEngine
+from broker.usecases.errand import begin_errand
+from broker.usecases.targets import Targets
+from broker.usecases.user_identity import read_code, spend_code
+
+LIFETIME = timedelta(days=1)
+"""How long a session is kept: WeCom does not say how long its key works (wecom-api H7)."""
+SESSION_ID = re.compile(r"[0-9a-f]{32,64}")
+SHORT = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What decrypted data of an app must carry, where its configuration says so."""
+
+    app_id: str | None = None
+    max_age: timedelta | None = None
+
+
+class MiniProgramSessions:
+    """Make, use and forget sessions."""
+
+    def __init__(
+        self,
+        *,
+        targets: Targets,
+        engine: CredentialEngine,
+        users: WecomUsers,
+        records: Records,
+        clock: Clock,
+        chance: Chance,
+        watermarks: dict[str, Watermark],
+    ) -> None:
+        self._targets = targets
+        self._engine = engine
+        self._users = users
+        self._records = records
+        self._clock = clock
+        self._chance = chance
+        self._watermarks = watermarks
+
+    async def exchange_login_code(self, app_name: str, js_code: str, share_kind: ShareKind | None) -> Session:
+        """Return the session of whoever logged in; for a member of a child corp the child's (wecom-api A9, A10).
+
+        Raises `CodeRejected`, `AppNotShared`, `AmbiguousTarget`, and what the engine raises.
+        """
+        secret = read_code("js_code", js_code)
+        app = self._targets.app(app_name)
+        login = await spend_code(
+            self._engine,
+            CredentialKey.own_token(app),
+            lambda token: self._users.exchange_login_code(token, secret),
+        )
+        if login.corp_id in ("", app.corp_id):
+            return await self._keep(app, LoginSession(app.corp_id, login.user_id, login.session_key), "")
+        return await self._convert(Target(app_name, login.corp_id, share_kind), login.user_id, login.session_key)
+
+    async def convert(self, target: Target, user_id: str, session_key: str) -> Session:
+        """Return the child's session for a parent's session_key that the caller holds. Raises as above."""
+        if not SHORT.fullmatch(user_id):
+            raise InvalidRequest("user_id", "must be 1 to 64 visible characters")
+        if not SHORT.fullmatch(session_key):
+            raise InvalidRequest("session_key", "must be 1 to 64 visible characters")
+        if target.corp_id in ("", self._targets.app(target.app).corp_id):
+            raise InvalidRequest("target.corp_id", "must be a child: the parent's session needs no conversion")
+        return await self._convert(target, user_id, Secret(session_key))
+
+    async def find(self, session_id: str) -> Session:
+        """Return the session. Raises `SessionNotFound`, `StoreUnavailable`."""
+        if not SESSION_ID.fullmatch(session_id):
+            raise InvalidRequest("session_id", "is not one that the broker gave")
+        name = Session.name_of(session_id)
+        record = (await self._records.load([name])).get(name)
+        session = _from_record(session_id, record) if record and not record.is_tombstone else None
+        if session is None or session.expires_at <= self._clock.now():
+            raise SessionNotFound("no such session, or no longer")
+        return session
+
+    def decrypt(self, session: Session, encrypted_data: str, iv: str) -> bytes:
+        """Return what the mini-program sent. Raises `DataRejected`."""
+        plaintext = decrypt_data(session.session_key, encrypted_data, iv)
+        watermark = self._watermarks.get(session.app, Watermark())
+        check_watermark(plaintext, watermark.app_id, watermark.max_age, self._clock.now())
+        return plaintext
+
+    def verify(self, session: Session, raw_data: str, signature: str) -> bool:
+        """Tell whether the session's key made the signature."""
+        return signature_valid(session.session_key, raw_data, signature)
+
+    async def delete(self, session_id: str) -> None:
+        """Forget the session. Raises `StoreUnavailable`."""
+        await self._records.forget(Session.name_of(session_id), 1)
+
+    async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:
+        begin_errand()
+
+        async def with_child(key: CredentialKey) -> LoginSession:
+            found = await self._engine.using(
+                key, lambda token: self._users.transfer_session(token, user_id, session_key)
+            )
+            return LoginSession(key.corp_id, found.user_id, found.session_key)
+
+        login = await self._targets.reach(target, with_child)
+        return await self._keep(self._targets.app(target.app), login, user_id)
+
+    async def _keep(self, app: App, login: LoginSession, source_user_id: str) -> Session:
+        """Keep a session under an id of its own: an earlier one of the same user goes on working."""
+        expires_at = self._clock.now() + LIFETIME
+        session = Session(
+            self._chance.unguessable(),
+            app.name,
+            login.corp_id,
+            login.user_id,
+            source_user_id,
+            bool(source_user_id),
+            login.session_key,
+            expires_at,
+        )
+        await self._records.offer(_to_record(session))
+        return session
+
+
+def _to_record(session: Session) -> Record:
+    payload = {
+        "app": session.app,
+        "corp_id": session.corp_id,
+        "user_id": session.user_id,
+        "source_user_id": session.source_user_id,
+        "converted": session.converted,
+        "session_key": session.session_key.reveal(),
+        "expires_at": session.expires_at.timestamp(),
+    }
+    name = Session.name_of(session.session_id)
+    return Record(name, 1, json.dumps(payload).encode(), session.expires_at)
+
+
+def _from_record(session_id: str, record: Record) -> Session:
+    payload = json.loads(record.payload)
+    return Session(
+        session_id,
+        payload["app"],
+        payload["corp_id"],
+        payload["user_id"],
+        payload["source_user_id"],
+        payload["converted"],
+        Secret(payload["session_key"]),
+        datetime.fromtimestamp(payload["expires_at"], UTC),
+    )

@@ -1,0 +1,114 @@
+"""Who a visitor is: the link to WeCom, the code that comes back, and what the user agreed to show."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from broker.domain.corps import Target
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import (
+    AmbiguousTarget,
+    AppNotShared,
+    BrokerError,
+    InvalidRequest,
+    TokenDied,
+    WecomUnavailable,
+)
+from broker.domain.ports import Chance, WecomUsers
+from broker.domain.secret import Secret
+from broker.domain.users import User, UserKind
+from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state
+from broker.usecases.credential_engine import REST, CredentialEngine
+from broker.usecases.errand import begin_errand
+from broker.usecases.targets import Targets
+
+CODE = re.compile(r"[\x21-\x7e]{1,512}")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a user agreed to show, by WeCom's names."""
+
+    corp_id: str
+    fields: dict[str, str]
+
+
+class UserIdentity:
+    """Exchange codes for users. A code goes to WeCom once, whatever comes of it."""
+
+    def __init__(
+        self, targets: Targets, engine: CredentialEngine, users: WecomUsers, chance: Chance, oauth_base: str
+    ) -> None:
+        self._targets = targets
+        self._engine = engine
+        self._users = users
+        self._chance = chance
+        self._oauth_base = oauth_base
+
+    def build_authorize_url(self, app_name: str, redirect_uri: str, scope: Scope, state: str) -> tuple[str, str]:
+        """Return the link and the state in it; its corp is the parent's, for every child (wecom-api A6)."""
+        app = self._targets.app(app_name)
+        check_redirect_uri(redirect_uri)
+        state = state or self._chance.unguessable()
+        check_state(state)
+        url = authorize_url(self._oauth_base, app.corp_id, app.agent_id, redirect_uri, scope, state)
+        return url, state
+
+    async def exchange_code(self, app_name: str, code: str) -> tuple[User, bool]:
+        """Return the user, and whether its corp is known: the app's own, or a child in the share list.
+
+        Raises `CodeRejected`, `InvalidRequest`, `UnknownApp`, and what the engine raises.
+        """
+        secret = read_code("code", code)
+        app = self._targets.app(app_name)
+        user = await spend_code(
+            self._engine,
+            CredentialKey.own_token(app),
+            lambda token: self._users.exchange_auth_code(token, secret),
+        )
+        return user, user.kind is not UserKind.CHILD_MEMBER or await self._is_shared(app_name, user.corp_id)
+
+    async def fetch_profile(self, app_name: str, user_ticket: str) -> Profile:
+        """Return what the user agreed to show. Raises as `exchange_code`."""
+        secret = read_code("user_ticket", user_ticket)
+        app = self._targets.app(app_name)
+        begin_errand()
+        fields = await self._engine.using(
+            CredentialKey.own_token(app), lambda token: self._users.fetch_profile(token, secret)
+        )
+        return Profile(app.corp_id, fields)
+
+    async def _is_shared(self, app_name: str, corp_id: str) -> bool:
+        """Tell whether the child is in the share list; an unknown one is looked for once."""
+        try:
+            await self._targets.locate(Target(app_name, corp_id))
+        except AmbiguousTarget:
+            return True
+        except AppNotShared:
+            return False
+        except BrokerError:
+            # The code is spent: who the user is must not be lost because the list cannot be had.
+            return False
+        return True
+
+
+def read_code(field: str, code: str) -> Secret:
+    """Return a code that may be sent. Raises `InvalidRequest`."""
+    if not CODE.fullmatch(code):
+        raise InvalidRequest(field, "must be 1 to 512 visible characters")
+    return Secret(code)
+
+
+async def spend_code(
+    engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
+) -> Answer:
+    """Make a call that consumes a code, once; a token that turns out dead is replaced for the next one (rule 7)."""
+    begin_errand()
+    token = await engine.get(key)
+    try:
+        return await call(token)
+    except TokenDied as died:
+        await engine.replace(key, token.generation)
+        raise WecomUnavailable("the token had died; the code was not repeated", REST, **died.metadata) from None
