@@ -18,6 +18,7 @@ from broker.simulator.limits import Quota
 from broker.simulator.server import running_simulator, serve
 from broker.simulator.settings import Settings
 from broker.simulator.shares import BusinessType
+from broker.simulator.tickets import TicketKind
 from broker.simulator.tokens import Habit
 from broker.simulator.world import World
 
@@ -37,6 +38,7 @@ __all__ = [
     "Quota",
     "Reset",
     "Settings",
+    "TicketKind",
     "Truncated",
     "World",
     "running_simulator",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from broker.simulator.answers import Refusal
+from broker.simulator.multipart import UploadedFile
 from broker.simulator.shares import BusinessType
 from broker.simulator.tokens import Owner, Token
 
@@ -19,6 +20,7 @@ class Call:
     body: Mapping[str, object]
     ip: str
     token: Token | None = field(default=None, repr=False)
+    file: UploadedFile | None = None
 
     @property
     def owner(self) -> Owner:

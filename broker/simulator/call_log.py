@@ -1,5 +1,6 @@
 """The log of calls: who called what, when, what was answered; never a secret."""
 
+import hashlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ SECRET_NAMES = frozenset(
     | {"ticket", "suite_ticket", "user_ticket"}
     | {"code", "js_code", "auth_code", "pre_auth_code", "permanent_code"}
 )
+CODE_NAMES = ("code", "js_code", "auth_code")
 _KEPT = 10_000
 
 
@@ -45,6 +47,7 @@ class CallLog:
 
     def __init__(self) -> None:
         self.records: deque[CallRecord] = deque(maxlen=_KEPT)
+        self.codes: Counter[str] = Counter()
         self._traffic: dict[str, Traffic] = {}
 
     @contextmanager
@@ -62,6 +65,10 @@ class CallLog:
             if record.errcode is not None:
                 traffic.errcodes[record.errcode] += 1
 
+    def count_codes(self, fields: Mapping[str, object]) -> None:
+        """Count the login codes of a call under their digests, whatever becomes of it."""
+        self.codes.update(digest(value) for name in CODE_NAMES if isinstance(value := fields.get(name), str))
+
     def traffic(self, path: str) -> Traffic:
         """Give the counts of one endpoint."""
         return self._traffic.get(path) or Traffic()
@@ -77,9 +84,15 @@ class CallLog:
     def clear(self) -> None:
         """Start counting anew; calls in flight stay in flight."""
         self.records.clear()
+        self.codes.clear()
         for traffic in self._traffic.values():
             traffic.calls, traffic.max_in_flight = 0, traffic.in_flight
             traffic.errcodes.clear()
+
+
+def digest(secret: str) -> str:
+    """Give what stands for a secret in the log."""
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()[:16]
 
 
 def redacted(fields: Mapping[str, object]) -> dict[str, object]:

@@ -27,7 +27,7 @@ def furnish(world: World) -> None:
         world.share(PARENT, child, corp_name=name)
         _add_member(world, child.corpid, "lisi", "李四")
     world.share(PARENT, _SUPPLIER, BusinessType.SUPPLY_CHAIN, corp_name="示例供应商")
-    _add_member(world, _SUPPLIER.corpid, "woSupplierMember00000000000001", "王五")
+    _add_member(world, _SUPPLIER.corpid, "wangwu", "王五")
 
 
 def furnish_parent(world: World) -> None:

@@ -27,9 +27,11 @@ class Door:
         query = dict(request.query)
         record = CallRecord(self._world.now(), request.method, request.path, redacted(query))
         with self._world.log.record(record):
-            body = await request.read()
+            self._world.log.count_codes(query)
+            body = await _read(request, endpoint.form_bytes)
             record.body = _loggable(body)
-            incoming = Incoming(request.method, query, body, request.remote or "")
+            content_type = request.headers.get("Content-Type", "")
+            incoming = Incoming(request.method, query, body, request.remote or "", content_type)
             return await self._respond(request, endpoint, incoming, record)
 
     async def _respond(
@@ -53,6 +55,17 @@ class Door:
         if fault is not None and not fault.takes_effect:
             return Outcome(-1, {})
         return answer(self._world, endpoint, incoming)
+
+
+async def _read(request: web.Request, form_bytes: int) -> bytes:
+    if not form_bytes:
+        return await request.read()
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > form_bytes:
+            raise web.HTTPRequestEntityTooLarge(form_bytes, len(body))
+    return bytes(body)
 
 
 def _loggable(body: bytes) -> object:

@@ -1,5 +1,6 @@
 """Limits: quotas that close an endpoint for a window, and the ban after wrong secrets."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from broker.simulator.registry import path_of
@@ -19,12 +20,33 @@ class _Window:
     used: int = 0
 
 
+class Counters:
+    """Count what is spent by name; a quota that was hit blocks for a whole window from then on."""
+
+    def __init__(self) -> None:
+        self._windows: dict[Hashable, _Window] = {}
+
+    def spend(self, name: Hashable, quota: Quota, now: float) -> bool:
+        """Count one; say whether it is allowed."""
+        window = self._windows.get(name)
+        if window is None or now >= window.ends_at:
+            window = self._windows[name] = _Window(now + quota.seconds)
+        window.used += 1
+        if window.used == quota.limit + 1:
+            window.ends_at = now + quota.seconds
+        return window.used <= quota.limit
+
+    def clear(self) -> None:
+        """Forget what was counted."""
+        self._windows.clear()
+
+
 class Quotas:
-    """Count calls per endpoint and corp; a quota that was hit blocks for a whole window from then on."""
+    """Count calls per endpoint and corp."""
 
     def __init__(self) -> None:
         self._quotas: dict[str, Quota] = {}
-        self._windows: dict[tuple[str, str], _Window] = {}
+        self._counters: dict[str, Counters] = {}
 
     def set(self, endpoint: str, quota: Quota) -> None:
         """Put a quota on an endpoint and forget what was counted there. Raises ValueError."""
@@ -34,21 +56,16 @@ class Quotas:
     def clear(self, endpoint: str | None = None) -> None:
         """Lift every quota, or that of one endpoint. Raises ValueError."""
         paths = set(self._quotas) if endpoint is None else {path_of(endpoint)}
-        self._quotas = {path: quota for path, quota in self._quotas.items() if path not in paths}
-        self._windows = {key: window for key, window in self._windows.items() if key[0] not in paths}
+        for path in paths:
+            self._quotas.pop(path, None)
+            self._counters.pop(path, None)
 
     def spend(self, path: str, corpid: str, now: float) -> bool:
         """Count one call; say whether it is allowed."""
         quota = self._quotas.get(path)
         if quota is None:
             return True
-        window = self._windows.get((path, corpid))
-        if window is None or now >= window.ends_at:
-            window = self._windows[path, corpid] = _Window(now + quota.seconds)
-        window.used += 1
-        if window.used == quota.limit + 1:
-            window.ends_at = now + quota.seconds
-        return window.used <= quota.limit
+        return self._counters.setdefault(path, Counters()).spend(corpid, quota, now)
 
 
 class SecretBans:

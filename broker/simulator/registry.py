@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.simulator.answers import Answer
     from broker.simulator.call import Call
+    from broker.simulator.multipart import UploadedFile
     from broker.simulator.tokens import TokenKind
     from broker.simulator.world import World
 
-    Act = Callable[[World, Call], Answer]
+    Act = Callable[[World, Call], Answer | UploadedFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +25,22 @@ class Endpoint:
     path: str
     token: TokenKind | None
     act: Act
+    form_bytes: int = 0
+    """So large may a multipart form be; 0 = the body is JSON."""
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
 
 
-def endpoint(method: str, path: str, *, token: TokenKind | None = None) -> Callable[[Act], Act]:
+def endpoint(
+    method: str, path: str, *, token: TokenKind | None = None, form_bytes: int = 0
+) -> Callable[[Act], Act]:
     """Register the function as an endpoint; with `token`, only a living token of that kind gets in."""
 
     def register(act: Act) -> Act:
         if path in ENDPOINTS:
             raise ValueError(f"{path} is registered twice")
-        ENDPOINTS[path] = Endpoint(method, path, token, act)
+        ENDPOINTS[path] = Endpoint(method, path, token, act, form_bytes)
         return act
 
     return register

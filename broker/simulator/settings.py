@@ -10,6 +10,7 @@ class Settings:
     """Hold what may be changed at any time; seconds may be fractional."""
 
     token_lifetime: float = 7200.0
+    ticket_lifetime: float = 7200.0
     habit: Habit = Habit.SAME_VALUE_FULL_LIFETIME
     habits: dict[str, Habit] = field(default_factory=dict)
     old_value_alive: float | None = None
@@ -21,6 +22,14 @@ class Settings:
     ban_seconds: float = 3600.0
     ban_covers_everything: bool = False
     unsharing_kills_tokens: bool = True
+    tickets_an_hour_of_a_corp: int = 400
+    tickets_an_hour_of_an_app: int = 100
+    tickets_count_together: bool = False
+    code_lifetime: float = 300.0
+    used_code_errcode: int = 42022
+    expired_code_errcode: int = 42003
+    user_ticket_lifetime: float = 1800.0
+    supply_chain_userids_encrypted: bool = True
     omit_errcode: set[str] = field(default_factory=set)
     max_body_bytes: int = 1 << 20
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from broker.simulator.answers import Answer, Refusal, errmsg
 from broker.simulator.call import Call
 from broker.simulator.corps import AppId
+from broker.simulator.multipart import UploadedFile, read_file
 from broker.simulator.registry import Endpoint
 from broker.simulator.tokens import Token, TokenKind
 from broker.simulator.world import World
@@ -20,6 +21,7 @@ class Incoming:
     query: Mapping[str, str]
     body: bytes
     ip: str
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Outcome:
     """Hold what goes back, and what the log wants to know."""
 
     errcode: int
-    payload: Answer
+    payload: Answer | UploadedFile
     corpid: str = ""
     agentid: int | None = None
 
@@ -44,11 +46,13 @@ def answer(world: World, endpoint: Endpoint, incoming: Incoming) -> Outcome:
             _check_token(world, endpoint.token, token, incoming)
         if not world.quotas.spend(endpoint.path, corpid, world.now()):
             raise Refusal(45009)
-        body = _read_body(endpoint, incoming)
-        result = endpoint.act(world, Call(endpoint.path, incoming.query, body, incoming.ip, token))
+        body, file = _read_body(endpoint, incoming), _read_file(endpoint, incoming)
+        result = endpoint.act(world, Call(endpoint.path, incoming.query, body, incoming.ip, token, file))
     except Refusal as refusal:
         payload = refuse(world, refusal.errcode, refusal.detail, incoming.ip)
         return Outcome(refusal.errcode, payload, corpid, agentid)
+    if isinstance(result, UploadedFile):
+        return Outcome(0, result, corpid, agentid)
     silent = endpoint.path in world.settings.omit_errcode
     return Outcome(0, result if silent else {"errcode": 0, "errmsg": "ok", **result}, corpid, agentid)
 
@@ -101,7 +105,7 @@ def _check_token(world: World, kind: TokenKind, token: Token | None, incoming: I
 
 
 def _read_body(endpoint: Endpoint, incoming: Incoming) -> Mapping[str, object]:
-    if endpoint.method == "GET":
+    if endpoint.method == "GET" or endpoint.form_bytes:
         return {}
     if not incoming.body.strip():
         raise Refusal(40063)
@@ -112,3 +116,7 @@ def _read_body(endpoint: Endpoint, incoming: Incoming) -> Mapping[str, object]:
     if not isinstance(body, dict):
         raise Refusal(40035)
     return body
+
+
+def _read_file(endpoint: Endpoint, incoming: Incoming) -> UploadedFile | None:
+    return read_file(incoming.body, incoming.content_type, "media") if endpoint.form_bytes else None

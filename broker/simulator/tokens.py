@@ -88,6 +88,10 @@ class TokenBook:
         """Find a token by its value."""
         return self._by_value.get(value)
 
+    def latest(self, owner: Owner) -> Token | None:
+        """Give the token that was handed out last."""
+        return self._latest.get(owner)
+
     def alive(self, app: AppId, now: float) -> list[Token]:
         """List the living tokens of an app, oldest first."""
         living = self._of_app[app] = [token for token in self._of_app.get(app, []) if token.alive(now)]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import struct
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from broker.simulator.faults import (
     Reset,
     Truncated,
 )
+from broker.simulator.multipart import UploadedFile
 
 _JUNK = {
     JunkKind.HTML: ("text/html", "<html><body><h1>It works!</h1></body></html>"),
@@ -26,8 +28,10 @@ _JUNK = {
 }
 
 
-def reply(payload: Answer) -> web.Response:
-    """Make the reply of an answer."""
+def reply(payload: Answer | UploadedFile) -> web.Response:
+    """Make the reply of an answer, or of a file."""
+    if isinstance(payload, UploadedFile):
+        return _download(payload)
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     return web.Response(body=text.encode(errors="replace"), content_type="application/json", charset="UTF-8")
 
@@ -51,6 +55,17 @@ async def send(request: web.Request, answered: web.Response, fault: Fault | None
     return answered
 
 
+def _download(file: UploadedFile) -> web.Response:
+    plain = "".join(letter if letter.isascii() and letter.isprintable() else "_" for letter in file.name)
+    plain = plain.replace("\\", "_").replace('"', "_")
+    named = (
+        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='', errors='replace')}"
+    )
+    return web.Response(
+        body=file.content, content_type=file.content_type, headers={"Content-Disposition": named}
+    )
+
+
 def closed(request: web.Request) -> bool:
     """Tell whether nothing can be sent any more."""
     return request.transport is None or request.transport.is_closing()
@@ -67,7 +82,8 @@ def _reset(request: web.Request) -> web.Response:
 
 def _close_halfway(request: web.Request, answered: web.Response) -> web.Response:
     body = answered.body if isinstance(answered.body, bytes) else b""
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    kind = answered.content_type
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     if request.transport is not None:
         request.transport.write(head.encode() + body[: len(body) // 2])
         request.transport.close()

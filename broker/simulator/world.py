@@ -1,25 +1,32 @@
-"""The world that the simulator shows: corps, shares, tokens, limits, faults, and its own time."""
+"""The world that the simulator shows: corps, shares, tokens, logins, limits, faults, and its own time."""
 
 import asyncio
 import base64
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Self
 
 from broker.simulator import demo
-from broker.simulator.call_log import CallLog
-from broker.simulator.corps import App, AppId, Corp, Corps
+from broker.simulator.call_log import CallLog, digest
+from broker.simulator.corps import App, AppId, Corp, Corps, Member
+from broker.simulator.demo import PARENT
 from broker.simulator.faults import FaultScript
 from broker.simulator.limits import Quotas, SecretBans
+from broker.simulator.logins import CodeKind, Logins, Visitor
+from broker.simulator.media import MediaStore
+from broker.simulator.mini_program import APP_ID, encrypt_data
 from broker.simulator.registry import path_of
 from broker.simulator.settings import Settings
 from broker.simulator.shares import BusinessType, Share, Shares
+from broker.simulator.tickets import TicketKind, Tickets
 from broker.simulator.tokens import AppToken, Grant, Habit, Owner, TokenBook
 
 Sleep = Callable[[float], Awaitable[object]]
 
 _TOKEN_BYTES = 160
+_TICKET_BYTES = 64
+_KEY_BYTES = 16
 
 
 class World:
@@ -37,6 +44,9 @@ class World:
         self.corps = Corps()
         self.shares = Shares()
         self.tokens = TokenBook(self._mint)
+        self.tickets = Tickets(self._mint_ticket, self.settings)
+        self.logins = Logins(self.settings, self._mint_code, self._mint_key)
+        self.media = MediaStore(lambda: self._mint_code(32))
         self.faults = FaultScript()
         self.quotas = Quotas()
         self.bans = SecretBans()
@@ -146,12 +156,72 @@ class World:
             self.settings.habits[path_of(endpoint)] = habit
 
     def kill(self, value: str) -> bool:
-        """Kill a token early; say whether it was known."""
-        return self.tokens.kill(value)
+        """Kill a token or a ticket early; say whether it was known."""
+        return self.tokens.kill(value) or self.tickets.kill(value)
 
     def kill_app(self, corpid: str, agentid: int) -> int:
         """Kill all living tokens of an app; say how many."""
         return self.tokens.kill_app(AppId(corpid, agentid), self.now())
+
+    def ticket_of(self, corpid: str, agentid: int, kind: TicketKind | str) -> str:
+        """Give the jsapi_ticket that was handed out last, for "corp" or "agent". Raises LookupError."""
+        return self.tickets.latest(TicketKind(kind), AppId(corpid, agentid))
+
+    def kill_tickets(self, corpid: str, agentid: int, kind: TicketKind | str) -> int:
+        """Kill all living tickets of an app, or of its corp; say how many."""
+        return self.tickets.kill_all(TicketKind(kind), AppId(corpid, agentid), self.now())
+
+    def login_code(
+        self,
+        corpid: str,
+        userid: str,
+        app: AppId = PARENT,
+        *,
+        privateinfo: bool = False,
+        business_type: BusinessType | None = None,
+    ) -> str:
+        """Let a member follow an app's authorize link, and give the code. Raises LookupError.
+
+        The plain userid is asked for, and who isn't there joins. `business_type` chooses where the corp has
+        the app through both.
+        """
+        visitor = self._visitor(corpid, userid, app, business_type)
+        return self.logins.add_code(CodeKind.OAUTH, app, visitor, self.now(), privateinfo=privateinfo)
+
+    def visitor_code(self, openid: str, external_userid: str = "", app: AppId = PARENT) -> str:
+        """Let somebody who is no member follow an app's authorize link, and give the code."""
+        visitor = Visitor(openid=openid, external_userid=external_userid)
+        return self.logins.add_code(CodeKind.OAUTH, app, visitor, self.now())
+
+    def js_code(
+        self,
+        corpid: str,
+        userid: str,
+        app: AppId = PARENT,
+        *,
+        business_type: BusinessType | None = None,
+    ) -> str:
+        """Let a member open the mini-program of an app, and give the code; else as `login_code`."""
+        visitor = self._visitor(corpid, userid, app, business_type)
+        return self.logins.add_code(CodeKind.JS, app, visitor, self.now())
+
+    def encrypt_data(self, corpid: str, userid: str, fields: Mapping[str, object]) -> tuple[str, str]:
+        """Give encryptedData and iv as a member's mini-program sends them now. Raises LookupError."""
+        watermark = {"timestamp": int(self.now()), "appid": APP_ID}
+        key = self.session_key_of(corpid, userid)
+        return encrypt_data(key, {**fields, "watermark": watermark}, self._chance.randbytes(16))
+
+    def session_key_of(self, corpid: str, userid: str) -> str:
+        """Give the session_key that a member's mini-program holds: a child's own, once there is one.
+
+        Raises LookupError.
+        """
+        session = self.logins.latest_session(corpid, userid)
+        return session.child_session_key or session.session_key
+
+    def times_sent(self, code: str) -> int:
+        """Count the calls that carried a login code, whatever became of them."""
+        return self.log.codes[digest(code)]
 
     def calls(self, endpoint: str | None = None) -> int:
         """Count the calls so far, of one endpoint or of all. Raises ValueError."""
@@ -170,5 +240,32 @@ class World:
             raise LookupError(f"there is no corp {corpid}")
         return corp
 
+    def _visitor(self, corpid: str, userid: str, app: AppId, business_type: BusinessType | None) -> Visitor:
+        corp = self._corp(corpid)
+        member = corp.members.get(userid.lower())
+        if member is None:
+            corp.add_member(member := Member(userid, userid))
+        return Visitor(self._owner(corp, app, business_type), member.userid)
+
+    def _owner(self, corp: Corp, app: AppId, business_type: BusinessType | None) -> Owner:
+        if corp.corpid == app.corpid:
+            return Owner(app)
+        kinds = [business_type] if business_type is not None else list(BusinessType)
+        for kind in kinds:
+            for share in self.shares.listed(app, kind):
+                if share.child.corpid == corp.corpid:
+                    return Owner(share.child, app, kind)
+        # The share was taken back, or is not confirmed yet: people who have the link follow it all the same.
+        return Owner(AppId(corp.corpid, 0), app, kinds[0])
+
     def _mint(self) -> str:
-        return base64.urlsafe_b64encode(self._chance.randbytes(_TOKEN_BYTES)).decode().rstrip("=")
+        return self._mint_code(_TOKEN_BYTES)
+
+    def _mint_ticket(self) -> str:
+        return self._mint_code(_TICKET_BYTES)
+
+    def _mint_code(self, size: int) -> str:
+        return base64.urlsafe_b64encode(self._chance.randbytes(size)).decode().rstrip("=")
+
+    def _mint_key(self) -> str:
+        return base64.b64encode(self._chance.randbytes(_KEY_BYTES)).decode()

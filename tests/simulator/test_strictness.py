@@ -10,7 +10,9 @@ from broker.simulator.endpoints import ENDPOINTS
 from tests.simulator.caller import AGENT_GET, CHILD_TOKEN, GETTOKEN, LIST_SHARES, Caller
 
 WITH_TOKEN = [path for path, endpoint in ENDPOINTS.items() if endpoint.token]
-POSTS = [path for path, endpoint in ENDPOINTS.items() if endpoint.method == "POST"]
+POSTS = [
+    path for path, endpoint in ENDPOINTS.items() if endpoint.method == "POST" and not endpoint.form_bytes
+]
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)

@@ -5,8 +5,25 @@ from broker.simulator.endpoints import (
     agents,
     app_tokens,
     corp_group,
+    logins,
+    media,
     members,
+    messages,
+    mini_program,
+    tickets,
 )
 from broker.simulator.registry import ENDPOINTS
 
-__all__ = ["ENDPOINTS", "addresses", "agents", "app_tokens", "corp_group", "members"]
+__all__ = [
+    "ENDPOINTS",
+    "addresses",
+    "agents",
+    "app_tokens",
+    "corp_group",
+    "logins",
+    "media",
+    "members",
+    "messages",
+    "mini_program",
+    "tickets",
+]

@@ -4,6 +4,7 @@ from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
 from broker.simulator.tokens import AppToken
+from broker.simulator.userids import find_member, shown_userid
 from broker.simulator.world import World
 
 _LONGEST_USERID = 64
@@ -17,11 +18,11 @@ def user_get(world: World, call: Call) -> Answer:
     if "/" in userid or len(userid.encode()) > _LONGEST_USERID:
         raise Refusal(40003)
     corp = world.corps.find(call.owner.app.corpid)
-    member = corp.members.get(userid.lower()) if corp else None
+    member = find_member(world.settings, corp, call.owner, userid) if corp else None
     if member is None:
         raise Refusal(60111)
     return {
-        "userid": member.userid,
+        "userid": shown_userid(world.settings, call.owner, member.userid),
         "name": member.name,
         "department": list(member.departments),
         "order": [0 for _ in member.departments],

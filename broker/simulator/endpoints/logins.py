@@ -1,0 +1,49 @@
+"""Who is behind a web login: codes, and the profile that a user agreed to show."""
+
+from broker.simulator.answers import Answer
+from broker.simulator.call import Call
+from broker.simulator.logins import CodeKind, Visitor
+from broker.simulator.registry import endpoint
+from broker.simulator.tokens import AppToken
+from broker.simulator.userids import shown_userid
+from broker.simulator.world import World
+
+
+@endpoint("GET", "/cgi-bin/auth/getuserinfo", token=AppToken)
+def getuserinfo(world: World, call: Call) -> Answer:
+    """Exchange a code, once, with the token of the app that issued the link: in a corp group the parent's."""
+    value = call.parameter("code", missing=41008)
+    code = world.logins.spend_code(CodeKind.OAUTH, value, call.owner, world.now())
+    answer = _identity(world, code.visitor)
+    member = code.visitor.owner
+    if code.privateinfo and member and member.parent is None:
+        answer["user_ticket"] = world.logins.add_user_ticket(code.app, code.visitor.userid, world.now())
+        answer["expires_in"] = int(world.settings.user_ticket_lifetime)
+    return answer
+
+
+@endpoint("POST", "/cgi-bin/auth/getuserdetail", token=AppToken)
+def getuserdetail(world: World, call: Call) -> Answer:
+    """Show the profile of a member of the own corp who agreed to it."""
+    value = call.text("user_ticket", missing=84090)
+    userid = world.logins.user_ticket(value, call.owner, world.now()).userid
+    return {
+        "userid": userid,
+        "gender": "1",
+        "avatar": "http://shp.qpic.cn/bizmp/simulated/0",
+        "qr_code": "https://open.work.weixin.qq.com/wwopen/userQRCode?vcode=simulated",
+        "mobile": "13800000000",
+        "email": f"{userid}@example.com",
+        "biz_mail": f"{userid}@qyy.example.com",
+        "address": "示例路 1 号",
+    }
+
+
+def _identity(world: World, visitor: Visitor) -> dict[str, object]:
+    if visitor.owner is None:
+        ids = {"openid": visitor.openid, "external_userid": visitor.external_userid}
+        return {name: value for name, value in ids.items() if value}
+    userid = shown_userid(world.settings, visitor.owner, visitor.userid)
+    if visitor.owner.parent is None:
+        return {"userid": userid}
+    return {"userid": f"{visitor.owner.app.corpid}/{userid}"}

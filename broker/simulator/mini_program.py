@@ -1,0 +1,29 @@
+"""A mini-program's own side: what it sends to its server under the session_key."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
+
+APP_ID = "wx0simulated0000001"
+"""The mini-program's appid in watermarks."""
+
+
+def encrypt_data(session_key: str, fields: Mapping[str, object], iv: bytes) -> tuple[str, str]:
+    """Give encryptedData and iv of these fields, as the mini-program has them: in base64."""
+    padder = PKCS7(AES.block_size).padder()
+    padded = padder.update(json.dumps(fields, ensure_ascii=False).encode()) + padder.finalize()
+    encryptor = Cipher(AES(base64.b64decode(session_key)), CBC(iv)).encryptor()
+    encrypted = encryptor.update(padded) + encryptor.finalize()
+    return base64.b64encode(encrypted).decode(), base64.b64encode(iv).decode()
+
+
+def sign_data(session_key: str, raw_data: str) -> str:
+    """Give the signature of rawData."""
+    # WeChat prescribes SHA-1.
+    return hashlib.sha1((raw_data + session_key).encode(), usedforsecurity=False).hexdigest()
