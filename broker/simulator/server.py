@@ -1,4 +1,4 @@
-"""The simulator as an HTTP server: WeCom's endpoints, and the control API beside them."""
+"""The simulator as an HTTP server: WeCom's endpoints, the control API beside them, and a page to look at."""
 
 import asyncio
 import socket
@@ -9,6 +9,7 @@ from aiohttp import web
 
 from broker.simulator.control import control_routes
 from broker.simulator.door import Door
+from broker.simulator.page import page_handler
 from broker.simulator.world import World
 
 # Calls under way at the end are held back on purpose (Delay, Hang): waiting for them would be in vain.
@@ -21,6 +22,7 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
     """Serve the world while inside, and give its base URL; leaving ends even hanging calls."""
     app = web.Application(client_max_size=world.settings.max_body_bytes)
     app.add_routes(control_routes(world))
+    app.router.add_get("/page", page_handler(world))
     app.router.add_route("*", "/{path:.*}", Door(world).handle)
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
