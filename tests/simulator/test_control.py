@@ -37,7 +37,9 @@ async def test_calls_are_counted_and_cleared(wecom: Caller) -> None:
 
     await wecom.control("DELETE", "calls")
 
-    assert (200, {"total": 0, "endpoints": {}, "recent": []}) == await wecom.control("GET", "calls")
+    assert (200, {"total": 0, "endpoints": {}, "codes": {}, "recent": []}) == await wecom.control(
+        "GET", "calls"
+    )
 
 
 @pytest.mark.parametrize(

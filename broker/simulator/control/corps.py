@@ -56,7 +56,7 @@ def change_app(world: World, form: Form) -> Answer:
 
 @control("POST", "kill")
 def kill(world: World, form: Form) -> Answer:
-    """Kill one token by its value, or all living tokens of an app."""
+    """Kill one token or ticket by its value, or all living tokens of an app."""
     if "token" in form:
         value = form.text("token")
         form.finish()

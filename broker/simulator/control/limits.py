@@ -19,10 +19,11 @@ def set_quota(world: World, form: Form) -> Answer:
 
 @control("DELETE", "quotas")
 def clear_quotas(world: World, form: Form) -> Answer:
-    """Lift every quota, or that of one endpoint."""
+    """Lift every quota, or that of one endpoint; what was counted of tickets is forgotten."""
     endpoint = form.endpoint() if "endpoint" in form else None
     form.finish()
     world.quotas.clear(endpoint)
+    world.tickets.counters.clear()
     return {}
 
 

@@ -14,11 +14,12 @@ _RECENT = 100
 
 @control("GET", "calls")
 def read_calls(world: World, form: Form) -> Answer:
-    """Give the counts by endpoint, and the latest calls, newest first."""
+    """Give the counts by endpoint, how often each login code came, and the latest calls, newest first."""
     form.finish()
     return {
         "total": world.log.total(),
         "endpoints": {path: _counts(world.log.traffic(path)) for path in world.log.paths()},
+        "codes": dict(world.log.codes),
         "recent": [asdict(record) for record in islice(reversed(world.log.records), _RECENT)],
     }
 

@@ -40,6 +40,7 @@ def _endpoints(form: Form, name: str) -> set[str]:
 
 _READERS: Mapping[str, Reader] = {
     "token_lifetime": _lifetime,
+    "ticket_lifetime": _lifetime,
     "old_value_alive": _seconds_or_null,
     "expiry_errcode": _dead_token,
     "death_errcode": _dead_token,
@@ -49,6 +50,14 @@ _READERS: Mapping[str, Reader] = {
     "ban_seconds": Form.number,
     "ban_covers_everything": Form.flag,
     "unsharing_kills_tokens": Form.flag,
+    "tickets_an_hour_of_a_corp": Form.integer,
+    "tickets_an_hour_of_an_app": Form.integer,
+    "tickets_count_together": Form.flag,
+    "code_lifetime": Form.number,
+    "used_code_errcode": _errcode,
+    "expired_code_errcode": _errcode,
+    "user_ticket_lifetime": Form.number,
+    "supply_chain_userids_encrypted": Form.flag,
     "omit_errcode": _endpoints,
 }
 
