@@ -20,13 +20,18 @@ from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World
 from broker.telemetry import set_up_logging
+from wecom_broker.v1 import js_sdk_service_pb2 as js_pb
+from wecom_broker.v1 import js_sdk_service_pb2_grpc as js_pb_grpc
 from wecom_broker.v1 import target_pb2
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 CHILD = "ww1child000000001"
 METHOD = "/wecom_broker.v1.TokenService/GetAccessToken"
+SIGN_METHOD = "/wecom_broker.v1.JsSdkService/SignPage"
+PAGE = "https://crm.example.com/orders/4711?tab=payments#/details"
 REQUEST = pb.GetAccessTokenRequest(target=target_pb2.Target(app=APP, corp_id=CHILD))
+SIGN_REQUEST = js_pb.SignPageRequest(target=REQUEST.target, url=PAGE)
 BEARER = "token-of-the-bench"
 
 
@@ -49,10 +54,26 @@ class EmptyServicer(pb_grpc.TokenServiceServicer):
         return self._response
 
 
+class EmptySigner(js_pb_grpc.JsSdkServiceServicer):
+    """Answer with one and the same signatures."""
+
+    def __init__(self) -> None:
+        what = {"corp_id": CHILD, "timestamp": 1795377352, "nonce_str": "a" * 32, "signature": "b" * 40}
+        self._response = js_pb.SignPageResponse(
+            config=js_pb.ConfigSignature(**what, generation=1795377352661),
+            agent_config=js_pb.AgentConfigSignature(**what, agent_id=1000010, generation=1795377352661),
+        )
+
+    async def SignPage(self, request: js_pb.SignPageRequest, context: object) -> js_pb.SignPageResponse:
+        """Return the message."""
+        return self._response
+
+
 async def serve_empty(pipe: Connection) -> None:
     """Serve the empty handler."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     pb_grpc.add_TokenServiceServicer_to_server(EmptyServicer(), server)
+    js_pb_grpc.add_JsSdkServiceServicer_to_server(EmptySigner(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     pipe.send(f"127.0.0.1:{port}")

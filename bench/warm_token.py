@@ -1,4 +1,4 @@
-"""A warm `GetAccessToken` through the full chain, against an empty handler with the same messages.
+"""A warm `GetAccessToken` and `SignPage` through the full chain, against empty handlers with the same messages.
 
 All servers run on uvloop in one run, on one processor, and are asked in turn. With `h2load` on the PATH
 (Debian: nghttp2-client) the load comes from there; without, from Python, which hardly keeps a server busy:
@@ -23,6 +23,8 @@ from bench.serving import (
     BEARER,
     METHOD,
     REQUEST,
+    SIGN_METHOD,
+    SIGN_REQUEST,
     in_process,
     serve_broker,
     serve_broker_with_callers,
@@ -32,6 +34,16 @@ from bench.serving import (
 ROUNDS = 7
 CALLS = 10_000
 AT_ONCE = 64
+
+
+class Subject(NamedTuple):
+    """One method of one server, and what it is held against."""
+
+    address: str
+    pid: int
+    method: str
+    body: bytes
+    baseline: str
 
 
 class Round(NamedTuple):
@@ -51,43 +63,51 @@ def run() -> None:
     ):
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {cpus[-1]})
-        uvloop.run(_compare({"empty handler": empty, "GetAccessToken": broker, "… with 20 callers": guarded}))
+        token, page = (METHOD, REQUEST.SerializeToString()), (SIGN_METHOD, SIGN_REQUEST.SerializeToString())
+        subjects = {
+            "empty GetAccessToken": Subject(*empty, *token, "empty GetAccessToken"),
+            "GetAccessToken": Subject(*broker, *token, "empty GetAccessToken"),
+            "… with 20 callers": Subject(*guarded, *token, "empty GetAccessToken"),
+            "empty SignPage": Subject(*empty, *page, "empty SignPage"),
+            "SignPage": Subject(*broker, *page, "empty SignPage"),
+        }
+        uvloop.run(_compare(subjects))
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, set(cpus))
 
 
-async def _compare(servers: dict[str, tuple[str, int]]) -> None:
+async def _compare(subjects: dict[str, Subject]) -> None:
     load = _h2load if shutil.which("h2load") else _python_load
     print(f"load from {'h2load' if load is _h2load else 'Python (no h2load here)'}")
-    rounds: dict[str, list[Round]] = {name: [] for name in servers}
+    rounds: dict[str, list[Round]] = {name: [] for name in subjects}
     for _ in range(ROUNDS + 1):
-        for name, (address, pid) in servers.items():
-            process = psutil.Process(pid)
+        for name, subject in subjects.items():
+            process = psutil.Process(subject.pid)
             before = process.cpu_times()
-            rate = await load(address)
+            rate = await load(subject)
             after = process.cpu_times()
             cpu = after.user + after.system - before.user - before.system
             rounds[name].append(Round(rate, cpu / CALLS * 1e6))
-    baseline = rounds["empty handler"][1:]  # the first round warms up
     for name, measured in rounds.items():
-        counted = measured[1:]
+        # The first round warms up.
+        counted, baseline = measured[1:], rounds[subjects[name].baseline][1:]
         rate = statistics.median(entry.calls_per_second for entry in counted)
         cpu = statistics.median(entry.cpu_microseconds for entry in counted)
         ratio = statistics.median(
             one.calls_per_second / other.calls_per_second for one, other in zip(counted, baseline, strict=True)
         )
-        print(f"{name:20} {rate:7.0f} calls/s  {cpu:6.1f} µs of CPU a call   ratio to empty: {ratio:.2f}")
+        print(f"{name:22} {rate:7.0f} calls/s  {cpu:6.1f} µs of CPU a call   ratio to empty: {ratio:.2f}")
 
 
-async def _h2load(address: str) -> float:
+async def _h2load(subject: Subject) -> float:
     """Return the calls per second that h2load counts; it must have seen every call succeed."""
-    body = REQUEST.SerializeToString()
+    body = subject.body
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"\0" + struct.pack(">I", len(body)) + body)
         file.flush()
         command = ["h2load", "-n", str(CALLS), "-c", "4", "-m", str(AT_ONCE // 4), "-d", file.name]
         command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-        command += ["-H", f"authorization: Bearer {BEARER}", f"http://{address}{METHOD}"]
+        command += ["-H", f"authorization: Bearer {BEARER}", f"http://{subject.address}{subject.method}"]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         output = (await process.communicate())[0].decode()
     found = re.search(r"finished in .*, ([0-9.]+) req/s", output)
@@ -96,11 +116,10 @@ async def _h2load(address: str) -> float:
     return float(found.group(1))
 
 
-async def _python_load(address: str) -> float:
+async def _python_load(subject: Subject) -> float:
     """Return the calls per second that this process gets answered."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary(METHOD)
-        body = REQUEST.SerializeToString()
+    async with grpc.aio.insecure_channel(subject.address) as channel:
+        call = channel.unary_unary(subject.method)
         metadata = (("authorization", f"Bearer {BEARER}"),)
         left = CALLS
         began = time.perf_counter()
@@ -109,7 +128,7 @@ async def _python_load(address: str) -> float:
             nonlocal left
             while left > 0:
                 left -= 1
-                await call(body, metadata=metadata)
+                await call(subject.body, metadata=metadata)
 
         await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
         return CALLS / (time.perf_counter() - began)

@@ -49,7 +49,8 @@ class WecomGatewayHttp:
         path = "/cgi-bin/media/upload"
         form = aiohttp.MultipartWriter("form-data")
         part = form.append(chunks, {"Content-Type": head.content_type})
-        part.set_content_disposition("form-data", name="media", filename=head.file_name)
+        # WeCom reads the name as plain UTF-8; it does not know the percent-encoded form.
+        part.set_content_disposition("form-data", quote_fields=False, name="media", filename=head.file_name)
         query = [*token_query(token).items(), ("type", kind)]
         timeout = aiohttp.ClientTimeout(total=SLOW_SECONDS)
         async with (

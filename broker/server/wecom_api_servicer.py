@@ -1,5 +1,6 @@
 """`WecomApiService`: WeCom's other interfaces."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -17,6 +18,8 @@ from broker.usecases.api_calls import ApiCalls
 from broker.usecases.targets import Targets
 
 UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
+FILE_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]{1,255}')
+CONTENT_TYPE = re.compile(r"([A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+)?")
 LARGEST_CHUNK = 1024 * 1024
 METHODS = {pb.HTTP_METHOD_GET: "GET", pb.HTTP_METHOD_POST: "POST"}
 
@@ -45,8 +48,10 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
         if first is None:
             raise InvalidRequest("target", "is required in the first message")
         target = convert.target(first.target)
-        if not first.file_name or len(first.file_name) > 255:  # noqa: PLR2004 - the longest name of a file
-            raise InvalidRequest("file_name", "is required, of at most 255 characters")
+        if not FILE_NAME.fullmatch(first.file_name):
+            raise InvalidRequest("file_name", "must be 1 to 255 characters, no quotes or control characters")
+        if not CONTENT_TYPE.fullmatch(first.content_type):
+            raise InvalidRequest("content_type", "is not a MIME type")
         head = MediaHead(first.file_name, first.content_type or "application/octet-stream")
         self._check(target, UPLOAD)
         answer, media_id = await self._calls.upload(target, first.type, head, _chunks(first, request))
