@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from email.message import Message
 from urllib.parse import quote
 
 import aiohttp
@@ -163,6 +162,5 @@ def _object(body: bytes) -> dict[str, object] | None:
 
 
 def _head(response: aiohttp.ClientResponse, size: int) -> MediaHead:
-    header = Message()
-    header["Content-Disposition"] = response.headers.get("Content-Disposition", "")
-    return MediaHead(header.get_filename() or "", response.content_type, size)
+    disposition = response.content_disposition
+    return MediaHead((disposition and disposition.filename) or "", response.content_type, size)
