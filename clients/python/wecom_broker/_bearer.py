@@ -35,6 +35,16 @@ class _UnaryBearer(_Bearer, grpc.aio.UnaryUnaryClientInterceptor):
         return await continuation(self._signed(client_call_details), request)
 
 
+class _UploadBearer(_Bearer, grpc.aio.StreamUnaryClientInterceptor):
+    async def intercept_stream_unary(
+        self,
+        continuation: Any,  # noqa: ANN401
+        client_call_details: Any,  # noqa: ANN401
+        request_iterator: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        return await continuation(self._signed(client_call_details), request_iterator)
+
+
 class _StreamBearer(_Bearer, grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:  # noqa: ANN401
         return await continuation(self._signed(client_call_details), request)
@@ -42,4 +52,4 @@ class _StreamBearer(_Bearer, grpc.aio.UnaryStreamClientInterceptor):
 
 def bearer(token: str | Callable[[], str]) -> list[grpc.aio.ClientInterceptor]:
     """Return interceptors that send the token; a callable is asked anew at each call, so it can rotate."""
-    return [_UnaryBearer(token), _StreamBearer(token)]
+    return [_UnaryBearer(token), _UploadBearer(token), _StreamBearer(token)]

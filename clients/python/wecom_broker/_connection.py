@@ -9,7 +9,11 @@ from wecom_broker._channel import open_channel
 from wecom_broker._failures import closed, translated
 from wecom_broker._streams import Streams
 from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceStub
+from wecom_broker.v1.identity_service_pb2_grpc import IdentityServiceStub
+from wecom_broker.v1.js_sdk_service_pb2_grpc import JsSdkServiceStub
+from wecom_broker.v1.mini_program_service_pb2_grpc import MiniProgramServiceStub
 from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
+from wecom_broker.v1.wecom_api_service_pb2_grpc import WecomApiServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -19,7 +23,11 @@ if TYPE_CHECKING:
 
     from wecom_broker._channel import Tls
     from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceAsyncStub
+    from wecom_broker.v1.identity_service_pb2_grpc import IdentityServiceAsyncStub
+    from wecom_broker.v1.js_sdk_service_pb2_grpc import JsSdkServiceAsyncStub
+    from wecom_broker.v1.mini_program_service_pb2_grpc import MiniProgramServiceAsyncStub
     from wecom_broker.v1.token_service_pb2_grpc import TokenServiceAsyncStub
+    from wecom_broker.v1.wecom_api_service_pb2_grpc import WecomApiServiceAsyncStub
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -68,6 +76,26 @@ class Connection:
         """The stub of AppShareService."""
         return AppShareServiceStub(self.channel)
 
+    @cached_property
+    def pages(self) -> JsSdkServiceAsyncStub:
+        """The stub of JsSdkService."""
+        return JsSdkServiceStub(self.channel)
+
+    @cached_property
+    def identity(self) -> IdentityServiceAsyncStub:
+        """The stub of IdentityService."""
+        return IdentityServiceStub(self.channel)
+
+    @cached_property
+    def mini_programs(self) -> MiniProgramServiceAsyncStub:
+        """The stub of MiniProgramService."""
+        return MiniProgramServiceStub(self.channel)
+
+    @cached_property
+    def api(self) -> WecomApiServiceAsyncStub:
+        """The stub of WecomApiService."""
+        return WecomApiServiceStub(self.channel)
+
     def require_open(self) -> None:
         """Raise BrokerClosed after `close`."""
         if self.is_closed:
@@ -77,10 +105,12 @@ class Connection:
         self,
         method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
         request: Request,
+        timeout: timedelta | None = None,  # noqa: ASYNC109  it becomes gRPC's deadline
     ) -> Response:
-        """Return the answer to a unary call. Raises BrokerError."""
+        """Return the answer to a unary call; its deadline is the client's by default. Raises BrokerError."""
+        seconds = self._timeout_seconds if timeout is None else timeout.total_seconds()
         with translated():
-            return await method(request, timeout=self._timeout_seconds)
+            return await method(request, timeout=seconds)
 
     def follow(
         self,

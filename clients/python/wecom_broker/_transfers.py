@@ -1,0 +1,96 @@
+"""Streams of one file, up or down. Other than watches they end, and are never opened again."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+import grpc.aio
+
+from wecom_broker._failures import translated
+from wecom_broker.errors import BrokerError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from datetime import timedelta
+
+    from grpc.aio import StreamUnaryMultiCallable, UnaryStreamMultiCallable
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+
+async def receive(
+    method: UnaryStreamMultiCallable[Request, Response],
+    request: Request,
+    timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
+) -> AsyncGenerator[Response]:
+    """Yield the messages until the broker says that it was all. Raises BrokerError."""
+    with translated():
+        call = method(request, timeout=timeout.total_seconds())
+    try:
+        while True:
+            with translated():
+                message = await call.read()
+            if message is grpc.aio.EOF:
+                return
+            yield cast("Response", message)
+    finally:
+        call.cancel()
+
+
+async def send(
+    method: StreamUnaryMultiCallable[Request, Response],
+    messages: AsyncGenerator[Request],
+    timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
+) -> Response:
+    """Return the answer to the messages. Raises BrokerError, and what the messages raise."""
+    handover = _Handover[Request]()
+    with translated():
+        call = method(handover.taken(), timeout=timeout.total_seconds())
+    giving = asyncio.create_task(handover.give(messages), name="wecom_broker upload")
+    giving.add_done_callback(lambda done: call.cancel() if _failure(done) else None)
+    try:
+        with translated():
+            return await call
+    except BrokerError:
+        if failure := _failure(giving):
+            raise failure from None
+        raise
+    finally:
+        giving.cancel()
+        await asyncio.wait([giving])
+        handover.end()
+
+
+class _Handover(Generic[Request]):
+    """Hand messages to gRPC one by one, such that either side can leave.
+
+    gRPC reads messages in a task of its own, which stays behind if it waits for one when the call ends, and
+    which swallows what they raise. So it waits for this queue alone, and that can be ended.
+    """
+
+    def __init__(self) -> None:
+        self._next: asyncio.Queue[Request | None] = asyncio.Queue(1)
+
+    async def give(self, messages: AsyncGenerator[Request]) -> None:
+        """Hand over all messages. Raises what they raise."""
+        async with aclosing(messages):
+            async for message in messages:
+                await self._next.put(message)
+        await self._next.put(None)
+
+    async def taken(self) -> AsyncGenerator[Request]:
+        """Yield the messages until the end."""
+        while (message := await self._next.get()) is not None:
+            yield message
+
+    def end(self) -> None:
+        """Let go of who still waits for a message."""
+        if self._next.empty():
+            self._next.put_nowait(None)
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
