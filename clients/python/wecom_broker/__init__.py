@@ -8,22 +8,42 @@
 """
 
 from wecom_broker import errors
+from wecom_broker._api import ApiAnswer, HttpMethod
 from wecom_broker._broker import Broker
 from wecom_broker._channel import Tls
+from wecom_broker._media import MediaDownload, MediaHead, MediaUpload
+from wecom_broker._pages import AgentConfigSignature, ConfigSignature, PageSignature, ReportOutcome
+from wecom_broker._sessions import Session
 from wecom_broker._shares import AppShare, AppShareChange, AppShareSync, ShareChangeType
 from wecom_broker._tokens import AccessToken, ShareKind, Target
+from wecom_broker._visitors import AuthorizeUrl, OauthScope, User, UserKind, UserProfile
 from wecom_broker.errors import BrokerError
 
 __all__ = [
     "AccessToken",
+    "AgentConfigSignature",
+    "ApiAnswer",
     "AppShare",
     "AppShareChange",
     "AppShareSync",
+    "AuthorizeUrl",
     "Broker",
     "BrokerError",
+    "ConfigSignature",
+    "HttpMethod",
+    "MediaDownload",
+    "MediaHead",
+    "MediaUpload",
+    "OauthScope",
+    "PageSignature",
+    "ReportOutcome",
+    "Session",
     "ShareChangeType",
     "ShareKind",
     "Target",
     "Tls",
+    "User",
+    "UserKind",
+    "UserProfile",
     "errors",
 ]

@@ -1,4 +1,7 @@
-"""The client: tokens from memory, everything else over one channel."""
+"""The client: tokens from memory, everything else over one channel.
+
+What it does beside tokens and shares is in its parts: `Pages`, `Visitors`, `Sessions`, `Api`.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,15 @@ from typing import TYPE_CHECKING, Self
 
 from google.protobuf.duration_pb2 import Duration
 
+from wecom_broker._api import Api
 from wecom_broker._connection import Connection
 from wecom_broker._flights import Flights
 from wecom_broker._memory import TokenMemory
+from wecom_broker._pages import Pages
+from wecom_broker._sessions import Sessions
 from wecom_broker._shares import AppShare, AppShareChange, AppShareSync
 from wecom_broker._tokens import SHARE_KIND_NUMBERS, AccessToken, ShareKind, Target
+from wecom_broker._visitors import Visitors
 from wecom_broker.errors import Unavailable
 from wecom_broker.v1 import app_share_service_pb2 as shares_pb2
 from wecom_broker.v1 import token_service_pb2 as tokens_pb2
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from wecom_broker._channel import Tls
 
 
-class Broker:
+class Broker(Pages, Visitors, Sessions, Api):
     """A client of the broker for asyncio. It should live as long as your application does.
 
         async with Broker("dns:///wecom-broker:50051") as broker:
@@ -54,7 +61,7 @@ class Broker:
             target: `host:port`, `dns:///host:port` (calls go round all its addresses) or `unix:///path`.
             token: A bearer token to be known by, or a function that returns the present one.
             tls: Use TLS; without it the connection is in the clear.
-            timeout: The deadline of each call, and of the first message of each watch.
+            timeout: The deadline of each call that is given no other, and of the first message of each watch.
             idle_after: Stop watching a token that was not read for so long.
             clock: Unix time in seconds, for tests.
 

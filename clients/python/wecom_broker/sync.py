@@ -6,29 +6,49 @@ calling thread; only what needs the broker goes through the background thread.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 import warnings
-from concurrent import futures
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from wecom_broker import _broker
-from wecom_broker._failures import closed
+from wecom_broker._api import TRANSFER_TIMEOUT
+from wecom_broker._background import Background
+from wecom_broker._visitors import OauthScope
 from wecom_broker.errors import BrokerClosed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from wecom_broker._api import ApiAnswer, HttpMethod
     from wecom_broker._channel import Tls
+    from wecom_broker._media import Content, MediaHead, MediaUpload
+    from wecom_broker._pages import AgentConfigSignature, ConfigSignature, PageSignature, ReportOutcome
+    from wecom_broker._sessions import Session
     from wecom_broker._shares import AppShare, AppShareChange, AppShareSync
     from wecom_broker._tokens import AccessToken, ShareKind
+    from wecom_broker._visitors import AuthorizeUrl, User, UserProfile
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "MediaDownload"]
 
-Result = TypeVar("Result")
+
+class MediaDownload:
+    """A file on its way: its head, and its pieces, once."""
+
+    def __init__(self, head: MediaHead, pieces: Iterator[bytes]) -> None:
+        """Know the head; the pieces come when they are asked for."""
+        self.head = head
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces as they come. Raises BrokerError."""
+        return self._pieces
+
+    def read(self) -> bytes:
+        """Return all that is left. Raises BrokerError."""
+        return b"".join(self._pieces)
 
 
 class Broker:
@@ -62,7 +82,7 @@ class Broker:
             idle_after=idle_after,
             clock=clock,
         )
-        self._background = _Background(self._broker)
+        self._background = Background(self._broker)
         self._thread = threading.Thread(target=self._background.run, name="wecom_broker", daemon=True)
         self._thread.start()
         self._background.started.wait()
@@ -151,63 +171,207 @@ class Broker:
         """Yield the present shares of an app, then each change. Raises BrokerError."""
         return self._background.iterate(self._broker.watch_app_shares(app))
 
+    def sign_page(
+        self,
+        app: str,
+        url: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> PageSignature:
+        """Sign a page for `wx.config` and `wx.agentConfig`. Raises BrokerError."""
+        return self._background.result(
+            self._broker.sign_page(app, url, corp, share_kind=share_kind, agent_id=agent_id),
+        )
 
-class _Background:
-    """The thread's event loop, from its start to its end.
+    def sign_config(
+        self,
+        app: str,
+        url: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> ConfigSignature:
+        """Sign a page for `wx.config` alone. Raises BrokerError."""
+        return self._background.result(
+            self._broker.sign_config(app, url, corp, share_kind=share_kind, agent_id=agent_id),
+        )
 
-    Work is handed over under a lock that `stop` takes too, so nothing is handed to a loop that already left.
-    The lock is reentrant and `iterate` does not wait at its end, because a forgotten iterator ends in the
-    garbage collector, which may run in any thread and at any place.
-    """
+    def sign_agent_config(
+        self,
+        app: str,
+        url: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> AgentConfigSignature:
+        """Sign a page for `wx.agentConfig` alone. Raises BrokerError."""
+        return self._background.result(
+            self._broker.sign_agent_config(app, url, corp, share_kind=share_kind, agent_id=agent_id),
+        )
 
-    def __init__(self, broker: _broker.Broker) -> None:
-        self.started = threading.Event()
-        self.closing = False
-        self._broker = broker
-        self._handover = threading.RLock()
-        self._loop: asyncio.AbstractEventLoop
-        self._stopped: asyncio.Event
+    def ticket_rejected(
+        self,
+        signature: ConfigSignature | AgentConfigSignature,
+        errcode: int,
+    ) -> ReportOutcome | None:
+        """Tell that WeCom refused the signature's ticket; sign the page again then. Raises BrokerError."""
+        return self._background.result(self._broker.ticket_rejected(signature, errcode))
 
-    def run(self) -> None:
-        asyncio.run(self._serve())
+    def authorize_url(
+        self,
+        app: str,
+        redirect_uri: str,
+        *,
+        scope: OauthScope | str = OauthScope.BASE,
+        state: str = "",
+    ) -> AuthorizeUrl:
+        """Return the link that sends a visitor to WeCom and back with a code. Raises BrokerError."""
+        return self._background.result(
+            self._broker.authorize_url(app, redirect_uri, scope=scope, state=state),
+        )
 
-    def stop(self) -> None:
-        with self._handover:
-            if not self.closing:
-                self.closing = True
-                self._loop.call_soon_threadsafe(self._stopped.set)
+    def user_from_code(self, app: str, code: str) -> User:
+        """Return who came back with the code, which is sent once. Raises CodeRejected, BrokerError."""
+        return self._background.result(self._broker.user_from_code(app, code))
 
-    def result(self, work: Coroutine[object, object, Result]) -> Result:
-        """Wait for the work, which is cancelled when the waiting is interrupted, as by Ctrl-C."""
-        future = self._submit(work)
+    def user_profile(self, app: str, user_ticket: str) -> UserProfile:
+        """Return what the user of a `user_ticket` agreed to show. Raises BrokerError."""
+        return self._background.result(self._broker.user_profile(app, user_ticket))
+
+    def mini_program_login(
+        self,
+        app: str,
+        js_code: str,
+        *,
+        share_kind: ShareKind | str | None = None,
+    ) -> Session:
+        """Exchange a login code, which is sent once, for the session. Raises CodeRejected, BrokerError."""
+        return self._background.result(self._broker.mini_program_login(app, js_code, share_kind=share_kind))
+
+    def convert_session(
+        self,
+        app: str,
+        corp: str,
+        *,
+        user_id: str,
+        session_key: str,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> Session:
+        """Turn the parent's session, whose key the caller holds, into the child's. Raises BrokerError."""
+        return self._background.result(
+            self._broker.convert_session(
+                app,
+                corp,
+                user_id=user_id,
+                session_key=session_key,
+                share_kind=share_kind,
+                agent_id=agent_id,
+            ),
+        )
+
+    def decrypt_data(self, session: Session | str, encrypted_data: str, iv: str) -> bytes:
+        """Decrypt what the mini-program sent. Raises SessionNotFound, DataRejected, BrokerError."""
+        return self._background.result(self._broker.decrypt_data(session, encrypted_data, iv))
+
+    def verify_signature(self, session: Session | str, raw_data: str, signature: str) -> bool:
+        """Tell whether the session's key signed `raw_data`. Raises SessionNotFound, BrokerError."""
+        return self._background.result(self._broker.verify_signature(session, raw_data, signature))
+
+    def session_key(self, session: Session | str) -> str:
+        """Return the session_key itself. Raises SessionNotFound, CallerNotAllowed, BrokerError."""
+        return self._background.result(self._broker.session_key(session))
+
+    def delete_session(self, session: Session | str) -> None:
+        """Have the broker forget the session. Raises SessionNotFound, BrokerError."""
+        self._background.result(self._broker.delete_session(session))
+
+    def call(
+        self,
+        app: str,
+        path: str,
+        *,
+        corp: str = "",
+        method: HttpMethod | str | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, object] | bytes | None = None,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        timeout: timedelta | None = None,
+    ) -> ApiAnswer:
+        """Call a path like `/cgi-bin/user/get` in the name of `corp`. Raises BrokerError."""
+        return self._background.result(
+            self._broker.call(
+                app,
+                path,
+                corp=corp,
+                method=method,
+                query=query,
+                body=body,
+                share_kind=share_kind,
+                agent_id=agent_id,
+                timeout=timeout,
+            ),
+        )
+
+    def upload_media(
+        self,
+        app: str,
+        kind: str,
+        file_name: str,
+        content: Content,
+        corp: str = "",
+        *,
+        content_type: str = "",
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        timeout: timedelta = TRANSFER_TIMEOUT,
+    ) -> MediaUpload:
+        """Send a file to WeCom, piece by piece; an iterable is read in another thread.
+
+        Raises BrokerError, and what the content raises.
+        """
+        return self._background.result(
+            self._broker.upload_media(
+                app,
+                kind,
+                file_name,
+                content,
+                corp,
+                content_type=content_type,
+                share_kind=share_kind,
+                agent_id=agent_id,
+                timeout=timeout,
+            ),
+        )
+
+    @contextmanager
+    def download_media(
+        self,
+        app: str,
+        media_id: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        timeout: timedelta = TRANSFER_TIMEOUT,
+    ) -> Iterator[MediaDownload]:
+        """Open a file at WeCom; what is entered tells its head, and yields its pieces. Raises BrokerError."""
+        opening = self._broker.download_media(
+            app,
+            media_id,
+            corp,
+            share_kind=share_kind,
+            agent_id=agent_id,
+            timeout=timeout,
+        )
+        download = self._background.result(opening.__aenter__())
         try:
-            return future.result()
-        except futures.CancelledError:
-            raise closed() from None
-        finally:
-            future.cancel()
-
-    def iterate(self, items: AsyncGenerator[Result]) -> Iterator[Result]:
-        try:
-            while True:
-                try:
-                    yield self.result(anext(items))
-                except StopAsyncIteration:
-                    return
+            yield MediaDownload(download.head, self._background.iterate(download.pieces))
         finally:
             with suppress(BrokerClosed):
-                self._submit(items.aclose())
-
-    def _submit(self, work: Coroutine[object, object, Result]) -> futures.Future[Result]:
-        with self._handover:
-            if not self.closing:
-                return asyncio.run_coroutine_threadsafe(work, self._loop)
-        work.close()
-        raise closed()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self.started.set()
-        async with self._broker:
-            await self._stopped.wait()
+                self._background.result(opening.__aexit__(None, None, None))

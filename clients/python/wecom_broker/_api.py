@@ -1,0 +1,198 @@
+"""WeCom's other interfaces, called through the broker: it adds the token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from wecom_broker._media import MediaDownload, MediaHead, MediaUpload, pieces_of
+from wecom_broker._tokens import ShareKind, Target
+from wecom_broker._transfers import receive, send
+from wecom_broker.v1 import wecom_api_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from wecom_broker._connection import Connection
+    from wecom_broker._media import Content
+
+TRANSFER_TIMEOUT = timedelta(minutes=5)
+"""The deadline of a whole file, unless the caller says another."""
+
+
+class HttpMethod(StrEnum):
+    """How a path is called."""
+
+    GET = "GET"
+    POST = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """What WeCom answered, whatever its errcode."""
+
+    errcode: int
+    """0 where the answer has none."""
+    errmsg: str
+    body: bytes = field(repr=False)
+    """As it came, but for the token."""
+
+    @classmethod
+    def from_proto(cls, message: pb.CallApiResponse) -> Self:
+        """Return the answer of a message."""
+        return cls(message.errcode, message.errmsg, message.body)
+
+    def json(self) -> Any:  # noqa: ANN401  what WeCom says, only WeCom knows
+        """Return the body parsed. Raises ValueError if it is not JSON."""
+        return json.loads(self.body)
+
+
+class Api:
+    """The part of the client that calls WeCom's other interfaces."""
+
+    _connection: Connection
+
+    async def call(
+        self,
+        app: str,
+        path: str,
+        *,
+        corp: str = "",
+        method: HttpMethod | str | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, object] | bytes | None = None,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        timeout: timedelta | None = None,  # noqa: ASYNC109  it becomes gRPC's deadline, which WeCom's is cut to
+    ) -> ApiAnswer:
+        """Call a path like `/cgi-bin/user/get` in the name of `corp`; empty means the app's own.
+
+        The broker adds the access token. Where WeCom says that it is dead, the broker replaces it and calls
+        once more; nothing else is repeated, for nobody knows what a repeat would do. An errcode is no error
+        here: look at the answer's.
+
+        Args:
+            app: The app's name in the broker's configuration.
+            path: Under `/cgi-bin/`; nothing that hands out tokens, tickets or sessions.
+            corp: A child corp that the app is shared with.
+            method: By default POST with a body, GET without.
+            query: Without `access_token`. A bool goes as 1 or 0, as WeCom has it.
+            body: A mapping goes as JSON, bytes as they are.
+            share_kind: To choose where the child has the app through both kinds.
+            agent_id: To choose among several agents of one child.
+            timeout: By default the client's.
+
+        Raises BrokerError.
+
+        """
+        request = pb.CallApiRequest(
+            target=Target.of(app, corp, share_kind, agent_id).to_proto(),
+            method=_METHOD_NUMBERS[None if method is None else HttpMethod(method)],
+            path=path,
+            query={name: _plain(value) for name, value in (query or {}).items()},
+            body=_encoded(body),
+        )
+        response = await self._connection.call(self._connection.api.CallApi, request, timeout)
+        return ApiAnswer.from_proto(response)
+
+    async def upload_media(
+        self,
+        app: str,
+        kind: str,
+        file_name: str,
+        content: Content,
+        corp: str = "",
+        *,
+        content_type: str = "",
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        timeout: timedelta = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
+    ) -> MediaUpload:
+        """Send a file to WeCom, piece by piece, and return its media_id, valid for three days.
+
+        `kind` is image, voice, video or file. `content` is bytes, the path of a file, an open file, or an
+        iterable or async iterable of bytes; all but an async iterable is read in a thread beside the loop.
+        An upload is never repeated. An errcode is no error here: look at the answer's.
+
+        Raises BrokerError, and what the content raises.
+        """
+        head = pb.UploadMediaRequest(
+            target=Target.of(app, corp, share_kind, agent_id).to_proto(),
+            type=kind,
+            file_name=file_name,
+            content_type=content_type,
+        )
+        response = await send(self._connection.api.UploadMedia, _messages(head, content), timeout)
+        return MediaUpload.from_proto(response)
+
+    @asynccontextmanager
+    async def download_media(
+        self,
+        app: str,
+        media_id: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        timeout: timedelta = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
+    ) -> AsyncGenerator[MediaDownload]:
+        """Open a file at WeCom; what is entered tells its head, and yields its pieces as they come.
+
+            async with broker.download_media("crm", media_id) as download:
+                print(download.head.file_name)
+                async for piece in download:
+                    ...
+
+        Leaving ends the transfer. Raises BrokerError, also while it is read: then what came is not the file.
+        """
+        request = pb.DownloadMediaRequest(
+            target=Target.of(app, corp, share_kind, agent_id).to_proto(),
+            media_id=media_id,
+        )
+        async with aclosing(receive(self._connection.api.DownloadMedia, request, timeout)) as messages:
+            first = await anext(messages, pb.DownloadMediaResponse())
+            async with aclosing(_pieces(first, messages)) as pieces:
+                yield MediaDownload(MediaHead.from_proto(first), pieces)
+
+
+async def _messages(head: pb.UploadMediaRequest, content: Content) -> AsyncGenerator[pb.UploadMediaRequest]:
+    yield head
+    async with aclosing(pieces_of(content)) as pieces:
+        async for piece in pieces:
+            yield pb.UploadMediaRequest(chunk=piece)
+
+
+async def _pieces(
+    first: pb.DownloadMediaResponse,
+    messages: AsyncGenerator[pb.DownloadMediaResponse],
+) -> AsyncGenerator[bytes]:
+    if first.chunk:
+        yield first.chunk
+    async for message in messages:
+        yield message.chunk
+
+
+def _plain(value: str | int) -> str:
+    return value if isinstance(value, str) else f"{value:d}"
+
+
+def _encoded(body: Mapping[str, object] | bytes | None) -> bytes:
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    if not isinstance(body, Mapping):
+        message = f"body must be a mapping or bytes, not {type(body).__name__}"
+        raise TypeError(message)
+    # Some of WeCom's interfaces show \u4f60 to people as it stands: Chinese must go as it is.
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+
+
+_METHOD_NUMBERS = {
+    None: pb.HTTP_METHOD_UNSPECIFIED,
+    HttpMethod.GET: pb.HTTP_METHOD_GET,
+    HttpMethod.POST: pb.HTTP_METHOD_POST,
+}

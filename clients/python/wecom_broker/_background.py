@@ -1,0 +1,84 @@
+"""The thread that drives the client for threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent import futures
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from wecom_broker._failures import closed
+from wecom_broker.errors import BrokerClosed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Coroutine, Iterator
+
+    from wecom_broker._broker import Broker
+
+Result = TypeVar("Result")
+
+
+class Background:
+    """The thread's event loop, from its start to its end.
+
+    Work is handed over under a lock that `stop` takes too, so nothing is handed to a loop that already left.
+    The lock is reentrant and `iterate` does not wait at its end, because a forgotten iterator ends in the
+    garbage collector, which may run in any thread and at any place.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        """Take the client, which only this thread will drive."""
+        self.started = threading.Event()
+        self.closing = False
+        self._broker = broker
+        self._handover = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop
+        self._stopped: asyncio.Event
+
+    def run(self) -> None:
+        """Run until `stop`; what the thread is for."""
+        asyncio.run(self._serve())
+
+    def stop(self) -> None:
+        """Take no more work, and close the client. May be repeated."""
+        with self._handover:
+            if not self.closing:
+                self.closing = True
+                self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def result(self, work: Coroutine[object, object, Result]) -> Result:
+        """Wait for the work, which is cancelled when the waiting is interrupted, as by Ctrl-C."""
+        future = self._submit(work)
+        try:
+            return future.result()
+        except futures.CancelledError:
+            raise closed() from None
+        finally:
+            future.cancel()
+
+    def iterate(self, items: AsyncGenerator[Result]) -> Iterator[Result]:
+        """Yield what the items yield, and close them."""
+        try:
+            while True:
+                try:
+                    yield self.result(anext(items))
+                except StopAsyncIteration:
+                    return
+        finally:
+            with suppress(BrokerClosed):
+                self._submit(items.aclose())
+
+    def _submit(self, work: Coroutine[object, object, Result]) -> futures.Future[Result]:
+        with self._handover:
+            if not self.closing:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise closed()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self.started.set()
+        async with self._broker:
+            await self._stopped.wait()

@@ -1,0 +1,182 @@
+"""Pages that use WeCom's JS-SDK, and their signatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from wecom_broker._tokens import ShareKind, Target
+from wecom_broker.v1 import js_sdk_service_pb2 as pb
+from wecom_broker.v1 import token_service_pb2
+
+if TYPE_CHECKING:
+    from wecom_broker._connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSignature:
+    """What `wx.config` (`getConfigSignature` of ww.register) needs."""
+
+    TICKET: ClassVar = pb.TICKET_KIND_CORP
+
+    corp_id: str
+    """The corp whose page it is, for a child's user the child: the front end's `appId` or `corpId`."""
+    timestamp: int
+    """Seconds since 1970."""
+    nonce_str: str
+    signature: str
+    generation: int
+    """Of the ticket that signed."""
+    target: Target
+    """What was asked for."""
+
+    @classmethod
+    def from_proto(cls, message: pb.ConfigSignature, target: Target) -> Self:
+        """Return the signature of a message that answers for the target."""
+        return cls(
+            corp_id=message.corp_id,
+            timestamp=message.timestamp,
+            nonce_str=message.nonce_str,
+            signature=message.signature,
+            generation=message.generation,
+            target=target,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfigSignature:
+    """What `wx.agentConfig` (`getAgentConfigSignature` of ww.register) needs."""
+
+    TICKET: ClassVar = pb.TICKET_KIND_AGENT
+
+    corp_id: str
+    """The corp whose page it is, for a child's user the child."""
+    agent_id: int
+    """The app's agent id in that corp."""
+    timestamp: int
+    """Seconds since 1970."""
+    nonce_str: str
+    signature: str
+    generation: int
+    """Of the ticket that signed."""
+    target: Target
+    """What was asked for."""
+
+    @classmethod
+    def from_proto(cls, message: pb.AgentConfigSignature, target: Target) -> Self:
+        """Return the signature of a message that answers for the target."""
+        return cls(
+            corp_id=message.corp_id,
+            agent_id=message.agent_id,
+            timestamp=message.timestamp,
+            nonce_str=message.nonce_str,
+            signature=message.signature,
+            generation=message.generation,
+            target=target,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PageSignature:
+    """Both signatures of one page."""
+
+    config: ConfigSignature
+    agent_config: AgentConfigSignature
+
+
+class ReportOutcome(StrEnum):
+    """What a report of a refused ticket changed."""
+
+    ROTATED = "rotated"
+    """The broker has a new ticket because of this report."""
+    ALREADY_ROTATED = "already_rotated"
+    """The ticket was replaced before."""
+    UNCHANGED = "unchanged"
+    """WeCom was asked and gave the same ticket again."""
+    COOLING_DOWN = "cooling_down"
+    """The ticket was replaced on a report a moment ago."""
+
+
+class Pages:
+    """The part of the client that signs pages."""
+
+    _connection: Connection
+
+    async def sign_page(
+        self,
+        app: str,
+        url: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> PageSignature:
+        """Sign a page for `wx.config` and `wx.agentConfig`.
+
+        `url` is the page's whole URL as the browser has it; from `#` on it is cut, nothing else is touched.
+        `corp` is the corp of the user who looks at it; empty means the app's own. Raises BrokerError.
+        """
+        target = Target.of(app, corp, share_kind, agent_id)
+        request = pb.SignPageRequest(target=target.to_proto(), url=url)
+        response = await self._connection.call(self._connection.pages.SignPage, request)
+        return PageSignature(
+            ConfigSignature.from_proto(response.config, target),
+            AgentConfigSignature.from_proto(response.agent_config, target),
+        )
+
+    async def sign_config(
+        self,
+        app: str,
+        url: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> ConfigSignature:
+        """Sign a page for `wx.config` alone. Raises BrokerError."""
+        target = Target.of(app, corp, share_kind, agent_id)
+        request = pb.SignConfigRequest(target=target.to_proto(), url=url)
+        response = await self._connection.call(self._connection.pages.SignConfig, request)
+        return ConfigSignature.from_proto(response.config, target)
+
+    async def sign_agent_config(
+        self,
+        app: str,
+        url: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> AgentConfigSignature:
+        """Sign a page for `wx.agentConfig` alone. Raises BrokerError."""
+        target = Target.of(app, corp, share_kind, agent_id)
+        request = pb.SignAgentConfigRequest(target=target.to_proto(), url=url)
+        response = await self._connection.call(self._connection.pages.SignAgentConfig, request)
+        return AgentConfigSignature.from_proto(response.agent_config, target)
+
+    async def ticket_rejected(
+        self,
+        signature: ConfigSignature | AgentConfigSignature,
+        errcode: int,
+    ) -> ReportOutcome | None:
+        """Tell that WeCom refused the signature's ticket, with 40093 or 42012; sign the page again then.
+
+        None stands for an outcome that is newer than this client. Raises BrokerError.
+        """
+        request = pb.ReportInvalidTicketRequest(
+            target=signature.target.to_proto(),
+            kind=signature.TICKET,
+            generation=signature.generation,
+            errcode=errcode,
+        )
+        response = await self._connection.call(self._connection.pages.ReportInvalidTicket, request)
+        return _OUTCOMES.get(response.outcome)
+
+
+_OUTCOMES: dict[int, ReportOutcome] = {
+    token_service_pb2.REPORT_OUTCOME_ROTATED: ReportOutcome.ROTATED,
+    token_service_pb2.REPORT_OUTCOME_ALREADY_ROTATED: ReportOutcome.ALREADY_ROTATED,
+    token_service_pb2.REPORT_OUTCOME_UNCHANGED: ReportOutcome.UNCHANGED,
+    token_service_pb2.REPORT_OUTCOME_COOLING_DOWN: ReportOutcome.COOLING_DOWN,
+}
