@@ -21,6 +21,8 @@ from wecom_broker.v1.app_share_service_pb2_grpc import (
 )
 from wecom_broker.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
 
+from tests.client.fake_errands import FakeErrands
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -59,10 +61,11 @@ class Refusal:
 BROKEN = Refusal(grpc.StatusCode.UNAVAILABLE)
 
 
-class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
+class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands):
     """Serves generation 1 of any token, until told otherwise."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: Counter[str] = Counter()
         self.refusals: dict[str, Refusal] = {}
         self.lifetime = timedelta(hours=2)
@@ -96,6 +99,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
         )
         add_TokenServiceServicer_to_server(self, self._server)
         add_AppShareServiceServicer_to_server(self, self._server)
+        self.add_errands_to(self._server)
         if self.server_credentials is None:
             port = self._server.add_insecure_port(self.address)
         else:
@@ -116,6 +120,10 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
             while not fact():
                 self._changed.clear()
                 await self._changed.wait()
+
+    def changed(self) -> None:
+        """Have everyone who waits for a fact look again."""
+        self._changed.set()
 
     @property
     def open_streams(self) -> int:
@@ -154,7 +162,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
     async def GetAccessToken(
         self, request: tokens_pb2.GetAccessTokenRequest, context: Context
     ) -> tokens_pb2.GetAccessTokenResponse:
-        await self._enter("GetAccessToken", request, context)
+        await self.enter("GetAccessToken", request, context)
         return tokens_pb2.GetAccessTokenResponse(token=self.token(*_key(request.target)))
 
     async def WatchAccessToken(
@@ -164,7 +172,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
         key = _key(request.target)
         self._streams[queue] = key
         try:
-            await self._enter("WatchAccessToken", request, context)
+            await self.enter("WatchAccessToken", request, context)
             yield tokens_pb2.WatchAccessTokenResponse(token=self.token(*key))
             while True:
                 item = await queue.get()
@@ -174,12 +182,12 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
                     yield tokens_pb2.WatchAccessTokenResponse(token=item)
         finally:
             del self._streams[queue]
-            self._changed.set()
+            self.changed()
 
     async def ReportInvalidToken(
         self, request: tokens_pb2.ReportInvalidTokenRequest, context: Context
     ) -> tokens_pb2.ReportInvalidTokenResponse:
-        await self._enter("ReportInvalidToken", request, context)
+        await self.enter("ReportInvalidToken", request, context)
         app, corp = _key(request.target)
         outcome = tokens_pb2.REPORT_OUTCOME_ALREADY_ROTATED
         if request.generation == self.token(app, corp).generation:
@@ -191,7 +199,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
         self, request: shares_pb2.ListAppSharesRequest, context: Context
     ) -> shares_pb2.ListAppSharesResponse:
         """Answer in pages of two."""
-        await self._enter("ListAppShares", request, context)
+        await self.enter("ListAppShares", request, context)
         start = int(request.page_token or 0)
         fitting = [share for share in self.shares if request.share_kind in (0, share.share_kind)]
         return shares_pb2.ListAppSharesResponse(
@@ -202,21 +210,21 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer):
     async def SyncAppShares(
         self, request: shares_pb2.SyncAppSharesRequest, context: Context
     ) -> shares_pb2.SyncAppSharesResponse:
-        await self._enter("SyncAppShares", request, context)
+        await self.enter("SyncAppShares", request, context)
         return shares_pb2.SyncAppSharesResponse(added=self.shares, unchanged_count=7)
 
     async def WatchAppShares(
         self, request: shares_pb2.WatchAppSharesRequest, context: Context
     ) -> AsyncIterator[shares_pb2.WatchAppSharesResponse]:
-        await self._enter("WatchAppShares", request, context)
+        await self.enter("WatchAppShares", request, context)
         for change in self.share_changes:
             yield change
 
-    async def _enter(self, method: str, request: object, context: Context) -> None:
+    async def enter(self, method: str, request: object, context: Context) -> None:
         self.calls[method] += 1
         self.requests.append(request)
         self.authorizations.add(dict(context.invocation_metadata()).get("authorization"))
-        self._changed.set()
+        self.changed()
         await self._answering.wait()
         if refusal := self.refusals.get(method):
             await refusal.abort(context)

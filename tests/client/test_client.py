@@ -59,15 +59,30 @@ class TestNames:
         assert own | {"errors"} == set(wecom_broker.__all__)
         assert [
             "AccessToken",
+            "AgentConfigSignature",
+            "ApiAnswer",
             "AppShare",
             "AppShareChange",
             "AppShareSync",
+            "AuthorizeUrl",
             "Broker",
             "BrokerError",
+            "ConfigSignature",
+            "HttpMethod",
+            "MediaDownload",
+            "MediaHead",
+            "MediaUpload",
+            "OauthScope",
+            "PageSignature",
+            "ReportOutcome",
+            "Session",
             "ShareChangeType",
             "ShareKind",
             "Target",
             "Tls",
+            "User",
+            "UserKind",
+            "UserProfile",
             "errors",
         ] == wecom_broker.__all__
 
@@ -118,6 +133,9 @@ class TestSecrets:
             token = await broker.access_token("crm")
             await broker.rejected(token, 40014)
             await broker.sync_app_shares("crm")
+            await broker.upload_media("crm", "file", "a.txt", b"text")
+            async with broker.download_media("crm", "media-1"):
+                pass
 
         assert {"Bearer hush"} == fake.authorizations
 
@@ -197,6 +215,9 @@ class TestEnd:
             broker.access_token("crm"),
             broker.rejected(token, 40014),
             broker.sync_app_shares("crm"),
+            broker.sign_page("crm", "https://crm.test/"),
+            broker.upload_media("crm", "file", "a.txt", b"text"),
+            broker.download_media("crm", "media-1").__aenter__(),
             anext(broker.watch_access_token("crm")),
             anext(broker.app_shares("crm")),
         ):

@@ -8,7 +8,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from inspect import signature
+from inspect import getmembers, signature
 
 import grpc
 import pytest
@@ -172,11 +172,11 @@ async def test_a_forgotten_close_is_warned_of(broker: sync.Broker):
 
 
 def test_it_has_the_methods_of_the_async_client():
-    def methods(kind: type) -> dict[str, list[str]]:
+    def methods(kind: type) -> dict[str, list[tuple[object, ...]]]:
         return {
-            name: list(signature(value).parameters)
-            for name, value in vars(kind).items()
-            if not name.startswith("_") and callable(value)
+            name: [(each.name, each.kind, each.default) for each in signature(value).parameters.values()]
+            for name, value in getmembers(kind, callable)
+            if not name.startswith("_")
         }
 
     assert methods(wecom_broker.Broker) == methods(sync.Broker)

@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 async def until(fact: Callable[[], bool]) -> None:
     """Return as soon as the fact is true, and fail if it does not come true."""
     async with asyncio.timeout(PATIENCE):
-        while not fact():  # noqa: ASYNC110  the client has no event for it
+        while not fact():
             await asyncio.sleep(0.005)
