@@ -8,6 +8,7 @@ from broker.cli.dev import dev
 from broker.cli.keys import keys
 from broker.cli.serve import check_config, serve
 from broker.cli.shares import shares
+from broker.cli.sign import sign
 from broker.cli.simulate import simulate
 from broker.cli.token import token
 
@@ -18,5 +19,5 @@ def main() -> None:
     """Token and credential broker for WeCom (企业微信)."""
 
 
-for command in (serve, dev, demo, simulate, check_config, token, shares, keys):
+for command in (serve, dev, demo, simulate, check_config, token, sign, shares, keys):
     main.add_command(command)

@@ -1,0 +1,63 @@
+"""`sign`."""
+
+import json
+
+import click
+from wecom_broker import AgentConfigSignature, ConfigSignature
+
+from broker.cli.connection import (
+    SHARE_KINDS,
+    address_option,
+    asynchronous,
+    ca_option,
+    json_option,
+    open_broker,
+)
+from broker.cli.token import agent_option, corp_option, kind_option
+
+
+@click.command()
+@click.argument("app")
+@click.argument("url")
+@corp_option
+@kind_option
+@agent_option
+@address_option
+@ca_option
+@json_option
+@asynchronous
+async def sign(
+    app: str,
+    url: str,
+    corp: str,
+    share_kind: str | None,
+    agent_id: int,
+    address: str,
+    ca: str | None,
+    as_json: bool,
+) -> None:
+    """Sign the page at URL for APP: what wx.config and wx.agentConfig need."""
+    kind = SHARE_KINDS[share_kind] if share_kind else None
+    async with open_broker(address, ca) as broker:
+        signed = await broker.sign_page(app, url, corp=corp, share_kind=kind, agent_id=agent_id)
+    shown = {
+        "config": _fields(signed.config),
+        "agent_config": {"agent_id": signed.agent_config.agent_id, **_fields(signed.agent_config)},
+    }
+    if as_json:
+        click.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    for name, fields in shown.items():
+        click.echo(name)
+        for field, value in fields.items():
+            click.echo(f"  {field:12} {value}")
+
+
+def _fields(signature: ConfigSignature | AgentConfigSignature) -> dict[str, object]:
+    return {
+        "corp_id": signature.corp_id,
+        "timestamp": signature.timestamp,
+        "nonce_str": signature.nonce_str,
+        "signature": signature.signature,
+        "generation": signature.generation,
+    }
