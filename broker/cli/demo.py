@@ -7,17 +7,27 @@ import aiohttp
 import click
 from wecom_broker import AccessToken, Broker, BrokerError
 
+from broker.cli import demo_acting
 from broker.cli.connection import masked
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
+from broker.cli.telling import DemoFailed, expect, say
 from broker.telemetry import set_up_logging
 
 WATCHED_LIFETIME = 4.0
 """Seconds that a token lives in the last step, so that its rotation can be waited for."""
 
-
-class DemoFailed(Exception):
-    """A step did not do what it shows."""
+ASKED = (
+    "gettoken",
+    "corpgroup/corp/list_app_share_info",
+    "corpgroup/corp/gettoken",
+    "get_jsapi_ticket",
+    "ticket/get",
+    "auth/getuserinfo",
+    "miniprogram/jscode2session",
+    "miniprogram/transfer_session",
+    "user/get",
+)
 
 
 @click.command()
@@ -32,39 +42,42 @@ def demo() -> None:
 
 async def _demo() -> None:
     async with playground() as running, Broker(running.address) as broker:
-        _say("A simulated WeCom and a broker on an embedded store are running in this process.")
+        say("A simulated WeCom and a broker on an embedded store are running in this process.")
 
-        _say("1. The parent corp's token")
+        say("1. The parent corp's token")
         _show(await broker.access_token(APP))
 
-        _say("2. Which children is the app shared with?")
+        say("2. Which children is the app shared with?")
         shares = [share async for share in broker.app_shares(APP)]
         for share in shares:
             kind = share.share_kind.name.lower() if share.share_kind else ""
             click.echo(f"   {share.corp_id:24} agent {share.agent_id}  {kind:12}  {share.corp_name}")
 
-        _say("3. The tokens of two children; the caller gives app and corp id only")
+        say("3. The tokens of two children; the caller gives app and corp id only")
         first, second = shares[0].corp_id, shares[1].corp_id
         token = await broker.access_token(APP, corp=first)
         _show(token)
         _show(await broker.access_token(APP, corp=second))
 
-        _say(f"4. WeCom kills the token of {first} early; a service finds out and reports it")
+        say(f"4. WeCom kills the token of {first} early; a service finds out and reports it")
         running.world.kill(token.value)
         errcode = await _probe(running, token)
         click.echo(f"   WeCom says {errcode}")
         rotated = await broker.rejected(token, errcode)
-        _expect(rotated.generation > token.generation, "the report brings a new token")
+        expect(rotated.generation > token.generation, "the report brings a new token")
         _show(rotated)
         click.echo(f"   WeCom says {await _probe(running, rotated)}")
-        _expect(await _probe(running, rotated) == 0, "WeCom takes the new token")
+        expect(await _probe(running, rotated) == 0, "WeCom takes the new token")
 
-        _say(f"5. Tokens now live {WATCHED_LIFETIME:.0f} seconds; watch {second} rotate before it expires")
+        say(f"5. Tokens now live {WATCHED_LIFETIME:.0f} seconds; watch {second} rotate before it expires")
         running.world.settings.token_lifetime = WATCHED_LIFETIME
         await _watch_rotation(running, broker, second)
 
-        _say("What the simulated WeCom was asked, for all of this:")
-        for path in ("gettoken", "corpgroup/corp/list_app_share_info", "corpgroup/corp/gettoken"):
+        running.world.settings.token_lifetime = 7200
+        await demo_acting.walk(running, broker, first)
+
+        say("What the simulated WeCom was asked, for all of this:")
+        for path in ASKED:
             click.echo(f"   {running.world.calls(f'/cgi-bin/{path}')} × {path}")
 
 
@@ -79,7 +92,7 @@ async def _watch_rotation(running: Playground, broker: Broker, corp: str) -> Non
                     continue
                 _show(token)
                 if token.generation > short_lived.generation:
-                    _expect(await _probe(running, short_lived) == 0, "the old token still lives at the rotation")
+                    expect(await _probe(running, short_lived) == 0, "the old token still lives at the rotation")
                     return
 
 
@@ -94,18 +107,9 @@ async def _probe(running: Playground, token: AccessToken) -> int:
     return int(answer.get("errcode", 0))
 
 
-def _say(line: str) -> None:
-    click.echo(f"\n{line}")
-
-
 def _show(token: AccessToken) -> None:
     until = token.expire_time.strftime("%H:%M:%S")
     click.echo(
         f"   {token.corp_id:24} agent {token.agent_id}  token {masked(token.value)}"
         f"  generation {token.generation}  until {until} UTC"
     )
-
-
-def _expect(happened: bool, what: str) -> None:  # noqa: FBT001
-    if not happened:
-        raise DemoFailed(f"it was to be seen that {what}")
