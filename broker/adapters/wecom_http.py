@@ -14,11 +14,12 @@ from broker.domain.corps import CORP_ID, AppShare, ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import (
     BrokerError,
+    QuotaReserved,
     RateLimited,
     WecomProtocol,
     WecomUnavailable,
 )
-from broker.domain.ports import Chance, Clock, Observer, UpstreamGate
+from broker.domain.ports import Allow, Chance, Clock, Observer, UpstreamGate
 from broker.domain.secret import Secret
 from broker.protocol.error_codes import BY_CODE, error_of
 
@@ -105,11 +106,19 @@ class WecomHttp:
         body: Mapping[str, object] | None = None,
         *,
         repeat: bool = True,
+        allow: Allow | None = None,
     ) -> dict[str, object]:
-        """Return the answer. Raises what it means, `WecomApi`. Not `repeat` = a code travels, and is sent once."""
+        """Return the answer. Raises what it means, `WecomApi`, and what `allow` raises.
+
+        Not `repeat` = a code travels, and is sent once.
+        """
         await self.gate.enter(path, corp_id)
+        send = self._patiently if repeat else self._attempt
         try:
-            answer = await (self._patiently if repeat else self._attempt)(method, path, query, body)
+            answer = await send(method, path, query, body, allow or _always)
+        except QuotaReserved:
+            # Nothing was sent: that tells nothing of the endpoint.
+            raise
         except BrokerError as error:
             await self.gate.leave(path, corp_id, error)
             raise
@@ -117,18 +126,19 @@ class WecomHttp:
         return answer
 
     async def _patiently(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None, allow: Allow
     ) -> dict[str, object]:
         for pause in PATIENCE:
             try:
-                return await self._attempt(method, path, query, body)
+                return await self._attempt(method, path, query, body, allow)
             except _Busy:
                 await self._clock.sleep(self._chance.jitter(pause))
-        return await self._attempt(method, path, query, body)
+        return await self._attempt(method, path, query, body, allow)
 
     async def _attempt(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None, allow: Allow
     ) -> dict[str, object]:
+        await allow()
         began = time.monotonic()
         outcome = "0"
         try:
@@ -201,6 +211,10 @@ async def _no_resend(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
         if isinstance(error, aiohttp.ClientConnectorError):
             raise
         raise ConnectionLost(type(error).__name__) from None
+
+
+async def _always() -> None:
+    """Let every call go out."""
 
 
 def token_query(credential: Credential) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from broker.adapters.wecom_http import WecomHttp, grant, token_query
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import WecomProtocol
-from broker.domain.ports import LoginSession
+from broker.domain.ports import Allow, LoginSession
 from broker.domain.secret import Secret
 from broker.domain.users import User
 from broker.protocol.user_identity import read_user
@@ -19,16 +19,18 @@ class WecomUserEndpoints:
     def __init__(self, http: WecomHttp) -> None:
         self._http = http
 
-    async def fetch_corp_ticket(self, token: Credential) -> Grant:
+    async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
         """Fetch the ticket of the token's corp (A4)."""
         path = "/cgi-bin/get_jsapi_ticket"
-        return grant(path, await self._http.call("GET", path, token.key.corp_id, token_query(token)), "ticket")
+        answer = await self._http.call("GET", path, token.key.corp_id, token_query(token), allow=allow)
+        return grant(path, answer, "ticket")
 
-    async def fetch_agent_ticket(self, token: Credential) -> Grant:
+    async def fetch_agent_ticket(self, token: Credential, allow: Allow) -> Grant:
         """Fetch the ticket of the token's app (A5)."""
         path = "/cgi-bin/ticket/get"
         query = {**token_query(token), "type": "agent_config"}
-        return grant(path, await self._http.call("GET", path, token.key.corp_id, query), "ticket")
+        answer = await self._http.call("GET", path, token.key.corp_id, query, allow=allow)
+        return grant(path, answer, "ticket")
 
     async def exchange_auth_code(self, token: Credential, code: Secret) -> User:
         """Exchange the code of a web login (A7)."""

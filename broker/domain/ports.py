@@ -3,7 +3,7 @@
 Every method of a store raises `StoreUnavailable` when the store is away, and nothing else.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -158,13 +158,17 @@ class WecomApi(Protocol):
         """List the shares of the parent's app of that kind, all pages (A2)."""
 
 
-class WecomTickets(Protocol):
-    """WeCom's jsapi_tickets. Raises as `WecomApi`."""
+Allow = Callable[[], Awaitable[None]]
+"""Asked before each time that a call goes out, a repeat too; raises where it may not."""
 
-    async def fetch_corp_ticket(self, token: Credential) -> Grant:
+
+class WecomTickets(Protocol):
+    """WeCom's jsapi_tickets, few an hour. Raises as `WecomApi`, and what `allow` raises."""
+
+    async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
         """Fetch the ticket of the token's corp (wecom-api A4)."""
 
-    async def fetch_agent_ticket(self, token: Credential) -> Grant:
+    async def fetch_agent_ticket(self, token: Credential, allow: Allow) -> Grant:
         """Fetch the ticket of the token's app (A5)."""
 
 

@@ -40,8 +40,10 @@ class CredentialChain:
         is_corp = key.kind is CredentialKind.CORP_TICKET
         fetch = self._tickets.fetch_corp_ticket if is_corp else self._tickets.fetch_agent_ticket
 
-        async def with_token(token: Credential) -> Grant:
+        async def allow() -> None:
             await self._quota.take(key, insists=current_errand().insists)
-            return await fetch(token)
+
+        async def with_token(token: Credential) -> Grant:
+            return await fetch(token, allow)
 
         return await engine.using(key.of_kind(CredentialKind.ACCESS_TOKEN), with_token)

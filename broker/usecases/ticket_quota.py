@@ -1,9 +1,12 @@
 """WeCom's hourly limits of jsapi_tickets, counted over the whole fleet and never reached (wecom-api A5, E).
 
 Whether corp and app tickets count together, and when WeCom's hour begins, is unknown (I3): both kinds are
-counted together, and over any sixty minutes, whenever they begin.
+counted together, and over any sixty minutes, whenever they begin. Replicas that count at the same moment
+are put in order by the store: no limit is passed by one of them slipping in beside another. Without the
+store each replica counts for itself, with all that it fetched before.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,8 +36,7 @@ class TicketLimit:
 
     def slot(self, moment: datetime) -> str:
         """Return the name of the tally that a fetch at that moment belongs to."""
-        number = int(moment.timestamp() // SLOT.total_seconds())
-        return f"tickets:{self.corp_id}:{self.agent_id}:{number}"
+        return f"tickets:{self.corp_id}:{self.agent_id}:{_number(moment)}"
 
 
 def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, TicketLimit]:
@@ -48,7 +50,10 @@ class TicketQuota:
     def __init__(self, tallies: Tallies, clock: Clock) -> None:
         self._tallies = tallies
         self._clock = clock
-        self._alone: dict[str, int] = {}
+        self._own: Counter[str] = Counter()
+        """What this replica fetched, by tally."""
+        self._untold: Counter[str] = Counter()
+        """What of it the store does not know, because it was away."""
         self._seen: dict[TicketLimit, tuple[datetime, float]] = {}
 
     def highest(self) -> float:
@@ -61,38 +66,85 @@ class TicketQuota:
         """Count one fetch of a ticket. Raises `QuotaReserved` where what is left is kept, or nothing is."""
         limits = limits_of(key.corp_id, key.agent_id)
         for limit in limits:
-            used = await self.used(limit)
-            self._seen[limit] = (self._clock.now(), min(1.0, (used + 1) / limit.most))
-            if used >= (limit.most if insists else limit.ordinary):
-                raise QuotaReserved(
-                    f"{used} of {limit.most} tickets an hour are used up",
-                    SLOT,
-                    app=key.app,
-                    corp_id=key.corp_id,
-                    used=used,
-                    limit=limit.most,
-                )
+            used = await self._slots(limit)
+            self._check(key, limit, [*used, 1], insists=insists)
+        # Whoever was let by together is put in order by counting: then those who are too many go back.
         now = self._clock.now()
-        for limit in limits:
-            name = limit.slot(now)
-            try:
-                await self._tallies.count(name, HOUR + 2 * SLOT)
-            except StoreUnavailable:
-                self._alone[name] = self._alone.get(name, 0) + 1
+        names = [limit.slot(now) for limit in limits]
+        self._own.update(names)
+        try:
+            for limit, name in zip(limits, names, strict=True):
+                own = self._own_slots(limit)
+                place = await self._count(name)
+                others = await self._slots(limit, but=name)
+                self._check(key, limit, max(own, [*others, place], key=sum), insists=insists)
+        except QuotaReserved:
+            self._own.subtract(names)
+            raise
 
     async def used(self, limit: TicketLimit) -> int:
         """Return how many were fetched in the last hour, and a little before."""
-        now = self._clock.now()
-        names = [limit.slot(now - position * SLOT) for position in range(SLOTS)]
-        # What was counted while the store was away was counted here alone.
-        self._alone = {name: count for name, count in self._alone.items() if _is_recent(name, now)}
-        alone = sum(self._alone.get(name, 0) for name in names)
+        return sum(await self._slots(limit))
+
+    def _check(self, key: CredentialKey, limit: TicketLimit, slots: list[int], *, insists: bool) -> None:
+        """Refuse what would be too many, this one included. Raises `QuotaReserved`."""
+        now, used = self._clock.now(), sum(slots)
+        bound = limit.most if insists else limit.ordinary
+        self._seen[limit] = (now, min(used, bound) / limit.most)
+        if used > bound:
+            raise QuotaReserved(
+                f"{used - 1} of {limit.most} tickets an hour are used up",
+                _until_free(slots, bound, now),
+                app=key.app,
+                corp_id=key.corp_id,
+                used=used - 1,
+                limit=limit.most,
+            )
+
+    async def _count(self, name: str) -> int:
+        """Count one, and return its place in the slot."""
         try:
-            return alone + sum((await self._tallies.counts(names)).values())
+            return await self._tallies.count(name, HOUR + 2 * SLOT) + self._untold[name]
         except StoreUnavailable:
-            return alone
+            self._untold[name] += 1
+            return self._own[name]
+
+    async def _slots(self, limit: TicketLimit, but: str = "") -> list[int]:
+        """Return how many were fetched in each slot, the oldest first; 0 for the slot of the name `but`."""
+        names = self._names(limit)
+        own = [0 if name == but else self._own[name] for name in names]
+        try:
+            told = await self._tallies.counts(names)
+        except StoreUnavailable:
+            return own
+        together = [0 if name == but else told[name] + self._untold[name] for name in names]
+        # A store that lost its data knows less than this replica.
+        return max(together, own, key=sum)
+
+    def _own_slots(self, limit: TicketLimit) -> list[int]:
+        return [self._own[name] for name in self._names(limit)]
+
+    def _names(self, limit: TicketLimit) -> list[str]:
+        """Return the tallies of the hour, the oldest first, and the next: another replica may be there already."""
+        now = self._clock.now()
+        self._own, self._untold = _recent(self._own, now), _recent(self._untold, now)
+        return [limit.slot(now - position * SLOT) for position in range(SLOTS - 1, -2, -1)]
 
 
-def _is_recent(name: str, now: datetime) -> bool:
-    number = int(name.rpartition(":")[2])
-    return number >= int((now - HOUR - SLOT).timestamp() // SLOT.total_seconds())
+def _number(moment: datetime) -> int:
+    return int(moment.timestamp() // SLOT.total_seconds())
+
+
+def _recent(counts: Counter[str], now: datetime) -> Counter[str]:
+    oldest = _number(now) - SLOTS
+    return Counter({name: count for name, count in counts.items() if int(name.rpartition(":")[2]) >= oldest})
+
+
+def _until_free(slots: list[int], bound: int, now: datetime) -> timedelta:
+    """Return how long until so many of the oldest have left the hour that one more may be fetched."""
+    left, position = sum(slots), -1
+    while left > bound and position < SLOTS - 1:
+        position += 1
+        left -= slots[position]
+    leaves = (_number(now) + position + 1) * SLOT.total_seconds()
+    return timedelta(seconds=leaves - now.timestamp())
