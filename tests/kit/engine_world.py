@@ -12,11 +12,12 @@ from typing import Any, Self, TypeVar
 from broker.domain.corps import App, AppKind, AppShare, ShareKind, Target
 from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
 from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, TokenDied
-from broker.domain.ports import UpstreamGate
+from broker.domain.ports import Allow, UpstreamGate
 from broker.domain.secret import Secret
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.app_shares import AppShares
 from broker.usecases.background import Background
+from broker.usecases.credential_chain import CredentialChain
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.credential_memory import CredentialMemory
 from broker.usecases.fleet_flight import FleetFlight
@@ -24,7 +25,8 @@ from broker.usecases.memory_follower import MemoryFollower
 from broker.usecases.notice_board import NoticeBoard
 from broker.usecases.refresh_ahead import RefreshAhead
 from broker.usecases.refusals import Refusals
-from broker.usecases.token_chain import TokenChain
+from broker.usecases.targets import Targets
+from broker.usecases.ticket_quota import TicketQuota
 from broker.usecases.upstream_gate import QuotaGate
 from tests.kit.fake_clock import FakeClock, FixedChance, SkewedClock, settle
 from tests.kit.memory_store import MemoryStore, Shared
@@ -46,6 +48,8 @@ class Endpoint(StrEnum):
     APP_TOKEN = "/cgi-bin/gettoken"  # noqa: S105 - a path
     SHARES = "/cgi-bin/corpgroup/corp/list_app_share_info"
     CHILD_TOKEN = "/cgi-bin/corpgroup/corp/gettoken"  # noqa: S105 - a path
+    CORP_TICKET = "/cgi-bin/get_jsapi_ticket"
+    AGENT_TICKET = "/cgi-bin/ticket/get"
 
 
 class Habit(StrEnum):
@@ -208,8 +212,33 @@ class Door:
 
         return await self._call(Endpoint.SHARES, parent.key.corp_id, f"shares:{share_kind}", answer)
 
-    async def _call(self, endpoint: Endpoint, corp_id: str, subject: str, answer: Callable[[], Result]) -> Result:
+    async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
+        """See `WecomTickets`."""
+        return await self._ticket(Endpoint.CORP_TICKET, f"corp_ticket:{token.key.corp_id}", token, allow)
+
+    async def fetch_agent_ticket(self, token: Credential, allow: Allow) -> Grant:
+        """See `WecomTickets`."""
+        subject = f"agent_ticket:{token.key.corp_id}:{token.key.agent_id}"
+        return await self._ticket(Endpoint.AGENT_TICKET, subject, token, allow)
+
+    async def _ticket(self, endpoint: Endpoint, subject: str, token: Credential, allow: Allow) -> Grant:
+        def answer() -> Grant:
+            self.wecom.refuse_dead(token)
+            return self.wecom.grant(subject)
+
+        return await self._call(endpoint, token.key.corp_id, subject, answer, allow)
+
+    async def _call(
+        self,
+        endpoint: Endpoint,
+        corp_id: str,
+        subject: str,
+        answer: Callable[[], Result],
+        allow: Allow | None = None,
+    ) -> Result:
         await self.gate.enter(endpoint, corp_id)
+        if allow:
+            await allow()
         try:
             result = await self.wecom.call(endpoint, subject, self.replica, answer)
         except BrokerError as error:
@@ -269,10 +298,11 @@ class Replica:
         self.refusals = Refusals(store, clock, world.chance, marks)
         self.gate = QuotaGate(store, self.refusals)
         self.wecom = Door(world.wecom, self.gate, number)
+        self.quota = TicketQuota(store, clock)
         self.fleet = FleetFlight(store, self.board, clock, witness)
         self.engine = CredentialEngine(
             store=store,
-            source=TokenChain(self.wecom, apps),
+            source=CredentialChain(apps, self.wecom, self.wecom, self.quota),
             memory=self.memory,
             fleet=self.fleet,
             refusals=self.refusals,
@@ -294,7 +324,8 @@ class Replica:
             sync_every=timedelta(seconds=600),
             tasks=tasks,
         )
-        self.tokens = AccessTokens(apps, self.shares, self.engine)
+        self.targets = Targets(apps, self.shares)
+        self.tokens = AccessTokens(self.targets, self.engine)
         self.follower = MemoryFollower(store, self.memory, clock)
         self.ahead = RefreshAhead(self.engine, self.memory, clock, world.chance, world.policy, witness)
         for hears in (self.refusals.hear, self.follower.hear, self.shares.hear):

@@ -117,7 +117,7 @@ async def test_rule_7_an_operator_tries_past_what_any_replica_remembers(
     await world.run(outcome(one.engine.get(OWN)))
     await clock.jump(SECOND)
 
-    rotated, credential = await world.run(other.tokens.refresh(OWN_TARGET))
+    rotated, credential = await world.run(other.engine.refresh(OWN))
     await settle()
 
     assert rotated
