@@ -163,7 +163,8 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         background.keep_running("refreshing ahead", ahead.run)
         background.keep_running("watching health", health.run)
 
-        doorway = Doorway(policy, {app.name: app.corp_id for app in apps.values()}, telemetry.metrics)
+        own_corps = {app.name: app.corp_id for app in apps.values()}
+        doorway = Doorway(policy, own_corps, telemetry.metrics)
         sessions = MiniProgramSessions(
             targets=targets,
             engine=engine,
@@ -173,7 +174,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             chance=chance,
             watermarks=_watermarks(config),
         )
-        rights = Rights(policy)
+        rights = Rights(policy, own_corps)
         servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), Audit(telemetry)),
             shares=AppShareServicer(targets, shares),
@@ -182,7 +183,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
                 UserIdentity(targets, engine, users, chance, config.wecom.oauth_base), rights
             ),
             mini_programs=MiniProgramServicer(sessions, rights),
-            wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(wecom)), targets, rights),
+            wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(wecom)), rights),
             admin=AdminServicer(admin),
         )
         tls = config.server.tls

@@ -45,6 +45,10 @@ class Rule:
             return False
         return action in self.actions and _matches(self.apps, app) and _matches(self.corps, corp_id)
 
+    def allows_somewhere(self, action: Action, app: str = "") -> bool:
+        """Tell whether this rule covers the action in some corp; no app = with some app."""
+        return action in self.actions and (not app or _matches(self.apps, app))
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -79,6 +83,12 @@ class CallerPolicy:
         raise CallerNotAllowed(
             "the caller may not do this", caller=caller.name, action=action, app=app, corp_id=corp_id, path=path
         )
+
+    def check_somewhere(self, caller: Caller, action: Action, app: str = "") -> None:
+        """Return if the caller may in some corp, before it is known which one. Raises `CallerNotAllowed`."""
+        if self.is_open or any(rule.allows_somewhere(action, app) for rule in caller.rules):
+            return
+        raise CallerNotAllowed("the caller may not do this", caller=caller.name, action=action, app=app)
 
 
 def _matches(patterns: tuple[str, ...], word: str) -> bool:

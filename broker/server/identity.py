@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 from broker.domain.callers import ANYONE, Action, Caller, CallerPolicy
@@ -64,9 +65,15 @@ class Identity:
 class Rights:
     """What the caller of this request may do, where only the answer tells which corp it is about."""
 
-    def __init__(self, policy: CallerPolicy) -> None:
+    def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str]) -> None:
         self._policy = policy
+        self._own_corps = own_corps
 
     def check(self, action: Action, app: str, corp_id: str, path: str = "") -> None:
-        """Return if the caller may. Raises `CallerNotAllowed`."""
+        """Return if the caller may; no corp id = the app's own corp. Raises `CallerNotAllowed`."""
+        corp_id = corp_id or self._own_corps.get(app, "")
         self._policy.check(current_caller.get(), action, app, corp_id, path)
+
+    def check_somewhere(self, action: Action, app: str = "") -> None:
+        """Return if the caller may in some corp, or with some app. Raises `CallerNotAllowed`."""
+        self._policy.check_somewhere(current_caller.get(), action, app)

@@ -36,10 +36,12 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         self, request: pb.BuildAuthorizeUrlRequest, context: Context
     ) -> pb.BuildAuthorizeUrlResponse:
         """Return the link to WeCom."""
+        app = convert.app_name("app", request.app)
+        # The link is the same for the visitors of every corp.
+        self._rights.check_somewhere(Action.IDENTITY_EXCHANGE, app)
         scope = SCOPES.get(request.scope)
         if scope is None:
             raise InvalidRequest("scope", "is not a known scope")
-        app = convert.app_name("app", request.app)
         url, state = self._identity.build_authorize_url(app, request.redirect_uri, scope, request.state)
         return pb.BuildAuthorizeUrlResponse(url=url, state=state)
 
@@ -48,7 +50,8 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
     ) -> pb.ExchangeAuthCodeResponse:
         """Return who came back with the code."""
         app = convert.app_name("app", request.app)
-        self._rights.check(Action.IDENTITY_EXCHANGE, app, "")
+        # Only the answer tells the corp; nobody spends a code who may not act for any.
+        self._rights.check_somewhere(Action.IDENTITY_EXCHANGE, app)
         user, known = await self._identity.exchange_code(app, request.code)
         self._rights.check(Action.IDENTITY_EXCHANGE, app, user.corp_id)
         return pb.ExchangeAuthCodeResponse(user=_user(user, known=known))

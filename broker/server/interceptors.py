@@ -6,7 +6,8 @@ deadline; one without a deadline ends with the longest wait (`single_flight`).
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -54,6 +55,7 @@ ACTIONS: Mapping[str, Action] = {
 KNOWN_LATER = frozenset(
     f"/wecom_broker.v1.{name}"
     for name in (
+        "IdentityService/BuildAuthorizeUrl",
         "IdentityService/ExchangeAuthCode",
         "MiniProgramService/ExchangeLoginCode",
         "MiniProgramService/DecryptData",
@@ -72,7 +74,7 @@ REMEMBERED = 50_000
 LONGEST_ID = 64
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
-StreamHandler = Callable[[Any, Context], AsyncIterator[Any]]
+StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -129,7 +131,7 @@ class Doorway:
 
         return call
 
-    def _stream(self, method: str, handler: StreamHandler) -> StreamHandler:
+    def _stream(self, method: str, handler: StreamHandler) -> Callable[[Any, Context], AsyncIterator[Any]]:
         finish = self._finisher(method)
         admit = self._admitter(method)
 
@@ -138,8 +140,10 @@ class Doorway:
             code = "CANCELLED"
             try:
                 admit(request, context)
-                async for response in handler(request, context):
-                    yield response
+                # Closed here: a caller who leaves between two answers must not leave a connection behind.
+                async with aclosing(handler(request, context)) as responses:
+                    async for response in responses:
+                        yield response
                 code = "OK"
             except Exception as error:  # noqa: BLE001 - as above
                 failure, code = self._failure(method, error)

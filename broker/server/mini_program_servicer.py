@@ -24,9 +24,14 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
         """Return the session of whoever logged in."""
         app = convert.app_name("app", request.app)
         kind = convert.share_kind("share_kind", request.share_kind)
-        self._rights.check(Action.MINIPROGRAM_SESSION, app, "")
-        session = await self._sessions.exchange_login_code(app, request.js_code, kind)
-        self._rights.check(Action.MINIPROGRAM_SESSION, app, session.corp_id)
+        # Only the answer tells the corp; nobody spends a code who may not act for any.
+        self._rights.check_somewhere(Action.MINIPROGRAM_SESSION, app)
+        session = await self._sessions.exchange_login_code(
+            app,
+            request.js_code,
+            kind,
+            lambda corp_id: self._rights.check(Action.MINIPROGRAM_SESSION, app, corp_id),
+        )
         return pb.ExchangeLoginCodeResponse(session=_session(session))
 
     async def ConvertSession(
@@ -68,6 +73,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
 
     async def _usable(self, session_id: str, action: Action) -> Session:
         """Return a session that the caller may use. Raises `SessionNotFound`, `CallerNotAllowed`."""
+        self._rights.check_somewhere(action)
         session = await self._sessions.find(session_id)
         self._rights.check(action, session.app, session.corp_id)
         return session

@@ -14,12 +14,18 @@ from broker.usecases.errand import begin_errand
 from broker.usecases.targets import Targets
 
 PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
+LONGEST_PATH = 256
 KEPT_PATHS = re.compile(
     r"/cgi-bin/(gettoken|get_jsapi_ticket|ticket/.*|service/.*|corpgroup/corp/gettoken|miniprogram/.*"
-    r"|auth/.*|user/getuserinfo|user/getuserdetail|media/upload.*|media/get)"
+    r"|auth/.*|user/getuserinfo|user/getuserdetail|media/upload(img|_attachment)?|media/get(/.*)?)",
+    # Whether WeCom tells capitals apart in a path is not documented.
+    re.IGNORECASE,
 )
 """They answer with tokens, tickets or session keys, consume codes, or stream: other calls of the broker are for them."""
+QUERY_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+"""Others are not WeCom's, and some servers read `access.token` as `access_token`."""
 TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_token", "debug"})
+LONGEST_QUERY = 4096
 LARGEST_BODY = 1024 * 1024
 MEDIA_KINDS = frozenset({"image", "voice", "video", "file"})
 
@@ -64,11 +70,10 @@ class ApiCalls:
         if kind not in MEDIA_KINDS:
             raise InvalidRequest("type", "must be image, voice, video or file")
         begin_errand()
-        key = await self._targets.locate(target)
-        token = await self._engine.get(key)
+        token = await self._targets.reach(target, self._engine.get)
         answer, media_id = await self._gateway.upload(token, kind, head, chunks)
         if answer.errcode in CODES[TokenDied]:
-            await self._engine.replace(key, token.generation)
+            await self._engine.replace(token.key, token.generation)
             raise WecomUnavailable("the token had died; send the file again", REST, errcode=answer.errcode)
         return answer, media_id
 
@@ -77,8 +82,7 @@ class ApiCalls:
         if not re.fullmatch(r"[\x21-\x7e]{1,512}", media_id):
             raise InvalidRequest("media_id", "must be 1 to 512 visible characters")
         begin_errand()
-        key = await self._targets.locate(target)
-        token = await self._engine.get(key)
+        token = await self._targets.reach(target, self._engine.get)
         for attempt in range(2):
             try:
                 async with aclosing(self._gateway.download(token, media_id)) as pieces:
@@ -87,22 +91,24 @@ class ApiCalls:
             except TokenDied as died:
                 if attempt:
                     raise WecomUnavailable(died.message, REST, **died.metadata) from None
-                _, token = await self._engine.replace(key, token.generation)
+                _, token = await self._engine.replace(token.key, token.generation)
             else:
                 return
 
 
 def check_call(call: ApiCall) -> None:
     """Refuse what may not pass. Raises `InvalidRequest`."""
-    if not PATH.fullmatch(call.path) or len(call.path) > 256:  # noqa: PLR2004 - longer than any of WeCom's
+    if not PATH.fullmatch(call.path) or len(call.path) > LONGEST_PATH:
         raise InvalidRequest("path", "must be a path under /cgi-bin/")
     if KEPT_PATHS.fullmatch(call.path):
         raise InvalidRequest("path", "hands out credentials, consumes codes or streams: not for CallApi")
-    for name, value in call.query:
+    for name, _ in call.query:
+        if not QUERY_NAME.fullmatch(name):
+            raise InvalidRequest("query", "has a name that is not of letters, digits and '_'")
         if name.lower() in TOKEN_NAMES:
             raise InvalidRequest("query", f"{name} is the broker's to add")
-        if len(name) + len(value) > 4096:  # noqa: PLR2004 - longer than a URL may be
-            raise InvalidRequest("query", "is too long")
+    if sum(len(name) + len(value.encode()) for name, value in call.query) > LONGEST_QUERY:
+        raise InvalidRequest("query", f"must be at most {LONGEST_QUERY} bytes")
     if len(call.body) > LARGEST_BODY:
         raise InvalidRequest("body", f"must be at most {LARGEST_BODY} bytes")
     if call.body and call.method == "GET":

@@ -1,19 +1,20 @@
 """Sessions of mini-program users: the key stays here, sealed; callers hold an unguessable id."""
 
-import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from broker.domain.corps import App, ShareKind, Target
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import InvalidRequest, SessionNotFound
-from broker.domain.ports import Chance, Clock, LoginSession, Record, Records, WecomUsers
+from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
+from broker.domain.ports import Chance, Clock, LoginSession, Records, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.errand import begin_errand
+from broker.usecases.session_record import from_record, to_record
 from broker.usecases.targets import Targets
 from broker.usecases.user_identity import read_code, spend_code
 
@@ -53,21 +54,38 @@ class MiniProgramSessions:
         self._chance = chance
         self._watermarks = watermarks
 
-    async def exchange_login_code(self, app_name: str, js_code: str, share_kind: ShareKind | None) -> Session:
+    async def exchange_login_code(
+        self,
+        app_name: str,
+        js_code: str,
+        share_kind: ShareKind | None,
+        check_corp: Callable[[str], None] = lambda _corp_id: None,
+    ) -> Session:
         """Return the session of whoever logged in; for a member of a child corp the child's (wecom-api A9, A10).
 
-        Raises `CodeRejected`, `AppNotShared`, `AmbiguousTarget`, and what the engine raises.
+        `check_corp` is told the user's corp, and raises where nothing may be kept of it. Raises `CodeRejected`,
+        `AppNotShared`, `AmbiguousTarget`, and what the engine raises.
         """
         secret = read_code("js_code", js_code)
         app = self._targets.app(app_name)
+        # A session that cannot be kept would cost the user the code: without a store it is not spent.
+        await self._records.load([Session.name_of("")])
         login = await spend_code(
             self._engine,
             CredentialKey.own_token(app),
             lambda token: self._users.exchange_login_code(token, secret),
         )
-        if login.corp_id in ("", app.corp_id):
-            return await self._keep(app, LoginSession(app.corp_id, login.user_id, login.session_key), "")
-        return await self._convert(Target(app_name, login.corp_id, share_kind), login.user_id, login.session_key)
+        check_corp(login.corp_id)
+        if login.corp_id == app.corp_id:
+            return await self._keep(app, login, "")
+        child = Target(app_name, login.corp_id, share_kind)
+        try:
+            return await self._convert(child, login.user_id, login.session_key)
+        except AmbiguousTarget as ambiguous:
+            # The request has no target, and its code is spent.
+            field = ambiguous.metadata["field"].removeprefix("target.")
+            problem = f"{ambiguous.message.partition(': ')[2]}; the code is spent: log in again, and say which"
+            raise AmbiguousTarget(field, problem, corp_id=login.corp_id) from None
 
     async def convert(self, target: Target, user_id: str, session_key: str) -> Session:
         """Return the child's session for a parent's session_key that the caller holds. Raises as above."""
@@ -85,7 +103,7 @@ class MiniProgramSessions:
             raise InvalidRequest("session_id", "is not one that the broker gave")
         name = Session.name_of(session_id)
         record = (await self._records.load([name])).get(name)
-        session = _from_record(session_id, record) if record and not record.is_tombstone else None
+        session = from_record(session_id, record) if record and not record.is_tombstone else None
         if session is None or session.expires_at <= self._clock.now():
             raise SessionNotFound("no such session, or no longer")
         return session
@@ -130,33 +148,5 @@ class MiniProgramSessions:
             login.session_key,
             expires_at,
         )
-        await self._records.offer(_to_record(session))
+        await self._records.offer(to_record(session))
         return session
-
-
-def _to_record(session: Session) -> Record:
-    payload = {
-        "app": session.app,
-        "corp_id": session.corp_id,
-        "user_id": session.user_id,
-        "source_user_id": session.source_user_id,
-        "converted": session.converted,
-        "session_key": session.session_key.reveal(),
-        "expires_at": session.expires_at.timestamp(),
-    }
-    name = Session.name_of(session.session_id)
-    return Record(name, 1, json.dumps(payload).encode(), session.expires_at)
-
-
-def _from_record(session_id: str, record: Record) -> Session:
-    payload = json.loads(record.payload)
-    return Session(
-        session_id,
-        payload["app"],
-        payload["corp_id"],
-        payload["user_id"],
-        payload["source_user_id"],
-        payload["converted"],
-        Secret(payload["session_key"]),
-        datetime.fromtimestamp(payload["expires_at"], UTC),
-    )
