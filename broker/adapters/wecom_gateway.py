@@ -1,15 +1,16 @@
 """WeCom's other interfaces, passed through: bounded, streamed where files travel, and the token cut out."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import aiohttp
 
-from broker.adapters.wecom_http import ConnectionLost, WecomHttp, token_query
+from broker.adapters.wecom_http import SERVER_ERROR, TOO_MANY_REQUESTS, ConnectionLost, WecomHttp, token_query
 from broker.domain.credentials import Credential
-from broker.domain.errors import BrokerError, RateLimited, WecomProtocol, WecomUnavailable
+from broker.domain.errors import BrokerError, InvalidRequest, RateLimited, WecomProtocol, WecomUnavailable
 from broker.domain.ports import ApiAnswer, ApiCall, MediaHead
 from broker.protocol.error_codes import error_of
 
@@ -18,7 +19,9 @@ CHUNK = 64 * 1024
 SLOW_SECONDS = 300.0
 """How long a file may take; an ordinary call ends with its caller's deadline."""
 CALL_SECONDS = 60.0
-SERVER_ERROR = 500
+NOT_AN_ANSWER = 300
+"""From this HTTP status on, only an errcode is an answer."""
+REFUSAL_TYPES = frozenset({"application/json", "text/plain", "text/html"})
 
 
 class WecomGatewayHttp:
@@ -32,34 +35,32 @@ class WecomGatewayHttp:
         query = [*call.query, *token_query(token).items()]
         headers = {"Content-Type": "application/json"} if call.body else {}
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
+        options = {"params": query, "data": call.body or None, "headers": headers, "timeout": timeout}
         async with (
-            self._gated(call.path, token) as learn,
-            self._response(call.method, call.path, params=query, data=call.body or None, headers=headers, timeout=timeout) as response,
+            self._gated(call.path, token) as passage,
+            self._response(call.method, call.path, passage, **options) as response,
         ):
-            body = await _whole(call.path, response)
-            answer = _answer(call.path, body, token)
-            learn(answer.errcode)
+            answer = await _answer(call.path, response, token)
+            passage.learn(answer.errcode)
         return answer
 
     async def upload(
         self, token: Credential, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
     ) -> tuple[ApiAnswer, str]:
-        """Send a file as it comes; return the answer and the media_id."""
+        """Send a file as it comes; return the answer and the media_id. Raises what `chunks` raises, too."""
         path = "/cgi-bin/media/upload"
-        form = aiohttp.MultipartWriter("form-data")
-        part = form.append(chunks, {"Content-Type": head.content_type})
-        # WeCom reads the name as plain UTF-8; it does not know the percent-encoded form.
-        part.set_content_disposition("form-data", quote_fields=False, name="media", filename=head.file_name)
-        query = [*token_query(token).items(), ("type", kind)]
-        timeout = aiohttp.ClientTimeout(total=SLOW_SECONDS)
-        async with (
-            self._gated(path, token) as learn,
-            self._response("POST", path, params=query, data=form, timeout=timeout) as response,
-        ):
-            body = await _whole(path, response)
-            answer = _answer(path, body, token)
-            learn(answer.errcode)
-        return answer, str(json.loads(body).get("media_id", ""))
+        async with self._gated(path, token) as passage:
+            form = aiohttp.MultipartWriter("form-data")
+            part = form.append(passage.watched(chunks), {"Content-Type": head.content_type})
+            # WeCom reads the name as plain UTF-8; it does not know the percent-encoded form.
+            part.set_content_disposition("form-data", quote_fields=False, name="media", filename=head.file_name)
+            query = [*token_query(token).items(), ("type", kind)]
+            timeout = aiohttp.ClientTimeout(total=SLOW_SECONDS)
+            options = {"params": query, "data": form, "timeout": timeout}
+            async with self._response("POST", path, passage, **options) as response:
+                answer = await _answer(path, response, token)
+                passage.learn(answer.errcode)
+        return answer, str(json.loads(answer.body).get("media_id", ""))
 
     async def download(self, token: Credential, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
         """Yield what the file is, then its pieces as they come. Raises what an errcode means."""
@@ -67,90 +68,127 @@ class WecomGatewayHttp:
         query = [*token_query(token).items(), ("media_id", media_id)]
         timeout = aiohttp.ClientTimeout(total=SLOW_SECONDS)
         async with (
-            self._gated(path, token) as learn,
-            self._response("GET", path, params=query, timeout=timeout) as response,
+            self._gated(path, token) as passage,
+            self._response("GET", path, passage, params=query, timeout=timeout) as response,
         ):
-            if response.content_type in ("application/json", "text/plain"):
-                # WeCom sends files as what they are; a JSON object with an errcode is a refusal.
-                body = await _whole(path, response)
-                refusal = _refusal(path, body)
-                if refusal is not None:
-                    learn(int(refusal.metadata.get("errcode", 0)))
-                    raise refusal
-                yield _head(response, len(body))
-                yield body
-                return
-            yield _head(response, response.content_length or 0)
+            # WeCom names every file; what has no name and could be words is a refusal.
+            named = response.content_disposition is not None
+            if response.status >= NOT_AN_ANSWER or (not named and response.content_type in REFUSAL_TYPES):
+                raise await _refusal(path, response)
+            yield _head(response)
             async for chunk in response.content.iter_chunked(CHUNK):
                 yield chunk
 
     @asynccontextmanager
-    async def _gated(self, path: str, token: Credential) -> AsyncIterator["Learn"]:
+    async def _gated(self, path: str, token: Credential) -> AsyncIterator["Passage"]:
         """Pass the gate before the call, and tell it how the call ended."""
-        learn = Learn(path)
+        passage = Passage(path)
         await self._http.gate.enter(path, token.key.corp_id)
         try:
-            yield learn
+            yield passage
         except BrokerError as error:
-            await self._http.gate.leave(path, token.key.corp_id, error)
+            if error is not passage.callers:
+                await self._http.gate.leave(path, token.key.corp_id, error)
             raise
-        await self._http.gate.leave(path, token.key.corp_id, learn.error)
+        await self._http.gate.leave(path, token.key.corp_id, passage.error)
 
     @asynccontextmanager
-    async def _response(self, method: str, path: str, **options: object) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send; no exception of the library leaves: they carry the URL. Raises `WecomUnavailable`."""
+    async def _response(
+        self, method: str, path: str, passage: "Passage", **options: object
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send; no exception of the library leaves: they carry the URL. Raises `RateLimited`, `WecomUnavailable`."""
         try:
             async with self._http.open(method, path, **options) as response:
+                if response.status == TOO_MANY_REQUESTS:
+                    raise RateLimited("WeCom answered HTTP 429", endpoint=path)
                 if response.status >= SERVER_ERROR:
                     raise WecomUnavailable(f"WeCom answered HTTP {response.status}", endpoint=path)
                 yield response
         except TimeoutError:
-            raise WecomUnavailable("WeCom did not answer in time", endpoint=path) from None
+            raise passage.blame(WecomUnavailable("WeCom did not answer in time", endpoint=path)) from None
         except aiohttp.ClientPayloadError:
             raise WecomProtocol("WeCom's answer broke off", endpoint=path) from None
         except (aiohttp.ClientError, OSError, ConnectionLost):
-            raise WecomUnavailable("WeCom cannot be reached", endpoint=path) from None
+            raise passage.blame(WecomUnavailable("WeCom cannot be reached", endpoint=path)) from None
 
 
-class Learn:
-    """Note an errcode that closes an endpoint, though it is an answer to the caller."""
+class Passage:
+    """Note what a call tells of its endpoint: an errcode may close it, though it is an answer to the caller.
+
+    What the caller did wrong while it sent a file tells nothing.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._waits_for_caller = False
         self.error: BrokerError | None = None
+        self.callers: BrokerError | None = None
 
-    def __call__(self, errcode: int) -> None:
-        """Note it."""
+    def learn(self, errcode: int) -> None:
+        """Note what WeCom answered."""
         error = error_of(self._path, {"errcode": errcode})
         self.error = error if isinstance(error, RateLimited) else None
 
+    async def watched(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield the caller's pieces, and note where it fails or dawdles."""
+        self._waits_for_caller = True
+        try:
+            async for chunk in chunks:
+                self._waits_for_caller = False
+                yield chunk
+                self._waits_for_caller = True
+        except BrokerError as error:
+            self.callers = error
+            raise
+        self._waits_for_caller = False
+
+    def blame(self, error: WecomUnavailable) -> BrokerError:
+        """Return what went wrong: the caller's own error, its silence, or else this one of WeCom's."""
+        if self.callers is None and self._waits_for_caller:
+            self.callers = InvalidRequest("chunk", "the next one did not come in time")
+        return self.callers or error
+
 
 async def _whole(path: str, response: aiohttp.ClientResponse) -> bytes:
-    body = b""
+    body = bytearray()
     async for chunk in response.content.iter_chunked(CHUNK):
         body += chunk
         if len(body) > MOST_BYTES:
             raise WecomProtocol(f"WeCom's answer is larger than {MOST_BYTES} bytes", endpoint=path)
-    return body
+    return bytes(body)
 
 
-def _answer(path: str, body: bytes, token: Credential) -> ApiAnswer:
-    """Return the answer with the token cut out, in whatever form WeCom echoes it."""
-    value = token.value.reveal()
-    for form in {value, quote(value, safe=""), json.dumps(value)[1:-1]}:
-        body = body.replace(form.encode(), b"***")
+async def _answer(path: str, response: aiohttp.ClientResponse, token: Credential) -> ApiAnswer:
+    """Return the answer with the token cut out, in whatever form WeCom echoes it. Raises `WecomProtocol`."""
+    body = _without(token.value.reveal(), await _whole(path, response))
     found = _object(body)
     if found is None:
-        raise WecomProtocol("WeCom's answer is not a JSON object", endpoint=path)
+        raise WecomProtocol(f"WeCom's answer (HTTP {response.status}) is not a JSON object", endpoint=path)
+    if response.status >= NOT_AN_ANSWER and "errcode" not in found:
+        raise WecomProtocol(f"WeCom answered HTTP {response.status}", endpoint=path)
     errcode = found.get("errcode", 0)
-    if isinstance(errcode, bool) or not isinstance(errcode, int):
+    if isinstance(errcode, str) and errcode.lstrip("-").isdecimal():
+        errcode = int(errcode[:20])
+    if isinstance(errcode, bool) or not isinstance(errcode, int) or abs(errcode) >= 2**31:
         raise WecomProtocol("WeCom's errcode is not a number", endpoint=path)
     return ApiAnswer(errcode, str(found.get("errmsg", "")), body)
 
 
-def _refusal(path: str, body: bytes) -> BrokerError | None:
-    found = _object(body)
-    return error_of(path, found) if found is not None and "errcode" in found else None
+def _without(value: str, body: bytes) -> bytes:
+    """Cut a value out: plain, in JSON with or without its slashes escaped, percent-encoded in capitals or not."""
+    in_json = json.dumps(value)[1:-1]
+    for form in {value, in_json, in_json.replace("/", "\\/")}:
+        body = body.replace(form.encode(), b"***")
+    for encoded in {quote(value, safe=""), quote(value)}:
+        body = re.sub(re.escape(encoded.encode()), b"***", body, flags=re.IGNORECASE)
+    return body
+
+
+async def _refusal(path: str, response: aiohttp.ClientResponse) -> BrokerError:
+    """Return what WeCom says in a file's place."""
+    found = _object(await _whole(path, response))
+    error = error_of(path, found) if found is not None else None
+    return error or WecomProtocol(f"WeCom's answer (HTTP {response.status}) is not a file", endpoint=path)
 
 
 def _object(body: bytes) -> dict[str, object] | None:
@@ -161,6 +199,8 @@ def _object(body: bytes) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def _head(response: aiohttp.ClientResponse, size: int) -> MediaHead:
+def _head(response: aiohttp.ClientResponse) -> MediaHead:
     disposition = response.content_disposition
+    packed = "Content-Encoding" in response.headers
+    size = 0 if packed else response.content_length or 0
     return MediaHead((disposition and disposition.filename) or "", response.content_type, size)
