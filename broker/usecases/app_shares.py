@@ -118,10 +118,11 @@ class AppShares:
         return bool(self._listings)
 
     async def sync(self, app: App) -> ShareChanges:
-        """List anew at WeCom, and return what changed."""
+        """List anew at WeCom, past any remembered refusal, and return what changed."""
         began = self._clock.now()
         changes = ShareChanges()
         for kind in app.share_kinds:
+            await self._refusals.lift(ShareList.name_of(app.name, kind))
             before = await self._known_before(app, kind)
             after = await self._list_since(app, kind, began)
             changes += ShareChanges.between(before, after.shares)
@@ -164,13 +165,20 @@ class AppShares:
             return stored if stored and (not_before is None or stored.listed_at >= not_before) else None
 
         async def fetch(lease: Lease) -> ShareList | None:
+            await self._refusals.check(name, app=app.name)
             # The clock may have been set back since the caller asked: this listing is newer all the same.
             listed_at = max(self._clock.now(), not_before or NEVER)
 
             async def with_parent(parent: Credential) -> list[AppShare]:
                 return await self._wecom.list_app_shares(parent, kind)
 
-            shares = await self._engine.using(CredentialKey.own_token(app), with_parent)
+            try:
+                shares = await self._engine.using(CredentialKey.own_token(app), with_parent)
+            except BrokerError as error:
+                if not error.remembered:
+                    await self._refusals.remember(name, error, app=app.name)
+                raise
+            await self._refusals.forget(name)
             listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares))
             if not await self._fleet.publish(to_record(listing), lease):
                 return None
