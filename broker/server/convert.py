@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -171,9 +172,10 @@ def page(
         raise InvalidRequest("page_size", "must not be negative")
     size = min(page_size or DEFAULT_PAGE, LARGEST_PAGE)
     after = _read_token(page_token)
-    left = [item for item in items if mark(item) > after] if after else items
-    token = base64.urlsafe_b64encode(mark(left[size - 1]).encode()).decode() if len(left) > size else ""
-    return left[:size], token
+    start = bisect_right(items, after, key=mark) if after else 0
+    shown = items[start : start + size]
+    has_more = len(items) > start + size
+    return shown, base64.urlsafe_b64encode(mark(shown[-1]).encode()).decode() if has_more else ""
 
 
 def _read_token(token: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from broker.domain.corps import App, AppShare, ShareKind
 from broker.domain.credentials import Credential, CredentialKey
@@ -110,8 +111,8 @@ class AppShares:
 
     async def all(self, app: App, share_kind: ShareKind | None = None) -> list[AppShare]:
         """Return all shares of the app, in a stable order."""
-        listings = [await self.listing(app, kind) for kind in _kinds(app, share_kind)]
-        return sorted(share for listing in listings for share in listing.shares)
+        listings = [await self.listing(app, kind) for kind in sorted(_kinds(app, share_kind))]
+        return list(chain.from_iterable(listing.ordered for listing in listings))
 
     def has_listing(self) -> bool:
         """Tell whether any listing is in memory."""
