@@ -113,13 +113,14 @@ class SqliteStore:
                 " ON CONFLICT (name) DO UPDATE SET issued = excluded.issued",
                 (name, fence, now + TOMBSTONE_KEPT.total_seconds()),
             )
-            self._database.execute(
-                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, owner, now + duration.total_seconds())
-            )
+            ends = now + duration.total_seconds()
+            self._database.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, owner, ends))
             return fence
 
         taken = await self._run(take)
-        return Busy(timedelta(seconds=taken)) if isinstance(taken, float) else Lease(name, owner, taken, duration)
+        if isinstance(taken, float):
+            return Busy(timedelta(seconds=taken))
+        return Lease(name, owner, taken, duration)
 
     async def renew(self, lease: Lease) -> bool:
         """See `Leases.renew`."""
@@ -214,7 +215,8 @@ class SqliteStore:
     def _write(self, record: Record) -> None:
         self._database.execute(
             "INSERT INTO records (name, issued, fence, payload, keep_until) VALUES (?1, ?2, ?2, ?3, ?4)"
-            " ON CONFLICT (name) DO UPDATE SET issued = max(issued, ?2), fence = ?2, payload = ?3, keep_until = ?4",
+            " ON CONFLICT (name) DO UPDATE"
+            " SET issued = max(issued, ?2), fence = ?2, payload = ?3, keep_until = ?4",
             (record.name, record.fence, record.payload, min(record.keep_until.timestamp(), 4e9)),
         )
 
