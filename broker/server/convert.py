@@ -14,7 +14,7 @@ from wecom_broker.v1 import target_pb2 as target_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.corps import APP_NAME, CORP_ID, App, AppShare, ShareKind, Target
-from broker.domain.credentials import NO_TIME, Credential, CredentialKind, Freshness
+from broker.domain.credentials import Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.domain.vitals import Dependency
 from broker.usecases.access_tokens import AccessTokens
@@ -81,13 +81,13 @@ def target(message: target_pb.Target) -> Target:
 
 def min_ttl(message: Duration) -> timedelta:
     """Return the least life that a caller needs. Raises `InvalidRequest`."""
+    # Before the conversion, which rounds a nanosecond away.
+    if message.seconds < 0 or message.nanos < 0:
+        raise InvalidRequest("min_ttl", "must not be negative")
     try:
-        ttl = message.ToTimedelta()
+        return message.ToTimedelta()
     except (ValueError, OverflowError):
         raise InvalidRequest("min_ttl", "is not a duration") from None
-    if ttl < NO_TIME:
-        raise InvalidRequest("min_ttl", "must not be negative")
-    return ttl
 
 
 def access_token(credential: Credential) -> token_pb.AccessToken:
