@@ -161,7 +161,6 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
                     servicers,
                     health,
                     tls=TlsFiles(tls.certificate, tls.private_key, tls.client_ca) if tls else None,
-                    demand_certificate=not any(caller.token_sha256 for caller in policy.callers),
                     reflect=config.server.reflection,
                     share_port=share_port,
                     drain_seconds=config.server.drain_seconds,
