@@ -4,12 +4,16 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from broker.domain.ports import Store
 from tests.contract.fleets import Fleet, memory_fleet, redis_fleet, sealed_fleet, sqlite_fleet
 from tests.kit.redis_server import RedisServer
+
+MEMORY = Path("/dev/shm")
+"""Where there is one, the disk need not keep up with a new file for each test."""
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +36,14 @@ def patient_link(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis", "sealed sqlite", "sealed redis"])
-async def fleet(request: pytest.FixtureRequest, tmp_path: Path, patient_link: None) -> AsyncIterator[Fleet]:
+async def fleet(request: pytest.FixtureRequest, patient_link: None) -> AsyncIterator[Fleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:
         if kind == "memory":
             fleet = await stack.enter_async_context(memory_fleet())
         elif kind == "sqlite":
-            fleet = await stack.enter_async_context(sqlite_fleet(tmp_path / "store.db"))
+            folder = stack.enter_context(TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None))
+            fleet = await stack.enter_async_context(sqlite_fleet(Path(folder) / "store.db"))
         else:
             server = request.getfixturevalue("redis_server")
             fleet = await stack.enter_async_context(redis_fleet(server, f"test-{secrets.token_hex(4)}"))
