@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS records (
   payload BLOB, keep_until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, ends REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL, ends REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS records_by_end ON records (keep_until);
+CREATE INDEX IF NOT EXISTS tallies_by_end ON tallies (ends);
 """
 TOMBSTONE_KEPT = timedelta(days=1)
 
@@ -152,6 +154,8 @@ class SqliteStore:
         def add() -> int:
             row = self._database.execute("SELECT count, ends FROM tallies WHERE name = ?", (name,)).fetchone()
             count, ends = (row[0] + 1, row[1]) if row and row[1] > now else (1, now + window.total_seconds())
+            if count == 1:
+                _sweep(self._database, now)
             self._database.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", (name, count, ends))
             return int(count)
 
@@ -237,7 +241,10 @@ async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(SCHEMA)
-            _sweep(database, clock.now().timestamp())
+            with database:
+                _sweep(database, clock.now().timestamp())
+                # An earlier process is gone, and so are the holders of its leases.
+                database.execute("DELETE FROM leases")
             yield SqliteStore(database, thread, clock)
         finally:
             thread.shutdown(wait=True)
@@ -245,8 +252,6 @@ async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
 
 
 def _sweep(database: sqlite3.Connection, now: float) -> None:
-    """Delete what nobody needs any more: an earlier process is gone, and so are the holders of its leases."""
-    with database:
-        database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
-        database.execute("DELETE FROM tallies WHERE ends < ?", (now,))
-        database.execute("DELETE FROM leases")
+    """Delete what nobody needs any more."""
+    database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
+    database.execute("DELETE FROM tallies WHERE ends < ?", (now,))
