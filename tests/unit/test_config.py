@@ -1,4 +1,4 @@
-"""The configuration: each key has its default, all mistakes are told at once by key, and no secret is told."""
+"""The configuration: keys have their defaults, all mistakes are told at once by key, no secret is told."""
 
 import base64
 import json

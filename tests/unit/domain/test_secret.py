@@ -73,7 +73,7 @@ def test_a_traceback_hides_it() -> None:
     except ValueError as error:
         told = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
-    assert VALUE not in told.replace(f"VALUE = {VALUE!r}", "")
+    assert VALUE not in told
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
