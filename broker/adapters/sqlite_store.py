@@ -241,6 +241,8 @@ async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(SCHEMA)
+            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError(f"{path} is damaged")
             with database:
                 _sweep(database, clock.now().timestamp())
                 # An earlier process is gone, and so are the holders of its leases.
