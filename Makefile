@@ -33,6 +33,9 @@ demo: $(STAMP) ## Walk the whole chain against a simulated WeCom and print what 
 dev: $(STAMP) ## Serve a simulated WeCom and a broker, until Ctrl-C
 	$(BIN)/python -m broker dev $(ARGS)
 
+# Tests start processes while gRPC's threads run. It reads this when it is imported, so a fixture would be late.
+test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0
+
 test: $(STAMP) ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
