@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import structlog
+from prometheus_client import multiprocess
 
 from broker.config import Config
 from broker.telemetry import LOGGER
@@ -50,7 +51,9 @@ def supervise(path: Path, config: Config, *, insecure: bool) -> None:
             for position, worker in enumerate(workers):
                 if signals or code or worker.poll() is None:
                     continue
-                if time.monotonic() - began < SETTLED_SECONDS and worker.returncode:
+                multiprocess.mark_process_dead(worker.pid, metrics)  # type: ignore[no-untyped-call]
+                # A killed one (the code is negative) could start.
+                if time.monotonic() - began < SETTLED_SECONDS and worker.returncode > 0:
                     code = worker.returncode
                     signals.append(signal.SIGTERM)
                     break
