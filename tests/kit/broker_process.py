@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.kit.environment import environment
 from tests.kit.ports import free_port
 from tests.kit.redis_server import _die_with_parent
 
@@ -45,7 +46,9 @@ class BrokerProcess:
         """Start it, and return at once."""
         command = [sys.executable, "-m", "broker", "serve", "--config", str(self._config)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_die_with_parent)  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603
+                command, stdout=log, stderr=log, env=environment(), preexec_fn=_die_with_parent
+            )
 
     def await_ready(self) -> None:
         """Return when it is ready."""

@@ -32,6 +32,7 @@ from wecom_broker.v1 import (
 
 from broker.simulator.demo import PARENT, SECRET
 from tests.kit.broker_process import BrokerProcess
+from tests.kit.environment import environment
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer, _die_with_parent
 
@@ -64,7 +65,9 @@ class SimulatorProcess:
         """Start it, and return at once."""
         port = self.url.rpartition(":")[2]
         command = [sys.executable, "-m", "broker", "simulate", "--port", port, *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603
+            command, stdout=subprocess.DEVNULL, env=environment(), preexec_fn=_die_with_parent
+        )
 
     def await_ready(self) -> None:
         """Return when it answers."""
