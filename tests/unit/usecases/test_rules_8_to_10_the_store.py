@@ -322,6 +322,42 @@ async def test_rule_10_a_fetch_that_outlives_the_store_counts_in_memory_and_is_o
     assert 1 == wecom.count()
 
 
+async def test_rule_10_a_fetch_alone_that_outlives_the_outage_reaches_the_fleet(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    lonely, other = await world.fleet(2)
+    await world.run(other.engine.get(OWN))
+    await clock.jump(SECOND)
+    lonely.store.cut()
+    wecom.delay = SECOND
+    fetching = asyncio.create_task(lonely.engine.get(OWN))
+    await clock.advance(SECOND / 2)
+    lonely.store.mend()
+    alone = await world.run(wait_for(fetching))
+    await settle()
+
+    assert alone == await other.engine.get(OWN) == stored(world)
+
+
+async def test_rule_10_a_fetch_alone_that_the_fleet_was_ahead_of_gives_way(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    lonely, other = await world.fleet(2)
+    lonely.store.cut()
+    wecom.delay = SECOND
+    fetching = asyncio.create_task(lonely.engine.get(OWN))
+    await clock.advance(SECOND / 2)
+    theirs = asyncio.create_task(other.engine.get(OWN))
+    await settle()
+    lonely.store.mend()
+
+    found = await world.gather(wait_for(fetching), wait_for(theirs))
+    await settle()
+
+    assert wecom.is_alive(stored(world).value) or found[0] == found[1]
+    assert await lonely.engine.get(OWN) == await other.engine.get(OWN) == stored(world)
+
+
 @pytest.mark.parametrize("habit", list(Habit))
 @pytest.mark.parametrize("apart", [timedelta(0), SECOND])
 async def test_rule_10_replicas_that_fetched_alone_agree_when_the_store_is_back(
