@@ -5,12 +5,14 @@ from contextlib import aclosing
 
 import aiohttp
 import click
+from wecom_broker import AccessToken, Broker, BrokerError
 
+from broker.app import CannotStart
 from broker.cli.connection import masked
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
+from broker.config import ConfigError
 from broker.telemetry import set_up_logging
-from wecom_broker import AccessToken, Broker, BrokerError
 
 WATCHED_LIFETIME = 4.0
 """Seconds that a token lives in the last step, so that its rotation can be waited for."""
@@ -26,7 +28,7 @@ def demo() -> None:
     set_up_logging("warning", "console")
     try:
         run_until_stopped(_demo())
-    except (BrokerError, DemoFailed) as error:
+    except (BrokerError, CannotStart, ConfigError, DemoFailed) as error:
         fail(str(error))
 
 
@@ -79,7 +81,9 @@ async def _watch_rotation(running: Playground, broker: Broker, corp: str) -> Non
                     continue
                 _show(token)
                 if token.generation > short_lived.generation:
-                    _expect(await _probe(running, short_lived) == 0, "the old token still lives at the rotation")
+                    _expect(
+                        await _probe(running, short_lived) == 0, "the old token still lives at the rotation"
+                    )
                     return
 
 
@@ -106,6 +110,6 @@ def _show(token: AccessToken) -> None:
     )
 
 
-def _expect(happened: bool, what: str) -> None:  # noqa: FBT001
+def _expect(happened: bool, what: str) -> None:
     if not happened:
         raise DemoFailed(f"it was to be seen that {what}")
