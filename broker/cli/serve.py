@@ -39,7 +39,7 @@ def read_config(path: Path, *, insecure: bool) -> Config:
 @config_option
 @insecure_option
 @click.option("--worker", is_flag=True, hidden=True)
-def serve(path: Path, insecure: bool, worker: bool) -> None:  # noqa: FBT001 - click passes flags so
+def serve(path: Path, insecure: bool, worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain."""
     config = read_config(path, insecure=insecure)
     set_up_logging(config.log.level, config.log.format)
@@ -66,8 +66,10 @@ async def _serve(config: Config) -> None:
 @click.command("check-config")
 @config_option
 @insecure_option
-def check_config(path: Path, insecure: bool) -> None:  # noqa: FBT001
+def check_config(path: Path, insecure: bool) -> None:
     """Read the configuration and tell every mistake by its key; connects to nothing."""
     config = read_config(path, insecure=insecure)
     apps = ", ".join(app.name for app in config.apps)
-    click.echo(f"{path} is fine: {len(config.apps)} app(s) ({apps}), store {config.store.url.partition(':')[0]}")
+    click.echo(
+        f"{path} is fine: {len(config.apps)} app(s) ({apps}), store {config.store.url.partition(':')[0]}"
+    )
