@@ -180,6 +180,9 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             await health.drain()
             # Load balancers must notice before connections close.
             await asyncio.sleep(min(config.server.drain_seconds / 10, 1.0))
+            # Watches would hold the whole grace; their readers re-open them elsewhere.
+            memory.close_watches()
+            shares.close_watches()
 
 
 def _apps(config: Config) -> list[App]:

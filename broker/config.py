@@ -90,6 +90,11 @@ def _url(value: str) -> str:
     return value
 
 
+def _store_address(given: object) -> object:
+    """Resolve an address that holds a password and is given as a secret."""
+    return _secret(given).reveal() if isinstance(given, Mapping) else given
+
+
 def _store_url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -185,7 +190,7 @@ class SealKeyTable(Table):
 class StoreTable(Table):
     """`[store]`."""
 
-    url: Annotated[str, AfterValidator(_store_url)] = "sqlite:///wecom-broker.db"
+    url: Annotated[str, BeforeValidator(_store_address), AfterValidator(_store_url)] = "sqlite:///wecom-broker.db"
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "wecom-broker"
     seal_keys: list[SealKeyTable] = []
 

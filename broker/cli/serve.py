@@ -8,7 +8,7 @@ import structlog
 
 from broker.app import CannotStart, running_broker
 from broker.cli.ending import fail, run_until_stopped
-from broker.cli.workers import supervise
+from broker.cli.workers import CANNOT_START, CONFIG_UNUSABLE, supervise
 from broker.config import Config, ConfigError, load_config
 from broker.telemetry import LOGGER, set_up_logging
 
@@ -32,7 +32,7 @@ def read_config(path: Path, *, insecure: bool) -> Config:
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"config: {problem}", err=True)
-        fail(f"{path} cannot be used", code=2)
+        fail(f"{path} cannot be used", code=CONFIG_UNUSABLE)
 
 
 @click.command()
@@ -49,7 +49,7 @@ def serve(path: Path, insecure: bool, worker: bool) -> None:
     try:
         run_until_stopped(_serve(config))
     except CannotStart as error:
-        fail(str(error))
+        fail(str(error), code=CANNOT_START)
 
 
 async def _serve(config: Config) -> None:

@@ -79,6 +79,7 @@ class AppShares:
         self.version = 0
         """Grows whenever a listing in memory changes: what was found before may be found no more."""
         self._flights: SingleFlight[tuple[ListingKey, Wish], ShareList] = SingleFlight(tasks)
+        self._closing = False
         self._changed: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._stale: set[ListingKey] = set()
         self._stale_filled = asyncio.Event()
@@ -152,11 +153,20 @@ class AppShares:
                 seen = current
                 await changed.wait()
                 changed.clear()
+                if self._closing:
+                    return
                 current = await self.all(app)
                 if changes := ShareChanges.between(seen, current):
                     yield changes
         finally:
             self._changed[app.name].discard(changed)
+
+    def close_watches(self) -> None:
+        """End every watch: the broker stops, and the watchers will find another."""
+        self._closing = True
+        for events in self._changed.values():
+            for event in events:
+                event.set()
 
     # --- listing
 

@@ -203,7 +203,7 @@ def served(tmp_path: Path, **server: object) -> str:
         to_toml({"server": listens, "store": {"url": f"sqlite:///{tmp_path}/store.db"}, "apps": [APP]})
     )
     result = run("serve", "--config", str(path))
-    assert 1 == result.exit_code
+    assert CANNOT_START == result.exit_code
     return result.stderr.splitlines()[-1]
 
 
