@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import broker
+from broker.cli.workers import CANNOT_START
 from tests.cli.running import run
 from tests.kit.broker_process import to_toml
 
