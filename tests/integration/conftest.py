@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.fleet import Fleet, running_fleet
 
-# The tests start processes while gRPC's threads run; the children replace themselves at once and need no care.
+# The tests start processes while gRPC's threads run; the children replace themselves at once.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 StartFleet = Callable[..., Fleet]
@@ -32,7 +32,7 @@ def figures(request: pytest.FixtureRequest) -> Figures:
     return show
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show the figures."""
     if lines := config.stash.get(_SHOWN, None):
         terminalreporter.section("figures")

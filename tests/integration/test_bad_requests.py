@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -16,6 +17,7 @@ from tests.kit.broker_here import broker_here
 from tests.kit.fleet import Refusal, Replica, child, connect, refused, target
 
 HUGE = "x" * 1_000_000
+ANY_KIND: Any = 7
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -57,10 +59,16 @@ def shows_nothing(refusal: Refusal) -> None:
         (pb.GetAccessTokenRequest(target=target(), min_ttl=Duration(seconds=2**62)), "min_ttl"),
     ],
 )
-async def test_a_malformed_field_is_named(replica: Replica, request_: pb.GetAccessTokenRequest, field: str) -> None:
+async def test_a_malformed_field_is_named(
+    replica: Replica, request_: pb.GetAccessTokenRequest, field: str
+) -> None:
     refusal = await refused(replica.tokens.GetAccessToken(request_, timeout=10))
 
-    assert (INVALID, "INVALID_REQUEST", field) == (refusal.code, refusal.reason, refusal.metadata.get("field"))
+    assert (INVALID, "INVALID_REQUEST", field) == (
+        refusal.code,
+        refusal.reason,
+        refusal.metadata.get("field"),
+    )
     shows_nothing(refusal)
 
 
@@ -74,7 +82,9 @@ async def test_a_stream_names_the_malformed_field_too(replica: Replica) -> None:
 
 
 async def test_an_app_that_nobody_configured_is_unknown(replica: Replica) -> None:
-    refusal = await refused(replica.tokens.GetAccessToken(pb.GetAccessTokenRequest(target=target(app="nobody"))))
+    refusal = await refused(
+        replica.tokens.GetAccessToken(pb.GetAccessTokenRequest(target=target(app="nobody")))
+    )
 
     assert (grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP") == (refusal.code, refusal.reason)
     assert "nobody" == refusal.metadata["app"]
@@ -89,7 +99,9 @@ async def test_a_corp_that_the_app_is_not_shared_with_is_named(replica: Replica)
     shows_nothing(refusal)
 
 
-@pytest.mark.parametrize(("generation", "errcode", "field"), [(0, 40014, "generation"), (1, 40001, "errcode")])
+@pytest.mark.parametrize(
+    ("generation", "errcode", "field"), [(0, 40014, "generation"), (1, 40001, "errcode")]
+)
 async def test_a_report_that_cannot_be_meant_is_refused(
     replica: Replica, generation: int, errcode: int, field: str
 ) -> None:
@@ -106,7 +118,7 @@ async def test_a_report_that_cannot_be_meant_is_refused(
         (share_pb.ListAppSharesRequest(app="crm", page_size=-1), "page_size"),
         (share_pb.ListAppSharesRequest(app="crm", page_token="%%%"), "page_token"),
         (share_pb.ListAppSharesRequest(app="crm", page_token="/w=="), "page_token"),
-        (share_pb.ListAppSharesRequest(app="crm", share_kind=7), "share_kind"),
+        (share_pb.ListAppSharesRequest(app="crm", share_kind=ANY_KIND), "share_kind"),
         (share_pb.ListAppSharesRequest(app=HUGE), "app"),
     ],
 )
@@ -115,7 +127,11 @@ async def test_a_list_names_the_malformed_field(
 ) -> None:
     refusal = await refused(replica.shares.ListAppShares(request_))
 
-    assert (INVALID, "INVALID_REQUEST", field) == (refusal.code, refusal.reason, refusal.metadata.get("field"))
+    assert (INVALID, "INVALID_REQUEST", field) == (
+        refusal.code,
+        refusal.reason,
+        refusal.metadata.get("field"),
+    )
     shows_nothing(refusal)
 
 

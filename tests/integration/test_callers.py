@@ -114,7 +114,9 @@ async def test_bearer_tokens_are_compared_and_get_what_they_may(tmp_path: Path) 
             assert child(1) == (await replica.token(child(1))).corp_id
             assert DENIED == said(await refused(replica.all_shares())), "the list is of all children"
             assert DENIED == said(await refused(replica.token(child(2))))
-            assert DENIED == said(await refused(replica.token())), "the parent's own token is not among the corps"
+            assert DENIED == said(await refused(replica.token())), (
+                "the parent's own token is not among the corps"
+            )
             assert DENIED == said(await refused(replica.refresh(child(1))))
         for wrong in (BEARER.upper(), BEARER + "x", "x"):
             async with tls.enter(bearer=wrong) as replica:

@@ -1,14 +1,12 @@
 """How brokers end: in grace under load, at once when told twice, and cleanly at a Ctrl-C."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2
 from wecom_broker import Broker
@@ -96,7 +94,13 @@ async def test_a_second_sigterm_ends_at_once(fleet: Fleet, tmp_path: Path, figur
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 async def test_a_command_ends_cleanly(arguments: list[str], ready: str, number: signal.Signals) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "broker", *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()
+        sys.executable,
+        "-m",
+        "broker",
+        *arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(),
     )
     assert process.stdout
     seen = ""

@@ -26,11 +26,15 @@ async def test_each_service_and_the_whole_are_serving(tmp_path: Path) -> None:
     async with broker_here(tmp_path, World.demo()) as here, connect(here.address) as (replica,):
         assert [True] * 4 == [await replica.serving(service) for service in ("", TOKENS, SHARES, ADMIN)]
         assert 200 == await ready(here.http)
-        unknown = await refused(replica.health.Check(health_pb2.HealthCheckRequest(service="no.such.Service")))
+        unknown = await refused(
+            replica.health.Check(health_pb2.HealthCheckRequest(service="no.such.Service"))
+        )
         assert grpc.StatusCode.NOT_FOUND == unknown.code
 
 
-async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when_none_is_left(tmp_path: Path) -> None:
+async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when_none_is_left(
+    tmp_path: Path,
+) -> None:
     world = World.demo(settings=Settings(token_lifetime=2.5))
     world.add_children(1)
     async with broker_here(tmp_path, world) as here, connect(here.address) as (replica,):
@@ -42,7 +46,8 @@ async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when
         await until(lambda: not here.broker.telemetry.vitals.wecom.healthy, pause=0.05)
         assert time.time() < end
         await here.broker.health.look()
-        assert await replica.serving() and await replica.serving(TOKENS)
+        assert await replica.serving()
+        assert await replica.serving(TOKENS)
         assert 200 == await ready(here.http)
 
         await until(lambda: time.time() > end)

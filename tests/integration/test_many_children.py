@@ -36,7 +36,9 @@ async def test_250_children_over_3_pages_are_all_there(start_fleet: StartFleet, 
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One broker and 10,000 children."""
     children = 10_000 - DEMO_CHILDREN
-    with running_fleet(tmp_path_factory.mktemp("crowd"), 1, children=children, log={"level": "info"}) as fleet:
+    with running_fleet(
+        tmp_path_factory.mktemp("crowd"), 1, children=children, log={"level": "info"}
+    ) as fleet:
         yield fleet
 
 

@@ -62,7 +62,7 @@ async def test_redis_killed_under_load_fails_no_call_for_what_is_in_memory(
 ) -> None:
     warmed, cold = [child(number) for number in range(1, 6)], [child(number) for number in range(20, 40)]
     async with fleet.replicas(app) as replicas:
-        await warm(replicas, warmed)
+        await warm(replicas, ["", *warmed])
         fleet.wecom.forget_calls()
         fleet.wecom.fault("delay", CHILD_TOKEN, seconds=0.2)
         async with steady_load(replicas, warmed) as load:
@@ -81,7 +81,9 @@ async def test_redis_killed_under_load_fails_no_call_for_what_is_in_memory(
     assert took < COHERENT_WITHIN
     calls = fleet.wecom.calls()
     assert {CHILD_TOKEN} == set(calls), "parent and list are in memory"
-    assert len(cold) <= calls[CHILD_TOKEN] <= len(cold) * len(replicas), "each replica fetches each at most once"
+    assert len(cold) <= calls[CHILD_TOKEN] <= len(cold) * len(replicas), (
+        "each replica fetches each at most once"
+    )
     assert fleet.wecom.most_in_flight(CHILD_TOKEN) <= LONELY_FETCHES * len(replicas)
     figures(
         warm_calls=load.calls,
@@ -96,10 +98,12 @@ async def test_redis_killed_under_load_fails_no_call_for_what_is_in_memory(
     )
 
 
-async def test_a_hung_redis_delays_no_call_for_what_is_in_memory(fleet: Fleet, app: str, figures: Figures) -> None:
+async def test_a_hung_redis_delays_no_call_for_what_is_in_memory(
+    fleet: Fleet, app: str, figures: Figures
+) -> None:
     warmed, cold = [child(number) for number in range(1, 6)], [child(number) for number in range(20, 30)]
     async with fleet.replicas(app) as replicas:
-        await warm(replicas, warmed)
+        await warm(replicas, ["", *warmed])
         fleet.wecom.forget_calls()
         async with steady_load(replicas, warmed) as load:
             await until(lambda: load.calls > 50)
@@ -166,7 +170,7 @@ async def test_wecom_down_past_the_advisory_window_valid_tokens_are_served_to_th
             await until(lambda: time.time() > end + 1, pause=0.1)
         assert {token.value} == load.values
         assert [] == load.expired
-        first_refusal, refusal = load.refusals[0]
+        first_refusal = load.refusals[0][0]
         assert first_refusal >= end, "not before its last moment"
         assert {"WECOM_UNAVAILABLE"} == {seen.reason for _, seen in load.refusals}
         assert {grpc.StatusCode.UNAVAILABLE} == {seen.code for _, seen in load.refusals}
@@ -196,7 +200,9 @@ async def test_wecom_down_past_the_advisory_window_valid_tokens_are_served_to_th
     )
 
 
-async def test_a_wecom_that_hangs_costs_warm_callers_nothing(fleet: Fleet, app: str, figures: Figures) -> None:
+async def test_a_wecom_that_hangs_costs_warm_callers_nothing(
+    fleet: Fleet, app: str, figures: Figures
+) -> None:
     async with fleet.replicas(app) as replicas:
         await warm(replicas, [child(1)])
         fleet.wecom.send(signal.SIGSTOP)

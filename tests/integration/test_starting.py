@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def started(broker: BrokerProcess) -> tuple[int, str]:
     return code, said
 
 
-def embedded(folder: Path, **tables: object) -> BrokerProcess:
+def embedded(folder: Path, **tables: Any) -> BrokerProcess:
     return BrokerProcess(folder, configuration(NOWHERE, f"sqlite:///{folder}/broker.db", **tables))
 
 
@@ -104,11 +105,23 @@ def test_several_workers_on_the_embedded_store_are_a_mistake_of_the_configuratio
 
 def test_all_mistakes_of_a_file_are_told_at_once_by_key(tmp_path: Path) -> None:
     file = tmp_path / "broker.toml"
-    file.write_text('[server]\nworker = 2\ngrpc = ["nonsense"]\n[[apps]]\nname = "crm"\ncorp_id = "no spaces"\n')
+    file.write_text(
+        '[server]\nworker = 2\ngrpc = ["nonsense"]\n[[apps]]\nname = "crm"\ncorp_id = "no spaces"\n'
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "broker", "serve", "--config", str(file)], capture_output=True, text=True, check=False, env=environment(),
+        [sys.executable, "-m", "broker", "serve", "--config", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
     )
     assert 2 == done.returncode
-    for key in ("server.worker:", "server.grpc[0]:", "apps[0].corp_id:", "apps[0].agent_id:", "apps[0].secret:"):
+    for key in (
+        "server.worker:",
+        "server.grpc[0]:",
+        "apps[0].corp_id:",
+        "apps[0].agent_id:",
+        "apps[0].secret:",
+    ):
         assert key in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import grpc.aio
 import pytest
 from wecom_broker import Broker
+from wecom_broker.v1 import admin_service_pb2 as admin_pb
 from wecom_broker.v1 import token_service_pb2 as pb
 
 from tests.integration.conftest import Figures
@@ -34,11 +35,17 @@ async def test_1000_watchers_get_each_rotation_though_one_never_reads(
 ) -> None:
     address = fleet.brokers[0].address
     # Nothing fits into the window of this one: the broker can send on only when it reads.
-    tight = [("grpc.http2.lookahead_bytes", 5), ("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+    tight = [
+        ("grpc.http2.lookahead_bytes", 5),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
     async with AsyncExitStack() as stack:
         doors = await stack.enter_async_context(connect(*[address] * 10, app=app))
         _, other, _ = await stack.enter_async_context(fleet.replicas(app))
-        sleeper = Replica(await stack.enter_async_context(grpc.aio.insecure_channel(address, options=tight)), app)
+        sleeper = Replica(
+            await stack.enter_async_context(grpc.aio.insecure_channel(address, options=tight)), app
+        )
         first = (await doors[0].token(child(1))).generation
         asleep = watch(sleeper, child(1))
         await asleep.wait_for_connection()
@@ -66,8 +73,6 @@ async def test_1000_watchers_get_each_rotation_though_one_never_reads(
 
 async def watchers(fleet: Fleet) -> int:
     async with fleet.replicas() as (replica, *_):
-        from wecom_broker.v1 import admin_service_pb2 as admin_pb
-
         return (await replica.admin.GetStatus(admin_pb.GetStatusRequest())).watcher_count
 
 

@@ -28,7 +28,9 @@ def fleet(start_fleet: StartFleet) -> Fleet:
 
 async def workers_behind(replicas: list[Replica]) -> list[int]:
     """Return which worker is behind each connection, by the moment that it started."""
-    answers = await asyncio.gather(*(replica.admin.GetStatus(admin_pb.GetStatusRequest()) for replica in replicas))
+    answers = await asyncio.gather(
+        *(replica.admin.GetStatus(admin_pb.GetStatusRequest()) for replica in replicas)
+    )
     return [answer.start_time.ToNanoseconds() for answer in answers]
 
 
@@ -44,7 +46,6 @@ async def test_two_workers_serve_one_port_are_counted_together_and_end_together(
     assert await _reached_both(broker.address)
     workers = broker.children()
     async with connect(*[broker.address] * CONNECTIONS) as replicas:
-
         # Connections that are made once both have started are shared among both.
         await asyncio.gather(*(replica.token(child(1)) for replica in replicas))
         counted = 'wecom_broker_requests_total{code="OK",rpc="GetAccessToken"}'
@@ -94,4 +95,3 @@ async def test_a_killed_worker_is_replaced_and_its_gauges_go_with_it(fleet: Flee
     assert 0 < len(lost) < CONNECTIONS
     assert 0 == await asyncio.to_thread(broker.stop)
     figures(streams=CONNECTIONS, lost_with_the_worker=len(lost), seconds_until_replaced=took)
-

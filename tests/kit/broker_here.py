@@ -28,7 +28,12 @@ async def broker_here(
 ) -> AsyncIterator[BrokerHere]:
     """Run both on an embedded store until left; `tables` are added to the configuration."""
     async with running_simulator(world) as url:
-        server = {"grpc": ["127.0.0.1:0"], "http": "127.0.0.1:0", "drain_seconds": 0, **tables.pop("server", {})}
+        server = {
+            "grpc": ["127.0.0.1:0"],
+            "http": "127.0.0.1:0",
+            "drain_seconds": 0,
+            **tables.pop("server", {}),
+        }
         config = configuration(url, f"sqlite:///{folder}/broker.db", apps, server=server, **tables)
         async with running_broker(parse_config(config)) as broker:
             address = broker.grpc_addresses[0]

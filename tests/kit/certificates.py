@@ -1,4 +1,4 @@
-"""Certificates for a test: an authority, and what it signs; SPIFFE ids and DNS names in the alternative names."""
+"""Certificates for a test: an authority, and what it signs for SPIFFE ids, DNS names and addresses."""
 
 import datetime
 import ipaddress
@@ -32,9 +32,11 @@ class Authority:
     def __init__(self, name: str = "the CA of the tests") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._certificate = self._builder(self._name, self._key.public_key()).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        ).sign(self._key, hashes.SHA256())
+        self._certificate = (
+            self._builder(self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
 
     @property
     def pem(self) -> bytes:
@@ -58,9 +60,11 @@ class Authority:
         if address:
             names.append(x509.IPAddress(ipaddress.ip_address(address)))
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, dns or "somebody")])
-        certificate = self._builder(subject, key.public_key()).add_extension(
-            x509.SubjectAlternativeName(names), critical=False
-        ).sign(self._key, hashes.SHA256())
+        certificate = (
+            self._builder(subject, key.public_key())
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
         return Pair(
             certificate.public_bytes(serialization.Encoding.PEM),
             key.private_bytes(
