@@ -59,7 +59,7 @@ class Observer:
     def outcomes(self) -> list[str]:
         return [outcome for _, outcome in self.calls]
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} is none of this adapter's events")
 
 

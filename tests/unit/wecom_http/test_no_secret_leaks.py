@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import traceback
 from collections.abc import Iterator
 
@@ -132,6 +133,13 @@ async def test_no_address_that_nobody_listens_at_brings_a_secret_into_an_error_o
 
     assert [] == leaks(everything_about(error))
     assert [] == leaks(logged.getvalue())
+
+
+def test_the_net_would_catch_a_log_line(logged: io.StringIO) -> None:
+    logging.getLogger("aiohttp.client").debug("of aiohttp")
+    structlog.get_logger("wecom_broker").debug("of the broker")
+
+    assert ["of aiohttp", "of the broker"] == re.findall(r"of \w+(?: broker)?", logged.getvalue())
 
 
 async def test_an_error_has_nothing_of_the_library_behind_it(around: Surroundings) -> None:
