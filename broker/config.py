@@ -190,7 +190,9 @@ class SealKeyTable(Table):
 class StoreTable(Table):
     """`[store]`."""
 
-    url: Annotated[str, BeforeValidator(_store_address), AfterValidator(_store_url)] = "sqlite:///wecom-broker.db"
+    url: Annotated[str, BeforeValidator(_store_address), AfterValidator(_store_url)] = (
+        "sqlite:///wecom-broker.db"
+    )
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "wecom-broker"
     seal_keys: list[SealKeyTable] = []
 
@@ -325,10 +327,9 @@ def parse_config(given: Mapping[str, Any], *, insecure: bool = False) -> Config:
 
 
 def _with_level_of_environment(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    level, log = os.environ.get(LEVEL_VARIABLE), given.get("log", {})
-    if not level or not isinstance(log, Mapping):
-        return given
-    return {**given, "log": {**log, "level": level.lower()}}
+    level, log = os.environ.get(LEVEL_VARIABLE, ""), given.get("log", {})
+    overrides = level and isinstance(log, Mapping)
+    return {**given, "log": {**log, "level": level.lower()}} if overrides else given
 
 
 def _cross_checks(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:

@@ -37,9 +37,9 @@ class Identity:
     def _by_certificate(self, context: Context) -> Caller | None:
         properties = context.auth_context()
         for uri in properties.get("peer_uri", ()):
-            name = uri.decode(errors="replace")
+            found = uri.decode(errors="replace")
             # A URI may be spelled like our word for a DNS name, and proves none.
-            if not name.startswith("dns:") and (caller := self._by_name.get(name)):
+            if not found.startswith("dns:") and (caller := self._by_name.get(found)):
                 return caller
         for name in properties.get("peer_dns", ()):
             if caller := self._by_name.get(f"dns:{name.decode(errors='replace')}"):

@@ -31,7 +31,7 @@ def _no_level_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WECOM_BROKER_LOG_LEVEL", raising=False)
 
 
-def config(**tables: Any) -> Config:  # noqa: ANN401
+def config(**tables: Any) -> Config:
     return parse_config({"apps": [CRM], **tables})
 
 
@@ -41,7 +41,7 @@ def mistakes(given_: Mapping[str, Any], *, insecure: bool = False) -> list[str]:
     return refused.value.problems
 
 
-def mistakes_in(**tables: Any) -> list[str]:  # noqa: ANN401
+def mistakes_in(**tables: Any) -> list[str]:
     return mistakes({"apps": [CRM], **tables})
 
 
@@ -194,6 +194,12 @@ def test_the_stores_there_are_can_be_named(url: str) -> None:
     assert url == config(store={**REDIS, "url": url}).store.url
 
 
+def test_a_store_s_address_may_be_given_as_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE_URL", "redis://:pw@127.0.0.1:6379")
+
+    assert "redis://:pw@127.0.0.1:6379" == config(store={**REDIS, "url": {"env": "STORE_URL"}}).store.url
+
+
 @pytest.mark.parametrize(("url", "path"), [("sqlite:///x.db", "x.db"), ("sqlite:////var/x.db", "/var/x.db")])
 def test_the_embedded_store_s_path_is_relative_or_absolute(url: str, path: str) -> None:
     store = config(store={"url": url}).store
@@ -252,7 +258,7 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda path: path.write_bytes(b"\xff\xfe\xfd"), "UnicodeDecodeError"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, make: Any, problem: str) -> None:  # noqa: ANN401
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, make: Any, problem: str) -> None:
     path = tmp_path / "secret"
     make(path)
 
@@ -641,7 +647,7 @@ def test_broken_toml_does_not_show_what_it_holds(tmp_path: Path) -> None:
         (lambda path: path.write_bytes(b"\xff\xfe"), "not UTF-8"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, make: Any, problem: str) -> None:  # noqa: ANN401
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, make: Any, problem: str) -> None:
     path = tmp_path / "broker.toml"
     make(path)
 
@@ -694,7 +700,7 @@ def _places(given_: object, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [way, *(place for name, part in inner for place in _places(part, (*way, name)))]
 
 
-def _with(given_: Any, way: tuple[Any, ...], value: object) -> Any:  # noqa: ANN401
+def _with(given_: Any, way: tuple[Any, ...], value: object) -> Any:
     if not way:
         return value
     copied = dict(given_) if isinstance(given_, dict) else list(given_)
