@@ -253,7 +253,8 @@ class CredentialEngine:
 
         async def fetch(lease: Lease) -> Credential | None:
             held = self._held(key)
-            if held and may_fetch and not await may_fetch(held):
+            # What has expired must be fetched in any case.
+            if may_fetch and held and held.is_valid(self._clock.now()) and not await may_fetch(held):
                 return held
             return await self._fetch(key, lease)
 
