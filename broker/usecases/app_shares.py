@@ -175,7 +175,9 @@ class AppShares:
         if await self._may_relist(app, kind, corp_id):
             await self._list_since(app, kind, began)
         else:
-            await self._flights.join(((app.name, kind), Wish.WAITED_FOR), lambda: self._wait(app, kind, began))
+            await self._flights.join(
+                ((app.name, kind), Wish.WAITED_FOR), lambda: self._wait(app, kind, began)
+            )
 
     async def _wait(self, app: App, kind: ShareKind, began: datetime) -> ShareList:
         # Who may list was counted before us, and takes the lease any moment now.

@@ -321,7 +321,7 @@ class CredentialEngine:
     # --- small words
 
     async def _look(self, key: CredentialKey) -> Credential | None:
-        """Return what the store holds, and keep it in memory; or what memory holds, if that is newer (rule 3)."""
+        """Return what the store holds, and keep it in memory; what memory holds if that is newer (rule 3)."""
         record = (await self._store.load([key.name])).get(key.name)
         if record is None or record.is_tombstone:
             return None
