@@ -33,7 +33,9 @@ async def test_the_apps_own_corp_is_meant_by_its_id_or_by_none(replica: Replica,
     assert OWN == await replica.tokens.locate(target)
 
 
-async def test_a_child_is_meant_by_its_corp_id(world: EngineWorld, replica: Replica, wecom: FakeWecom) -> None:
+async def test_a_child_is_meant_by_its_corp_id(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom
+) -> None:
     credential = await world.run(replica.tokens.get(CHILD_TARGET))
 
     assert CHILD == credential.key
@@ -66,7 +68,9 @@ async def test_a_negative_min_ttl_is_refused(replica: Replica) -> None:
         await replica.tokens.get(OWN_TARGET, -SECOND)
 
 
-async def test_a_child_with_both_kinds_of_share_must_be_told_apart(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_a_child_with_both_kinds_of_share_must_be_told_apart(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
     replica = await world.start(apps=[BOTH_KINDS])
     chain = AppShare(ShareKind.SUPPLY_CHAIN, CHILD_SHARE.corp_id, CHILD_SHARE.agent_id)
     wecom.shares.append(chain)
@@ -144,7 +148,9 @@ async def test_a_child_that_wecom_lists_and_refuses_is_asked_for_within_limits(
     assert wecom.count(Endpoint.SHARES) <= 4
 
 
-async def test_a_watch_begins_with_the_current_token_of_the_child(world: EngineWorld, replica: Replica) -> None:
+async def test_a_watch_begins_with_the_current_token_of_the_child(
+    world: EngineWorld, replica: Replica
+) -> None:
     watching = replica.tokens.watch(CHILD_TARGET)
 
     first = await world.run(anext(watching))

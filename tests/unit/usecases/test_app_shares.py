@@ -29,7 +29,9 @@ KIND = ShareKind.CORP_GROUP
 NEWCOMER = AppShare(KIND, "ww-newcomer", 9, "新来的")
 
 
-async def test_a_hundred_cold_callers_on_three_replicas_list_once(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_a_hundred_cold_callers_on_three_replicas_list_once(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
     wecom.delay = SECOND
     replicas = await world.fleet(3)
 
@@ -87,7 +89,9 @@ async def test_a_child_under_another_agent_id_is_found_by_all_who_ask_at_once(
 async def test_an_unknown_child_that_was_just_listed_is_not_listed_for_again(
     world: EngineWorld, replica: Replica, wecom: FakeWecom
 ) -> None:
-    assert isinstance(await world.run(outcome(replica.tokens.get(Target("crm", "ww-stranger")))), AppNotShared)
+    assert isinstance(
+        await world.run(outcome(replica.tokens.get(Target("crm", "ww-stranger")))), AppNotShared
+    )
     assert 1 == wecom.count(Endpoint.SHARES)
 
 
@@ -176,13 +180,13 @@ async def test_a_sync_ends_though_the_clock_steps_back(
     wecom.delay = SECOND
     await world.run(replica.shares.sync(CRM))
     replica.clock.skew = timedelta(0)
-    known_before = replica.shares._known_before  # noqa: SLF001 - the moment at which the clock is set back
+    known_before = replica.shares._known_before
 
     async def then_set_back(*whose: object) -> object:
         replica.clock.skew = -60 * SECOND
         return await known_before(*whose)  # type: ignore[arg-type]
 
-    replica.shares._known_before = then_set_back  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    replica.shares._known_before = then_set_back  # type: ignore[method-assign, assignment]
 
     await world.run(replica.shares.sync(CRM))
 

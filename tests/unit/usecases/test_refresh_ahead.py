@@ -177,9 +177,7 @@ async def test_without_the_store_nothing_is_renewed_ahead(
     assert (await replica.engine.get(OWN)).generation > held.generation
 
 
-async def test_what_expired_long_ago_is_swept(
-    world: EngineWorld, replica: Replica, clock: FakeClock
-) -> None:
+async def test_what_expired_long_ago_is_swept(world: EngineWorld, replica: Replica, clock: FakeClock) -> None:
     replica.refresh_ahead()
     await world.run(replica.engine.get(OWN))
     replica.memory.hold(OWN).used_at = None

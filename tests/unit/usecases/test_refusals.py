@@ -52,7 +52,9 @@ async def test_an_error_survives_the_store_as_it_was(fleet: Fleet, kind: type[Br
 
 
 @pytest.mark.parametrize("kind", HOLDS)
-async def test_an_error_is_remembered_for_as_long_as_its_kind_says(fleet: Fleet, kind: type[BrokerError]) -> None:
+async def test_an_error_is_remembered_for_as_long_as_its_kind_says(
+    fleet: Fleet, kind: type[BrokerError]
+) -> None:
     refusals = fleet.refusals()
     await refusals.remember("scope", made(kind))
 

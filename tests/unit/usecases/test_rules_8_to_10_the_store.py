@@ -84,7 +84,9 @@ async def test_rule_8_both_kinds_of_share_are_two_credentials(
 # --- rule 9
 
 
-async def test_rule_9_a_waiter_wakes_by_notice(world: EngineWorld, wecom: FakeWecom, clock: FakeClock) -> None:
+async def test_rule_9_a_waiter_wakes_by_notice(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+) -> None:
     wecom.delay = SECOND / 8
     one, other = await world.fleet(2)
     began = clock.now()
@@ -133,7 +135,10 @@ async def test_rule_9_whoever_reconnects_looks_again_at_everything(
     wecom.shares = [replace(CHILD_SHARE, agent_id=number) for number in range(20)]
     before = await world.gather(*(replica.engine.get(key) for key in keys for replica in (one, other)))
     other.store.deaf = True
-    after = [(await world.run(one.engine.replace(key, held.generation)))[1] for key, held in zip(keys, before[::2])]
+    after = [
+        (await world.run(one.engine.replace(key, held.generation)))[1]
+        for key, held in zip(keys, before[::2], strict=True)
+    ]
     await settle()
     assert before[1::2] == [await other.engine.get(key) for key in keys]
 

@@ -90,7 +90,9 @@ async def test_all_who_wait_get_the_error_and_the_next_one_tries_again() -> None
     async with Background(Witness()) as tasks:
         flights: SingleFlight[str, int] = SingleFlight(tasks)
         for _ in range(2):
-            waiting = asyncio.gather(*(flights.join("key", errands.run) for _ in range(3)), return_exceptions=True)
+            waiting = asyncio.gather(
+                *(flights.join("key", errands.run) for _ in range(3)), return_exceptions=True
+            )
             await clock.advance(SECOND)
             assert ["no"] * 3 == [str(error) for error in waiting.result()]
 

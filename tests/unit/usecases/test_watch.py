@@ -24,7 +24,9 @@ async def test_a_watch_yields_the_current_credential_and_each_rotation(
     assert seen[-1] == await replica.engine.get(OWN)
 
 
-async def test_a_slow_watcher_gets_the_newest_only(world: EngineWorld, replica: Replica, clock: FakeClock) -> None:
+async def test_a_slow_watcher_gets_the_newest_only(
+    world: EngineWorld, replica: Replica, clock: FakeClock
+) -> None:
     watching = replica.engine.watch(OWN)
     current = await world.run(anext(watching))
     for _ in range(5):
@@ -85,7 +87,9 @@ async def test_a_watch_that_cannot_begin_says_why_and_leaves_nothing(
     assert 0 == sum(len(holding.mailboxes) for holding in replica.memory)
 
 
-async def test_a_watch_of_what_is_forgotten_ends_with_the_reason(world: EngineWorld, replica: Replica) -> None:
+async def test_a_watch_of_what_is_forgotten_ends_with_the_reason(
+    world: EngineWorld, replica: Replica
+) -> None:
     watching = replica.engine.watch(OWN)
     await world.run(anext(watching))
 
