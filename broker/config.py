@@ -2,12 +2,10 @@
 
 import base64
 import binascii
-import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -22,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from broker.config_checks import mistakes_together
 from broker.domain.callers import Action
 from broker.domain.corps import APP_NAME, CORP_ID, ShareKind
 from broker.domain.secret import Secret
@@ -320,7 +319,7 @@ def parse_config(given: Mapping[str, Any], *, insecure: bool = False) -> Config:
         broken = {problem["loc"][0] for problem in found}
         # The tables that are right are still seen together: all mistakes are told at once.
         config = Config.model_validate({name: table for name, table in given.items() if name not in broken})
-    problems += _cross_checks(config, broken, insecure=insecure)
+    problems += mistakes_together(config, broken, insecure=insecure)
     if problems:
         raise ConfigError(problems)
     return config
@@ -330,64 +329,6 @@ def _with_level_of_environment(given: Mapping[str, Any]) -> Mapping[str, Any]:
     level, log = os.environ.get(LEVEL_VARIABLE, ""), given.get("log", {})
     overrides = level and isinstance(log, Mapping)
     return {**given, "log": {**log, "level": level.lower()}} if overrides else given
-
-
-def _cross_checks(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:
-    """Return the mistakes that only show when several keys are seen together.
-
-    A broken table stands there as its defaults: nothing is said that might be untrue of what was meant.
-    """
-    server, store, callers = config.server, config.store, config.callers
-    problems = [*_address_mistakes(config, broken)] if not insecure else []
-    if server.workers > 1:
-        if store.is_embedded and "store" not in broken:
-            problems.append(
-                "server.workers: the embedded store serves one process; use Redis for more workers"
-            )
-        problems += [
-            f"server.grpc[{position}]: a socket file serves one process; use host:port with more workers"
-            for position, address in enumerate(server.grpc)
-            if address.startswith("unix:")
-        ]
-    if not store.is_embedded and not store.seal_keys:
-        problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
-    problems += _repeated("store.seal_keys", "id", store.seal_keys)
-    problems += _repeated("apps", "name", config.apps)
-    for key in ("name", "identity", "token_sha256"):
-        problems += _repeated("callers", key, callers)
-    if not config.apps and "apps" not in broken:
-        problems.append("apps: at least one app is required")
-    asks_for_names = server.tls is not None and server.tls.client_ca is not None
-    if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
-        problems.append("server.tls.client_ca: is required where a caller has an identity")
-    return problems
-
-
-def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:
-    """Yield what is missing where not only this machine can call."""
-    for position, address in enumerate(config.server.grpc):
-        if _is_local(address):
-            continue
-        if config.server.tls is None:
-            yield f"server.grpc[{position}]: {address} is off loopback and needs server.tls (or --insecure)"
-        if not config.callers and "callers" not in broken:
-            yield f"callers: at least one is required, {address} is off loopback (or --insecure)"
-
-
-def _repeated(table: str, key: str, entries: Sequence[Table]) -> list[str]:
-    names = [getattr(entry, key) for entry in entries]
-    again = [position for position, name in enumerate(names) if name is not None and name in names[:position]]
-    return [f"{table}[{position}].{key}: {names[position]} is used already" for position in again]
-
-
-def _is_local(address: str) -> bool:
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _key(location: tuple[int | str, ...]) -> str:
