@@ -54,13 +54,16 @@ def serve(path: Path, insecure: bool, worker: bool) -> None:
 
 async def _serve(config: Config) -> None:
     log = structlog.get_logger(LOGGER)
-    async with running_broker(config) as broker:
-        log.info("serving", grpc=broker.grpc_addresses, http_port=broker.http_port)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            log.info("draining", seconds=config.server.drain_seconds)
-    log.info("stopped")
+    try:
+        async with running_broker(config) as broker:
+            log.info("serving", grpc=broker.grpc_addresses, http_port=broker.http_port)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.info("draining", seconds=config.server.drain_seconds)
+    except asyncio.CancelledError:
+        log.info("stopped")
+        raise
 
 
 @click.command("check-config")

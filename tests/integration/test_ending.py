@@ -57,6 +57,7 @@ async def test_sigterm_under_load_fails_no_call_of_the_clients_channel(
         assert child(2) == held.corp_id
     assert [] == load.refusals
     assert 0 == code
+    assert '"event": "stopped"' in leaving.log.read_text().splitlines()[-1]
     assert took < DRAIN_SECONDS + 3
     figures(calls=load.calls, failed=0, slowest_seconds=load.longest, exit_code=code, seconds_to_exit=took)
 
