@@ -20,7 +20,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format generate bench lock clean
+.PHONY: help install demo dev test test-fast lint format generate bench lock clean
 
 help: ## List these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ install: $(STAMP) ## Make .venv with what the lock pins, and this repository in 
 
 demo: $(STAMP) ## Walk the whole chain against a simulated WeCom and print what happens
 	$(BIN)/python -m broker demo $(ARGS)
+
+dev: $(STAMP) ## Serve a simulated WeCom and a broker, until Ctrl-C
+	$(BIN)/python -m broker dev $(ARGS)
+
+# Tests start processes while gRPC's threads run. It reads this when it is imported, so a fixture would be late.
+test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0
 
 test: $(STAMP) ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)

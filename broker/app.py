@@ -196,7 +196,6 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
                     servicers,
                     health,
                     tls=TlsFiles(tls.certificate, tls.private_key, tls.client_ca) if tls else None,
-                    demand_certificate=not any(caller.token_sha256 for caller in policy.callers),
                     reflect=config.server.reflection,
                     share_port=share_port,
                     drain_seconds=config.server.drain_seconds,
@@ -216,6 +215,9 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             await health.drain()
             # Load balancers must notice before connections close.
             await asyncio.sleep(min(config.server.drain_seconds / 10, 1.0))
+            # Watches would hold the whole grace; their readers re-open them elsewhere.
+            memory.close_watches()
+            shares.close_watches()
 
 
 def _apps(config: Config) -> list[App]:

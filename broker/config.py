@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import ipaddress
 import os
 import re
 import tomllib
@@ -21,11 +20,13 @@ from pydantic import (
     model_validator,
 )
 
+from broker.config_checks import mistakes_together
 from broker.domain.callers import Action
 from broker.domain.corps import APP_NAME, CORP_ID, ShareKind
 from broker.domain.secret import Secret
 
 SEAL_KEY_BYTES = 32
+LEVEL_VARIABLE = "WECOM_BROKER_LOG_LEVEL"
 
 
 class ConfigError(Exception):
@@ -72,16 +73,25 @@ def _address(value: str) -> str:
     if value.startswith("unix:///") and len(value) > len("unix:///"):
         return value
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 - the largest port
         raise ValueError("must be host:port or unix:///path")
     return value
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an http(s) URL without a query")
     return value
+
+
+def _store_address(given: object) -> object:
+    """Resolve an address that holds a password and is given as a secret."""
+    return _secret(given).reveal() if isinstance(given, Mapping) else given
 
 
 def _store_url(value: str) -> str:
@@ -113,22 +123,26 @@ def _seal_key(secret: Secret) -> Secret:
     return secret
 
 
-def _encoding_aes_key(secret: Secret) -> Secret:
-    if not re.fullmatch(r"[A-Za-z0-9+/]{43}", secret.reveal()):
-        raise ValueError("must be the 43 characters of an EncodingAESKey")
-    return secret
+def _secret_matching(pattern: str, what: str) -> AfterValidator:
+    def check(secret: Secret) -> Secret:
+        if not re.fullmatch(pattern, secret.reveal()):
+            raise ValueError(f"must be {what}")
+        return secret
+
+    return AfterValidator(check)
 
 
-def _callback_token(secret: Secret) -> Secret:
-    if not re.fullmatch(r"[A-Za-z0-9]{1,32}", secret.reveal()):
-        raise ValueError("must be 1 to 32 letters and digits")
-    return secret
+def _readable(path: str) -> str:
+    if "\0" in path or not os.access(path, os.R_OK):
+        raise ValueError(f"cannot read {path}")
+    return path
 
 
 AnySecret = Annotated[Secret, BeforeValidator(_secret)]
 Name = Annotated[str, _matching(APP_NAME, "a name: letters, digits, '.', '_', '-', at most 64")]
 CorpId = Annotated[str, _matching(CORP_ID, "a corp id")]
 Address = Annotated[str, AfterValidator(_address)]
+ReadablePath = Annotated[str, AfterValidator(_readable)]
 Url = Annotated[str, AfterValidator(_url)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 ChildKind = Literal["corp_group", "supply_chain"]
@@ -137,15 +151,17 @@ ChildKind = Literal["corp_group", "supply_chain"]
 class Table(BaseModel):
     """One table of the file: unknown keys are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
 
 class TlsTable(Table):
     """`tls` of `[server]`: paths of PEM files."""
 
-    certificate: str
-    private_key: str
-    client_ca: str | None = None
+    certificate: ReadablePath
+    private_key: ReadablePath
+    client_ca: ReadablePath | None = None
 
 
 class ServerTable(Table):
@@ -173,7 +189,9 @@ class SealKeyTable(Table):
 class StoreTable(Table):
     """`[store]`."""
 
-    url: Annotated[str, AfterValidator(_store_url)] = "sqlite:///wecom-broker.db"
+    url: Annotated[str, BeforeValidator(_store_address), AfterValidator(_store_url)] = (
+        "sqlite:///wecom-broker.db"
+    )
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "wecom-broker"
     seal_keys: list[SealKeyTable] = []
 
@@ -215,9 +233,11 @@ class RefreshTable(Table):
 class CallbackTable(Table):
     """`callback` of an app."""
 
-    token: Annotated[AnySecret, AfterValidator(_callback_token)]
-    aes_key: Annotated[AnySecret, AfterValidator(_encoding_aes_key)]
-    max_age_seconds: Annotated[float, Field(ge=0)] = 600
+    token: Annotated[AnySecret, _secret_matching("[A-Za-z0-9]{1,32}", "1 to 32 letters and digits")]
+    aes_key: Annotated[
+        AnySecret, _secret_matching("[A-Za-z0-9+/]{43}", "the 43 characters of an EncodingAESKey")
+    ]
+    max_age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600
 
 
 class MiniProgramTable(Table):
@@ -285,7 +305,8 @@ def load_config(path: Path, *, insecure: bool = False) -> Config:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"]) from None
+        problem = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError([f"{path}: cannot be read: {problem}"]) from None
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -295,78 +316,36 @@ def load_config(path: Path, *, insecure: bool = False) -> Config:
 
 def parse_config(given: Mapping[str, Any], *, insecure: bool = False) -> Config:
     """Check what was read. Raises `ConfigError` with all mistakes."""
-    level = os.environ.get("WECOM_BROKER_LOG_LEVEL")
-    if level:
-        given = {**given, "log": {**given.get("log", {}), "level": level.lower()}}
+    given = _with_level_of_environment(given)
+    problems: list[str] = []
+    broken: set[int | str] = set()
     try:
         config = Config.model_validate(given)
     except ValidationError as error:
-        problems = [
-            f"{_key(problem['loc'])}: {_said(problem)}"
-            for problem in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise ConfigError(problems) from None
-    problems = [*_cross_checks(config, insecure=insecure)]
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        problems = [f"{_key(problem['loc'])}: {_said(problem)}" for problem in found]
+        broken = {problem["loc"][0] for problem in found}
+        # The tables that are right are still seen together: all mistakes are told at once.
+        config = Config.model_validate({name: table for name, table in given.items() if name not in broken})
+    problems += mistakes_together(config, broken, insecure=insecure)
     if problems:
         raise ConfigError(problems)
     return config
 
 
-def _cross_checks(config: Config, *, insecure: bool) -> list[str]:
-    """Return the mistakes that only show when several keys are seen together."""
-    problems = []
-    if config.store.is_embedded and config.server.workers > 1:
-        problems.append("server.workers: the embedded store serves one process; use Redis for more workers")
-    if not config.store.is_embedded and not config.store.seal_keys:
-        problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
-    problems += _repeated("store.seal_keys", "id", [key.id for key in config.store.seal_keys])
-    problems += _repeated("apps", "name", [app.name for app in config.apps])
-    problems += _repeated("callers", "name", [caller.name for caller in config.callers])
-    if not config.apps:
-        problems.append("apps: at least one app is required")
-    for position, address in enumerate(config.server.grpc):
-        if config.server.workers > 1 and address.startswith("unix:"):
-            problems.append(f"server.grpc[{position}]: a socket file serves one process; use host:port with more workers")
-        if insecure or _is_local(address):
-            continue
-        if config.server.tls is None:
-            problems.append(f"server.grpc[{position}]: {address} is off loopback and needs server.tls (or --insecure)")
-        elif not config.callers:
-            problems.append(f"callers: at least one is required, {address} is off loopback (or --insecure)")
-    if any(caller.identity for caller in config.callers) and not (config.server.tls and config.server.tls.client_ca):
-        problems.append("server.tls.client_ca: is required where a caller has an identity")
-    for name, path in (config.server.tls or TlsTable(certificate="", private_key="")).model_dump().items():
-        if path and not os.access(path, os.R_OK):
-            problems.append(f"server.tls.{name}: cannot read {path}")
-    return problems
-
-
-def _repeated(table: str, key: str, names: list[str]) -> list[str]:
-    return [
-        f"{table}[{position}].{key}: {name} is used already"
-        for position, name in enumerate(names)
-        if name in names[:position]
-    ]
-
-
-def _is_local(address: str) -> bool:
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _with_level_of_environment(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    level, log = os.environ.get(LEVEL_VARIABLE, ""), given.get("log", {})
+    overrides = level and isinstance(log, Mapping)
+    return {**given, "log": {**log, "level": level.lower()}} if overrides else given
 
 
 def _key(location: tuple[int | str, ...]) -> str:
+    if location == ("log", "level") and os.environ.get(LEVEL_VARIABLE):
+        return LEVEL_VARIABLE
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return key.removeprefix(".") or "the file"
 
 
 def _said(problem: Mapping[str, Any]) -> str:
-    if problem["type"] == "extra_forbidden":
-        return "unknown key"
-    if problem["type"] == "missing":
-        return "is required"
-    return str(problem["msg"]).removeprefix("Value error, ")
+    plain = {"extra_forbidden": "unknown key", "missing": "is required", "model_type": "must be a table"}
+    return plain.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")

@@ -27,9 +27,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 LOGGER = "wecom_broker"
 NO_ANSWER = re.compile(r"-1|timeout|connection|protocol|http_5\d\d")
 """Outcomes of a call that say something about WeCom, not about what was asked."""
-_CARRIES_SECRET = re.compile(
-    r"((?:access_token|corpsecret|suite_access_token|provider_access_token|code|js_code|secret|ticket)=)[^&\s\"']+"
-)
+_CARRIES_SECRET = re.compile(r"((?:access_token|secret|ticket|session_key|(?<!err)code)=)[^&\s\"'<>]+")
 
 
 def set_up_logging(level: str, form: str) -> None:
@@ -80,10 +78,17 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "wecom_broker_requests_total", "Requests by rpc and status code.", ["rpc", "code"], registry=self.registry
+            "wecom_broker_requests_total",
+            "Requests by rpc and status code.",
+            ["rpc", "code"],
+            registry=self.registry,
         )
         self.request_seconds = Histogram(
-            "wecom_broker_request_seconds", "Time per request.", ["rpc"], buckets=SECONDS, registry=self.registry
+            "wecom_broker_request_seconds",
+            "Time per request.",
+            ["rpc"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.upstream_calls = Counter(
             "wecom_broker_upstream_calls_total",
@@ -101,7 +106,10 @@ class Metrics:
             registry=self.registry,
         )
         self.refreshes = Counter(
-            "wecom_broker_refreshes_total", "Refreshes by kind and outcome.", ["kind", "outcome"], registry=self.registry
+            "wecom_broker_refreshes_total",
+            "Refreshes by kind and outcome.",
+            ["kind", "outcome"],
+            registry=self.registry,
         )
         self.credentials = Gauge(
             "wecom_broker_credentials",
@@ -173,7 +181,13 @@ class Telemetry:
             return
         # An administrator must act on a refusal; for an outage somebody may only wait.
         say = self._log.error if isinstance(error, WecomRefused) else self._log.warning
-        say("refresh failed", credential=name, reason=error.reason, problem=error.message, **_told(error.metadata))
+        say(
+            "refresh failed",
+            credential=name,
+            reason=error.reason,
+            problem=error.message,
+            **_told(error.metadata),
+        )
 
     def store_lost(self, error: BrokerError) -> None:
         """See `Observer.store_lost`."""
@@ -188,7 +202,9 @@ class Telemetry:
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer.shares_changed`."""
         here, gone = [share.corp_id for share in added], [share.corp_id for share in removed]
-        self._log.info("shares changed", app=app, added=here[:20], removed=gone[:20], counts=[len(here), len(gone)])
+        self._log.info(
+            "shares changed", app=app, added=here[:20], removed=gone[:20], counts=[len(here), len(gone)]
+        )
 
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer.background_failed`."""

@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from broker.domain.errors import StoreUnavailable
 
@@ -42,6 +42,10 @@ class RedisLink:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await command(self._client)
+        except ResponseError as error:
+            # It answers: what it refuses to one command says nothing about the others.
+            self._answers()
+            raise _unavailable(_said(error)) from None
         except (RedisError, OSError, TimeoutError) as error:
             self._failed = True
             self._down_until = time.monotonic() + LEFT_ALONE_SECONDS
@@ -103,7 +107,7 @@ async def connect(url: str) -> AsyncIterator[RedisLink]:
         socket_keepalive=True,
         health_check_interval=0,
         retry=Retry(NoBackoff(), 0),
-        max_connections=64,
+        max_connections=16,
         timeout=ANSWER_SECONDS,
     )
     client = Redis(connection_pool=pool)

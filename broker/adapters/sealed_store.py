@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Busy, Lease, Notice, Observer, Record, Store
 
 NONCE_BYTES = 12
@@ -89,7 +91,8 @@ class SealedStore:
                 self._observer.background_failed("opening a record", error)
                 continue
             if not self._seal.is_current(record.payload):
-                await self._inner.replace(self._closed(records[name]))
+                with suppress(StoreUnavailable):  # it was read; the next one who reads it seals it anew
+                    await self._inner.replace(self._closed(records[name]))
         return records
 
     async def commit(self, record: Record, lease: Lease) -> bool:

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS records (
   payload BLOB, keep_until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, ends REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL, ends REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS records_by_end ON records (keep_until);
+CREATE INDEX IF NOT EXISTS tallies_by_end ON tallies (ends);
 """
 TOMBSTONE_KEPT = timedelta(days=1)
 
@@ -113,13 +115,14 @@ class SqliteStore:
                 " ON CONFLICT (name) DO UPDATE SET issued = excluded.issued",
                 (name, fence, now + TOMBSTONE_KEPT.total_seconds()),
             )
-            self._database.execute(
-                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, owner, now + duration.total_seconds())
-            )
+            ends = now + duration.total_seconds()
+            self._database.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, owner, ends))
             return fence
 
         taken = await self._run(take)
-        return Busy(timedelta(seconds=taken)) if isinstance(taken, float) else Lease(name, owner, taken, duration)
+        if isinstance(taken, float):
+            return Busy(timedelta(seconds=taken))
+        return Lease(name, owner, taken, duration)
 
     async def renew(self, lease: Lease) -> bool:
         """See `Leases.renew`."""
@@ -151,6 +154,8 @@ class SqliteStore:
         def add() -> int:
             row = self._database.execute("SELECT count, ends FROM tallies WHERE name = ?", (name,)).fetchone()
             count, ends = (row[0] + 1, row[1]) if row and row[1] > now else (1, now + window.total_seconds())
+            if count == 1:
+                _sweep(self._database, now)
             self._database.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", (name, count, ends))
             return int(count)
 
@@ -214,7 +219,8 @@ class SqliteStore:
     def _write(self, record: Record) -> None:
         self._database.execute(
             "INSERT INTO records (name, issued, fence, payload, keep_until) VALUES (?1, ?2, ?2, ?3, ?4)"
-            " ON CONFLICT (name) DO UPDATE SET issued = max(issued, ?2), fence = ?2, payload = ?3, keep_until = ?4",
+            " ON CONFLICT (name) DO UPDATE"
+            " SET issued = max(issued, ?2), fence = ?2, payload = ?3, keep_until = ?4",
             (record.name, record.fence, record.payload, min(record.keep_until.timestamp(), 4e9)),
         )
 
@@ -235,7 +241,12 @@ async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(SCHEMA)
-            _sweep(database, clock.now().timestamp())
+            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError(f"{path} is damaged")
+            with database:
+                _sweep(database, clock.now().timestamp())
+                # An earlier process is gone, and so are the holders of its leases.
+                database.execute("DELETE FROM leases")
             yield SqliteStore(database, thread, clock)
         finally:
             thread.shutdown(wait=True)
@@ -243,8 +254,6 @@ async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
 
 
 def _sweep(database: sqlite3.Connection, now: float) -> None:
-    """Delete what nobody needs any more: an earlier process is gone, and so are the holders of its leases."""
-    with database:
-        database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
-        database.execute("DELETE FROM tallies WHERE ends < ?", (now,))
-        database.execute("DELETE FROM leases")
+    """Delete what nobody needs any more."""
+    database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
+    database.execute("DELETE FROM tallies WHERE ends < ?", (now,))

@@ -1,6 +1,5 @@
 """WeCom over HTTPS: pooled, bounded in time and size, and no token in any log or error."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -164,6 +163,7 @@ class WecomHttp:
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
     ) -> dict[str, object]:
         """Send one request and read its answer. No exception of the library leaves: they carry the URL."""
+        problem: BrokerError
         try:
             async with self._session.request(
                 method, self._base + path, params=query, json=body, allow_redirects=False
@@ -172,20 +172,16 @@ class WecomHttp:
                 while len(text) <= MOST_BYTES and (more := await response.content.read(MOST_BYTES)):
                     text += more
         except TimeoutError:
-            raise WecomUnavailable("WeCom did not answer in time", endpoint=path, outcome="timeout") from None
+            problem = WecomUnavailable("WeCom did not answer in time", endpoint=path, outcome="timeout")
         except aiohttp.ClientPayloadError:
-            raise WecomProtocol("WeCom's answer broke off", endpoint=path) from None
+            problem = WecomProtocol("WeCom's answer broke off", endpoint=path)
         except (aiohttp.ClientError, OSError, ConnectionLost) as error:
             kind = type(error).__name__
-            raise _Busy("WeCom cannot be reached", endpoint=path, outcome="connection", cause=kind) from None
-        if response.status == TOO_MANY_REQUESTS:
-            raise RateLimited("WeCom answered HTTP 429", endpoint=path, outcome="http_429")
-        if response.status >= SERVER_ERROR:
-            status = f"http_{response.status}"
-            raise _Busy(f"WeCom answered HTTP {response.status}", endpoint=path, outcome=status)
-        if len(text) > MOST_BYTES:
-            raise WecomProtocol("WeCom's answer is too large", endpoint=path)
-        return _object(path, response.status, text)
+            problem = _Busy("WeCom cannot be reached", endpoint=path, outcome="connection", cause=kind)
+        else:
+            return _object(path, response.status, text)
+        # Raised out here, so that it does not even have the library's exception for its context.
+        raise problem
 
 
 @asynccontextmanager
@@ -224,6 +220,12 @@ def token_query(credential: Credential) -> dict[str, str]:
 
 def _object(path: str, status: int, text: bytes) -> dict[str, object]:
     """Return the JSON object in the answer, whatever its content type says."""
+    if status == TOO_MANY_REQUESTS:
+        raise RateLimited("WeCom answered HTTP 429", endpoint=path, outcome="http_429")
+    if status >= SERVER_ERROR:
+        raise _Busy(f"WeCom answered HTTP {status}", endpoint=path, outcome=f"http_{status}")
+    if len(text) > MOST_BYTES:
+        raise WecomProtocol("WeCom's answer is too large", endpoint=path)
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
@@ -238,13 +240,14 @@ def _object(path: str, status: int, text: bytes) -> dict[str, object]:
 def grant(path: str, answer: Mapping[str, object], name: str = "access_token") -> Grant:
     """Return the value of that name and its lifetime. Raises `WecomProtocol`."""
     value, lifetime = answer.get(name), answer.get("expires_in")
-    if not isinstance(value, str) or not value:
+    # It travels in a query string and in messages: what is no ASCII is no token.
+    if not isinstance(value, str) or not value or not value.isascii():
         raise WecomProtocol(f"WeCom's answer has no {name}", endpoint=path)
     try:
         seconds = float(lifetime)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = 0
-    if not 0 < seconds < 365 * 86400:
+    if not 1 <= seconds < 365 * 86400:
         raise WecomProtocol("WeCom's answer has no usable expires_in", endpoint=path)
     return Grant(Secret(value), timedelta(seconds=seconds))
 
@@ -255,14 +258,21 @@ def _shares(path: str, answer: Mapping[str, object], share_kind: ShareKind) -> l
         raise WecomProtocol("WeCom's corp_list is not a list", endpoint=path)
     try:
         shares = [
-            AppShare(share_kind, str(corp["corpid"]), int(corp["agentid"]), str(corp.get("corp_name") or ""))
+            AppShare(share_kind, str(corp["corpid"]), int(corp["agentid"]), _text(corp.get("corp_name")))
             for corp in corps
         ]
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         raise WecomProtocol("WeCom's corp_list has an entry that cannot be read", endpoint=path) from None
     if not all(CORP_ID.fullmatch(share.corp_id) for share in shares):
         raise WecomProtocol("WeCom's corp_list has a malformed corpid", endpoint=path)
+    if not all(0 < share.agent_id < 2**63 for share in shares):
+        raise WecomProtocol("WeCom's corp_list has a malformed agentid", endpoint=path)
     return shares
+
+
+def _text(given: object) -> str:
+    """Return a text for people; JSON may hold half a character, which no message takes."""
+    return str(given or "").encode(errors="replace").decode()
 
 
 def _code_label(error: BrokerError) -> str:

@@ -1,23 +1,43 @@
 """The command line: output for people on a terminal, `--json` for programs, exit 0 only on success."""
 
+from importlib import import_module
+
 import click
 
 import broker
-from broker.cli.demo import demo
-from broker.cli.dev import dev
-from broker.cli.keys import keys
-from broker.cli.serve import check_config, serve
-from broker.cli.shares import shares
-from broker.cli.sign import sign
-from broker.cli.simulate import simulate
-from broker.cli.token import token
+
+COMMANDS = {
+    "serve": "serve:serve",
+    "dev": "dev:dev",
+    "demo": "demo:demo",
+    "simulate": "simulate:simulate",
+    "check-config": "serve:check_config",
+    "token": "token:token",
+    "sign": "sign:sign",
+    "shares": "shares:shares",
+    "keys": "keys:keys",
+}
+"""Where each command stands. It is imported when it is called: `keys new` need not wait for a broker's imports."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Find commands by name, and import them only then."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None if there is none of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        found: click.Command = getattr(import_module(f"broker.cli.{module}"), name)
+        return found
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(broker.__version__, prog_name="wecom-broker")
 def main() -> None:
     """Token and credential broker for WeCom (企业微信)."""
-
-
-for command in (serve, dev, demo, simulate, check_config, token, sign, shares, keys):
-    main.add_command(command)

@@ -23,14 +23,21 @@ address_option = click.option(
     help="host:port, dns:///host:port or unix:///path; also by WECOM_BROKER_ADDRESS.",
 )
 ca_option = click.option(
-    "--ca", envvar="WECOM_BROKER_CA", type=click.Path(exists=True), help="Use TLS, and trust this CA file."
+    "--ca",
+    envvar="WECOM_BROKER_CA",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Use TLS, and trust this CA file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 def open_broker(address: str, ca: str | None) -> Broker:
     """Return a client; the bearer token comes from WECOM_BROKER_TOKEN, where `ps` does not show it."""
-    return Broker(address, token=os.environ.get("WECOM_BROKER_TOKEN"), tls=Tls(ca=ca) if ca else None)
+    token = os.environ.get("WECOM_BROKER_TOKEN")
+    # gRPC would say so too, at length and not of what.
+    if token and not (token.isascii() and token.isprintable()):
+        fail("WECOM_BROKER_TOKEN: is no bearer token: it has characters that cannot be sent")
+    return Broker(address, token=token, tls=Tls(ca=ca) if ca else None)
 
 
 def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:

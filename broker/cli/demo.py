@@ -7,11 +7,13 @@ import aiohttp
 import click
 from wecom_broker import AccessToken, Broker, BrokerError
 
+from broker.app import CannotStart
 from broker.cli import demo_acting
 from broker.cli.connection import masked
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
 from broker.cli.telling import DemoFailed, expect, say
+from broker.config import ConfigError
 from broker.telemetry import set_up_logging
 
 WATCHED_LIFETIME = 4.0
@@ -36,7 +38,7 @@ def demo() -> None:
     set_up_logging("warning", "console")
     try:
         run_until_stopped(_demo())
-    except (BrokerError, DemoFailed) as error:
+    except (BrokerError, CannotStart, ConfigError, DemoFailed) as error:
         fail(str(error))
 
 

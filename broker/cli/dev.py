@@ -6,22 +6,30 @@ import click
 
 from broker.app import CannotStart
 from broker.cli.ending import fail, run_until_stopped
+from broker.cli.options import PORT
 from broker.cli.playground import APP, Playground, playground
+from broker.config import ConfigError
 from broker.telemetry import set_up_logging
 
 CHILD = "ww1child000000001"
 
 
 @click.command()
-@click.option("--grpc-port", default=50051, show_default=True, help="0 takes a free one.")
-@click.option("--http-port", default=8080, show_default=True, help="0 takes a free one.")
-@click.option("--wecom-port", default=8081, show_default=True, help="Of the simulated WeCom; 0 takes a free one.")
+@click.option("--grpc-port", type=PORT, default=50051, show_default=True, help="0 takes a free one.")
+@click.option("--http-port", type=PORT, default=8080, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--wecom-port",
+    type=PORT,
+    default=8081,
+    show_default=True,
+    help="Of the simulated WeCom; 0 takes a free one.",
+)
 def dev(grpc_port: int, http_port: int, wecom_port: int) -> None:
     """Serve a simulated WeCom and a broker until Ctrl-C, and print lines to copy."""
     set_up_logging("info", "console")
     try:
         run_until_stopped(_dev(grpc_port, http_port, wecom_port))
-    except (CannotStart, OSError) as error:
+    except (CannotStart, ConfigError, OSError) as error:
         fail(str(error))
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from broker.app import CannotStart, running_broker
 from broker.cli.ending import fail, run_until_stopped
-from broker.cli.workers import supervise
+from broker.cli.workers import CANNOT_START, CONFIG_UNUSABLE, supervise
 from broker.config import Config, ConfigError, load_config
 from broker.telemetry import LOGGER, set_up_logging
 
@@ -32,14 +32,14 @@ def read_config(path: Path, *, insecure: bool) -> Config:
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"config: {problem}", err=True)
-        fail(f"{path} cannot be used", code=2)
+        fail(f"{path} cannot be used", code=CONFIG_UNUSABLE)
 
 
 @click.command()
 @config_option
 @insecure_option
 @click.option("--worker", is_flag=True, hidden=True)
-def serve(path: Path, insecure: bool, worker: bool) -> None:  # noqa: FBT001 - click passes flags so
+def serve(path: Path, insecure: bool, worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain."""
     config = read_config(path, insecure=insecure)
     set_up_logging(config.log.level, config.log.format)
@@ -49,25 +49,30 @@ def serve(path: Path, insecure: bool, worker: bool) -> None:  # noqa: FBT001 - c
     try:
         run_until_stopped(_serve(config))
     except CannotStart as error:
-        fail(str(error))
+        fail(str(error), code=CANNOT_START)
 
 
 async def _serve(config: Config) -> None:
     log = structlog.get_logger(LOGGER)
-    async with running_broker(config) as broker:
-        log.info("serving", grpc=broker.grpc_addresses, http_port=broker.http_port)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            log.info("draining", seconds=config.server.drain_seconds)
-    log.info("stopped")
+    try:
+        async with running_broker(config) as broker:
+            log.info("serving", grpc=broker.grpc_addresses, http_port=broker.http_port)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.info("draining", seconds=config.server.drain_seconds)
+    except asyncio.CancelledError:
+        log.info("stopped")
+        raise
 
 
 @click.command("check-config")
 @config_option
 @insecure_option
-def check_config(path: Path, insecure: bool) -> None:  # noqa: FBT001
+def check_config(path: Path, insecure: bool) -> None:
     """Read the configuration and tell every mistake by its key; connects to nothing."""
     config = read_config(path, insecure=insecure)
     apps = ", ".join(app.name for app in config.apps)
-    click.echo(f"{path} is fine: {len(config.apps)} app(s) ({apps}), store {config.store.url.partition(':')[0]}")
+    click.echo(
+        f"{path} is fine: {len(config.apps)} app(s) ({apps}), store {config.store.url.partition(':')[0]}"
+    )

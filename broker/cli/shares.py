@@ -27,7 +27,7 @@ def shares() -> None:
 @ca_option
 @json_option
 @asynchronous
-async def list_(app: str, share_kind: str | None, address: str, ca: str | None, as_json: bool) -> None:  # noqa: FBT001
+async def list_(app: str, share_kind: str | None, address: str, ca: str | None, as_json: bool) -> None:
     """Show the shares of APP that the broker knows."""
     kind = SHARE_KINDS[share_kind] if share_kind else None
     async with open_broker(address, ca) as broker:
@@ -41,7 +41,7 @@ async def list_(app: str, share_kind: str | None, address: str, ca: str | None, 
 @ca_option
 @json_option
 @asynchronous
-async def sync(app: str, address: str, ca: str | None, as_json: bool) -> None:  # noqa: FBT001
+async def sync(app: str, address: str, ca: str | None, as_json: bool) -> None:
     """List the shares of APP at WeCom anew, and show what changed."""
     async with open_broker(address, ca) as broker:
         changes = await broker.sync_app_shares(app)
@@ -56,7 +56,9 @@ async def sync(app: str, address: str, ca: str | None, as_json: bool) -> None:  
     for sign, found in (("+", changes.added), ("-", changes.removed)):
         for share in found:
             click.echo(f"{sign} {_line(share)}")
-    click.echo(f"{len(changes.added)} added, {len(changes.removed)} removed, {changes.unchanged_count} unchanged")
+    click.echo(
+        f"{len(changes.added)} added, {len(changes.removed)} removed, {changes.unchanged_count} unchanged"
+    )
 
 
 def _fields(share: AppShare) -> dict[str, object]:

@@ -14,10 +14,11 @@ from broker.cli.connection import (
     open_broker,
     token_fields,
 )
+from broker.cli.options import AGENT_ID, seconds
 
 corp_option = click.option("--corp", default="", help="A child corp; default the app's own.")
 kind_option = click.option("--share-kind", type=click.Choice(sorted(SHARE_KINDS)), help="Where both exist.")
-agent_option = click.option("--agent-id", default=0, help="To choose among several.")
+agent_option = click.option("--agent-id", type=AGENT_ID, default=0, help="To choose among several.")
 reveal_option = click.option("--reveal", is_flag=True, help="Show the whole token.")
 
 
@@ -31,7 +32,7 @@ def token() -> None:
 @corp_option
 @kind_option
 @agent_option
-@click.option("--min-ttl", type=float, help="Least remaining seconds.")
+@click.option("--min-ttl", type=seconds, help="Least remaining seconds.")
 @address_option
 @ca_option
 @reveal_option
@@ -42,17 +43,16 @@ async def get(
     corp: str,
     share_kind: str | None,
     agent_id: int,
-    min_ttl: float | None,
+    min_ttl: timedelta | None,
     address: str,
     ca: str | None,
-    reveal: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    reveal: bool,
+    as_json: bool,
 ) -> None:
     """Show the access token of APP."""
-    least = None if min_ttl is None else timedelta(seconds=min_ttl)
     kind = SHARE_KINDS[share_kind] if share_kind else None
     async with open_broker(address, ca) as broker:
-        found = await broker.access_token(app, corp=corp, share_kind=kind, agent_id=agent_id, min_ttl=least)
+        found = await broker.access_token(app, corp=corp, share_kind=kind, agent_id=agent_id, min_ttl=min_ttl)
     _show(token_fields(found, reveal=reveal), as_json=as_json)
 
 
@@ -73,8 +73,8 @@ async def watch(
     agent_id: int,
     address: str,
     ca: str | None,
-    reveal: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    reveal: bool,
+    as_json: bool,
 ) -> None:
     """Show the access token of APP now and at each rotation, until Ctrl-C."""
     kind = SHARE_KINDS[share_kind] if share_kind else None

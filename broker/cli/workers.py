@@ -10,12 +10,17 @@ from pathlib import Path
 from types import FrameType
 
 import structlog
+from prometheus_client import multiprocess
 
 from broker.config import Config
 from broker.telemetry import LOGGER
 
-SETTLED_SECONDS = 10.0
-"""A worker that ends sooner cannot start; one that ends later is started again."""
+CANNOT_START = 3
+"""How `serve` exits when something in the configuration keeps it from starting: another try would not help."""
+CONFIG_UNUSABLE = 2
+"""How every command exits whose configuration cannot be used."""
+AGAIN_SECONDS = 1.0
+"""How long a worker that crashed stays down."""
 
 
 def supervise(path: Path, config: Config, *, insecure: bool) -> None:
@@ -37,7 +42,6 @@ def supervise(path: Path, config: Config, *, insecure: bool) -> None:
             # A session of its own: a Ctrl-C at the terminal reaches the workers through us, once.
             return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ourselves
 
-        began = time.monotonic()
         workers = [start() for _ in range(config.server.workers)]
         code = 0
         forwarded = 0
@@ -50,11 +54,13 @@ def supervise(path: Path, config: Config, *, insecure: bool) -> None:
             for position, worker in enumerate(workers):
                 if signals or code or worker.poll() is None:
                     continue
-                if time.monotonic() - began < SETTLED_SECONDS and worker.returncode:
+                multiprocess.mark_process_dead(worker.pid, metrics)  # type: ignore[no-untyped-call]
+                if worker.returncode in (CONFIG_UNUSABLE, CANNOT_START):
                     code = worker.returncode
                     signals.append(signal.SIGTERM)
                     break
                 log.error("a worker ended; starting another", exit_code=worker.returncode)
+                time.sleep(AGAIN_SECONDS)
                 workers[position] = start()
             time.sleep(0.1)
     sys.exit(code)

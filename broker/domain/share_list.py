@@ -30,6 +30,11 @@ class ShareList:
         return self.name_of(self.app, self.share_kind)
 
     @cached_property
+    def ordered(self) -> list[AppShare]:
+        """Return the shares in their order: sorted once, however many pages are read of them."""
+        return sorted(self.shares)
+
+    @cached_property
     def by_corp(self) -> dict[str, list[AppShare]]:
         """Return the shares of each child; ids are compared exactly, encrypted ones have case (wecom-api 0)."""
         found: defaultdict[str, list[AppShare]] = defaultdict(list)

@@ -55,6 +55,9 @@ CODES: dict[type[BrokerError], frozenset[int]] = {
 
 BY_CODE: dict[int, type[BrokerError]] = {code: kind for kind, codes in CODES.items() for code in codes}
 
+_LARGEST = 2**31 - 1
+"""An errcode is an int32 wherever it goes."""
+_NUMBER = re.compile(r"-?[0-9]{1,10}")
 _FROM_IP = re.compile(r"from ip:\s*([0-9A-Fa-f.:]{2,45})")
 _HINT = re.compile(r"hint:\s*\[([A-Za-z0-9_.-]{1,64})\]")
 
@@ -65,9 +68,9 @@ def error_of(endpoint: str, answer: Mapping[str, object]) -> BrokerError | None:
     An unknown code is never retried: it is told with endpoint and hint.
     """
     errcode = answer.get("errcode", 0)
-    if isinstance(errcode, str) and errcode.lstrip("-").isdigit():
+    if isinstance(errcode, str) and _NUMBER.fullmatch(errcode):
         errcode = int(errcode)
-    if not isinstance(errcode, int) or isinstance(errcode, bool):
+    if not isinstance(errcode, int) or isinstance(errcode, bool) or abs(errcode) > _LARGEST:
         return WecomProtocol("WeCom's errcode is not a number", endpoint=endpoint)
     if errcode == 0:
         return None

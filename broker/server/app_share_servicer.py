@@ -81,4 +81,5 @@ def _messages(
 
 
 def _mark(share: AppShare) -> str:
-    return f"{share.share_kind}:{share.corp_id}:{share.agent_id:020d}"
+    # A space sorts before all that ids are made of: the marks are in the order of the shares.
+    return f"{share.share_kind} {share.corp_id} {share.agent_id:020d}"

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -13,7 +14,7 @@ from wecom_broker.v1 import target_pb2 as target_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.corps import APP_NAME, CORP_ID, App, AppShare, ShareKind, Target
-from broker.domain.credentials import NO_TIME, Credential, CredentialKind, Freshness
+from broker.domain.credentials import Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.domain.vitals import Dependency
 from broker.usecases.admin import CredentialView
@@ -88,13 +89,13 @@ def target(message: target_pb.Target) -> Target:
 
 def min_ttl(message: Duration) -> timedelta:
     """Return the least life that a caller needs. Raises `InvalidRequest`."""
+    # Before the conversion, which rounds a nanosecond away.
+    if message.seconds < 0 or message.nanos < 0:
+        raise InvalidRequest("min_ttl", "must not be negative")
     try:
-        ttl = message.ToTimedelta()
+        return message.ToTimedelta()
     except (ValueError, OverflowError):
         raise InvalidRequest("min_ttl", "is not a duration") from None
-    if ttl < NO_TIME:
-        raise InvalidRequest("min_ttl", "must not be negative")
-    return ttl
 
 
 def access_token(credential: Credential) -> token_pb.AccessToken:
@@ -180,9 +181,10 @@ def page(
         raise InvalidRequest("page_size", "must not be negative")
     size = min(page_size or DEFAULT_PAGE, LARGEST_PAGE)
     after = _read_token(page_token)
-    left = [item for item in items if mark(item) > after] if after else items
-    token = base64.urlsafe_b64encode(mark(left[size - 1]).encode()).decode() if len(left) > size else ""
-    return left[:size], token
+    start = bisect_right(items, after, key=mark) if after else 0
+    shown = items[start : start + size]
+    has_more = len(items) > start + size
+    return shown, base64.urlsafe_b64encode(mark(shown[-1]).encode()).decode() if has_more else ""
 
 
 def _read_token(token: str) -> str:

@@ -35,13 +35,17 @@ class TlsFiles:
         self._private_key = private_key
         self._client_ca = client_ca
 
-    def credentials(self, *, demand_certificate: bool) -> grpc.ServerCredentials:
-        """Read the files. Raises `OSError`."""
+    def credentials(self) -> grpc.ServerCredentials:
+        """Read the files. Raises `OSError`.
+
+        With a client CA every client must show a certificate of it, also one that brings a bearer token:
+        gRPC for Python can demand certificates or not ask for them, and nothing between.
+        """
         pair = (Path(self._private_key).read_bytes(), Path(self._certificate).read_bytes())
         if self._client_ca is None:
             return grpc.ssl_server_credentials([pair])
         authority = Path(self._client_ca).read_bytes()
-        return grpc.ssl_server_credentials([pair], authority, require_client_auth=demand_certificate)
+        return grpc.ssl_server_credentials([pair], authority, require_client_auth=True)
 
 
 @asynccontextmanager
@@ -52,7 +56,6 @@ async def serve_grpc(
     health: Health,
     *,
     tls: TlsFiles | None,
-    demand_certificate: bool,
     reflect: bool,
     share_port: bool,
     drain_seconds: float,
@@ -68,7 +71,7 @@ async def serve_grpc(
     bound = []
     for position, address in enumerate(addresses):
         try:
-            bound.append(_listen(server, address, tls, demand_certificate=demand_certificate))
+            bound.append(_listen(server, address, tls))
         except CannotListen as error:
             await server.stop(None)
             raise CannotListen(f"server.grpc[{position}]: {error}") from None
@@ -83,7 +86,7 @@ async def serve_grpc(
                     Path(address.removeprefix("unix://")).unlink()
 
 
-def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None, *, demand_certificate: bool) -> str:
+def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:
     if address.startswith("unix://"):
         _refuse_used_socket(address)
     try:
@@ -91,7 +94,7 @@ def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None, *, dema
         if tls is None or address.startswith("unix://"):
             port = server.add_insecure_port(address)
         else:
-            port = server.add_secure_port(address, tls.credentials(demand_certificate=demand_certificate))
+            port = server.add_secure_port(address, tls.credentials())
     except (RuntimeError, OSError) as error:
         raise CannotListen(f"cannot listen on {address}: {_said(error)}") from None
     return address if address.startswith("unix://") else f"{address.rpartition(':')[0]}:{port}"

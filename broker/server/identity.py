@@ -19,8 +19,9 @@ class Identity:
     def __init__(self, policy: CallerPolicy) -> None:
         self._open = policy.is_open
         self._by_name = {caller.identity: caller for caller in policy.callers if caller.identity}
-        self._by_token = [(caller.token_sha256.encode(), caller) for caller in policy.callers if caller.token_sha256]
-
+        self._by_token = [
+            (caller.token_sha256.encode(), caller) for caller in policy.callers if caller.token_sha256
+        ]
         self._proved: dict[str, Caller] = {}
 
     def of(self, context: Context) -> Caller:
@@ -37,7 +38,9 @@ class Identity:
     def _by_certificate(self, context: Context) -> Caller | None:
         properties = context.auth_context()
         for uri in properties.get("peer_uri", ()):
-            if caller := self._by_name.get(uri.decode(errors="replace")):
+            found = uri.decode(errors="replace")
+            # A URI may be spelled like our word for a DNS name, and proves none.
+            if not found.startswith("dns:") and (caller := self._by_name.get(found)):
                 return caller
         for name in properties.get("peer_dns", ()):
             if caller := self._by_name.get(f"dns:{name.decode(errors='replace')}"):

@@ -14,7 +14,7 @@ import grpc
 import structlog
 
 from broker.domain.callers import Action, CallerPolicy
-from broker.domain.corps import APP_NAME
+from broker.domain.corps import APP_NAME, CORP_ID
 from broker.domain.errors import BrokerError
 from broker.server import status
 from broker.server.context import Context
@@ -168,7 +168,7 @@ class Doorway:
             if (caller.name, app, corp_id) in allowed:
                 return
             # A malformed name is refused by field, further in: that is no question of rights.
-            if app and not APP_NAME.fullmatch(app):
+            if (app and not APP_NAME.fullmatch(app)) or (corp_id and not CORP_ID.fullmatch(corp_id)):
                 return
             self._policy.check(caller, action, app, corp_id or self._own_corps.get(app, ""))
             if len(allowed) < REMEMBERED and len(corp_id) <= LONGEST_ID:

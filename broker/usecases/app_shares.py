@@ -4,6 +4,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from itertools import chain
 
 from broker.domain.corps import App, AppShare, ShareKind
 from broker.domain.credentials import Credential, CredentialKey
@@ -29,9 +31,20 @@ from broker.usecases.single_flight import SingleFlight
 RELISTS = 5
 """How many listings strangers may cause for one app and kind during a cooldown, fleet-wide."""
 
+SOON = timedelta(milliseconds=100)
+"""How long it takes at most from being counted to holding the lease."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 ListingKey = tuple[str, ShareKind]
+
+
+class Wish(Enum):
+    """Which listing will do."""
+
+    ANY = auto()
+    NEW = auto()
+    WAITED_FOR = auto()
+    """One that is under way in the fleet, else the one in memory."""
 
 
 class AppShares:
@@ -65,7 +78,8 @@ class AppShares:
         self._listings: dict[ListingKey, ShareList] = {}
         self.version = 0
         """Grows whenever a listing in memory changes: what was found before may be found no more."""
-        self._flights: SingleFlight[tuple[ListingKey, bool], ShareList] = SingleFlight(tasks)
+        self._flights: SingleFlight[tuple[ListingKey, Wish], ShareList] = SingleFlight(tasks)
+        self._closing = False
         self._changed: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._stale: set[ListingKey] = set()
         self._stale_filled = asyncio.Event()
@@ -93,35 +107,35 @@ class AppShares:
         if found := self.known(app, corp_id, share_kind):
             return found
         for kind in _kinds(app, share_kind):
-            if self._listings[app.name, kind].listed_at < began and await self._may_relist(app, kind, corp_id):
-                await self._list_since(app, kind, began)
+            if self._listings[app.name, kind].listed_at < began:
+                await self._look_for(app, kind, corp_id, began)
         return self.known(app, corp_id, share_kind) or []
 
     async def recheck(self, app: App, corp_id: str, kind: ShareKind) -> None:
         """List anew, within limits, because WeCom refused a child that the listing has (670001)."""
-        if await self._may_relist(app, kind, corp_id):
-            await self._list_since(app, kind, self._clock.now())
+        await self._look_for(app, kind, corp_id, self._clock.now())
 
     async def listing(self, app: App, kind: ShareKind) -> ShareList:
         """Return the listing: from memory, else from the store, else from WeCom."""
         if listing := self._listings.get((app.name, kind)):
             return listing
-        return await self._flights.join(((app.name, kind), False), lambda: self._list(app, kind, None))
+        return await self._flights.join(((app.name, kind), Wish.ANY), lambda: self._list(app, kind, None))
 
     async def all(self, app: App, share_kind: ShareKind | None = None) -> list[AppShare]:
         """Return all shares of the app, in a stable order."""
-        listings = [await self.listing(app, kind) for kind in _kinds(app, share_kind)]
-        return sorted(share for listing in listings for share in listing.shares)
+        listings = [await self.listing(app, kind) for kind in sorted(_kinds(app, share_kind))]
+        return list(chain.from_iterable(listing.ordered for listing in listings))
 
     def has_listing(self) -> bool:
         """Tell whether any listing is in memory."""
         return bool(self._listings)
 
     async def sync(self, app: App) -> ShareChanges:
-        """List anew at WeCom, and return what changed."""
+        """List anew at WeCom, past any remembered refusal, and return what changed."""
         began = self._clock.now()
         changes = ShareChanges()
         for kind in app.share_kinds:
+            await self._refusals.lift(ShareList.name_of(app.name, kind))
             before = await self._known_before(app, kind)
             after = await self._list_since(app, kind, began)
             changes += ShareChanges.between(before, after.shares)
@@ -139,24 +153,49 @@ class AppShares:
                 seen = current
                 await changed.wait()
                 changed.clear()
+                if self._closing:
+                    return
                 current = await self.all(app)
                 if changes := ShareChanges.between(seen, current):
                     yield changes
         finally:
             self._changed[app.name].discard(changed)
 
+    def close_watches(self) -> None:
+        """End every watch: the broker stops, and the watchers will find another."""
+        self._closing = True
+        for events in self._changed.values():
+            for event in events:
+                event.set()
+
     # --- listing
+
+    async def _look_for(self, app: App, kind: ShareKind, corp_id: str, began: datetime) -> None:
+        """List anew for a child, or at least wait for the listing that another caller has caused."""
+        if await self._may_relist(app, kind, corp_id):
+            await self._list_since(app, kind, began)
+        else:
+            await self._flights.join(
+                ((app.name, kind), Wish.WAITED_FOR), lambda: self._wait(app, kind, began)
+            )
+
+    async def _wait(self, app: App, kind: ShareKind, began: datetime) -> ShareList:
+        # Who may list was counted before us, and takes the lease any moment now.
+        await self._clock.sleep(SOON)
+        return await self._list(app, kind, began, may_ask=False)
 
     async def _list_since(self, app: App, kind: ShareKind, moment: datetime) -> ShareList:
         """Return a listing that is not older than the moment: those who ask at once share one."""
         while True:
             listing = await self._flights.join(
-                ((app.name, kind), True), lambda: self._list(app, kind, moment)
+                ((app.name, kind), Wish.NEW), lambda: self._list(app, kind, moment)
             )
             if listing.listed_at >= moment:
                 return listing
 
-    async def _list(self, app: App, kind: ShareKind, not_before: datetime | None) -> ShareList:
+    async def _list(
+        self, app: App, kind: ShareKind, not_before: datetime | None, *, may_ask: bool = True
+    ) -> ShareList:
         name = ShareList.name_of(app.name, kind)
 
         async def look() -> ShareList | None:
@@ -164,13 +203,22 @@ class AppShares:
             return stored if stored and (not_before is None or stored.listed_at >= not_before) else None
 
         async def fetch(lease: Lease) -> ShareList | None:
+            if not may_ask:
+                return self._listings[app.name, kind]
+            await self._refusals.check(name, app=app.name)
             # The clock may have been set back since the caller asked: this listing is newer all the same.
             listed_at = max(self._clock.now(), not_before or NEVER)
 
             async def with_parent(parent: Credential) -> list[AppShare]:
                 return await self._wecom.list_app_shares(parent, kind)
 
-            shares = await self._engine.using(CredentialKey.own_token(app), with_parent)
+            try:
+                shares = await self._engine.using(CredentialKey.own_token(app), with_parent)
+            except BrokerError as error:
+                if not error.remembered:
+                    await self._refusals.remember(name, error, app=app.name)
+                raise
+            await self._refusals.forget(name)
             listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares))
             if not await self._fleet.publish(to_record(listing), lease):
                 return None

@@ -253,7 +253,8 @@ class CredentialEngine:
 
         async def fetch(lease: Lease) -> Credential | None:
             held = self._held(key)
-            if held and may_fetch and not await may_fetch(held):
+            # What has expired must be fetched in any case.
+            if may_fetch and held and held.is_valid(self._clock.now()) and not await may_fetch(held):
                 return held
             return await self._fetch(key, lease)
 
@@ -320,7 +321,7 @@ class CredentialEngine:
     # --- small words
 
     async def _look(self, key: CredentialKey) -> Credential | None:
-        """Return what the store holds, and keep it in memory; or what memory holds, if that is newer (rule 3)."""
+        """Return what the store holds, and keep it in memory; what memory holds if that is newer (rule 3)."""
         record = (await self._store.load([key.name])).get(key.name)
         if record is None or record.is_tombstone:
             return None

@@ -18,11 +18,17 @@ class Mailbox:
     def __init__(self) -> None:
         self._newest: Credential | None = None
         self._error: BrokerError | None = None
+        self._closed = False
         self._filled = asyncio.Event()
 
     def put(self, credential: Credential) -> None:
         """Replace what was not taken yet."""
         self._newest = credential
+        self._filled.set()
+
+    def close(self) -> None:
+        """End the watch: the broker stops, and the watcher will find another."""
+        self._closed = True
         self._filled.set()
 
     def fail(self, error: BrokerError) -> None:
@@ -36,6 +42,8 @@ class Mailbox:
             self._filled.clear()
             if self._error is not None:
                 raise self._error
+            if self._closed:
+                return
             if self._newest is not None:
                 yield self._newest
 
@@ -115,6 +123,12 @@ class CredentialMemory:
             del self._by_name[key.name]
             for mailbox in holding.mailboxes:
                 mailbox.fail(error)
+
+    def close_watches(self) -> None:
+        """End every watch, so that a stopping broker need not wait for its watchers."""
+        for holding in self:
+            for mailbox in holding.mailboxes:
+                mailbox.close()
 
     def sweep(self, gone_before: datetime) -> None:
         """Forget what expired before that moment and nobody watches."""

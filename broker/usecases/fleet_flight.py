@@ -61,27 +61,30 @@ class FleetFlight:
 
         Fetches of one stage may wait for fetches of another: children for their parent.
 
-        `fetch` returns None when it lost its lease on the way. Without a store it runs under a lease
+        `fetch` returns None when another's commit came before its own. Without a store it runs under a lease
         of this replica, if `alone` allows. Raises what `fetch` raises; `StoreUnavailable` if not alone.
         """
-        try:
-            return await self._together(name, look, fetch, floor)
-        except StoreUnavailable:
-            if not alone:
-                raise
+        while True:
+            try:
+                return await self._together(name, look, fetch, floor)
+            except StoreUnavailable:
+                if not alone:
+                    raise
             async with self._lonely[stage]:
                 fence = max(int(self._clock.now().timestamp() * 1000), floor + 1)
                 found = await fetch(Lease(name, "", fence, self._lease))
-            if found is None:
-                raise
-            return found
+            if found is not None:
+                return found
 
     async def publish(self, record: Record, lease: Lease) -> bool:
-        """Commit under the lease; a fetch that outlived the store counts, in this replica's memory."""
-        if not lease.owner:
-            return True
+        """Commit under the lease, or offer what was fetched alone: the store may be back by now.
+
+        A fetch that outlived the store counts, in this replica's memory.
+        """
         try:
-            return await self._store.commit(record, lease)
+            if lease.owner:
+                return await self._store.commit(record, lease)
+            return await self._store.offer(record)
         except StoreUnavailable:
             return True
 

@@ -69,11 +69,11 @@ class MemoryFollower:
                 self._memory.put(stored)
             return
         newest = _newest(held, stored) if stored else held
-        if (stored is None or newest.fence > stored.fence) and newest.is_valid(self._clock.now()):
-            if not await self._store.offer(to_record(newest)):
-                self._stale[key] = None  # something newer was committed since we looked
-                return
-        self._memory.put(newest)
+        is_news = stored is None or newest.fence > stored.fence
+        if is_news and newest.is_valid(self._clock.now()) and not await self._store.offer(to_record(newest)):
+            self._stale[key] = None  # something newer was committed since we looked
+        else:
+            self._memory.put(newest)
 
     def _drop(self, key: CredentialKey) -> None:
         gone = AppNotShared("the app is no longer shared with this corp", app=key.app, corp_id=key.corp_id)

@@ -1,6 +1,5 @@
 """Real processes for the facts of issue 2, and the figures that the tests show at their end."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,9 +8,6 @@ from typing import Any
 import pytest
 
 from tests.kit.fleet import Fleet, running_fleet
-
-# The tests start processes while gRPC's threads run; the children replace themselves at once and need no care.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 StartFleet = Callable[..., Fleet]
 Figures = Callable[..., None]
@@ -32,7 +28,7 @@ def figures(request: pytest.FixtureRequest) -> Figures:
     return show
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show the figures."""
     if lines := config.stash.get(_SHOWN, None):
         terminalreporter.section("figures")

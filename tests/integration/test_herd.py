@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 async def herd(fleet: Fleet, app: str, corp_ids: list[str]) -> tuple[list[str], float]:
-    """Let the callers ask at once, going round the replicas; return the tokens, and the seconds to the last one."""
+    """Let the callers ask at once, going round the replicas; return the tokens, and the seconds it took."""
     async with fleet.replicas(app) as replicas:
         for replica in replicas:
             await replica.serving()  # connected before the clock starts
@@ -37,7 +37,9 @@ async def test_200_cold_callers_on_3_replicas_cost_one_fetch_of_each_thing(
     figures(callers=CALLERS, replicas=3, upstream="1 + 1 + 1", seconds=took)
 
 
-async def test_an_upstream_that_takes_3_s_is_still_asked_once(fleet: Fleet, app: str, figures: Figures) -> None:
+async def test_an_upstream_that_takes_3_s_is_still_asked_once(
+    fleet: Fleet, app: str, figures: Figures
+) -> None:
     fleet.wecom.fault("delay", seconds=3)
 
     values, took = await herd(fleet, app, [child(1)] * CALLERS)

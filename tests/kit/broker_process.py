@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.kit.environment import environment
 from tests.kit.ports import free_port
 from tests.kit.redis_server import _die_with_parent
 
@@ -45,7 +46,9 @@ class BrokerProcess:
         """Start it, and return at once."""
         command = [sys.executable, "-m", "broker", "serve", "--config", str(self._config)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_die_with_parent)  # noqa: S603
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment(), preexec_fn=_die_with_parent
+            )
 
     def await_ready(self) -> None:
         """Return when it is ready."""
@@ -58,7 +61,7 @@ class BrokerProcess:
 
     def metrics(self) -> str:
         """Return what `/metrics` shows."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
 
     def send(self, number: signal.Signals) -> None:
@@ -102,8 +105,8 @@ class BrokerProcess:
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1) as answer:  # noqa: S310
-                return bool(answer.status == 200)  # noqa: PLR2004
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1) as answer:
+                return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 

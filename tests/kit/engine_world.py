@@ -1,4 +1,4 @@
-"""A fleet in one process: several engines over one store in memory, before a WeCom that does as it is told."""
+"""A fleet in one process: engines over one store in memory, before a WeCom that does as it is told."""
 
 import asyncio
 from collections import Counter
@@ -31,6 +31,7 @@ from broker.usecases.upstream_gate import QuotaGate
 from tests.kit.fake_clock import FakeClock, FixedChance, SkewedClock, settle
 from tests.kit.memory_store import MemoryStore, Shared
 
+POLICY = RefreshPolicy()
 LIFETIME = timedelta(hours=2)
 PARENT = "ww-parent"
 CRM = App("crm", AppKind.SELF_BUILT, PARENT, 1000002, Secret("crm-secret"))
@@ -45,9 +46,9 @@ Result = TypeVar("Result")
 class Endpoint(StrEnum):
     """Where the broker calls."""
 
-    APP_TOKEN = "/cgi-bin/gettoken"  # noqa: S105 - a path
+    APP_TOKEN = "/cgi-bin/gettoken"
     SHARES = "/cgi-bin/corpgroup/corp/list_app_share_info"
-    CHILD_TOKEN = "/cgi-bin/corpgroup/corp/gettoken"  # noqa: S105 - a path
+    CHILD_TOKEN = "/cgi-bin/corpgroup/corp/gettoken"
     CORP_TICKET = "/cgi-bin/get_jsapi_ticket"
     AGENT_TICKET = "/cgi-bin/ticket/get"
 
@@ -99,6 +100,8 @@ class FakeWecom:
     most_in_flight: int = 0
     tokens: dict[str, Issued] = field(default_factory=dict)
     troubles: dict[Endpoint, list[Callable[[], BrokerError]]] = field(default_factory=dict)
+    hears: Callable[["Call", "FakeWecom"], None] = lambda call, wecom: None
+    """Called as each call begins."""
     secrets: dict[str, str] = field(default_factory=lambda: {PARENT: "crm-secret"})
     _current: dict[str, Issued] = field(default_factory=dict)
     _numbers: Counter[str] = field(default_factory=Counter)
@@ -118,6 +121,10 @@ class FakeWecom:
             for call in self.calls
         )
 
+    def current(self, subject: str) -> Issued | None:
+        """Return the token that was issued last."""
+        return self._current.get(subject)
+
     def kill(self, value: Secret) -> None:
         """Let a token die before its time."""
         self.tokens[value.reveal()].dead = True
@@ -133,6 +140,7 @@ class FakeWecom:
         """Take a call: note it, dawdle, and fail or answer."""
         call = Call(endpoint, subject, self.clock.now(), replica)
         self.calls.append(call)
+        self.hears(call, self)
         self.in_flight[subject] += 1
         self.most_at_once[subject] = max(self.most_at_once[subject], self.in_flight[subject])
         self.in_flight_all += 1
@@ -140,7 +148,8 @@ class FakeWecom:
         try:
             await self.clock.sleep(self.delay)
             if troubles := self.troubles.get(endpoint):
-                raise troubles.pop()()
+                error = troubles.pop()()
+                raise error
             return answer()
         except BrokerError as error:
             call.error = error
@@ -351,7 +360,7 @@ class Replica:
 class EngineWorld:
     """Replicas over one store, before one WeCom. Enter it."""
 
-    def __init__(self, *, apps: Iterable[App] = (CRM,), policy: RefreshPolicy = RefreshPolicy()) -> None:
+    def __init__(self, *, apps: Iterable[App] = (CRM,), policy: RefreshPolicy = POLICY) -> None:
         self.clock = FakeClock()
         self.chance = FixedChance()
         self.policy = policy
@@ -360,11 +369,12 @@ class EngineWorld:
         self.replicas: list[Replica] = []
         self._apps = {app.name: app for app in apps}
 
-    async def start(self, *, apps: Iterable[App] | None = None) -> Replica:
-        """Start another broker."""
+    async def start(self, *, apps: Iterable[App] | None = None, number: int | None = None) -> Replica:
+        """Start another broker, or one in the place of that which has the number."""
         chosen = self._apps if apps is None else {app.name: app for app in apps}
-        replica = Replica(self, len(self.replicas), chosen)
-        self.replicas.append(replica)
+        number = len(self.replicas) if number is None else number
+        replica = Replica(self, number, chosen)
+        self.replicas[number : number + 1] = [replica]
         await settle()
         return replica
 
@@ -372,7 +382,9 @@ class EngineWorld:
         """Start several brokers."""
         return [await self.start() for _ in range(size)]
 
-    async def gather(self, *errands: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)) -> list[Result]:
+    async def gather(
+        self, *errands: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
+    ) -> list[Result]:
         """Run the errands together while time passes."""
         together = asyncio.gather(*errands)
         try:
@@ -381,7 +393,9 @@ class EngineWorld:
         finally:
             together.cancel()
 
-    async def run(self, errand: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)) -> Result:
+    async def run(
+        self, errand: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
+    ) -> Result:
         """Run one errand while time passes. Raises what it raises."""
         [result] = await self.gather(errand, within=within)
         return result
@@ -405,7 +419,7 @@ class EngineWorld:
             assert not [failure for replica in self.replicas for failure in replica.witness.failures]
 
 
-async def outcome(errand: Awaitable[Result]) -> Result | BrokerError:
+async def outcome(errand: Awaitable[object]) -> object:
     """Return what the errand returns, or the error that it raises."""
     try:
         return await errand

@@ -16,12 +16,12 @@ async def settle() -> None:
     while True:
         await asyncio.sleep(0)
         # asyncio has no public word for "nobody is ready to run".
-        if not loop._ready:  # type: ignore[attr-defined]  # noqa: SLF001
+        if not loop._ready:  # type: ignore[attr-defined]
             return
 
 
 class FakeClock:
-    """The fleet's clock. Sleepers wake in the order of their moments, each with the time that it asked for."""
+    """The fleet's clock. Sleepers wake in the order of their moments, each at the time it asked for."""
 
     def __init__(self, start: datetime = START) -> None:
         self._now = start
@@ -66,7 +66,7 @@ class FakeClock:
 
 
 class SkewedClock:
-    """One replica's view of the fleet's clock: it may be off, and may step. Sleeping is not touched by that."""
+    """One replica's view of the fleet's clock: it may be off, and may step. That touches no sleeper."""
 
     def __init__(self, fleet: Clock) -> None:
         self._fleet = fleet

@@ -22,16 +22,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis import Redis
 from wecom_broker.v1 import (
     admin_service_pb2 as admin_pb,
+)
+from wecom_broker.v1 import (
     admin_service_pb2_grpc,
-    app_share_service_pb2 as share_pb,
     app_share_service_pb2_grpc,
     target_pb2,
-    token_service_pb2 as token_pb,
     token_service_pb2_grpc,
+)
+from wecom_broker.v1 import (
+    app_share_service_pb2 as share_pb,
+)
+from wecom_broker.v1 import (
+    token_service_pb2 as token_pb,
 )
 
 from broker.simulator.demo import PARENT, SECRET
 from tests.kit.broker_process import BrokerProcess
+from tests.kit.environment import environment
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer, _die_with_parent
 
@@ -40,9 +47,9 @@ PREFIX = "wecom-broker"
 SEAL_KEY = base64.b64encode(b"a seal key of exactly 32 bytes!!").decode()
 PATIENCE = 60.0
 """Seconds that a fact may take to come true on a busy machine, where no shorter time is promised."""
-GETTOKEN = "/cgi-bin/gettoken"  # noqa: S105 - a path
+GETTOKEN = "/cgi-bin/gettoken"
 LIST = "/cgi-bin/corpgroup/corp/list_app_share_info"
-CHILD_TOKEN = "/cgi-bin/corpgroup/corp/gettoken"  # noqa: S105 - a path
+CHILD_TOKEN = "/cgi-bin/corpgroup/corp/gettoken"
 
 
 def child(number: int) -> str:
@@ -57,14 +64,23 @@ class SimulatorProcess:
         self, *, children: int = 0, token_lifetime: float = 7200.0, habit: str = "new_value_old_alive"
     ) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._options = ["--children", str(children), "--token-lifetime", str(token_lifetime), "--habit", habit]
+        self._options = [
+            "--children",
+            str(children),
+            "--token-lifetime",
+            str(token_lifetime),
+            "--habit",
+            habit,
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
         """Start it, and return at once."""
         port = self.url.rpartition(":")[2]
         command = [sys.executable, "-m", "broker", "simulate", "--port", port, *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env=environment(), preexec_fn=_die_with_parent
+        )
 
     def await_ready(self) -> None:
         """Return when it answers."""
@@ -81,10 +97,12 @@ class SimulatorProcess:
 
     def control(self, method: str, name: str, **fields: object) -> dict[str, Any]:
         """Ask its control API."""
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.url}/_simulator/{name}", data=json.dumps(fields).encode() if fields else None, method=method
+        request = urllib.request.Request(
+            f"{self.url}/_simulator/{name}",
+            data=json.dumps(fields).encode() if fields else None,
+            method=method,
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return dict(json.loads(answer.read()))
 
     def calls(self) -> dict[str, int]:
@@ -222,13 +240,13 @@ class Fleet:
     def record(self, name: str) -> dict[bytes, bytes]:
         """Return what Redis holds under the name of a record; the payload is sealed."""
         with Redis(port=self.redis.port) as client:
-            found: dict[bytes, bytes] = client.hgetall(f"{PREFIX}:{{{name}}}:record")  # type: ignore[assignment]
+            found: dict[bytes, bytes] = client.hgetall(f"{PREFIX}:{{{name}}}:record")
             return found
 
     def lease(self, name: str) -> bytes | None:
         """Return the owner of a lease, as Redis has it."""
         with Redis(port=self.redis.port) as client:
-            owner: bytes | None = client.get(f"{PREFIX}:{{{name}}}:lease")  # type: ignore[assignment]
+            owner: bytes | None = client.get(f"{PREFIX}:{{{name}}}:lease")
             return owner
 
 
@@ -269,7 +287,8 @@ def configuration(
         "store": {"url": store_url, "prefix": PREFIX, "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
         "wecom": {"api_base": wecom_url, "timeout_seconds": 20},
         "apps": [
-            {"name": app, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET} for app in apps
+            {"name": app, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET}
+            for app in apps
         ],
     }
     for name, table in tables.items():
@@ -359,4 +378,3 @@ async def until(
         if time.monotonic() - began > within:
             raise AssertionError(f"did not come true within {within} s")
         await asyncio.sleep(pause)
-

@@ -23,7 +23,7 @@ class Shared:
     issued: dict[str, int] = field(default_factory=dict)
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     tallies: dict[str, tuple[int, datetime]] = field(default_factory=dict)
-    owners: count = field(default_factory=count)
+    owners: "count[int]" = field(default_factory=count)
     connections: list["MemoryStore"] = field(default_factory=list)
 
     def lose_data(self) -> None:

@@ -28,7 +28,9 @@ def binary() -> str:
 class RedisServer:
     """One server on a port of its own; the port stays the same over restarts. Enter it."""
 
-    def __init__(self, folder: Path, *options: str, append_only: bool = False, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, append_only: bool = False, port: int | None = None
+    ) -> None:
         self.port = port or free_port()
         self._folder = folder
         self._options = options
@@ -43,9 +45,19 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and return when it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        command = [
+            binary(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self._folder),
+        ]
         command += ["--appendonly", "yes" if self._append_only else "no", *self._options]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent
         )
         if "--port" in self._options:  # TLS only: the test itself knows when it answers

@@ -37,7 +37,8 @@ _RETRY_POLICY = {
     "initialBackoff": "0.1s",
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    # CANCELLED is what a broker that has just begun to stop answers to a call that was on its way.
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
 _SERVICE_CONFIG = {

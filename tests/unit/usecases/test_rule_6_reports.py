@@ -1,4 +1,4 @@
-"""Rule 6: a report of a dead token costs at most one fetch, and a dead parent is replaced under its children."""
+"""Rule 6: a report of a dead token costs one fetch at most; a dead parent is replaced under its children."""
 
 import asyncio
 from datetime import timedelta
@@ -8,12 +8,14 @@ import pytest
 from broker.domain.corps import App, Target
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, TokenDied, WecomUnavailable
+from broker.domain.ports import Busy
 from broker.usecases.credential_engine import Replacement
 from broker.usecases.errand import MOST_STEPS, begin_errand
 from tests.kit.engine_world import (
     CHILD,
     CHILD_TARGET,
     CRM,
+    LIFETIME,
     OWN,
     OWN_TARGET,
     Endpoint,
@@ -72,7 +74,9 @@ async def test_rule_6_a_report_to_a_replica_that_missed_the_rotation_brings_the_
     _, rotated = await world.run(replica.engine.replace(OWN, held.generation))
 
     assert held == await other.engine.get(OWN)
-    assert (Replacement.ALREADY_ROTATED, rotated) == await world.run(other.engine.replace(OWN, held.generation))
+    assert (Replacement.ALREADY_ROTATED, rotated) == await world.run(
+        other.engine.replace(OWN, held.generation)
+    )
     assert 2 == wecom.count()
 
 
@@ -116,6 +120,18 @@ async def test_rule_6_a_failed_forced_fetch_keeps_the_reported_token_and_cools_d
 
     assert isinstance(failed, WecomUnavailable)
     assert (Replacement.COOLING_DOWN, held) == (result, after)
+
+
+async def test_rule_6_a_report_that_cools_down_never_hands_out_what_has_expired(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    await clock.jump(LIFETIME - 62 * SECOND)
+    await world.shared.connections[0].count(f"forced:{OWN.name}", world.policy.cooldown)
+    assert not isinstance(await world.shared.connections[0].acquire(OWN.name, 4 * SECOND), Busy)
+
+    _, after = await world.run(replica.engine.replace(OWN, held.generation))
+
+    assert after.generation > held.generation
 
 
 async def test_rule_6_a_hundred_reports_on_three_replicas_cost_one_fetch(

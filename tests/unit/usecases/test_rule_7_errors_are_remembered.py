@@ -142,11 +142,7 @@ async def test_rule_7_a_rate_limit_closes_the_endpoint_for_that_corp(
     assert 1 == wecom.count(Endpoint.CHILD_TOKEN)
 
     assert await world.run(other.engine.get(CredentialKey.own_token(corp)))
-    [use] = [
-        use
-        for use in await one.gate.quotas([PARENT], [Endpoint.CHILD_TOKEN])
-        if use.limit == LIMITS[0]
-    ]
+    [use] = [use for use in await one.gate.quotas([PARENT], [Endpoint.CHILD_TOKEN]) if use.limit == LIMITS[0]]
     assert (1, clock.now() + MINUTE) == (use.used, use.closed_until)
 
     await clock.jump(MINUTE)

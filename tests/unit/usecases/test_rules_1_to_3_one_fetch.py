@@ -38,7 +38,9 @@ async def test_rule_1_a_hundred_cold_callers_on_three_replicas_cost_one_fetch(
     assert 1 == len({(credential.value, credential.generation) for credential in found})
 
 
-async def test_rule_1_a_fetch_that_is_slower_than_the_lease_keeps_it(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_rule_1_a_fetch_that_is_slower_than_the_lease_keeps_it(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
     wecom.delay = 4 * LEASE
     one, other = await world.fleet(2)
 
@@ -64,7 +66,9 @@ async def test_rule_1_the_lease_of_a_crashed_holder_runs_out(
     assert doomed.cancelled()
 
 
-async def test_rule_1_a_chain_takes_the_lease_of_each_credential(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_rule_1_a_chain_takes_the_lease_of_each_credential(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
     wecom.delay = SECOND
     replicas = await world.fleet(3)
 
@@ -81,7 +85,9 @@ async def test_rule_1_a_child_and_its_parent_are_asked_at_once_without_waiting_f
     wecom.delay = SECOND
     one, other = await world.fleet(2)
 
-    await world.gather(one.engine.get(CHILD), other.engine.get(OWN), other.engine.get(CHILD), one.engine.get(OWN))
+    await world.gather(
+        one.engine.get(CHILD), other.engine.get(OWN), other.engine.get(CHILD), one.engine.get(OWN)
+    )
 
     assert 2 == wecom.count()
 
@@ -153,7 +159,9 @@ async def test_rule_3_the_generation_grows_though_the_store_lost_its_data(
 async def test_rule_3_memory_takes_nothing_older_from_the_store(replica: Replica, world: EngineWorld) -> None:
     held = await world.run(replica.engine.get(OWN))
     older = replace(held, value=Secret("older"), generation=held.generation - 1, fence=held.fence - 1)
-    sideways = replace(held, value=Secret("renewed older"), generation=held.generation - 1, fence=held.fence + 1)
+    sideways = replace(
+        held, value=Secret("renewed older"), generation=held.generation - 1, fence=held.fence + 1
+    )
 
     assert not replica.memory.put(older)
     assert not replica.memory.put(sideways)

@@ -35,7 +35,9 @@ def busy() -> WecomUnavailable:
     return WecomUnavailable("WeCom is busy")
 
 
-async def test_rule_4_a_fresh_token_is_served_from_memory(replica: Replica, held: Credential, wecom: FakeWecom) -> None:
+async def test_rule_4_a_fresh_token_is_served_from_memory(
+    replica: Replica, held: Credential, wecom: FakeWecom
+) -> None:
     assert held == await replica.engine.get(OWN)
     assert 1 == wecom.count()
 

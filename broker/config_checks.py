@@ -1,0 +1,70 @@
+"""The mistakes of a configuration that only show when several keys are seen together."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from broker.config import Config
+
+
+def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:
+    """Return one line for each, the key first.
+
+    A broken table stands there as its defaults: nothing is said that might be untrue of what was meant.
+    """
+    server, store, callers = config.server, config.store, config.callers
+    problems = [*_address_mistakes(config, broken)] if not insecure else []
+    if server.workers > 1:
+        if store.is_embedded and "store" not in broken:
+            problems.append(
+                "server.workers: the embedded store serves one process; use Redis for more workers"
+            )
+        problems += [
+            f"server.grpc[{position}]: a socket file serves one process; use host:port with more workers"
+            for position, address in enumerate(server.grpc)
+            if address.startswith("unix:")
+        ]
+    if not store.is_embedded and not store.seal_keys:
+        problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
+    problems += _repeated("store.seal_keys", "id", store.seal_keys)
+    problems += _repeated("apps", "name", config.apps)
+    for key in ("name", "identity", "token_sha256"):
+        problems += _repeated("callers", key, callers)
+    if not config.apps and "apps" not in broken:
+        problems.append("apps: at least one app is required")
+    asks_for_names = server.tls is not None and server.tls.client_ca is not None
+    if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
+        problems.append("server.tls.client_ca: is required where a caller has an identity")
+    return problems
+
+
+def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:
+    """Yield what is missing where not only this machine can call."""
+    for position, address in enumerate(config.server.grpc):
+        if _is_local(address):
+            continue
+        if config.server.tls is None:
+            yield f"server.grpc[{position}]: {address} is off loopback and needs server.tls (or --insecure)"
+        if not config.callers and "callers" not in broken:
+            yield f"callers: at least one is required, {address} is off loopback (or --insecure)"
+
+
+def _repeated(table: str, key: str, entries: Sequence[object]) -> list[str]:
+    names = [getattr(entry, key) for entry in entries]
+    again = [position for position, name in enumerate(names) if name is not None and name in names[:position]]
+    return [f"{table}[{position}].{key}: {names[position]} is used already" for position in again]
+
+
+def _is_local(address: str) -> bool:
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,116 @@
+"""Commands that run until Ctrl-C, and the demo: in processes of their own, as an operator starts them."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from broker.simulator import demo
+from tests.cli.running import WITHIN_SECONDS, interrupted, process, run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def printed() -> Iterator[str]:
+    """What `dev` prints, while it runs."""
+    with process("dev", "--grpc-port=0", "--http-port=0", "--wecom-port=0") as dev:
+        assert dev.stdout
+        lines = iter(dev.stdout.readline, "")
+        yield "".join(_until("Ctrl-C", lines))
+        code, _, _ = interrupted(dev)
+        assert 0 == code
+
+
+def _until(word: str, lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if word in line:
+            return
+    raise AssertionError(f"it ended without saying {word!r}")
+
+
+def fetched(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_token_line_that_dev_prints_works(printed: str) -> None:
+    line = next(line.strip() for line in printed.splitlines() if "token get" in line)
+    name, *arguments = shlex.split(line)
+    result = run(*arguments)
+
+    assert "wecom-broker" == name
+    assert 0 == result.exit_code
+    assert "ww1child000000001" in result.stdout
+
+
+def test_the_python_that_dev_prints_works(printed: str) -> None:
+    program = printed.partition("In Python:\n")[2].partition("\nCtrl-C")[0]
+    lines = "\n".join(line.removeprefix("  ") for line in program.splitlines())
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "ww1child000000001" in done.stdout
+
+
+def test_the_addresses_that_dev_prints_answer(printed: str) -> None:
+    urls = re.findall(r"http://[^\s)]+", printed)
+    metrics = next(url for url in urls if url.endswith("/metrics"))
+    calls = next(url for url in urls if url.endswith("/_simulator/calls"))
+
+    assert "wecom_broker_requests_total" in fetched(metrics)
+    assert isinstance(json.loads(fetched(calls)), dict)
+
+
+def test_the_grpcurl_line_that_dev_prints_names_what_there_is(printed: str) -> None:
+    line = next(line.strip() for line in printed.splitlines() if line.strip().startswith("grpcurl"))
+    words = shlex.split(line)
+
+    assert {"target": {"app": "crm", "corp_id": "ww1child000000001"}} == json.loads(words[3])
+    assert "wecom_broker.v1.TokenService/GetAccessToken" == words[-1]
+
+
+def test_no_token_is_among_what_dev_prints(printed: str) -> None:
+    assert [] == re.findall(r"[A-Za-z0-9_-]{60,}", printed)
+
+
+def test_the_demo_walks_the_whole_chain() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "broker", "demo"],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_SECONDS,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert ["1.", "2.", "3.", "4.", "5."] == re.findall(r"^\d\.", done.stdout, re.MULTILINE)
+    assert "WeCom says 40014" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert [] == re.findall(r"[A-Za-z0-9_-]{60,}", done.stdout)
+
+
+def test_the_simulator_alone_behaves_as_its_options_say() -> None:
+    options = ["--port=0", "--children=3", "--token-lifetime=60", "--habit=same_value_remaining"]
+    with process("simulate", *options) as simulator:
+        assert simulator.stdout
+        line = simulator.stdout.readline()
+        url = line.split()[2]
+        asked = f"{url}/cgi-bin/gettoken?corpid={demo.PARENT.corpid}&corpsecret={demo.SECRET}"
+        first: dict[str, Any] = json.loads(fetched(asked))
+        again: dict[str, Any] = json.loads(fetched(asked))
+        code, _, error = interrupted(simulator)
+
+    assert demo.PARENT.corpid in line
+    assert demo.SECRET in line
+    assert 60 == first["expires_in"]
+    assert first["access_token"] == again["access_token"]
+    assert again["expires_in"] <= 60
+    assert (0, "") == (code, error)

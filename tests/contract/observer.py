@@ -1,0 +1,42 @@
+"""An observer whose notes a test can read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from broker.domain.corps import AppShare
+from broker.domain.errors import BrokerError
+
+
+@dataclass
+class Notebook:
+    """Write down what the stores tell; the rest is not theirs to tell."""
+
+    told: list[str] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    async def has_failures(self) -> bool:
+        return bool(self.failures)
+
+    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+        raise NotImplementedError
+
+    def lease_waited(self, name: str, duration: timedelta) -> None:
+        raise NotImplementedError
+
+    def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
+        raise NotImplementedError
+
+    def store_lost(self, error: BrokerError) -> None:
+        self.told.append("lost")
+        self.failures.append(error)
+
+    def store_back(self) -> None:
+        self.told.append("back")
+
+    def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
+        raise NotImplementedError
+
+    def background_failed(self, what: str, error: Exception) -> None:
+        self.told.append(what)
+        self.failures.append(error)

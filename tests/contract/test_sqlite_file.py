@@ -1,0 +1,319 @@
+"""The embedded store is one file of one process: durable, private, and never half written."""
+
+import asyncio
+import base64
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.sealed_store import Seal, SealedStore, SealKey
+from broker.adapters.sqlite_store import SqliteStore, StoreInUse, open_sqlite
+from broker.adapters.system_clock import SystemClock
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports import Busy, Notice, NoticeKind, Record
+from tests.contract.making import LONG, NAME, held, record, taken
+from tests.contract.observer import Notebook
+from tests.contract.waiting import listening
+
+REPOSITORY = Path(__file__).parents[2]
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from broker.adapters.sqlite_store import open_sqlite
+from broker.adapters.system_clock import SystemClock
+from tests.contract.making import record, taken
+
+async def write():
+    async with open_sqlite(Path(sys.argv[1]), SystemClock()) as store:
+        while True:
+            lease = await taken(store)
+            assert await store.commit(record(lease.fence, b"%d" % lease.fence), lease)
+            print(lease.fence, flush=True)
+
+asyncio.run(write())
+"""
+
+
+class Writer:
+    """A process that commits, and says what it has committed, until it is killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        )
+
+    def committed(self) -> int:
+        """Return the next fence that it has committed."""
+        assert self._process.stdout
+        return int(self._process.stdout.readline())
+
+    def kill(self) -> int:
+        """End it as a crash does, and return the last fence that it spoke of, 0 if none is left to read."""
+        self._process.send_signal(signal.SIGKILL)
+        rest = self._process.communicate()[0].split("\n")[:-1]
+        return int(rest[-1]) if rest else 0
+
+
+class GatedClock(SystemClock):
+    """Stop the store's thread in the middle of a transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+
+    def now(self) -> datetime:
+        if self.closed and threading.current_thread() is not threading.main_thread():
+            self.entered.set()
+            assert self.gate.wait(5)
+        return super().now()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def strange_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, str]:
+    return {file.name: oct(file.stat().st_mode & 0o777) for file in sorted(folder.iterdir())}
+
+
+def bytes_of(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(path.name + "*")))
+
+
+class TestDurability:
+    async def test_records_and_tombstones_and_tallies_survive_a_restart(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            lease = await taken(store)
+            await store.commit(record(lease.fence), lease)
+            await store.forget("forgotten", 5)
+            await store.count("calls", LONG)
+
+        async with open_sqlite(path, SystemClock()) as store:
+            assert (lease.fence, b"payload") == await held(store)
+            assert (5, b"") == await held(store, "forgotten")
+            assert 2 == await store.count("calls", LONG)
+            assert (await taken(store)).fence > lease.fence
+
+    async def test_fences_do_not_go_back_with_the_machines_clock(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            before = await taken(store)
+            await store.release(before)
+
+        slow = SystemClock()
+        slow.set_fleet_time(datetime.now(UTC).timestamp() - 3600)
+        async with open_sqlite(path, slow) as store:
+            assert (await taken(store)).fence > before.fence
+
+    async def test_what_may_be_forgotten_is_forgotten_at_the_next_start(self, path: Path) -> None:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        async with open_sqlite(path, SystemClock()) as store:
+            await store.offer(Record("past", 1, b"payload", past))
+            await store.offer(record(1, name="kept"))
+
+        async with open_sqlite(path, SystemClock()) as store:
+            assert ["kept"] == list(await store.load(["past", "kept"]))
+
+    async def test_a_kill_in_mid_write_loses_nothing_that_was_committed(self, path: Path) -> None:
+        writer = Writer(path)
+        spoken = [writer.committed() for _ in range(20)]
+        last = max(*spoken, writer.kill())
+
+        async with open_sqlite(path, SystemClock()) as store:
+            fence, payload = await held(store) or (0, b"")
+            assert fence >= last
+            assert b"%d" % fence == payload
+            assert sorted(set(spoken)) == spoken
+
+    async def test_what_was_committed_is_in_the_file_before_it_is_said(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            await store.offer(record(1))
+            database = sqlite3.connect(path)
+            assert [(1,)] == database.execute("SELECT fence FROM records").fetchall()
+            assert (2,) == store._database.execute("PRAGMA synchronous").fetchone()
+            database.close()
+
+
+class TestOneProcess:
+    async def test_a_second_opener_is_told(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            with pytest.raises(StoreInUse, match="in use by another process"):
+                async with open_sqlite(path, SystemClock()):
+                    pass
+            await store.offer(record(1))
+
+    async def test_it_is_free_when_its_holder_left(self, path: Path) -> None:
+        for fence in (1, 2):
+            async with open_sqlite(path, SystemClock()) as store:
+                assert await store.offer(record(fence))
+
+    async def test_it_is_free_when_its_holder_failed(self, path: Path) -> None:
+        with pytest.raises(RuntimeError, match="of the test"):
+            async with open_sqlite(path, SystemClock()):
+                raise RuntimeError("of the test")
+
+        async with open_sqlite(path, SystemClock()) as store:
+            await store.ping()
+
+    async def test_it_is_free_when_its_holder_was_killed(self, path: Path) -> None:
+        writer = Writer(path)
+        writer.committed()
+        with pytest.raises(StoreInUse):
+            async with open_sqlite(path, SystemClock()):
+                pass
+        writer.kill()
+
+        async with open_sqlite(path, SystemClock()) as store:
+            await store.ping()
+
+    async def test_a_lease_of_a_process_that_is_gone_is_free(self, path: Path) -> None:
+        """The file has one process: nobody else can hold what an earlier one held."""
+        async with open_sqlite(path, SystemClock()) as store:
+            dead = await taken(store)
+
+        async with open_sqlite(path, SystemClock()) as store:
+            lease = await taken(store)
+            assert lease.fence > dead.fence
+            assert not await store.commit(record(dead.fence), dead)
+            assert isinstance(await store.acquire(NAME, LONG), Busy)
+
+
+class TestPrivacy:
+    @pytest.mark.usefixtures("strange_umask")
+    async def test_nobody_else_may_read_any_of_its_files(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            await store.offer(record(1))
+            files = modes(path.parent)
+
+        assert ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"] == list(files)
+        assert {"0o600"} == set(files.values())
+
+    async def test_nothing_of_a_sealed_payload_is_in_the_file(self, path: Path) -> None:
+        secret = b'{"value": "the-token-of-crm"}'
+        async with open_sqlite(path, SystemClock()) as inner:
+            store = SealedStore(inner, Seal([SealKey("k1", os.urandom(32))]), Notebook())
+            lease = await taken(store)
+            await store.commit(record(lease.fence, secret), lease)
+            await store.replace(record(lease.fence, secret))
+            await store.offer(record(lease.fence + 1, secret))
+            written = bytes_of(path)
+
+        for visible in (secret, b"the-token-of-crm", base64.b64encode(secret), secret.hex().encode()):
+            assert visible not in written + bytes_of(path)
+        assert NAME.encode() in written, "the test looks at the right bytes"
+
+
+class TestDamage:
+    @pytest.mark.parametrize("damage", ["garbage", "header", "truncated"])
+    async def test_a_damaged_file_is_an_error_of_sqlite(self, path: Path, damage: str) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            for number in range(100):
+                await store.offer(record(1, b"x" * 300, f"name {number}"))
+        whole = path.read_bytes()
+        damaged = {
+            "garbage": os.urandom(8192),
+            "header": whole[:100] + b"\xff" * (len(whole) - 100),
+            "truncated": whole[: len(whole) // 3],
+        }
+        path.write_bytes(damaged[damage])
+
+        with pytest.raises(sqlite3.Error):
+            async with open_sqlite(path, SystemClock()):
+                pytest.fail("it opened")
+        path.unlink()  # the lock was given back:
+        async with open_sqlite(path, SystemClock()) as store:
+            await store.ping()
+
+    async def test_damage_of_the_rows_is_an_error_at_the_start(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            for number in range(200):
+                await store.offer(record(1, b"x" * 300, f"name {number}"))
+        database = sqlite3.connect(path)
+        (page_size,) = database.execute("PRAGMA page_size").fetchone()
+        (root,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'records'").fetchone()
+        database.close()
+        whole = bytearray(path.read_bytes())
+        whole[page_size * (root - 1) : page_size * root] = b"\xff" * page_size
+        path.write_bytes(whole)
+
+        with pytest.raises(sqlite3.Error):
+            async with open_sqlite(path, SystemClock()):
+                pytest.fail("it opened")
+
+    async def test_a_folder_that_is_missing_is_an_error_of_the_system(self, tmp_path: Path) -> None:
+        with pytest.raises(OSError, match="No such file"):
+            async with open_sqlite(tmp_path / "missing" / "store.db", SystemClock()):
+                pass
+
+    async def test_a_folder_in_its_place_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises((OSError, sqlite3.Error)):
+            async with open_sqlite(tmp_path, SystemClock()):
+                pass
+
+    async def test_damage_that_comes_later_makes_the_store_unavailable(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            await store.offer(record(1))
+            database = sqlite3.connect(path)
+            database.execute("DROP TABLE records")
+            database.close()
+
+            with pytest.raises(StoreUnavailable, match="the embedded store failed"):
+                await store.load([NAME])
+
+
+class TestCancelling:
+    async def test_a_commit_whose_caller_gave_up_is_told_all_the_same(self, path: Path) -> None:
+        clock = GatedClock()
+        async with open_sqlite(path, clock) as store, listening(store) as ear:
+            lease = await taken(store)
+            await self._cancelled_in_mid_write(
+                clock, asyncio.create_task(store.commit(record(lease.fence), lease))
+            )
+
+            assert Notice(NoticeKind.COMMITTED, NAME, lease.fence) == await ear.next()
+            assert (lease.fence, b"payload") == await held(store)
+
+    async def test_a_release_whose_caller_gave_up_is_told_all_the_same(self, path: Path) -> None:
+        clock = GatedClock()
+        async with open_sqlite(path, clock) as store, listening(store) as ear:
+            lease = await taken(store)
+            await self._cancelled_in_mid_write(clock, asyncio.create_task(store.release(lease)))
+
+            assert Notice(NoticeKind.RELEASED, NAME, lease.fence) == await ear.next()
+
+    @staticmethod
+    async def _cancelled_in_mid_write(clock: GatedClock, task: "asyncio.Task[object]") -> None:
+        clock.closed = True
+        while not clock.entered.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        clock.closed = False
+        clock.gate.set()
+
+
+async def test_many_names_are_loaded_at_once(path: Path) -> None:
+    async with open_sqlite(path, SystemClock()) as store:
+        assert isinstance(store, SqliteStore)
+        await store.offer(record(1))
+
+        assert [NAME] == list(await store.load([NAME, *map(str, range(30_000))]))

@@ -1,0 +1,23 @@
+"""The files of the deployment, and pieces of them; read as text, for no YAML library is needed otherwise."""
+
+import re
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def blocks(text: str, under: str) -> dict[str, str]:
+    """Return the entries of a top-level mapping of a YAML file, each with the lines below it."""
+    section = re.split(rf"^{under}:$", text, flags=re.MULTILINE)[1]
+    section = re.split(r"^\S", section, maxsplit=1, flags=re.MULTILINE)[0]
+    parts = re.split(r"^  ([\w-]+):", section, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def literal(text: str, key: str) -> str:
+    """Return the block of text (`key: |`) of a YAML file."""
+    found = re.search(rf"^( *){re.escape(key)}: \|\n((?:\1  .*\n|\n)+)", text, flags=re.MULTILINE)
+    assert found
+    return textwrap.dedent(found[2])

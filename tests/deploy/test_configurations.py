@@ -1,0 +1,118 @@
+"""Each configuration that is shown can be used."""
+
+import base64
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import BaseModel
+
+from broker.cli import main
+from broker.config import (
+    Config,
+    LogTable,
+    RefreshTable,
+    ServerTable,
+    StoreTable,
+    WecomTable,
+    load_config,
+)
+from tests.deploy.files import DEPLOY, literal
+
+EXAMPLE = DEPLOY / "broker.example.toml"
+SEAL_KEY = base64.b64encode(bytes(32)).decode()
+ENVIRONMENT = {
+    "WECOM_BROKER_SEAL_KEY": SEAL_KEY,
+    "WECOM_BROKER_LOG_LEVEL": "",
+    "CRM_SECRET": "secret",
+    "CRM_CALLBACK_TOKEN": "token",
+    "CRM_CALLBACK_AES_KEY": "a" * 43,
+}
+
+
+def check(path: Path, *options: str) -> Result:
+    return CliRunner().invoke(main, ["check-config", "--config", str(path), *options], env=ENVIRONMENT)
+
+
+def with_files(text: str, folder: str, here: Path) -> str:
+    """Put the files that the text names in a folder under another one, where they exist."""
+    for name in re.findall(rf'"{folder}/([^"]+)"', text):
+        file = here / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(SEAL_KEY)
+    return text.replace(folder, str(here))
+
+
+def switched_on(text: str) -> str:
+    return re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)
+
+
+def keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        for table in tables(field.annotation):
+            yield from keys(table)
+
+
+def tables(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from tables(argument)
+
+
+def test_the_example_is_accepted():
+    result = check(EXAMPLE)
+
+    assert (0, "") == (result.exit_code, result.stderr)
+
+
+def test_the_example_is_accepted_with_all_that_is_switched_off(tmp_path: Path):
+    config = tmp_path / "broker.toml"
+    config.write_text(with_files(switched_on(EXAMPLE.read_text()), "/etc/wecom-broker", tmp_path / "etc"))
+
+    result = check(config)
+
+    assert (0, "") == (result.exit_code, result.stderr)
+
+
+def test_the_example_has_every_key():
+    text = switched_on(EXAMPLE.read_text())
+
+    assert [] == [
+        key for key in keys(Config) if not re.search(rf"(^|[\[{{,] ?){key}( =|\])", text, re.MULTILINE)
+    ]
+
+
+def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+    config = load_config(EXAMPLE)
+
+    assert (WecomTable(), LogTable(), RefreshTable()) == (config.wecom, config.log, config.refresh)
+    assert ServerTable(grpc=config.server.grpc) == config.server
+    assert StoreTable().prefix == config.store.prefix
+
+
+def test_the_configuration_of_compose_is_accepted(tmp_path: Path):
+    config = tmp_path / "broker.toml"
+    config.write_text(
+        with_files((DEPLOY / "broker.compose.toml").read_text(), "/var/lib/wecom-broker", tmp_path / "var")
+    )
+
+    result = check(config, "--insecure")
+
+    assert (0, "") == (result.exit_code, result.stderr)
+
+
+def test_the_configuration_of_kubernetes_is_accepted(tmp_path: Path):
+    config = tmp_path / "broker.toml"
+    text = literal((DEPLOY / "kubernetes.yaml").read_text(), "broker.toml")
+    config.write_text(with_files(text, "/etc/wecom-broker", tmp_path / "etc"))
+
+    result = check(config)
+
+    assert (0, "") == (result.exit_code, result.stderr)

@@ -1,0 +1,86 @@
+"""What the image, Kubernetes, systemd and Prometheus are told agrees with the broker."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from datetime import UTC, datetime
+
+import pytest
+
+import broker
+from broker.domain.vitals import Vitals
+from broker.protocol.error_codes import BY_CODE
+from broker.telemetry import Metrics
+from tests.deploy.files import DEPLOY, ROOT, literal
+
+ALERTS = (DEPLOY / "prometheus-alerts.yaml").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+KUBERNETES = (DEPLOY / "kubernetes.yaml").read_text()
+
+
+def test_the_image_needs_no_foreign_frontend_and_is_not_root():
+    assert "syntax" not in DOCKERFILE.splitlines()[0]
+    assert "ARG BASE_IMAGE=python:3.12-slim" in DOCKERFILE
+    assert re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)[-1] == ("10001", "10001")
+
+
+def test_the_image_has_the_version_of_the_broker():
+    assert f"ARG VERSION={broker.__version__}\n" in DOCKERFILE
+    assert f"image: wecom-broker:{broker.__version__}\n" in KUBERNETES
+
+
+def test_what_the_dockerfile_copies_is_let_through_and_exists():
+    allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        for source in [word for word in line.split() if not word.startswith("--")][:-1]
+    }
+
+    assert allowed == copied
+    assert all((ROOT / source).exists() for source in copied)
+
+
+def test_kubernetes_waits_for_the_drain():
+    grace = re.search(r"terminationGracePeriodSeconds: (\d+)", KUBERNETES)
+    pause = re.search(r"preStop: { sleep: { seconds: (\d+) } }", KUBERNETES)
+    drain = tomllib.loads(literal(KUBERNETES, "broker.toml"))["server"]["drain_seconds"]
+
+    assert grace
+    assert pause
+    assert int(grace[1]) > int(pause[1]) + drain + 1
+
+
+def test_alerts_name_metrics_that_exist():
+    suffixes = {"counter": "_total", "histogram": "_bucket", "gauge": ""}
+    known = {family.name + suffixes[family.type] for family in Metrics().registry.collect()}
+    used = set(re.findall(r"\bwecom_broker_\w+", ALERTS))
+
+    assert used
+    assert used <= known
+
+
+def test_alerts_name_errcodes_and_dependencies_that_the_broker_knows():
+    lists = re.findall(r'errcode=~"([^"]+)"', ALERTS)
+    codes = {int(code) for codes in lists for code in codes.split("|") if code.isdigit()}
+    vitals = Vitals(datetime.now(UTC))
+
+    assert codes <= set(BY_CODE)
+    assert {vitals.store.name, vitals.wecom.name} == set(re.findall(r'dependency="(\w+)"', ALERTS))
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (["promtool", "check", "rules"], "prometheus-alerts.yaml"),
+        (["kubernetes-validate", "--strict"], "kubernetes.yaml"),
+        (["haproxy", "-c", "-f"], "haproxy.cfg"),
+    ],
+)
+def test_their_own_programs_accept_the_files(command: list[str], file: str):
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not here")
+    result = subprocess.run([*command, str(DEPLOY / file)], capture_output=True, text=True, check=False)
+
+    assert 0 == result.returncode, result.stdout + result.stderr

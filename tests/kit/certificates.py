@@ -1,0 +1,87 @@
+"""Certificates for a test: an authority, and what it signs for SPIFFE ids, DNS names and addresses."""
+
+import datetime
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key, as PEM."""
+
+    certificate: bytes
+    private_key: bytes
+
+    def write(self, folder: Path, name: str) -> dict[str, str]:
+        """Write both down; return the paths by the names of `server.tls`."""
+        paths = {"certificate": folder / f"{name}.pem", "private_key": folder / f"{name}.key.pem"}
+        paths["certificate"].write_bytes(self.certificate)
+        paths["private_key"].write_bytes(self.private_key)
+        return {key: str(path) for key, path in paths.items()}
+
+
+class Authority:
+    """Sign certificates."""
+
+    def __init__(self, name: str = "the CA of the tests") -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._certificate = (
+            self._builder(self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    @property
+    def pem(self) -> bytes:
+        """Return the authority's own certificate."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    def write(self, folder: Path) -> str:
+        """Write its certificate down; return the path."""
+        path = folder / "ca.pem"
+        path.write_bytes(self.pem)
+        return str(path)
+
+    def sign(self, *, dns: str = "", uri: str = "", address: str = "") -> Pair:
+        """Return a new certificate for these names."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names: list[x509.GeneralName] = []
+        if dns:
+            names.append(x509.DNSName(dns))
+        if uri:
+            names.append(x509.UniformResourceIdentifier(uri))
+        if address:
+            names.append(x509.IPAddress(ipaddress.ip_address(address)))
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, dns or "somebody")])
+        certificate = (
+            self._builder(subject, key.public_key())
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return Pair(
+            certificate.public_bytes(serialization.Encoding.PEM),
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
+
+    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+        )

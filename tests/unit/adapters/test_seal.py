@@ -1,0 +1,113 @@
+"""`Seal`: what it closes only the right name and key open."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.adapters.sealed_store import Seal, SealBroken, SealKey
+
+OLD = SealKey("k1", bytes(range(32)))
+NEW = SealKey("k2", bytes(range(32, 64)))
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+
+
+@unhurried
+@given(name=names, payload=st.binary(max_size=500))
+def test_what_is_closed_opens_again(name: str, payload: bytes) -> None:
+    seal = Seal([OLD])
+
+    assert payload == seal.open(name, seal.close(name, payload))
+
+
+@unhurried
+@given(name=names, payload=st.binary(min_size=4, max_size=100))
+def test_nothing_of_the_payload_is_visible(name: str, payload: bytes) -> None:
+    assert payload not in Seal([OLD]).close(name, payload)
+
+
+def test_no_two_closings_are_alike() -> None:
+    seal = Seal([OLD])
+
+    assert 100 == len({seal.close("name", b"payload") for _ in range(100)})
+
+
+@unhurried
+@given(name=names, another=names)
+def test_a_payload_that_was_moved_to_another_name_does_not_open(name: str, another: str) -> None:
+    seal = Seal([OLD])
+    sealed = seal.close(name, b"payload")
+    if name == another:
+        return
+
+    with pytest.raises(SealBroken):
+        seal.open(another, sealed)
+
+
+def test_an_old_key_opens_and_is_not_current() -> None:
+    sealed = Seal([OLD]).close("name", b"payload")
+    rotated = Seal([NEW, OLD])
+
+    assert b"payload" == rotated.open("name", sealed)
+    assert not rotated.is_current(sealed)
+    assert rotated.is_current(rotated.close("name", b"payload"))
+
+
+def test_a_key_that_is_not_configured_is_named() -> None:
+    sealed = Seal([OLD]).close("name", b"payload")
+
+    with pytest.raises(SealBroken, match="'k1', which is not configured"):
+        Seal([NEW]).open("name", sealed)
+
+
+def test_another_key_of_the_same_name_does_not_open() -> None:
+    sealed = Seal([OLD]).close("name", b"payload")
+
+    with pytest.raises(SealBroken, match="does not open with key 'k1'"):
+        Seal([SealKey("k1", os.urandom(32))]).open("name", sealed)
+
+
+def test_no_beginning_of_a_sealed_payload_opens() -> None:
+    seal = Seal([OLD])
+    sealed = seal.close("name", b"payload")
+
+    for length in range(len(sealed)):
+        with pytest.raises(SealBroken):
+            seal.open("name", sealed[:length])
+
+
+@unhurried
+@given(position=st.integers(0, 1000), flip=st.integers(1, 255))
+def test_no_changed_byte_goes_unnoticed(position: int, flip: int) -> None:
+    seal = Seal([OLD])
+    sealed = bytearray(seal.close("name", b"payload"))
+    sealed[position % len(sealed)] ^= flip
+
+    with pytest.raises(SealBroken):
+        seal.open("name", bytes(sealed))
+
+
+@unhurried
+@given(garbage=st.binary(max_size=80) | st.binary(max_size=40).map(lambda rest: b"\x02k1" + rest))
+def test_garbage_is_a_broken_seal_and_nothing_else(garbage: bytes) -> None:
+    seal = Seal([OLD, NEW])
+
+    assert seal.is_current(garbage) in (True, False)
+    with pytest.raises(SealBroken):
+        seal.open("name", garbage)
+
+
+def test_neither_key_nor_payload_is_in_a_message() -> None:
+    key = SealKey("k1", b"K" * 32)
+    sealed = bytearray(Seal([key]).close("name", b"payload"))
+    sealed[-1] ^= 1
+
+    with pytest.raises(SealBroken) as broken:
+        Seal([key]).open("name", bytes(sealed))
+
+    assert "SealKey('k1', ***)" == repr(key)
+    assert "K" * 8 not in str(broken.value)
+    assert broken.value.__cause__ is None

@@ -1,0 +1,54 @@
+"""What a servicer's surroundings look like to it, without a wire."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc.aio
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+
+@dataclass
+class Context:
+    """A request's context: who calls, and how the call was ended."""
+
+    metadata: Sequence[tuple[str, str | bytes]] | None = ()
+    auth: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    aborted: Any = None
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
+        return self.metadata
+
+    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+        return self.auth
+
+    async def abort_with_status(self, status: Any) -> NoReturn:
+        self.aborted = status
+        raise grpc.aio.AbortError
+
+    @property
+    def rich(self) -> Status:
+        """Return the status that the call was ended with."""
+        (packed,) = [
+            value for name, value in self.aborted.trailing_metadata if name == "grpc-status-details-bin"
+        ]
+        return Status.FromString(packed)
+
+
+def bearer(token: str) -> Context:
+    """Return the context of a caller with that token."""
+    return Context([("user-agent", "grpc"), ("authorization", f"Bearer {token}")])
+
+
+def error_info(status: Status) -> ErrorInfo:
+    """Return what the status says for programs."""
+    found = ErrorInfo()
+    assert status.details[0].Unpack(found)
+    return found
+
+
+def retry_info(status: Status) -> RetryInfo | None:
+    """Return how long to wait, if waiting helps."""
+    found = RetryInfo()
+    return found if any(detail.Unpack(found) for detail in status.details) else None

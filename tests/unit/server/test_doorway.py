@@ -1,0 +1,329 @@
+"""What every request passes: identity → policy → the handler → metrics → errors."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from wecom_broker.v1 import app_share_service_pb2 as share_pb
+from wecom_broker.v1 import token_service_pb2 as token_pb
+
+from broker.domain.callers import ANYONE, Action, Caller, CallerPolicy, Rule
+from broker.domain.errors import AppNotShared
+from broker.server.identity import current_caller
+from broker.server.interceptors import ACTIONS, Doorway
+from broker.telemetry import Metrics
+from tests.unit.server.fakes import Context, bearer, error_info
+
+GET = "/wecom_broker.v1.TokenService/GetAccessToken"
+WATCH = "/wecom_broker.v1.TokenService/WatchAccessToken"
+LIST = "/wecom_broker.v1.AppShareService/ListAppShares"
+STATUS = "/wecom_broker.v1.AdminService/GetStatus"
+MARKER = "TextOfTheException"
+ORDERS = Caller(
+    "orders",
+    token_sha256=hashlib.sha256(b"orders").hexdigest(),
+    rules=(Rule(("crm",), ("ww1", "ww0parent"), frozenset({Action.TOKEN_GET})),),
+)
+
+
+class Door:
+    """A doorway before handlers of the test's."""
+
+    def __init__(self, policy: CallerPolicy | None = None) -> None:
+        self.metrics = Metrics()
+        self.handled: list[object] = []
+        self._doorway = Doorway(policy or CallerPolicy((ORDERS,)), {"crm": "ww0parent"}, self.metrics)
+
+    async def unary(
+        self,
+        request: object,
+        context: Context,
+        method: str = GET,
+        handler: Callable[[Any, Any], Awaitable[object]] | None = None,
+    ) -> object:
+        """Send a request through the door."""
+
+        async def handle(request: object, _context: object) -> object:
+            self.handled.append(request)
+            return "answered"
+
+        guarded: Any = self._doorway.guard(method, grpc.unary_unary_rpc_method_handler(handler or handle))
+        return await guarded.unary_unary(request, context)
+
+    def stream(
+        self, request: object, context: Context, handler: Callable[[Any, Any], AsyncIterator[object]]
+    ) -> AsyncIterator[object]:
+        """Send a request through the door of a stream."""
+        guarded: Any = self._doorway.guard(WATCH, grpc.unary_stream_rpc_method_handler(handler))
+        stream: AsyncIterator[object] = guarded.unary_stream(request, context)
+        return stream
+
+    def counted(self) -> dict[tuple[str, str], float]:
+        """Return how many requests ended how."""
+        return {
+            (sample.labels["rpc"], sample.labels["code"]): sample.value
+            for metric in self.metrics.requests.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+
+
+def asking(app: str = "crm", corp_id: str = "ww1") -> token_pb.GetAccessTokenRequest:
+    message = token_pb.GetAccessTokenRequest()
+    message.target.app, message.target.corp_id = app, corp_id
+    return message
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+
+
+async def refusal(door: Door, request: object, context: Context, method: str = GET) -> str:
+    with pytest.raises(grpc.aio.AbortError):
+        await door.unary(request, context, method)
+    return str(error_info(context.rich).reason)
+
+
+# --- who may pass
+
+
+async def test_a_caller_that_may_is_let_in_and_known_inside() -> None:
+    door = Door()
+    seen: list[Caller] = []
+
+    async def handle(_request: object, _context: object) -> str:
+        seen.append(current_caller.get())
+        return "answered"
+
+    assert "answered" == await door.unary(asking(), bearer("orders"), handler=handle)
+    assert [ORDERS] == seen
+
+
+@pytest.mark.parametrize(
+    ("request_", "context", "method", "reason"),
+    [
+        (asking(), Context(), GET, "UNAUTHENTICATED"),
+        (asking(), bearer("wrong"), GET, "UNAUTHENTICATED"),
+        (asking(corp_id="ww2"), bearer("orders"), GET, "CALLER_NOT_ALLOWED"),
+        (asking(app="hr"), bearer("orders"), GET, "CALLER_NOT_ALLOWED"),
+        (asking(app=""), bearer("orders"), GET, "CALLER_NOT_ALLOWED"),
+        (share_pb.ListAppSharesRequest(app="crm"), bearer("orders"), LIST, "CALLER_NOT_ALLOWED"),
+        (object(), bearer("orders"), STATUS, "CALLER_NOT_ALLOWED"),
+    ],
+)
+async def test_others_are_turned_away_before_anything_is_done(
+    request_: object, context: Context, method: str, reason: str
+) -> None:
+    door = Door()
+
+    assert reason == await refusal(door, request_, context, method)
+    assert [] == door.handled
+
+
+async def test_an_app_s_own_corp_is_meant_where_none_is_named() -> None:
+    door = Door()
+
+    assert "answered" == await door.unary(asking(corp_id=""), bearer("orders"))
+
+
+async def test_rights_are_checked_on_every_call_and_for_every_caller() -> None:
+    stranger = Caller("stranger", token_sha256=hashlib.sha256(b"stranger").hexdigest())
+    door = Door(CallerPolicy((ORDERS, stranger)))
+
+    for _ in range(3):
+        assert "answered" == await door.unary(asking(), bearer("orders"))
+        assert "CALLER_NOT_ALLOWED" == await refusal(door, asking(), bearer("stranger"))
+    assert 3 == len(door.handled)
+
+
+async def test_what_is_allowed_for_one_rpc_is_not_allowed_for_another() -> None:
+    door = Door()
+    await door.unary(asking(), bearer("orders"))
+    report = "/wecom_broker.v1.TokenService/ReportInvalidToken"
+
+    assert "CALLER_NOT_ALLOWED" == await refusal(door, asking(), bearer("orders"), report)
+
+
+async def test_without_configured_callers_everybody_is_let_in_as_anyone() -> None:
+    door = Door(CallerPolicy())
+    seen: list[Caller] = []
+
+    async def handle(_request: object, _context: object) -> None:
+        seen.append(current_caller.get())
+
+    await door.unary(asking(), Context(), handler=handle)
+    assert [ANYONE] == seen
+
+
+@pytest.mark.parametrize("request_", [asking(app="no name"), asking(corp_id="no id")], ids=["app", "corp_id"])
+async def test_a_malformed_name_is_left_to_the_field_checks(request_: object) -> None:
+    door = Door()
+
+    assert "answered" == await door.unary(request_, bearer("orders"))
+
+
+async def test_a_malformed_name_does_not_help_the_unknown() -> None:
+    assert "UNAUTHENTICATED" == await refusal(Door(), asking(app="no name"), bearer("wrong"))
+
+
+def test_every_rpc_needs_an_action() -> None:
+    with pytest.raises(KeyError):
+        Doorway(CallerPolicy(), {}, Metrics()).guard(
+            "/wecom_broker.v1.TokenService/NewRpc", grpc.unary_unary_rpc_method_handler(lambda *_: None)
+        )
+    assert set(ACTIONS.values()) <= set(Action)
+
+
+# --- how calls end
+
+
+async def test_an_error_of_the_broker_ends_the_call_with_its_status() -> None:
+    door, context = Door(), bearer("orders")
+
+    async def handle(_request: object, _context: object) -> None:
+        raise AppNotShared("not shared", corp_id="ww1")
+
+    with pytest.raises(grpc.aio.AbortError):
+        await door.unary(asking(), context, handler=handle)
+
+    assert grpc.StatusCode.NOT_FOUND is context.aborted.code
+    assert {"corp_id": "ww1"} == dict(error_info(context.rich).metadata)
+    assert {("GetAccessToken", "NOT_FOUND"): 1} == door.counted()
+
+
+async def test_an_unexpected_error_shows_an_incident_s_number_and_nothing_else() -> None:
+    door, context = Door(), bearer("orders")
+
+    async def handle(_request: object, _context: object) -> None:
+        raise RuntimeError(MARKER)
+
+    with capture_logs() as logged, pytest.raises(grpc.aio.AbortError):
+        await door.unary(asking(), context, handler=handle)
+
+    match = re.fullmatch(r"internal error, incident ([0-9a-f]{8})", context.aborted.details)
+    assert match
+    assert grpc.StatusCode.INTERNAL is context.aborted.code
+    assert "INTERNAL" == error_info(context.rich).reason
+    assert MARKER not in str(context.aborted)
+    (told,) = [event for event in logged if event["log_level"] == "error"]
+    assert match.group(1) == told["incident"]
+    assert MARKER == str(told["exc_info"])
+
+
+async def test_each_incident_has_a_number_of_its_own() -> None:
+    door = Door()
+
+    async def handle(_request: object, _context: object) -> None:
+        raise ValueError
+
+    told = set()
+    for _ in range(3):
+        context = bearer("orders")
+        with capture_logs(), pytest.raises(grpc.aio.AbortError):
+            await door.unary(asking(), context, handler=handle)
+        told.add(context.aborted.details)
+    assert 3 == len(told)
+
+
+async def test_a_cancelled_call_is_counted_and_not_answered() -> None:
+    door, context = Door(), bearer("orders")
+
+    async def handle(_request: object, _context: object) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await door.unary(asking(), context, handler=handle)
+
+    assert None is context.aborted
+    assert {("GetAccessToken", "CANCELLED"): 1} == door.counted()
+
+
+async def test_a_stream_s_messages_pass_and_its_end_is_counted() -> None:
+    door = Door()
+
+    async def handle(_request: object, _context: object) -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    assert [1, 2] == [message async for message in door.stream(asking(), bearer("orders"), handle)]
+    assert {("WatchAccessToken", "OK"): 1} == door.counted()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(AppNotShared("gone"), grpc.StatusCode.NOT_FOUND), (OSError(MARKER), grpc.StatusCode.INTERNAL)],
+    ids=["known", "unexpected"],
+)
+async def test_a_stream_that_fails_in_its_midst_ends_with_a_status(
+    error: Exception, code: grpc.StatusCode
+) -> None:
+    door, context = Door(), bearer("orders")
+
+    async def handle(_request: object, _context: object) -> AsyncIterator[int]:
+        yield 1
+        raise error
+
+    stream = door.stream(asking(), context, handle)
+    assert 1 == await anext(stream)
+    with capture_logs(), pytest.raises(grpc.aio.AbortError):
+        await anext(stream)
+
+    assert code is context.aborted.code
+    assert MARKER not in str(context.aborted)
+    assert {("WatchAccessToken", code.name): 1} == door.counted()
+
+
+async def test_a_stream_is_refused_before_its_first_message() -> None:
+    door, context = Door(), bearer("wrong")
+
+    async def handle(_request: object, _context: object) -> AsyncIterator[int]:
+        door.handled.append("asked")
+        yield 1
+
+    with pytest.raises(grpc.aio.AbortError):
+        await anext(aiter(door.stream(asking(), context, handle)))
+    assert "UNAUTHENTICATED" == error_info(context.rich).reason
+    assert [] == door.handled
+
+
+# --- what is counted
+
+
+async def test_what_callers_send_makes_no_new_labels() -> None:
+    door = Door()
+    for number in range(50):
+        await refusal(door, asking(app=f"app{number}", corp_id=f"ww{number}"), bearer("orders"))
+        await refusal(door, asking(), bearer(f"token{number}"))
+
+    assert {
+        ("GetAccessToken", "PERMISSION_DENIED"): 50,
+        ("GetAccessToken", "UNAUTHENTICATED"): 50,
+    } == door.counted()
+
+
+async def test_no_name_that_a_caller_sends_stands_in_the_figures() -> None:
+    door = Door()
+    await refusal(door, asking(app="AppOfTheCaller"), bearer("orders"))
+
+    assert b"AppOfTheCaller" not in door.metrics.exposition()
+    assert b"orders" not in door.metrics.exposition()
+
+
+async def test_a_refusal_is_logged_without_what_proves_the_caller() -> None:
+    door = Door()
+    with capture_logs() as logged:
+        await refusal(door, asking(), bearer("ABearerTokenThatNobodyKnows"))
+
+    (told,) = logged
+    assert "UNAUTHENTICATED" == told["reason"]
+    assert "ABearerToken" not in str(logged)

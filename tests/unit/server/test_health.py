@@ -1,0 +1,182 @@
+"""What load balancers are told, by what the broker depends on."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from grpc_health.v1 import health_pb2
+
+from broker.domain.credentials import Freshness
+from broker.domain.errors import StoreUnavailable
+from broker.domain.vitals import Vitals
+from broker.server.health import SERVICES, Health
+from broker.telemetry import Telemetry
+from broker.usecases.admin import CredentialView
+from tests.kit.fake_clock import FakeClock, settle
+from tests.unit.domain.credentials import KEY
+
+TOKENS, SHARES, ADMIN = SERVICES
+
+
+@dataclass
+class Admin:
+    vitals: Vitals
+    serves: bool = True
+    views: list[CredentialView] = field(default_factory=list)
+
+    def can_serve_tokens(self) -> bool:
+        return self.serves
+
+    def credentials(self) -> list[CredentialView]:
+        return self.views
+
+    def watcher_count(self) -> int:
+        return 3
+
+
+@dataclass
+class Shares:
+    listed: bool = False
+
+    def has_listing(self) -> bool:
+        return self.listed
+
+
+@dataclass
+class Store:
+    problem: StoreUnavailable | None = None
+
+    async def ping(self) -> None:
+        if self.problem:
+            raise self.problem
+
+
+class Ward:
+    """Health, and all that it looks at."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.telemetry = Telemetry(self.clock)
+        self.admin = Admin(self.telemetry.vitals)
+        self.shares = Shares()
+        self.store = Store()
+        parts: Any = (self.admin, self.shares, self.store, self.clock, self.telemetry)
+        self.health = Health(*parts)
+
+    async def serving(self) -> dict[str, bool]:
+        context: Any = None
+        found = {}
+        for service in ("", *SERVICES):
+            answer = await self.health.servicer.Check(health_pb2.HealthCheckRequest(service=service), context)
+            found[service] = answer.status == health_pb2.HealthCheckResponse.SERVING
+        return found
+
+    def gauge(self, name: str, **labels: str) -> float | None:
+        return self.telemetry.metrics.registry.get_sample_value(f"wecom_broker_{name}", labels)
+
+
+@pytest.fixture
+def ward() -> Ward:
+    return Ward()
+
+
+async def test_all_are_serving_while_tokens_can_be_served(ward: Ward) -> None:
+    await ward.health.look()
+
+    assert {"": True, TOKENS: True, SHARES: True, ADMIN: True} == await ward.serving()
+    assert ward.health.is_ready
+
+
+async def test_without_tokens_only_operators_are_served(ward: Ward) -> None:
+    ward.admin.serves = False
+    await ward.health.look()
+
+    assert {"": False, TOKENS: False, SHARES: False, ADMIN: True} == await ward.serving()
+    assert not ward.health.is_ready
+
+
+async def test_shares_in_memory_are_served_without_tokens(ward: Ward) -> None:
+    ward.admin.serves, ward.shares.listed = False, True
+    await ward.health.look()
+
+    assert {"": False, TOKENS: False, SHARES: True, ADMIN: True} == await ward.serving()
+
+
+async def test_a_lost_store_is_noted_and_does_not_stop_the_service(ward: Ward) -> None:
+    ward.store.problem = StoreUnavailable("Redis does not answer")
+    await ward.health.look()
+
+    assert all((await ward.serving()).values())
+    assert not ward.telemetry.vitals.store.healthy
+    assert "Redis does not answer" == ward.telemetry.vitals.store.last_error
+    assert 0 == ward.gauge("dependency_up", dependency="store")
+
+
+async def test_a_store_that_is_back_is_noted(ward: Ward) -> None:
+    ward.store.problem = StoreUnavailable("Redis does not answer")
+    await ward.health.look()
+    ward.store.problem = None
+    await ward.clock.advance(timedelta(seconds=5))
+    await ward.health.look()
+
+    assert ward.telemetry.vitals.store.healthy
+    assert ward.clock.now() == ward.telemetry.vitals.store.since
+    assert 1 == ward.gauge("dependency_up", dependency="store")
+
+
+async def test_a_draining_broker_serves_nothing_and_nothing_changes_that_back(ward: Ward) -> None:
+    await ward.health.look()
+    await ward.health.drain()
+    await ward.health.look()
+
+    assert {"": False, TOKENS: False, SHARES: False, ADMIN: False} == await ward.serving()
+    assert not ward.health.is_ready
+
+
+async def test_it_looks_once_a_second(ward: Ward) -> None:
+    looking = asyncio.create_task(ward.health.run())
+    await settle()
+    ward.admin.serves = False
+    await ward.clock.advance(timedelta(seconds=1))
+
+    assert not (await ward.serving())[TOKENS]
+    looking.cancel()
+
+
+async def test_the_figures_count_credentials_by_state(ward: Ward) -> None:
+    now = ward.clock.now()
+    fresh = CredentialView(KEY, Freshness.FRESH, 1, timedelta(seconds=10), now, None, None, 0)
+    ward.admin.views = [
+        fresh,
+        replace(fresh, age=timedelta(seconds=90)),
+        replace(fresh, state=Freshness.EXPIRED),
+    ]
+    await ward.health.look()
+
+    assert 2 == ward.gauge("credentials", kind="access_token", state="fresh")
+    assert 1 == ward.gauge("credentials", kind="access_token", state="expired")
+    assert 0 == ward.gauge("credentials", kind="access_token", state="ageing")
+    assert 90 == ward.gauge("credential_oldest_seconds", kind="access_token")
+    assert 3 == ward.gauge("watchers")
+
+
+async def test_what_is_gone_is_not_counted_any_more(ward: Ward) -> None:
+    fresh = CredentialView(KEY, Freshness.FRESH, 1, timedelta(0), ward.clock.now(), None, None, 0)
+    ward.admin.views = [fresh]
+    await ward.health.look()
+    ward.admin.views = []
+    await ward.health.look()
+
+    assert 0 == ward.gauge("credentials", kind="access_token", state="fresh")
+
+
+async def test_no_corp_and_no_app_stands_in_the_figures(ward: Ward) -> None:
+    ward.admin.views = [
+        CredentialView(KEY, Freshness.FRESH, 1, timedelta(0), ward.clock.now(), None, None, 0)
+    ]
+    await ward.health.look()
+
+    assert KEY.corp_id.encode() not in ward.telemetry.metrics.exposition()
+    assert f'"{KEY.app}"'.encode() not in ward.telemetry.metrics.exposition()

@@ -1,0 +1,38 @@
+"""The adapter under test, against the simulator of the demo."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from broker.adapters.wecom_http import WecomHttp
+from broker.domain.credentials import Credential
+from broker.simulator import World, running_simulator
+from tests.unit.wecom_http.recorders import PARENT_CORP, SECRET, Surroundings, parent_with
+
+
+@pytest.fixture
+def around() -> Surroundings:
+    return Surroundings()
+
+
+@pytest.fixture
+def world() -> World:
+    return World.demo()
+
+
+@pytest.fixture
+async def url(world: World) -> AsyncIterator[str]:
+    async with running_simulator(world) as url:
+        yield url
+
+
+@pytest.fixture
+async def wecom(url: str, around: Surroundings) -> AsyncIterator[WecomHttp]:
+    async with around.wecom(url) as wecom:
+        yield wecom
+
+
+@pytest.fixture
+async def parent(url: str) -> Credential:
+    async with Surroundings().wecom(url) as wecom:
+        return parent_with((await wecom.fetch_app_token(PARENT_CORP, SECRET)).value.reveal())
