@@ -120,7 +120,7 @@ class Metrics:
         )
         self.oldest_seconds = Gauge(
             "wecom_broker_credential_oldest_seconds",
-            "Time since the oldest credential in memory was last renewed, by kind.",
+            "Age of the oldest credential in memory, by kind.",
             ["kind"],
             multiprocess_mode="livemax",
             registry=self.registry,

@@ -77,17 +77,14 @@ class Health:
 
     def _measure(self) -> None:
         metrics, vitals = self._telemetry.metrics, self._admin.vitals
-        views = self._admin.credentials()
+        census = self._admin.census()
         for kind in CredentialKind:
-            mine = [view for view in views if view.key.kind is kind]
             for state in Freshness:
-                count = sum(view.state is state for view in mine)
-                metrics.credentials.labels(kind, state.name.lower()).set(count)
-            oldest = max((view.age.total_seconds() for view in mine), default=0)
-            metrics.oldest_seconds.labels(kind).set(oldest)
+                metrics.credentials.labels(kind, state.name.lower()).set(census.counts[kind, state])
+            metrics.oldest_seconds.labels(kind).set(census.oldest[kind].total_seconds())
         for dependency in (vitals.store, vitals.wecom):
             metrics.dependency_up.labels(dependency.name).set(dependency.healthy)
         metrics.ticket_quota_used.set(self._admin.highest_ticket_use())
-        metrics.watchers.set(self._admin.watcher_count())
+        metrics.watchers.set(census.watchers)
 
 

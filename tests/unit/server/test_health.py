@@ -1,6 +1,7 @@
 """What load balancers are told, by what the broker depends on."""
 
 import asyncio
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -11,13 +12,13 @@ from grpc_health.v1 import health_pb2
 from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
 from broker.domain.vitals import Vitals
-from broker.server.health import SERVICES, Health
+from broker.server.health import ADMIN, SERVICES, SHARES, Health
 from broker.telemetry import Telemetry
-from broker.usecases.admin import CredentialView
+from broker.usecases.admin import Census, CredentialView
 from tests.kit.fake_clock import FakeClock, settle
 from tests.unit.domain.credentials import KEY
 
-TOKENS, SHARES, ADMIN = SERVICES
+TOKENS = "wecom_broker.v1.TokenService"
 
 
 @dataclass
@@ -29,11 +30,15 @@ class Admin:
     def can_serve_tokens(self) -> bool:
         return self.serves
 
-    def credentials(self) -> list[CredentialView]:
-        return self.views
+    def census(self) -> Census:
+        census = Census(Counter(), defaultdict(timedelta), 3)
+        for view in self.views:
+            census.counts[view.key.kind, view.state] += 1
+            census.oldest[view.key.kind] = max(census.oldest[view.key.kind], view.age)
+        return census
 
-    def watcher_count(self) -> int:
-        return 3
+    def highest_ticket_use(self) -> float:
+        return 0.25
 
 
 @dataclass
@@ -85,7 +90,7 @@ def ward() -> Ward:
 async def test_all_are_serving_while_tokens_can_be_served(ward: Ward) -> None:
     await ward.health.look()
 
-    assert {"": True, TOKENS: True, SHARES: True, ADMIN: True} == await ward.serving()
+    assert dict.fromkeys(("", *SERVICES), True) == await ward.serving()
     assert ward.health.is_ready
 
 
@@ -93,7 +98,7 @@ async def test_without_tokens_only_operators_are_served(ward: Ward) -> None:
     ward.admin.serves = False
     await ward.health.look()
 
-    assert {"": False, TOKENS: False, SHARES: False, ADMIN: True} == await ward.serving()
+    assert {**dict.fromkeys(("", *SERVICES), False), ADMIN: True} == await ward.serving()
     assert not ward.health.is_ready
 
 
@@ -101,7 +106,7 @@ async def test_shares_in_memory_are_served_without_tokens(ward: Ward) -> None:
     ward.admin.serves, ward.shares.listed = False, True
     await ward.health.look()
 
-    assert {"": False, TOKENS: False, SHARES: True, ADMIN: True} == await ward.serving()
+    assert {**dict.fromkeys(("", *SERVICES), False), SHARES: True, ADMIN: True} == await ward.serving()
 
 
 async def test_a_lost_store_is_noted_and_does_not_stop_the_service(ward: Ward) -> None:
@@ -131,7 +136,7 @@ async def test_a_draining_broker_serves_nothing_and_nothing_changes_that_back(wa
     await ward.health.drain()
     await ward.health.look()
 
-    assert {"": False, TOKENS: False, SHARES: False, ADMIN: False} == await ward.serving()
+    assert dict.fromkeys(("", *SERVICES), False) == await ward.serving()
     assert not ward.health.is_ready
 
 
@@ -160,6 +165,7 @@ async def test_the_figures_count_credentials_by_state(ward: Ward) -> None:
     assert 0 == ward.gauge("credentials", kind="access_token", state="ageing")
     assert 90 == ward.gauge("credential_oldest_seconds", kind="access_token")
     assert 3 == ward.gauge("watchers")
+    assert 0.25 == ward.gauge("ticket_quota_used_ratio")
 
 
 async def test_what_is_gone_is_not_counted_any_more(ward: Ward) -> None:

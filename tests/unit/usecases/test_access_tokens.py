@@ -30,7 +30,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.mark.parametrize("target", [OWN_TARGET, Target("crm", PARENT), Target("crm", "", None, CRM.agent_id)])
 async def test_the_apps_own_corp_is_meant_by_its_id_or_by_none(replica: Replica, target: Target) -> None:
-    assert OWN == await replica.tokens.locate(target)
+    assert OWN == await replica.targets.locate(target)
 
 
 async def test_a_child_is_meant_by_its_corp_id(
@@ -39,7 +39,7 @@ async def test_a_child_is_meant_by_its_corp_id(
     credential = await world.run(replica.tokens.get(CHILD_TARGET))
 
     assert CHILD == credential.key
-    assert [1, 1, 1] == [wecom.count(endpoint) for endpoint in Endpoint]
+    assert [1, 1, 1, 0, 0] == [wecom.count(endpoint) for endpoint in Endpoint]
 
 
 async def test_a_corp_id_is_compared_exactly(world: EngineWorld, replica: Replica) -> None:

@@ -352,7 +352,7 @@ async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
         began = time.perf_counter()
         await world.run(replica.shares.sync(CRM))
         for turn in range(0, number, 10):
-            key = await replica.tokens.locate(Target("crm", f"ww-{number}-{turn}"))
+            key = await replica.targets.locate(Target("crm", f"ww-{number}-{turn}"))
             replica.memory.hold(key)
         wecom.shares = [CHILD_SHARE]
         await clock.jump(SECOND)

@@ -46,7 +46,7 @@ async def test_rule_8_no_name_in_the_store_holds_a_secret(
 ) -> None:
     await world.run(replica.tokens.get(CHILD_TARGET))
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
-    await world.run(outcome(replica.tokens.refresh(OWN_TARGET)))
+    await world.run(outcome(replica.engine.refresh(OWN)))
 
     names = " ".join([*world.shared.records, *world.shared.issued, *world.shared.tallies])
 
