@@ -87,8 +87,8 @@ def _newest(held: Credential, stored: Credential) -> Credential:
     seen both generations, and they must not go back, nor mean two values (rule 3).
     """
     newest, other = (held, stored) if held.fence > stored.fence else (stored, held)
-    if newest.generation > other.generation:
-        return newest
     if newest.generation == other.generation and newest.value == other.value:
+        return newest
+    if newest.generation > other.generation and newest.fence > other.fence:
         return newest
     return replace(newest, fence=newest.fence + 1, generation=newest.fence + 1)

@@ -434,6 +434,24 @@ async def test_rule_10_a_renewal_alone_does_not_take_the_fleet_back(
     assert ours.generation > rotated.generation
 
 
+async def test_rule_10_a_renewal_alone_in_the_same_moment_as_the_fleets_fetch_gets_one_number(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
+    lonely, other = await world.fleet(2)
+    held, _ = await world.gather(lonely.engine.get(OWN), other.engine.get(OWN))
+    lonely.store.cut()
+    moment = held.fence + 1000
+    lonely.memory.put(replace(held, fence=moment))
+    await other.store.offer(to_record(replace(held, fence=moment, generation=moment)))
+
+    lonely.store.mend()
+    await settle()
+
+    ours, theirs = await lonely.engine.get(OWN), await other.engine.get(OWN)
+    assert ours == theirs == stored(world)
+    assert ours.generation >= moment
+
+
 async def test_rule_10_without_wecom_everything_valid_is_served_to_its_last_second(
     world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
 ) -> None:
