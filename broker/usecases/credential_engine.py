@@ -134,13 +134,16 @@ class CredentialEngine:
         try:
             return await self._attempt(call, credential)
         except TokenDied as died:
-            if not current_errand().affords(2):
+            if current_errand().affords(2):
+                _, replaced = await self.replace(key, credential.generation)
+                if replaced.generation == credential.generation:
+                    raise self._given_up(died) from None
+                credential = replaced
+            elif not current_errand().affords(1):
                 raise self._given_up(died) from None
-            _, replaced = await self.replace(key, credential.generation)
-            if replaced.generation == credential.generation:
-                raise self._given_up(died) from None
+            # Else WeCom took this token a moment ago, in this same errand: it may have misspoken, so ask again.
         try:
-            return await self._attempt(call, replaced)
+            return await self._attempt(call, credential)
         except TokenDied as died:
             raise self._given_up(died) from None
 

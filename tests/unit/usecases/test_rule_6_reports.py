@@ -290,3 +290,12 @@ def share_with_children(wecom: FakeWecom, number: int, app: App = CRM) -> list[s
     names = [f"ww-child-{turn}" for turn in range(number)]
     wecom.shares = [type(share)(share.share_kind, name, 100 + turn) for turn, name in enumerate(names)]
     return names
+
+
+async def test_a_single_40014_costs_a_cold_caller_nothing_but_a_call(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom
+) -> None:
+    wecom.fail(Endpoint.CHILD_TOKEN, dead, times=1)
+
+    assert CHILD == (await world.run(replica.tokens.get(CHILD_TARGET))).key
+    assert 4 == wecom.count()
