@@ -1,4 +1,4 @@
-"""200 cold callers on each of 3 brokers ask for one child: how long until all have the token?
+"""Measure how long 200 cold callers on each of 3 brokers wait for one child's token.
 
 Held against the upstream's own delay: three calls, one after the other (token, share list, child's token).
 """
@@ -9,17 +9,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import grpc
 import uvloop
 
+from bench.serving import METHOD, REQUEST
 from broker.cli.playground import APP
 from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.faults import Delay
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World
-from bench.serving import METHOD, REQUEST
 from tests.kit.broker_process import BrokerProcess
 from tests.kit.redis_server import RedisServer
-import grpc
 
 BROKERS, CALLERS, ROUNDS = 3, 200, 3
 DELAY_SECONDS = 0.4
@@ -33,7 +33,9 @@ def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             took, calls = uvloop.run(_herd(Path(folder)))
         ratios.append(took / (3 * DELAY_SECONDS))
-        print(f"herd of {BROKERS} × {CALLERS}: {took:.2f} s, upstream's own delay {3 * DELAY_SECONDS:.2f} s, {calls} calls upstream")
+        print(
+            f"herd of {BROKERS} × {CALLERS}: {took:.2f} s, upstream's own {3 * DELAY_SECONDS:.2f} s, {calls} calls"
+        )
     print(f"{'ratio to upstream':20} {statistics.median(ratios):.2f} (median of {ROUNDS})")
 
 
@@ -48,7 +50,10 @@ async def _herd(folder: Path) -> tuple[float, int]:
                 "wecom": {"api_base": url},
                 "apps": [app],
             }
-            brokers = [BrokerProcess(folder / f"broker-{number}", config, log_level="info") for number in range(BROKERS)]
+            brokers = [
+                BrokerProcess(folder / f"broker-{number}", config, log_level="info")
+                for number in range(BROKERS)
+            ]
             try:
                 for broker in brokers:
                     await asyncio.to_thread(broker.start)
@@ -63,9 +68,7 @@ async def _ask(addresses: list[str]) -> float:
     await asyncio.gather(*(channel.channel_ready() for channel in channels))
     body = REQUEST.SerializeToString()
     began = time.perf_counter()
-    await asyncio.gather(
-        *(channel.unary_unary(METHOD)(body) for channel in channels for _ in range(CALLERS))
-    )
+    await asyncio.gather(*(channel.unary_unary(METHOD)(body) for channel in channels for _ in range(CALLERS)))
     took = time.perf_counter() - began
     for channel in channels:
         await channel.close()

@@ -13,6 +13,11 @@ from typing import Any
 
 import grpc
 import uvloop
+from wecom_broker.v1 import js_sdk_service_pb2 as js_pb
+from wecom_broker.v1 import js_sdk_service_pb2_grpc as js_pb_grpc
+from wecom_broker.v1 import target_pb2
+from wecom_broker.v1 import token_service_pb2 as pb
+from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.cli.playground import APP
 from broker.config import parse_config
@@ -20,11 +25,6 @@ from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World
 from broker.telemetry import set_up_logging
-from wecom_broker.v1 import js_sdk_service_pb2 as js_pb
-from wecom_broker.v1 import js_sdk_service_pb2_grpc as js_pb_grpc
-from wecom_broker.v1 import target_pb2
-from wecom_broker.v1 import token_service_pb2 as pb
-from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 CHILD = "ww1child000000001"
 METHOD = "/wecom_broker.v1.TokenService/GetAccessToken"
@@ -33,7 +33,6 @@ PAGE = "https://crm.example.com/orders/4711?tab=payments#/details"
 REQUEST = pb.GetAccessTokenRequest(target=target_pb2.Target(app=APP, corp_id=CHILD))
 SIGN_REQUEST = js_pb.SignPageRequest(target=REQUEST.target, url=PAGE)
 BEARER = "token-of-the-bench"
-
 
 
 class EmptyServicer(pb_grpc.TokenServiceServicer):
@@ -49,7 +48,9 @@ class EmptyServicer(pb_grpc.TokenServiceServicer):
         )
         self._response = pb.GetAccessTokenResponse(token=token)
 
-    async def GetAccessToken(self, request: pb.GetAccessTokenRequest, context: object) -> pb.GetAccessTokenResponse:
+    async def GetAccessToken(
+        self, request: pb.GetAccessTokenRequest, context: object
+    ) -> pb.GetAccessTokenResponse:
         """Return the message."""
         return self._response
 
@@ -92,7 +93,8 @@ async def serve_broker_with_callers(pipe: Connection) -> None:
     digests = [hashlib.sha256(f"{BEARER}{number or ''}".encode()).hexdigest() for number in range(20)]
     allow = [{"apps": [APP], "corps": ["*"], "actions": ["token.get"]}]
     callers = [
-        {"name": f"caller-{number}", "token_sha256": digest, "allow": allow} for number, digest in enumerate(digests)
+        {"name": f"caller-{number}", "token_sha256": digest, "allow": allow}
+        for number, digest in enumerate(digests)
     ]
     await _serve_broker(pipe, callers)
 
@@ -123,7 +125,9 @@ async def _serve_broker(pipe: Connection, callers: list[dict[str, Any]]) -> None
 def in_process(serve: Callable[[Connection], Any], cpu: int) -> Iterator[tuple[str, int]]:
     """Serve in a process pinned to that processor; gives address and process id."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_child, args=(serve, theirs, cpu), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_child, args=(serve, theirs, cpu), daemon=True
+    )
     process.start()
     try:
         assert process.pid

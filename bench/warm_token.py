@@ -1,4 +1,4 @@
-"""A warm `GetAccessToken` and `SignPage` through the full chain, against empty handlers with the same messages.
+"""A warm `GetAccessToken` and `SignPage` through the full chain, against empty handlers of the same messages.
 
 All servers run on uvloop in one run, on one processor, and are asked in turn. With `h2load` on the PATH
 (Debian: nghttp2-client) the load comes from there; without, from Python, which hardly keeps a server busy:
@@ -94,7 +94,8 @@ async def _compare(subjects: dict[str, Subject]) -> None:
         rate = statistics.median(entry.calls_per_second for entry in counted)
         cpu = statistics.median(entry.cpu_microseconds for entry in counted)
         ratio = statistics.median(
-            one.calls_per_second / other.calls_per_second for one, other in zip(counted, baseline, strict=True)
+            one.calls_per_second / other.calls_per_second
+            for one, other in zip(counted, baseline, strict=True)
         )
         print(f"{name:22} {rate:7.0f} calls/s  {cpu:6.1f} µs of CPU a call   ratio to empty: {ratio:.2f}")
 

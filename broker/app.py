@@ -18,9 +18,9 @@ from broker.adapters.system_clock import SystemChance, SystemClock
 from broker.adapters.wecom_gateway import WecomGatewayHttp
 from broker.adapters.wecom_users import WecomUserEndpoints
 from broker.config import Config
-from broker.domain.callers import Action, Caller, CallerPolicy, Rule
+from broker.domain.callers import Caller, CallerPolicy, Rule
 from broker.domain.corps import App, AppKind
-from broker.domain.credentials import Credential, RefreshPolicy
+from broker.domain.credentials import RefreshPolicy
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Observer, Record, Store
 from broker.server.admin_servicer import AdminServicer
@@ -79,7 +79,7 @@ class RunningBroker:
 
 
 @asynccontextmanager
-async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
+async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noqa: PLR0915 - a list of all there is
     """Serve until left: then not serving → pause → stop with grace → stop refreshers → close.
 
     Raises `CannotStart`.

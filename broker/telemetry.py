@@ -134,7 +134,7 @@ class Metrics:
         )
         self.ticket_quota_used = Gauge(
             "wecom_broker_ticket_quota_used_ratio",
-            "The highest share of an hourly jsapi_ticket limit that is used up, of the tickets fetched here lately.",
+            "The highest share of an hourly jsapi_ticket limit that is used, of tickets fetched here.",
             multiprocess_mode="livemax",
             registry=self.registry,
         )

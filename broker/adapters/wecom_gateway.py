@@ -2,13 +2,21 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import aiohttp
 
-from broker.adapters.wecom_http import SERVER_ERROR, TOO_MANY_REQUESTS, ConnectionLost, WecomHttp, token_query
+from broker.adapters.wecom_http import (
+    SERVER_ERROR,
+    TOO_MANY_REQUESTS,
+    ConnectionLost,
+    WecomHttp,
+    code_label,
+    token_query,
+)
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, RateLimited, WecomProtocol, WecomUnavailable
 from broker.domain.ports import ApiAnswer, ApiCall, MediaHead
@@ -16,6 +24,7 @@ from broker.protocol.error_codes import error_of
 
 MOST_BYTES = 3 * 1024 * 1024
 CHUNK = 64 * 1024
+STREAMED = ("/cgi-bin/media/upload", "/cgi-bin/media/get")
 SLOW_SECONDS = 300.0
 """How long a file may take; an ordinary call ends with its caller's deadline."""
 CALL_SECONDS = 60.0
@@ -53,7 +62,9 @@ class WecomGatewayHttp:
             form = aiohttp.MultipartWriter("form-data")
             part = form.append(passage.watched(chunks), {"Content-Type": head.content_type})
             # WeCom reads the name as plain UTF-8; it does not know the percent-encoded form.
-            part.set_content_disposition("form-data", quote_fields=False, name="media", filename=head.file_name)
+            part.set_content_disposition(
+                "form-data", quote_fields=False, name="media", filename=head.file_name
+            )
             query = [*token_query(token).items(), ("type", kind)]
             timeout = aiohttp.ClientTimeout(total=SLOW_SECONDS)
             options = {"params": query, "data": form, "timeout": timeout}
@@ -84,19 +95,22 @@ class WecomGatewayHttp:
         """Pass the gate before the call, and tell it how the call ended."""
         passage = Passage(path)
         await self._http.gate.enter(path, token.key.corp_id)
+        began = time.monotonic()
         try:
             yield passage
         except BrokerError as error:
             if error is not passage.callers:
+                self._http.tell(_label(path), passage.outcome or _label_of(error), began)
                 await self._http.gate.leave(path, token.key.corp_id, error)
             raise
+        self._http.tell(_label(path), passage.outcome or "0", began)
         await self._http.gate.leave(path, token.key.corp_id, passage.error)
 
     @asynccontextmanager
     async def _response(
         self, method: str, path: str, passage: "Passage", **options: object
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send; no exception of the library leaves: they carry the URL. Raises `RateLimited`, `WecomUnavailable`."""
+        """Send; no exception of the library leaves: it carries the URL. Raises `RetryLater`."""
         try:
             async with self._http.open(method, path, **options) as response:
                 if response.status == TOO_MANY_REQUESTS:
@@ -121,11 +135,13 @@ class Passage:
     def __init__(self, path: str) -> None:
         self._path = path
         self._waits_for_caller = False
+        self.outcome = ""
         self.error: BrokerError | None = None
         self.callers: BrokerError | None = None
 
     def learn(self, errcode: int) -> None:
         """Note what WeCom answered."""
+        self.outcome = code_label(str(errcode)) if errcode else "0"
         error = error_of(self._path, {"errcode": errcode})
         self.error = error if isinstance(error, RateLimited) else None
 
@@ -175,7 +191,7 @@ async def _answer(path: str, response: aiohttp.ClientResponse, token: Credential
 
 
 def _without(value: str, body: bytes) -> bytes:
-    """Cut a value out: plain, in JSON with or without its slashes escaped, percent-encoded in capitals or not."""
+    """Cut a value out: plain, in JSON with or without escaped slashes, percent-encoded in any case."""
     in_json = json.dumps(value)[1:-1]
     for form in {value, in_json, in_json.replace("/", "\\/")}:
         body = body.replace(form.encode(), b"***")
@@ -197,6 +213,17 @@ def _object(body: bytes) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _label(path: str) -> str:
+    """Return a path as a metric's label: callers choose paths, so most have one label together."""
+    return path if path in STREAMED else "other"
+
+
+def _label_of(error: BrokerError) -> str:
+    if isinstance(error, WecomUnavailable):
+        return "timeout" if "in time" in error.message else "connection"
+    return "protocol"
 
 
 def _head(response: aiohttp.ClientResponse) -> MediaHead:

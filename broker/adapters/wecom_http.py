@@ -125,7 +125,12 @@ class WecomHttp:
         return answer
 
     async def _patiently(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None, allow: Allow
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, object] | None,
+        allow: Allow,
     ) -> dict[str, object]:
         for pause in PATIENCE:
             try:
@@ -135,7 +140,12 @@ class WecomHttp:
         return await self._attempt(method, path, query, body, allow)
 
     async def _attempt(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None, allow: Allow
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, object] | None,
+        allow: Allow,
     ) -> dict[str, object]:
         await allow()
         began = time.monotonic()
@@ -143,7 +153,7 @@ class WecomHttp:
         try:
             answer = await self._exchange(method, path, query, body)
             if error := error_of(path, answer):
-                outcome = _code_label(error)
+                outcome = code_label(error.metadata.get("errcode", ""))
                 # -1: "system busy", asked again at most three times (wecom-api D).
                 raise _Busy(error.message, None, **error.metadata) if outcome == "-1" else error
         except BrokerError as error:
@@ -153,9 +163,18 @@ class WecomHttp:
         else:
             return answer
         finally:
-            self._observer.upstream_called(path, outcome, timedelta(seconds=time.monotonic() - began))
+            self.tell(path, outcome, began)
 
-    def open(self, method: str, path: str, **options: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def tell(self, endpoint: str, outcome: str, began: float) -> None:
+        """Tell the observer how a call ended that began at that monotonic second."""
+        self._observer.upstream_called(endpoint, outcome, timedelta(seconds=time.monotonic() - began))
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        **options: Any,  # noqa: ANN401 - the library's
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Send a request as it is; the caller maps what goes wrong, and passes `gate`."""
         return self._session.request(method, self._base + path, allow_redirects=False, **options)
 
@@ -186,11 +205,11 @@ class WecomHttp:
 
 @asynccontextmanager
 async def connect(
-    base: str, timeout: timedelta, gate: UpstreamGate, clock: Clock, chance: Chance, observer: Observer
+    base: str, longest: timedelta, gate: UpstreamGate, clock: Clock, chance: Chance, observer: Observer
 ) -> AsyncIterator[WecomHttp]:
-    """Open the pool; each request may take `timeout` in all."""
+    """Open the pool; each request may take `longest` in all."""
     async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
+        timeout=aiohttp.ClientTimeout(total=longest.total_seconds()),
         connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "wecom-broker"},
@@ -199,7 +218,9 @@ async def connect(
         yield WecomHttp(session, base, gate, clock, chance, observer)
 
 
-async def _no_resend(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+async def _no_resend(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
     """Keep aiohttp from sending a GET again by itself: it would spend a login code twice (wecom-api G26)."""
     try:
         return await send(request)
@@ -275,7 +296,6 @@ def _text(given: object) -> str:
     return str(given or "").encode(errors="replace").decode()
 
 
-def _code_label(error: BrokerError) -> str:
+def code_label(errcode: str) -> str:
     """Return the errcode as a metric's label: known codes only, so that their number is bounded."""
-    code = error.metadata.get("errcode", "")
-    return code if code.lstrip("-").isdigit() and int(code) in BY_CODE else "unknown"
+    return errcode if errcode.lstrip("-").isdigit() and int(errcode) in BY_CODE else "unknown"

@@ -53,7 +53,9 @@ class WecomUserEndpoints:
         answer = await self._http.call("GET", path, token.key.corp_id, query, repeat=False)
         return _session(path, answer, _word(path, answer, "corpid"))
 
-    async def transfer_session(self, child_token: Credential, user_id: str, session_key: Secret) -> LoginSession:
+    async def transfer_session(
+        self, child_token: Credential, user_id: str, session_key: Secret
+    ) -> LoginSession:
         """Turn a parent's session into the child's (A10)."""
         path = "/cgi-bin/miniprogram/transfer_session"
         body = {"userid": user_id, "session_key": session_key.reveal()}

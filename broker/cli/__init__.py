@@ -17,17 +17,17 @@ COMMANDS = {
     "shares": "shares:shares",
     "keys": "keys:keys",
 }
-"""Where each command stands. It is imported when it is called: `keys new` need not wait for a broker's imports."""
+"""Where each command stands; imported when it is called: `keys new` need not wait for a broker's imports."""
 
 
 class Commands(click.Group):
     """Find commands by name, and import them only then."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command; None if there is none of that name."""
         place = COMMANDS.get(cmd_name)
         if place is None:

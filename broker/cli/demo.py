@@ -94,7 +94,9 @@ async def _watch_rotation(running: Playground, broker: Broker, corp: str) -> Non
                     continue
                 _show(token)
                 if token.generation > short_lived.generation:
-                    expect(await _probe(running, short_lived) == 0, "the old token still lives at the rotation")
+                    expect(
+                        await _probe(running, short_lived) == 0, "the old token still lives at the rotation"
+                    )
                     return
 
 

@@ -40,7 +40,9 @@ async def walk(running: Playground, broker: Broker, child: str) -> None:
     data, iv = running.world.encrypt_data(child, MEMBER, {"phoneNumber": "13800000000"})
     plaintext = await broker.decrypt_data(session, data, iv)
     click.echo(f"   decrypted: {plaintext.decode()}")
-    expect(session.converted and b"13800000000" in plaintext, "the child's session decrypts what the child sent")
+    expect(
+        session.converted and b"13800000000" in plaintext, "the child's session decrypts what the child sent"
+    )
 
     say("9. Reading the member: with the parent's token WeCom refuses, with the child's it answers")
     for corp in ("", child):
@@ -50,7 +52,9 @@ async def walk(running: Playground, broker: Broker, child: str) -> None:
         expect((answer.errcode == 0) == bool(corp), "only the child's token reads the child's member")
 
 
-async def _checked(running: Playground, kind: str, signature: ConfigSignature | AgentConfigSignature, agent_id: int) -> str:
+async def _checked(
+    running: Playground, kind: str, signature: ConfigSignature | AgentConfigSignature, agent_id: int
+) -> str:
     """Have the simulated WeCom recompute a signature, as its page does in a browser; return its verdict."""
     query = {
         "corp": signature.corp_id,

@@ -1,4 +1,4 @@
-"""A simulated WeCom and a broker in this process, with nothing to configure: what `dev` and `demo` stand on."""
+"""A simulated WeCom and a broker in this process: what `dev` and `demo` stand on."""
 
 import tempfile
 from collections.abc import AsyncIterator

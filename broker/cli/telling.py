@@ -12,7 +12,7 @@ def say(line: str) -> None:
     click.echo(f"\n{line}")
 
 
-def expect(happened: bool, what: str) -> None:  # noqa: FBT001
+def expect(happened: bool, what: str) -> None:
     """Go on only if the step did what it shows. Raises `DemoFailed`."""
     if not happened:
         raise DemoFailed(f"it was to be seen that {what}")

@@ -16,7 +16,7 @@ from broker.config import Config
 from broker.telemetry import LOGGER
 
 CANNOT_START = 3
-"""How `serve` exits when something in the configuration keeps it from starting: another try would not help."""
+"""How `serve` exits when it cannot start as configured: another try would not help."""
 CONFIG_UNUSABLE = 2
 """How every command exits whose configuration cannot be used."""
 AGAIN_SECONDS = 1.0
@@ -24,7 +24,7 @@ AGAIN_SECONDS = 1.0
 
 
 def supervise(path: Path, config: Config, *, insecure: bool) -> None:
-    """Run the workers until a signal; a second one ends them at once. Exits with the first failure to start."""
+    """Run the workers until a signal; a second one ends them at once. Exits where one cannot start."""
     log = structlog.get_logger(LOGGER)
     signals: list[int] = []
 

@@ -81,7 +81,12 @@ class CallerPolicy:
         if self.is_open or any(rule.allows(action, app, corp_id, path) for rule in caller.rules):
             return
         raise CallerNotAllowed(
-            "the caller may not do this", caller=caller.name, action=action, app=app, corp_id=corp_id, path=path
+            "the caller may not do this",
+            caller=caller.name,
+            action=action,
+            app=app,
+            corp_id=corp_id,
+            path=path,
         )
 
     def check_somewhere(self, caller: Caller, action: Action, app: str = "") -> None:

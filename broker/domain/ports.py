@@ -97,8 +97,10 @@ class Records(Protocol):
         """Return those that exist."""
 
     async def commit(self, record: Record, lease: Lease) -> bool:
-        """Write, release the lease and tell everybody, in one step; False if the lease was lost or the
-        store holds something newer: then nothing is changed (engine rule 3)."""
+        """Write, release the lease and tell everybody, in one step (engine rule 3).
+
+        False if the lease was lost or the store holds something newer: then nothing is changed.
+        """
 
     async def offer(self, record: Record) -> bool:
         """Write and tell everybody unless the store holds the same or something newer."""
@@ -144,7 +146,7 @@ class Store(Records, Leases, Tallies, Protocol):
 
 
 class WecomApi(Protocol):
-    """WeCom's endpoints. Raises `WecomRefused`, `RetryLater` (and `TokenDied`), `CallerMistake`, `WecomProtocol`."""
+    """WeCom's endpoints. Raises `WecomRefused`, `RetryLater`, `CallerMistake`, `WecomProtocol`."""
 
     async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
         """Fetch an app's token in its own corp (wecom-api A1)."""
@@ -193,7 +195,9 @@ class WecomUsers(Protocol):
     async def exchange_login_code(self, token: Credential, js_code: Secret) -> LoginSession:
         """Exchange the code of a mini-program login; the token's app is bound to it (A9)."""
 
-    async def transfer_session(self, child_token: Credential, user_id: str, session_key: Secret) -> LoginSession:
+    async def transfer_session(
+        self, child_token: Credential, user_id: str, session_key: Secret
+    ) -> LoginSession:
         """Turn a parent's session into the child's: the child's token, the parent's key (A10)."""
 
 
@@ -226,7 +230,7 @@ class MediaHead:
 
 
 class WecomGateway(Protocol):
-    """WeCom's other interfaces. An errcode is an answer, not an error. Raises `RetryLater`, `WecomProtocol`."""
+    """WeCom's other interfaces; an errcode is an answer there. Raises `RetryLater`, `WecomProtocol`."""
 
     async def call(self, token: Credential, call: ApiCall) -> ApiAnswer:
         """Send one call, once."""
@@ -244,7 +248,7 @@ class UpstreamGate(Protocol):
     """Stands before each call to WeCom: counts it, and keeps it back while waiting is wiser."""
 
     async def enter(self, endpoint: str, corp_id: str) -> None:
-        """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable` with its `retry_after`."""
+        """Return if the call may go out. Raises `RateLimited`, `WecomUnavailable` with `retry_after`."""
 
     async def leave(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
         """Learn how the call ended."""

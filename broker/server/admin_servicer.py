@@ -1,6 +1,5 @@
 """`AdminService`: what operators look at."""
 
-import grpc
 from wecom_broker.v1 import admin_service_pb2 as pb
 from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
 
@@ -17,9 +16,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
 
-    async def ListApps(
-        self, request: pb.ListAppsRequest, context: Context
-    ) -> pb.ListAppsResponse:
+    async def ListApps(self, request: pb.ListAppsRequest, context: Context) -> pb.ListAppsResponse:
         """Return the configured apps."""
         return pb.ListAppsResponse(apps=[convert.app(app) for app in self._admin.apps()])
 
@@ -43,16 +40,12 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         rotated, view = await self._admin.refresh(convert.target(request.target), kind)
         return pb.RefreshCredentialResponse(credential=convert.credential_info(view), rotated=rotated)
 
-    async def GetQuotas(
-        self, request: pb.GetQuotasRequest, context: Context
-    ) -> pb.GetQuotasResponse:
+    async def GetQuotas(self, request: pb.GetQuotasRequest, context: Context) -> pb.GetQuotasResponse:
         """Return the use of WeCom's limits."""
         quotas = await self._admin.quotas(request.app and convert.app_name("app", request.app))
         return pb.GetQuotasResponse(quotas=[convert.quota(use) for use in quotas])
 
-    async def GetStatus(
-        self, request: pb.GetStatusRequest, context: Context
-    ) -> pb.GetStatusResponse:
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return the state of this replica."""
         vitals = self._admin.vitals
         return pb.GetStatusResponse(

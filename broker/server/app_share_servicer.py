@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-import grpc
 from wecom_broker.v1 import app_share_service_pb2 as pb
 from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
 

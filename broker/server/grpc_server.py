@@ -66,7 +66,11 @@ async def serve_grpc(
     servicers.register(doorway.before(server))
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if reflect:
-        names = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+        names = [
+            *SERVICES,
+            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            reflection.SERVICE_NAME,
+        ]
         reflection.enable_server_reflection(names, server)
     bound = []
     for position, address in enumerate(addresses):
@@ -105,13 +109,14 @@ def _refuse_used_socket(address: str) -> None:
     path = address.removeprefix("unix://")
     if not Path(path).parent.is_dir():
         raise CannotListen(f"cannot listen on {address}: its folder does not exist")
-    with socket.socket(socket.AF_UNIX) as probe:
-        with suppress(OSError):
-            probe.connect(path)
-            raise CannotListen(f"cannot listen on {address}: the socket is in use")
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+        probe.connect(path)
+        raise CannotListen(f"cannot listen on {address}: the socket is in use")
 
 
 def _said(error: Exception) -> str:
-    return "the port is in use, or the address is not this machine's" if isinstance(error, RuntimeError) else str(error)
-
-
+    return (
+        "the port is in use, or the address is not this machine's"
+        if isinstance(error, RuntimeError)
+        else str(error)
+    )

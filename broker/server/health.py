@@ -86,5 +86,3 @@ class Health:
             metrics.dependency_up.labels(dependency.name).set(dependency.healthy)
         metrics.ticket_quota_used.set(self._admin.highest_ticket_use())
         metrics.watchers.set(census.watchers)
-
-

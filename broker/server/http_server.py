@@ -54,5 +54,3 @@ async def serve_http(
 def _port(runner: web.AppRunner) -> int:
     names = [name for name in runner.addresses if isinstance(name, tuple)]
     return int(names[0][1]) if names else 0
-
-

@@ -81,7 +81,7 @@ Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 class Doorway:
     """Let a request in, watch it, and turn what it raises into a status.
 
-    It wraps the handlers as they are registered: gRPC's own interceptors would cost every call another task step.
+    It wraps the handlers as they are registered: gRPC's own interceptors cost every call another step.
     """
 
     def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str], metrics: Metrics) -> None:

@@ -48,7 +48,7 @@ class AccessTokens:
 
 
 def check_report(generation: int, errcode: int, codes: frozenset[int]) -> None:
-    """Refuse a report that names no generation, or a code that says something else. Raises `InvalidRequest`."""
+    """Refuse a report without a generation, or of another code. Raises `InvalidRequest`."""
     if generation <= 0:
         raise InvalidRequest("generation", "must be the generation of what WeCom refused")
     if errcode and errcode not in codes:

@@ -89,7 +89,7 @@ class Admin:
         return sorted((view for view in views if view), key=lambda view: view.key.name)
 
     async def refresh(self, target: Target, kind: CredentialKind) -> tuple[bool, CredentialView]:
-        """Fetch a credential anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
+        """Fetch anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
         begin_errand(insists=True)
         key = (await self._targets.locate(target)).of_kind(kind)
         rotated, credential = await self._engine.refresh(key)

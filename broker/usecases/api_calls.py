@@ -21,7 +21,7 @@ KEPT_PATHS = re.compile(
     # Whether WeCom tells capitals apart in a path is not documented.
     re.IGNORECASE,
 )
-"""They answer with tokens, tickets or session keys, consume codes, or stream: other calls of the broker are for them."""
+"""They hand out tokens, tickets or session keys, consume codes, or stream: other calls are for them."""
 QUERY_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 """Others are not WeCom's, and some servers read `access.token` as `access_token`."""
 TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_token", "debug"})
@@ -39,7 +39,7 @@ class ApiCalls:
         self._gateway = gateway
 
     async def call(self, target: Target, call: ApiCall) -> ApiAnswer:
-        """Return WeCom's answer as it came, whatever its errcode. Raises `InvalidRequest`, and the engine's."""
+        """Return WeCom's answer as it came, whatever its errcode. Raises `InvalidRequest`, the engine's."""
         check_call(call)
         begin_errand()
 
@@ -50,7 +50,9 @@ class ApiCalls:
                 answer = await self._gateway.call(token, call)
                 last[:] = [answer]
                 if answer.errcode in CODES[TokenDied]:
-                    raise TokenDied("the token of the call is dead", errcode=answer.errcode, endpoint=call.path)
+                    raise TokenDied(
+                        "the token of the call is dead", errcode=answer.errcode, endpoint=call.path
+                    )
                 return answer
 
             try:
@@ -66,7 +68,7 @@ class ApiCalls:
     async def upload(
         self, target: Target, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
     ) -> tuple[ApiAnswer, str]:
-        """Send a file piece by piece; return the answer and the media_id. It cannot be repeated by the broker."""
+        """Send a file piece by piece, once; return the answer and the media_id."""
         if kind not in MEDIA_KINDS:
             raise InvalidRequest("type", "must be image, voice, video or file")
         begin_errand()
@@ -78,7 +80,7 @@ class ApiCalls:
         return answer, media_id
 
     async def download(self, target: Target, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
-        """Yield what the file is, then its pieces. Raises `InvalidRequest`, what an errcode means, the engine's."""
+        """Yield what the file is, then its pieces. Raises what an errcode means, and the engine's."""
         if not re.fullmatch(r"[\x21-\x7e]{1,512}", media_id):
             raise InvalidRequest("media_id", "must be 1 to 512 visible characters")
         begin_errand()

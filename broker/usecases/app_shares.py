@@ -276,7 +276,9 @@ class AppShares:
             return
         app = self._apps[listing.app]
         for share in changes.removed:
-            gone = AppNotShared("the app is no longer shared with this corp", app=app.name, corp_id=share.corp_id)
+            gone = AppNotShared(
+                "the app is no longer shared with this corp", app=app.name, corp_id=share.corp_id
+            )
             await self._engine.forget(CredentialKey.child_token(app, share), gone)
         for share in changes.added:
             await self._refusals.forget(CredentialKey.child_token(app, share).name)

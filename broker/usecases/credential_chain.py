@@ -1,4 +1,4 @@
-"""Where credentials come from: a token from the app's secret or the parent's token, a ticket from its corp's token."""
+"""Where credentials come from: the app's secret, the parent's token, or the token of the same corp."""
 
 from collections.abc import Mapping
 

@@ -126,7 +126,7 @@ class CredentialEngine:
         return await self._renewed(key, min_ttl)
 
     async def using(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]) -> Answer:
-        """Call WeCom with the credential; if WeCom says it is dead, replace that generation and call once more.
+        """Call WeCom with the credential; if it turns out dead, replace that generation and call once more.
 
         Not for calls that consume a code. Raises `WecomUnavailable` if WeCom won't have the new one either.
         """
@@ -141,21 +141,21 @@ class CredentialEngine:
                 credential = replaced
             elif not current_errand().affords(1):
                 raise self._given_up(died) from None
-            # Else WeCom took this token a moment ago, in this same errand: it may have misspoken, so ask again.
+            # Else WeCom took this token a moment ago, in this same errand: it may have misspoken.
         try:
             return await self._attempt(call, credential)
         except TokenDied as died:
             raise self._given_up(died) from None
 
     async def replace(self, key: CredentialKey, generation: int) -> tuple[Replacement, Credential]:
-        """Fetch anew if that generation is still the current one and nobody forced a fetch a moment ago (rule 6)."""
+        """Fetch anew if that generation is current and nobody forced a fetch a moment ago (rule 6)."""
         current = await self.get(key)
         if current.generation != generation:
             return Replacement.ALREADY_ROTATED, current
         return await self._reports.join(key, lambda: self._replace(key, generation))
 
     async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
-        """Fetch anew because an operator wants it, past any remembered refusal; tell whether the value changed."""
+        """Fetch anew for an operator, past any remembered refusal; tell whether the value changed."""
         await self._refusals.lift(key.name)
         holding = self._memory.find(key)
         before = holding.credential if holding else None

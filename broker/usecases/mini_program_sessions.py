@@ -61,10 +61,10 @@ class MiniProgramSessions:
         share_kind: ShareKind | None,
         check_corp: Callable[[str], None] = lambda _corp_id: None,
     ) -> Session:
-        """Return the session of whoever logged in; for a member of a child corp the child's (wecom-api A9, A10).
+        """Return the session of whoever logged in; for a child's member the child's (wecom-api A9, A10).
 
-        `check_corp` is told the user's corp, and raises where nothing may be kept of it. Raises `CodeRejected`,
-        `AppNotShared`, `AmbiguousTarget`, and what the engine raises.
+        `check_corp` is told the user's corp, and raises where nothing may be kept of it.
+        Raises `CodeRejected`, `AppNotShared`, `AmbiguousTarget`, and what the engine raises.
         """
         secret = read_code("js_code", js_code)
         app = self._targets.app(app_name)
@@ -84,7 +84,9 @@ class MiniProgramSessions:
         except AmbiguousTarget as ambiguous:
             # The request has no target, and its code is spent.
             field = ambiguous.metadata["field"].removeprefix("target.")
-            problem = f"{ambiguous.message.partition(': ')[2]}; the code is spent: log in again, and say which"
+            problem = (
+                f"{ambiguous.message.partition(': ')[2]}; the code is spent: log in again, and say which"
+            )
             raise AmbiguousTarget(field, problem, corp_id=login.corp_id) from None
 
     async def convert(self, target: Target, user_id: str, session_key: str) -> Session:
@@ -94,7 +96,9 @@ class MiniProgramSessions:
         if not SHORT.fullmatch(session_key):
             raise InvalidRequest("session_key", "must be 1 to 64 visible characters")
         if target.corp_id in ("", self._targets.app(target.app).corp_id):
-            raise InvalidRequest("target.corp_id", "must be a child: the parent's session needs no conversion")
+            raise InvalidRequest(
+                "target.corp_id", "must be a child: the parent's session needs no conversion"
+            )
         return await self._convert(target, user_id, Secret(session_key))
 
     async def find(self, session_id: str) -> Session:

@@ -29,9 +29,7 @@ class SingleFlight(Generic[Key, Result]):
         """Return the outcome-to-be of the errand under way, if there is one."""
         return self._flights.get(key)
 
-    def start(
-        self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]
-    ) -> asyncio.Future[Result]:
+    def start(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Future[Result]:
         """Start the errand unless one for the key is under way; return its outcome-to-be."""
         if flight := self._flights.get(key):
             return flight
@@ -42,12 +40,14 @@ class SingleFlight(Generic[Key, Result]):
         return flight
 
     async def join(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Return the outcome of the errand under way, or of this one. Raises `WecomUnavailable` if it takes too long."""
+        """Return the outcome of the errand under way, or of this one. Raises `WecomUnavailable`."""
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 return await asyncio.shield(self.start(key, errand))
         except TimeoutError:
-            raise WecomUnavailable(f"not ready within {LONGEST_SECONDS:.0f} s", timedelta(seconds=1)) from None
+            raise WecomUnavailable(
+                f"not ready within {LONGEST_SECONDS:.0f} s", timedelta(seconds=1)
+            ) from None
 
     async def _fly(
         self,

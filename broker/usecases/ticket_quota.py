@@ -31,7 +31,7 @@ class TicketLimit:
 
     @property
     def ordinary(self) -> int:
-        """Return how many of them are for ordinary renewals: the rest is for whoever says that a ticket is dead."""
+        """Return how many are for ordinary renewals: the rest is for whoever says that a ticket is dead."""
         return self.most * 9 // 10
 
     def slot(self, moment: datetime) -> str:
@@ -57,7 +57,7 @@ class TicketQuota:
         self._seen: dict[TicketLimit, tuple[datetime, float]] = {}
 
     def highest(self) -> float:
-        """Return the highest share of a limit that was used when a ticket was last fetched here, in the last hour."""
+        """Return the highest share of a limit that was used, as seen here in the last hour."""
         now = self._clock.now()
         self._seen = {limit: seen for limit, seen in self._seen.items() if now - seen[0] < HOUR}
         return max((share for _, share in self._seen.values()), default=0.0)
@@ -125,7 +125,7 @@ class TicketQuota:
         return [self._own[name] for name in self._names(limit)]
 
     def _names(self, limit: TicketLimit) -> list[str]:
-        """Return the tallies of the hour, the oldest first, and the next: another replica may be there already."""
+        """Return the tallies of the hour, oldest first, and the next: a replica may be there already."""
         now = self._clock.now()
         self._own, self._untold = _recent(self._own, now), _recent(self._untold, now)
         return [limit.slot(now - position * SLOT) for position in range(SLOTS - 1, -2, -1)]

@@ -76,7 +76,13 @@ class QuotaGate:
         cells = [(e, c, limit) for c in corp_ids for e in endpoints for limit in LIMITS]
         used = await self._tallies.counts([_tally(*cell) for cell in cells])
         return [
-            QuotaUse(endpoint, corp_id, limit, used[_tally(endpoint, corp_id, limit)], self._closed(endpoint, corp_id))
+            QuotaUse(
+                endpoint,
+                corp_id,
+                limit,
+                used[_tally(endpoint, corp_id, limit)],
+                self._closed(endpoint, corp_id),
+            )
             for endpoint, corp_id, limit in cells
         ]
 

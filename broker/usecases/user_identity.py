@@ -47,7 +47,9 @@ class UserIdentity:
         self._chance = chance
         self._oauth_base = oauth_base
 
-    def build_authorize_url(self, app_name: str, redirect_uri: str, scope: Scope, state: str) -> tuple[str, str]:
+    def build_authorize_url(
+        self, app_name: str, redirect_uri: str, scope: Scope, state: str
+    ) -> tuple[str, str]:
         """Return the link and the state in it; its corp is the parent's, for every child (wecom-api A6)."""
         app = self._targets.app(app_name)
         check_redirect_uri(redirect_uri)
@@ -104,11 +106,13 @@ def read_code(field: str, code: str) -> Secret:
 async def spend_code(
     engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
 ) -> Answer:
-    """Make a call that consumes a code, once; a token that turns out dead is replaced for the next one (rule 7)."""
+    """Make a call that consumes a code, once; a token that turns out dead is replaced (rule 7)."""
     begin_errand()
     token = await engine.get(key)
     try:
         return await call(token)
     except TokenDied as died:
         await engine.replace(key, token.generation)
-        raise WecomUnavailable("the token had died; the code was not repeated", REST, **died.metadata) from None
+        raise WecomUnavailable(
+            "the token had died; the code was not repeated", REST, **died.metadata
+        ) from None
