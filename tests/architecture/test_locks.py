@@ -23,7 +23,7 @@ def pins(lock: Path) -> dict[str, str]:
     return {found[1]: found[2] for found in PIN.finditer(lock.read_text(encoding="utf-8"))}
 
 
-def project(folder: Path) -> Any:  # noqa: ANN401 - what TOML holds
+def project(folder: Path) -> Any:
     """Return a folder's pyproject.toml."""
     return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
 

@@ -6,12 +6,11 @@ It passes the same contract suite as the real ones; several brokers may share on
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Record
-from datetime import datetime
 
 
 @dataclass
@@ -161,7 +160,7 @@ class MemoryStore:
     def _tell(self, notice: Notice) -> None:
         for connection in self._shared.connections:
             if not connection.away and not connection.deaf:
-                connection._hear(notice)  # noqa: SLF001 - the same class
+                connection._hear(notice)
 
     def _hear(self, notice: Notice) -> None:
         for queue in self._listeners:
