@@ -1,0 +1,230 @@
+"""Sessions of mini-program users: whose they are, how long they live, and what they keep to themselves."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from broker.domain.corps import AppShare, ShareKind, Target
+from broker.domain.errors import (
+    AmbiguousTarget,
+    AppNotShared,
+    CallerNotAllowed,
+    InvalidRequest,
+    SessionNotFound,
+    StoreUnavailable,
+    WecomUnavailable,
+)
+from broker.domain.ports import LoginSession
+from broker.domain.secret import Secret
+from broker.usecases.mini_program_sessions import LIFETIME, MiniProgramSessions
+from tests.kit.engine_world import CHILD, CHILD_TARGET, CRM, OWN, PARENT, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.fake_clock import FakeClock
+from tests.kit.fake_users import CountedChance, FakeUsers
+
+SECOND = timedelta(seconds=1)
+BOTH = replace(CRM, share_kinds=(ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN))
+
+
+@pytest.fixture
+def users(wecom: FakeWecom) -> FakeUsers:
+    logins = {f"child{number}": LoginSession("ww-child", "wo-lisi", Secret(f"key{number}")) for number in range(50)}
+    own = LoginSession(PARENT, "zhangsan", Secret("own-key"))
+    stranger = LoginSession("ww-stranger", "wo-x", Secret("x-key"))
+    return FakeUsers(wecom.is_alive, logins={**logins, "own": own, "stranger": stranger})
+
+
+def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramSessions:
+    return MiniProgramSessions(
+        targets=replica.targets,
+        engine=replica.engine,
+        users=users,
+        records=replica.store,
+        clock=replica.clock,
+        chance=CountedChance(),
+        watermarks={},
+    )
+
+
+@pytest.fixture
+def sessions(replica: Replica, users: FakeUsers) -> MiniProgramSessions:
+    return sessions_of(replica, users)
+
+
+def kept(world: EngineWorld) -> int:
+    """Return how many sessions the store holds."""
+    return sum(name.startswith("session:") for name in world.shared.records)
+
+
+async def test_a_childs_member_gets_the_childs_session_made_with_the_childs_token_and_the_parents_key(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+
+    assert [("ww-child", "wo-lisi", "key1")] == users.transfers
+    assert ("ww-child", "child-wo-lisi", "wo-lisi", True, "child-key1") == (
+        session.corp_id,
+        session.user_id,
+        session.source_user_id,
+        session.converted,
+        session.session_key.reveal(),
+    )
+
+
+async def test_the_parents_own_member_needs_no_conversion(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "own", None))
+
+    assert (PARENT, "zhangsan", "", False, []) == (
+        session.corp_id,
+        session.user_id,
+        session.source_user_id,
+        session.converted,
+        users.transfers,
+    )
+
+
+async def test_a_session_is_found_to_the_end_of_its_life_and_no_longer(
+    world: EngineWorld, clock: FakeClock, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    await clock.advance(LIFETIME - SECOND)
+    found = await sessions.find(session.session_id)
+    await clock.advance(SECOND)
+
+    assert session == found
+    assert isinstance(await outcome(sessions.find(session.session_id)), SessionNotFound)
+
+
+async def test_another_replica_finds_the_session_and_a_deleted_one_is_gone_everywhere(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    other = sessions_of(await world.start(), users)
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    found = await other.find(session.session_id)
+    await other.delete(session.session_id)
+
+    assert session == found
+    assert isinstance(await outcome(sessions.find(session.session_id)), SessionNotFound)
+
+
+async def test_the_stores_names_do_not_tell_a_sessions_id(world: EngineWorld, sessions: MiniProgramSessions) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+
+    assert 1 == kept(world)
+    assert not [name for name in world.shared.records if session.session_id in name]
+
+
+@pytest.mark.parametrize("session_id", ["", "x", "A" * 32, "0" * 31, "0" * 65, "session:" + "0" * 40])
+async def test_what_the_broker_never_gave_is_refused_by_field(sessions: MiniProgramSessions, session_id: str) -> None:
+    refused = await outcome(sessions.find(session_id))
+
+    assert isinstance(refused, InvalidRequest)
+    assert "session_id" == refused.metadata["field"]
+
+
+async def test_without_the_store_no_code_is_spent(
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    replica.store.cut()
+    login = await world.run(outcome(sessions.exchange_login_code("crm", "child2", None)))
+    found = await outcome(sessions.find(session.session_id))
+    replica.store.mend()
+    again = await world.run(sessions.exchange_login_code("crm", "child2", None))
+
+    assert (StoreUnavailable, StoreUnavailable) == (type(login), type(found))
+    assert (1, "child-key2") == (users.sent["child2"], again.session_key.reveal())
+
+
+async def test_a_transfer_with_a_dead_child_token_is_sent_once_more(
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    await world.run(sessions.exchange_login_code("crm", "child1", None))
+    wecom.kill((await replica.engine.get(CHILD)).value)
+    session = await world.run(sessions.exchange_login_code("crm", "child2", None))
+
+    assert "child-key2" == session.session_key.reveal()
+    assert ["key1", "key2", "key2"] == [key for _, _, key in users.transfers]
+    assert {1} == set(users.sent.values())
+
+
+async def test_a_login_with_a_dead_parents_token_is_not_sent_again(
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    wecom.kill((await world.run(replica.engine.get(OWN))).value)
+    refused = await world.run(outcome(sessions.exchange_login_code("crm", "child1", None)))
+    await world.run(sessions.exchange_login_code("crm", "child2", None))
+
+    assert isinstance(refused, WecomUnavailable)
+    assert {"child1": 1, "child2": 1} == users.sent
+
+
+async def test_an_ambiguous_kind_of_share_is_named_by_the_requests_field_and_says_that_the_code_is_spent(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers
+) -> None:
+    wecom.shares.append(AppShare(ShareKind.SUPPLY_CHAIN, "ww-child", 8))
+    sessions = sessions_of(await world.start(apps=[BOTH]), users)
+    login = await world.run(outcome(sessions.exchange_login_code("crm", "child1", None)))
+    told = await world.run(sessions.exchange_login_code("crm", "child2", ShareKind.SUPPLY_CHAIN))
+    convert = await world.run(outcome(sessions.convert(CHILD_TARGET, "wo-lisi", "key3")))
+
+    assert isinstance(login, AmbiguousTarget)
+    assert isinstance(convert, AmbiguousTarget)
+    assert ("share_kind", "target.share_kind") == (login.metadata["field"], convert.metadata["field"])
+    assert (True, "ww-child") == ("log in again" in login.message, told.corp_id)
+
+
+async def test_a_child_that_the_app_is_not_shared_with_gets_no_session(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    refused = await world.run(outcome(sessions.exchange_login_code("crm", "stranger", None)))
+
+    assert isinstance(refused, AppNotShared)
+    assert (1, [], 0) == (users.sent["stranger"], users.transfers, kept(world))
+
+
+@pytest.mark.parametrize("code", ["child1", "own"])
+async def test_nothing_is_kept_of_a_corp_that_the_caller_may_not_act_for(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions, code: str
+) -> None:
+    def refuse(corp_id: str) -> None:
+        raise CallerNotAllowed("the caller may not do this", corp_id=corp_id)
+
+    refused = await world.run(outcome(sessions.exchange_login_code("crm", code, None, refuse)))
+
+    assert isinstance(refused, CallerNotAllowed)
+    assert ([], 0) == (users.transfers, kept(world))
+
+
+async def test_40_logins_of_one_user_at_once_are_40_sessions_each_with_its_own_key(
+    world: EngineWorld, sessions: MiniProgramSessions
+) -> None:
+    logins = await world.gather(
+        *(sessions.exchange_login_code("crm", f"child{number}", None) for number in range(40))
+    )
+    found = [await sessions.find(login.session_id) for login in logins]
+
+    assert 40 == len({login.session_id for login in logins})
+    assert [f"child-key{number}" for number in range(40)] == [session.session_key.reveal() for session in found]
+
+
+@pytest.mark.parametrize(
+    ("field", "target", "user_id", "session_key"),
+    [
+        ("user_id", CHILD_TARGET, "", "key"),
+        ("user_id", CHILD_TARGET, "x" * 65, "key"),
+        ("session_key", CHILD_TARGET, "wo-lisi", ""),
+        ("session_key", CHILD_TARGET, "wo-lisi", "a b"),
+        ("target.corp_id", Target("crm"), "wo-lisi", "key"),
+        ("target.corp_id", Target("crm", PARENT), "wo-lisi", "key"),
+    ],
+)
+async def test_what_cannot_be_converted_is_refused_by_field(
+    world: EngineWorld, wecom: FakeWecom, sessions: MiniProgramSessions, field: str, target: Target, user_id: str, session_key: str
+) -> None:
+    refused = await world.run(outcome(sessions.convert(target, user_id, session_key)))
+
+    assert isinstance(refused, InvalidRequest)
+    assert (field, 0) == (refused.metadata["field"], wecom.count())

@@ -1,0 +1,195 @@
+"""Who a visitor is: a code goes to WeCom once, whatever comes of it."""
+
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from broker.domain.corps import AppShare, ShareKind
+from broker.domain.errors import (
+    BrokerError,
+    CodeRejected,
+    InvalidRequest,
+    IpNotTrusted,
+    RateLimited,
+    TokenDied,
+    UnknownApp,
+    WecomProtocol,
+    WecomUnavailable,
+)
+from broker.domain.users import User, UserKind
+from broker.protocol.authorize_url import Scope
+from broker.usecases.user_identity import UserIdentity
+from tests.kit.engine_world import CRM, OWN, PARENT, Endpoint, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.fake_clock import FakeClock
+from tests.kit.fake_users import CountedChance, FakeUsers, member
+
+OAUTH = "https://open.weixin.qq.com"
+
+
+@pytest.fixture
+def users(wecom: FakeWecom) -> FakeUsers:
+    codes = {f"code{number}": member("ww-child", f"user{number}") for number in range(10)}
+    return FakeUsers(wecom.is_alive, {**codes, "own": member(PARENT, "zhangsan", UserKind.OWN_MEMBER)})
+
+
+@pytest.fixture
+def identity(replica: Replica, users: FakeUsers) -> UserIdentity:
+    return UserIdentity(replica.targets, replica.engine, users, CountedChance(), OAUTH)
+
+
+def died() -> TokenDied:
+    return TokenDied("the token is dead", errcode=40014)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (lambda: WecomUnavailable("timeout"), "WECOM_UNAVAILABLE"),
+        (died, "WECOM_UNAVAILABLE"),
+        (lambda: RateLimited("limit", errcode=45009), "RATE_LIMITED"),
+        (lambda: WecomProtocol("junk"), "WECOM_PROTOCOL"),
+        (lambda: CodeRejected("spent", errcode=40029), "CODE_REJECTED"),
+        (lambda: IpNotTrusted("ip", errcode=60020), "IP_NOT_TRUSTED"),
+    ],
+)
+async def test_a_code_is_sent_once_whatever_wecom_answers(
+    world: EngineWorld, users: FakeUsers, identity: UserIdentity, trouble: object, told: str
+) -> None:
+    users.fail(trouble)  # type: ignore[arg-type]
+    refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
+
+    assert isinstance(refused, BrokerError)
+    assert (told, 1) == (refused.reason, users.sent["code1"])
+
+
+async def test_after_a_dead_token_the_next_login_works(
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: UserIdentity
+) -> None:
+    wecom.kill((await world.run(replica.engine.get(OWN))).value)
+    refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
+    user, known = await world.run(identity.exchange_code("crm", "code2"))
+
+    assert isinstance(refused, WecomUnavailable)
+    assert "not repeated" in refused.message
+    assert (member("ww-child", "user2"), True) == (user, known)
+    assert ({"code1": 1, "code2": 1}, 2) == (users.sent, wecom.count(Endpoint.APP_TOKEN))
+
+
+async def test_many_logins_that_find_the_token_dead_replace_it_once(
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: UserIdentity
+) -> None:
+    wecom.kill((await world.run(replica.engine.get(OWN))).value)
+    await world.gather(*(outcome(identity.exchange_code("crm", f"code{number}")) for number in range(10)))
+
+    assert (2, {1}) == (wecom.count(Endpoint.APP_TOKEN), set(users.sent.values()))
+
+
+async def test_an_unknown_child_is_listed_for_once_and_then_flagged(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: UserIdentity
+) -> None:
+    users.users |= {"s1": member("ww-stranger", "lisi"), "s2": member("ww-stranger", "lisi")}
+    await world.run(identity.exchange_code("crm", "code1"))
+    listed = wecom.count(Endpoint.SHARES)
+    await clock.advance(timedelta(minutes=1))
+    first = await world.run(identity.exchange_code("crm", "s1"))
+    second = await world.run(identity.exchange_code("crm", "s2"))
+
+    assert [(member("ww-stranger", "lisi"), False)] * 2 == [first, second]
+    assert listed + 1 == wecom.count(Endpoint.SHARES)
+
+
+async def test_a_child_that_was_shared_a_moment_ago_is_known(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: UserIdentity
+) -> None:
+    users.users["new"] = member("ww-new", "lisi")
+    await world.run(identity.exchange_code("crm", "code1"))
+    await clock.advance(timedelta(minutes=1))
+    wecom.shares.append(AppShare(ShareKind.CORP_GROUP, "ww-new", 9))
+
+    assert (member("ww-new", "lisi"), True) == await world.run(identity.exchange_code("crm", "new"))
+
+
+async def test_a_user_is_told_though_the_share_list_cannot_be_had(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: UserIdentity
+) -> None:
+    wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("away"))
+
+    assert (member("ww-child", "user1"), False) == await world.run(identity.exchange_code("crm", "code1"))
+
+
+@pytest.mark.parametrize("kind", [UserKind.EXTERNAL_CONTACT, UserKind.NON_MEMBER, UserKind.OWN_MEMBER])
+async def test_only_a_childs_member_is_looked_for_in_the_share_list(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: UserIdentity, kind: UserKind
+) -> None:
+    users.users["x"] = user = User("", "", kind, open_id="o")
+
+    assert (user, True) == await world.run(identity.exchange_code("crm", "x"))
+    assert 0 == wecom.count(Endpoint.SHARES)
+
+
+@pytest.mark.parametrize("code", ["", "a b", "a\n", "ü", "a\x00b", "x" * 513])
+async def test_a_malformed_code_is_refused_before_it_is_sent(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: UserIdentity, code: str
+) -> None:
+    exchange = await outcome(identity.exchange_code("crm", code))
+    profile = await outcome(identity.fetch_profile("crm", code))
+
+    assert isinstance(exchange, InvalidRequest)
+    assert isinstance(profile, InvalidRequest)
+    assert ("code", "user_ticket") == (exchange.metadata["field"], profile.metadata["field"])
+    assert not code.strip() or code not in f"{exchange}{exchange.metadata}"
+    assert (0, 0) == (users.sent.total(), wecom.count())
+
+
+@pytest.mark.parametrize("code", ["x", "x" * 512, "a-b_c.d+e/f=%~"])
+async def test_any_visible_code_is_sent_as_it_is(
+    world: EngineWorld, users: FakeUsers, identity: UserIdentity, code: str
+) -> None:
+    await world.run(outcome(identity.exchange_code("crm", code)))
+
+    assert 1 == users.sent[code]
+
+
+async def test_a_profile_survives_a_dead_token_since_its_ticket_is_no_code(
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, identity: UserIdentity
+) -> None:
+    wecom.kill((await world.run(replica.engine.get(OWN))).value)
+    profile = await world.run(identity.fetch_profile("crm", "ticket-of-zhangsan"))
+
+    assert (PARENT, {"userid": "zhangsan"}) == (profile.corp_id, profile.fields)
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+async def test_the_link_names_the_parents_corp_and_app(identity: UserIdentity, scope: Scope) -> None:
+    url, state = identity.build_authorize_url("crm", "https://child.example.com/in?a=1&b=2", scope, "")
+    query = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
+
+    assert {
+        "appid": PARENT,
+        "redirect_uri": "https://child.example.com/in?a=1&b=2",
+        "response_type": "code",
+        "scope": scope.value,
+        "state": state,
+        "agentid": str(CRM.agent_id),
+    } == query
+    assert (OAUTH, True) == (url[: len(OAUTH)], url.endswith("#wechat_redirect"))
+
+
+async def test_a_state_is_kept_as_the_caller_gives_it_and_made_anew_where_there_is_none(
+    identity: UserIdentity,
+) -> None:
+    given = identity.build_authorize_url("crm", "https://a.example/", Scope.BASE, "abcXYZ019")[1]
+    made = {identity.build_authorize_url("crm", "https://a.example/", Scope.BASE, "")[1] for _ in range(5)}
+
+    assert ("abcXYZ019", 5) == (given, len(made))
+
+
+async def test_an_app_that_is_not_configured_has_no_link_and_spends_no_code(
+    world: EngineWorld, users: FakeUsers, identity: UserIdentity
+) -> None:
+    with pytest.raises(UnknownApp):
+        identity.build_authorize_url("nobody", "https://a.example/", Scope.BASE, "")
+
+    assert isinstance(await outcome(identity.exchange_code("nobody", "code1")), UnknownApp)
+    assert 0 == users.sent["code1"]
