@@ -23,6 +23,7 @@ from broker.domain.ports import ApiAnswer, ApiCall, MediaHead
 from broker.protocol.error_codes import error_of
 
 MOST_BYTES = 3 * 1024 * 1024
+LONGEST_MESSAGE = 4096
 CHUNK = 64 * 1024
 STREAMED = ("/cgi-bin/media/upload", "/cgi-bin/media/get")
 SLOW_SECONDS = 300.0
@@ -187,7 +188,8 @@ async def _answer(path: str, response: aiohttp.ClientResponse, token: Credential
         errcode = int(errcode[:20])
     if isinstance(errcode, bool) or not isinstance(errcode, int) or abs(errcode) >= 2**31:
         raise WecomProtocol("WeCom's errcode is not a number", endpoint=path)
-    return ApiAnswer(errcode, str(found.get("errmsg", "")), body)
+    # The body has it whole; twice it would be more than a message of gRPC holds.
+    return ApiAnswer(errcode, str(found.get("errmsg", ""))[:LONGEST_MESSAGE], body)
 
 
 def _without(value: str, body: bytes) -> bytes:

@@ -51,8 +51,15 @@ class CredentialKey:
         return cls(app.name, share.corp_id, share.agent_id, share.share_kind)
 
     def of_kind(self, kind: CredentialKind) -> "CredentialKey":
-        """Return the key of another credential of the same app in the same corp."""
-        return replace(self, kind=kind)
+        """Return the key of another credential of the same app in the same corp; made once for each key."""
+        key = self._siblings.get(kind)
+        if key is None:
+            key = self._siblings[kind] = replace(self, kind=kind)
+        return key
+
+    @cached_property
+    def _siblings(self) -> dict["CredentialKind", "CredentialKey"]:
+        return {}
 
     @cached_property
     def name(self) -> str:

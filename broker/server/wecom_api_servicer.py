@@ -1,5 +1,6 @@
 """`WecomApiService`: WeCom's other interfaces."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -20,6 +21,7 @@ UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
 FILE_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]{1,255}')
 CONTENT_TYPE = re.compile(r"([A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+)?")
 LARGEST_CHUNK = 1024 * 1024
+LEAVING_SECONDS = 0.02
 METHODS = {pb.HTTP_METHOD_GET: "GET", pb.HTTP_METHOD_POST: "POST"}
 
 
@@ -92,6 +94,9 @@ async def _chunks(
     async for message in rest:
         if message.chunk:
             yield _checked(message.chunk)
+    # To gRPC a caller who left looks like one who is done, until the cancellation comes a moment later:
+    # what it sent so far must not reach WeCom as a whole file.
+    await asyncio.sleep(LEAVING_SECONDS)
 
 
 def _checked(chunk: bytes) -> bytes:

@@ -37,18 +37,14 @@ class JsSdkSigning:
         self._chance = chance
 
     async def sign(self, target: Target, url: str, kind: CredentialKind) -> Signature:
-        """Sign a page's URL, cut at '#'. Raises `InvalidRequest`, and what the engine raises."""
-        url = page_url(url)
-        begin_errand()
-        ticket = await self._targets.reach(target, lambda key: self._engine.get(key.of_kind(kind)))
-        return self._signed(ticket, url)
+        """Sign a page's URL, cut at '#', with that ticket. Raises `InvalidRequest`, and what the engine raises."""
+        (signature,) = await self._sign(target, url, kind)
+        return signature
 
     async def sign_page(self, target: Target, url: str) -> tuple[Signature, Signature]:
         """Sign for wx.config and for wx.agentConfig. Raises as `sign`."""
-        return (
-            await self.sign(target, url, CredentialKind.CORP_TICKET),
-            await self.sign(target, url, CredentialKind.AGENT_TICKET),
-        )
+        config, agent = await self._sign(target, url, CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET)
+        return config, agent
 
     async def report(
         self, target: Target, kind: CredentialKind, generation: int, errcode: int
@@ -58,6 +54,15 @@ class JsSdkSigning:
         begin_errand(insists=True)
         key: CredentialKey = await self._targets.locate(target)
         return await self._engine.replace(key.of_kind(kind), generation)
+
+    async def _sign(self, target: Target, url: str, *kinds: CredentialKind) -> list[Signature]:
+        url = page_url(url)
+        begin_errand()
+
+        async def tickets(key: CredentialKey) -> list[Credential]:
+            return [await self._engine.get(key.of_kind(kind)) for kind in kinds]
+
+        return [self._signed(ticket, url) for ticket in await self._targets.reach(target, tickets)]
 
     def _signed(self, ticket: Credential, url: str) -> Signature:
         nonce = self._chance.unguessable()
