@@ -37,7 +37,7 @@ class JsSdkSigning:
         self._chance = chance
 
     async def sign(self, target: Target, url: str, kind: CredentialKind) -> Signature:
-        """Sign a page's URL, cut at '#', with that ticket. Raises `InvalidRequest`, and what the engine raises."""
+        """Sign a page's URL, cut at '#', with that ticket. Raises `InvalidRequest`, and the engine's."""
         (signature,) = await self._sign(target, url, kind)
         return signature
 
