@@ -120,11 +120,12 @@ class WecomGatewayHttp:
                     raise WecomUnavailable(f"WeCom answered HTTP {response.status}", endpoint=path)
                 yield response
         except TimeoutError:
-            raise passage.blame(WecomUnavailable("WeCom did not answer in time", endpoint=path)) from None
+            late = WecomUnavailable("WeCom did not answer in time", endpoint=path)
+            raise passage.callers_silence() or late from None
         except aiohttp.ClientPayloadError:
             raise WecomProtocol("WeCom's answer broke off", endpoint=path) from None
         except (aiohttp.ClientError, OSError, ConnectionLost):
-            raise passage.blame(WecomUnavailable("WeCom cannot be reached", endpoint=path)) from None
+            raise passage.callers or WecomUnavailable("WeCom cannot be reached", endpoint=path) from None
 
 
 class Passage:
@@ -159,11 +160,11 @@ class Passage:
             raise
         self._waits_for_caller = False
 
-    def blame(self, error: WecomUnavailable) -> BrokerError:
-        """Return what went wrong: the caller's own error, its silence, or else this one of WeCom's."""
-        if self.callers is None and self._waits_for_caller:
+    def callers_silence(self) -> BrokerError | None:
+        """Return what the caller is told where it was the one to wait for."""
+        if self._waits_for_caller:
             self.callers = InvalidRequest("chunk", "the next one did not come in time")
-        return self.callers or error
+        return self.callers
 
 
 async def _whole(path: str, response: aiohttp.ClientResponse) -> bytes:
