@@ -1,7 +1,11 @@
 """`serve` and `check-config`."""
 
 import asyncio
+import os
+from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
@@ -11,6 +15,9 @@ from broker.cli.ending import fail, run_until_stopped
 from broker.cli.workers import CANNOT_START, CONFIG_UNUSABLE, supervise
 from broker.config import Config, ConfigError, load_config
 from broker.telemetry import LOGGER, set_up_logging
+
+SUPERVISED_SECONDS = 1.0
+"""How long a worker outlives a supervisor that was killed."""
 
 config_option = click.option(
     "--config",
@@ -46,8 +53,9 @@ def serve(path: Path, insecure: bool, worker: bool) -> None:
     if config.server.workers > 1 and not worker:
         supervise(path, config, insecure=insecure)
         return
+    serving = _serve(config)
     try:
-        run_until_stopped(_serve(config))
+        run_until_stopped(_while_supervised(serving) if worker else serving)
     except CannotStart as error:
         fail(str(error), code=CANNOT_START)
 
@@ -64,6 +72,22 @@ async def _serve(config: Config) -> None:
     except asyncio.CancelledError:
         log.info("stopped")
         raise
+
+
+async def _while_supervised(serving: Coroutine[Any, Any, None]) -> None:
+    """Serve until the supervisor is gone, however it ended: nobody else would stop a worker."""
+    supervisor = os.getppid()
+    task = asyncio.ensure_future(serving)
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=SUPERVISED_SECONDS)
+            if os.getppid() != supervisor:
+                task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @click.command("check-config")

@@ -63,4 +63,5 @@ def supervise(path: Path, config: Config, *, insecure: bool) -> None:
                 time.sleep(AGAIN_SECONDS)
                 workers[position] = start()
             time.sleep(0.1)
-    sys.exit(code)
+    # A second signal ended them at once, as it ends a single process.
+    sys.exit(128 + signals[-1] if len(signals) > 1 and not code else code)

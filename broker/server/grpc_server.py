@@ -1,6 +1,7 @@
 """The gRPC door: listeners, TLS, interceptors, servicers, health, reflection, drain."""
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -36,11 +37,17 @@ class TlsFiles:
         self._client_ca = client_ca
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Read the files. Raises `OSError`.
+        """Read the files. Raises `CannotListen`, `OSError`.
 
         With a client CA every client must show a certificate of it, also one that brings a bearer token:
         gRPC for Python can demand certificates or not ask for them, and nothing between.
         """
+        try:
+            # gRPC does not say what is wrong with a pair: it fails to bind.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certificate, self._private_key)
+        except ssl.SSLError as error:
+            problem = error.reason or "it cannot be read"
+            raise CannotListen(f"server.tls: certificate and private_key are no pair: {problem}") from None
         pair = (Path(self._private_key).read_bytes(), Path(self._certificate).read_bytes())
         if self._client_ca is None:
             return grpc.ssl_server_credentials([pair])

@@ -95,3 +95,12 @@ async def test_a_killed_worker_is_replaced_and_its_gauges_go_with_it(fleet: Flee
     assert 0 < len(lost) < CONNECTIONS
     assert 0 == await asyncio.to_thread(broker.stop)
     figures(streams=CONNECTIONS, lost_with_the_worker=len(lost), seconds_until_replaced=took)
+
+
+async def test_workers_do_not_outlive_a_supervisor_that_was_killed(fleet: Fleet, figures: Figures) -> None:
+    broker = fleet.brokers[0]
+    assert await _reached_both(broker.address)
+    workers = broker.children()
+    broker.kill()
+    took = await until(lambda: not any(psutil.pid_exists(pid) for pid in workers))
+    figures(workers=2, seconds_to_end=took)
