@@ -16,8 +16,8 @@ from broker.usecases.targets import Targets
 PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
 LONGEST_PATH = 256
 KEPT_PATHS = re.compile(
-    r"/cgi-bin/(gettoken|get_jsapi_ticket|ticket/.*|service/.*|corpgroup/corp/gettoken|miniprogram/.*"
-    r"|auth/.*|user/getuserinfo|user/getuserdetail|media/upload(img|_attachment)?|media/get(/.*)?)",
+    r"/cgi-bin/(gettoken|get_jsapi_ticket|corpgroup/corp/gettoken|(ticket|service|miniprogram|auth)(/.*)?"
+    r"|user/getuserinfo|user/getuserdetail|media/upload(img|_attachment)?|media/get(/.*)?)",
     # Whether WeCom tells capitals apart in a path is not documented.
     re.IGNORECASE,
 )

@@ -80,7 +80,8 @@ class FakeUsers:
 
     def _take(self, token: Credential) -> None:
         if self.troubles:
-            raise self.troubles.pop(0)()
+            trouble = self.troubles.pop(0)
+            raise trouble()
         if not self.is_alive(token.value):
             raise TokenDied("the token is dead", errcode=40014)
 

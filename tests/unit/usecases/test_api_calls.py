@@ -105,10 +105,11 @@ def test_what_is_no_path_under_cgi_bin_never_passes(path: str) -> None:
     assert "path" == caught.value.metadata["field"]
 
 
-pieces = st.sampled_from(
-    ["/", "//", "cgi-bin", "/cgi-bin/", "..", ".", "%2e%2e", "%2F", "?", "#", "&", "=", ";", "@", ":", "\\", "\n", "\x00", "user", "get"]
-    + ["gettoken", "GetToken", "getToken", "%67ettoken", "ticket", "service", "auth", "miniprogram", "https://evil.example", "ü", " "]
+PIECES = (
+    r"/ // cgi-bin /cgi-bin/ .. . %2e%2e %2F ? # & = ; @ : \ user get gettoken GetToken %67ettoken ticket"
+    " service auth miniprogram https://evil.example ü"
 )
+pieces = st.sampled_from([*PIECES.split(), " ", "\n", "\x00"])
 paths = st.one_of(
     st.lists(pieces, max_size=8).map("".join),
     st.lists(pieces, max_size=6).map(lambda found: "/cgi-bin/" + "".join(found)),
@@ -131,31 +132,50 @@ def test_a_path_that_passes_is_one_that_nobody_reads_in_another_way(path: str) -
     assert path == unquote(path)
     assert path.isascii()
     assert all(re.fullmatch(r"\w+", segment, re.ASCII) for segment in segments)
-    assert segments[0].lower() not in {"gettoken", "get_jsapi_ticket", "ticket", "service", "auth", "miniprogram"}
+    assert segments[0].lower() not in {
+        "gettoken",
+        "get_jsapi_ticket",
+        "ticket",
+        "service",
+        "auth",
+        "miniprogram",
+    }
     assert path.lower() not in ISSUING
 
 
 names = st.one_of(
     st.text(max_size=20),
-    st.sampled_from(["access_token", "Access_Token", "access_token ", "access.token", "access token", "access%5ftoken", "access_token&x", "access_token[]"]),
+    st.sampled_from(
+        [
+            "access_token",
+            "Access_Token",
+            "access_token ",
+            "access.token",
+            "access token",
+            "access%5ftoken",
+            "access_token&x",
+            "access_token[]",
+        ]
+    ),
 )
 
 
 @given(st.lists(st.tuples(names, st.text(max_size=50)), max_size=4))
 def test_a_query_that_passes_carries_no_token_under_any_name(query: list[tuple[str, str]]) -> None:
+    passes = True
     try:
         check_call(ApiCall("GET", "/cgi-bin/user/get", tuple(query), b""))
-    except InvalidRequest as refused:
-        assert "query" == refused.metadata["field"]
-        return
+    except InvalidRequest:
+        passes = False
+    plain = all(re.fullmatch(r"\w{1,64}", name, re.ASCII) for name, _ in query)
+    tokens = [name for name, _ in query if re.fullmatch(r"(\w+_)?access_token", name, re.IGNORECASE)]
 
-    assert all(re.fullmatch(r"\w{1,64}", name, re.ASCII) for name, _ in query)
-    assert not [name for name, _ in query if "token" in name.lower() and name.lower().startswith(("access", "suite", "provider"))]
+    assert not passes or (plain and not tokens)
 
 
 @pytest.mark.parametrize(("named", "call"), [
     ("query", ApiCall("GET", "/cgi-bin/user/get", (("x", "y" * 5000),), b"")),
-    ("query", ApiCall("GET", "/cgi-bin/user/get", tuple((f"x{number}", "y" * 500) for number in range(10)), b"")),
+    ("query", ApiCall("GET", "/cgi-bin/user/get", tuple((f"x{turn}", "y" * 500) for turn in range(10)), b"")),
     ("query", ApiCall("GET", "/cgi-bin/user/get", (("debug", "1"),), b"")),
     ("query", ApiCall("GET", "/cgi-bin/user/get", (("", "1"),), b"")),
     ("body", ApiCall("GET", "/cgi-bin/user/get", (), b"{}")),
@@ -284,7 +304,10 @@ async def test_a_download_that_no_token_opens_ends_after_two(
     assert 2 == len(gateway.tokens)
 
 
-@pytest.mark.parametrize(("named", "kind", "media_id"), [("type", "zip", "x"), ("media_id", "file", ""), ("media_id", "file", "a b")])
+@pytest.mark.parametrize(
+    ("named", "kind", "media_id"),
+    [("type", "zip", "x"), ("media_id", "file", ""), ("media_id", "file", "a b")],
+)
 async def test_what_no_file_has_is_refused_before_a_token_is_fetched(
     world: EngineWorld, wecom: FakeWecom, calls: ApiCalls, named: str, kind: str, media_id: str
 ) -> None:

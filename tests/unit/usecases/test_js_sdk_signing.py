@@ -1,6 +1,5 @@
 """Signatures for pages: whose ticket, how fresh, how cheap."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -42,7 +41,7 @@ def signing(replica: Replica) -> JsSdkSigning:
 def count_reaches(replica: Replica) -> list[None]:
     """Return a list that grows with each call of the store."""
     reaches: list[None] = []
-    reach: Callable[[], Awaitable[None]] = replica.store._reach
+    reach = replica.store._reach
 
     async def counted() -> None:
         reaches.append(None)
@@ -142,7 +141,9 @@ async def test_a_report_of_an_older_ticket_changes_nothing(
 
 
 @pytest.mark.parametrize("errcode", [0, 40093, 42012])
-async def test_a_report_says_what_a_page_is_told(world: EngineWorld, signing: JsSdkSigning, errcode: int) -> None:
+async def test_a_report_says_what_a_page_is_told(
+    world: EngineWorld, signing: JsSdkSigning, errcode: int
+) -> None:
     config, _ = await world.run(signing.sign_page(CHILD_TARGET, URL))
     found, _ = await world.run(signing.report(CHILD_TARGET, CORP, config.generation, errcode))
 
@@ -175,7 +176,14 @@ async def test_what_is_wrong_with_a_target_is_told_as_for_a_token(
     world: EngineWorld, wecom: FakeWecom, signing: JsSdkSigning, target: Target, error: type[BrokerError]
 ) -> None:
     wecom.shares.append(AppShare(ShareKind.SUPPLY_CHAIN, CHILD_SHARE.corp_id, 8))
-    both = CRM.__class__(CRM.name, CRM.kind, CRM.corp_id, CRM.agent_id, CRM.secret, (ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN))
+    both = CRM.__class__(
+        CRM.name,
+        CRM.kind,
+        CRM.corp_id,
+        CRM.agent_id,
+        CRM.secret,
+        (ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN),
+    )
     replica = await world.start(apps=[both])
     sign = await world.run(outcome(signing_of(replica).sign_page(target, URL)))
     report = await world.run(outcome(signing_of(replica).report(target, AGENT, 1, 42012)))

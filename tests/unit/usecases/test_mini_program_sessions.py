@@ -18,7 +18,17 @@ from broker.domain.errors import (
 from broker.domain.ports import LoginSession
 from broker.domain.secret import Secret
 from broker.usecases.mini_program_sessions import LIFETIME, MiniProgramSessions
-from tests.kit.engine_world import CHILD, CHILD_TARGET, CRM, OWN, PARENT, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.engine_world import (
+    CHILD,
+    CHILD_TARGET,
+    CRM,
+    OWN,
+    PARENT,
+    EngineWorld,
+    FakeWecom,
+    Replica,
+    outcome,
+)
 from tests.kit.fake_clock import FakeClock
 from tests.kit.fake_users import CountedChance, FakeUsers
 
@@ -28,7 +38,9 @@ BOTH = replace(CRM, share_kinds=(ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN))
 
 @pytest.fixture
 def users(wecom: FakeWecom) -> FakeUsers:
-    logins = {f"child{number}": LoginSession("ww-child", "wo-lisi", Secret(f"key{number}")) for number in range(50)}
+    logins = {
+        f"child{number}": LoginSession("ww-child", "wo-lisi", Secret(f"key{number}")) for number in range(50)
+    }
     own = LoginSession(PARENT, "zhangsan", Secret("own-key"))
     stranger = LoginSession("ww-stranger", "wo-x", Secret("x-key"))
     return FakeUsers(wecom.is_alive, logins={**logins, "own": own, "stranger": stranger})
@@ -109,7 +121,9 @@ async def test_another_replica_finds_the_session_and_a_deleted_one_is_gone_every
     assert isinstance(await outcome(sessions.find(session.session_id)), SessionNotFound)
 
 
-async def test_the_stores_names_do_not_tell_a_sessions_id(world: EngineWorld, sessions: MiniProgramSessions) -> None:
+async def test_the_stores_names_do_not_tell_a_sessions_id(
+    world: EngineWorld, sessions: MiniProgramSessions
+) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
 
     assert 1 == kept(world)
@@ -117,7 +131,9 @@ async def test_the_stores_names_do_not_tell_a_sessions_id(world: EngineWorld, se
 
 
 @pytest.mark.parametrize("session_id", ["", "x", "A" * 32, "0" * 31, "0" * 65, "session:" + "0" * 40])
-async def test_what_the_broker_never_gave_is_refused_by_field(sessions: MiniProgramSessions, session_id: str) -> None:
+async def test_what_the_broker_never_gave_is_refused_by_field(
+    sessions: MiniProgramSessions, session_id: str
+) -> None:
     refused = await outcome(sessions.find(session_id))
 
     assert isinstance(refused, InvalidRequest)
@@ -207,7 +223,9 @@ async def test_40_logins_of_one_user_at_once_are_40_sessions_each_with_its_own_k
     found = [await sessions.find(login.session_id) for login in logins]
 
     assert 40 == len({login.session_id for login in logins})
-    assert [f"child-key{number}" for number in range(40)] == [session.session_key.reveal() for session in found]
+    assert [f"child-key{number}" for number in range(40)] == [
+        session.session_key.reveal() for session in found
+    ]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +240,13 @@ async def test_40_logins_of_one_user_at_once_are_40_sessions_each_with_its_own_k
     ],
 )
 async def test_what_cannot_be_converted_is_refused_by_field(
-    world: EngineWorld, wecom: FakeWecom, sessions: MiniProgramSessions, field: str, target: Target, user_id: str, session_key: str
+    world: EngineWorld,
+    wecom: FakeWecom,
+    sessions: MiniProgramSessions,
+    field: str,
+    target: Target,
+    user_id: str,
+    session_key: str,
 ) -> None:
     refused = await world.run(outcome(sessions.convert(target, user_id, session_key)))
 

@@ -31,7 +31,9 @@ class Fleet:
         self.quotas = [TicketQuota(store, self.clock) for store in self.stores]
         self.passed: list[tuple[datetime, int, bool, int]] = []
 
-    async def fetch(self, agent_id: int = 1, *, insists: bool = False, replica: int = 0) -> QuotaReserved | None:
+    async def fetch(
+        self, agent_id: int = 1, *, insists: bool = False, replica: int = 0
+    ) -> QuotaReserved | None:
         key = CredentialKey("crm", CORP_ID, agent_id, kind=CredentialKind.AGENT_TICKET)
         try:
             await self.quotas[replica].take(key, insists=insists)
@@ -81,7 +83,9 @@ bursts = st.lists(
 )
 
 
-async def _play(script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]], *, store_holds: bool) -> Fleet:
+async def _play(
+    script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]], *, store_holds: bool
+) -> Fleet:
     fleet = Fleet()
     for gap, times, kinds, trouble, together in script:
         await fleet.clock.advance(gap * SECOND)
@@ -191,7 +195,9 @@ async def test_retry_after_is_longer_for_whoever_needs_more_to_leave(fleet: Flee
     assert insisting.retry_after <= ordinary.retry_after
 
 
-async def test_without_a_store_a_replica_counts_alone_and_remembers_what_it_fetched_before(fleet: Fleet) -> None:
+async def test_without_a_store_a_replica_counts_alone_and_remembers_what_it_fetched_before(
+    fleet: Fleet,
+) -> None:
     with_store = await fleet.fetch_often(70, insists=True)
     fleet.stores[0].cut()
     alone = await fleet.fetch_often(70, insists=True)
