@@ -8,7 +8,7 @@ from enum import Enum, auto
 from itertools import chain
 
 from broker.domain.corps import App, AppShare, ShareKind
-from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import AppNotShared, BrokerError, StoreUnavailable
 from broker.domain.ports import (
     Clock,
@@ -279,7 +279,8 @@ class AppShares:
             gone = AppNotShared(
                 "the app is no longer shared with this corp", app=app.name, corp_id=share.corp_id
             )
-            await self._engine.forget(CredentialKey.child_token(app, share), gone)
+            for kind in CredentialKind:
+                await self._engine.forget(CredentialKey.child_token(app, share).of_kind(kind), gone)
         for share in changes.added:
             await self._refusals.forget(CredentialKey.child_token(app, share).name)
         self._observer.shares_changed(app.name, changes.added, changes.removed)

@@ -20,7 +20,6 @@ from tests.kit.engine_world import (
     CRM,
     LIFETIME,
     OWN,
-    OWN_TARGET,
     Endpoint,
     EngineWorld,
     FakeWecom,
