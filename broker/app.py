@@ -147,6 +147,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             apps=apps,
             targets=targets,
             engine=engine,
+            shares=shares,
             tickets=tickets,
             memory=memory,
             gate=gate,
@@ -158,6 +159,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         await health.look()
         background.keep_running("hearing notices", board.run)
         background.keep_running("following the store", follower.run)
+        background.keep_running("sharing what could not be shared", fleet.make_up)
         background.keep_running("following share lists", shares.keep_in_step)
         background.keep_running("reconciling shares", shares.reconcile)
         background.keep_running("refreshing ahead", ahead.run)
@@ -169,20 +171,20 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             targets=targets,
             engine=engine,
             users=users,
-            records=store,
+            store=store,
             clock=clock,
             chance=chance,
             watermarks=_watermarks(config),
         )
-        rights = Rights(policy, own_corps)
+        rights, audit = Rights(policy, own_corps), Audit(telemetry)
         servicers = Servicers(
-            tokens=TokenServicer(AccessTokens(targets, engine), Audit(telemetry)),
+            tokens=TokenServicer(AccessTokens(targets, engine), audit),
             shares=AppShareServicer(targets, shares),
             js_sdk=JsSdkServicer(JsSdkSigning(targets, engine, clock, chance)),
             identity=IdentityServicer(
                 UserIdentity(targets, engine, users, chance, config.wecom.oauth_base), rights
             ),
-            mini_programs=MiniProgramServicer(sessions, rights),
+            mini_programs=MiniProgramServicer(sessions, rights, audit),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(wecom)), rights),
             admin=AdminServicer(admin),
         )
@@ -268,7 +270,11 @@ async def _store(config: Config, clock: SystemClock, observer: Observer) -> Asyn
             inner = RedisStore(link, config.store.prefix, clock, observer)
         await _wait_for(inner, config)
         seal = Seal(_seal_keys(config))
-        await _check_seal(inner, seal)
+        try:
+            await _check_seal(inner, seal)
+        except StoreUnavailable as error:
+            # It answers, but takes no writes: a replica, a full memory, or a user who may not.
+            raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
         yield SealedStore(inner, seal, observer)
 
 
@@ -293,7 +299,9 @@ async def _check_seal(store: Store, seal: Seal) -> None:
     """Refuse to start with a key that does not open what is in the store."""
     far = datetime(9999, 1, 1, tzinfo=UTC)
     await store.offer(Record(SEAL_CHECK, 1, seal.close(SEAL_CHECK, b"sealed"), far))
-    record = (await store.load([SEAL_CHECK]))[SEAL_CHECK]
+    record = (await store.load([SEAL_CHECK])).get(SEAL_CHECK)
+    if record is None:
+        return
     try:
         seal.open(SEAL_CHECK, record.payload)
     except SealBroken as error:

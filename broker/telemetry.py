@@ -191,13 +191,17 @@ class Telemetry:
 
     def store_lost(self, error: BrokerError) -> None:
         """See `Observer.store_lost`."""
+        was_healthy = self.vitals.store.healthy
         self.vitals.store.seen(self._clock.now(), error.message)
-        self._log.error("the store is away; serving from memory", problem=error.message)
+        if was_healthy:
+            self._log.error("the store is away; serving from memory", problem=error.message)
 
     def store_back(self) -> None:
         """See `Observer.store_back`."""
+        was_healthy = self.vitals.store.healthy
         self.vitals.store.seen(self._clock.now())
-        self._log.warning("the store is back")
+        if not was_healthy:
+            self._log.warning("the store is back")
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer.shares_changed`."""

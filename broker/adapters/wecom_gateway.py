@@ -1,10 +1,12 @@
 """WeCom's other interfaces, passed through: bounded, streamed where files travel, and the token cut out."""
 
+import asyncio
 import json
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from urllib.parse import quote
 
 import aiohttp
@@ -25,6 +27,10 @@ from broker.protocol.error_codes import error_of
 MOST_BYTES = 3 * 1024 * 1024
 LONGEST_MESSAGE = 4096
 CHUNK = 64 * 1024
+UNKNOWN_MEDIA = 40007
+CALLS_AT_ONCE = 64
+"""Callers' calls and files never take what the broker needs for its own."""
+SOON = timedelta(seconds=1)
 STREAMED = ("/cgi-bin/media/upload", "/cgi-bin/media/get")
 SLOW_SECONDS = 300.0
 """How long a file may take; an ordinary call ends with its caller's deadline."""
@@ -39,6 +45,7 @@ class WecomGatewayHttp:
 
     def __init__(self, http: WecomHttp) -> None:
         self._http = http
+        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def call(self, token: Credential, call: ApiCall) -> ApiAnswer:
         """Send one call, once. Raises `RateLimited`, `WecomUnavailable`, `WecomProtocol`."""
@@ -94,6 +101,13 @@ class WecomGatewayHttp:
     @asynccontextmanager
     async def _gated(self, path: str, token: Credential) -> AsyncIterator["Passage"]:
         """Pass the gate before the call, and tell it how the call ended."""
+        if self._slots.locked():
+            raise WecomUnavailable("this broker passes on as many calls as it may", SOON, endpoint=path)
+        async with self._slots, self._passing(path, token) as passage:
+            yield passage
+
+    @asynccontextmanager
+    async def _passing(self, path: str, token: Credential) -> AsyncIterator["Passage"]:
         passage = Passage(path)
         await self._http.gate.enter(path, token.key.corp_id)
         began = time.monotonic()
@@ -206,6 +220,10 @@ def _without(value: str, body: bytes) -> bytes:
 async def _refusal(path: str, response: aiohttp.ClientResponse) -> BrokerError:
     """Return what WeCom says in a file's place."""
     found = _object(await _whole(path, response))
+    if found is not None and found.get("errcode") == UNKNOWN_MEDIA:
+        return InvalidRequest(
+            "media_id", "is unknown to WeCom, or expired", errcode=UNKNOWN_MEDIA, endpoint=path
+        )
     error = error_of(path, found) if found is not None else None
     return error or WecomProtocol(f"WeCom's answer (HTTP {response.status}) is not a file", endpoint=path)
 

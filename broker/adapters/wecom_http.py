@@ -1,5 +1,6 @@
 """WeCom over HTTPS: pooled, bounded in time and size, and no token in any log or error."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -26,7 +27,7 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_PAGES = 1000
 PAGE = 100
 """The largest page that WeCom gives (wecom-api A2)."""
-CONNECTIONS = 50
+CALLS_AT_ONCE = 50
 PATIENCE = (timedelta(milliseconds=100), timedelta(milliseconds=400))
 """Before WeCom counts as unavailable, what may be repeated is: after each of these."""
 TOO_MANY_REQUESTS = 429
@@ -59,6 +60,7 @@ class WecomHttp:
         self._clock = clock
         self._chance = chance
         self._observer = observer
+        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
         """Fetch an app's token in its own corp (wecom-api A1)."""
@@ -147,6 +149,18 @@ class WecomHttp:
         body: Mapping[str, object] | None,
         allow: Allow,
     ) -> dict[str, object]:
+        async with self._slots:
+            # Whoever waits for a slot waits for us: that is not WeCom's time-out.
+            return await self._send(method, path, query, body, allow)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, object] | None,
+        allow: Allow,
+    ) -> dict[str, object]:
         await allow()
         began = time.monotonic()
         outcome = "0"
@@ -210,7 +224,7 @@ async def connect(
     """Open the pool; each request may take `longest` in all."""
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=longest.total_seconds()),
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "wecom-broker"},
         middlewares=(_no_resend,),

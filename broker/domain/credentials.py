@@ -111,7 +111,9 @@ class Credential:
         left = self.expires_at - now
         if left <= NO_TIME:
             return Freshness.EXPIRED
-        if left < min_ttl or left < self._mandatory(policy):
+        # WeCom gives no longer life than it last gave: asking again before it ages would bring nothing.
+        wished = min_ttl if min_ttl <= self.expires_at - self.renewed_at else NO_TIME
+        if left < wished or left < self._mandatory(policy):
             return Freshness.NEARLY_GONE
         if now >= self.advisory_moment(policy):
             return Freshness.AGEING

@@ -2,6 +2,8 @@
 
 from broker.domain.callers import Action
 from broker.domain.credentials import Credential
+from broker.domain.secret import Secret
+from broker.domain.sessions import Session
 from broker.server.identity import current_caller
 from broker.telemetry import Telemetry
 
@@ -17,13 +19,20 @@ class Audit:
 
     def __call__(self, action: Action, credential: Credential) -> None:
         """Write it down, unless this caller got this generation before."""
+        self._tell(action, credential.key.name, credential.generation, credential.value)
+
+    def session_key(self, session: Session) -> None:
+        """Write down that a session's key was handed out, once for each caller and session."""
+        mark = Secret(session.session_id).mark()
+        name = f"session_key:{session.app}:{session.corp_id}:{session.user_id}:{mark}"
+        self._tell(Action.MINIPROGRAM_SESSION_KEY, name, 0, session.session_key)
+
+    def _tell(self, action: Action, name: str, generation: int, value: Secret) -> None:
         caller = current_caller.get().name
-        handed = (caller, credential.key.name, credential.generation)
+        handed = (caller, name, generation)
         if handed in self._told:
             return
         if len(self._told) >= REMEMBERED:
             self._told.clear()
         self._told[handed] = None
-        self._telemetry.handed_out(
-            caller, action, credential.key.name, credential.generation, credential.value.mark()
-        )
+        self._telemetry.handed_out(caller, action, name, generation, value.mark())

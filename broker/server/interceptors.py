@@ -52,6 +52,12 @@ ACTIONS: Mapping[str, Action] = {
 }
 """What each rpc needs; one that is not here is not the broker's own (health, reflection) and open to all."""
 
+ALL_APPS = frozenset(
+    f"/wecom_broker.v1.AdminService/{name}"
+    for name in ("ListApps", "ListCredentials", "GetQuotas", "GetStatus")
+)
+"""Their requests may name no app: then they are about all of them."""
+
 KNOWN_LATER = frozenset(
     f"/wecom_broker.v1.{name}"
     for name in (
@@ -167,8 +173,9 @@ class Doorway:
             app, corp_id = _named_in(request)
             if (caller.name, app, corp_id) in allowed:
                 return
-            # A malformed name is refused by field, further in: that is no question of rights.
-            if (app and not APP_NAME.fullmatch(app)) or (corp_id and not CORP_ID.fullmatch(corp_id)):
+            # A name that is missing or malformed is refused by field, further in: no question of rights.
+            named = bool(APP_NAME.fullmatch(app)) or (not app and method in ALL_APPS)
+            if not named or (corp_id and not CORP_ID.fullmatch(corp_id)):
                 return
             self._policy.check(caller, action, app, corp_id or self._own_corps.get(app, ""))
             if len(allowed) < REMEMBERED and len(corp_id) <= LONGEST_ID:

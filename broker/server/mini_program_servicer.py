@@ -6,6 +6,7 @@ from wecom_broker.v1 import mini_program_service_pb2_grpc as pb_grpc
 from broker.domain.callers import Action
 from broker.domain.sessions import Session
 from broker.server import convert
+from broker.server.audit import Audit
 from broker.server.context import Context
 from broker.server.identity import Rights
 from broker.usecases.mini_program_sessions import MiniProgramSessions
@@ -14,8 +15,9 @@ from broker.usecases.mini_program_sessions import MiniProgramSessions
 class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
     """Parse, ask `MiniProgramSessions`, reply; a session's app and corp decide who may use it."""
 
-    def __init__(self, sessions: MiniProgramSessions, rights: Rights) -> None:
+    def __init__(self, sessions: MiniProgramSessions, rights: Rights, audit: Audit) -> None:
         self._sessions = sessions
+        self._audit = audit
         self._rights = rights
 
     async def ExchangeLoginCode(
@@ -61,6 +63,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
     ) -> pb.GetSessionKeyResponse:
         """Return the key itself."""
         session = await self._usable(request.session_id, Action.MINIPROGRAM_SESSION_KEY)
+        self._audit.session_key(session)
         return pb.GetSessionKeyResponse(session_key=session.session_key.reveal())
 
     async def DeleteSession(

@@ -10,6 +10,7 @@ from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, 
 from broker.domain.errors import BrokerError
 from broker.domain.ports import Clock
 from broker.domain.vitals import Vitals
+from broker.usecases.app_shares import AppShares
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.credential_memory import CredentialMemory, Holding
 from broker.usecases.errand import begin_errand
@@ -26,6 +27,9 @@ ENDPOINTS = (
     "/cgi-bin/auth/getuserinfo",
     "/cgi-bin/miniprogram/jscode2session",
 )
+
+MOST_AGENTS = 500
+"""So many apps in corps are looked at for their ticket limits: more would keep the store busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Admin:
         apps: Mapping[str, App],
         targets: Targets,
         engine: CredentialEngine,
+        shares: AppShares,
         tickets: TicketQuota,
         memory: CredentialMemory,
         gate: QuotaGate,
@@ -70,6 +75,7 @@ class Admin:
         self._apps = apps
         self._targets = targets
         self._engine = engine
+        self._shares = shares
         self._tickets = tickets
         self._memory = memory
         self._gate = gate
@@ -102,17 +108,15 @@ class Admin:
         """Return the use of WeCom's limits by corp and endpoint. Raises `UnknownApp`, `StoreUnavailable`."""
         apps = [self._targets.app(app)] if app else self.apps()
         calls = await self._gate.quotas(sorted({found.corp_id for found in apps}), ENDPOINTS)
-        names = {found.name for found in apps}
-        tickets = {
-            limit
-            for holding in self._memory
-            if holding.key.app in names and holding.key.kind is not CredentialKind.ACCESS_TOKEN
-            for limit in limits_of(holding.key.corp_id, holding.key.agent_id)
-        }
-        for limit in sorted(tickets, key=lambda limit: (limit.corp_id, limit.agent_id)):
-            used = await self._tickets.used(limit)
-            hourly = Limit(HOUR, limit.most)
-            calls.append(QuotaUse("jsapi_ticket", limit.corp_id, hourly, used, None, limit.agent_id))
+        agents = {(found.corp_id, found.agent_id) for found in apps}
+        for found in apps:
+            # Another replica may have fetched a child's ticket: whoever the app is shared with is looked at.
+            agents |= {(share.corp_id, share.agent_id) for share in self._shares.held(found)}
+        looked_at = sorted(agents)[:MOST_AGENTS]
+        for limit in dict.fromkeys(limit for agent in looked_at for limit in limits_of(*agent)):
+            if used := await self._tickets.used(limit):
+                hourly = Limit(HOUR, limit.most)
+                calls.append(QuotaUse("jsapi_ticket", limit.corp_id, hourly, used, None, limit.agent_id))
         return calls
 
     def highest_ticket_use(self) -> float:

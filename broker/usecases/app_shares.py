@@ -126,6 +126,11 @@ class AppShares:
         listings = [await self.listing(app, kind) for kind in sorted(_kinds(app, share_kind))]
         return list(chain.from_iterable(listing.ordered for listing in listings))
 
+    def held(self, app: App) -> list[AppShare]:
+        """Return the shares in memory, of whichever kinds were listed."""
+        listings = [self._listings.get((app.name, kind)) for kind in app.share_kinds]
+        return [share for listing in listings if listing for share in listing.shares]
+
     def has_listing(self) -> bool:
         """Tell whether any listing is in memory."""
         return bool(self._listings)

@@ -150,13 +150,20 @@ class CredentialEngine:
     async def replace(self, key: CredentialKey, generation: int) -> tuple[Replacement, Credential]:
         """Fetch anew if that generation is current and nobody forced a fetch a moment ago (rule 6)."""
         current = await self.get(key)
+        if generation > current.generation:
+            # Another replica gave it out, and its notice is still on the way.
+            with suppress(StoreUnavailable):
+                current = await self._look(key) or current
         if current.generation != generation:
             return Replacement.ALREADY_ROTATED, current
         return await self._reports.join(key, lambda: self._replace(key, generation))
 
     async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
         """Fetch anew for an operator, past any remembered refusal; tell whether the value changed."""
-        await self._refusals.lift(key.name)
+        with suppress(StoreUnavailable):
+            # Whoever tries a wrong secret again and again has the IP barred (wecom-api D, 45009).
+            if await self._store.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
+                await self._refusals.lift(key.name)
         holding = self._memory.find(key)
         before = holding.credential if holding else None
         began = self._clock.now()
@@ -198,9 +205,13 @@ class CredentialEngine:
     async def _renewed(self, key: CredentialKey, min_ttl: timedelta) -> Credential:
         """Wait for the renewal; serve what is valid if it fails (rule 4)."""
         try:
-            credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
-            if not self._will_do(credential, min_ttl):
-                # The renewal under way was begun for somebody who needs less.
+            try:
+                credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
+                again = not self._will_do(credential, min_ttl)
+            except StoreUnavailable:
+                again = True
+            if again:
+                # The renewal under way was begun for somebody who needs less, or may not fetch alone.
                 credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
         except BrokerError:
             held = self._held(key)
@@ -263,7 +274,9 @@ class CredentialEngine:
 
         held = self._held(key)
         floor = held.fence if held else 0
-        return await self._fleet.once(key.name, look, fetch, stage=key.share_kind, floor=floor, alone=alone)
+        return await self._fleet.once(
+            key.name, look, fetch, stage=f"{key.kind}:{key.share_kind}", floor=floor, alone=alone
+        )
 
     async def _fetch(self, key: CredentialKey, lease: Lease) -> Credential | None:
         """Fetch from WeCom and commit; None if the lease was lost meanwhile."""

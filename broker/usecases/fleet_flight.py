@@ -11,13 +11,15 @@ from datetime import timedelta
 from typing import TypeVar
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Busy, Clock, Lease, Observer, Record, Store
+from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Observer, Record, Store
 from broker.usecases.notice_board import NoticeBoard
 
 Found = TypeVar("Found")
 
 LEASE = timedelta(seconds=5)
 """How long a killed holder keeps the others waiting."""
+MAKE_UP = timedelta(seconds=1)
+"""How long what could not be shared waits before the followers look at it again."""
 POLL = timedelta(milliseconds=500)
 """How long a waiter trusts that a notice comes (engine rule 9)."""
 LONELY_FETCHES = 8
@@ -41,6 +43,7 @@ class FleetFlight:
         self._board = board
         self._clock = clock
         self._observer = observer
+        self._unshared = False
         self._lease = lease
         self._poll = poll
         self._lonely: defaultdict[str, asyncio.Semaphore] = defaultdict(
@@ -86,7 +89,16 @@ class FleetFlight:
                 return await self._store.commit(record, lease)
             return await self._store.offer(record)
         except StoreUnavailable:
+            self._unshared = True
             return True
+
+    async def make_up(self) -> None:
+        """See to it, for ever, that what could not be shared is offered when the store takes it again."""
+        while True:
+            await self._clock.sleep(MAKE_UP)
+            if self._unshared:
+                self._unshared = False
+                self._board.post(Notice(NoticeKind.CONNECTED))
 
     async def _together(
         self,

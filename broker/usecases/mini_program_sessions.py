@@ -8,7 +8,7 @@ from datetime import timedelta
 from broker.domain.corps import App, ShareKind, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
-from broker.domain.ports import Chance, Clock, LoginSession, Records, WecomUsers
+from broker.domain.ports import Chance, Clock, LoginSession, Store, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
@@ -41,7 +41,7 @@ class MiniProgramSessions:
         targets: Targets,
         engine: CredentialEngine,
         users: WecomUsers,
-        records: Records,
+        store: Store,
         clock: Clock,
         chance: Chance,
         watermarks: dict[str, Watermark],
@@ -49,7 +49,7 @@ class MiniProgramSessions:
         self._targets = targets
         self._engine = engine
         self._users = users
-        self._records = records
+        self._store = store
         self._clock = clock
         self._chance = chance
         self._watermarks = watermarks
@@ -69,7 +69,7 @@ class MiniProgramSessions:
         secret = read_code("js_code", js_code)
         app = self._targets.app(app_name)
         # A session that cannot be kept would cost the user the code: without a store it is not spent.
-        await self._records.load([Session.name_of("")])
+        await self._store.count("session-check", LIFETIME)
         login = await spend_code(
             self._engine,
             CredentialKey.own_token(app),
@@ -106,7 +106,7 @@ class MiniProgramSessions:
         if not SESSION_ID.fullmatch(session_id):
             raise InvalidRequest("session_id", "is not one that the broker gave")
         name = Session.name_of(session_id)
-        record = (await self._records.load([name])).get(name)
+        record = (await self._store.load([name])).get(name)
         session = from_record(session_id, record) if record and not record.is_tombstone else None
         if session is None or session.expires_at <= self._clock.now():
             raise SessionNotFound("no such session, or no longer")
@@ -125,7 +125,7 @@ class MiniProgramSessions:
 
     async def delete(self, session_id: str) -> None:
         """Forget the session. Raises `StoreUnavailable`."""
-        await self._records.forget(Session.name_of(session_id), 1)
+        await self._store.forget(Session.name_of(session_id), 1)
 
     async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:
         begin_errand()
@@ -152,5 +152,5 @@ class MiniProgramSessions:
             login.session_key,
             expires_at,
         )
-        await self._records.offer(to_record(session))
+        await self._store.offer(to_record(session))
         return session

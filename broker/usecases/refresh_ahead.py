@@ -43,6 +43,8 @@ class RefreshAhead:
         self._policy = policy
         self._observer = observer
         self._due: list[tuple[datetime, int, CredentialKey]] = []
+        self._moments: dict[CredentialKey, datetime] = {}
+        """The one moment of each key that counts: others in `_due` were overtaken."""
         self._turn = count()
         self._slots = asyncio.Semaphore(AT_ONCE)
         memory.tell(self.schedule)
@@ -59,7 +61,10 @@ class RefreshAhead:
             while True:
                 now = self._clock.now()
                 while self._due and self._due[0][0] <= now:
-                    key = heapq.heappop(self._due)[2]
+                    moment, _, key = heapq.heappop(self._due)
+                    if self._moments.get(key) != moment:
+                        continue
+                    del self._moments[key]
                     holding = self._memory.find(key)
                     if holding and self._is_wanted(holding, now):
                         await self._slots.acquire()
@@ -95,4 +100,7 @@ class RefreshAhead:
         return credential.freshness(now, self._policy) < Freshness.FRESH
 
     def _push(self, moment: datetime, key: CredentialKey) -> None:
-        heapq.heappush(self._due, (moment, next(self._turn), key))
+        known = self._moments.get(key)
+        if known is None or known != moment:
+            self._moments[key] = moment
+            heapq.heappush(self._due, (moment, next(self._turn), key))

@@ -16,6 +16,8 @@ from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
 from broker.domain.ports import Chance, Clock, Notice, NoticeKind, Record, Records
 
 SCOPE = "refusal:"
+SWEPT_AT = 1000
+"""So many remembered errors are looked through for what is over."""
 
 
 class Hold(NamedTuple):
@@ -96,12 +98,17 @@ class Refusals:
             # A repeat soon after the last hold ended makes the next one longer; what fails while it lasts
             # began before it, and tells nothing new.
             streak = before.streak + (now >= before.until)
-        length = self._chance.jitter(min(hold.first * 2 ** min(streak, 20), hold.longest))
+        length = min(hold.first * 2 ** min(streak, 20), hold.longest)
+        # Spread, and never shorter: a limit's window has to pass.
+        length += abs(self._chance.jitter(length) - length)
         if isinstance(error, RetryLater):
             length = max(length, error.retry_after or timedelta(0))
             error.retry_after = length
         refusal = Refusal(error, now + length, streak, self._marks.get(app, ""))
         error.remembered = True
+        if len(self._memory) >= SWEPT_AT:
+            # Callers choose paths, and each is a scope; what is long over need not be kept for its streak.
+            self._memory = {name: kept for name, kept in self._memory.items() if now < kept.until + HOUR}
         self._memory[scope] = refusal
         with suppress(StoreUnavailable):
             await self._records.offer(_to_record(scope, refusal, now))

@@ -1,5 +1,6 @@
 """Who a visitor is: the link to WeCom, the code that comes back, and what the user agreed to show."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from broker.domain.corps import Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import (
     AmbiguousTarget,
-    AppNotShared,
     BrokerError,
     InvalidRequest,
     TokenDied,
@@ -23,6 +23,8 @@ from broker.usecases.credential_engine import REST, CredentialEngine
 from broker.usecases.errand import begin_errand
 from broker.usecases.targets import Targets
 
+LOOKED_FOR_SECONDS = 1.0
+"""How long a user whose code is spent waits for a listing that could tell its corp."""
 CODE = re.compile(r"[\x21-\x7e]{1,512}")
 Answer = TypeVar("Answer")
 
@@ -85,12 +87,11 @@ class UserIdentity:
     async def _is_shared(self, app_name: str, corp_id: str) -> bool:
         """Tell whether the child is in the share list; an unknown one is looked for once."""
         try:
-            await self._targets.locate(Target(app_name, corp_id))
+            async with asyncio.timeout(LOOKED_FOR_SECONDS):
+                await self._targets.locate(Target(app_name, corp_id))
         except AmbiguousTarget:
             return True
-        except AppNotShared:
-            return False
-        except BrokerError:
+        except (BrokerError, TimeoutError):
             # The code is spent: who the user is must not be lost because the list cannot be had.
             return False
         return True

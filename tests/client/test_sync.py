@@ -149,7 +149,8 @@ def test_ctrl_c_interrupts_a_call_and_the_client_lives_on():
             fake.hold()
             started.set()
             await fake.until(lambda: fake.calls["WatchAccessToken"] == 1)
-            signal.raise_signal(signal.SIGINT)
+            # To the main thread: only there does it interrupt a wait.
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             fake.release()
             await asyncio.to_thread(done.wait)
 

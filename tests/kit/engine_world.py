@@ -342,6 +342,7 @@ class Replica:
         tasks.keep_running("hearing notices", self.board.run)
         tasks.keep_running("following the store", self.follower.run)
         tasks.keep_running("following share lists", self.shares.keep_in_step)
+        tasks.keep_running("sharing what could not be shared", self.fleet.make_up)
 
     def refresh_ahead(self) -> None:
         """Let it renew in the background; most tests want nobody to do that."""

@@ -51,7 +51,7 @@ def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramSessions:
         targets=replica.targets,
         engine=replica.engine,
         users=users,
-        records=replica.store,
+        store=replica.store,
         clock=replica.clock,
         chance=CountedChance(),
         watermarks={},
