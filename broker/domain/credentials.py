@@ -111,8 +111,9 @@ class Credential:
         left = self.expires_at - now
         if left <= NO_TIME:
             return Freshness.EXPIRED
-        # WeCom gives no longer life than it last gave: asking again before it ages would bring nothing.
-        wished = min_ttl if min_ttl <= self.expires_at - self.renewed_at else NO_TIME
+        # Nobody gets more than WeCom last gave: who asks for more must not have it fetched again and again.
+        granted = self.expires_at - self.renewed_at
+        wished = min_ttl if min_ttl <= granted else granted * policy.advisory
         if left < wished or left < self._mandatory(policy):
             return Freshness.NEARLY_GONE
         if now >= self.advisory_moment(policy):

@@ -97,8 +97,11 @@ class FleetFlight:
         while True:
             await self._clock.sleep(MAKE_UP)
             if self._unshared:
-                self._unshared = False
-                self._board.post(Notice(NoticeKind.CONNECTED))
+                with suppress(StoreUnavailable):
+                    # A write: the followers must not be sent to a store that refuses theirs.
+                    await self._store.count("shared-again", MAKE_UP)
+                    self._unshared = False
+                    self._board.post(Notice(NoticeKind.CONNECTED))
 
     async def _together(
         self,

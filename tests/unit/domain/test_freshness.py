@@ -60,8 +60,11 @@ def test_a_caller_s_least_life_is_met_or_waited_for(age: timedelta, expected: Fr
     assert expected is credential().freshness(NOON + age, POLICY, min_ttl=30 * MINUTE)
 
 
-def test_a_least_life_longer_than_any_makes_even_a_new_credential_nearly_gone() -> None:
-    assert Freshness.NEARLY_GONE is credential().freshness(NOON, POLICY, min_ttl=timedelta.max)
+def test_a_least_life_longer_than_any_counts_as_the_advisory_share_of_what_wecom_gives() -> None:
+    assert Freshness.FRESH is credential().freshness(NOON + 24 * MINUTE, POLICY, min_ttl=timedelta.max)
+    assert Freshness.NEARLY_GONE is credential().freshness(
+        NOON + 24 * MINUTE + TICK, POLICY, min_ttl=timedelta.max
+    )
 
 
 def test_without_a_mandatory_span_it_ages_to_the_end() -> None:
