@@ -39,8 +39,8 @@ test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0
 test: $(STAMP) ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(STAMP) ## Run the tests that take no more than a moment
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+test-fast: $(STAMP) ## Run the tests of single parts, in less than half a minute
+	$(BIN)/python -m pytest -m 'not slow' tests/unit tests/architecture tests/simulator $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/ruff check

@@ -33,6 +33,9 @@ def run_until_stopped(serve: Coroutine[Any, Any, None]) -> None:
         except asyncio.CancelledError:
             if not asked:
                 raise
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
     uvloop.run(guarded())
 
