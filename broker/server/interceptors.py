@@ -77,7 +77,6 @@ KNOWN_LATER = frozenset(
 
 REMEMBERED = 50_000
 """Decisions that are not worked out again, at most."""
-LONGEST_ID = 64
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
@@ -178,7 +177,7 @@ class Doorway:
             if not named or (corp_id and not CORP_ID.fullmatch(corp_id)):
                 return
             self._policy.check(caller, action, app, corp_id or self._own_corps.get(app, ""))
-            if len(allowed) < REMEMBERED and len(corp_id) <= LONGEST_ID:
+            if len(allowed) < REMEMBERED:
                 allowed.add((caller.name, app, corp_id))
 
         return admit

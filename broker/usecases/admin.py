@@ -148,10 +148,6 @@ class Admin:
             return True
         return any(holding.credential and holding.credential.is_valid(now) for holding in self._memory)
 
-    def now(self) -> datetime:
-        """Return the fleet's time."""
-        return self._clock.now()
-
     def _view(self, holding: Holding) -> CredentialView | None:
         credential, now = holding.credential, self._clock.now()
         if credential is None:
