@@ -6,6 +6,7 @@
     │   ├── AmbiguousTarget         a field is needed to choose
     │   ├── CodeRejected            a spent or foreign login code
     │   ├── DataRejected            data that does not fit its session
+    │   │   └── EnvelopeRejected    a callback that is not WeCom's, or not for this app
     │   ├── UnknownApp              no such app in the configuration
     │   ├── AppNotShared            WeCom does not share the app with that child
     │   └── SessionNotFound         no such session, or no longer
@@ -80,6 +81,14 @@ class DataRejected(CallerMistake):
     """Data does not fit the session that it is said to come from."""
 
     reason = "DATA_REJECTED"
+
+
+class EnvelopeRejected(DataRejected):
+    """A callback is not WeCom's, or not for this app; `problem` says what is wrong with it."""
+
+    def __init__(self, problem: str, message: str, **metadata: object) -> None:
+        super().__init__(message, problem=problem, **metadata)
+        self.problem = problem
 
 
 class UnknownApp(CallerMistake):

@@ -79,11 +79,15 @@ class NoticeKind(StrEnum):
     COMMITTED = "committed"
     RELEASED = "released"
     FORGOTTEN = "forgotten"
+    APPENDED = "appended"
+    """An event came; its `fence` is when, in milliseconds."""
+    AVAILABLE = "available"
+    """What was held by one member of a group may be taken by another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something happened to the record or lease of that name."""
+    """Something happened to the record, lease or log of that name."""
 
     kind: NoticeKind
     name: str = ""

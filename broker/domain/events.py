@@ -1,0 +1,73 @@
+"""What WeCom calls about: events and messages (事件与消息), and who wants to hear of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from broker.domain.corps import ShareKind
+from broker.domain.errors import InvalidRequest
+
+SHARE_EVENTS = {
+    "share_agent_change": ShareKind.CORP_GROUP,
+    "share_chain_change": ShareKind.SUPPLY_CHAIN,
+    "change_chain": ShareKind.SUPPLY_CHAIN,
+}
+"""Events after which a share list may be another one: they do not tell which child (wecom-api C4, G15)."""
+
+
+class EnvelopeProblem(StrEnum):
+    """Why a callback is refused."""
+
+    FORMAT = "format"
+    """Neither the XML nor the JSON that WeCom sends, or a part of it is missing."""
+    SIGNATURE = "signature"
+    TIMESTAMP = "timestamp"
+    """Older, or further ahead, than the app allows."""
+    ENCODING = "encoding"
+    """Not base64, or not whole blocks."""
+    PADDING = "padding"
+    LENGTH = "length"
+    """The message is said to be longer than what there is."""
+    RECEIVE_ID = "receive_id"
+    """Sealed for somebody else."""
+    SENDER = "sender"
+    """Not one of WeCom's addresses."""
+    SIZE = "size"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event or message, with whose it is filled in."""
+
+    app: str
+    corp_id: str
+    share_kind: ShareKind | None
+    """None where it cannot be told."""
+    agent_id: int
+    """The app's in that corp; 0 where it cannot be told."""
+    user_id: str
+    event_type: str
+    change_type: str
+    create_time: datetime
+    receive_time: datetime
+    fields: Mapping[str, str]
+    xml: str
+    corp_unknown: bool = False
+    """Neither the app's own corp nor in the share list, even after listing anew."""
+    event_id: str = ""
+    """`app:place`, the place in the app's log; empty for what is in no log."""
+
+
+def event_id(app: str, place: str) -> str:
+    """Return the id of the event at a place of an app's log."""
+    return f"{app}:{place}"
+
+
+def app_and_place(field: str, given: str) -> tuple[str, str]:
+    """Take an event's id apart. Raises `InvalidRequest`."""
+    app, _, place = given.partition(":")
+    milliseconds, _, number = place.partition("-")
+    if not (app and place.isascii() and milliseconds.isdigit() and number.isdigit() and len(place) <= 32):  # noqa: PLR2004 - twice what a place needs
+        raise InvalidRequest(field, "is not the id of an event")
+    return app, place
