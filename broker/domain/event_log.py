@@ -1,7 +1,8 @@
 """The port of the event log: durable, shared by all replicas, read by groups whose members share the work.
 
-Every method raises `StoreUnavailable` when the store is away, and nothing else. One log an app; a *place* is an
-entry's id in its log: "<13 digits of milliseconds>-<6 digits>", so that places sort as text in the log's order.
+Every method raises `StoreUnavailable` when the store is away, and nothing else. One log an app; a *place* is
+an entry's id in its log: "<13 digits of milliseconds>-<6 digits>", so that places sort as text in the log's
+order.
 
 What a log promises to the group of one app (the contract suite is named after these):
 
@@ -12,10 +13,10 @@ What a log promises to the group of one app (the contract suite is named after t
 4. A member holds at most `room` entries.
 5. A member that takes nothing for `alive_for` is gone: what it held is free again, and counts no try.
 6. A member that holds something and acknowledged nothing for `ack_timeout` (counted from its last
-   acknowledgement, or from when it got something while it held nothing) loses what it holds. Its own next `take`
-   finds that out too, and then returns nothing, so that others come first.
-7. Who loses or releases its entries spends one try of the oldest one (by place) that it held. An entry that spent
-   `max_tries` is dead: kept aside for the group, and no longer in the way of its corp's others.
+   acknowledgement, or from when it got something while it held nothing) loses what it holds. Its own next
+   `take` finds that out too, and then returns nothing, so that others come first.
+7. Who loses its entries by 6, or releases them, spends one try of the oldest one (by place) that it held. An
+   entry that spent `max_tries` is dead: kept aside for the group, and not in the way of its corp's others.
 8. Entries of a type that the member does not want count as handled for its group.
 9. A new group begins with the oldest entry that is kept.
 10. What retention removes is dropped from every group in silence, also while it is held or dead.
@@ -92,12 +93,12 @@ class EventLog(Protocol):
     ) -> str:
         """Write the entry durably and return its place, or "" if `key` was appended within `once_in`.
 
-        In the same step everybody hears `Notice(APPENDED, name, <milliseconds of the place>)` for each name of
-        `tell`, and what `keep` does not cover is removed.
+        In the same step everybody hears `Notice(APPENDED, name, <milliseconds of the place>)` for each name
+        of `tell`, and what `keep` does not cover is removed.
         """
 
     async def take(self, member: Member) -> list[Delivery]:
-        """Hand out what the member may have now, in the log's order for each corp; empty if there is nothing."""
+        """Hand out what the member may have now, each corp's in order; empty if there is nothing."""
 
     async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
         """Mark as handled, whoever holds them, dead ones too; return how many were open or dead.
@@ -121,7 +122,7 @@ class EventLog(Protocol):
         """Return the group's dead entries after a place ("" = from the oldest), in order."""
 
     async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
-        """Make dead entries available again with no try spent; return how many were dead. AVAILABLE follows."""
+        """Free dead entries, with no try spent; return how many were dead. AVAILABLE follows."""
 
     async def lags(self, app: str) -> list[Lag]:
         """Return every group's lag."""

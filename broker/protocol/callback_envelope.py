@@ -1,0 +1,166 @@
+"""The envelope of a callback (回调): signed, sealed with AES, for one receiver (wecom-api C1-C3).
+
+What is sealed is random(16) ‖ length of the message (4 bytes, big endian) ‖ message ‖ receiveid, filled up
+to whole blocks of 32, by AES-256-CBC, in base64. The signature is the SHA-1 of Token, timestamp, nonce and
+what is sealed, sorted and joined.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from xml.etree.ElementTree import Element
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from broker.domain.errors import EnvelopeRejected
+from broker.domain.events import EnvelopeProblem
+from broker.domain.secret import Secret
+from broker.protocol.callback_xml import parse_xml
+
+KEY = re.compile(r"[A-Za-z0-9+/]{43}")
+PAD_BLOCK = 32
+"""WeCom pads to this, though AES has blocks of 16 (wecom-api G10)."""
+AES_BLOCK = 16
+RANDOM = 16
+HEAD = RANDOM + 4
+
+
+@dataclass(frozen=True)
+class CallbackKeys:
+    """What an app and WeCom share: Token and EncodingAESKey. Raises `ValueError` for an illegal key."""
+
+    token: Secret
+    encoding_aes_key: Secret
+
+    def __post_init__(self) -> None:
+        _ = self.aes_key
+
+    @cached_property
+    def aes_key(self) -> bytes:
+        """Return the 32 bytes of the key.
+
+        The last letter may carry spare bits that are not zero: consoles make such keys (wecom-api C2, G11).
+        """
+        encoded = self.encoding_aes_key.reveal()
+        if not KEY.fullmatch(encoded):
+            raise ValueError("an EncodingAESKey has 43 letters, digits, '+' and '/'")
+        return base64.b64decode(encoded + "=")
+
+    def cipher(self) -> Cipher[modes.CBC]:
+        """Return AES-256-CBC with WeCom's initialisation vector."""
+        return Cipher(algorithms.AES(self.aes_key), modes.CBC(self.aes_key[:AES_BLOCK]))
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What WeCom posts: for whom it says it is, and what is sealed in it."""
+
+    to_user_name: str
+    agent_id: str
+    encrypted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was in an envelope."""
+
+    message: bytes
+    receive_id: str
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Read the outside, XML or JSON. Raises `EnvelopeRejected`."""
+    outside = _outside_of_json(body) if body.lstrip()[:1] == b"{" else _outside_of_xml(parse_xml(body))
+    if not outside.encrypted:
+        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body has no Encrypt")
+    return outside
+
+
+def sign(token: Secret, timestamp: str, nonce: str, encrypted: str) -> str:
+    """Return the msg_signature."""
+    parts = sorted([token.reveal(), timestamp, nonce, encrypted])
+    return hashlib.sha1("".join(parts).encode("utf-8", "surrogatepass")).hexdigest()  # noqa: S324 - WeCom's choice
+
+
+def check_signature(keys: CallbackKeys, signature: str, timestamp: str, nonce: str, encrypted: str) -> None:
+    """Return if WeCom signed this, in constant time. Raises `EnvelopeRejected`."""
+    expected = sign(keys.token, timestamp, nonce, encrypted)
+    if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass")):
+        raise EnvelopeRejected(EnvelopeProblem.SIGNATURE, "msg_signature is not the one of this app's Token")
+
+
+def open_sealed(keys: CallbackKeys, encrypted: str) -> Opened:
+    """Open what was sealed; check the signature before. Raises `EnvelopeRejected`."""
+    try:
+        sealed = base64.b64decode(encrypted, validate=True)
+    except (binascii.Error, ValueError):
+        raise EnvelopeRejected(EnvelopeProblem.ENCODING, "what is sealed is not base64") from None
+    if not sealed or len(sealed) % AES_BLOCK:
+        raise EnvelopeRejected(EnvelopeProblem.ENCODING, "what is sealed is not whole blocks")
+    decryptor = keys.cipher().decryptor()
+    plaintext = _without_padding(decryptor.update(sealed) + decryptor.finalize())
+    end = HEAD + int.from_bytes(plaintext[RANDOM:HEAD], "big")
+    if len(plaintext) < HEAD or end > len(plaintext):
+        raise EnvelopeRejected(EnvelopeProblem.LENGTH, "the message is shorter than it says")
+    try:
+        return Opened(plaintext[HEAD:end], plaintext[end:].decode())
+    except UnicodeDecodeError:
+        raise EnvelopeRejected(EnvelopeProblem.RECEIVE_ID, "the receiver's id is not text") from None
+
+
+def seal(keys: CallbackKeys, message: bytes, receive_id: str, random: bytes) -> str:
+    """Return the message sealed; `random` is 16 bytes that nobody can guess."""
+    plaintext = random + len(message).to_bytes(4, "big") + message + receive_id.encode()
+    encryptor = keys.cipher().encryptor()
+    return base64.b64encode(encryptor.update(pad(plaintext)) + encryptor.finalize()).decode()
+
+
+def sealed_reply(
+    keys: CallbackKeys, message: bytes, receive_id: str, *, timestamp: str, nonce: str, random: bytes
+) -> bytes:
+    """Return the body of a passive reply (被动回复)."""
+    encrypted = seal(keys, message, receive_id, random)
+    signature = sign(keys.token, timestamp, nonce, encrypted)
+    return (
+        f"<xml><Encrypt><![CDATA[{encrypted}]]></Encrypt>"
+        f"<MsgSignature><![CDATA[{signature}]]></MsgSignature>"
+        f"<TimeStamp>{timestamp}</TimeStamp><Nonce><![CDATA[{nonce}]]></Nonce></xml>"
+    ).encode()
+
+
+def pad(data: bytes) -> bytes:
+    """Return the data filled up to whole blocks of 32; whole blocks get one more."""
+    count = PAD_BLOCK - len(data) % PAD_BLOCK
+    return data + bytes([count]) * count
+
+
+def _without_padding(padded: bytes) -> bytes:
+    count = padded[-1]
+    if not 1 <= count <= PAD_BLOCK or padded[-count:] != bytes([count]) * count:
+        raise EnvelopeRejected(EnvelopeProblem.PADDING, "the padding is broken: another EncodingAESKey?")
+    return padded[:-count]
+
+
+def _outside_of_xml(root: Element) -> Envelope:
+    def text(name: str) -> str:
+        return (root.findtext(name) or "").strip()
+
+    return Envelope(text("ToUserName"), text("AgentID"), text("Encrypt"))
+
+
+def _outside_of_json(body: bytes) -> Envelope:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not JSON") from None
+
+    def text(name: str) -> str:
+        value = found.get(name, "")
+        return str(value).strip() if isinstance(value, str | int) else ""
+
+    return Envelope(text("tousername"), text("agentid"), text("encrypt"))
