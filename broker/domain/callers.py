@@ -76,9 +76,17 @@ class CallerPolicy:
         """Tell whether anyone may do anything."""
         return not self.callers
 
+    def may(self, caller: Caller, action: Action, app: str, corp_id: str, path: str = "") -> bool:
+        """Tell whether the caller may."""
+        return self.is_open or any(rule.allows(action, app, corp_id, path) for rule in caller.rules)
+
+    def may_somewhere(self, caller: Caller, action: Action, app: str = "") -> bool:
+        """Tell whether the caller may in some corp; no app = with some app."""
+        return self.is_open or any(rule.allows_somewhere(action, app) for rule in caller.rules)
+
     def check(self, caller: Caller, action: Action, app: str, corp_id: str, path: str = "") -> None:
         """Return if the caller may. Raises `CallerNotAllowed`."""
-        if self.is_open or any(rule.allows(action, app, corp_id, path) for rule in caller.rules):
+        if self.may(caller, action, app, corp_id, path):
             return
         raise CallerNotAllowed(
             "the caller may not do this",
@@ -91,7 +99,7 @@ class CallerPolicy:
 
     def check_somewhere(self, caller: Caller, action: Action, app: str = "") -> None:
         """Return if the caller may in some corp, before it is known which one. Raises `CallerNotAllowed`."""
-        if self.is_open or any(rule.allows_somewhere(action, app) for rule in caller.rules):
+        if self.may_somewhere(caller, action, app):
             return
         raise CallerNotAllowed("the caller may not do this", caller=caller.name, action=action, app=app)
 

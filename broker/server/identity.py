@@ -77,6 +77,14 @@ class Rights:
         corp_id = corp_id or self._own_corps.get(app, "")
         self._policy.check(current_caller.get(), action, app, corp_id, path)
 
+    def may(self, caller: Caller, action: Action, app: str, corp_id: str) -> bool:
+        """Tell whether that caller may."""
+        return self._policy.may(caller, action, app, corp_id)
+
+    def may_somewhere(self, caller: Caller, action: Action, app: str) -> bool:
+        """Tell whether that caller may in some corp."""
+        return self._policy.may_somewhere(caller, action, app)
+
     def check_somewhere(self, action: Action, app: str = "") -> None:
         """Return if the caller may in some corp, or with some app. Raises `CallerNotAllowed`."""
         self._policy.check_somewhere(current_caller.get(), action, app)
