@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -132,6 +133,13 @@ def _secret_matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise ValueError("must be an address or a network like 10.0.0.0/8") from None
+
+
 def _readable(path: str) -> str:
     if "\0" in path or not os.access(path, os.R_OK):
         raise ValueError(f"cannot read {path}")
@@ -143,6 +151,7 @@ Name = Annotated[str, _matching(APP_NAME, "a name: letters, digits, '.', '_', '-
 CorpId = Annotated[str, _matching(CORP_ID, "a corp id")]
 Address = Annotated[str, AfterValidator(_address)]
 ReadablePath = Annotated[str, AfterValidator(_readable)]
+Network = Annotated[str, AfterValidator(_network)]
 Url = Annotated[str, AfterValidator(_url)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 ChildKind = Literal["corp_group", "supply_chain"]
@@ -171,6 +180,7 @@ class ServerTable(Table):
     http: Address = "127.0.0.1:8080"
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     tls: TlsTable | None = None
+    trusted_proxies: list[Network] = []
     reflection: bool = False
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
 
@@ -237,7 +247,18 @@ class CallbackTable(Table):
     aes_key: Annotated[
         AnySecret, _secret_matching("[A-Za-z0-9+/]{43}", "the 43 characters of an EncodingAESKey")
     ]
-    max_age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600
+    max_age_seconds: Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)] = 600
+    accept_child_receive_id: bool = True
+    check_sender: bool = False
+
+
+class EventsTable(Table):
+    """`[events]`."""
+
+    retention_seconds: Annotated[float, Field(ge=60, le=90 * 86400)] = 3 * 86400
+    retention_count: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
+    ack_timeout_seconds: Annotated[float, Field(ge=1, le=3600)] = 60
+    max_tries: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
 class MiniProgramTable(Table):
@@ -296,6 +317,7 @@ class Config(Table):
     wecom: WecomTable = WecomTable()
     log: LogTable = LogTable()
     refresh: RefreshTable = RefreshTable()
+    events: EventsTable = EventsTable()
     apps: list[AppTable] = []
     callers: list[CallerTable] = []
 

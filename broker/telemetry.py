@@ -20,6 +20,7 @@ from prometheus_client import (
 
 from broker.domain.corps import AppShare
 from broker.domain.errors import BrokerError, WecomRefused
+from broker.domain.event_log import Lag
 from broker.domain.ports import Clock
 from broker.domain.vitals import Vitals
 
@@ -27,6 +28,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 LOGGER = "wecom_broker"
 NO_ANSWER = re.compile(r"-1|timeout|connection|protocol|http_5\d\d")
 """Outcomes of a call that say something about WeCom, not about what was asked."""
+REMEMBERED = 10_000
 _CARRIES_SECRET = re.compile(r"((?:access_token|secret|ticket|session_key|(?<!err)code)=)[^&\s\"'<>]+")
 
 
@@ -62,6 +64,8 @@ def set_up_logging(level: str, form: str) -> None:
     # Libraries are never asked for more than this: at debug they would tell of every poll.
     root.setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     logging.getLogger(LOGGER).setLevel(level.upper())
+    # Every stranger's broken request would be a stack trace; our own failures are told by the door.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -142,6 +146,46 @@ class Metrics:
             "wecom_broker_watchers", "Open watches.", multiprocess_mode="livesum", registry=self.registry
         )
 
+        self.callbacks = Counter(
+            "wecom_broker_callbacks_total",
+            "Callbacks by app and outcome: accepted, repeated, verified, or why they were refused.",
+            ["app", "outcome"],
+            registry=self.registry,
+        )
+        self.callback_seconds = Histogram(
+            "wecom_broker_callback_seconds",
+            "Time until a callback was answered.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.events_delivered = Counter(
+            "wecom_broker_events_delivered_total",
+            "Events handed to a member of a group, by whether it was for the first time.",
+            ["app", "group", "again"],
+            registry=self.registry,
+        )
+        self.event_lag = Gauge(
+            "wecom_broker_event_lag",
+            "Events that a group has not handled.",
+            ["app", "group"],
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self.event_lag_seconds = Gauge(
+            "wecom_broker_event_lag_seconds",
+            "Age of the oldest event that a group has not handled.",
+            ["app", "group"],
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self.dead_events = Gauge(
+            "wecom_broker_dead_events",
+            "Events that a group gave up.",
+            ["app", "group"],
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text format, of all workers together."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
@@ -159,6 +203,8 @@ class Telemetry:
         self._log = structlog.get_logger(LOGGER)
         self.metrics = Metrics()
         self.vitals = Vitals(clock.now())
+        self._sealed_for: set[tuple[str, str]] = set()
+        self._groups: set[tuple[str, str]] = set()
 
     def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
         """See `Observer.upstream_called`."""
@@ -209,6 +255,38 @@ class Telemetry:
         self._log.info(
             "shares changed", app=app, added=here[:20], removed=gone[:20], counts=[len(here), len(gone)]
         )
+
+    def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
+        """See `Observer.callback_ended`."""
+        self.metrics.callbacks.labels(app, outcome).inc()
+        self.metrics.callback_seconds.observe(duration.total_seconds())
+
+    def sealed_for_child(self, app: str, corp_id: str) -> None:
+        """See `Observer.sealed_for_child`; each child is told once."""
+        if len(self._sealed_for) < REMEMBERED and (app, corp_id) not in self._sealed_for:
+            self._sealed_for.add((app, corp_id))
+            self._log.info("callbacks are sealed for the child corp", app=app, corp_id=corp_id)
+
+    def event_delivered(self, app: str, group: str, tries: int) -> None:
+        """See `Observer.event_delivered`."""
+        self.metrics.events_delivered.labels(app, group, "yes" if tries else "no").inc()
+
+    def groups_lag(self, lags: Iterable[Lag]) -> None:
+        """See `Observer.groups_lag`; a group that is gone has no lag."""
+        found = {(lag.app, lag.group): lag for lag in lags}
+        for labels in self._groups - found.keys():
+            for gauge in (
+                self.metrics.event_lag,
+                self.metrics.event_lag_seconds,
+                self.metrics.dead_events,
+            ):
+                gauge.labels(*labels).set(0)
+        self._groups = set(found)
+        for labels, lag in found.items():
+            age = (self._clock.now() - lag.oldest).total_seconds() if lag.oldest else 0.0
+            self.metrics.event_lag.labels(*labels).set(lag.open)
+            self.metrics.event_lag_seconds.labels(*labels).set(max(age, 0.0))
+            self.metrics.dead_events.labels(*labels).set(lag.dead)
 
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer.background_failed`."""

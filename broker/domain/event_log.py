@@ -85,6 +85,19 @@ class Lag:
     """When the oldest open one came."""
 
 
+def place_at(moment: datetime) -> str:
+    """Return the first place of a moment."""
+    return f"{int(moment.timestamp() * 1000):013d}-000000"
+
+
+def place_before(place: str) -> str:
+    """Return a place after which everything at or after this one comes."""
+    milliseconds, _, number = place.partition("-")
+    if int(number):
+        return f"{milliseconds}-{int(number) - 1:06d}"
+    return f"{max(int(milliseconds) - 1, 0):013d}-999999"
+
+
 class EventLog(Protocol):
     """Keep events until every group has handled them."""
 

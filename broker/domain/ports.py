@@ -12,6 +12,7 @@ from typing import Protocol
 from broker.domain.corps import AppShare, ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import BrokerError
+from broker.domain.event_log import Lag
 from broker.domain.secret import Secret
 from broker.domain.users import User
 
@@ -248,6 +249,13 @@ class WecomGateway(Protocol):
         """Yield what the file is, then its pieces. Raises what an errcode means."""
 
 
+class WecomAddresses(Protocol):
+    """Where WeCom's own machines are. Raises as `WecomApi`."""
+
+    async def fetch_callback_addresses(self, token: Credential) -> list[str]:
+        """List the addresses and ranges that callbacks come from (wecom-api A13)."""
+
+
 class UpstreamGate(Protocol):
     """Stands before each call to WeCom: counts it, and keeps it back while waiting is wiser."""
 
@@ -278,6 +286,18 @@ class Observer(Protocol):
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """A listing found other shares than the one before."""
+
+    def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
+        """A callback was answered; the outcome says what it was, or why it was refused."""
+
+    def sealed_for_child(self, app: str, corp_id: str) -> None:
+        """A callback was sealed for a child corp instead of the app's own: WeCom documents neither."""
+
+    def event_delivered(self, app: str, group: str, tries: int) -> None:
+        """An event was handed to a member of a group, after so many tries that came to nothing."""
+
+    def groups_lag(self, lags: Iterable[Lag]) -> None:
+        """All groups there are, and how far each is behind."""
 
     def background_failed(self, what: str, error: Exception) -> None:
         """A background task met something unexpected and goes on."""

@@ -1,0 +1,86 @@
+"""What WeCom posts, taken in: opened, written down once, and only then acknowledged."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import timedelta
+
+from broker.domain.corps import App
+from broker.domain.errors import StoreUnavailable
+from broker.domain.event_log import EventLog, Retention
+from broker.domain.events import SHARE_EVENTS, Event
+from broker.domain.ports import Clock
+from broker.domain.share_list import ShareList
+from broker.protocol.callback_message import Message, delivery_key
+from broker.usecases.callback_opening import CallbackOpening, CallbackSettings, Signed
+from broker.usecases.callback_senders import CallbackSenders
+from broker.usecases.event_record import to_entry
+
+PATIENCE = timedelta(seconds=1.5)
+"""How long a store that restarts is waited for: WeCom's own repeats are few (wecom-api C1)."""
+AGAIN = timedelta(milliseconds=100)
+REMEMBERED = timedelta(hours=1)
+"""How long a delivery is known again where timestamps are not bounded; WeCom repeats within seconds."""
+
+
+def log_name(app: str) -> str:
+    """Return the name under which everybody hears of an app's events."""
+    return f"events:{app}"
+
+
+class CallbackInbox:
+    """Take callbacks in."""
+
+    def __init__(
+        self,
+        *,
+        apps: Mapping[str, App],
+        opening: CallbackOpening,
+        senders: CallbackSenders,
+        log: EventLog,
+        keep: Retention,
+        clock: Clock,
+    ) -> None:
+        self._apps = apps
+        self._opening = opening
+        self._senders = senders
+        self._log = log
+        self._keep = keep
+        self._clock = clock
+
+    async def verify_url(self, app: str, signed: Signed, echostr: str, sender: str) -> bytes:
+        """Return what WeCom wants to hear when the URL is registered. Raises `EnvelopeRejected`."""
+        if self._opening.settings(app).check_sender:
+            await self._senders.check(self._apps[app], sender)
+        return self._opening.verify_url(app, signed, echostr)
+
+    async def receive(self, app: str, signed: Signed, body: bytes, sender: str) -> bool:
+        """Write the event durably; False if it was there. Raises `EnvelopeRejected`, `StoreUnavailable`."""
+        settings = self._opening.settings(app)
+        if settings.check_sender:
+            await self._senders.check(self._apps[app], sender)
+        event, message = await self._opening.open(app, signed, body)
+        return await self._write(settings, event, message)
+
+    async def _write(self, settings: CallbackSettings, event: Event, message: Message) -> bool:
+        # Who reads the store's keys must not be able to guess what was said.
+        key = hmac.new(settings.keys.aes_key, delivery_key(message).encode(), hashlib.sha256).hexdigest()
+        # Inside the bounds a caught delivery could come again, from the earliest to the latest timestamp.
+        once_in = 2 * settings.max_age if settings.max_age else REMEMBERED
+        kind = SHARE_EVENTS.get(event.event_type)
+        tell = [log_name(event.app)]
+        if kind in self._apps[event.app].share_kinds:
+            tell.append(ShareList.name_of(event.app, kind))
+        give_up_at = self._clock.now() + PATIENCE
+        while True:
+            try:
+                place = await self._log.append(
+                    to_entry(event), key=key, once_in=once_in, keep=self._keep, tell=tell
+                )
+            except StoreUnavailable:
+                if self._clock.now() >= give_up_at:
+                    raise
+                await asyncio.sleep(AGAIN.total_seconds())
+            else:
+                return bool(place)

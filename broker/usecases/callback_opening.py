@@ -1,0 +1,190 @@
+"""What WeCom calls with, checked and opened: whose it is, and that it is WeCom's (wecom-api C1-C5)."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from broker.domain.corps import App, AppShare, ShareKind
+from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest
+from broker.domain.events import EnvelopeProblem, Event
+from broker.domain.ports import Clock, Observer
+from broker.protocol.callback_envelope import (
+    CallbackKeys,
+    check_signature,
+    open_sealed,
+    read_envelope,
+)
+from broker.protocol.callback_message import Message, read_message
+from broker.usecases.app_shares import AppShares
+from broker.usecases.errand import begin_errand
+from broker.usecases.targets import Targets
+
+LARGEST_BODY = 256 * 1024
+LONGEST_WORD = 1024
+"""Of the parameters of a query, but for echostr."""
+LONGEST_ECHO = 256
+LOOKUP_SECONDS = 2.5
+"""How long a listing for an unknown corp may take: WeCom drops the connection after 5 s (wecom-api C1)."""
+BY_ITSELF = "sys"
+"""The FromUserName of what nobody did."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackSettings:
+    """How the callbacks of one app are checked."""
+
+    keys: CallbackKeys
+    max_age: timedelta | None
+    """How old, or how far ahead, a timestamp may be; None = any."""
+    accept_child_receive_id: bool
+    """Whether what is sealed for a child that is known will do: for child events that is undocumented."""
+    check_sender: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The parameters of a callback's query."""
+
+    msg_signature: str
+    timestamp: str
+    nonce: str
+
+    def __post_init__(self) -> None:
+        for name in ("msg_signature", "timestamp", "nonce"):
+            value = getattr(self, name)
+            if not value:
+                raise InvalidRequest(name, "is required")
+            if len(value) > LONGEST_WORD:
+                raise InvalidRequest(name, f"is longer than {LONGEST_WORD} characters")
+
+
+class CallbackOpening:
+    """Check and open callbacks; nothing is kept of them here."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, CallbackSettings],
+        targets: Targets,
+        shares: AppShares,
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self._settings = settings
+        self._targets = targets
+        self._shares = shares
+        self._clock = clock
+        self._observer = observer
+
+    def settings(self, app: str) -> CallbackSettings:
+        """Return the app's settings. Raises `UnknownApp`, `InvalidRequest`."""
+        found = self._settings.get(self._targets.app(app).name)
+        if found is None:
+            raise InvalidRequest("app", "has no callback in the configuration")
+        return found
+
+    def verify_url(self, app_name: str, signed: Signed, echostr: str) -> bytes:
+        """Return what WeCom wants to hear when a URL is registered. Raises `EnvelopeRejected`."""
+        if not echostr or len(echostr) > LARGEST_BODY:
+            raise InvalidRequest("echostr", "is required" if not echostr else "is too long")
+        app, settings = self._targets.app(app_name), self.settings(app_name)
+        self._check(settings, signed, echostr)
+        opened = open_sealed(settings.keys, echostr)
+        if opened.receive_id != app.corp_id:
+            raise _for_another(opened.receive_id)
+        # A message that somebody caught is signed too: it must not come back in the clear as an echo.
+        if len(opened.message) > LONGEST_ECHO or opened.message.lstrip()[:1] in (b"<", b"{"):
+            raise EnvelopeRejected(EnvelopeProblem.FORMAT, "echostr is not one")
+        return opened.message
+
+    async def open(self, app_name: str, signed: Signed, body: bytes) -> tuple[Event, Message]:
+        """Return the event in a callback, and its message as it was. Raises `EnvelopeRejected`.
+
+        Whose it is, is filled in from the share list; an unknown corp is looked for at WeCom, within limits.
+        """
+        if len(body) > LARGEST_BODY:
+            raise EnvelopeRejected(EnvelopeProblem.SIZE, f"the body is larger than {LARGEST_BODY} bytes")
+        app, settings = self._targets.app(app_name), self.settings(app_name)
+        envelope = read_envelope(body)
+        self._check(settings, signed, envelope.encrypted)
+        opened = open_sealed(settings.keys, envelope.encrypted)
+        message = read_message(opened.message)
+        corp_id = message.corp_id or app.corp_id
+        shares = [] if corp_id == app.corp_id else await self._shares_with(app, corp_id)
+        await self._check_receiver(app, settings, opened.receive_id, shares)
+        return self._event(app, corp_id, message, shares), message
+
+    def _check(self, settings: CallbackSettings, signed: Signed, encrypted: str) -> None:
+        check_signature(settings.keys, signed.msg_signature, signed.timestamp, signed.nonce, encrypted)
+        if settings.max_age is None:
+            return
+        try:
+            sent_at = datetime.fromtimestamp(int(signed.timestamp), UTC)
+            is_near = abs(self._clock.now() - sent_at) <= settings.max_age
+        except (ValueError, OverflowError, OSError):
+            is_near = False
+        if not is_near:
+            raise EnvelopeRejected(EnvelopeProblem.TIMESTAMP, "the timestamp is too far from now")
+
+    async def _check_receiver(
+        self, app: App, settings: CallbackSettings, receive_id: str, shares: list[AppShare]
+    ) -> None:
+        """Accept what is sealed for the app's corp, or for a known child (wecom-api C2: undocumented)."""
+        if receive_id == app.corp_id:
+            return
+        if settings.accept_child_receive_id and receive_id:
+            known = any(share.corp_id == receive_id for share in shares)
+            if known or await self._shares_with(app, receive_id):
+                self._observer.sealed_for_child(app.name, receive_id)
+                return
+        raise _for_another(receive_id)
+
+    async def _shares_with(self, app: App, corp_id: str) -> list[AppShare]:
+        """Return the shares with a corp; an unknown one is looked for at WeCom while there is time."""
+        if known := self._shares.known(app, corp_id, None):
+            return known
+        begin_errand()
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                return await self._shares.find(app, corp_id, None)
+        except (BrokerError, TimeoutError) as error:
+            # The event must not be lost because the list cannot be had.
+            self._observer.background_failed(f"looking for corp {corp_id} of {app.name}", error)
+            return self._shares.known(app, corp_id, None) or []
+
+    def _event(self, app: App, corp_id: str, message: Message, shares: list[AppShare]) -> Event:
+        share_kind: ShareKind | None
+        if corp_id == app.corp_id:
+            share_kind, agent_id = ShareKind.OWN, app.agent_id
+        elif share := _the_one(shares, message.agent_id):
+            share_kind, agent_id = share.share_kind, share.agent_id
+        else:
+            share_kind, agent_id = None, message.agent_id
+        now = self._clock.now()
+        return Event(
+            app=app.name,
+            corp_id=corp_id,
+            share_kind=share_kind,
+            agent_id=agent_id,
+            user_id="" if message.from_user_name == BY_ITSELF else message.from_user_name,
+            event_type=message.event_type,
+            change_type=message.change_type,
+            create_time=message.created or now,
+            receive_time=now,
+            fields=message.fields,
+            xml=message.text,
+            corp_unknown=corp_id != app.corp_id and not shares,
+        )
+
+
+def _the_one(shares: list[AppShare], agent_id: int) -> AppShare | None:
+    """Return the share that a child's event is about; its AgentID may be the child's or the parent's (C5)."""
+    named = [share for share in shares if share.agent_id == agent_id]
+    found = named or shares
+    return found[0] if len(found) == 1 else None
+
+
+def _for_another(receive_id: str) -> EnvelopeRejected:
+    return EnvelopeRejected(
+        EnvelopeProblem.RECEIVE_ID, "it is sealed for somebody else", receive_id=receive_id[:64]
+    )

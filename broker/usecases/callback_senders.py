@@ -1,0 +1,93 @@
+"""Where callbacks may come from: WeCom's own addresses, as it lists them (wecom-api A13)."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from broker.domain.corps import App
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import BrokerError, EnvelopeRejected
+from broker.domain.events import EnvelopeProblem
+from broker.domain.ports import Clock, Observer, WecomAddresses
+from broker.usecases.background import Background
+from broker.usecases.credential_engine import CredentialEngine
+from broker.usecases.errand import begin_errand
+from broker.usecases.single_flight import SingleFlight
+
+PULLED_EVERY = timedelta(days=1)
+PULLED_AGAIN = timedelta(minutes=10)
+"""How soon at the earliest a stranger makes us look again: the list may have changed."""
+LOOKUP_SECONDS = 1.5
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass
+class Known:
+    """What WeCom listed; the list before too, for in a change both hold for a while."""
+
+    networks: frozenset[IPv4Network | IPv6Network] = frozenset()
+    before: frozenset[IPv4Network | IPv6Network] = frozenset()
+    tried_at: datetime = field(default=NEVER)
+
+
+class CallbackSenders:
+    """Tell WeCom's addresses from others."""
+
+    def __init__(
+        self,
+        engine: CredentialEngine,
+        addresses: WecomAddresses,
+        clock: Clock,
+        observer: Observer,
+        tasks: Background,
+    ) -> None:
+        self._engine = engine
+        self._addresses = addresses
+        self._clock = clock
+        self._observer = observer
+        self._known: dict[str, Known] = {}
+        self._flights: SingleFlight[str, None] = SingleFlight(tasks)
+
+    async def check(self, app: App, sender: str) -> None:
+        """Return if the address is WeCom's. Raises `EnvelopeRejected`.
+
+        As long as no list could be had, every address passes: the signature is what proves the sender.
+        """
+        known = self._known.setdefault(app.name, Known())
+        due = PULLED_EVERY if _is_among(sender, known) else PULLED_AGAIN
+        if self._clock.now() - known.tried_at >= due:
+            try:
+                async with asyncio.timeout(LOOKUP_SECONDS):
+                    await self._flights.join(app.name, lambda: self._pull(app, known))
+            except (BrokerError, TimeoutError) as error:
+                self._observer.background_failed(f"pulling WeCom's addresses for {app.name}", error)
+        if known.networks and not _is_among(sender, known):
+            raise EnvelopeRejected(EnvelopeProblem.SENDER, "the sender is not WeCom", sender=sender)
+
+    async def _pull(self, app: App, known: Known) -> None:
+        known.tried_at = self._clock.now()
+        begin_errand()
+        listed = await self._engine.using(
+            CredentialKey.own_token(app), self._addresses.fetch_callback_addresses
+        )
+        networks = frozenset(network for address in listed if (network := _network(address)))
+        if networks and networks != known.networks:
+            known.before, known.networks = known.networks, networks
+
+
+def _network(listed: str) -> IPv4Network | IPv6Network | None:
+    """Return an address or range that WeCom lists; None for what is neither."""
+    try:
+        return ip_network(listed, strict=False)
+    except ValueError:
+        return None
+
+
+def _is_among(sender: str, known: Known) -> bool:
+    try:
+        address = ip_address(sender)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return any(mapped in network for network in known.networks | known.before)
