@@ -10,7 +10,7 @@ from broker.domain.ports import Clock, Notice, NoticeKind, Store
 
 
 class NoticeBoard:
-    """Ring the bells of one name, and tell every keeper of copies. Lives as long as the broker."""
+    """Ring the bells of a name, and tell every keeper of copies. Lives as long as the broker."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -22,16 +22,18 @@ class NoticeBoard:
         self._keepers.append(keeper)
 
     @contextmanager
-    def bell(self, name: str) -> Iterator["Bell"]:
-        """Listen for notices of that name; begin before you look, so that none is missed."""
+    def bell(self, *names: str) -> Iterator["Bell"]:
+        """Listen for notices of these names; begin before you look, so that none is missed."""
         event = asyncio.Event()
-        self._bells[name].add(event)
+        for name in names:
+            self._bells[name].add(event)
         try:
             yield Bell(event)
         finally:
-            self._bells[name].discard(event)
-            if not self._bells[name]:
-                del self._bells[name]
+            for name in names:
+                self._bells[name].discard(event)
+                if not self._bells[name]:
+                    del self._bells[name]
 
     async def run(self) -> None:
         """Pass on notices for ever."""
@@ -62,6 +64,10 @@ class Bell:
         finally:
             alarm.cancel()
         self._event.clear()
+
+    def ring(self) -> None:
+        """Wake the waiter."""
+        self._event.set()
 
     async def _ring_after(self, duration: timedelta, clock: Clock) -> None:
         await clock.sleep(duration)
