@@ -68,6 +68,13 @@ def app_name(field: str, name: str) -> str:
     return name
 
 
+def corp_id(field: str, given: str) -> str:
+    """Return a corp id; empty = the app's own corp. Raises `InvalidRequest`."""
+    if given and not CORP_ID.fullmatch(given):
+        raise InvalidRequest(field, "is not a corp id")
+    return given
+
+
 def share_kind(field: str, kind: int) -> ShareKind | None:
     """Return the kind; None for whichever. Raises `InvalidRequest`."""
     try:
@@ -78,13 +85,11 @@ def share_kind(field: str, kind: int) -> ShareKind | None:
 
 def target(message: target_pb.Target) -> Target:
     """Return whose identity is meant. Raises `InvalidRequest`."""
-    corp_id, agent_id = message.corp_id, message.agent_id
-    if corp_id and not CORP_ID.fullmatch(corp_id):
-        raise InvalidRequest("target.corp_id", "is not a corp id")
+    corp, agent_id = corp_id("target.corp_id", message.corp_id), message.agent_id
     if agent_id < 0:
         raise InvalidRequest("target.agent_id", "must not be negative")
     kind = share_kind("target.share_kind", message.share_kind)
-    return Target(app_name("target.app", message.app), corp_id, kind, agent_id)
+    return Target(app_name("target.app", message.app), corp, kind, agent_id)
 
 
 def min_ttl(message: Duration) -> timedelta:
@@ -177,17 +182,28 @@ def page(
 
     The token holds the last mark: items that come and go meanwhile neither repeat nor hide others.
     """
-    if page_size < 0:
-        raise InvalidRequest("page_size", "must not be negative")
-    size = min(page_size or DEFAULT_PAGE, LARGEST_PAGE)
-    after = _read_token(page_token)
+    size = page_size_of(page_size)
+    after = read_token(page_token)
     start = bisect_right(items, after, key=mark) if after else 0
     shown = items[start : start + size]
     has_more = len(items) > start + size
-    return shown, base64.urlsafe_b64encode(mark(shown[-1]).encode()).decode() if has_more else ""
+    return shown, token(mark(shown[-1])) if has_more else ""
 
 
-def _read_token(token: str) -> str:
+def page_size_of(given: int) -> int:
+    """Return how many items a page has. Raises `InvalidRequest`."""
+    if given < 0:
+        raise InvalidRequest("page_size", "must not be negative")
+    return min(given or DEFAULT_PAGE, LARGEST_PAGE)
+
+
+def token(mark: str) -> str:
+    """Return the page_token that stands for a mark."""
+    return base64.urlsafe_b64encode(mark.encode()).decode()
+
+
+def read_token(token: str) -> str:
+    """Return the mark of a page_token. Raises `InvalidRequest`."""
     try:
         return base64.b64decode(token.encode("ascii"), b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError, ValueError):

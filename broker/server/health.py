@@ -12,12 +12,15 @@ from broker.usecases.admin import Admin
 from broker.usecases.app_shares import AppShares
 
 SHARES, ADMIN = "wecom_broker.v1.AppShareService", "wecom_broker.v1.AdminService"
+EVENTS, CALLBACKS = "wecom_broker.v1.EventService", "wecom_broker.v1.CallbackService"
 SERVICES = (
     "wecom_broker.v1.TokenService",
     SHARES,
     "wecom_broker.v1.JsSdkService",
     "wecom_broker.v1.IdentityService",
     "wecom_broker.v1.MiniProgramService",
+    EVENTS,
+    CALLBACKS,
     "wecom_broker.v1.WecomApiService",
     ADMIN,
 )
@@ -62,7 +65,8 @@ class Health:
             # Lists are served from memory; where there is none yet, the tokens' chance is theirs.
             shares = tokens or self._shares.has_listing()
             await self._set("", serving=tokens)
-            exceptions = {SHARES: shares, ADMIN: True}
+            # Events need the store alone, and opening a callback needs nobody.
+            exceptions = {SHARES: shares, EVENTS: vitals.store.healthy, CALLBACKS: True, ADMIN: True}
             for service in SERVICES:
                 await self._set(service, serving=exceptions.get(service, tokens))
         self._measure()

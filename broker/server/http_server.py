@@ -1,12 +1,14 @@
-"""The HTTP door: `/livez`, `/readyz`, `/metrics`."""
+"""The HTTP door: `/callback/{app}`, `/livez`, `/readyz`, `/metrics`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from broker.server.callback_http import CallbackDoor
 from broker.server.health import Health
 from broker.telemetry import Metrics
+from broker.usecases.callback_opening import LARGEST_BODY
 
 
 class CannotListen(Exception):
@@ -28,12 +30,18 @@ def _routes(health: Health, metrics: Metrics) -> list[web.RouteDef]:
 
 @asynccontextmanager
 async def serve_http(
-    address: str, health: Health, metrics: Metrics, *, share_port: bool
+    address: str,
+    health: Health,
+    metrics: Metrics,
+    callbacks: CallbackDoor,
+    *,
+    share_port: bool,
+    drain_seconds: float,
 ) -> AsyncIterator[int]:
-    """Serve until left; yields the port. Raises `CannotListen`."""
-    application = web.Application()
-    application.add_routes(_routes(health, metrics))
-    runner = web.AppRunner(application, access_log=None)
+    """Serve until left, then let what is under way end; yields the port. Raises `CannotListen`."""
+    application = web.Application(client_max_size=LARGEST_BODY)
+    application.add_routes([*_routes(health, metrics), *callbacks.routes()])
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=drain_seconds)
     await runner.setup()
     try:
         listener: web.BaseSite

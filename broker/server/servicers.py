@@ -6,6 +6,8 @@ from typing import Any
 from wecom_broker.v1 import (
     admin_service_pb2_grpc,
     app_share_service_pb2_grpc,
+    callback_service_pb2_grpc,
+    event_service_pb2_grpc,
     identity_service_pb2_grpc,
     js_sdk_service_pb2_grpc,
     mini_program_service_pb2_grpc,
@@ -15,6 +17,8 @@ from wecom_broker.v1 import (
 
 from broker.server.admin_servicer import AdminServicer
 from broker.server.app_share_servicer import AppShareServicer
+from broker.server.callback_servicer import CallbackServicer
+from broker.server.event_servicer import EventServicer
 from broker.server.identity_servicer import IdentityServicer
 from broker.server.interceptors import Registrar
 from broker.server.js_sdk_servicer import JsSdkServicer
@@ -32,6 +36,8 @@ class Servicers:
     js_sdk: JsSdkServicer
     identity: IdentityServicer
     mini_programs: MiniProgramServicer
+    events: EventServicer
+    callbacks: CallbackServicer
     wecom_api: WecomApiServicer
     admin: AdminServicer
 
@@ -43,5 +49,7 @@ class Servicers:
         js_sdk_service_pb2_grpc.add_JsSdkServiceServicer_to_server(self.js_sdk, server)
         identity_service_pb2_grpc.add_IdentityServiceServicer_to_server(self.identity, server)
         mini_program_service_pb2_grpc.add_MiniProgramServiceServicer_to_server(self.mini_programs, server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(self.events, server)
+        callback_service_pb2_grpc.add_CallbackServiceServicer_to_server(self.callbacks, server)
         wecom_api_service_pb2_grpc.add_WecomApiServiceServicer_to_server(self.wecom_api, server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(self.admin, server)

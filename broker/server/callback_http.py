@@ -1,0 +1,117 @@
+"""`/callback/{app}`: WeCom calls here. Answered once the event is written, whatever its subscribers do."""
+
+import asyncio
+import secrets
+import time
+from datetime import timedelta
+
+import structlog
+from aiohttp import web
+
+from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest, RetryLater, UnknownApp
+from broker.domain.events import EnvelopeProblem
+from broker.domain.ports import Observer
+from broker.server.forwarded import Forwarded
+from broker.telemetry import LOGGER
+from broker.usecases.callback_inbox import CallbackInbox
+from broker.usecases.callback_opening import LARGEST_BODY, Signed
+
+READ_SECONDS = 3.0
+"""How long a body may take to arrive: WeCom itself gives up after 5 s (wecom-api C1)."""
+STATUSES: dict[str, int] = {
+    EnvelopeProblem.SIGNATURE: 403,
+    EnvelopeProblem.TIMESTAMP: 403,
+    EnvelopeProblem.RECEIVE_ID: 403,
+    EnvelopeProblem.SENDER: 403,
+    EnvelopeProblem.SIZE: 413,
+}
+"""What an envelope's problem is in HTTP, else 400; to WeCom all but 200 are one failure."""
+SUCCESS = "success"
+
+
+class CallbackDoor:
+    """Answer WeCom; whoever else calls learns nothing but a status."""
+
+    def __init__(self, inbox: CallbackInbox, forwarded: Forwarded, observer: Observer) -> None:
+        self._inbox = inbox
+        self._forwarded = forwarded
+        self._observer = observer
+        self._log = structlog.get_logger(LOGGER)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of the door."""
+        path = "/callback/{app}"
+        # A HEAD is no verification: it would be answered without the body that it is about.
+        return [web.get(path, self._verify, allow_head=False), web.post(path, self._receive)]
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        began = time.perf_counter()
+        app = request.match_info["app"]
+        try:
+            signed = _signed(request)
+            # Not every sender encodes the '+' of base64.
+            echostr = request.query.get("echostr", "").replace(" ", "+")
+            plaintext = await self._inbox.verify_url(app, signed, echostr, self._sender(request))
+        except Exception as error:  # noqa: BLE001 - the outermost place: nothing may reach the caller raw
+            return self._refused(app, error, began)
+        return self._answered(app, "verified", web.Response(body=plaintext, content_type="text/plain"), began)
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        began = time.perf_counter()
+        app = request.match_info["app"]
+        try:
+            signed = _signed(request)
+            body = await _body(request)
+            is_new = await self._inbox.receive(app, signed, body, self._sender(request))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._refused(app, error, began)
+        return self._answered(app, "accepted" if is_new else "repeated", web.Response(text=SUCCESS), began)
+
+    def _sender(self, request: web.Request) -> str:
+        return self._forwarded.sender(request.remote or "", request.headers.getall("X-Forwarded-For", []))
+
+    def _answered(self, app: str, outcome: str, answer: web.Response, began: float) -> web.Response:
+        self._observer.callback_ended(app, outcome, timedelta(seconds=time.perf_counter() - began))
+        return answer
+
+    def _refused(self, app: str, error: Exception, began: float) -> web.Response:
+        if not isinstance(error, BrokerError):
+            incident = secrets.token_hex(4)
+            self._log.error("unexpected error", callback=app, incident=incident, exc_info=error)
+            answer = web.Response(status=500, text=f"internal error, incident {incident}\n")
+            return self._answered(app, "failed", answer, began)
+        status, outcome = _status(error)
+        self._log.debug("callback refused", app=app, outcome=outcome, problem=error.message)
+        # An app that is not configured is anybody's word, and no label.
+        known = app if not isinstance(error, UnknownApp) else ""
+        return self._answered(known, outcome, web.Response(status=status, text="refused\n"), began)
+
+
+def _status(error: BrokerError) -> tuple[int, str]:
+    """Return the HTTP status, and the word under which it is counted."""
+    match error:
+        case EnvelopeRejected():
+            return STATUSES.get(error.problem, 400), error.problem
+        case InvalidRequest():
+            return (404, "no_callback") if error.metadata["field"] == "app" else (400, "query")
+        case UnknownApp():
+            return 404, "unknown_app"
+        case _:
+            return 503 if isinstance(error, RetryLater) else 500, error.reason.lower()
+
+
+def _signed(request: web.Request) -> Signed:
+    query = request.query
+    return Signed(query.get("msg_signature", ""), query.get("timestamp", ""), query.get("nonce", ""))
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise EnvelopeRejected(EnvelopeProblem.SIZE, f"the body is over {LARGEST_BODY} bytes") from None
+    except TimeoutError:
+        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body does not arrive") from None
+    except (web.RequestPayloadError, OSError):
+        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body cannot be read") from None

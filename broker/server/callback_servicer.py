@@ -1,0 +1,44 @@
+"""`CallbackService`: for services that keep a callback URL of their own."""
+
+from wecom_broker.v1 import callback_service_pb2 as pb
+from wecom_broker.v1 import callback_service_pb2_grpc as pb_grpc
+
+from broker.domain.callers import Action
+from broker.server import convert, convert_events
+from broker.server.context import Context
+from broker.server.identity import Rights
+from broker.usecases.callback_desk import CallbackDesk
+from broker.usecases.callback_opening import Signed
+
+
+class CallbackServicer(pb_grpc.CallbackServiceServicer):
+    """Parse, ask `CallbackDesk`, reply; an event's corp shows only once it is open."""
+
+    def __init__(self, desk: CallbackDesk, rights: Rights) -> None:
+        self._desk = desk
+        self._rights = rights
+
+    async def VerifyUrl(self, request: pb.VerifyUrlRequest, context: Context) -> pb.VerifyUrlResponse:
+        """Return what WeCom wants to hear."""
+        app = convert.app_name("app", request.app)
+        self._rights.check(Action.CALLBACK_OPEN, app, "")
+        signed = Signed(request.msg_signature, request.timestamp, request.nonce)
+        return pb.VerifyUrlResponse(plaintext=self._desk.verify_url(app, signed, request.echostr))
+
+    async def OpenEnvelope(
+        self, request: pb.OpenEnvelopeRequest, context: Context
+    ) -> pb.OpenEnvelopeResponse:
+        """Return the event in an envelope."""
+        app = convert.app_name("app", request.app)
+        self._rights.check_somewhere(Action.CALLBACK_OPEN, app)
+        signed = Signed(request.msg_signature, request.timestamp, request.nonce)
+        event = await self._desk.open(app, signed, request.body)
+        self._rights.check(Action.CALLBACK_OPEN, app, event.corp_id)
+        return pb.OpenEnvelopeResponse(event=convert_events.event(event))
+
+    async def SealReply(self, request: pb.SealReplyRequest, context: Context) -> pb.SealReplyResponse:
+        """Return the body that replies to an event."""
+        app = convert.app_name("app", request.app)
+        corp_id = convert.corp_id("corp_id", request.corp_id)
+        self._rights.check(Action.CALLBACK_OPEN, app, corp_id)
+        return pb.SealReplyResponse(body=await self._desk.seal_reply(app, corp_id, request.message))

@@ -1,0 +1,123 @@
+"""`EventService`: events for the services that care."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+
+from wecom_broker.v1 import event_service_pb2 as pb
+from wecom_broker.v1 import event_service_pb2_grpc as pb_grpc
+
+from broker.domain.callers import Action
+from broker.domain.errors import InvalidRequest
+from broker.domain.events import app_and_place, event_id
+from broker.server import convert, convert_events
+from broker.server.context import Context
+from broker.server.identity import Rights, current_caller
+from broker.usecases.event_feed import EventFeed, MaySee, Wish
+from broker.usecases.event_record import from_entry
+from broker.usecases.targets import Targets
+
+
+class EventServicer(pb_grpc.EventServiceServicer):
+    """Parse, ask `EventFeed`, reply. A group belongs to its caller: nobody takes another's events."""
+
+    def __init__(
+        self,
+        feed: EventFeed,
+        targets: Targets,
+        rights: Rights,
+        called_back: Sequence[str],
+        ack_timeout: timedelta,
+    ) -> None:
+        self._feed = feed
+        self._targets = targets
+        self._rights = rights
+        self._called_back = called_back
+        self._ack_timeout = ack_timeout
+
+    async def SubscribeEvents(
+        self, request: pb.SubscribeEventsRequest, context: Context
+    ) -> AsyncIterator[pb.SubscribeEventsResponse]:
+        """Stream events to one member of a group, or to one who only looks on."""
+        wish = self._wish(request)
+        if request.group:
+            deliveries = self._feed.subscribe(_group(request.group), wish)
+        else:
+            deliveries = self._feed.look_on(wish)
+        async with aclosing(deliveries) as stream:
+            await anext(stream)
+            # A subscription may be silent for hours: by this its caller knows that it stands.
+            await context.send_initial_metadata(())
+            async for delivery in stream:
+                if delivery:
+                    found = convert_events.event(from_entry(delivery.entry))
+                    yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.tries + 1)
+
+    async def AcknowledgeEvents(
+        self, request: pb.AcknowledgeEventsRequest, context: Context
+    ) -> pb.AcknowledgeEventsResponse:
+        """Mark events as handled."""
+        self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
+        group, ids = _group(request.group), convert_events.event_ids(request.event_ids)
+        count = await self._feed.acknowledge(group, ids, self._called_back)
+        return pb.AcknowledgeEventsResponse(acknowledged_count=count)
+
+    async def ListDeadEvents(
+        self, request: pb.ListDeadEventsRequest, context: Context
+    ) -> pb.ListDeadEventsResponse:
+        """Return one page of what the group gave up."""
+        group, app = _group(request.group), self._app("app", request.app)
+        size, after = convert.page_size_of(request.page_size), convert.read_token(request.page_token)
+        if after:
+            app_and_place("page_token", event_id(app, after))
+        found = await self._feed.dead(group, app, after, size + 1)
+        shown, may_see = found[:size], self._may_see()
+        return pb.ListDeadEventsResponse(
+            events=[convert_events.event(event) for event in shown if may_see(app, event.corp_id)],
+            next_page_token=convert.token(shown[-1].event_id.rpartition(":")[2]) if len(found) > size else "",
+        )
+
+    async def RetryDeadEvents(
+        self, request: pb.RetryDeadEventsRequest, context: Context
+    ) -> pb.RetryDeadEventsResponse:
+        """Hand out again what the group gave up."""
+        self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
+        group, ids = _group(request.group), convert_events.event_ids(request.event_ids)
+        count = await self._feed.retry(group, ids, self._called_back)
+        return pb.RetryDeadEventsResponse(retried_count=count)
+
+    def _wish(self, request: pb.SubscribeEventsRequest) -> Wish:
+        apps = tuple(
+            dict.fromkeys(self._app(f"apps[{position}]", name) for position, name in enumerate(request.apps))
+        )
+        if not apps:
+            self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
+            apps = tuple(
+                app
+                for app in self._called_back
+                if self._rights.may_somewhere(current_caller.get(), Action.EVENT_SUBSCRIBE, app)
+            )
+        return Wish(
+            apps=apps,
+            event_types=convert_events.event_types(request.event_types),
+            replay_from=convert_events.replay_from(request, apps),
+            room=convert_events.room(request.max_in_flight),
+            ack_timeout=convert_events.ack_timeout(request, self._ack_timeout),
+            may_see=self._may_see(),
+        )
+
+    def _app(self, field: str, name: str) -> str:
+        """Return the name of an app whose events the caller may have somewhere."""
+        app = self._targets.app(convert.app_name(field, name)).name
+        self._rights.check_somewhere(Action.EVENT_SUBSCRIBE, app)
+        if app not in self._called_back:
+            raise InvalidRequest(field, "has no callback in the configuration")
+        return app
+
+    def _may_see(self) -> MaySee:
+        caller = current_caller.get()
+        return lambda app, corp_id: self._rights.may(caller, Action.EVENT_SUBSCRIBE, app, corp_id)
+
+
+def _group(given: str) -> str:
+    return convert_events.group_name(current_caller.get().name, given)
