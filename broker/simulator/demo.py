@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 PARENT = AppId("ww0parent000000001", 1000002)
 SECRET = "demo-secret-of-the-simulator"
+SUITE_ID = "ww0suite0000000001"
+CALLBACK_TOKEN = "DemoTokenOfTheCallbacks"
+# Its last letter has spare bits that are not zero, as real ones may (wecom-api C2).
+CALLBACK_AES_KEY = "DemoKeyOfTheSimulatedWeComForItsCallbacks0B"
 
 _CHILDREN = ("华东公司", "华南公司", "华北公司", "西南公司", "东北公司")
 _FIRST_AGENTID = 1000010

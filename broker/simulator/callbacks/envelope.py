@@ -1,0 +1,78 @@
+"""The envelope as WeCom sends it: sealed, signed, in XML or JSON (wecom-api C1, C2)."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from broker.protocol.callback_envelope import CallbackKeys, seal, sign
+from broker.simulator.callbacks.cdata import document
+
+RANDOM_BYTES = 16
+
+
+class Format(StrEnum):
+    """Name the two forms of the body."""
+
+    XML = "xml"
+    JSON = "json"
+
+    @property
+    def content_type(self) -> str:
+        """Give what the request calls it."""
+        return {Format.XML: "text/xml", Format.JSON: "application/json"}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Say for whom an envelope is: `receive_id` is sealed in it, the rest stands outside."""
+
+    receive_id: str
+    to_user_name: str
+    agent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Hold what one POST carries."""
+
+    query: dict[str, str]
+    body: bytes
+    content_type: str = Format.XML.content_type
+
+
+def sealed_post(
+    keys: CallbackKeys,
+    message: bytes,
+    address: Address,
+    *,
+    timestamp: str,
+    nonce: str,
+    random: bytes,
+    body_format: Format = Format.XML,
+) -> Post:
+    """Seal and sign a message; `random` is `RANDOM_BYTES` long."""
+    encrypted = seal(keys, message, address.receive_id, random)
+    body = _json(address, encrypted) if body_format is Format.JSON else _xml(address, encrypted)
+    return Post(_query(keys, timestamp, nonce, encrypted), body, body_format.content_type)
+
+
+def verification(
+    keys: CallbackKeys, plaintext: str, receive_id: str, *, timestamp: str, nonce: str, random: bytes
+) -> dict[str, str]:
+    """Give the query of a verification of the URL (验证URL有效性)."""
+    echostr = seal(keys, plaintext.encode(), receive_id, random)
+    return {**_query(keys, timestamp, nonce, echostr), "echostr": echostr}
+
+
+def _query(keys: CallbackKeys, timestamp: str, nonce: str, encrypted: str) -> dict[str, str]:
+    signature = sign(keys.token, timestamp, nonce, encrypted)
+    return {"msg_signature": signature, "timestamp": timestamp, "nonce": nonce}
+
+
+def _xml(address: Address, encrypted: str) -> bytes:
+    return document(ToUserName=address.to_user_name, AgentID=address.agent_id, Encrypt=encrypted).encode()
+
+
+def _json(address: Address, encrypted: str) -> bytes:
+    fields = {"tousername": address.to_user_name, "encrypt": encrypted, "agentid": address.agent_id}
+    return json.dumps(fields, ensure_ascii=False).encode()

@@ -1,0 +1,98 @@
+"""A callback URL that verifies and opens what comes, and answers as a test wants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element
+
+from aiohttp import web
+
+from broker.domain.errors import EnvelopeRejected
+from broker.protocol.callback_envelope import CallbackKeys, check_signature, open_sealed, read_envelope
+from broker.protocol.callback_xml import parse_xml
+from tests.kit.callbacks import DEMO_KEYS
+
+
+@dataclass(frozen=True)
+class Got:
+    """One envelope whose signature was right."""
+
+    message: bytes
+    receive_id: str
+    to_user_name: str
+    agent_id: str
+    query: dict[str, str]
+    content_type: str
+
+    def xml(self) -> Element:
+        return parse_xml(self.message)
+
+    def text(self, path: str) -> str:
+        return (self.xml().findtext(path) or "").strip()
+
+
+@dataclass
+class Receiver:
+    """Keep what came; `answers` are given once each, then 200 `success`."""
+
+    keys: CallbackKeys
+    got: list[Got] = field(default_factory=list)
+    answers: list[web.Response | asyncio.Event] = field(default_factory=list)
+    """An event holds the answer back until it is set."""
+    url: str = ""
+    runner: web.AppRunner | None = None
+
+    async def handle(self, request: web.Request) -> web.Response:
+        query = dict(request.query)
+        try:
+            if request.method == "GET":
+                self._check(query, query["echostr"])
+                return await self._answer(open_sealed(self.keys, query["echostr"]).message.decode())
+            envelope = read_envelope(await request.read())
+            self._check(query, envelope.encrypted)
+        except EnvelopeRejected:
+            return web.Response(status=403)
+        opened = open_sealed(self.keys, envelope.encrypted)
+        got = Got(
+            opened.message,
+            opened.receive_id,
+            envelope.to_user_name,
+            envelope.agent_id,
+            query,
+            request.content_type,
+        )
+        self.got.append(got)
+        return await self._answer("success")
+
+    async def stop(self) -> None:
+        if self.runner is not None:
+            await self.runner.cleanup()
+
+    def _check(self, query: dict[str, str], encrypted: str) -> None:
+        check_signature(self.keys, query["msg_signature"], query["timestamp"], query["nonce"], encrypted)
+
+    async def _answer(self, right: str) -> web.Response:
+        if not self.answers:
+            return web.Response(text=right)
+        answer = self.answers.pop(0)
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return web.Response(text=right)
+        return answer
+
+
+@asynccontextmanager
+async def running_receiver(keys: CallbackKeys = DEMO_KEYS) -> AsyncIterator[Receiver]:
+    receiver = Receiver(keys)
+    app = web.Application()
+    app.router.add_route("*", "/callback/crm", receiver.handle)
+    receiver.runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    await receiver.runner.setup()
+    await web.TCPSite(receiver.runner, "127.0.0.1", 0).start()
+    host, port = receiver.runner.addresses[0][:2]
+    receiver.url = f"http://{host}:{port}/callback/crm"
+    try:
+        yield receiver
+    finally:
+        await receiver.stop()
