@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +19,14 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
 from broker.domain.secret import Secret
+from broker.protocol.callback_json import is_json, parse_json
 from broker.protocol.callback_xml import parse_xml
 
 KEY = re.compile(r"[A-Za-z0-9+/]{43}")
+TIMESTAMP = re.compile(r"[0-9]{1,16}")
+LONGEST_NONCE = 63
+"""What is signed is joined without a mark between: where a nonce ends, what is sealed could begin. So it is too
+short to take the first three blocks of that, 64 letters: fewer are not whole in base64."""
 PAD_BLOCK = 32
 """WeCom pads to this, though AES has blocks of 16 (wecom-api G10)."""
 AES_BLOCK = 16
@@ -32,12 +36,14 @@ HEAD = RANDOM + 4
 
 @dataclass(frozen=True)
 class CallbackKeys:
-    """What an app and WeCom share: Token and EncodingAESKey. Raises `ValueError` for an illegal key."""
+    """What an app and WeCom share: Token and EncodingAESKey. Raises `ValueError` for an illegal one."""
 
     token: Secret
     encoding_aes_key: Secret
 
     def __post_init__(self) -> None:
+        if not self.token:
+            raise ValueError("a Token is not empty: anybody could sign")
         _ = self.aes_key
 
     @cached_property
@@ -75,7 +81,7 @@ class Opened:
 
 def read_envelope(body: bytes) -> Envelope:
     """Read the outside, XML or JSON. Raises `EnvelopeRejected`."""
-    outside = _outside_of_json(body) if body.lstrip()[:1] == b"{" else _outside_of_xml(parse_xml(body))
+    outside = _outside(parse_json(body) if is_json(body) else parse_xml(body))
     if not outside.encrypted:
         raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body has no Encrypt")
     return outside
@@ -88,10 +94,17 @@ def sign(token: Secret, timestamp: str, nonce: str, encrypted: str) -> str:
 
 
 def check_signature(keys: CallbackKeys, signature: str, timestamp: str, nonce: str, encrypted: str) -> None:
-    """Return if WeCom signed this, in constant time. Raises `EnvelopeRejected`."""
+    """Return if WeCom signed this, in constant time. Raises `EnvelopeRejected`.
+
+    The timestamp is a number then, and whether it is recent is the caller's to say.
+    """
     expected = sign(keys.token, timestamp, nonce, encrypted)
     if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass")):
         raise EnvelopeRejected(EnvelopeProblem.SIGNATURE, "msg_signature is not the one of this app's Token")
+    if len(nonce) > LONGEST_NONCE:
+        raise EnvelopeRejected(EnvelopeProblem.SIGNATURE, f"the nonce is longer than {LONGEST_NONCE}")
+    if not TIMESTAMP.fullmatch(timestamp):
+        raise EnvelopeRejected(EnvelopeProblem.TIMESTAMP, "the timestamp is not a number of seconds")
 
 
 def open_sealed(keys: CallbackKeys, encrypted: str) -> Opened:
@@ -146,21 +159,7 @@ def _without_padding(padded: bytes) -> bytes:
     return padded[:-count]
 
 
-def _outside_of_xml(root: Element) -> Envelope:
-    def text(name: str) -> str:
-        return (root.findtext(name) or "").strip()
-
-    return Envelope(text("ToUserName"), text("AgentID"), text("Encrypt"))
-
-
-def _outside_of_json(body: bytes) -> Envelope:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not JSON") from None
-
-    def text(name: str) -> str:
-        value = found.get(name, "")
-        return str(value).strip() if isinstance(value, str | int) else ""
-
-    return Envelope(text("tousername"), text("agentid"), text("encrypt"))
+def _outside(root: Element) -> Envelope:
+    # JSON has the names in lower case.
+    words = {part.tag.lower(): (part.text or "").strip() for part in reversed(root)}
+    return Envelope(words.get("tousername", ""), words.get("agentid", ""), words.get("encrypt", ""))

@@ -1,0 +1,56 @@
+"""JSON, which some of WeCom's products send in place of XML, read as the XML that it stands for."""
+
+import json
+from xml.etree.ElementTree import Element, SubElement
+
+from broker.domain.errors import EnvelopeRejected
+from broker.domain.events import EnvelopeProblem
+from broker.protocol.callback_xml import Bounds
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def is_json(body: bytes) -> bool:
+    """Tell whether a body is meant to be JSON: an object."""
+    return body.removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"{"
+
+
+def parse_json(body: bytes) -> Element:
+    """Parse an object, within `Bounds`. Raises `EnvelopeRejected`.
+
+    A list is an element repeated. Numbers stay as they are written, so none is too large or rounded.
+    """
+    try:
+        members = json.loads(
+            body.decode("utf-8-sig"),
+            object_pairs_hook=tuple,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=str,
+        )
+    except (ValueError, RecursionError):
+        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not JSON") from None
+    return _element(members)
+
+
+def _element(members: tuple[tuple[str, object], ...]) -> Element:
+    root, bounds = Element("xml"), Bounds()
+    ahead = [(root, name, value, 1) for name, value in reversed(members)]
+    while ahead:
+        parent, name, value, depth = ahead.pop()
+        bounds.count(name, depth)
+        if isinstance(value, list):
+            ahead += [(parent, name, part, depth + 1) for part in reversed(value)]
+            continue
+        element = SubElement(parent, name)
+        if isinstance(value, tuple):
+            ahead += [(element, inner, part, depth + 1) for inner, part in reversed(value)]
+        else:
+            element.text = _written(value)
+    return root
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else ""
