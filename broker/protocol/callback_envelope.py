@@ -25,8 +25,8 @@ from broker.protocol.callback_xml import parse_xml
 KEY = re.compile(r"[A-Za-z0-9+/]{43}")
 TIMESTAMP = re.compile(r"[0-9]{1,16}")
 LONGEST_NONCE = 63
-"""What is signed is joined without a mark between: where a nonce ends, what is sealed could begin. So it is too
-short to take the first three blocks of that, 64 letters: fewer are not whole in base64."""
+"""What is signed is joined without a mark between: where a nonce ends, what is sealed could begin. It is held
+too short to take three blocks of that, 64 letters: fewer are not whole in base64."""
 PAD_BLOCK = 32
 """WeCom pads to this, though AES has blocks of 16 (wecom-api G10)."""
 AES_BLOCK = 16
