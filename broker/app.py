@@ -43,6 +43,7 @@ from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
 from broker.usecases.app_shares import AppShares
 from broker.usecases.background import Background
+from broker.usecases.child_credentials import ChildCredentials
 from broker.usecases.credential_chain import CredentialChain
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.credential_memory import CredentialMemory
@@ -53,6 +54,7 @@ from broker.usecases.mini_program_sessions import MiniProgramSessions, Watermark
 from broker.usecases.notice_board import NoticeBoard
 from broker.usecases.refresh_ahead import RefreshAhead
 from broker.usecases.refusals import Refusals
+from broker.usecases.share_renewal import ShareRenewal
 from broker.usecases.targets import Targets
 from broker.usecases.ticket_quota import TicketQuota
 from broker.usecases.upstream_gate import QuotaGate
@@ -132,16 +134,25 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             engine=engine,
             fleet=fleet,
             refusals=refusals,
+            children=ChildCredentials(store, memory, refusals),
             clock=clock,
             observer=telemetry,
             cooldown=refresh.cooldown,
+            tasks=background,
+        )
+        renewal = ShareRenewal(
+            apps=apps,
+            shares=shares,
+            clock=clock,
+            observer=telemetry,
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
+            called_back=frozenset(app.name for app in config.apps if app.callback),
             tasks=background,
         )
         targets = Targets(apps, shares)
         follower = MemoryFollower(store, memory, clock)
         ahead = RefreshAhead(engine, memory, clock, chance, refresh, telemetry)
-        for hears in (refusals.hear, follower.hear, shares.hear):
+        for hears in (refusals.hear, follower.hear, shares.hear, renewal.hear):
             board.tell(hears)
         admin = Admin(
             apps=apps,
@@ -161,7 +172,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         background.keep_running("following the store", follower.run)
         background.keep_running("sharing what could not be shared", fleet.make_up)
         background.keep_running("following share lists", shares.keep_in_step)
-        background.keep_running("reconciling shares", shares.reconcile)
+        background.keep_running("reconciling shares", renewal.reconcile)
         background.keep_running("refreshing ahead", ahead.run)
         background.keep_running("watching health", health.run)
 
@@ -169,6 +180,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         doorway = Doorway(policy, own_corps, telemetry.metrics)
         sessions = MiniProgramSessions(
             targets=targets,
+            shares=shares,
             engine=engine,
             users=users,
             store=store,

@@ -1,7 +1,7 @@
 """Corps, the apps that act in them, and the shares that carry an app to child corps."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -50,11 +50,18 @@ class AppShare:
     corp_id: str
     agent_id: int
     corp_name: str = ""
+    since: int = field(default=0, compare=False)
+    """The fence of the listing that first had it after one that had not; 0 where nobody knows of such."""
 
     @property
     def identity(self) -> tuple[ShareKind, str, int]:
         """Return what makes two shares the same: the corp's name may change."""
         return (self.share_kind, self.corp_id, self.agent_id)
+
+    def known_since(self, fence: int) -> "AppShare":
+        """Return the share as one that is there since that listing."""
+        # Most shares were always there, and copying 10,000 of them is felt.
+        return self if fence == self.since else replace(self, since=fence)
 
 
 class Target(NamedTuple):

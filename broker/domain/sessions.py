@@ -4,7 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
+from broker.domain.share_list import ShareList
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,19 @@ class Session:
     converted: bool
     session_key: Secret
     expires_at: datetime
+    share_kind: ShareKind | None = None
+    """How the app reached the corp; None where a broker kept it that did not say."""
+    agent_id: int = 0
+    listing_fence: int = 0
+    """The listing that had the share when the session was opened; 0 where there was none."""
+
+    def fits(self, listing: ShareList) -> bool:
+        """Tell whether the listing has the share by which the session was opened."""
+        if self.share_kind is None:
+            return self.corp_id in listing.by_corp
+        share = listing.find(self.corp_id, self.agent_id)
+        # One that was taken away and given again is another one.
+        return share is not None and share.since <= self.listing_fence
 
     @staticmethod
     def name_of(session_id: str) -> str:

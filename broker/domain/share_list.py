@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -41,6 +41,18 @@ class ShareList:
         for share in self.shares:
             found[share.corp_id].append(share)
         return dict(found)
+
+    def find(self, corp_id: str, agent_id: int) -> AppShare | None:
+        """Return the share of that identity, if it is there."""
+        return next((share for share in self.by_corp.get(corp_id, ()) if share.agent_id == agent_id), None)
+
+    def following(self, before: "ShareList | None") -> "ShareList":
+        """Return this listing, with what the one before says of how long each share is there."""
+        if before is None:
+            return self
+        known = {share.identity: share.since for share in before.shares}
+        shares = (share.known_since(known.get(share.identity, self.fence)) for share in self.shares)
+        return replace(self, shares=tuple(shares))
 
 
 @dataclass(frozen=True, slots=True)

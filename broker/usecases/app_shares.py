@@ -3,13 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from itertools import chain
 
 from broker.domain.corps import App, AppShare, ShareKind
-from broker.domain.credentials import Credential, CredentialKey, CredentialKind
-from broker.domain.errors import AppNotShared, BrokerError, StoreUnavailable
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import BrokerError, StoreUnavailable
 from broker.domain.ports import (
     Clock,
     Lease,
@@ -21,8 +22,8 @@ from broker.domain.ports import (
 )
 from broker.domain.share_list import ShareChanges, ShareList
 from broker.usecases.background import Background
+from broker.usecases.child_credentials import ChildCredentials
 from broker.usecases.credential_engine import REST, CredentialEngine
-from broker.usecases.errand import begin_errand
 from broker.usecases.fleet_flight import FleetFlight
 from broker.usecases.refusals import Refusals
 from broker.usecases.share_record import from_record, to_record
@@ -59,10 +60,10 @@ class AppShares:
         engine: CredentialEngine,
         fleet: FleetFlight,
         refusals: Refusals,
+        children: ChildCredentials,
         clock: Clock,
         observer: Observer,
         cooldown: timedelta,
-        sync_every: timedelta,
         tasks: Background,
     ) -> None:
         self._apps = apps
@@ -71,16 +72,20 @@ class AppShares:
         self._engine = engine
         self._fleet = fleet
         self._refusals = refusals
+        self._children = children
         self._clock = clock
         self._observer = observer
         self._cooldown = cooldown
-        self._sync_every = sync_every
         self._listings: dict[ListingKey, ShareList] = {}
         self.version = 0
         """Grows whenever a listing in memory changes: what was found before may be found no more."""
         self._flights: SingleFlight[tuple[ListingKey, Wish], ShareList] = SingleFlight(tasks)
+        self._recalls: SingleFlight[ListingKey, ShareList | None] = SingleFlight(tasks)
         self._closing = False
         self._changed: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._named = named(apps)
+        self._committed: dict[ListingKey, int] = {}
+        """The fence of the last listing that we heard of."""
         self._stale: set[ListingKey] = set()
         self._stale_filled = asyncio.Event()
 
@@ -135,6 +140,28 @@ class AppShares:
         """Tell whether any listing is in memory."""
         return bool(self._listings)
 
+    def listings(self) -> list[ShareList]:
+        """Return what is in memory."""
+        return list(self._listings.values())
+
+    def fence(self, app: App, kind: ShareKind) -> int:
+        """Return which listing is in memory; 0 if there is none."""
+        listing = self._listings.get((app.name, kind))
+        return listing.fence if listing else 0
+
+    async def recall(self, app: App, kind: ShareKind, fence: int = 0) -> ShareList | None:
+        """Return the listing from memory, else from the store, if it is at least that new; never asks WeCom.
+
+        Raises `StoreUnavailable`.
+        """
+        key = (app.name, kind)
+        listing = self._listings.get(key)
+        if listing is None or listing.fence < fence:
+            # Another replica's listing, and its notice is still on the way.
+            await self._recalls.join(key, lambda: self._load(*key))
+            listing = self._listings.get(key)
+        return listing if listing and listing.fence >= fence else None
+
     async def sync(self, app: App) -> ShareChanges:
         """List anew at WeCom, past any remembered refusal, and return what changed."""
         began = self._clock.now()
@@ -142,7 +169,7 @@ class AppShares:
         for kind in app.share_kinds:
             await self._refusals.lift(ShareList.name_of(app.name, kind))
             before = await self._known_before(app, kind)
-            after = await self._list_since(app, kind, began)
+            after = await self.list_since(app, kind, began)
             changes += ShareChanges.between(before, after.shares)
         return changes
 
@@ -175,10 +202,22 @@ class AppShares:
 
     # --- listing
 
+    async def list_since(self, app: App, kind: ShareKind, moment: datetime) -> ShareList:
+        """Return a listing that was begun at the moment or later: the fleet's, else a new one.
+
+        Those who ask at once share one. Raises what kept it from succeeding.
+        """
+        while True:
+            listing = await self._flights.join(
+                ((app.name, kind), Wish.NEW), lambda: self._list(app, kind, moment)
+            )
+            if listing.listed_at >= moment:
+                return listing
+
     async def _look_for(self, app: App, kind: ShareKind, corp_id: str, began: datetime) -> None:
         """List anew for a child, or at least wait for the listing that another caller has caused."""
         if await self._may_relist(app, kind, corp_id):
-            await self._list_since(app, kind, began)
+            await self.list_since(app, kind, began)
         else:
             await self._flights.join(
                 ((app.name, kind), Wish.WAITED_FOR), lambda: self._wait(app, kind, began)
@@ -188,15 +227,6 @@ class AppShares:
         # Who may list was counted before us, and takes the lease any moment now.
         await self._clock.sleep(SOON)
         return await self._list(app, kind, began, may_ask=False)
-
-    async def _list_since(self, app: App, kind: ShareKind, moment: datetime) -> ShareList:
-        """Return a listing that is not older than the moment: those who ask at once share one."""
-        while True:
-            listing = await self._flights.join(
-                ((app.name, kind), Wish.NEW), lambda: self._list(app, kind, moment)
-            )
-            if listing.listed_at >= moment:
-                return listing
 
     async def _list(
         self, app: App, kind: ShareKind, not_before: datetime | None, *, may_ask: bool = True
@@ -224,7 +254,9 @@ class AppShares:
                     await self._refusals.remember(name, error, app=app.name)
                 raise
             await self._refusals.forget(name)
-            listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares))
+            # Under the lease, what we looked at is the newest that there is.
+            before = self._listings.get((app.name, kind))
+            listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares)).following(before)
             if not await self._fleet.publish(to_record(listing), lease):
                 return None
             await self._adopt(listing)
@@ -244,13 +276,10 @@ class AppShares:
             return self._clock.now() - self._listings[app.name, kind].listed_at > self._cooldown
 
     async def _known_before(self, app: App, kind: ShareKind) -> tuple[AppShare, ...]:
-        listing = self._listings.get((app.name, kind))
-        if listing is None:
-            try:
-                listing = await self._load(app.name, kind)
-            except StoreUnavailable:
-                listing = None
-        return listing.shares if listing else ()
+        with suppress(StoreUnavailable):
+            if listing := await self.recall(app, kind):
+                return listing.shares
+        return ()
 
     # --- keeping in step
 
@@ -274,30 +303,34 @@ class AppShares:
             return
         self._listings[key] = listing
         self.version += 1
+        if listing.fence < self._committed.get(key, 0):
+            # It was overtaken while we loaded it.
+            self._stale.add(key)
+            self._stale_filled.set()
         if held is None:
             return
         changes = ShareChanges.between(held.shares, listing.shares)
         if not changes:
             return
         app = self._apps[listing.app]
-        for share in changes.removed:
-            gone = AppNotShared(
-                "the app is no longer shared with this corp", app=app.name, corp_id=share.corp_id
-            )
-            for kind in CredentialKind:
-                await self._engine.forget(CredentialKey.child_token(app, share).of_kind(kind), gone)
-        for share in changes.added:
-            await self._refusals.forget(CredentialKey.child_token(app, share).name)
+        self._children.drop(app, changes.removed)
+        await self._children.welcome(app, changes.added)
         self._observer.shares_changed(app.name, changes.added, changes.removed)
         for event in self._changed[app.name]:
             event.set()
+        await self._children.bury(app, changes.removed)
 
     def hear(self, notice: Notice) -> None:
         """Take note of a listing by another replica; `keep_in_step` acts on it."""
-        for key in self._listings:
-            if notice.kind is NoticeKind.CONNECTED or notice.name == ShareList.name_of(*key):
-                self._stale.add(key)
-                self._stale_filled.set()
+        if notice.kind is NoticeKind.CONNECTED:
+            self._stale.update(self._listings)
+        elif notice.kind is NoticeKind.COMMITTED and notice.name in self._named:
+            app, kind = self._named[notice.name]
+            self._committed[app.name, kind] = notice.fence
+            if 0 < self.fence(app, kind) < notice.fence:
+                self._stale.add((app.name, kind))
+        if self._stale:
+            self._stale_filled.set()
 
     async def keep_in_step(self) -> None:
         """Look again, for ever, at what notices call stale; bring back to a store what it has lost."""
@@ -315,18 +348,12 @@ class AppShares:
                     self._stale.add(key)
                     await self._clock.sleep(REST)
 
-    async def reconcile(self) -> None:
-        """List anew, for ever, what is in use: events may be lost (wecom-api C1)."""
-        while True:
-            await self._clock.sleep(min(self._sync_every, timedelta(seconds=30)))
-            for (app, kind), listing in list(self._listings.items()):
-                due = listing.listed_at + self._sync_every
-                if self._clock.now() >= due:
-                    begin_errand()
-                    try:
-                        await self._list_since(self._apps[app], kind, due)
-                    except BrokerError as error:
-                        self._observer.background_failed(f"listing the shares of {app}", error)
+
+def named(apps: Mapping[str, App]) -> dict[str, tuple[App, ShareKind]]:
+    """Return what each listing's name stands for."""
+    return {
+        ShareList.name_of(app.name, kind): (app, kind) for app in apps.values() for kind in app.share_kinds
+    }
 
 
 def _kinds(app: App, share_kind: ShareKind | None) -> tuple[ShareKind, ...]:

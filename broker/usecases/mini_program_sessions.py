@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from broker.domain.corps import App, ShareKind, Target
+from broker.domain.corps import ShareKind, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
 from broker.domain.ports import Chance, Clock, LoginSession, Store, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
+from broker.usecases.app_shares import AppShares
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.errand import begin_errand
 from broker.usecases.session_record import from_record, to_record
@@ -39,6 +40,7 @@ class MiniProgramSessions:
         self,
         *,
         targets: Targets,
+        shares: AppShares,
         engine: CredentialEngine,
         users: WecomUsers,
         store: Store,
@@ -47,6 +49,7 @@ class MiniProgramSessions:
         watermarks: dict[str, Watermark],
     ) -> None:
         self._targets = targets
+        self._shares = shares
         self._engine = engine
         self._users = users
         self._store = store
@@ -77,7 +80,7 @@ class MiniProgramSessions:
         )
         check_corp(login.corp_id)
         if login.corp_id == app.corp_id:
-            return await self._keep(app, login, "")
+            return await self._keep(CredentialKey.own_token(app), 0, login, "")
         child = Target(app_name, login.corp_id, share_kind)
         try:
             return await self._convert(child, login.user_id, login.session_key)
@@ -102,13 +105,16 @@ class MiniProgramSessions:
         return await self._convert(target, user_id, Secret(session_key))
 
     async def find(self, session_id: str) -> Session:
-        """Return the session. Raises `SessionNotFound`, `StoreUnavailable`."""
+        """Return the session; a child's is gone with the share by which it was opened.
+
+        Raises `SessionNotFound`, `StoreUnavailable`.
+        """
         if not SESSION_ID.fullmatch(session_id):
             raise InvalidRequest("session_id", "is not one that the broker gave")
         name = Session.name_of(session_id)
         record = (await self._store.load([name])).get(name)
         session = from_record(session_id, record) if record and not record.is_tombstone else None
-        if session is None or session.expires_at <= self._clock.now():
+        if session is None or session.expires_at <= self._clock.now() or not await self._is_shared(session):
             raise SessionNotFound("no such session, or no longer")
         return session
 
@@ -130,27 +136,45 @@ class MiniProgramSessions:
     async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:
         begin_errand()
 
-        async def with_child(key: CredentialKey) -> LoginSession:
-            found = await self._engine.using(
+        app = self._targets.app(target.app)
+
+        async def with_child(key: CredentialKey) -> tuple[CredentialKey, int, LoginSession]:
+            # What was listed before WeCom is asked: a share that begins later is another one.
+            listing_fence = self._shares.fence(app, key.share_kind)
+            login = await self._engine.using(
                 key, lambda token: self._users.transfer_session(token, user_id, session_key)
             )
-            return LoginSession(key.corp_id, found.user_id, found.session_key)
+            return key, listing_fence, login
 
-        login = await self._targets.reach(target, with_child)
-        return await self._keep(self._targets.app(target.app), login, user_id)
+        key, listing_fence, login = await self._targets.reach(target, with_child)
+        return await self._keep(key, listing_fence, login, user_id)
 
-    async def _keep(self, app: App, login: LoginSession, source_user_id: str) -> Session:
+    async def _is_shared(self, session: Session) -> bool:
+        """Tell whether the child has the share by which the session was opened, as far as is listed."""
+        app = self._targets.app(session.app)
+        if session.corp_id == app.corp_id:
+            return True
+        kinds = [kind for kind in app.share_kinds if session.share_kind in (kind, None)]
+        listings = [await self._shares.recall(app, kind, session.listing_fence) for kind in kinds]
+        return any(listing is None or session.fits(listing) for listing in listings)
+
+    async def _keep(
+        self, key: CredentialKey, listing_fence: int, login: LoginSession, source_user_id: str
+    ) -> Session:
         """Keep a session under an id of its own: an earlier one of the same user goes on working."""
         expires_at = self._clock.now() + LIFETIME
         session = Session(
             self._chance.unguessable(),
-            app.name,
-            login.corp_id,
+            key.app,
+            key.corp_id,
             login.user_id,
             source_user_id,
             bool(source_user_id),
             login.session_key,
             expires_at,
+            key.share_kind,
+            key.agent_id,
+            listing_fence,
         )
         await self._store.offer(to_record(session))
         return session

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+from broker.domain.corps import ShareKind
 from broker.domain.ports import Record
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
@@ -18,6 +19,9 @@ def to_record(session: Session) -> Record:
         "converted": session.converted,
         "session_key": session.session_key.reveal(),
         "expires_at": session.expires_at.timestamp(),
+        "share_kind": session.share_kind,
+        "agent_id": session.agent_id,
+        "listing_fence": session.listing_fence,
     }
     name = Session.name_of(session.session_id)
     return Record(name, 1, json.dumps(payload).encode(), session.expires_at)
@@ -26,6 +30,7 @@ def to_record(session: Session) -> Record:
 def from_record(session_id: str, record: Record) -> Session:
     """Return the session in the record."""
     payload = json.loads(record.payload)
+    kind = payload.get("share_kind")
     return Session(
         session_id,
         payload["app"],
@@ -35,4 +40,8 @@ def from_record(session_id: str, record: Record) -> Session:
         payload["converted"],
         Secret(payload["session_key"]),
         datetime.fromtimestamp(payload["expires_at"], UTC),
+        # A record of an older broker does not say.
+        ShareKind(kind) if kind else None,
+        payload.get("agent_id", 0),
+        payload.get("listing_fence", 0),
     )

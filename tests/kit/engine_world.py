@@ -17,6 +17,7 @@ from broker.domain.secret import Secret
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.app_shares import AppShares
 from broker.usecases.background import Background
+from broker.usecases.child_credentials import ChildCredentials
 from broker.usecases.credential_chain import CredentialChain
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.credential_memory import CredentialMemory
@@ -25,6 +26,7 @@ from broker.usecases.memory_follower import MemoryFollower
 from broker.usecases.notice_board import NoticeBoard
 from broker.usecases.refresh_ahead import RefreshAhead
 from broker.usecases.refusals import Refusals
+from broker.usecases.share_renewal import ShareRenewal
 from broker.usecases.targets import Targets
 from broker.usecases.ticket_quota import TicketQuota
 from broker.usecases.upstream_gate import QuotaGate
@@ -327,17 +329,26 @@ class Replica:
             engine=self.engine,
             fleet=self.fleet,
             refusals=self.refusals,
+            children=ChildCredentials(store, self.memory, self.refusals),
             clock=clock,
             observer=witness,
             cooldown=world.policy.cooldown,
+            tasks=tasks,
+        )
+        self.renewal = ShareRenewal(
+            apps=apps,
+            shares=self.shares,
+            clock=clock,
+            observer=witness,
             sync_every=timedelta(seconds=600),
+            called_back=world.called_back,
             tasks=tasks,
         )
         self.targets = Targets(apps, self.shares)
         self.tokens = AccessTokens(self.targets, self.engine)
         self.follower = MemoryFollower(store, self.memory, clock)
         self.ahead = RefreshAhead(self.engine, self.memory, clock, world.chance, world.policy, witness)
-        for hears in (self.refusals.hear, self.follower.hear, self.shares.hear):
+        for hears in (self.refusals.hear, self.follower.hear, self.shares.hear, self.renewal.hear):
             self.board.tell(hears)
         tasks.keep_running("hearing notices", self.board.run)
         tasks.keep_running("following the store", self.follower.run)
@@ -367,6 +378,8 @@ class EngineWorld:
         self.policy = policy
         self.shared = Shared(self.clock)
         self.wecom = FakeWecom(self.clock)
+        self.called_back: set[str] = set()
+        """The apps that have a callback."""
         self.replicas: list[Replica] = []
         self._apps = {app.name: app for app in apps}
 

@@ -49,6 +49,7 @@ def users(wecom: FakeWecom) -> FakeUsers:
 def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramSessions:
     return MiniProgramSessions(
         targets=replica.targets,
+        shares=replica.shares,
         engine=replica.engine,
         users=users,
         store=replica.store,

@@ -1,0 +1,54 @@
+"""The credentials of an app in its child corps, as shares end and begin."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from broker.domain.corps import App, AppShare
+from broker.domain.credentials import CredentialKey, CredentialKind
+from broker.domain.errors import AppNotShared, StoreUnavailable
+from broker.domain.ports import Store
+from broker.usecases.credential_memory import CredentialMemory
+from broker.usecases.refusals import Refusals
+
+BATCH = 500
+"""How many records are looked for in one step: most children that leave have none."""
+
+
+class ChildCredentials:
+    """End the tokens and tickets of children that left; take those that came without prejudice."""
+
+    def __init__(self, store: Store, memory: CredentialMemory, refusals: Refusals) -> None:
+        self._store = store
+        self._memory = memory
+        self._refusals = refusals
+
+    def drop(self, app: App, gone: Iterable[AppShare]) -> None:
+        """Forget them in this replica, before anybody gets to run; their watchers end with the reason."""
+        for key in _keys(app, gone):
+            error = AppNotShared(
+                "the app is no longer shared with this corp", app=app.name, corp_id=key.corp_id
+            )
+            self._memory.drop(key, error)
+
+    async def bury(self, app: App, gone: Iterable[AppShare]) -> None:
+        """Leave tombstones in the store, and tell the replicas; without a store each finds it out itself."""
+        names = [key.name for key in _keys(app, gone)]
+        with suppress(StoreUnavailable):
+            for start in range(0, len(names), BATCH):
+                await self._bury(names[start : start + BATCH])
+
+    async def welcome(self, app: App, came: Iterable[AppShare]) -> None:
+        """Forget that WeCom refused them before."""
+        for share in came:
+            await self._refusals.forget(CredentialKey.child_token(app, share).name)
+
+    async def _bury(self, names: Sequence[str]) -> None:
+        for name, record in (await self._store.load(names)).items():
+            if not record.is_tombstone:
+                await self._store.forget(name, record.fence)
+
+
+def _keys(app: App, shares: Iterable[AppShare]) -> list[CredentialKey]:
+    return [
+        CredentialKey.child_token(app, share).of_kind(kind) for share in shares for kind in CredentialKind
+    ]

@@ -1,0 +1,156 @@
+"""When shares are listed anew: after WeCom's events, and from time to time.
+
+The events do not say which child came or left (wecom-api C4, G15), and may be lost (C1).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from broker.domain.corps import App, ShareKind
+from broker.domain.errors import BrokerError
+from broker.domain.ports import Clock, Notice, NoticeKind, Observer
+from broker.domain.share_list import ShareList
+from broker.usecases.app_shares import AppShares, named
+from broker.usecases.background import Background
+from broker.usecases.errand import begin_errand
+
+QUIET = timedelta(milliseconds=100)
+"""An administrator's click on many children is a burst of events: they are one listing."""
+PATIENCE = 4
+"""So many times QUIET is waited for the end of a burst: a removed child is refused within a second."""
+SKEW = timedelta(milliseconds=50)
+"""How far clocks of the fleet may be apart; less than QUIET, so that it causes no second listing."""
+PROMPT = timedelta(seconds=1)
+"""How far a notice may be behind, or ahead, for its moment to be believed; else it is from now."""
+REST, LONGEST_REST = timedelta(seconds=1), timedelta(seconds=30)
+"""How long a failed listing is left alone, the first time and at most; refusals are remembered elsewhere."""
+SETTLED = timedelta(seconds=2)
+"""How long replicas take to hear again after their store was away: then one listing will do for all."""
+LOOK = timedelta(seconds=30)
+"""How often the age of listings is looked at."""
+
+
+@dataclass(slots=True)
+class Expected:
+    """A listing that has to come."""
+
+    moment: datetime
+    """It must be begun at this moment or later."""
+    heard: int = 1
+    """How many events want it."""
+
+
+class ShareRenewal:
+    """List anew what may have changed: each replica asks for it, and the lease makes it one listing."""
+
+    def __init__(
+        self,
+        *,
+        apps: Mapping[str, App],
+        shares: AppShares,
+        clock: Clock,
+        observer: Observer,
+        sync_every: timedelta,
+        called_back: Collection[str],
+        tasks: Background,
+    ) -> None:
+        self._apps = apps
+        self._shares = shares
+        self._clock = clock
+        self._observer = observer
+        self._sync_every = sync_every
+        self._called_back = called_back
+        self._tasks = tasks
+        self._named = named(apps)
+        self._expected: dict[str, Expected] = {}
+        self._connected_at: datetime | None = None
+        self._catching_up = False
+
+    def hear(self, notice: Notice) -> None:
+        """Take note of an event about shares, and of a store that was away."""
+        if notice.kind is NoticeKind.APPENDED and notice.name in self._named:
+            self.expect_change(*self._named[notice.name], self._moment(notice.fence))
+        elif notice.kind is NoticeKind.CONNECTED:
+            if self._connected_at and not self._catching_up:
+                self._catching_up = True
+                self._tasks.create_task(self._catch_up())
+            self._connected_at = self._clock.now()
+
+    def expect_change(self, app: App, kind: ShareKind, moment: datetime) -> None:
+        """See to it that a listing begun after the moment is had soon; a burst is one listing."""
+        if kind not in app.share_kinds:
+            return
+        moment += SKEW
+        name = ShareList.name_of(app.name, kind)
+        if expected := self._expected.get(name):
+            expected.moment = max(expected.moment, moment)
+            expected.heard += 1
+        else:
+            expected = self._expected[name] = Expected(moment)
+            self._tasks.create_task(self._fulfil(app, kind, expected))
+
+    async def reconcile(self) -> None:
+        """List anew, for ever, what is in use: events may be lost."""
+        while True:
+            await self._clock.sleep(min(self._sync_every, LOOK))
+            for listing in self._shares.listings():
+                due = listing.listed_at + self._sync_every
+                if self._clock.now() < due:
+                    continue
+                if error := await self._list(listing.app, listing.share_kind, due):
+                    self._observer.background_failed(f"listing the shares of {listing.app}", error)
+
+    def _moment(self, milliseconds: int) -> datetime:
+        """Return when the event came: one moment for all replicas, unless clocks contradict it."""
+        now = self._clock.now()
+        if abs(now.timestamp() * 1000 - milliseconds) > PROMPT / timedelta(milliseconds=1):
+            return now
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+    async def _fulfil(self, app: App, kind: ShareKind, expected: Expected) -> None:
+        """List until no event is newer than the listing; a failure is told once, and tried again."""
+        rest = REST
+        failed = False
+        listed: datetime | None = None
+        while listed != expected.moment:
+            await self._hear_out(expected)
+            moment = expected.moment
+            error = await self._list(app.name, kind, moment)
+            if error is None:
+                listed, rest, failed = moment, REST, False
+                continue
+            if not failed:
+                self._observer.background_failed(f"listing the shares of {app.name} after an event", error)
+            failed = True
+            wish = error.retry_after if isinstance(error, BrokerError) else None
+            await self._clock.sleep(min(max(rest, wish or rest), LONGEST_REST))
+            rest *= 2
+        del self._expected[ShareList.name_of(app.name, kind)]
+
+    async def _hear_out(self, expected: Expected) -> None:
+        """Return when the burst is over, or has lasted long enough."""
+        for _ in range(PATIENCE):
+            heard = expected.heard
+            await self._clock.sleep(QUIET)
+            if heard == expected.heard:
+                return
+
+    async def _list(self, app: str, kind: ShareKind, moment: datetime) -> Exception | None:
+        begin_errand()
+        try:
+            await self._shares.list_since(self._apps[app], kind, moment)
+        except Exception as error:  # noqa: BLE001 - no later event would be heeded
+            return error
+        return None
+
+    async def _catch_up(self) -> None:
+        """List anew what is in use and has events: they, or their notices, may have been lost meanwhile."""
+        moment = None
+        while moment != self._connected_at:
+            moment = self._connected_at
+            await self._clock.sleep(SETTLED)
+        self._catching_up = False
+        for listing in self._shares.listings():
+            if moment and listing.app in self._called_back:
+                self.expect_change(self._apps[listing.app], listing.share_kind, moment)
