@@ -1,4 +1,4 @@
-"""How records, leases and notices are called in Redis; no secret is in any name."""
+"""How records, leases, event logs and notices are called in Redis; no secret is in any name."""
 
 from broker.domain.ports import Notice, NoticeKind
 
@@ -21,6 +21,18 @@ class RedisNames:
     def tally(self, name: str) -> str:
         """Return a counter's key."""
         return f"{self._prefix}:{{{name}}}:tally"
+
+    def log(self, app: str) -> list[str]:
+        """Return an app's events, what is known of the newest one, and when each group was last used."""
+        return [f"{self._prefix}:{{events:{app}}}:{part}" for part in ("log", "head", "groups")]
+
+    def seen(self, app: str, key: str) -> str:
+        """Return what stands for an event that was appended."""
+        return f"{self._prefix}:{{events:{app}}}:seen:{key}"
+
+    def group(self, app: str, group: str) -> list[str]:
+        """Return what one group has done with an app's events."""
+        return [f"{self._prefix}:{{events:{app}}}:{part}:{group}" for part in ("state", "index", "times")]
 
     def notice(self, kind: NoticeKind, name: str, fence: int) -> str:
         """Write a notice down."""

@@ -1,0 +1,134 @@
+"""The event log of a fleet: a Redis stream an app, and what each group has done with it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from broker.adapters import redis_event_scripts as scripts
+from broker.adapters.event_places import FIRST, tidy
+from broker.adapters.redis_link import RedisLink, milliseconds
+from broker.adapters.redis_names import RedisNames
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.ports import NoticeKind
+
+GroupScript = Callable[..., Awaitable[Any]]
+"""A script as a function of an app, a group and arguments."""
+AT_ONCE = 500
+"""How many places one script looks at."""
+
+
+class RedisEventLog:
+    """Share events over Redis. One a process; it lives as long as the link.
+
+    The log and its groups have no end of life in Redis: no memory policy but `allkeys-*` takes events away.
+    """
+
+    def __init__(self, link: RedisLink, prefix: str) -> None:
+        self._link = link
+        self._names = RedisNames(prefix)
+        self._append = link.script(scripts.APPEND)
+        self._take = self._of_a_group(scripts.TAKE)
+        self._acknowledge = self._of_a_group(scripts.ACKNOWLEDGE)
+        self._release = self._of_a_group(scripts.RELEASE)
+        self._rewind = self._of_a_group(scripts.REWIND)
+        self._dead = self._of_a_group(scripts.DEAD)
+        self._retry = self._of_a_group(scripts.RETRY)
+        self._lag = self._of_a_group(scripts.LAG)
+        self._forget = self._of_a_group(scripts.FORGET)
+
+    async def append(
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+    ) -> str:
+        """See `EventLog.append`."""
+        log, head, _ = self._names.log(entry.app)
+        told = [self._names.channel, NoticeKind.APPENDED, *tell]
+        kept = [milliseconds(once_in), milliseconds(keep.age), keep.count]
+        place = await self._append(
+            [log, head, self._names.seen(entry.app, key)],
+            [*kept, entry.corp_id, entry.event_type, entry.payload, *told],
+        )
+        return str(place.decode())
+
+    async def take(self, member: Member) -> list[Delivery]:
+        """See `EventLog.take`. Each script does a bounded part, until it finds something or all is done."""
+        spans = [milliseconds(span) for span in (member.alive_for, member.ack_timeout)]
+        asked = [member.name, member.room, *spans, member.max_tries, *sorted(member.event_types)]
+        more = True
+        taken: list[list[bytes]] = []
+        while more and not taken:
+            more, *taken = await self._take(member.app, member.group, *asked)
+        return [Delivery(_entry(member.app, *fields), int(tries)) for *fields, tries in taken]
+
+    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.acknowledge`."""
+        return await self._in_parts(self._acknowledge, app, group, places)
+
+    async def release(self, app: str, group: str, member: str) -> None:
+        """See `EventLog.release`."""
+        await self._release(app, group, member)
+
+    async def rewind(self, app: str, group: str, place: str) -> None:
+        """See `EventLog.rewind`."""
+        await self._rewind(app, group, tidy(place) or FIRST)
+
+    async def read(self, app: str, after: str, limit: int) -> list[Entry]:
+        """See `EventLog.read`."""
+        log, *_ = self._names.log(app)
+        first = f"({tidy(after)}" if after else "-"
+        found = await self._link.run(lambda client: client.xrange(log, first, "+", limit))
+        rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", found)
+        return [
+            _entry(app, tidy(place.decode()).encode(), fields[b"corp"], fields[b"type"], fields[b"payload"])
+            for place, fields in rows
+        ]
+
+    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
+        """See `EventLog.dead`."""
+        rows = await self._dead(app, group, tidy(after), limit)
+        return [_entry(app, *fields) for fields in rows]
+
+    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.retry`."""
+        return await self._in_parts(self._retry, app, group, places)
+
+    async def lags(self, app: str) -> list[Lag]:
+        """See `EventLog.lags`."""
+        lags = []
+        for group in await self._groups(app):
+            unhandled, dead, since = await self._lag(app, group)
+            oldest = datetime.fromtimestamp(int(since) / 1000, UTC) if since else None
+            lags.append(Lag(app, group, unhandled, dead, oldest))
+        return lags
+
+    async def forget_groups(self, app: str, unused_for: timedelta) -> None:
+        """See `EventLog.forget_groups`."""
+        for group in await self._groups(app):
+            await self._forget(app, group, milliseconds(unused_for))
+
+    async def _groups(self, app: str) -> list[str]:
+        *_, groups = self._names.log(app)
+        names = cast("list[bytes]", await self._link.run(lambda client: client.zrange(groups, 0, -1)))
+        return sorted(name.decode() for name in names)
+
+    @staticmethod
+    async def _in_parts(script: GroupScript, app: str, group: str, places: Sequence[str]) -> int:
+        """Run the script for some places at a time, and return the sum of its counts."""
+        written = [place for place in map(tidy, places) if place]
+        count = 0
+        for start in range(0, len(written), AT_ONCE):
+            count += await script(app, group, *written[start : start + AT_ONCE])
+        return count
+
+    def _of_a_group(self, text: str) -> GroupScript:
+        script = self._link.script(scripts.GROUP + text)
+
+        async def run(app: str, group: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as each script answers
+            available = self._names.notice(NoticeKind.AVAILABLE, f"events:{app}", 0)
+            keys = [*self._names.log(app), *self._names.group(app, group)]
+            return await script(keys, [group, self._names.channel, available, *arguments])
+
+        return run
+
+
+def _entry(app: str, place: bytes, corp_id: bytes, event_type: bytes, payload: bytes) -> Entry:
+    return Entry(app, corp_id.decode(), event_type.decode(), payload, place.decode())

@@ -1,0 +1,410 @@
+"""What the event log does inside Redis: one script an operation, so that each is one step.
+
+A group is three keys. `state` is a hash: how far the group has looked ("place", "number"), who owns a corp
+("owner:<corp>"), what a member asks for ("terms:<member>"), the tries of an entry ("tries:<place>").
+`times` orders members by when they are gone ("a<member>") and when they lose what they hold ("d<member>").
+`index` is a set ordered as text, so that each question is one range of it; names in it are written with
+their length, so that none is the beginning of another:
+
+    o<place><corp>            open: looked at and not handled
+    w<corp>:<place>           waiting: open, and held by nobody
+    h<member>:<corp>:<place>  held
+    r<owner>:<place><corp>    ready: a corp that has something waiting, who may have it ("" = anybody),
+                              and the place of the first of it
+    d<place>                  dead
+    s<place>                  skip: acknowledged before the group looked at it
+"""
+
+# The entry comes first: with its memory full, Redis refuses a script's first write only, and a key without
+# its entry would be an event that is lost.
+APPEND = """
+local log, head, seen = unpack(KEYS)
+local once_in, age, count, corp, kind, payload, channel, word = unpack(ARGV, 1, 8)
+if redis.call('EXISTS', seen) == 1 then return '' end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local newest, number = unpack(redis.call('HMGET', head, 'place', 'number'))
+local ms, turn = now, 0
+if newest and tonumber(newest:sub(1, 13)) >= now then
+  ms, turn = tonumber(newest:sub(1, 13)), tonumber(newest:sub(15)) + 1
+  if turn > 999999 then ms, turn = ms + 1, 0 end
+end
+local place = string.format('%013.0f-%06.0f', ms, turn)
+number = string.format('%.0f', (tonumber(number) or 0) + 1)
+redis.call('XADD', log, place, 'corp', corp, 'type', kind, 'payload', payload, 'number', number)
+redis.call('HSET', head, 'place', place, 'number', number)
+redis.call('SET', seen, place, 'PX', once_in)
+redis.call('XTRIM', log, 'MAXLEN', count)
+redis.call('XTRIM', log, 'MINID', string.format('%.0f', math.max(now - age, 0)))
+for position = 9, #ARGV do
+  redis.call('PUBLISH', channel, string.format('%s %.0f %s', word, ms, ARGV[position]))
+end
+return place
+"""
+
+# Begins all scripts of a group. What a call does is bounded by WORK and by what members hold.
+GROUP = """
+local log, head, groups, state, index, times = unpack(KEYS)
+local group, channel, notice = unpack(ARGV, 1, 3)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local WORK, EXPIRED = 500, 8
+local freed, unfinished, late = false, false, {}
+
+local function add(item) redis.call('ZADD', index, 0, item) end
+local function drop(item) return redis.call('ZREM', index, item) == 1 end
+local function between(first, last, count)
+  return redis.call('ZRANGEBYLEX', index, '[' .. first, '(' .. last, 'LIMIT', 0, count)
+end
+local function how_many(first, last)
+  return redis.call('ZLEXCOUNT', index, '[' .. first, '(' .. last)
+end
+local function named(name) return #name .. ':' .. name .. ':' end
+local function after(prefix) return prefix:sub(1, -2) .. ';' end
+local function begun_with(prefix, count) return between(prefix, after(prefix), count) end
+local function held_count(member)
+  local mine = 'h' .. named(member)
+  return how_many(mine, after(mine))
+end
+
+local function read(id, fields)
+  local ms, turn = id:match('(%d+)-(%d+)')
+  return {place = string.format('%013.0f-%06.0f', ms, turn), corp = fields[2], kind = fields[4],
+          payload = fields[6], number = tonumber(fields[8])}
+end
+local function entries(first, count)
+  local found = redis.call('XRANGE', log, first, '+', 'COUNT', count)
+  for position, entry in ipairs(found) do found[position] = read(entry[1], entry[2]) end
+  return found
+end
+local function entry(place)
+  local found = redis.call('XRANGE', log, place, place)[1]
+  return found and read(found[1], found[2])
+end
+local oldest = entries('-', 1)[1]
+local floor = oldest and oldest.place or '~'
+
+local function owner(corp) return redis.call('HGET', state, 'owner:' .. corp) or '' end
+local function first_of(owner) return begun_with('r' .. named(owner), 1)[1] end
+
+local function listing(corp, owner)
+  local first = begun_with('w' .. named(corp), 1)[1]
+  return first and 'r' .. named(owner) .. first:sub(-20) .. corp
+end
+-- Changes what is waiting of a corp, or who owns it, and keeps its place among the ready ones right.
+local function change(corp, how)
+  local owner_before = owner(corp)
+  local before = listing(corp, owner_before)
+  how()
+  local owner_after = owner(corp)
+  local now_listed = listing(corp, owner_after)
+  if before == now_listed then return end
+  if before then drop(before) end
+  if now_listed then add(now_listed) end
+  if now_listed and owner_after == '' and owner_before ~= '' then freed = true end
+end
+
+local function let_go(member, corp, place)
+  drop('h' .. named(member) .. named(corp) .. place)
+  if #begun_with('h' .. named(member) .. named(corp), 1) == 0 then
+    redis.call('HDEL', state, 'owner:' .. corp)
+  end
+  if held_count(member) == 0 then redis.call('ZREM', times, 'd' .. member) end
+end
+
+-- The entry is handled, or not kept any more. Tells whether it was open, and who held it.
+local function settle(corp, place)
+  if not drop('o' .. place .. corp) then return false end
+  local holder
+  redis.call('HDEL', state, 'tries:' .. place)
+  change(corp, function()
+    if drop('w' .. named(corp) .. place) then return end
+    holder = owner(corp)
+    let_go(holder, corp, place)
+  end)
+  return true, holder
+end
+
+local function terms(member)
+  local found = redis.call('HGET', state, 'terms:' .. member)
+  local ack_timeout, max_tries, room = found:match('(%d+) (%d+) (%d+)')
+  return tonumber(ack_timeout), tonumber(max_tries), tonumber(room)
+end
+local function forget(member)
+  redis.call('HDEL', state, 'terms:' .. member)
+  redis.call('ZREM', times, 'a' .. member, 'd' .. member)
+end
+
+-- Promises 5 and 7: the oldest that it held spends a try, or nothing does. Returns how much it held.
+local function lose(member, spends)
+  local mine, first = 'h' .. named(member), nil
+  local held = begun_with(mine, 1000000)
+  for _, item in ipairs(held) do
+    local place, corp = item:sub(-20), item:sub(#mine + 1):match('^%d+:(.*)$'):sub(1, -22)
+    if place < floor then
+      settle(corp, place)
+    else
+      change(corp, function()
+        let_go(member, corp, place)
+        add('w' .. named(corp) .. place)
+      end)
+      if not first or place < first.place then first = {place = place, corp = corp} end
+    end
+  end
+  redis.call('ZREM', times, 'd' .. member)
+  if first and spends then
+    local tries = redis.call('HINCRBY', state, 'tries:' .. first.place, 1)
+    local _, max_tries = terms(member)
+    if tries >= max_tries then
+      drop('o' .. first.place .. first.corp)
+      add('d' .. first.place)
+      change(first.corp, function() drop('w' .. named(first.corp) .. first.place) end)
+    end
+  end
+  return #held
+end
+
+-- Promises 5 and 6: what came first counts.
+local function look_at_the_clock(member)
+  local gone = tonumber(redis.call('ZSCORE', times, 'a' .. member) or 'inf')
+  local loses = tonumber(redis.call('ZSCORE', times, 'd' .. member) or 'inf')
+  if loses <= now and loses < gone then
+    lose(member, true)
+    late[member] = true
+  end
+  if gone <= now then
+    lose(member, false)
+    forget(member)
+  end
+end
+
+-- Promise 10.
+local trimmed = between('o', 'o' .. floor, WORK)
+for _, item in ipairs(trimmed) do settle(item:sub(22), item:sub(2, 21)) end
+unfinished = #trimmed == WORK
+for _, letter in ipairs({'d', 's'}) do
+  for _, item in ipairs(between(letter, letter .. floor, WORK)) do
+    drop(item)
+    redis.call('HDEL', state, 'tries:' .. item:sub(2))
+  end
+end
+
+local function expire()
+  local due = redis.call('ZRANGEBYSCORE', times, '-inf', now, 'LIMIT', 0, EXPIRED)
+  for _, item in ipairs(due) do look_at_the_clock(item:sub(2)) end
+  if #due == EXPIRED then unfinished = true end
+end
+local function tell(told) if told then redis.call('PUBLISH', channel, notice) end end
+local function tell_freed() tell(freed and first_of('')) end
+"""
+
+TAKE = """
+local member = ARGV[4]
+local room, alive_for, ack_timeout, max_tries = unpack(ARGV, 5, 8)
+local wanted, all = {}, #ARGV == 8
+for position = 9, #ARGV do wanted[ARGV[position]] = true end
+
+redis.call('ZADD', groups, now, group)
+look_at_the_clock(member)
+expire()
+redis.call('HSET', state, 'terms:' .. member, ack_timeout .. ' ' .. max_tries .. ' ' .. room)
+redis.call('ZADD', times, now + alive_for, 'a' .. member)
+if late[member] then
+  tell_freed()
+  return {0}
+end
+
+local held, work, taken = held_count(member), WORK, {}
+local free = room - held
+local function give(found)
+  if held == 0 and #taken == 0 then redis.call('ZADD', times, now + ack_timeout, 'd' .. member) end
+  add('h' .. named(member) .. named(found.corp) .. found.place)
+  redis.call('HSET', state, 'owner:' .. found.corp, member)
+  local tries = redis.call('HGET', state, 'tries:' .. found.place) or '0'
+  taken[#taken + 1] = {found.place, found.corp, found.kind, found.payload, tries}
+  free = free - 1
+end
+
+-- What waits is older than what nobody has looked at; the corp with the oldest comes first.
+local function ready_corp()
+  local mine, anybodys = first_of(member), first_of('')
+  mine = mine and mine:sub(#named(member) + 2)
+  anybodys = anybodys and anybodys:sub(#named('') + 2)
+  local first = mine and anybodys and (mine < anybodys and mine or anybodys) or mine or anybodys
+  return first and first:sub(21)
+end
+local corp = ready_corp()
+while corp and free > 0 and work > 0 do
+  change(corp, function()
+    for _, item in ipairs(begun_with('w' .. named(corp), math.min(free, work))) do
+      local place = item:sub(-20)
+      local found = entry(place)
+      drop(item)
+      work = work - 1
+      if found and (all or wanted[found.kind]) then
+        give(found)
+      else
+        drop('o' .. place .. corp)
+        redis.call('HDEL', state, 'tries:' .. place)
+      end
+    end
+  end)
+  corp = ready_corp()
+end
+
+local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
+place, number = place or '0-0', number or 0
+local page
+while free > 0 and work > 0 do
+  page = entries('(' .. place, math.min(math.max(free, 16), work))
+  for _, found in ipairs(page) do
+    if free == 0 then break end
+    place, number, work = found.place, found.number, work - 1
+    if not drop('s' .. place) and (all or wanted[found.kind]) then
+      local who = owner(found.corp)
+      local waiting = #begun_with('w' .. named(found.corp), 1) > 0
+      add('o' .. place .. found.corp)
+      if waiting then
+        add('w' .. named(found.corp) .. place)
+      elseif who == '' or who == member then
+        give(found)
+      else
+        change(found.corp, function() add('w' .. named(found.corp) .. place) end)
+      end
+    end
+  end
+  if #page == 0 then break end
+end
+redis.call('HSET', state, 'place', place, 'number', string.format('%.0f', number))
+tell_freed()
+local more = free > 0 and (unfinished or work <= 0)
+return {more and 1 or 0, unpack(taken)}
+"""
+
+# Who was busy may have more when half of its room is free, not at each acknowledgement: that would wake
+# everybody thousands of times.
+ACKNOWLEDGE = """
+expire()
+local cursor = redis.call('HGET', state, 'place')
+if not cursor then return 0 end
+local count, handled_by = 0, {}
+for position = 4, #ARGV do
+  local place = ARGV[position]
+  local found = entry(place)
+  if found then
+    local was_open, holder = settle(found.corp, place)
+    if was_open then
+      if holder then handled_by[holder] = (handled_by[holder] or 0) + 1 end
+    elseif drop('d' .. place) then
+      was_open = true
+      redis.call('HDEL', state, 'tries:' .. place)
+    elseif place > cursor then
+      was_open = redis.call('ZADD', index, 0, 's' .. place) == 1
+    end
+    if was_open then count = count + 1 end
+  end
+end
+local newest = redis.call('HGET', head, 'place') or ''
+local through = false
+for member, handled in pairs(handled_by) do
+  local ack_timeout, _, room = terms(member)
+  local held = held_count(member)
+  if held > 0 then redis.call('ZADD', times, now + ack_timeout, 'd' .. member) end
+  local half = math.floor(room / 2)
+  if held <= half and held + handled > half then
+    through = through or newest > cursor or first_of(member) or first_of('')
+  end
+end
+tell(through or freed and first_of(''))
+return count
+"""
+
+RELEASE = """
+expire()
+local member = ARGV[4]
+if redis.call('HEXISTS', state, 'terms:' .. member) == 0 then
+  tell_freed()
+  return 0
+end
+local held = lose(member, true)
+forget(member)
+tell(held > 0 or freed)
+return held
+"""
+
+REWIND = """
+local found = entries(ARGV[4], 1)[1]
+redis.call('UNLINK', state, index, times)
+if found then
+  local ms, turn = tonumber(found.place:sub(1, 13)), tonumber(found.place:sub(15))
+  if turn == 0 then ms, turn = ms - 1, 999999 else turn = turn - 1 end
+  local before = string.format('%013.0f-%06.0f', ms, turn)
+  redis.call('HSET', state, 'place', before, 'number', string.format('%.0f', found.number - 1))
+else
+  local newest, number = unpack(redis.call('HMGET', head, 'place', 'number'))
+  redis.call('HSET', state, 'place', newest or '0-0', 'number', number or 0)
+end
+redis.call('ZADD', groups, 'NX', now, group)
+tell(true)
+"""
+
+DEAD = """
+local after_place, limit = ARGV[4], tonumber(ARGV[5])
+local found = {}
+for _, item in ipairs(redis.call('ZRANGEBYLEX', index, '(d' .. after_place, '(e', 'LIMIT', 0, limit)) do
+  local dead = entry(item:sub(2))
+  if dead then found[#found + 1] = {dead.place, dead.corp, dead.kind, dead.payload} end
+end
+return found
+"""
+
+RETRY = """
+expire()
+local count = 0
+for position = 4, #ARGV do
+  local place = ARGV[position]
+  local found = entry(place)
+  if found and drop('d' .. place) then
+    redis.call('HDEL', state, 'tries:' .. place)
+    add('o' .. place .. found.corp)
+    change(found.corp, function() add('w' .. named(found.corp) .. place) end)
+    count = count + 1
+  end
+end
+tell(count > 0 or freed)
+return count
+"""
+
+LAG = """
+expire()
+tell_freed()
+local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
+place, number = place or '0-0', tonumber(number or 0)
+local newest = tonumber(redis.call('HGET', head, 'number') or 0)
+local unseen = oldest and math.max(0, newest - math.max(number, oldest.number - 1)) or 0
+local skipped = how_many('s' .. floor, 't')
+local open = how_many('o' .. floor, 'p') + unseen - skipped
+local first = between('o' .. floor, 'p', 1)[1]
+local since = first and first:sub(2, 14)
+local looked = 0
+while not since and open > 0 and looked <= skipped do
+  local page = entries('(' .. place, 100)
+  if #page == 0 then break end
+  for _, found in ipairs(page) do
+    place, looked = found.place, looked + 1
+    if not redis.call('ZSCORE', index, 's' .. place) then
+      since = place:sub(1, 13)
+      break
+    end
+  end
+end
+return {open, how_many('d' .. floor, 'e'), since or ''}
+"""
+
+FORGET = """
+local used = redis.call('ZSCORE', groups, group)
+if not used or tonumber(used) > now - tonumber(ARGV[4]) then return 0 end
+redis.call('ZREM', groups, group)
+redis.call('UNLINK', state, index, times)
+return 1
+"""

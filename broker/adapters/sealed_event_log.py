@@ -1,0 +1,103 @@
+"""Any event log, with every payload sealed: AES-256-GCM, the app as associated data."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from broker.adapters.sealed_store import Seal, SealBroken
+from broker.domain.errors import StoreUnavailable
+from broker.domain.event_log import Delivery, Entry, EventLog, Lag, Member, Retention
+from broker.domain.ports import Observer
+
+
+class SealedEventLog:
+    """Seal what goes into a log and open what comes out.
+
+    An entry that does not open is told and left out; a group that gets it counts it as handled, so that it
+    is not in the way of its corp.
+    """
+
+    def __init__(self, inner: EventLog, seal: Seal, observer: Observer) -> None:
+        self._inner = inner
+        self._seal = seal
+        self._observer = observer
+
+    async def append(
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+    ) -> str:
+        """See `EventLog.append`."""
+        sealed = replace(entry, payload=self._seal.close(_name(entry.app), entry.payload))
+        return await self._inner.append(sealed, key=key, once_in=once_in, keep=keep, tell=tell)
+
+    async def take(self, member: Member) -> list[Delivery]:
+        """See `EventLog.take`."""
+        while deliveries := await self._inner.take(member):
+            opened = self._opened([delivery.entry for delivery in deliveries])
+            broken = [delivery.entry.place for delivery in deliveries if delivery.entry.place not in opened]
+            if broken:
+                with suppress(StoreUnavailable):  # the member holds it as long as it may, and it comes again
+                    await self._inner.acknowledge(member.app, member.group, broken)
+            if opened:
+                return [
+                    replace(delivery, entry=opened[delivery.entry.place])
+                    for delivery in deliveries
+                    if delivery.entry.place in opened
+                ]
+        return []
+
+    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.acknowledge`."""
+        return await self._inner.acknowledge(app, group, places)
+
+    async def release(self, app: str, group: str, member: str) -> None:
+        """See `EventLog.release`."""
+        await self._inner.release(app, group, member)
+
+    async def rewind(self, app: str, group: str, place: str) -> None:
+        """See `EventLog.rewind`."""
+        await self._inner.rewind(app, group, place)
+
+    async def read(self, app: str, after: str, limit: int) -> list[Entry]:
+        """See `EventLog.read`."""
+        while entries := await self._inner.read(app, after, limit):
+            if opened := self._opened(entries):
+                return list(opened.values())
+            after = entries[-1].place
+        return []
+
+    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
+        """See `EventLog.dead`."""
+        while entries := await self._inner.dead(app, group, after, limit):
+            if opened := self._opened(entries):
+                return list(opened.values())
+            after = entries[-1].place
+        return []
+
+    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.retry`."""
+        return await self._inner.retry(app, group, places)
+
+    async def lags(self, app: str) -> list[Lag]:
+        """See `EventLog.lags`."""
+        return await self._inner.lags(app)
+
+    async def forget_groups(self, app: str, unused_for: timedelta) -> None:
+        """See `EventLog.forget_groups`."""
+        await self._inner.forget_groups(app, unused_for)
+
+    def _opened(self, entries: Sequence[Entry]) -> dict[str, Entry]:
+        """Return those that open, by place; tell of the others."""
+        opened = {}
+        for entry in entries:
+            try:
+                payload = self._seal.open(_name(entry.app), entry.payload)
+            except SealBroken as error:
+                self._observer.background_failed("opening an event", error)
+            else:
+                opened[entry.place] = replace(entry, payload=payload)
+        return opened
+
+
+def _name(app: str) -> str:
+    return f"event:{app}"
