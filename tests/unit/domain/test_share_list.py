@@ -1,5 +1,6 @@
 """Listings of shares, and what changed between two of them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
@@ -81,6 +82,45 @@ def test_changes_of_two_kinds_add_up() -> None:
     assert ShareChanges((EAST, SUPPLIER), (SOUTH,), 5) == ShareChanges((EAST,), (), 2) + ShareChanges(
         (SUPPLIER,), (SOUTH,), 3
     )
+
+
+def test_a_share_is_there_since_the_listing_that_had_it_after_one_that_had_not() -> None:
+    first = listing(EAST).following(None)
+    second = replace(listing(EAST, SOUTH), fence=2).following(first)
+    third = replace(listing(SOUTH, EAST), fence=3).following(second)
+    fourth = replace(listing(SOUTH), fence=4).following(third)
+    fifth = replace(listing(EAST, SOUTH), fence=5).following(fourth)
+
+    assert [[0], [0, 2], [2, 0], [2], [5, 2]] == [
+        [share.since for share in found.shares] for found in (first, second, third, fourth, fifth)
+    ]
+
+
+def test_a_renamed_child_is_there_as_long_as_before_and_one_under_another_agent_id_is_not() -> None:
+    renamed = replace(EAST, corp_name="新名")
+    moved = replace(SOUTH, agent_id=1000099)
+    found = replace(listing(renamed, moved), fence=2).following(listing(EAST, SOUTH))
+
+    assert (renamed, moved) == found.shares
+    assert [0, 2] == [share.since for share in found.shares]
+
+
+def test_how_long_a_share_is_there_makes_no_other_share_of_it() -> None:
+    assert EAST == EAST.known_since(7)
+    assert not ShareChanges.between([EAST], [EAST.known_since(7)])
+    assert 7 == EAST.known_since(7).since
+
+
+def test_a_share_is_found_by_corp_and_agent_id() -> None:
+    twice = AppShare(ShareKind.CORP_GROUP, "ww1east", 1000099)
+    found = listing(EAST, SOUTH, twice)
+
+    assert [EAST, twice, None, None] == [
+        found.find("ww1east", 1000010),
+        found.find("ww1east", 1000099),
+        found.find("ww1east", 1000011),
+        found.find("ww1west", 1000010),
+    ]
 
 
 @given(listings, listings)

@@ -1,5 +1,6 @@
 """Sessions of mini-program users: whose they are, how long they live, and what they keep to themselves."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,16 +21,18 @@ from broker.domain.secret import Secret
 from broker.usecases.mini_program_sessions import LIFETIME, MiniProgramSessions
 from tests.kit.engine_world import (
     CHILD,
+    CHILD_SHARE,
     CHILD_TARGET,
     CRM,
     OWN,
     PARENT,
+    Endpoint,
     EngineWorld,
     FakeWecom,
     Replica,
     outcome,
 )
-from tests.kit.fake_clock import FakeClock
+from tests.kit.fake_clock import FakeClock, settle
 from tests.kit.fake_users import CountedChance, FakeUsers
 
 SECOND = timedelta(seconds=1)
@@ -253,3 +256,171 @@ async def test_what_cannot_be_converted_is_refused_by_field(
 
     assert isinstance(refused, InvalidRequest)
     assert (field, 0) == (refused.metadata["field"], wecom.count())
+
+
+# --- a session ends with the share by which it was opened
+
+
+async def list_anew(world: EngineWorld, replica: Replica, *shares: AppShare) -> None:
+    world.wecom.shares = list(shares)
+    await world.clock.jump(SECOND)
+    for app in replica.apps.values():
+        await world.run(replica.shares.sync(app))
+    await settle()
+
+
+async def test_a_session_dies_on_every_replica_with_the_share_and_does_not_come_back_with_it(
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    other = sessions_of(await world.start(), users)
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    own = await world.run(sessions.exchange_login_code("crm", "own", None))
+    assert session == await other.find(session.session_id)
+
+    for shares in ([], [CHILD_SHARE]):
+        await list_anew(world, replica, *shares)
+        for door in (sessions, other):
+            assert isinstance(await outcome(door.find(session.session_id)), SessionNotFound)
+            assert own == await door.find(own.session_id)
+    again = await world.run(sessions.exchange_login_code("crm", "child2", None))
+
+    assert again == await other.find(again.session_id)
+
+
+async def test_a_session_lives_on_while_the_share_does(
+    world: EngineWorld, replica: Replica, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    for name in ("one name", "another"):
+        await list_anew(world, replica, replace(CHILD_SHARE, corp_name=name))
+
+    assert session == await sessions.find(session.session_id)
+
+
+async def test_a_session_dies_with_the_share_that_left_and_not_with_that_of_the_other_kind(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers
+) -> None:
+    chained = AppShare(ShareKind.SUPPLY_CHAIN, "ww-child", 8)
+    wecom.shares.append(chained)
+    replica = await world.start(apps=[BOTH])
+    sessions = sessions_of(replica, users)
+    by_group = await world.run(sessions.exchange_login_code("crm", "child1", ShareKind.CORP_GROUP))
+    by_chain = await world.run(sessions.exchange_login_code("crm", "child2", ShareKind.SUPPLY_CHAIN))
+    await list_anew(world, replica, chained)
+
+    assert isinstance(await outcome(sessions.find(by_group.session_id)), SessionNotFound)
+    assert by_chain == await sessions.find(by_chain.session_id)
+
+
+async def test_a_session_dies_with_the_childs_agent_id(
+    world: EngineWorld, replica: Replica, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    await list_anew(world, replica, replace(CHILD_SHARE, agent_id=8))
+
+    assert isinstance(await outcome(sessions.find(session.session_id)), SessionNotFound)
+
+
+@pytest.mark.parametrize("skew", [-SECOND / 2, 0 * SECOND, SECOND / 2])
+async def test_a_session_opened_right_after_the_share_began_works_on_a_replica_that_has_not_heard_of_it(
+    world: EngineWorld,
+    wecom: FakeWecom,
+    replica: Replica,
+    users: FakeUsers,
+    sessions: MiniProgramSessions,
+    skew: timedelta,
+) -> None:
+    wecom.shares = []
+    late = await world.start()
+    await world.gather(replica.shares.all(CRM), late.shares.all(CRM))
+    late.store.deaf = True
+    replica.clock.skew = skew
+    await list_anew(world, replica, CHILD_SHARE)
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    before = wecom.count(Endpoint.SHARES)
+
+    assert [] == late.shares.held(CRM)
+    assert session == await sessions_of(late, users).find(session.session_id)
+    assert before == wecom.count(Endpoint.SHARES)
+
+
+async def test_a_replica_without_a_listing_looks_into_the_store_once_and_asks_nobody(
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    await list_anew(world, replica)
+    before = wecom.count()
+    cold = await world.start()
+    loads: list[str] = []
+    load = cold.store.load
+
+    async def counted(names: list[str]) -> object:
+        loads.extend(names)
+        return await load(names)
+
+    cold.store.load = counted  # type: ignore[method-assign, assignment]
+    door = sessions_of(cold, users)
+    found = await world.gather(*(outcome(door.find(session.session_id)) for _ in range(100)))
+
+    assert {SessionNotFound} == {type(answer) for answer in found}
+    assert (1, before) == (loads.count("shares:crm:corp_group"), wecom.count())
+
+
+async def test_a_session_is_believed_where_no_listing_is_left_that_could_contradict_it(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    del world.shared.records["shares:crm:corp_group"]
+    before = wecom.count()
+    cold = await world.start()
+
+    assert session == await sessions_of(cold, users).find(session.session_id)
+    assert before == wecom.count()
+
+    # Its first listing follows none: it cannot say that the share is younger than the session.
+    await world.run(cold.shares.all(CRM))
+    assert session == await sessions_of(cold, users).find(session.session_id)
+
+
+async def test_a_session_ends_where_the_app_gives_up_its_kind_of_share(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    without = await world.start(apps=[replace(CRM, share_kinds=(ShareKind.SUPPLY_CHAIN,))])
+
+    assert isinstance(await outcome(sessions_of(without, users).find(session.session_id)), SessionNotFound)
+
+
+async def test_a_session_that_an_older_broker_kept_lives_while_the_child_has_any_share(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers
+) -> None:
+    replica = await world.start(apps=[BOTH])
+    sessions = sessions_of(replica, users)
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    name = next(name for name in world.shared.records if name.startswith("session:"))
+    record = world.shared.records[name]
+    payload = json.loads(record.payload)
+    for unknown in ("share_kind", "agent_id", "listing_fence"):
+        del payload[unknown]
+    world.shared.records[name] = replace(record, payload=json.dumps(payload).encode())
+
+    await list_anew(world, replica, AppShare(ShareKind.SUPPLY_CHAIN, "ww-child", 8))
+    assert session.session_key.reveal() == (await sessions.find(session.session_id)).session_key.reveal()
+    await list_anew(world, replica)
+    assert isinstance(await outcome(sessions.find(session.session_id)), SessionNotFound)
+
+
+async def test_a_listing_that_an_older_broker_kept_is_read_and_its_shares_were_always_there(
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    await list_anew(world, replica)
+    await list_anew(world, replica, CHILD_SHARE)
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    record = world.shared.records["shares:crm:corp_group"]
+    payload = json.loads(record.payload)
+    assert [0] != payload.pop("since")
+    world.shared.records[record.name] = replace(record, payload=json.dumps(payload).encode())
+    cold = await world.start()
+
+    assert session == await sessions_of(cold, users).find(session.session_id)
+    assert [0] == [share.since for share in cold.shares.held(CRM)]
