@@ -1,15 +1,25 @@
-"""`simulate`: WeCom on this machine."""
+"""`simulate`: WeCom on this machine, or one event of it."""
 
+import asyncio
 from datetime import timedelta
 
 import click
+from click.core import ParameterSource
 
 from broker.cli.ending import fail, run_until_stopped
-from broker.cli.options import PORT, seconds
-from broker.simulator.demo import PARENT, SECRET, add_children
+from broker.cli.options import AGENT_ID, PORT, seconds
+from broker.cli.simulated_event import KINDS, VERIFY_URL, SimulatedEvent, options_of, succeeded, told, verify
+from broker.domain.secret import Secret
+from broker.protocol.callback_envelope import CallbackKeys
+from broker.simulator.callbacks.callback import Callback
+from broker.simulator.callbacks.envelope import Format
+from broker.simulator.callbacks.kinds import ChangeType, EventKind
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET, add_children
 from broker.simulator.server import serve
 from broker.simulator.tokens import Habit
 from broker.simulator.world import World
+
+_SERVING = {"host", "port", "children", "token_lifetime", "habit"}
 
 
 @click.command()
@@ -22,12 +32,88 @@ from broker.simulator.world import World
 @click.option(
     "--habit", type=click.Choice([habit.value for habit in Habit]), default=Habit.NEW_VALUE_OLD_ALIVE.value
 )
-def simulate(host: str, port: int, children: int, token_lifetime: timedelta, habit: str) -> None:
-    """Serve a WeCom that behaves, or misbehaves, as it is told (`/_simulator/…`)."""
+@click.option(
+    "--event",
+    type=click.Choice(KINDS),
+    metavar="KIND",
+    help="Send this event to a broker instead, and exit 0 if it says success; an unknown KIND lists all.",
+)
+@click.option("--callback-url", default="http://127.0.0.1:8080/callback/crm", show_default=True)
+@click.option(
+    "--callback-token",
+    default=CALLBACK_TOKEN,
+    envvar="WECOM_CALLBACK_TOKEN",
+    help="Default the demo's; also by WECOM_CALLBACK_TOKEN, where `ps` does not show it.",
+)
+@click.option(
+    "--callback-aes-key",
+    default=CALLBACK_AES_KEY,
+    envvar="WECOM_CALLBACK_AES_KEY",
+    help="Default the demo's; also by WECOM_CALLBACK_AES_KEY.",
+)
+@click.option("--corp", default="", help="Where it happens; default the parent corp.")
+@click.option("--user", default="", help="The member, by the plain userid; default one of the corp.")
+@click.option("--agent", type=AGENT_ID, default=0, help="AgentID; default what the demo's corp has.")
+@click.option("--text", default="你好", show_default=True, help="Of a text.")
+@click.option(
+    "--change-type",
+    type=click.Choice([change.value for change in ChangeType]),
+    default=ChangeType.CORP_JOIN.value,
+    show_default=True,
+    help="Of a change_chain.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1),
+    default=1,
+    help="Let it happen so often. Events of the same second, text apart, count as repeats of one.",
+)
+@click.option("--json-envelope", is_flag=True, help="An envelope in JSON; default XML.")
+@click.option("--receive-id", default="", help="The parent corp, or the suite; default the demo's.")
+@click.pass_context
+def simulate(
+    context: click.Context,
+    host: str,
+    port: int,
+    children: int,
+    token_lifetime: timedelta,
+    habit: str,
+    event: str | None,
+    callback_url: str,
+    callback_token: str,
+    callback_aes_key: str,
+    corp: str,
+    user: str,
+    agent: int,
+    text: str,
+    change_type: str,
+    count: int,
+    json_envelope: bool,
+    receive_id: str,
+) -> None:
+    """Serve a WeCom that behaves, or misbehaves, as it is told (`/_simulator/…`), or send one event of it."""
+    _refuse_what_makes_no_sense(context, event)
+    if event is None:
+        _serve(host, port, children, token_lifetime, Habit(habit))
+        return
+    callback = _callback(callback_url, callback_token, callback_aes_key, json_envelope=json_envelope)
+    try:
+        if event == VERIFY_URL:
+            asyncio.run(_verify(callback, receive_id))
+        else:
+            happening = SimulatedEvent(
+                EventKind(event), corp, user, agent, text, ChangeType(change_type), receive_id
+            )
+            asyncio.run(_send(happening, callback, count))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _serve(host: str, port: int, children: int, token_lifetime: timedelta, habit: Habit) -> None:
     world = World.demo()
     add_children(world, children)
     world.settings.token_lifetime = token_lifetime.total_seconds()
-    world.settings.habit = Habit(habit)
+    world.settings.habit = habit
 
     def announce(url: str) -> None:
         click.echo(f"simulated WeCom: {url}   corp {PARENT.corpid}, agent {PARENT.agentid}, secret {SECRET}")
@@ -36,3 +122,42 @@ def simulate(host: str, port: int, children: int, token_lifetime: timedelta, hab
         run_until_stopped(serve(world, host, port, announce))
     except OSError as error:
         fail(f"--port: cannot listen on {host}:{port}: {error.strerror or error}")
+
+
+async def _verify(callback: Callback, receive_id: str) -> None:
+    verification = await verify(callback, receive_id)
+    if not verification.passed:
+        fail(f"{VERIFY_URL}: {told(verification.attempt)}, not with the bare {verification.plaintext}")
+    click.echo(f"{VERIFY_URL}: {told(verification.attempt)}")
+
+
+async def _send(happening: SimulatedEvent, callback: Callback, count: int) -> None:
+    failed = 0
+    async for delivery in happening.send(callback, count):
+        failed += not succeeded(delivery)
+        line = f"{happening.kind}: {told(delivery.attempts[-1], len(delivery.attempts))}"
+        click.echo(line, err=not succeeded(delivery))
+    if failed:
+        fail(f"{failed} of {count} not answered with 200 'success'")
+
+
+def _refuse_what_makes_no_sense(context: click.Context, event: str | None) -> None:
+    sensible = _SERVING if event is None else {"event", *options_of(event)}
+    for option in context.command.params:
+        name = option.name or ""
+        if name in sensible or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        if event is None:
+            raise click.UsageError(f"{option.opts[0]} is for --event.")
+        raise click.UsageError(f"{option.opts[0]} is not for --event {event}.")
+
+
+def _callback(url: str, token: str, aes_key: str, *, json_envelope: bool) -> Callback:
+    try:
+        keys = CallbackKeys(Secret(token), Secret(aes_key))
+    except ValueError as mistake:
+        raise click.BadParameter(str(mistake), param_hint="--callback-aes-key") from None
+    try:
+        return Callback(url, keys, body_format=Format.JSON if json_envelope else Format.XML)
+    except ValueError as mistake:
+        raise click.BadParameter(str(mistake), param_hint="--callback-url") from None

@@ -3,6 +3,9 @@
 Start it with `async with running_simulator(World.demo()) as url:`; change the world while it runs.
 """
 
+from broker.simulator.callbacks.callback import Callback, Whose
+from broker.simulator.callbacks.envelope import Format
+from broker.simulator.callbacks.kinds import ChangeType, EventKind
 from broker.simulator.corps import App, AppId, Corp, Member
 from broker.simulator.faults import (
     Delay,
@@ -26,9 +29,13 @@ __all__ = [
     "App",
     "AppId",
     "BusinessType",
+    "Callback",
+    "ChangeType",
     "Corp",
     "Delay",
     "Errcode",
+    "EventKind",
+    "Format",
     "Habit",
     "Hang",
     "HttpStatus",
@@ -40,6 +47,7 @@ __all__ = [
     "Settings",
     "TicketKind",
     "Truncated",
+    "Whose",
     "World",
     "running_simulator",
     "serve",

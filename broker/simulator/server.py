@@ -31,7 +31,8 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
     try:
         await runner.setup()
         await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-        yield f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        async with world.callbacks.running():
+            yield f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     finally:
         await _stop_accepting(listener)
         await runner.cleanup()

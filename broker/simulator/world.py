@@ -9,6 +9,7 @@ from typing import Self
 
 from broker.simulator import demo
 from broker.simulator.call_log import CallLog, digest
+from broker.simulator.callbacks.switchboard import Switchboard
 from broker.simulator.corps import App, AppId, Corp, Corps, Member
 from broker.simulator.demo import PARENT
 from broker.simulator.faults import FaultScript
@@ -51,6 +52,7 @@ class World:
         self.quotas = Quotas()
         self.bans = SecretBans()
         self.log = CallLog()
+        self.callbacks = Switchboard(self)
         self.sleep = sleep
         self._clock = clock
         self._advanced = 0.0
@@ -91,6 +93,10 @@ class World:
         """Let time pass in this world only."""
         self._advanced += seconds
 
+    def randbytes(self, size: int) -> bytes:
+        """Give so many bytes by chance."""
+        return self._chance.randbytes(size)
+
     def hint(self) -> str:
         """Make the digits that WeCom puts into an errmsg."""
         return f"{int(self.now())}{self._chance.randrange(10**8):08d}"
@@ -120,20 +126,33 @@ class World:
         corp_name: str = "",
         confirmed: bool = True,
     ) -> Share:
-        """Share a parent's app with a child corp, founding it where needed. Raises LookupError."""
+        """Share a parent's app with a child corp, founding it where needed. Raises LookupError.
+
+        Its callback is told once the child is, or is no longer, in the list.
+        """
         shared = self.app(*parent)
         corp = self.corps.find(child.corpid) or self.add_corp(child.corpid, corp_name or child.corpid)
         corp.name = corp_name or corp.name
         corp.apps.setdefault(child.agentid, App(child.agentid, shared.name))
-        return self.shares.add(parent, child, business_type, confirmed=confirmed)
+        was_listed = self.shares.find(parent, child, business_type) is not None
+        share = self.shares.add(parent, child, business_type, confirmed=confirmed)
+        if confirmed is not was_listed:
+            self.callbacks.tell_share_changed(parent, business_type)
+        return share
 
     def unshare(
         self, parent: AppId, child: AppId, business_type: BusinessType = BusinessType.CORP_GROUP
     ) -> bool:
-        """Take a share back, and the tokens derived from it if settings say so; say whether there was one."""
+        """Take a share back, and the tokens derived from it if settings say so; say whether there was one.
+
+        The app's callback is told if the child was in the list.
+        """
+        was_listed = self.shares.find(parent, child, business_type) is not None
         removed = self.shares.remove(parent, child, business_type)
         if removed and self.settings.unsharing_kills_tokens:
             self.tokens.kill_derived(Owner(child, parent, business_type), self.now())
+        if was_listed:
+            self.callbacks.tell_share_changed(parent, business_type)
         return removed
 
     def grant(self, path: str, owner: Owner) -> Grant:
@@ -209,7 +228,7 @@ class World:
         """Give encryptedData and iv as a member's mini-program sends them now. Raises LookupError."""
         watermark = {"timestamp": int(self.now()), "appid": APP_ID}
         key = self.session_key_of(corpid, userid)
-        return encrypt_data(key, {**fields, "watermark": watermark}, self._chance.randbytes(16))
+        return encrypt_data(key, {**fields, "watermark": watermark}, self.randbytes(16))
 
     def session_key_of(self, corpid: str, userid: str) -> str:
         """Give the session_key that a member's mini-program holds: a child's own, once there is one.
@@ -218,6 +237,18 @@ class World:
         """
         session = self.logins.latest_session(corpid, userid)
         return session.child_session_key or session.session_key
+
+    def owner_of(self, corpid: str, app: AppId, business_type: BusinessType | None) -> Owner:
+        """Say by which app, and through which share, a corp has the app."""
+        if corpid == app.corpid:
+            return Owner(app)
+        kinds = [business_type] if business_type is not None else list(BusinessType)
+        for kind in kinds:
+            for share in self.shares.listed(app, kind):
+                if share.child.corpid == corpid:
+                    return Owner(share.child, app, kind)
+        # The share was taken back, or is not confirmed yet: people who have the link follow it all the same.
+        return Owner(AppId(corpid, 0), app, kinds[0])
 
     def times_sent(self, code: str) -> int:
         """Count the calls that carried a login code, whatever became of them."""
@@ -245,18 +276,7 @@ class World:
         member = corp.members.get(userid.lower())
         if member is None:
             corp.add_member(member := Member(userid, userid))
-        return Visitor(self._owner(corp, app, business_type), member.userid)
-
-    def _owner(self, corp: Corp, app: AppId, business_type: BusinessType | None) -> Owner:
-        if corp.corpid == app.corpid:
-            return Owner(app)
-        kinds = [business_type] if business_type is not None else list(BusinessType)
-        for kind in kinds:
-            for share in self.shares.listed(app, kind):
-                if share.child.corpid == corp.corpid:
-                    return Owner(share.child, app, kind)
-        # The share was taken back, or is not confirmed yet: people who have the link follow it all the same.
-        return Owner(AppId(corp.corpid, 0), app, kinds[0])
+        return Visitor(self.owner_of(corp.corpid, app, business_type), member.userid)
 
     def _mint(self) -> str:
         return self._mint_code(_TOKEN_BYTES)
@@ -265,7 +285,7 @@ class World:
         return self._mint_code(_TICKET_BYTES)
 
     def _mint_code(self, size: int) -> str:
-        return base64.urlsafe_b64encode(self._chance.randbytes(size)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self.randbytes(size)).decode().rstrip("=")
 
     def _mint_key(self) -> str:
-        return base64.b64encode(self._chance.randbytes(_KEY_BYTES)).decode()
+        return base64.b64encode(self.randbytes(_KEY_BYTES)).decode()

@@ -10,7 +10,7 @@ from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.world import World
 
-Action = Callable[[World, Form], Answer]
+Action = Callable[[World, Form], Answer | Awaitable[Answer]]
 
 _ACTIONS: dict[tuple[str, str], Action] = {}
 
@@ -36,7 +36,8 @@ def control_routes(world: World) -> list[web.RouteDef]:
 def _handler(world: World, action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         try:
-            return wire.reply(action(world, await _form(request)))
+            answer = action(world, await _form(request))
+            return wire.reply(await answer if isinstance(answer, Awaitable) else answer)
         except ControlMistake as mistake:
             return web.json_response({"error": str(mistake), "field": mistake.field}, status=400)
 

@@ -1,0 +1,99 @@
+"""`simulate --event`: one event of the simulated WeCom, sent to a broker that runs."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, replace
+
+from broker.simulator.callbacks.attempt import Attempt
+from broker.simulator.callbacks.callback import Callback
+from broker.simulator.callbacks.courier import Courier, Delivery, Verification
+from broker.simulator.callbacks.kinds import COMMANDS, OF_MEMBER, SHARES_OF_SUITES, ChangeType, EventKind
+from broker.simulator.callbacks.messages import Occasion
+from broker.simulator.corps import AppId
+from broker.simulator.demo import PARENT, SUITE_ID
+from broker.simulator.world import World
+
+VERIFY_URL = "verify_url"
+KINDS = [VERIFY_URL, *(kind.value for kind in EventKind)]
+
+_OF_ALL = {"callback_url", "callback_token", "callback_aes_key", "receive_id"}
+_WITHOUT_CORP = SHARES_OF_SUITES | {
+    EventKind.SHARE_AGENT_CHANGE,
+    EventKind.SHARE_CHAIN_CHANGE,
+    EventKind.SUITE_TICKET,
+    EventKind.CREATE_AUTH,
+    EventKind.RESET_PERMANENT_CODE,
+}
+_TOLD = 200
+
+
+def options_of(kind: str) -> Collection[str]:
+    """Name the options that make sense with a kind."""
+    if kind == VERIFY_URL:
+        return _OF_ALL
+    event = EventKind(kind)
+    sensible = {
+        "corp": event not in _WITHOUT_CORP,
+        "user": event in OF_MEMBER,
+        "agent": event not in COMMANDS or event in SHARES_OF_SUITES,
+        "text": event is EventKind.TEXT,
+        "change_type": event is EventKind.CHANGE_CHAIN,
+    }
+    return (
+        _OF_ALL | {"count", "json_envelope"} | {name for name, makes_sense in sensible.items() if makes_sense}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedEvent:
+    """Hold what is to happen. What is empty is the demo's."""
+
+    kind: EventKind
+    corp: str
+    user: str
+    agent: int
+    text: str
+    change_type: ChangeType
+    receive_id: str
+
+    async def send(self, callback: Callback, count: int) -> AsyncIterator[Delivery]:
+        """Let it happen so many times; yield each outcome as it is known."""
+        async with Courier.ready(time.time, secrets.token_bytes, asyncio.sleep) as courier:
+            for _ in range(count):
+                yield await courier.deliver(callback, Delivery(self._occasion()))
+
+    def _occasion(self) -> Occasion:
+        world = World.demo()
+        app = AppId(self.receive_id or PARENT.corpid, self.agent or PARENT.agentid)
+        corp = self.corp or app.corpid
+        occasion = world.callbacks.occasion(
+            self.kind,
+            corp,
+            self.user,
+            PARENT if world.corps.find(corp) else app,
+            agentid=self.agent,
+            text=self.text,
+            change_type=self.change_type,
+            suite_id=self.receive_id or SUITE_ID,
+        )
+        return replace(occasion, app=app)
+
+
+async def verify(callback: Callback, receive_id: str) -> Verification:
+    """Verify the URL once."""
+    async with Courier.ready(time.time, secrets.token_bytes, asyncio.sleep) as courier:
+        return await courier.verify_url(callback, receive_id or PARENT.corpid)
+
+
+def succeeded(delivery: Delivery) -> bool:
+    """Tell whether the answer was 200 `success`: what a broker says, and more than WeCom asks of most."""
+    return delivery.accepted and delivery.attempts[-1].body == "success"
+
+
+def told(attempt: Attempt, tries: int = 1) -> str:
+    """Tell an answer in one line, whatever is in it."""
+    body = attempt.body if len(attempt.body) <= _TOLD else attempt.body[:_TOLD] + "…"
+    answer = attempt.error or f"answered {attempt.status} {body!r}"
+    return f"{answer} in {attempt.seconds:.3f} s" + (f", after {tries} tries" if tries > 1 else "")

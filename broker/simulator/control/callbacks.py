@@ -1,0 +1,144 @@
+"""Set where an app's events go, let things happen, and read how the events were answered."""
+
+from itertools import islice
+
+from broker.domain.secret import Secret
+from broker.protocol.callback_envelope import CallbackKeys
+from broker.simulator import demo
+from broker.simulator.answers import Answer
+from broker.simulator.callbacks.callback import Callback, Whose
+from broker.simulator.callbacks.courier import Delivery
+from broker.simulator.callbacks.envelope import Format
+from broker.simulator.callbacks.kinds import ChangeType, EventKind
+from broker.simulator.control.form import ControlMistake, Form
+from broker.simulator.control.routes import control
+from broker.simulator.corps import AppId
+from broker.simulator.shares import BusinessType
+from broker.simulator.world import World
+
+_RECENT = 100
+
+
+@control("POST", "callback")
+def set_callback(world: World, form: Form) -> Answer:
+    """Let an app's events go to a URL; the keys are the demo's unless said."""
+    app, keys = _app(form), _keys(form)
+    try:
+        callback = Callback(
+            form.text("url"),
+            keys,
+            suite_id=form.text("suite_id", ""),
+            body_format=form.choice("format", Format, Format.XML),
+            receive_id=form.choice("receive_id", Whose, Whose.PARENT),
+            to_user_name=form.choice("to_user_name", Whose, Whose.PARENT),
+            agent_id=form.choice("agent_id", Whose, Whose.CHILD),
+            sealed_anew=form.flag("sealed_anew", True),
+            within_seconds=form.number("within_seconds", 5),
+            retries=form.integer("retries", 3),
+            pause_seconds=form.number("pause_seconds", 0),
+        )
+    except ValueError as mistake:
+        raise ControlMistake("url", str(mistake)) from None
+    form.finish()
+    world.callbacks.set(callback, app)
+    return {}
+
+
+@control("DELETE", "callback")
+def clear_callback(world: World, form: Form) -> Answer:
+    """Let an app's events get lost."""
+    app = _app(form)
+    form.finish()
+    return {"removed": world.callbacks.clear(app)}
+
+
+@control("POST", "events")
+async def send_events(world: World, form: Form) -> Answer:
+    """Let something happen, and answer how its events were taken."""
+    app = _app(form)
+    kind = form.choice("event", EventKind)
+    corpid, userid = form.text("corpid", app.corpid), form.text("userid", "")
+    count = form.integer("count", 1, least=1)
+    text = form.text("text", "你好")
+    change_type = form.choice("change_type", ChangeType, ChangeType.CORP_JOIN)
+    body_format = form.choice("format", Format) if "format" in form else None
+    business_type = form.choice("business_type", BusinessType) if "business_type" in form else None
+    agentid = form.integer("agentid", 0)
+    form.finish()
+    _check_callback(world, app)
+    deliveries = await world.callbacks.send(
+        kind,
+        corpid,
+        userid,
+        app,
+        count=count,
+        body_format=body_format,
+        business_type=business_type,
+        agentid=agentid,
+        text=text,
+        change_type=change_type,
+    )
+    return {"events": [_shown(delivery) for delivery in deliveries]}
+
+
+@control("GET", "events")
+def read_events(world: World, form: Form) -> Answer:
+    """Give the latest events, newest first, and how they were answered."""
+    form.finish()
+    latest = islice(reversed(world.callbacks.outbox.deliveries), _RECENT)
+    return {"events": [_shown(delivery) for delivery in latest]}
+
+
+@control("POST", "verify_url")
+async def verify_url(world: World, form: Form) -> Answer:
+    """Verify an app's URL, and answer whether it passed."""
+    app, receive_id = _app(form), form.text("receive_id", "")
+    form.finish()
+    _check_callback(world, app)
+    verification = await world.callbacks.verify_url(app, receive_id)
+    attempt = verification.attempt
+    return {
+        "passed": verification.passed,
+        "status": attempt.status,
+        "body": attempt.body,
+        "error": attempt.error,
+        "seconds": attempt.seconds,
+    }
+
+
+def _app(form: Form) -> AppId:
+    return form.app("app_") if "app_corpid" in form else demo.PARENT
+
+
+def _keys(form: Form) -> CallbackKeys:
+    token = form.text("token", demo.CALLBACK_TOKEN)
+    aes_key = form.text("aes_key", demo.CALLBACK_AES_KEY)
+    try:
+        return CallbackKeys(Secret(token), Secret(aes_key))
+    except ValueError as mistake:
+        raise ControlMistake("aes_key", str(mistake)) from None
+
+
+def _check_callback(world: World, app: AppId) -> None:
+    try:
+        world.callbacks.of(app)
+    except LookupError as unknown:
+        raise ControlMistake("app_corpid, app_agentid", f"{unknown}: POST callback sets one") from None
+
+
+def _shown(delivery: Delivery) -> Answer:
+    occasion = delivery.occasion
+    last = delivery.attempts[-1] if delivery.attempts else None
+    return {
+        "event": occasion.kind.value,
+        "corpid": occasion.origin.corpid,
+        "agentid": occasion.origin.agentid,
+        "userid": occasion.userid,
+        "at": occasion.at,
+        "accepted": delivery.accepted,
+        "tries": len(delivery.attempts),
+        "status": last and last.status,
+        "body": last and last.body,
+        "error": last and last.error,
+        "seconds": last and last.seconds,
+    }
