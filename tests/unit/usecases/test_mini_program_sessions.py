@@ -344,6 +344,36 @@ async def test_a_session_opened_right_after_the_share_began_works_on_a_replica_t
     assert before == wecom.count(Endpoint.SHARES)
 
 
+async def test_a_replica_that_has_missed_everything_refuses_a_session_that_ended_meanwhile(
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    late = await world.start()
+    await world.gather(replica.shares.all(CRM), late.shares.all(CRM))
+    late.store.deaf = True
+    await list_anew(world, replica)
+    await list_anew(world, replica, CHILD_SHARE)
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    await list_anew(world, replica)
+
+    assert [CHILD_SHARE] == late.shares.held(CRM)
+    assert isinstance(
+        await world.run(outcome(sessions_of(late, users).find(session.session_id))), SessionNotFound
+    )
+
+
+async def test_a_listing_older_than_the_session_does_not_contradict_it(
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+) -> None:
+    await list_anew(world, replica)
+    older = world.shared.records["shares:crm:corp_group"]
+    await list_anew(world, replica, CHILD_SHARE)
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
+    world.shared.records[older.name] = older  # a backup was played back
+    cold = await world.start()
+
+    assert session == await world.run(sessions_of(cold, users).find(session.session_id))
+
+
 async def test_a_replica_without_a_listing_looks_into_the_store_once_and_asks_nobody(
     world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import CredentialKind
-from broker.domain.errors import AppNotShared, RateLimited, WecomUnavailable
+from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, WecomUnavailable
 from broker.domain.event_log import Entry, Retention
 from broker.domain.ports import Notice, NoticeKind
 from broker.domain.share_list import ShareChanges, ShareList
@@ -405,8 +405,28 @@ async def test_a_failed_listing_keeps_the_shares_and_is_tried_until_it_succeeds(
         replica.witness.failures.clear()
 
 
-async def test_a_limit_is_not_hammered_and_another_replicas_listing_ends_the_trying(
+async def test_the_listing_that_an_operator_brought_about_ends_the_trying(
     world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+) -> None:
+    wecom.fail(Endpoint.SHARES, lambda: ApiNotAuthorized("not permitted", errcode=48002))
+    await events.come(fleet[0])
+    await clock.advance(300 * SECOND)
+    assert all(replica.renewal._expected for replica in fleet)
+    assert listings(wecom) <= 1 + 5
+
+    wecom.recover()
+    wecom.shares = [NEWCOMER]
+    await world.run(fleet[1].shares.sync(CRM))
+    before = listings(wecom)
+    await clock.advance(LONGEST_REST + SECOND)
+    assert not any(replica.renewal._expected for replica in fleet)
+    assert before == listings(wecom)
+    for replica in fleet:
+        replica.witness.failures.clear()
+
+
+async def test_a_limit_is_not_hammered_and_the_listing_comes_when_it_is_over(
+    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.fail(Endpoint.SHARES, lambda: RateLimited("too often", timedelta(minutes=10)))
     await events.come(fleet[0])
