@@ -10,22 +10,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from broker import configured
 from broker.adapters import redis_link, wecom_http
+from broker.adapters.redis_event_log import RedisEventLog
 from broker.adapters.redis_store import RedisStore
+from broker.adapters.sealed_event_log import SealedEventLog
 from broker.adapters.sealed_store import Seal, SealBroken, SealedStore, SealKey
+from broker.adapters.sqlite_event_log import SqliteEventLog
 from broker.adapters.sqlite_store import StoreInUse, open_sqlite
 from broker.adapters.system_clock import SystemChance, SystemClock
+from broker.adapters.wecom_addresses import WecomAddressEndpoints
 from broker.adapters.wecom_gateway import WecomGatewayHttp
 from broker.adapters.wecom_users import WecomUserEndpoints
 from broker.config import Config
-from broker.domain.callers import Caller, CallerPolicy, Rule
-from broker.domain.corps import App, AppKind
-from broker.domain.credentials import RefreshPolicy
+from broker.domain.callers import CallerPolicy
 from broker.domain.errors import StoreUnavailable
+from broker.domain.event_log import EventLog
 from broker.domain.ports import Observer, Record, Store
 from broker.server.admin_servicer import AdminServicer
 from broker.server.app_share_servicer import AppShareServicer
 from broker.server.audit import Audit
+from broker.server.callback_http import CallbackDoor
+from broker.server.callback_servicer import CallbackServicer
+from broker.server.event_servicer import EventServicer
+from broker.server.forwarded import Forwarded
 from broker.server.grpc_server import TlsFiles, serve_grpc
 from broker.server.health import Health
 from broker.server.http_server import CannotListen, serve_http
@@ -43,14 +51,20 @@ from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
 from broker.usecases.app_shares import AppShares
 from broker.usecases.background import Background
+from broker.usecases.callback_desk import CallbackDesk
+from broker.usecases.callback_inbox import CallbackInbox
+from broker.usecases.callback_opening import CallbackOpening
+from broker.usecases.callback_senders import CallbackSenders
 from broker.usecases.child_credentials import ChildCredentials
 from broker.usecases.credential_chain import CredentialChain
 from broker.usecases.credential_engine import CredentialEngine
 from broker.usecases.credential_memory import CredentialMemory
+from broker.usecases.event_feed import EventFeed
+from broker.usecases.event_keeping import EventKeeping
 from broker.usecases.fleet_flight import FleetFlight
 from broker.usecases.js_sdk_signing import JsSdkSigning
 from broker.usecases.memory_follower import MemoryFollower
-from broker.usecases.mini_program_sessions import MiniProgramSessions, Watermark
+from broker.usecases.mini_program_sessions import MiniProgramSessions
 from broker.usecases.notice_board import NoticeBoard
 from broker.usecases.refresh_ahead import RefreshAhead
 from broker.usecases.refusals import Refusals
@@ -88,15 +102,13 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
     """
     clock, chance = SystemClock(), SystemChance()
     telemetry = Telemetry(clock)
-    apps = {app.name: app for app in _apps(config)}
-    policy = CallerPolicy(_callers(config))
-    refresh = RefreshPolicy(
-        config.refresh.advisory,
-        timedelta(seconds=config.refresh.mandatory_seconds),
-        timedelta(seconds=config.refresh.cooldown_seconds),
-    )
+    apps = configured.apps(config)
+    policy = CallerPolicy(configured.callers(config))
+    refresh = configured.refresh_policy(config)
+    callbacks = configured.callbacks(config)
+    keep = configured.retention(config)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(_store(config, clock, telemetry))
+        store, log = await stack.enter_async_context(_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry))
         board = NoticeBoard(store)
         memory = CredentialMemory(refresh)
@@ -146,12 +158,31 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             clock=clock,
             observer=telemetry,
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
-            called_back=frozenset(app.name for app in config.apps if app.callback),
+            called_back=callbacks,
             tasks=background,
         )
         targets = Targets(apps, shares)
         follower = MemoryFollower(store, memory, clock)
         ahead = RefreshAhead(engine, memory, clock, chance, refresh, telemetry)
+        feed = EventFeed(
+            log=log,
+            board=board,
+            clock=clock,
+            chance=chance,
+            observer=telemetry,
+            tasks=background,
+            max_tries=config.events.max_tries,
+        )
+        opening = CallbackOpening(callbacks, targets, shares, clock, telemetry)
+        inbox = CallbackInbox(
+            apps=apps,
+            opening=opening,
+            senders=CallbackSenders(engine, WecomAddressEndpoints(wecom), clock, telemetry, background),
+            log=log,
+            keep=keep,
+            clock=clock,
+        )
+        keeping = EventKeeping(list(callbacks), log, keep, clock, telemetry)
         for hears in (refusals.hear, follower.hear, shares.hear, renewal.hear):
             board.tell(hears)
         admin = Admin(
@@ -174,6 +205,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         background.keep_running("following share lists", shares.keep_in_step)
         background.keep_running("reconciling shares", renewal.reconcile)
         background.keep_running("refreshing ahead", ahead.run)
+        background.keep_running("looking after events", keeping.run)
         background.keep_running("watching health", health.run)
 
         own_corps = {app.name: app.corp_id for app in apps.values()}
@@ -186,7 +218,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             store=store,
             clock=clock,
             chance=chance,
-            watermarks=_watermarks(config),
+            watermarks=configured.watermarks(config),
         )
         rights, audit = Rights(policy, own_corps), Audit(telemetry)
         servicers = Servicers(
@@ -197,6 +229,14 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
                 UserIdentity(targets, engine, users, chance, config.wecom.oauth_base), rights
             ),
             mini_programs=MiniProgramServicer(sessions, rights, audit),
+            events=EventServicer(
+                feed,
+                targets,
+                rights,
+                list(callbacks),
+                timedelta(seconds=config.events.ack_timeout_seconds),
+            ),
+            callbacks=CallbackServicer(CallbackDesk(opening, targets, shares, renewal, clock), rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(wecom)), rights),
             admin=AdminServicer(admin),
         )
@@ -219,7 +259,14 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             raise CannotStart(str(error)) from None
         try:
             port = await stack.enter_async_context(
-                serve_http(config.server.http, health, telemetry.metrics, share_port=share_port)
+                serve_http(
+                    config.server.http,
+                    health,
+                    telemetry.metrics,
+                    CallbackDoor(inbox, Forwarded(config.server.trusted_proxies), telemetry),
+                    share_port=share_port,
+                    drain_seconds=config.server.drain_seconds,
+                )
             )
         except CannotListen as error:
             raise CannotStart(f"server.http: {error}") from None
@@ -232,54 +279,27 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             # Watches would hold the whole grace; their readers re-open them elsewhere.
             memory.close_watches()
             shares.close_watches()
-
-
-def _apps(config: Config) -> list[App]:
-    return [
-        App(app.name, AppKind(app.kind), app.corp_id, app.agent_id, app.secret, app.kinds())
-        for app in config.apps
-    ]
-
-
-def _watermarks(config: Config) -> dict[str, Watermark]:
-    return {
-        app.name: Watermark(
-            app.mini_program.app_id,
-            timedelta(seconds=app.mini_program.max_age_seconds) if app.mini_program.max_age_seconds else None,
-        )
-        for app in config.apps
-        if app.mini_program
-    }
-
-
-def _callers(config: Config) -> list[Caller]:
-    return [
-        Caller(
-            caller.name,
-            caller.identity or "",
-            caller.token_sha256 or "",
-            tuple(
-                Rule(tuple(rule.apps), tuple(rule.corps), frozenset(rule.actions), tuple(rule.paths))
-                for rule in caller.allow
-            ),
-        )
-        for caller in config.callers
-    ]
+            feed.close()
 
 
 @asynccontextmanager
-async def _store(config: Config, clock: SystemClock, observer: Observer) -> AsyncIterator[Store]:
-    """Open the configured store, sealed, and prove that it answers and that our keys open it."""
+async def _store(
+    config: Config, clock: SystemClock, observer: Observer
+) -> AsyncIterator[tuple[Store, EventLog]]:
+    """Open the configured store and its event log, sealed; prove that it answers and our keys open it."""
     async with AsyncExitStack() as stack:
         inner: Store
+        log: EventLog
         if config.store.is_embedded:
             try:
-                inner = await stack.enter_async_context(open_sqlite(config.store.path, clock))
+                embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
             except (StoreInUse, OSError, sqlite3.Error) as error:
                 raise CannotStart(f"store.url: {error}") from None
+            inner, log = embedded, SqliteEventLog(embedded.link, clock)
         else:
             link = await stack.enter_async_context(redis_link.connect(config.store.url))
             inner = RedisStore(link, config.store.prefix, clock, observer)
+            log = RedisEventLog(link, config.store.prefix)
         await _wait_for(inner, config)
         seal = Seal(_seal_keys(config))
         try:
@@ -287,7 +307,7 @@ async def _store(config: Config, clock: SystemClock, observer: Observer) -> Asyn
         except StoreUnavailable as error:
             # It answers, but takes no writes: a replica, a full memory, or a user who may not.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
-        yield SealedStore(inner, seal, observer)
+        yield SealedStore(inner, seal, observer), SealedEventLog(log, seal, observer)
 
 
 async def _wait_for(store: Store, config: Config) -> None:

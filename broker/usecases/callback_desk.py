@@ -10,16 +10,25 @@ from broker.protocol.callback_envelope import sealed_reply
 from broker.usecases.app_shares import AppShares
 from broker.usecases.callback_opening import LARGEST_BODY, CallbackOpening, Signed
 from broker.usecases.errand import begin_errand
+from broker.usecases.share_renewal import ShareRenewal
 from broker.usecases.targets import Targets
 
 
 class CallbackDesk:
     """Verify, open and reply for others."""
 
-    def __init__(self, opening: CallbackOpening, targets: Targets, shares: AppShares, clock: Clock) -> None:
+    def __init__(
+        self,
+        opening: CallbackOpening,
+        targets: Targets,
+        shares: AppShares,
+        renewal: ShareRenewal,
+        clock: Clock,
+    ) -> None:
         self._opening = opening
         self._targets = targets
         self._shares = shares
+        self._renewal = renewal
         self._clock = clock
 
     def verify_url(self, app: str, signed: Signed, echostr: str) -> bytes:
@@ -32,7 +41,7 @@ class CallbackDesk:
             raise InvalidRequest("body", "is required")
         event, _ = await self._opening.open(app, signed, body)
         if kind := SHARE_EVENTS.get(event.event_type):
-            self._shares.expect_change(self._targets.app(app), kind, self._clock.now())
+            self._renewal.expect_change(self._targets.app(app), kind, self._clock.now())
         return event
 
     async def seal_reply(self, app_name: str, corp_id: str, message: str) -> bytes:
