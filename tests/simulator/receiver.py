@@ -83,8 +83,10 @@ class Receiver:
 
 
 @asynccontextmanager
-async def running_receiver(keys: CallbackKeys = DEMO_KEYS) -> AsyncIterator[Receiver]:
-    receiver = Receiver(keys)
+async def running_receiver(
+    kind: type[Receiver] = Receiver, keys: CallbackKeys = DEMO_KEYS
+) -> AsyncIterator[Receiver]:
+    receiver = kind(keys)
     app = web.Application()
     app.router.add_route("*", "/callback/crm", receiver.handle)
     receiver.runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
