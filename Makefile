@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 # More arguments for the program behind a word: make test ARGS='-k lease'
 ARGS ?=
+ENVELOPES ?= 200000
 
 BIN = $(VENV)/bin
 # Another PYTHON is another stamp, and so makes another environment.
@@ -20,7 +21,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-fast lint format generate bench lock clean
+.PHONY: help install demo dev test test-fast fuzz lint format generate bench lock clean
 
 help: ## List these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ test: $(STAMP) ## Run all tests
 
 test-fast: $(STAMP) ## Run the tests of single parts, in less than half a minute
 	$(BIN)/python -m pytest -m 'not slow' tests/unit tests/architecture tests/simulator $(ARGS)
+
+fuzz: $(STAMP) ## Put ENVELOPES=200000 callbacks through the protocol, and count what becomes of them
+	ENVELOPES=$(ENVELOPES) $(BIN)/python -m pytest tests/properties/test_callback_envelopes.py $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/ruff check

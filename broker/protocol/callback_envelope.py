@@ -118,7 +118,7 @@ def open_sealed(keys: CallbackKeys, encrypted: str) -> Opened:
     decryptor = keys.cipher().decryptor()
     plaintext = _without_padding(decryptor.update(sealed) + decryptor.finalize())
     end = HEAD + int.from_bytes(plaintext[RANDOM:HEAD], "big")
-    if len(plaintext) < HEAD or end > len(plaintext):
+    if end > len(plaintext):
         raise EnvelopeRejected(EnvelopeProblem.LENGTH, "the message is shorter than it says")
     try:
         return Opened(plaintext[HEAD:end], plaintext[end:].decode())

@@ -33,7 +33,7 @@ class Bounds:
 def parse_xml(body: bytes) -> Element:
     """Parse a document without a DTD, within `Bounds`. Raises `EnvelopeRejected`."""
     try:
-        text = body.decode("utf-8-sig")
+        text = body.decode()
     except UnicodeDecodeError:
         raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not UTF-8") from None
     root = _parsed(text)

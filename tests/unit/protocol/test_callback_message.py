@@ -355,6 +355,7 @@ def test_a_repeat_of_a_message_has_its_key_whatever_else_is_in_it() -> None:
 
 def test_a_repeat_of_an_event_has_its_key_however_it_is_laid_out() -> None:
     assert key(EVENT) == key(EVENT.replace(b"><", b">\n <").replace(b"\n <![", b"<!["))
+    assert key(b'{"event":"x","agentid":1}') == key(b'{"agentid": 1, "event": "x"}')
 
 
 @pytest.mark.parametrize(
