@@ -25,10 +25,11 @@ class ChildCredentials:
     def drop(self, app: App, gone: Iterable[AppShare]) -> None:
         """Forget them in this replica, before anybody gets to run; their watchers end with the reason."""
         for key in _keys(app, gone):
-            error = AppNotShared(
-                "the app is no longer shared with this corp", app=app.name, corp_id=key.corp_id
-            )
-            self._memory.drop(key, error)
+            if self._memory.find(key):
+                error = AppNotShared(
+                    "the app is no longer shared with this corp", app=app.name, corp_id=key.corp_id
+                )
+                self._memory.drop(key, error)
 
     async def bury(self, app: App, gone: Iterable[AppShare]) -> None:
         """Leave tombstones in the store, and tell the replicas; without a store each finds it out itself."""
@@ -50,5 +51,7 @@ class ChildCredentials:
 
 def _keys(app: App, shares: Iterable[AppShare]) -> list[CredentialKey]:
     return [
-        CredentialKey.child_token(app, share).of_kind(kind) for share in shares for kind in CredentialKind
+        CredentialKey(app.name, share.corp_id, share.agent_id, share.share_kind, kind)
+        for share in shares
+        for kind in CredentialKind
     ]
