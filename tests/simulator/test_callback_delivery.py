@@ -127,6 +127,18 @@ async def test_commands_are_sealed_for_the_suite(
     ] == [(got.receive_id, got.to_user_name, got.agent_id, got.text("SuiteId")) for got in receiver.got]
 
 
+@pytest.mark.parametrize("body_format", list(Format))
+async def test_an_id_that_cannot_be_sent_is_replaced(
+    world: World, receiver: Receiver, callback: Callback, body_format: Format
+) -> None:
+    changed(world, callback, receive_id=Whose.CHILD, to_user_name=Whose.CHILD)
+    (delivery,) = await world.callbacks.send("text", "ww\ud800", body_format=body_format)
+    await world.callbacks.verify_url(receive_id="ww\ud800")
+
+    assert delivery.accepted
+    assert "ww?" == receiver.got[0].receive_id
+
+
 async def test_timestamps_are_of_the_worlds_time(
     world: World, receiver: Receiver, callback: Callback
 ) -> None:

@@ -51,7 +51,7 @@ def sealed_post(
     body_format: Format = Format.XML,
 ) -> Post:
     """Seal and sign a message; `random` is `RANDOM_BYTES` long."""
-    encrypted = seal(keys, message, address.receive_id, random)
+    encrypted = seal(keys, message, _sendable(address.receive_id), random)
     body = _json(address, encrypted) if body_format is Format.JSON else _xml(address, encrypted)
     return Post(_query(keys, timestamp, nonce, encrypted), body, body_format.content_type)
 
@@ -60,8 +60,13 @@ def verification(
     keys: CallbackKeys, plaintext: str, receive_id: str, *, timestamp: str, nonce: str, random: bytes
 ) -> dict[str, str]:
     """Give the query of a verification of the URL (验证URL有效性)."""
-    echostr = seal(keys, plaintext.encode(), receive_id, random)
+    echostr = seal(keys, plaintext.encode(), _sendable(receive_id), random)
     return {**_query(keys, timestamp, nonce, echostr), "echostr": echostr}
+
+
+def _sendable(text: str) -> str:
+    # JSON and command lines can hold halves of characters, which nothing can send.
+    return text.encode(errors="replace").decode()
 
 
 def _query(keys: CallbackKeys, timestamp: str, nonce: str, encrypted: str) -> dict[str, str]:
@@ -75,4 +80,4 @@ def _xml(address: Address, encrypted: str) -> bytes:
 
 def _json(address: Address, encrypted: str) -> bytes:
     fields = {"tousername": address.to_user_name, "encrypt": encrypted, "agentid": address.agent_id}
-    return json.dumps(fields, ensure_ascii=False).encode()
+    return json.dumps(fields, ensure_ascii=False).encode(errors="replace")
