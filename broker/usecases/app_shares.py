@@ -1,7 +1,6 @@
 """Which child corps each app is shared with: listed once for the fleet, kept in memory, found by corp id."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ from broker.usecases.credential_engine import REST, CredentialEngine
 from broker.usecases.fleet_flight import FleetFlight
 from broker.usecases.refusals import Refusals
 from broker.usecases.share_record import from_record, to_record
+from broker.usecases.share_watches import ShareWatches
 from broker.usecases.single_flight import SingleFlight
 
 RELISTS = 5
@@ -81,8 +81,7 @@ class AppShares:
         """Grows whenever a listing in memory changes: what was found before may be found no more."""
         self._flights: SingleFlight[tuple[ListingKey, Wish], ShareList] = SingleFlight(tasks)
         self._recalls: SingleFlight[ListingKey, ShareList | None] = SingleFlight(tasks)
-        self._closing = False
-        self._changed: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._watches = ShareWatches()
         self._named = named(apps)
         self._committed: dict[ListingKey, int] = {}
         """The fence of the last listing that we heard of."""
@@ -173,32 +172,13 @@ class AppShares:
             changes += ShareChanges.between(before, after.shares)
         return changes
 
-    async def watch(self, app: App) -> AsyncGenerator[ShareChanges, None]:
+    def watch(self, app: App) -> AsyncGenerator[ShareChanges, None]:
         """Yield the present shares first, as added ones, then each change; a slow reader gets the sum."""
-        changed = asyncio.Event()
-        self._changed[app.name].add(changed)
-        try:
-            seen: list[AppShare] = []
-            current = await self.all(app)
-            yield ShareChanges.between(seen, current)
-            while True:
-                seen = current
-                await changed.wait()
-                changed.clear()
-                if self._closing:
-                    return
-                current = await self.all(app)
-                if changes := ShareChanges.between(seen, current):
-                    yield changes
-        finally:
-            self._changed[app.name].discard(changed)
+        return self._watches.follow(app.name, lambda: self.all(app))
 
     def close_watches(self) -> None:
         """End every watch: the broker stops, and the watchers will find another."""
-        self._closing = True
-        for events in self._changed.values():
-            for event in events:
-                event.set()
+        self._watches.close()
 
     # --- listing
 
@@ -316,8 +296,7 @@ class AppShares:
         self._children.drop(app, changes.removed)
         await self._children.welcome(app, changes.added)
         self._observer.shares_changed(app.name, changes.added, changes.removed)
-        for event in self._changed[app.name]:
-            event.set()
+        self._watches.tell(app.name)
         await self._children.bury(app, changes.removed)
 
     def hear(self, notice: Notice) -> None:
