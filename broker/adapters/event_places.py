@@ -24,6 +24,11 @@ def tidy(place: str) -> str:
     return written if len(written) == len(LAST) else LAST
 
 
+def place_at(milliseconds: int) -> str:
+    """Return the first place of that millisecond."""
+    return f"{max(0, milliseconds):013d}-000000"
+
+
 def milliseconds_of(place: str) -> int:
     """Return when the entry at that place came, in milliseconds since 1970."""
     return int(place.partition("-")[0])

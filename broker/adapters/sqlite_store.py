@@ -1,46 +1,28 @@
 """The embedded store: one SQLite file for one process, durable, nothing to install."""
 
-import asyncio
-import fcntl
-import os
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
-from broker.domain.errors import StoreUnavailable
+from broker.adapters import sqlite_link
+from broker.adapters.sqlite_link import SqliteLink, StoreInUse
 from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Record
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-  name TEXT PRIMARY KEY, issued INTEGER NOT NULL DEFAULT 0, fence INTEGER NOT NULL DEFAULT 0,
-  payload BLOB, keep_until REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, ends REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL, ends REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS records_by_end ON records (keep_until);
-CREATE INDEX IF NOT EXISTS tallies_by_end ON tallies (ends);
-"""
+__all__ = ["SqliteStore", "StoreInUse", "open_sqlite"]
+
 TOMBSTONE_KEPT = timedelta(days=1)
-
-Answer = TypeVar("Answer")
-
-
-class StoreInUse(Exception):
-    """Another process has the file."""
 
 
 class SqliteStore:
-    """Keep records in one file. Statements run in a thread of their own, one after the other."""
+    """Keep records in one file; the event log of the same file is made with its link."""
 
-    def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor, clock: Clock) -> None:
-        self._database = database
-        self._thread = thread
+    def __init__(self, link: SqliteLink, clock: Clock) -> None:
+        self.link = link
+        self._database = link.database
         self._clock = clock
-        self._listeners: set[asyncio.Queue[Notice]] = set()
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         """See `Records.load`."""
@@ -54,7 +36,7 @@ class SqliteStore:
 
         return {
             name: Record(name, fence, payload or b"", datetime.fromtimestamp(keep_until, UTC))
-            for name, fence, payload, keep_until in await self._run(read)
+            for name, fence, payload, keep_until in await self.link.run(read)
         }
 
     async def commit(self, record: Record, lease: Lease) -> bool:
@@ -65,9 +47,10 @@ class SqliteStore:
                 return False
             self._write(record)
             self._database.execute("DELETE FROM leases WHERE name = ?", (lease.name,))
+            self.link.tell(Notice(NoticeKind.COMMITTED, record.name, record.fence))
             return True
 
-        return await self._run(write, Notice(NoticeKind.COMMITTED, record.name, record.fence))
+        return await self.link.run(write)
 
     async def offer(self, record: Record) -> bool:
         """See `Records.offer`."""
@@ -76,28 +59,28 @@ class SqliteStore:
             if self._fence(record.name) >= record.fence:
                 return False
             self._write(record)
+            self.link.tell(Notice(NoticeKind.COMMITTED, record.name, record.fence))
             return True
 
-        return await self._run(write, Notice(NoticeKind.COMMITTED, record.name, record.fence))
+        return await self.link.run(write)
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
         # What was forgotten since it was read (its payload is empty) stays forgotten.
         change = "UPDATE records SET payload = ? WHERE name = ? AND fence = ? AND payload <> x''"
         values = (record.payload, record.name, record.fence)
-        return await self._run(lambda: self._database.execute(change, values).rowcount == 1)
+        return await self.link.run(lambda: self._database.execute(change, values).rowcount == 1)
 
     async def forget(self, name: str, fence: int) -> None:
         """See `Records.forget`."""
         tombstone = Record(name, fence, b"", self._clock.now() + TOMBSTONE_KEPT)
 
-        def write() -> bool:
-            if self._fence(name) > fence:
-                return False
-            self._write(tombstone)
-            return True
+        def write() -> None:
+            if self._fence(name) <= fence:
+                self._write(tombstone)
+                self.link.tell(Notice(NoticeKind.FORGOTTEN, name, fence))
 
-        await self._run(write, Notice(NoticeKind.FORGOTTEN, name, fence))
+        await self.link.run(write)
 
     async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
         """See `Leases.acquire`."""
@@ -119,7 +102,7 @@ class SqliteStore:
             self._database.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, owner, ends))
             return fence
 
-        taken = await self._run(take)
+        taken = await self.link.run(take)
         if isinstance(taken, float):
             return Busy(timedelta(seconds=taken))
         return Lease(name, owner, taken, duration)
@@ -134,18 +117,17 @@ class SqliteStore:
             self._database.execute("UPDATE leases SET ends = ? WHERE name = ?", (ends, lease.name))
             return True
 
-        return await self._run(extend)
+        return await self.link.run(extend)
 
     async def release(self, lease: Lease) -> None:
         """See `Leases.release`."""
 
-        def give_back() -> bool:
-            if self._owner(lease.name) != lease.owner:
-                return False
-            self._database.execute("DELETE FROM leases WHERE name = ?", (lease.name,))
-            return True
+        def give_back() -> None:
+            if self._owner(lease.name) == lease.owner:
+                self._database.execute("DELETE FROM leases WHERE name = ?", (lease.name,))
+                self.link.tell(Notice(NoticeKind.RELEASED, lease.name, lease.fence))
 
-        await self._run(give_back, Notice(NoticeKind.RELEASED, lease.name, lease.fence))
+        await self.link.run(give_back)
 
     async def count(self, name: str, window: timedelta) -> int:
         """See `Tallies.count`."""
@@ -159,7 +141,7 @@ class SqliteStore:
             self._database.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", (name, count, ends))
             return int(count)
 
-        return await self._run(add)
+        return await self.link.run(add)
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
         """See `Tallies.counts`."""
@@ -170,43 +152,15 @@ class SqliteStore:
             rows = {name: self._database.execute(query, (name, now)).fetchone() for name in names}
             return {name: int(row[0]) if row else 0 for name, row in rows.items()}
 
-        return await self._run(read)
+        return await self.link.run(read)
 
-    async def notices(self) -> AsyncIterator[Notice]:
-        """See `Store.notices`; inside this process there is no connection to lose."""
-        queue: asyncio.Queue[Notice] = asyncio.Queue()
-        self._listeners.add(queue)
-        try:
-            yield Notice(NoticeKind.CONNECTED)
-            while True:
-                yield await queue.get()
-        finally:
-            self._listeners.discard(queue)
+    def notices(self) -> AsyncIterator[Notice]:
+        """See `Store.notices`; the event log's are among them."""
+        return self.link.notices()
 
     async def ping(self) -> None:
         """See `Store.ping`."""
-        await self._run(lambda: self._database.execute("SELECT 1").fetchone())
-
-    async def _run(self, statements: Callable[[], Answer], notice: Notice | None = None) -> Answer:
-        """Run the statements in one transaction, and tell what they changed. Raises `StoreUnavailable`."""
-        loop = asyncio.get_running_loop()
-
-        def transaction() -> Answer:
-            with self._database:
-                answer = statements()
-            if answer and notice:
-                # From here: a caller who gave up meanwhile does not stop what is written from being told.
-                loop.call_soon_threadsafe(self._tell, notice)
-            return answer
-
-        try:
-            return await loop.run_in_executor(self._thread, transaction)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the embedded store failed: {error}", timedelta(seconds=1)) from None
-
-    def _tell(self, notice: Notice) -> None:
-        for queue in self._listeners:
-            queue.put_nowait(notice)
+        await self.link.run(lambda: self._database.execute("SELECT 1").fetchone())
 
     def _owner(self, name: str) -> str | None:
         row = self._database.execute("SELECT owner, ends FROM leases WHERE name = ?", (name,)).fetchone()
@@ -228,29 +182,13 @@ class SqliteStore:
 @asynccontextmanager
 async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
-    path.touch(mode=0o600, exist_ok=True)
-    lock_path = path.with_name(path.name + ".lock")
-    with os.fdopen(os.open(lock_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreInUse(f"{path} is in use by another process") from None
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
-        database = sqlite3.connect(path, check_same_thread=False, isolation_level="IMMEDIATE")
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            database.executescript(SCHEMA)
-            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                raise sqlite3.DatabaseError(f"{path} is damaged")
-            with database:
-                _sweep(database, clock.now().timestamp())
-                # An earlier process is gone, and so are the holders of its leases.
-                database.execute("DELETE FROM leases")
-            yield SqliteStore(database, thread, clock)
-        finally:
-            thread.shutdown(wait=True)
-            database.close()
+    async with sqlite_link.connect(path) as link:
+        with link.database:
+            _sweep(link.database, clock.now().timestamp())
+            # An earlier process is gone, and so are the holders of its leases and events.
+            link.database.execute("DELETE FROM leases")
+            link.database.execute("UPDATE event_members SET alive_until = 0")
+        yield SqliteStore(link, clock)
 
 
 def _sweep(database: sqlite3.Connection, now: float) -> None:

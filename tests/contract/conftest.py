@@ -8,12 +8,23 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from broker.domain.event_log import EventLog
 from broker.domain.ports import Store
+from tests.contract.event_fleets import (
+    Broker,
+    EventFleet,
+    memory_events,
+    redis_events,
+    sealed_events,
+    sqlite_events,
+)
 from tests.contract.fleets import Fleet, memory_fleet, redis_fleet, sealed_fleet, sqlite_fleet
 from tests.kit.redis_server import RedisServer
 
 MEMORY = Path("/dev/shm")
 """Where there is one, the disk need not keep up with a new file for each test."""
+
+KINDS = ["memory", "sqlite", "redis", "sealed sqlite", "sealed redis"]
 
 
 @pytest.fixture(scope="session")
@@ -35,15 +46,20 @@ def patient_link(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.adapters.redis_link.ANSWER_SECONDS", 10.0)
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis", "sealed sqlite", "sealed redis"])
+def new_file(stack: AsyncExitStack) -> Path:
+    """Return where a test keeps its file, for as long as the stack lives."""
+    folder = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
+    return Path(stack.enter_context(folder)) / "store.db"
+
+
+@pytest.fixture(params=KINDS)
 async def fleet(request: pytest.FixtureRequest, patient_link: None) -> AsyncIterator[Fleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:
         if kind == "memory":
             fleet = await stack.enter_async_context(memory_fleet())
         elif kind == "sqlite":
-            folder = stack.enter_context(TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None))
-            fleet = await stack.enter_async_context(sqlite_fleet(Path(folder) / "store.db"))
+            fleet = await stack.enter_async_context(sqlite_fleet(new_file(stack)))
         else:
             server = request.getfixturevalue("redis_server")
             fleet = await stack.enter_async_context(redis_fleet(server, f"test-{secrets.token_hex(4)}"))
@@ -61,3 +77,35 @@ async def store(fleet: Fleet) -> Store:
 async def other(fleet: Fleet, store: Store) -> Store:
     """The same store, as another broker sees it."""
     return await fleet.connect()
+
+
+@pytest.fixture(params=KINDS)
+async def event_fleet(request: pytest.FixtureRequest, patient_link: None) -> AsyncIterator[EventFleet]:
+    kind = request.param.removeprefix("sealed ")
+    async with AsyncExitStack() as stack:
+        if kind == "memory":
+            fleet = await stack.enter_async_context(memory_events())
+        elif kind == "sqlite":
+            fleet = await stack.enter_async_context(sqlite_events(new_file(stack)))
+        else:
+            server = request.getfixturevalue("redis_server")
+            fleet = await stack.enter_async_context(redis_events(server, f"test-{secrets.token_hex(4)}"))
+        if kind != request.param:
+            fleet = await stack.enter_async_context(sealed_events(fleet))
+        yield fleet
+
+
+@pytest.fixture
+async def broker(event_fleet: EventFleet) -> Broker:
+    return await event_fleet.connect()
+
+
+@pytest.fixture
+async def log(broker: Broker) -> EventLog:
+    return broker.log
+
+
+@pytest.fixture
+async def other_log(event_fleet: EventFleet, log: EventLog) -> EventLog:
+    """The same log, as another broker sees it."""
+    return (await event_fleet.connect()).log

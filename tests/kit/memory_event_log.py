@@ -124,9 +124,9 @@ class MemoryEventLog:
         if log.seen.get(key, now) > now:
             return ""
         log.seen[key] = now + once_in
-        log.newest = next_place(log.newest, int(now.timestamp() * 1000))
+        log.newest = next_place(log.newest, milliseconds(now))
         log.entries.append(replace(entry, place=log.newest))
-        oldest = int((now - keep.age).timestamp() * 1000)
+        oldest = milliseconds(now - keep.age)
         kept = [entry for entry in log.entries[-keep.count :] if milliseconds_of(entry.place) >= oldest]
         gone = {entry.place for entry in log.entries} - {entry.place for entry in kept}
         log.entries = kept
@@ -254,3 +254,8 @@ class MemoryEventLog:
     def _tell_if(self, app: str, told: bool) -> None:
         if told:
             self._store._tell(Notice(NoticeKind.AVAILABLE, f"events:{app}"))
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return them exactly, as a product of floating point would not."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

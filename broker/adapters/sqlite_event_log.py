@@ -1,0 +1,231 @@
+"""The embedded event log: tables beside the store's, in the same file."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from broker.adapters.event_places import milliseconds_of, next_place, place_at, tidy
+from broker.adapters.sqlite_event_group import SqliteEventGroup
+from broker.adapters.sqlite_link import SqliteLink
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.ports import Clock, Notice, NoticeKind
+
+MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Answer = TypeVar("Answer")
+
+
+class SqliteEventLog:
+    """Keep events in the store's file; it lives as long as the link."""
+
+    def __init__(self, link: SqliteLink, clock: Clock) -> None:
+        self._link = link
+        self._database = link.database
+        self._clock = clock
+
+    async def append(
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+    ) -> str:
+        """See `EventLog.append`."""
+
+        def write() -> str:
+            now = self._now()
+            self._database.execute("DELETE FROM event_keys WHERE ends <= ?", (now,))
+            seen = "SELECT 1 FROM event_keys WHERE app = ? AND key = ?"
+            if self._database.execute(seen, (entry.app, key)).fetchone():
+                return ""
+            newest, number = self._newest(entry.app)
+            place, number = next_place(newest, now // 1000), number + 1
+            values = (entry.app, place, number, entry.corp_id, entry.event_type, entry.payload)
+            self._database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", values)
+            self._database.execute(
+                "INSERT OR REPLACE INTO event_logs VALUES (?, ?, ?)", (entry.app, place, number)
+            )
+            ends = now + once_in // MICROSECOND
+            self._database.execute("INSERT INTO event_keys VALUES (?, ?, ?)", (entry.app, key, ends))
+            self._trim(entry.app, keep, now)
+            for name in tell:
+                self._link.tell(Notice(NoticeKind.APPENDED, name, milliseconds_of(place)))
+            return place
+
+        return await self._link.run(write)
+
+    async def take(self, member: Member) -> list[Delivery]:
+        """See `EventLog.take`. A transaction does a bounded part; others follow until one finds something."""
+
+        def take() -> tuple[list[Delivery], bool]:
+            now = self._now()
+            add = (
+                "INSERT INTO event_groups (app, name, place, number, used) VALUES (?1, ?2, '', 0, ?3)"
+                " ON CONFLICT (app, name) DO UPDATE SET used = ?3"
+            )
+            self._database.execute(add, (member.app, member.group, now))
+            [group] = self._groups(member.app, member.group)
+            alive_until = now + member.alive_for // MICROSECOND
+            taken = group.take(member, alive_until, member.ack_timeout // MICROSECOND)
+            if group.has_freed():
+                self._tell_available(member.app)
+            return taken, group.unfinished
+
+        taken, unfinished = await self._link.run(take)
+        while unfinished and not taken:
+            taken, unfinished = await self._link.run(take)
+        return taken
+
+    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.acknowledge`."""
+
+        def handle(known: SqliteEventGroup) -> int:
+            count, available = known.acknowledge(map(tidy, places))
+            if available:
+                self._tell_available(app)
+            return count
+
+        return await self._in_group(app, group, handle, 0)
+
+    async def release(self, app: str, group: str, member: str) -> None:
+        """See `EventLog.release`."""
+
+        def free(known: SqliteEventGroup) -> None:
+            if known.release(member) or known.has_freed():
+                self._tell_available(app)
+
+        await self._in_group(app, group, free, None)
+
+    async def rewind(self, app: str, group: str, place: str) -> None:
+        """See `EventLog.rewind`."""
+
+        def begin_anew() -> None:
+            find = "SELECT id, used FROM event_groups WHERE app = ? AND name = ?"
+            known = self._database.execute(find, (app, group)).fetchone()
+            if known:
+                self._forget(known[0])
+            used = known[1] if known else self._now()
+            start, number = self._before(app, tidy(place))
+            add = "INSERT INTO event_groups (app, name, place, number, used) VALUES (?, ?, ?, ?, ?)"
+            self._database.execute(add, (app, group, start, number, used))
+            self._tell_available(app)
+
+        await self._link.run(begin_anew)
+
+    async def read(self, app: str, after: str, limit: int) -> list[Entry]:
+        """See `EventLog.read`."""
+        query = (
+            "SELECT app, corp_id, event_type, payload, place FROM events"
+            " WHERE app = ? AND place > ? ORDER BY place LIMIT ?"
+        )
+        values = (app, tidy(after), limit)
+        rows = await self._link.run(lambda: self._database.execute(query, values).fetchall())
+        return [Entry(*row) for row in rows]
+
+    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
+        """See `EventLog.dead`."""
+        query = (
+            "SELECT e.app, e.corp_id, e.event_type, e.payload, e.place FROM event_groups g"
+            " JOIN event_work w ON w.group_id = g.id AND w.state = 'dead' AND w.place > ?"
+            " JOIN events e ON e.app = g.app AND e.place = w.place"
+            " WHERE g.app = ? AND g.name = ? ORDER BY w.place LIMIT ?"
+        )
+        values = (tidy(after), app, group, limit)
+        rows = await self._link.run(lambda: self._database.execute(query, values).fetchall())
+        return [Entry(*row) for row in rows]
+
+    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.retry`."""
+
+        def free(known: SqliteEventGroup) -> int:
+            count = known.retry(map(tidy, places))
+            if count or known.has_freed():
+                self._tell_available(app)
+            return count
+
+        return await self._in_group(app, group, free, 0)
+
+    async def lags(self, app: str) -> list[Lag]:
+        """See `EventLog.lags`."""
+
+        def look() -> list[Lag]:
+            _, newest = self._newest(app)
+            lags = []
+            for group in self._groups(app):
+                unhandled, dead, oldest = group.lag(newest)
+                came = datetime.fromtimestamp(milliseconds_of(oldest) / 1000, UTC) if oldest else None
+                lags.append(Lag(app, group.name, unhandled, dead, came))
+                if group.has_freed():
+                    self._tell_available(app)
+            return lags
+
+        return await self._link.run(look)
+
+    async def forget_groups(self, app: str, unused_for: timedelta) -> None:
+        """See `EventLog.forget_groups`."""
+
+        def forget() -> None:
+            last = self._now() - unused_for // MICROSECOND
+            unused = "SELECT id FROM event_groups WHERE app = ? AND used <= ?"
+            for (group_id,) in self._database.execute(unused, (app, last)).fetchall():
+                self._forget(group_id)
+
+        await self._link.run(forget)
+
+    async def _in_group(
+        self, app: str, name: str, work: Callable[[SqliteEventGroup], Answer], otherwise: Answer
+    ) -> Answer:
+        """Do the work in one transaction, if the group is known."""
+
+        def do() -> Answer:
+            groups = self._groups(app, name)
+            return work(groups[0]) if groups else otherwise
+
+        return await self._link.run(do)
+
+    def _groups(self, app: str, name: str | None = None) -> list[SqliteEventGroup]:
+        """Return the groups of an app, or the one of that name, each after a look at the clock."""
+        query = "SELECT id, name, place, number FROM event_groups WHERE app = ?1 AND name = ifnull(?2, name)"
+        now = self._now()
+        rows = self._database.execute(query + " ORDER BY name", (app, name)).fetchall()
+        groups = [SqliteEventGroup(self._database, app, row, now) for row in rows]
+        for group in groups:
+            group.look_at_the_clock()
+        return groups
+
+    def _newest(self, app: str) -> tuple[str, int]:
+        query = "SELECT place, number FROM event_logs WHERE app = ?"
+        return self._database.execute(query, (app,)).fetchone() or ("", 0)
+
+    def _before(self, app: str, place: str) -> tuple[str, int]:
+        """Return the entry before the first that is at or after a place; the newest, if there is none."""
+        at = "SELECT place, number FROM events WHERE app = ? AND place >= ? ORDER BY place LIMIT 1"
+        first = self._database.execute(at, (app, place)).fetchone()
+        if first is None:
+            return self._newest(app)
+        before = "SELECT place FROM events WHERE app = ? AND place < ? ORDER BY place DESC LIMIT 1"
+        [start] = self._database.execute(before, (app, first[0])).fetchone() or [""]
+        return start, first[1] - 1
+
+    def _trim(self, app: str, keep: Retention, now: int) -> None:
+        """Remove what is not kept; numbers have no gaps, so the oldest one tells how many there are."""
+        oldest = "SELECT place, number FROM events WHERE app = ? ORDER BY place LIMIT 1"
+        _, newest = self._newest(app)
+        _, number = self._database.execute(oldest, (app,)).fetchone()
+        floor = place_at((now - keep.age // MICROSECOND) // 1000)
+        if (surplus := newest - number + 1 - keep.count) > 0:
+            [kept] = self._database.execute(oldest.replace("LIMIT 1", "LIMIT 1 OFFSET ?"), (app, surplus))
+            floor = max(floor, kept[0])
+        self._database.execute("DELETE FROM events WHERE app = ? AND place < ?", (app, floor))
+
+    def _forget(self, group_id: int) -> None:
+        for table, key in (
+            ("work", "group_id"),
+            ("corps", "group_id"),
+            ("members", "group_id"),
+            ("groups", "id"),
+        ):
+            self._database.execute(f"DELETE FROM event_{table} WHERE {key} = ?", (group_id,))  # noqa: S608
+
+    def _now(self) -> int:
+        return (self._clock.now() - EPOCH) // MICROSECOND
+
+    def _tell_available(self, app: str) -> None:
+        self._link.tell(Notice(NoticeKind.AVAILABLE, f"events:{app}"))

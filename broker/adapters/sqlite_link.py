@@ -1,0 +1,94 @@
+"""One SQLite file of one process: its lock, its thread, its transactions, and what they tell."""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from broker.adapters.sqlite_schema import SCHEMA
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports import Notice, NoticeKind
+
+Answer = TypeVar("Answer")
+
+
+class StoreInUse(Exception):
+    """Another process has the file."""
+
+
+class SqliteLink:
+    """Run statements in a thread of their own, one transaction after the other."""
+
+    def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+        self.database = database
+        """For statements, which run in the thread."""
+        self._thread = thread
+        self._outbox: list[Notice] = []
+        self._listeners: set[asyncio.Queue[Notice]] = set()
+
+    async def run(self, statements: Callable[[], Answer]) -> Answer:
+        """Run the statements in one transaction, then tell what they told. Raises `StoreUnavailable`."""
+        loop = asyncio.get_running_loop()
+
+        def transaction() -> Answer:
+            self._outbox.clear()
+            with self.database:
+                answer = statements()
+            for notice in self._outbox:
+                # From here: a caller who gave up meanwhile does not stop what is written from being told.
+                loop.call_soon_threadsafe(self._pass_on, notice)
+            return answer
+
+        try:
+            return await loop.run_in_executor(self._thread, transaction)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the embedded store failed: {error}", timedelta(seconds=1)) from None
+
+    def tell(self, notice: Notice) -> None:
+        """Tell everybody once the transaction that is under way is written; for statements."""
+        self._outbox.append(notice)
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        """See `Store.notices`; inside this process there is no connection to lose."""
+        queue: asyncio.Queue[Notice] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            yield Notice(NoticeKind.CONNECTED)
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.discard(queue)
+
+    def _pass_on(self, notice: Notice) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(notice)
+
+
+@asynccontextmanager
+async def connect(path: Path) -> AsyncIterator[SqliteLink]:
+    """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
+    path.touch(mode=0o600, exist_ok=True)
+    lock_path = path.with_name(path.name + ".lock")
+    with os.fdopen(os.open(lock_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreInUse(f"{path} is in use by another process") from None
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        database = sqlite3.connect(path, check_same_thread=False, isolation_level="IMMEDIATE")
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript(SCHEMA)
+            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError(f"{path} is damaged")
+            yield SqliteLink(database, thread)
+        finally:
+            thread.shutdown(wait=True)
+            database.close()

@@ -1,0 +1,104 @@
+"""Every kind of event log, opened for several brokers that share it."""
+
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from broker.adapters import redis_link
+from broker.adapters.redis_event_log import RedisEventLog
+from broker.adapters.redis_store import RedisStore
+from broker.adapters.sealed_event_log import SealedEventLog
+from broker.adapters.sealed_store import Seal, SealKey
+from broker.adapters.sqlite_event_log import SqliteEventLog
+from broker.adapters.sqlite_store import open_sqlite
+from broker.adapters.system_clock import SystemClock
+from broker.domain.event_log import EventLog
+from broker.domain.ports import Clock, Store
+from tests.contract.observer import Notebook
+from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory_store import MemoryStore, Shared
+from tests.kit.redis_server import RedisServer
+
+
+@dataclass(frozen=True)
+class Broker:
+    """What one broker has of the fleet's store."""
+
+    log: EventLog
+    store: Store
+
+
+@dataclass(frozen=True)
+class EventFleet:
+    """Brokers on one event log."""
+
+    connect: Callable[[], Awaitable[Broker]]
+    lose_data: Callable[[], Awaitable[None]]
+    """Empty the store, as a restart without persistence does."""
+
+
+@asynccontextmanager
+async def memory_events(clock: Clock | None = None) -> AsyncIterator[EventFleet]:
+    """Share the kit's log."""
+    shared, logs = Shared(clock or SystemClock()), SharedLogs(clock or SystemClock())
+
+    async def connect() -> Broker:
+        store = MemoryStore(shared)
+        return Broker(MemoryEventLog(store, logs), store)
+
+    async def lose_data() -> None:
+        logs.lose_data()
+
+    yield EventFleet(connect, lose_data)
+
+
+@asynccontextmanager
+async def sqlite_events(path: Path, clock: Clock | None = None) -> AsyncIterator[EventFleet]:
+    """Share a file; it is for one process, so all brokers are the same."""
+    clock = clock or SystemClock()
+    async with open_sqlite(path, clock) as store:
+        log = SqliteEventLog(store.link, clock)
+
+        async def connect() -> Broker:
+            return Broker(log, store)
+
+        async def lose_data() -> None:
+            database = sqlite3.connect(path)
+            with database:
+                tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+                for (table,) in database.execute(tables).fetchall():
+                    database.execute(f"DELETE FROM {table}")
+            database.close()
+
+        yield EventFleet(connect, lose_data)
+
+
+@asynccontextmanager
+async def redis_events(server: RedisServer, prefix: str) -> AsyncIterator[EventFleet]:
+    """Share a Redis, each broker with a pool of its own."""
+    async with AsyncExitStack() as stack:
+        plain = await stack.enter_async_context(redis_link.connect(server.url))
+
+        async def connect() -> Broker:
+            link = await stack.enter_async_context(redis_link.connect(server.url))
+            return Broker(RedisEventLog(link, prefix), RedisStore(link, prefix, SystemClock(), Notebook()))
+
+        async def lose_data() -> None:
+            await plain.run(lambda client: client.flushall())
+
+        yield EventFleet(connect, lose_data)
+
+
+@asynccontextmanager
+async def sealed_events(inner: EventFleet) -> AsyncIterator[EventFleet]:
+    """Seal what the brokers of another fleet share."""
+    seal = Seal([SealKey("k1", os.urandom(32))])
+
+    async def connect() -> Broker:
+        broker = await inner.connect()
+        return replace(broker, log=SealedEventLog(broker.log, seal, Notebook()))
+
+    yield EventFleet(connect, inner.lose_data)

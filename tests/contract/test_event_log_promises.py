@@ -1,0 +1,529 @@
+"""The ten promises of the event log, in their order."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from broker.domain.event_log import EventLog, Retention
+from tests.contract.event_fleets import Broker, EventFleet
+from tests.contract.events import (
+    ANA,
+    APP,
+    BEN,
+    BRIEF,
+    CLEO,
+    GROUP,
+    KEEP,
+    append,
+    appended,
+    gets_in_time,
+    lag,
+    places,
+    takes,
+    takes_all,
+    words,
+)
+from tests.contract.waiting import eventually
+
+
+class TestPromise1EveryGroupGetsEveryEntry:
+    async def test_an_entry_is_handed_to_every_group(self, log: EventLog, other_log: EventLog) -> None:
+        await appended(log, "a1 b1 a2")
+
+        for group in ("orders", "bills", "stock"):
+            assert "a1 b1 a2" == await takes(other_log, ANA, group=group)
+
+    async def test_an_entry_comes_out_as_it_went_in(self, log: EventLog) -> None:
+        place = await append(log, "ww1 {}:\0", bytes(range(256)), event_type="中 文")
+        [delivery] = await log.take(ANA)
+
+        entry = delivery.entry
+        assert (APP, "ww1 {}:\0", "中 文") == (entry.app, entry.corp_id, entry.event_type)
+        assert (bytes(range(256)), place, 0) == (entry.payload, entry.place, delivery.tries)
+
+    async def test_apps_have_nothing_in_common(self, log: EventLog) -> None:
+        await append(log, payload=b"a1", app="crm")
+        await append(log, payload=b"a2", app="hr")
+
+        assert "a1" == await takes(log, ANA)
+        assert "a2" == await takes(log, ANA, app="hr")
+        assert "a2" == words(await log.read("hr", "", 10))
+
+    async def test_places_grow_and_sort_as_text(self, log: EventLog, other_log: EventLog) -> None:
+        given = [await append(one) for _ in range(50) for one in (log, other_log)]
+
+        assert sorted(set(given)) == given
+        assert {20} == {len(place) for place in given}
+
+    async def test_a_long_backlog_comes_piece_by_piece_and_whole(self, log: EventLog) -> None:
+        given = [await append(log, "abc"[number % 3]) for number in range(1300)]
+        got: list[str] = []
+        while deliveries := await log.take(ANA):
+            got += places(deliveries)
+            assert len(deliveries) == await log.acknowledge(APP, GROUP, places(deliveries))
+
+        assert given == sorted(got)
+
+
+class TestPromise2UntilItIsAcknowledged:
+    async def test_what_is_acknowledged_never_comes_again(self, log: EventLog, other_log: EventLog) -> None:
+        await appended(log, "a1 a2 b1")
+        deliveries = await log.take(ANA)
+
+        assert 3 == await other_log.acknowledge(APP, GROUP, places(deliveries))
+        await log.release(APP, GROUP, "ana")
+        assert "" == await takes(other_log, BEN)
+
+    async def test_it_is_handed_to_one_member_at_a_time(self, log: EventLog, other_log: EventLog) -> None:
+        await appended(log, "a1 a2 b1 c1")
+
+        assert "a1 a2 b1 c1" == await takes(log, ANA)
+        assert "" == await takes(other_log, BEN)
+        assert "" == await takes(log, ANA)
+
+    async def test_what_is_released_comes_again(self, log: EventLog) -> None:
+        await appended(log, "a1 b1")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+
+        assert "a1 b1" == await takes(log, BEN)
+
+    async def test_what_was_acknowledged_before_a_release_is_done(self, log: EventLog) -> None:
+        [first, _] = await appended(log, "a1 a2")
+        await log.take(ANA)
+        await log.acknowledge(APP, GROUP, [first])
+        await log.release(APP, GROUP, "ana")
+
+        assert "a2" == await takes(log, BEN)
+
+    async def test_who_lost_it_may_still_acknowledge_it(self, log: EventLog) -> None:
+        [place] = await appended(log, "a1")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+
+        assert 1 == await log.acknowledge(APP, GROUP, [place])
+        assert "" == await takes(log, BEN)
+
+    async def test_what_another_holds_may_be_acknowledged(self, log: EventLog) -> None:
+        [place, _] = await appended(log, "a1 a2")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+        await log.take(BEN)
+
+        assert 1 == await log.acknowledge(APP, GROUP, [place])
+        await log.release(APP, GROUP, "ben")
+        assert "a2" == await takes(log, ANA)
+
+    async def test_an_entry_that_was_never_handed_out_may_be_acknowledged(self, log: EventLog) -> None:
+        [_, second, _] = await appended(log, "a1 a2 a3")
+        await log.take(replace(ANA, room=1))
+
+        assert 1 == await log.acknowledge(APP, GROUP, [second])
+        assert 0 == await log.acknowledge(APP, GROUP, [second])
+        assert 2 == (await lag(log)).open
+        assert "a3" == await takes(log, ANA)
+
+    async def test_only_what_was_open_is_counted(self, log: EventLog) -> None:
+        [place] = await appended(log, "a1")
+        await log.take(ANA)
+        strange = ["", "nonsense", "1-1", "9999999999999-999999", "9" * 40 + "-1", "²-1", f"{APP}:{place}"]
+
+        assert 1 == await log.acknowledge(APP, GROUP, [*strange, place, place])
+        assert 0 == await log.acknowledge(APP, GROUP, [place])
+        assert 0 == await log.acknowledge(APP, "unknown", [place])
+        assert 0 == await log.acknowledge(APP, GROUP, [])
+
+    async def test_groups_acknowledge_for_themselves(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.acknowledge(APP, GROUP, places(await log.take(ANA)))
+
+        assert "a1" == await takes(log, ANA, group="bills")
+
+    async def test_thousands_are_acknowledged_at_once(self, log: EventLog) -> None:
+        given = await appended(log, "a1 b1 " * 600)
+        got = places(await takes_all(log, replace(ANA, room=2000)))
+
+        assert given == sorted(got)
+        assert 1200 == await log.acknowledge(APP, GROUP, got)
+
+
+class TestPromise3OrderOfACorp:
+    async def test_the_entries_of_a_corp_come_in_order(self, log: EventLog) -> None:
+        await appended(log, "a1 a2 b1 a3 b2")
+
+        assert "a1 a2" == await takes(log, ANA, room=2)
+        assert "b1 b2" == await takes(log, BEN)
+        assert "a3" == await takes(log, ANA)
+
+    async def test_while_one_is_held_the_others_go_to_the_same_member(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(ANA)
+        await appended(log, "a2 b1")
+
+        assert "b1" == await takes(log, BEN)
+        assert "a2" == await takes(log, ANA)
+
+    async def test_who_acknowledged_all_of_a_corp_has_no_claim_to_it(self, log: EventLog) -> None:
+        [first] = await appended(log, "a1")
+        await log.take(ANA)
+        await log.acknowledge(APP, GROUP, [first])
+        await appended(log, "a2")
+
+        assert "a2" == await takes(log, BEN)
+
+    async def test_what_waited_for_its_owner_is_free_when_the_owner_is_done(self, log: EventLog) -> None:
+        [first, *_] = await appended(log, "a1 a2 a3")
+        await log.take(replace(ANA, room=1))
+        assert "" == await takes(log, BEN)
+        await log.acknowledge(APP, GROUP, [first])
+
+        assert "a2 a3" == await takes(log, BEN)
+
+    async def test_what_comes_again_comes_before_what_follows(self, log: EventLog) -> None:
+        await appended(log, "a1 a2 a3 a4")
+        await log.take(replace(ANA, room=2))
+        assert "" == await takes(log, BEN)
+        await log.release(APP, GROUP, "ana")
+        await appended(log, "a5")
+
+        assert "a1 a2 a3 a4 a5" == await takes(log, BEN)
+
+    async def test_a_stuck_corp_is_not_in_the_way_of_others(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(replace(ANA, room=1))
+        await appended(log, "a2 " * 1200 + "b1 a3 c1")
+
+        assert "b1 c1" == await takes(log, BEN)
+        assert 1204 == (await lag(log)).open
+        assert 100 == len(await log.take(replace(ANA, room=101)))
+
+    async def test_the_oldest_comes_first_among_corps_that_wait(self, log: EventLog) -> None:
+        await appended(log, "b1 a1 c1 a2 b2 c2")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+
+        assert "b1" == await takes(log, BEN, room=1)
+        assert "a1" == await takes(log, CLEO, room=1)
+        assert "c1" == await takes(log, replace(ANA, name="dan"), room=1)
+
+    async def test_corps_whose_names_begin_alike_are_different(self, log: EventLog) -> None:
+        for corp_id in ("ww", "ww1", "ww1:", "1:ww", ""):
+            await append(log, corp_id, corp_id.encode())
+        one = await log.take(replace(ANA, room=2))
+        two = await log.take(replace(BEN, room=2))
+
+        assert ["ww", "ww1"] == [delivery.entry.corp_id for delivery in one]
+        assert ["ww1:", "1:ww"] == [delivery.entry.corp_id for delivery in two]
+        await log.acknowledge(APP, GROUP, places(one))
+        await append(log, "ww1:", b"more")
+        assert "" == await takes(log, ANA, room=1)
+        assert "more" == await takes(log, BEN, room=3)
+
+
+class TestPromise4Room:
+    async def test_a_member_holds_no_more_than_it_has_room_for(self, log: EventLog) -> None:
+        given = await appended(log, "a1 b1 a2 b2 a3")
+
+        assert "a1 b1" == await takes(log, ANA, room=2)
+        assert "" == await takes(log, ANA, room=2)
+        await log.acknowledge(APP, GROUP, given[:1])
+        assert 1 == len(await log.take(replace(ANA, room=2)))
+        assert "" == await takes(log, ANA, room=2)
+
+    async def test_room_that_shrank_takes_nothing_away(self, log: EventLog) -> None:
+        await appended(log, "a1 a2 a3")
+        await log.take(replace(ANA, room=2))
+
+        assert "" == await takes(log, ANA, room=1)
+        assert "a3" == await takes(log, ANA, room=3)
+
+
+class TestPromise5WhoIsGone:
+    async def test_what_it_held_is_free_again_and_no_try_is_spent(self, log: EventLog) -> None:
+        await appended(log, "a1 b1")
+        await log.take(replace(ANA, alive_for=BRIEF))
+        deliveries = await gets_in_time(log, BEN)
+
+        assert "a1 b1" == words(deliveries)
+        assert [0, 0] == [delivery.tries for delivery in deliveries]
+
+    async def test_who_takes_is_not_gone(self, log: EventLog) -> None:
+        await appended(log, "a1 a2")
+        await log.take(replace(ANA, room=1))
+
+        assert "a2" == await takes(log, ANA, room=2, alive_for=BRIEF)
+        assert "a1 a2" == words(await gets_in_time(log, BEN))
+
+    async def test_who_is_alive_keeps_what_it_holds(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(ANA)
+        await appended(log, "b1")
+        await log.take(replace(BEN, alive_for=BRIEF))
+
+        assert "b1" == words(await gets_in_time(log, CLEO))
+        assert "" == await takes(log, CLEO)
+
+    async def test_who_was_gone_begins_anew(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        gone = replace(ANA, alive_for=BRIEF)
+        await log.take(gone)
+        assert "a1" == words(await gets_in_time(log, BEN))
+
+        assert "" == await takes(log, ANA)
+        await log.release(APP, GROUP, "ben")
+        assert "a1" == await takes(log, ANA)
+
+    async def test_who_was_gone_and_comes_first_gets_the_same_again(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(replace(ANA, alive_for=timedelta(milliseconds=1)))
+
+        [delivery] = await gets_in_time(log, ANA, alive_for=timedelta(milliseconds=1))
+        assert 0 == delivery.tries
+
+
+class TestPromise6WhoAcknowledgesNothing:
+    async def test_it_loses_what_it_holds(self, log: EventLog) -> None:
+        await appended(log, "a1 b1")
+        await log.take(replace(ANA, ack_timeout=BRIEF))
+        deliveries = await gets_in_time(log, BEN)
+
+        assert "a1 b1" == words(deliveries)
+        assert [1, 0] == [delivery.tries for delivery in deliveries]
+
+    async def test_it_finds_that_out_itself_and_others_come_first(self, log: EventLog) -> None:
+        await appended(log, "a1 b1")
+        late = replace(ANA, ack_timeout=BRIEF)
+        await log.take(late)
+
+        async def is_late() -> bool:
+            assert "" == await takes(log, late)
+            return (await lag(log)).open == 2 and "a1 b1" == await takes(log, BEN)
+
+        await eventually(is_late)
+
+    async def test_alone_it_gets_them_again_afterwards(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        late = replace(ANA, ack_timeout=BRIEF)
+        await log.take(late)
+
+        [delivery] = await gets_in_time(log, late)
+        assert 1 == delivery.tries
+
+    async def test_who_acknowledges_some_keeps_the_others(self, log: EventLog) -> None:
+        given = await appended(log, "a1 " * 12)
+        steady = replace(ANA, ack_timeout=timedelta(milliseconds=300))
+        await log.take(steady)
+        handled = []
+
+        async def works_on() -> bool:
+            assert "" == await takes(log, BEN)
+            handled.append(given[len(handled)])
+            assert 1 == await log.acknowledge(APP, GROUP, handled[-1:])
+            return len(handled) == len(given)
+
+        await eventually(works_on)
+
+    async def test_who_holds_nothing_has_nothing_to_acknowledge(self, log: EventLog) -> None:
+        [place] = await appended(log, "a1")
+        quick = replace(ANA, ack_timeout=timedelta(milliseconds=1))
+        await log.take(replace(quick, ack_timeout=timedelta(seconds=5)))
+        await log.acknowledge(APP, GROUP, [place])
+        await appended(log, "a2")
+        [delivery] = await log.take(quick)
+
+        assert (b"a2", 0) == (delivery.entry.payload, delivery.tries)
+
+
+class TestPromise7Tries:
+    async def test_the_oldest_that_was_released_spends_one(self, log: EventLog) -> None:
+        await appended(log, "b1 a1 b2")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+
+        tries = {delivery.entry.payload: delivery.tries for delivery in await log.take(BEN)}
+        assert {b"b1": 1, b"a1": 0, b"b2": 0} == tries
+
+    async def test_an_entry_that_spent_all_is_dead_and_not_in_the_way(self, log: EventLog) -> None:
+        await appended(log, "a1 a2 b1")
+        for expected in ("a1 a2 b1", "a1 a2 b1"):
+            assert sorted(expected.split()) == sorted((await takes(log, ANA, max_tries=2)).split())
+            await log.release(APP, GROUP, "ana")
+
+        assert "a1" == words(await log.dead(APP, GROUP, "", 10))
+        assert "a2 b1" == await takes(log, ANA)
+        assert (2, 1) == ((await lag(log)).open, (await lag(log)).dead)
+
+    async def test_an_entry_dies_of_late_acknowledgements_too(self, log: EventLog) -> None:
+        await appended(log, "a1 a2")
+        await log.take(replace(ANA, ack_timeout=BRIEF, max_tries=1))
+
+        assert "a2" == words(await gets_in_time(log, BEN))
+        assert "a1" == words(await log.dead(APP, GROUP, "", 10))
+
+    async def test_a_group_gives_up_for_itself(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(replace(ANA, max_tries=1))
+        await log.release(APP, GROUP, "ana")
+
+        assert "a1" == await takes(log, ANA, group="bills")
+        assert [] == await log.dead(APP, "bills", "", 10)
+
+    async def test_who_holds_nothing_releases_nothing(self, log: EventLog) -> None:
+        await log.release(APP, GROUP, "nobody")
+        await appended(log, "a1")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ben")
+
+        assert "" == await takes(log, BEN)
+
+    async def test_what_is_released_twice_spends_one_try(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+        await log.release(APP, GROUP, "ana")
+
+        assert [1] == [delivery.tries for delivery in await log.take(BEN)]
+
+
+class TestPromise8Types:
+    async def test_only_the_wanted_types_come_and_the_others_are_handled(self, log: EventLog) -> None:
+        for event_type in ("text", "image", "text", "voice"):
+            await append(log, payload=event_type.encode(), event_type=event_type)
+
+        assert "text text" == await takes(log, ANA, event_types=frozenset({"text"}))
+        assert 2 == (await lag(log)).open
+        await log.release(APP, GROUP, "ana")
+        assert "text text" == await takes(log, ANA)
+
+    async def test_what_waits_is_judged_by_who_takes_it(self, log: EventLog) -> None:
+        [_, second] = [await append(log, "a", kind.encode(), event_type=kind) for kind in ("text", "image")]
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+
+        assert "text" == await takes(log, BEN, event_types=frozenset({"text"}))
+        assert 0 == await log.acknowledge(APP, GROUP, [second])
+
+    async def test_a_long_run_of_unwanted_ones_is_passed_at_once(self, log: EventLog) -> None:
+        for _ in range(1100):
+            await append(log, event_type="image")
+        await append(log, payload=b"a1", event_type="text")
+
+        assert "a1" == await takes(log, ANA, event_types=frozenset({"text", "voice"}))
+        assert 1 == (await lag(log)).open
+
+
+class TestPromise9NewGroups:
+    async def test_it_begins_with_the_oldest_that_is_kept(self, log: EventLog) -> None:
+        await appended(log, "a1 a2 a3 a4", keep=replace(KEEP, count=2))
+
+        assert "a3 a4" == await takes(log, ANA)
+
+    async def test_it_may_be_there_before_the_first_event(self, log: EventLog) -> None:
+        assert "" == await takes(log, ANA)
+        await appended(log, "a1")
+
+        assert "a1" == await takes(log, BEN)
+
+    async def test_a_forgotten_group_is_a_new_one(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.acknowledge(APP, GROUP, places(await log.take(ANA)))
+        await log.forget_groups(APP, timedelta(hours=1))
+        assert "" == await takes(log, ANA)
+
+        async def forgets() -> bool:
+            await log.forget_groups(APP, timedelta(milliseconds=1))
+            return not await log.lags(APP)
+
+        await eventually(forgets)
+        assert "a1" == await takes(log, ANA)
+
+
+class TestPromise10Retention:
+    @pytest.fixture
+    def two(self) -> Retention:
+        return replace(KEEP, count=2)
+
+    async def test_no_more_than_the_count_is_kept(self, log: EventLog, two: Retention) -> None:
+        await appended(log, "a1 a2 a3", keep=two)
+
+        assert "a2 a3" == words(await log.read(APP, "", 10))
+
+    async def test_what_is_too_old_is_removed(self, log: EventLog) -> None:
+        await appended(log, "a1")
+
+        async def kept() -> str:
+            await appended(log, "a2", keep=replace(KEEP, age=timedelta(milliseconds=5)))
+            return words(await log.read(APP, "", 1))
+
+        await eventually(kept, lambda word: word == "a2")
+
+    async def test_what_waits_is_dropped(self, log: EventLog, two: Retention) -> None:
+        await appended(log, "a1 b1")
+        await log.take(ANA)
+        await log.release(APP, GROUP, "ana")
+        await appended(log, "c1", keep=two)
+
+        assert 2 == (await lag(log)).open
+        assert "b1 c1" == await takes(log, BEN)
+
+    async def test_what_is_held_is_dropped_and_its_corp_is_free(self, log: EventLog, two: Retention) -> None:
+        [first] = await appended(log, "a1")
+        await log.take(replace(ANA, room=1))
+        await appended(log, "a2 a3", keep=two)
+
+        assert 2 == (await lag(log)).open
+        assert 0 == await log.acknowledge(APP, GROUP, [first])
+        assert "a2 a3" == await takes(log, BEN)
+
+    async def test_what_is_held_and_dropped_costs_nothing(self, log: EventLog, two: Retention) -> None:
+        await appended(log, "a1")
+        late = replace(ANA, ack_timeout=timedelta(milliseconds=20), max_tries=1)
+        await log.take(replace(late, room=1))
+        await appended(log, "a2 a3", keep=two)
+        deliveries = await log.take(replace(late, ack_timeout=ANA.ack_timeout))
+
+        assert "a2 a3" == words(deliveries)
+        await log.release(APP, GROUP, "ana")
+        assert "a2" == words(await log.dead(APP, GROUP, "", 10))
+
+    async def test_what_is_dead_is_dropped(self, log: EventLog, two: Retention) -> None:
+        [first] = await appended(log, "a1")
+        await log.take(replace(ANA, max_tries=1))
+        await log.release(APP, GROUP, "ana")
+        await appended(log, "a2 a3", keep=two)
+
+        assert [] == await log.dead(APP, GROUP, "", 10)
+        assert 0 == await log.retry(APP, GROUP, [first])
+        assert (2, 0) == ((await lag(log)).open, (await lag(log)).dead)
+
+    async def test_what_nobody_looked_at_is_not_counted(self, log: EventLog, two: Retention) -> None:
+        await log.take(ANA)
+        given = await appended(log, "a1 a2 a3 a4", keep=replace(KEEP, count=3))
+        await log.acknowledge(APP, GROUP, given)
+        await appended(log, "a5 a6 a7", keep=two)
+
+        assert 2 == (await lag(log)).open
+        assert "a6 a7" == await takes(log, ANA)
+
+    async def test_a_long_backlog_may_be_dropped_while_it_waits(self, log: EventLog, two: Retention) -> None:
+        await appended(log, "a1 " * 1100 + "b1")
+        await takes_all(log, replace(ANA, room=2000))
+        await log.release(APP, GROUP, "ana")
+        await appended(log, "c1 c2", keep=two)
+
+        assert 2 == (await lag(log)).open
+        assert "c1 c2" == await takes(log, BEN)
+
+
+async def test_a_log_that_lost_everything_begins_anew(event_fleet: EventFleet, broker: Broker) -> None:
+    log = broker.log
+    before = await appended(log, "a1 a2")
+    await log.take(ANA)
+    await event_fleet.lose_data()
+
+    assert 0 == await log.acknowledge(APP, GROUP, before)
+    assert "" == await takes(log, ANA)
+    [place] = await appended(log, "a3")
+    assert "a3" == await takes(log, ANA)
+    assert 1 == await log.acknowledge(APP, GROUP, [place])
