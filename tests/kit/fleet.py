@@ -277,7 +277,11 @@ def connect(*addresses: str, app: str = APP) -> Connections:
 
 
 def configuration(
-    wecom_url: str, store_url: str, apps: Sequence[str] = (APP,), **tables: Any
+    wecom_url: str,
+    store_url: str,
+    apps: Sequence[str] = (APP,),
+    app: Mapping[str, Any] | None = None,
+    **tables: Any,
 ) -> dict[str, Any]:
     """Return a configuration with the simulator's app under one or more names; `tables` are added to it.
 
@@ -287,8 +291,14 @@ def configuration(
         "store": {"url": store_url, "prefix": PREFIX, "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
         "wecom": {"api_base": wecom_url, "timeout_seconds": 20},
         "apps": [
-            {"name": app, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET}
-            for app in apps
+            {
+                "name": name,
+                "corp_id": PARENT.corpid,
+                "agent_id": PARENT.agentid,
+                "secret": SECRET,
+                **(app or {}),
+            }
+            for name in apps
         ],
     }
     for name, table in tables.items():
@@ -304,6 +314,7 @@ def running_fleet(
     children: int = 0,
     token_lifetime: float = 7200.0,
     habit: str = "new_value_old_alive",
+    append_only: bool = False,
     **tables: Any,
 ) -> Iterator[Fleet]:
     """Run all of it until left."""
@@ -311,7 +322,7 @@ def running_fleet(
         wecom = SimulatorProcess(children=children, token_lifetime=token_lifetime, habit=habit)
         stack.push(wecom.__exit__)
         wecom.launch()
-        redis = stack.enter_context(RedisServer(folder / "redis"))
+        redis = stack.enter_context(RedisServer(folder / "redis", append_only=append_only))
         config = configuration(wecom.url, redis.url, **tables)
         processes = [BrokerProcess(folder / f"broker-{number}", config) for number in range(brokers)]
         for process in processes:
