@@ -22,6 +22,7 @@ from wecom_broker.v1.app_share_service_pb2_grpc import (
 from wecom_broker.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
 
 from tests.client.fake_errands import FakeErrands
+from tests.client.fake_events import FakeEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -61,7 +62,7 @@ class Refusal:
 BROKEN = Refusal(grpc.StatusCode.UNAVAILABLE)
 
 
-class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands):
+class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, FakeEvents):
     """Serves generation 1 of any token, until told otherwise."""
 
     def __init__(self) -> None:
@@ -100,6 +101,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands):
         add_TokenServiceServicer_to_server(self, self._server)
         add_AppShareServiceServicer_to_server(self, self._server)
         self.add_errands_to(self._server)
+        self.add_events_to(self._server)
         if self.server_credentials is None:
             port = self._server.add_insecure_port(self.address)
         else:

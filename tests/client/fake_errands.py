@@ -43,6 +43,7 @@ class FakeErrands(
     """Answer every request with what can be recognised, until told otherwise."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.outcome = tokens_pb2.REPORT_OUTCOME_ROTATED
         self.user = identity_pb2.User(
             corp_id="ww1", user_id="zhang", kind=identity_pb2.USER_KIND_CHILD_MEMBER

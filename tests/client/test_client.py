@@ -68,6 +68,8 @@ class TestNames:
             "Broker",
             "BrokerError",
             "ConfigSignature",
+            "Event",
+            "EventStream",
             "HttpMethod",
             "MediaDownload",
             "MediaHead",
@@ -220,6 +222,9 @@ class TestEnd:
             broker.download_media("crm", "media-1").__aenter__(),
             anext(broker.watch_access_token("crm")),
             anext(broker.app_shares("crm")),
+            anext(broker.events("g")),
+            broker.acknowledge_events("g", ["crm:1-1"]),
+            broker.seal_reply("crm", "<xml/>"),
         ):
             with pytest.raises(BrokerClosed):
                 await call

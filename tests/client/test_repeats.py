@@ -12,6 +12,8 @@ from wecom_broker import Broker, _channel
 from wecom_broker.errors import BrokerUnreachable, WecomUnavailable
 from wecom_broker.v1 import (
     app_share_service_pb2,
+    callback_service_pb2,
+    event_service_pb2,
     identity_service_pb2,
     js_sdk_service_pb2,
     mini_program_service_pb2,
@@ -37,6 +39,7 @@ ONCE: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "CallApi": lambda broker: broker.call("crm", "/cgi-bin/message/send", body={"text": CODE}),
     "UploadMedia": lambda broker: broker.upload_media("crm", "file", "a", CODE.encode()),
     "SyncAppShares": lambda broker: broker.sync_app_shares("crm"),
+    "RetryDeadEvents": lambda broker: broker.retry_dead_events("g", ["crm:1-1"]),
 }
 AGAIN: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "SignPage": lambda broker: broker.sign_page("crm", "https://crm.test/"),
@@ -47,6 +50,14 @@ AGAIN: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "VerifySignature": lambda broker: broker.verify_signature("5e55", "", ""),
     "GetSessionKey": lambda broker: broker.session_key("5e55"),
     "DownloadMedia": lambda broker: broker.download_media("crm", "media-1").__aenter__(),
+    "SubscribeEvents": lambda broker: anext(broker.events("g")),
+    "AcknowledgeEvents": lambda broker: broker.acknowledge_events("g", ["crm:1-1"]),
+    "ListDeadEvents": lambda broker: anext(broker.dead_events("g", "crm")),
+    "VerifyUrl": lambda broker: broker.verify_url(
+        "crm", msg_signature="", timestamp="", nonce="", echostr=""
+    ),
+    "OpenEnvelope": lambda broker: broker.open_envelope("crm", b"", msg_signature="", timestamp="", nonce=""),
+    "SealReply": lambda broker: broker.seal_reply("crm", "<xml/>"),
 }
 USED_BEFORE = {
     "GetAccessToken",
@@ -83,6 +94,8 @@ def test_every_method_is_one_or_the_other():
         service
         for module in (
             app_share_service_pb2,
+            callback_service_pb2,
+            event_service_pb2,
             identity_service_pb2,
             js_sdk_service_pb2,
             mini_program_service_pb2,

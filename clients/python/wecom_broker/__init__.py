@@ -11,6 +11,8 @@ from wecom_broker import errors
 from wecom_broker._api import ApiAnswer, HttpMethod
 from wecom_broker._broker import Broker
 from wecom_broker._channel import Tls
+from wecom_broker._event import Event
+from wecom_broker._event_stream import EventStream
 from wecom_broker._media import MediaDownload, MediaHead, MediaUpload
 from wecom_broker._pages import AgentConfigSignature, ConfigSignature, PageSignature, ReportOutcome
 from wecom_broker._sessions import Session
@@ -30,6 +32,8 @@ __all__ = [
     "Broker",
     "BrokerError",
     "ConfigSignature",
+    "Event",
+    "EventStream",
     "HttpMethod",
     "MediaDownload",
     "MediaHead",

@@ -62,7 +62,7 @@ class Background:
         try:
             while True:
                 try:
-                    yield self.result(anext(items))
+                    yield self.result(_next(items))
                 except StopAsyncIteration:
                     return
         finally:
@@ -82,3 +82,8 @@ class Background:
         self.started.set()
         async with self._broker:
             await self._stopped.wait()
+
+
+async def _next(items: AsyncGenerator[Result]) -> Result:
+    """Ask in the loop's thread: only so does the loop know the items, and closes them at its end."""
+    return await anext(items)

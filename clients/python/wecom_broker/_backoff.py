@@ -6,8 +6,13 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from wecom_broker.errors import BrokerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A broker that asks for an hour's patience may be restarted, and mended, long before.
+_LONGEST_PATIENCE = timedelta(minutes=1)
 
 
 class Backoff:
@@ -35,3 +40,9 @@ class Backoff:
             self._next = self._first
         delay, self._next = self._next, min(2 * self._next, self._longest)
         return delay * self._chance() + (at_least or timedelta(0))
+
+
+def patience(failure: Exception) -> timedelta:
+    """Return how long the broker asked to wait."""
+    wished = failure.retry_after if isinstance(failure, BrokerError) else None
+    return min(wished or timedelta(0), _LONGEST_PATIENCE)

@@ -1,6 +1,7 @@
 """The client: tokens from memory, everything else over one channel.
 
-What it does beside tokens and shares is in its parts: `Pages`, `Visitors`, `Sessions`, `Api`.
+What it does beside tokens and shares is in its parts: `Pages`, `Visitors`, `Sessions`, `Api`, `Events`,
+`Callbacks`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Self
 from google.protobuf.duration_pb2 import Duration
 
 from wecom_broker._api import Api
+from wecom_broker._callbacks import Callbacks
 from wecom_broker._connection import Connection
+from wecom_broker._events import Events
 from wecom_broker._flights import Flights
 from wecom_broker._memory import TokenMemory
 from wecom_broker._pages import Pages
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from wecom_broker._channel import Tls
 
 
-class Broker(Pages, Visitors, Sessions, Api):
+class Broker(Pages, Visitors, Sessions, Api, Events, Callbacks):
     """A client of the broker for asyncio. It should live as long as your application does.
 
         async with Broker("dns:///wecom-broker:50051") as broker:
@@ -61,7 +64,7 @@ class Broker(Pages, Visitors, Sessions, Api):
             target: `host:port`, `dns:///host:port` (calls go round all its addresses) or `unix:///path`.
             token: A bearer token to be known by, or a function that returns the present one.
             tls: Use TLS; without it the connection is in the clear.
-            timeout: The deadline of each call that is given no other, and of the first message of each watch.
+            timeout: The deadline of each call that is given no other, and of the opening of each watch.
             idle_after: Stop watching a token that was not read for so long.
             clock: Unix time in seconds, for tests.
 
@@ -97,9 +100,10 @@ class Broker(Pages, Visitors, Sessions, Api):
     async def close(self) -> None:
         """Close the connection and leave nothing running; calls under way raise BrokerClosed.
 
-        May be repeated.
+        Events that are handled are acknowledged first, if that takes no longer than two seconds. May be
+        repeated.
         """
-        self._connection.end_streams()
+        await self._connection.end_streams()
         await self._flights.close()
         await self._memory.close()
         await self._connection.close()

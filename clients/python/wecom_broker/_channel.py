@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 # What may be sent twice. Reports are among them because the broker compares the generation first.
 #
 # What is not here is handed to the broker's code once at most: calls that consume a code (ExchangeAuthCode,
-# ExchangeLoginCode) or may (GetUserProfile), that make or end something (ConvertSession, DeleteSession), or
-# do what only WeCom knows (CallApi, UploadMedia). gRPC itself still repeats a call, "transparently", but only
-# one that never left this machine, or, once, one that a leaving server's GOAWAY says it never took: no code
-# of the broker has seen it. A connection that breaks after a call was sent is an error (all this is tested).
-# So codes are safe without `grpc.enable_retries=0`, which would end the retries of the whole channel.
+# ExchangeLoginCode) or may (GetUserProfile), that make or end something (ConvertSession, DeleteSession), that
+# tell how many they changed (RetryDeadEvents), or do what only WeCom knows (CallApi, UploadMedia). gRPC
+# itself still repeats a call, "transparently", but only one that never left this machine, or, once, one that
+# a leaving server's GOAWAY says it never took: no code of the broker has seen it. A connection that breaks
+# after a call was sent is an error (all this is tested). So codes are safe without `grpc.enable_retries=0`,
+# which would end the retries of the whole channel.
 _IDEMPOTENT = {
     "wecom_broker.v1.TokenService": ("GetAccessToken", "WatchAccessToken", "ReportInvalidToken"),
     "wecom_broker.v1.AppShareService": ("ListAppShares", "WatchAppShares"),
@@ -30,6 +31,8 @@ _IDEMPOTENT = {
     "wecom_broker.v1.IdentityService": ("BuildAuthorizeUrl",),
     "wecom_broker.v1.MiniProgramService": ("DecryptData", "VerifySignature", "GetSessionKey"),
     "wecom_broker.v1.WecomApiService": ("DownloadMedia",),
+    "wecom_broker.v1.EventService": ("SubscribeEvents", "AcknowledgeEvents", "ListDeadEvents"),
+    "wecom_broker.v1.CallbackService": ("VerifyUrl", "OpenEnvelope", "SealReply"),
 }
 
 _RETRY_POLICY = {

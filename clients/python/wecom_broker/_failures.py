@@ -39,8 +39,8 @@ def closed() -> BrokerClosed:
 
 
 def late() -> DeadlineExceeded:
-    """Return the error of a stream whose first message was waited for in vain."""
-    return DeadlineExceeded("DEADLINE_EXCEEDED", "the stream's first message did not come in time")
+    """Return the error of a stream that was waited for in vain."""
+    return DeadlineExceeded("DEADLINE_EXCEEDED", "the stream did not open in time")
 
 
 def ended() -> BrokerUnreachable:

@@ -1,6 +1,7 @@
 """Streams that outlive the broker's restarts.
 
-Rule 1: a stream that cannot be opened the first time fails, with a deadline.
+Rule 1: a stream that cannot be opened the first time fails, with a deadline. It is open with its first
+    message; one that may have none for hours is open when the broker says so, by its headers.
 Rule 2: a stream that was open once is opened again, with jitter, for as long as the client lives.
 Rule 3: a definitive error ends it: the broker said that this caller gets nothing here.
 Rule 4: closing the client ends every stream with BrokerClosed.
@@ -16,18 +17,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc.aio
 
-from wecom_broker._backoff import Backoff
+from wecom_broker._backoff import Backoff, patience
 from wecom_broker._failures import closed, ended, late, translated
 from wecom_broker.errors import (
     AccessDenied,
     BrokerClosed,
-    BrokerError,
     InvalidArgument,
     NotFound,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     from grpc.aio import UnaryStreamCall, UnaryStreamMultiCallable
 
@@ -36,9 +36,6 @@ Response = TypeVar("Response")
 
 DEFINITIVE = (NotFound, InvalidArgument, AccessDenied, BrokerClosed)
 
-# A broker that asks for an hour's patience may be restarted, and mended, long before.
-_LONGEST_PATIENCE = timedelta(minutes=1)
-
 _log = logging.getLogger("wecom_broker")
 
 
@@ -46,7 +43,7 @@ class Streams:
     """The open streams of one client."""
 
     def __init__(self, timeout: timedelta) -> None:
-        """Give each stream this long for its first message."""
+        """Give each stream this long to open."""
         self._timeout = timeout
         self._calls: set[UnaryStreamCall[Any, Any]] = set()
         self._closed = asyncio.Event()
@@ -61,18 +58,31 @@ class Streams:
         self,
         method: UnaryStreamMultiCallable[Request, Response],
         request: Request,
+        *,
+        on_open: Callable[[], None] | None = None,
+        before_again: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncGenerator[Response]:
-        """Yield the messages of a stream, over all its breaks. Raises BrokerError by rules 1, 3 and 4."""
+        """Yield the messages of a stream, over all its breaks. Raises BrokerError by rules 1, 3 and 4.
+
+        `on_open` is given for a stream that may be silent, and called each time that it is open;
+        `before_again` is awaited before it is opened again, and may raise what ends it.
+        """
         clock = asyncio.get_running_loop().time
         backoff = Backoff()
         opened = False
         while True:
-            started = clock()
             try:
-                async with aclosing(self._once(method, request, wait_for_ready=opened)) as messages:
+                if opened and before_again:
+                    await before_again()
+                started = clock()
+                once = self._once(method, request, wait_for_ready=opened, silent=on_open is not None)
+                async with aclosing(once) as messages:
                     async for message in messages:
                         opened = True
-                        yield message
+                        if message is not None:
+                            yield message
+                        elif on_open:
+                            on_open()
             except DEFINITIVE:
                 raise
             except Exception as failure:  # also what a failing source of bearer tokens raises
@@ -80,7 +90,7 @@ class Streams:
                     raise
                 _log.info("a stream broke and is opened again: %s", failure)
                 lived = timedelta(seconds=clock() - started)
-                await self._pause(backoff.delay(lived=lived, at_least=_patience(failure)))
+                await self._pause(backoff.delay(lived=lived, at_least=patience(failure)))
 
     async def _once(
         self,
@@ -88,25 +98,32 @@ class Streams:
         request: Request,
         *,
         wait_for_ready: bool,
-    ) -> AsyncGenerator[Response]:
-        """Yield the messages of one call, which never ends without an error."""
+        silent: bool,
+    ) -> AsyncGenerator[Response | None]:
+        """Yield the messages of one call, which never ends without an error; None if a silent one is open."""
         if self._closed.is_set():
             raise closed()
         with translated():
             call = method(request, wait_for_ready=wait_for_ready)
         self._calls.add(call)
         try:
-            yield await self._first(call)
+            if silent:
+                await self._in_time(_opened(call))
+                yield None
+                message = await _next(call)
+            else:
+                message = await self._in_time(_next(call))
             while True:
-                yield await _next(call)
+                yield message
+                message = await _next(call)
         finally:
             self._calls.discard(call)
             call.cancel()
 
-    async def _first(self, call: UnaryStreamCall[Request, Response]) -> Response:
+    async def _in_time(self, opening: Coroutine[Any, Any, Response]) -> Response:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                return await _next(call)
+                return await opening
         except TimeoutError:
             raise late() from None
 
@@ -125,6 +142,6 @@ async def _next(call: UnaryStreamCall[Request, Response]) -> Response:
     return cast("Response", message)
 
 
-def _patience(failure: Exception) -> timedelta:
-    wished = failure.retry_after if isinstance(failure, BrokerError) else None
-    return min(wished or timedelta(0), _LONGEST_PATIENCE)
+async def _opened(call: UnaryStreamCall[Any, Any]) -> None:
+    with translated():
+        await call.wait_for_connection()  # gRPC's name for the coming of the headers

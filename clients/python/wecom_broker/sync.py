@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from wecom_broker import _broker
 from wecom_broker._api import TRANSFER_TIMEOUT
 from wecom_broker._background import Background
+from wecom_broker._threaded_events import Callbacks, Events, EventStream
 from wecom_broker._visitors import OauthScope
 from wecom_broker.errors import BrokerClosed
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from wecom_broker._tokens import AccessToken, ShareKind
     from wecom_broker._visitors import AuthorizeUrl, User, UserProfile
 
-__all__ = ["Broker", "MediaDownload"]
+__all__ = ["Broker", "EventStream", "MediaDownload"]
 
 
 class MediaDownload:
@@ -51,7 +52,7 @@ class MediaDownload:
         return b"".join(self._pieces)
 
 
-class Broker:
+class Broker(Events, Callbacks):
     """A client of the broker for threads. It should live as long as your application does.
 
         with Broker("dns:///wecom-broker:50051") as broker:

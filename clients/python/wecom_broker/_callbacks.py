@@ -1,0 +1,73 @@
+"""For services that keep a callback URL of their own: the broker has the keys and the rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wecom_broker._event import Event
+from wecom_broker.v1 import callback_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from wecom_broker._connection import Connection
+
+
+class Callbacks:
+    """The part of the client that opens and seals what WeCom and a callback URL say to each other."""
+
+    _connection: Connection
+
+    async def verify_url(
+        self,
+        app: str,
+        *,
+        msg_signature: str,
+        timestamp: str,
+        nonce: str,
+        echostr: str,
+    ) -> bytes:
+        """Check a URL verification (GET), and return what to answer: this and nothing else, within a second.
+
+        The four are the parameters of the query, URL-decoded once. Raises BrokerError.
+        """
+        request = pb.VerifyUrlRequest(
+            app=app,
+            msg_signature=msg_signature,
+            timestamp=timestamp,
+            nonce=nonce,
+            echostr=echostr,
+        )
+        response = await self._connection.call(self._connection.callbacks.VerifyUrl, request)
+        return response.plaintext
+
+    async def open_envelope(
+        self,
+        app: str,
+        body: bytes,
+        *,
+        msg_signature: str,
+        timestamp: str,
+        nonce: str,
+    ) -> Event:
+        """Check and open what WeCom posted: the body as it came, and the three parameters of the query.
+
+        The broker keeps nothing of it: the event has no id, and repeats are not found out.
+        Raises BrokerError.
+        """
+        request = pb.OpenEnvelopeRequest(
+            app=app,
+            msg_signature=msg_signature,
+            timestamp=timestamp,
+            nonce=nonce,
+            body=body,
+        )
+        response = await self._connection.call(self._connection.callbacks.OpenEnvelope, request)
+        return Event.from_proto(response.event)
+
+    async def seal_reply(self, app: str, message: str, corp: str = "") -> bytes:
+        """Seal a passive reply (被动回复), XML as WeCom documents it; answer the POST with what returns.
+
+        `corp` is the corp of the event that is replied to; empty means the app's own. Raises BrokerError.
+        """
+        request = pb.SealReplyRequest(app=app, corp_id=corp, message=message)
+        response = await self._connection.call(self._connection.callbacks.SealReply, request)
+        return response.body

@@ -1,0 +1,69 @@
+"""What WeCom called the broker about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from wecom_broker._tokens import SHARE_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wecom_broker._tokens import ShareKind
+    from wecom_broker.v1 import event_service_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event or message of WeCom's (事件与消息). What people wrote is not shown by its repr."""
+
+    event_id: str
+    """The broker's id for it, the same in all groups; empty for what the broker does not keep."""
+    app: str
+    """The app whose callback URL was called."""
+    corp_id: str
+    """The corp that it is about: the app's own, or a child."""
+    share_kind: ShareKind | None
+    """How the app reaches that corp; None for the app's own, or where it cannot be told."""
+    agent_id: int
+    """The app's agent id in that corp."""
+    user_id: str
+    """Who did it; empty where WeCom itself did. Encrypted for 上下游."""
+    event_type: str
+    """Event of an event (share_agent_change, …), InfoType of a suite's, else MsgType (text, …)."""
+    change_type: str
+    """ChangeType where there is one."""
+    create_time: datetime
+    """When WeCom made it; when the broker got it where WeCom does not say."""
+    receive_time: datetime
+    """When the broker got it."""
+    fields: Mapping[str, str] = field(repr=False, hash=False)
+    """The elements of the message by name; nested ones as "Outer.Inner", repeated ones joined by ","."""
+    xml: str = field(repr=False)
+    """The whole message as WeCom wrote it: XML, or JSON for products that send JSON."""
+    corp_unknown: bool
+    """Whether the corp is neither the app's own nor in the share list, even after listing anew."""
+    delivery_count: int
+    """1 the first time, more when earlier tries came to nothing; 0 for what was not handed out."""
+
+    @classmethod
+    def from_proto(cls, message: pb.Event, delivery_count: int = 0) -> Self:
+        """Return the event of a message."""
+        return cls(
+            event_id=message.event_id,
+            app=message.app,
+            corp_id=message.corp_id,
+            share_kind=SHARE_KINDS.get(message.share_kind),
+            agent_id=message.agent_id,
+            user_id=message.user_id,
+            event_type=message.event_type,
+            change_type=message.change_type,
+            create_time=message.create_time.ToDatetime(UTC),
+            receive_time=message.receive_time.ToDatetime(UTC),
+            fields=dict(message.fields),
+            xml=message.xml,
+            corp_unknown=message.corp_unknown,
+            delivery_count=delivery_count,
+        )

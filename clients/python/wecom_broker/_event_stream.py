@@ -1,0 +1,87 @@
+"""Loops over events: asking for the next event is what acknowledges the one before."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Self
+
+from wecom_broker._acknowledgements import Acknowledgements
+from wecom_broker._event import Event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from wecom_broker._connection import Connection
+    from wecom_broker.v1 import event_service_pb2 as pb
+
+
+class EventStream:
+    """The events that one member of a group is handed, for `async for`.
+
+        async for event in broker.events(group="crm"):
+            await handle(event)
+
+    A body that ends normally, or by `continue`, has handled its event: that is acknowledged when the next one
+    is asked for. A body left by an exception, `break`, `return` or a cancellation has not: the event comes
+    again, here or to another member. To leave with an event that is handled, call `acknowledge_events`.
+
+    Each loop is a subscription of its own, which ends a moment after the loop, unless the stream is held by a
+    name: then use `async with broker.events(group="crm") as events:`. Where that ends, it has ended.
+    """
+
+    def __init__(self, subscribe: Callable[[], AsyncGenerator[Event]]) -> None:
+        """Subscribe to nothing before the first event is asked for."""
+        self.subscribe = subscribe
+        self._events = subscribe()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        """Begin a loop. The event that another one was left with comes again."""
+        if not self._closed:
+            self._events = self.subscribe()
+        return self
+
+    async def __anext__(self) -> Event:
+        """Acknowledge the event before, and wait for the next. Raises BrokerError."""
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """End the subscription, once what was handled is acknowledged or could not be for two seconds."""
+        self._closed = True
+        await self._events.aclose()
+
+
+# It does not know the stream, so that a loop's end leaves nobody who holds it: then Python closes it.
+async def subscription(connection: Connection, request: pb.SubscribeEventsRequest) -> AsyncGenerator[Event]:
+    """Yield the events of one subscription, over restarts of the broker.
+
+    What replays is taken out of the request as soon as the broker has heard it.
+    """
+
+    def heard() -> None:
+        request.ClearField("replay_from_time")
+        request.ClearField("replay_from_event_id")
+
+    handled = Acknowledgements(connection, request.group)
+    messages = connection.follow(
+        connection.events.SubscribeEvents,
+        request,
+        on_open=heard,
+        # Told before: what is handled would be handed out again.
+        before_again=handled.settled,
+    )
+    with connection.before_end(handled.close):
+        async with aclosing(messages), handled:
+            async for message in messages:
+                if message.event.event_id not in handled:
+                    yield Event.from_proto(message.event, message.delivery_count)
+                if request.group:
+                    await handled.add(message.event.event_id)

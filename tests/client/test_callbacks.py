@@ -1,0 +1,42 @@
+"""Services with a callback URL of their own."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from wecom_broker import Broker, Event
+from wecom_broker.errors import InvalidRequest
+from wecom_broker.v1 import callback_service_pb2 as pb
+
+from tests.client.fake_broker import FakeBroker, Refusal
+from tests.client.fake_events import event_message
+
+QUERY = {"msg_signature": "5c45", "timestamp": "1900000000", "nonce": "1372623149"}
+
+
+async def test_a_verification_is_answered_with_what_it_holds(fake: FakeBroker, either: Broker):
+    assert b"1616140317555161061" == await either.verify_url("crm", **QUERY, echostr="P9nA==")
+    assert [pb.VerifyUrlRequest(app="crm", **QUERY, echostr="P9nA==")] == fake.requests
+
+
+async def test_an_envelope_becomes_an_event(fake: FakeBroker, either: Broker):
+    event = await either.open_envelope("crm", b"<xml>\xff</xml>", **QUERY)
+
+    assert Event.from_proto(event_message(1, event_id="")) == event
+    assert ("", 0) == (event.event_id, event.delivery_count)
+    assert [pb.OpenEnvelopeRequest(app="crm", **QUERY, body=b"<xml>\xff</xml>")] == fake.requests
+
+
+async def test_a_reply_is_sealed(fake: FakeBroker, either: Broker):
+    assert b"<xml>sealed</xml>" == await either.seal_reply("crm", "<xml/>", corp="ww1")
+    assert [pb.SealReplyRequest(app="crm", corp_id="ww1", message="<xml/>")] == fake.requests
+
+
+async def test_a_foreign_envelope_is_told(fake: FakeBroker, either: Broker):
+    fake.refusals["OpenEnvelope"] = Refusal(
+        grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", metadata={"field": "msg_signature"}
+    )
+
+    with pytest.raises(InvalidRequest) as refused:
+        await either.open_envelope("crm", b"", **QUERY)
+    assert {"field": "msg_signature"} == refused.value.metadata
