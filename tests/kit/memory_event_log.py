@@ -35,6 +35,8 @@ class Group:
     holders: dict[str, str] = field(default_factory=dict)
     """By place: who holds it."""
     seats: dict[str, Seat] = field(default_factory=dict)
+    looked: str = ""
+    """The last place that anybody looked at: who may have something up to there does not know of it yet."""
 
     def held_by(self, name: str) -> list[str]:
         return sorted(place for place, holder in self.holders.items() if holder == name)
@@ -85,18 +87,19 @@ class Log:
         done = group.handled | group.dead
         return [entry for entry in self.entries if entry.place >= group.start and entry.place not in done]
 
-    def owner(self, group: Group, corp_id: str) -> str | None:
-        """Return who holds entries of that corp."""
-        holders = (group.holders.get(entry.place) for entry in self.entries if entry.corp_id == corp_id)
-        return next(filter(None, holders), None)
-
     def free_for(self, group: Group, name: str | None) -> list[Entry]:
         """Return what nobody holds and a member may have (promise 3); None stands for a new member."""
+        held = group.holders
+        owners = {entry.corp_id: held[entry.place] for entry in self.entries if entry.place in held}
         return [
             entry
             for entry in self.open(group)
-            if entry.place not in group.holders and self.owner(group, entry.corp_id) in {None, name}
+            if entry.place not in held and owners.get(entry.corp_id) in {None, name}
         ]
+
+    def waiting(self, group: Group) -> set[str]:
+        """Return the places of what was looked at, and anybody may have."""
+        return {entry.place for entry in self.free_for(group, None) if entry.place <= group.looked}
 
 
 @dataclass
@@ -140,12 +143,18 @@ class MemoryEventLog:
         log, now = await self._log(member.app)
         group = log.groups.setdefault(member.group, Group("", now))
         group.used = now
-        late = self._look_at_the_clock(log, member.app, group, now)
+        waited = log.waiting(group)
+        late = group.look_at_the_clock(now)
+        freed = log.waiting(group) - waited
         seat = group.seats.setdefault(member.name, Seat(member, now, now))
         seat.member, seat.alive_until = member, now + member.alive_for
-        if member.name in late:
-            return []
-        deliveries = []
+        deliveries = [] if member.name in late else self._hand_out(log, group, seat)
+        self._tell_if(member.app, bool(freed & log.waiting(group)))
+        return deliveries
+
+    def _hand_out(self, log: Log, group: Group, seat: Seat) -> list[Delivery]:
+        member = seat.member
+        deliveries: list[Delivery] = []
         for entry in log.free_for(group, member.name):
             held = group.held_by(member.name)
             if len(held) >= member.room:
@@ -154,9 +163,12 @@ class MemoryEventLog:
                 group.handled.add(entry.place)
                 continue
             if not held:
-                seat.since = now
+                seat.since = self._shared.clock.now()
             group.holders[entry.place] = member.name
             deliveries.append(Delivery(entry, group.tries.get(entry.place, 0)))
+            group.looked = max(group.looked, entry.place)
+        if len(group.held_by(member.name)) < member.room:
+            group.looked = log.newest
         return deliveries
 
     async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
@@ -174,7 +186,8 @@ class MemoryEventLog:
             known.handled.add(place)
             known.dead.discard(place)
             known.tries.pop(place, None)
-        self._tell_if(app, self._lets_go_on(log, known, before, {unhandled[place].corp_id for place in done}))
+        corps = {unhandled[place].corp_id for place in done}
+        self._tell_if(app, self._lets_go_on(log, known, before, corps))
         return len(done)
 
     async def release(self, app: str, group: str, member: str) -> None:
@@ -235,16 +248,16 @@ class MemoryEventLog:
             self._look_at_the_clock(log, app, group, now)
         return log, now, group
 
-    def _look_at_the_clock(self, log: Log, app: str, group: Group, now: datetime) -> set[str]:
-        before = len(log.free_for(group, None))
-        late = group.look_at_the_clock(now)
-        self._tell_if(app, len(log.free_for(group, None)) > before)
-        return late
+    def _look_at_the_clock(self, log: Log, app: str, group: Group, now: datetime) -> None:
+        waited = log.waiting(group)
+        group.look_at_the_clock(now)
+        self._tell_if(app, bool(log.waiting(group) - waited))
 
     @staticmethod
     def _lets_go_on(log: Log, group: Group, before: dict[str, int], corps: set[str]) -> bool:
         """Tell whether a corp is free for anybody, or whoever was busy is through with half of its work."""
-        if any(entry.corp_id in corps for entry in log.free_for(group, None)):
+        waiting = log.waiting(group)
+        if any(entry.corp_id in corps and entry.place in waiting for entry in log.entries):
             return True
         return any(
             len(group.held_by(name)) <= seat.member.room // 2 < before[name] and log.free_for(group, name)
