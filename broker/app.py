@@ -178,6 +178,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             apps=apps,
             opening=opening,
             senders=CallbackSenders(engine, WecomAddressEndpoints(wecom), clock, telemetry, background),
+            renewal=renewal,
             log=log,
             keep=keep,
             clock=clock,

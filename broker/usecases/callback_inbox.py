@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import timedelta
 
-from broker.domain.corps import App
+from broker.domain.corps import App, ShareKind
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog, Retention
 from broker.domain.events import SHARE_EVENTS, Event
@@ -16,6 +16,7 @@ from broker.protocol.callback_message import Message, delivery_key
 from broker.usecases.callback_opening import CallbackOpening, CallbackSettings, Signed
 from broker.usecases.callback_senders import CallbackSenders
 from broker.usecases.event_record import to_entry
+from broker.usecases.share_renewal import ShareRenewal
 
 PATIENCE = timedelta(seconds=1.5)
 """How long a store that restarts is waited for: WeCom's own repeats are few (wecom-api C1)."""
@@ -38,6 +39,7 @@ class CallbackInbox:
         apps: Mapping[str, App],
         opening: CallbackOpening,
         senders: CallbackSenders,
+        renewal: ShareRenewal,
         log: EventLog,
         keep: Retention,
         clock: Clock,
@@ -45,6 +47,7 @@ class CallbackInbox:
         self._apps = apps
         self._opening = opening
         self._senders = senders
+        self._renewal = renewal
         self._log = log
         self._keep = keep
         self._clock = clock
@@ -61,16 +64,22 @@ class CallbackInbox:
         if settings.check_sender:
             await self._senders.check(self._apps[app], sender)
         event, message = await self._opening.open(app, signed, body)
-        return await self._write(settings, event, message)
+        kind = SHARE_EVENTS.get(event.event_type)
+        is_new = await self._write(settings, event, message, kind)
+        if kind and not is_new:
+            # Two changes of one second look the same (wecom-api C1, C4): a repeat may be another change.
+            self._renewal.expect_change(self._apps[app], kind, event.receive_time)
+        return is_new
 
-    async def _write(self, settings: CallbackSettings, event: Event, message: Message) -> bool:
+    async def _write(
+        self, settings: CallbackSettings, event: Event, message: Message, kind: ShareKind | None
+    ) -> bool:
         # Who reads the store's keys must not be able to guess what was said.
         key = hmac.new(settings.keys.aes_key, delivery_key(message).encode(), hashlib.sha256).hexdigest()
         # Inside the bounds a caught delivery could come again, from the earliest to the latest timestamp.
         once_in = 2 * settings.max_age if settings.max_age else REMEMBERED
-        kind = SHARE_EVENTS.get(event.event_type)
         tell = [log_name(event.app)]
-        if kind in self._apps[event.app].share_kinds:
+        if kind and kind in self._apps[event.app].share_kinds:
             tell.append(ShareList.name_of(event.app, kind))
         give_up_at = self._clock.now() + PATIENCE
         while True:
