@@ -8,7 +8,7 @@ import click
 from wecom_broker import AccessToken, Broker, BrokerError
 
 from broker.app import CannotStart
-from broker.cli import demo_acting
+from broker.cli import demo_acting, demo_events
 from broker.cli.connection import masked
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
@@ -77,6 +77,7 @@ async def _demo() -> None:
 
         running.world.settings.token_lifetime = 7200
         await demo_acting.walk(running, broker, first)
+        await demo_events.walk(running, broker)
 
         say("What the simulated WeCom was asked, for all of this:")
         for path in ASKED:

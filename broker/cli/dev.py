@@ -44,6 +44,7 @@ async def _dev(grpc_port: int, http_port: int, wecom_port: int) -> None:
 def lines_to_copy(running: Playground) -> str:
     """Return what a newcomer can paste into another terminal."""
     address = running.address
+    callback = f"http://127.0.0.1:{running.broker.http_port}/callback/{APP}"
     request = f'{{"target": {{"app": "{APP}", "corp_id": "{CHILD}"}}}}'
     return f"""
 broker          {address}   http://127.0.0.1:{running.broker.http_port}/metrics
@@ -52,6 +53,9 @@ simulated WeCom {running.wecom_url}   (what was called: {running.wecom_url}/_sim
 In another terminal:
 
   wecom-broker token get {APP} --corp {CHILD} --address {address}
+
+  wecom-broker events tail --address {address}
+  wecom-broker simulate --event text --corp {CHILD} --callback-url {callback}
 
   grpcurl -plaintext -d '{request}' {address} wecom_broker.v1.TokenService/GetAccessToken
 

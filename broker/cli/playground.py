@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from broker.app import RunningBroker, running_broker
 from broker.config import parse_config
-from broker.simulator.demo import PARENT, SECRET
+from broker.domain.secret import Secret
+from broker.protocol.callback_envelope import CallbackKeys
+from broker.simulator.callbacks.callback import Callback
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET
 from broker.simulator.server import running_simulator
 from broker.simulator.tokens import Habit
 from broker.simulator.world import World
@@ -52,9 +55,12 @@ async def playground(
                             "agent_id": PARENT.agentid,
                             "secret": SECRET,
                             "share_kinds": ["corp_group", "supply_chain"],
+                            "callback": {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY},
                         }
                     ],
                 }
             )
             async with running_broker(config) as broker:
+                keys = CallbackKeys(Secret(CALLBACK_TOKEN), Secret(CALLBACK_AES_KEY))
+                world.callbacks.set(Callback(f"http://127.0.0.1:{broker.http_port}/callback/{APP}", keys))
                 yield Playground(world, url, broker, broker.grpc_addresses[0])

@@ -91,7 +91,7 @@ def test_the_demo_walks_the_whole_chain() -> None:
     )
 
     assert 0 == done.returncode, done.stderr
-    assert [f"{step}." for step in range(1, 10)] == re.findall(r"^\d\.", done.stdout, re.MULTILINE)
+    assert [f"{step}." for step in range(1, 13)] == re.findall(r"^\d+\.", done.stdout, re.MULTILINE)
     assert "WeCom says 40014" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert [] == re.findall(r"[A-Za-z0-9_-]{60,}", done.stdout)
