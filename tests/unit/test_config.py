@@ -132,6 +132,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "http": "127.0.0.1:8080",
         "workers": 1,
         "tls": None,
+        "trusted_proxies": [],
         "reflection": False,
         "drain_seconds": 10,
     },
@@ -147,6 +148,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "mandatory_seconds": 60,
         "cooldown_seconds": 10,
         "share_sync_seconds": 600,
+    },
+    "events": {
+        "retention_seconds": 259200,
+        "retention_count": 100_000,
+        "ack_timeout_seconds": 60,
+        "max_tries": 10,
     },
 }
 

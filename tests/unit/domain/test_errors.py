@@ -10,6 +10,7 @@ from broker.domain import errors
 from broker.domain.errors import (
     AmbiguousTarget,
     BrokerError,
+    EnvelopeRejected,
     InvalidRequest,
     RateLimited,
     RetryLater,
@@ -88,7 +89,8 @@ def test_what_passes_by_itself_says_when(kind: type[RetryLater]) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if not issubclass(kind, RetryLater)])
 def test_waiting_helps_with_nothing_else(kind: type[BrokerError]) -> None:
-    arguments = ("field", "problem") if kind in (InvalidRequest, AmbiguousTarget) else ("message",)
+    named = (InvalidRequest, AmbiguousTarget, EnvelopeRejected)
+    arguments = ("field", "problem") if kind in named else ("message",)
 
     assert None is kind(*arguments).retry_after
 

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
 from broker.domain.vitals import Vitals
-from broker.server.health import ADMIN, SERVICES, SHARES, Health
+from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, Health
 from broker.telemetry import Telemetry
 from broker.usecases.admin import Census, CredentialView
 from tests.kit.fake_clock import FakeClock, settle
@@ -99,7 +99,8 @@ async def test_without_tokens_only_operators_are_served(ward: Ward) -> None:
     ward.admin.serves = False
     await ward.health.look()
 
-    assert {**dict.fromkeys(("", *SERVICES), False), ADMIN: True} == await ward.serving()
+    others = {EVENTS: True, CALLBACKS: True, ADMIN: True}
+    assert {**dict.fromkeys(("", *SERVICES), False), **others} == await ward.serving()
     assert not ward.health.is_ready
 
 
@@ -107,14 +108,15 @@ async def test_shares_in_memory_are_served_without_tokens(ward: Ward) -> None:
     ward.admin.serves, ward.shares.listed = False, True
     await ward.health.look()
 
-    assert {**dict.fromkeys(("", *SERVICES), False), SHARES: True, ADMIN: True} == await ward.serving()
+    others = {SHARES: True, EVENTS: True, CALLBACKS: True, ADMIN: True}
+    assert {**dict.fromkeys(("", *SERVICES), False), **others} == await ward.serving()
 
 
-async def test_a_lost_store_is_noted_and_does_not_stop_the_service(ward: Ward) -> None:
+async def test_a_lost_store_is_noted_and_stops_events_alone(ward: Ward) -> None:
     ward.store.problem = StoreUnavailable("Redis does not answer")
     await ward.health.look()
 
-    assert all((await ward.serving()).values())
+    assert {**dict.fromkeys(("", *SERVICES), True), EVENTS: False} == await ward.serving()
     assert not ward.telemetry.vitals.store.healthy
     assert "Redis does not answer" == ward.telemetry.vitals.store.last_error
     assert 0 == ward.gauge("dependency_up", dependency="store")
