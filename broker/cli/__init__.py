@@ -15,6 +15,7 @@ COMMANDS = {
     "token": "token:token",
     "sign": "sign:sign",
     "shares": "shares:shares",
+    "events": "events:events",
     "keys": "keys:keys",
 }
 """Where each command stands; imported when it is called: `keys new` need not wait for a broker's imports."""

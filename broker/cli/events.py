@@ -1,0 +1,136 @@
+"""`events tail`, `events dead` and `events retry`."""
+
+import json
+from datetime import datetime
+
+import click
+from wecom_broker import Event
+
+from broker.cli.connection import (
+    address_option,
+    asynchronous,
+    ca_option,
+    json_option,
+    open_broker,
+)
+
+fields_option = click.option("--fields", is_flag=True, help="Show the messages too: what people wrote.")
+
+
+def moment_or_id(given: str) -> datetime | str:
+    """Return a time, local where no zone is said, or the id of an event."""
+    try:
+        return datetime.fromisoformat(given).astimezone()
+    except (ValueError, OverflowError, OSError):
+        app, _, place = given.partition(":")
+        if not (app and place.replace("-", "").isdigit()):
+            raise click.BadParameter(f"{given!r} is neither a time nor the id of an event.") from None
+        return given
+
+
+@click.group()
+def events() -> None:
+    """What WeCom calls the broker about, from a running broker."""
+
+
+@events.command()
+@click.option("--app", "apps", multiple=True, help="Only of this app; may be repeated.")
+@click.option("--type", "types", multiple=True, help="Only of this type; may be repeated.")
+@click.option("--group", default="", help="Take part in the work of this group; without it only look on.")
+@click.option("--since", type=moment_or_id, help="Begin with this time (ISO 8601), or this event's id.")
+@fields_option
+@address_option
+@ca_option
+@json_option
+@asynchronous
+async def tail(
+    apps: tuple[str, ...],
+    types: tuple[str, ...],
+    group: str,
+    since: datetime | str | None,
+    fields: bool,
+    address: str,
+    ca: str | None,
+    as_json: bool,
+) -> None:
+    """Show each event as it comes, until Ctrl-C.
+
+    With --group it is a member: what it shows is taken from the group's other members, and acknowledged.
+    --since then sets back the whole group.
+    """
+    async with (
+        open_broker(address, ca) as broker,
+        broker.events(group, apps=apps, event_types=types, replay_from=since) as found,
+    ):
+        async for event in found:
+            _show(event, fields=fields, as_json=as_json)
+
+
+@events.command()
+@click.argument("group")
+@click.argument("app")
+@fields_option
+@address_option
+@ca_option
+@json_option
+@asynchronous
+async def dead(group: str, app: str, fields: bool, address: str, ca: str | None, as_json: bool) -> None:
+    """Show the events of APP that GROUP gave up after too many tries."""
+    async with open_broker(address, ca) as broker:
+        async for event in broker.dead_events(group, app):
+            _show(event, fields=fields, as_json=as_json)
+
+
+@events.command()
+@click.argument("group")
+@click.argument("event_ids", metavar="EVENT_ID...", nargs=-1, required=True)
+@address_option
+@ca_option
+@json_option
+@asynchronous
+async def retry(group: str, event_ids: tuple[str, ...], address: str, ca: str | None, as_json: bool) -> None:
+    """Have events that GROUP gave up handed out again."""
+    async with open_broker(address, ca) as broker:
+        count = await broker.retry_dead_events(group, event_ids)
+    click.echo(json.dumps({"retried_count": count}) if as_json else f"{count} will be handed out again")
+
+
+def _show(event: Event, *, fields: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_told(event, fields=fields), ensure_ascii=False))
+        return
+    click.echo(_line(event))
+    for name, value in event.fields.items() if fields else ():
+        click.echo(f"    {_plain(name):16} {_plain(value)}")
+
+
+def _line(event: Event) -> str:
+    kind = f"{event.event_type}/{event.change_type}" if event.change_type else event.event_type
+    corp = f"{event.corp_id}?" if event.corp_unknown else event.corp_id
+    time = event.create_time.astimezone().isoformat(sep=" ", timespec="seconds")
+    words = (time, event.app, corp, kind, event.user_id or "-", event.event_id)
+    return "  ".join(map(_plain, words))
+
+
+def _told(event: Event, *, fields: bool) -> dict[str, object]:
+    message: dict[str, object] = {"fields": dict(event.fields), "xml": event.xml} if fields else {}
+    return {
+        "event_id": event.event_id,
+        "app": event.app,
+        "corp_id": event.corp_id,
+        "corp_unknown": event.corp_unknown,
+        "share_kind": event.share_kind or "",
+        "agent_id": event.agent_id,
+        "user_id": event.user_id,
+        "event_type": event.event_type,
+        "change_type": event.change_type,
+        "create_time": event.create_time.isoformat(),
+        "receive_time": event.receive_time.isoformat(),
+        "delivery_count": event.delivery_count,
+        **message,
+    }
+
+
+def _plain(text: str) -> str:
+    """Return the text without what a terminal would obey."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
