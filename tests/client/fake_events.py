@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import grpc.aio
+    from wecom_broker import Event
 
     Context = grpc.aio.ServicerContext
 
@@ -44,6 +45,11 @@ def event_message(number: int, **fields: object) -> events_pb2.Event:
         "xml": "<xml>private</xml>",
     }
     return events_pb2.Event(**{**values, **fields})
+
+
+def number(event: Event) -> int:
+    """Return the number of an event that the client was handed."""
+    return int(event.event_id[4:17])
 
 
 class FakeGroup:

@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import pytest
 import wecom_broker
-from wecom_broker import Event, sync
+from wecom_broker import sync
 from wecom_broker.errors import BrokerClosed
 
 from tests.client.fake_broker import FakeBroker
-from tests.client.fake_events import event_message
+from tests.client.fake_events import event_message, number
 
 
 @pytest.fixture
@@ -22,10 +22,6 @@ async def broker(fake: FakeBroker) -> sync.Broker:
     client = sync.Broker(fake.address)
     yield client
     await asyncio.to_thread(client.close)
-
-
-def number(event: Event) -> int:
-    return int(event.event_id[4:17])
 
 
 def handle(broker: sync.Broker, until_number: int) -> list[int]:

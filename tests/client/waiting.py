@@ -1,4 +1,4 @@
-"""Wait for a fact that announces itself to nobody."""
+"""Facts that announce themselves to nobody."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ async def until(fact: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not fact():
             await asyncio.sleep(0.005)
+
+
+def tasks() -> set[str]:
+    """Return the names of the loop's tasks."""
+    return {task.get_name() for task in asyncio.all_tasks()}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _ROOM = 100
 _LAST_TRY = timedelta(seconds=2)
+_GATHERING = timedelta(milliseconds=2)
+"""So that fast loops do not make a call for each event."""
 
 _log = logging.getLogger("wecom_broker")
 
@@ -90,6 +92,7 @@ class Acknowledgements:
     async def _tell(self) -> None:
         backoff = Backoff()
         while self._waiting:
+            await self._pause(_GATHERING)
             self._under_way, self._waiting = self._waiting, {}
             try:
                 await self._tell_once(list(self._under_way))
