@@ -1,0 +1,353 @@
+"""Event logs under random interleavings of members, retention and time, held against the ten promises.
+
+The rules keep books of what they see, and judge each answer by them. Which of several corps comes first is
+the log's own choice.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.adapters import redis_link
+from broker.adapters.redis_event_log import RedisEventLog
+from broker.adapters.sqlite_event_log import SqliteEventLog
+from broker.adapters.sqlite_store import open_sqlite
+from broker.domain.event_log import Delivery, Entry, EventLog, Lag, Member, Retention
+from tests.kit.fake_clock import FakeClock
+from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory_store import MemoryStore, Shared
+from tests.kit.redis_server import RedisServer
+
+APP = "crm"
+ACK_TIMEOUT = timedelta(seconds=30)
+ALIVE_FOR = timedelta(seconds=45)
+AGE = timedelta(minutes=5)
+MAX_TRIES = 2
+EVERYTHING, TEXTS = "everything", "texts"
+WANTED = {EVERYTHING: frozenset[str](), TEXTS: frozenset({"text"})}
+
+Step = tuple[Any, ...]
+
+groups = st.sampled_from([EVERYTHING, EVERYTHING, TEXTS])
+members = st.sampled_from(["ana", "ben", "cleo"])
+rooms = st.sampled_from([1, 2, 3, 100])
+picks = st.lists(st.integers(0, 30), max_size=4)
+happens = st.one_of(
+    st.tuples(st.just("append"), st.sampled_from("aabc"), st.sampled_from(["text", "text", "image"])),
+    st.tuples(st.just("append"), st.sampled_from("aabc"), st.sampled_from(["text", "text", "image"])),
+    st.tuples(st.just("burst"), st.sampled_from([3, 8, 100])),
+    st.tuples(st.just("take"), groups, members, rooms),
+    st.tuples(st.just("take"), groups, members, rooms),
+    st.tuples(st.just("acknowledge held"), groups, members, picks),
+    st.tuples(st.just("acknowledge held"), groups, members, picks),
+    st.tuples(st.just("acknowledge any"), groups, picks),
+    st.tuples(st.just("release"), groups, members),
+    st.tuples(st.just("retry"), groups, picks),
+    st.tuples(st.just("rewind"), groups, st.integers(0, 30)),
+    st.tuples(st.just("compare")),
+)
+passes = st.tuples(st.just("pass"), st.sampled_from([0.001, 5, 15, 30, 44.999, 45, 200]))
+programs = st.lists(st.one_of(happens, happens, happens, passes), min_size=5, max_size=60)
+timeless = st.lists(happens, min_size=5, max_size=60)
+
+
+@dataclass
+class Books:
+    """What one group has seen, and what follows from that."""
+
+    kept: list[Entry]
+    start: str
+    handled: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
+    tries: dict[str, int] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)
+    alive_until: dict[str, datetime] = field(default_factory=dict)
+    since: dict[str, datetime] = field(default_factory=dict)
+
+    def forget_what_is_not_kept(self) -> None:
+        kept = {entry.place for entry in self.kept}
+        self.dead &= kept
+        self.holders = {place: name for place, name in self.holders.items() if place in kept}
+        self.tries = {place: tries for place, tries in self.tries.items() if place in kept}
+
+    def open(self) -> list[Entry]:
+        done = self.handled | self.dead
+        return [entry for entry in self.kept if entry.place >= self.start and entry.place not in done]
+
+    def held_by(self, name: str) -> list[str]:
+        return sorted(place for place, holder in self.holders.items() if holder == name)
+
+    def owners(self) -> dict[str, str]:
+        return {
+            entry.corp_id: self.holders[entry.place] for entry in self.kept if entry.place in self.holders
+        }
+
+    def for_member(self, member: Member) -> list[Entry]:
+        """Return what the member may have."""
+        owners = self.owners()
+        return [
+            entry
+            for entry in self.open()
+            if entry.place not in self.holders
+            and owners.get(entry.corp_id, member.name) == member.name
+            and (not member.event_types or entry.event_type in member.event_types)
+        ]
+
+    def lose(self, name: str, *, spends: bool) -> None:
+        held = self.held_by(name)
+        for place in held:
+            del self.holders[place]
+        if held and spends:
+            self.tries[held[0]] = self.tries.get(held[0], 0) + 1
+            if self.tries[held[0]] == MAX_TRIES:
+                self.dead.add(held[0])
+
+    def pass_until(self, now: datetime) -> set[str]:
+        """Let happen what time brings about; return who was late."""
+        late = set()
+        for name, gone in list(self.alive_until.items()):
+            loses = self.since[name] + ACK_TIMEOUT if self.held_by(name) else gone
+            if loses < gone and loses <= now:
+                self.lose(name, spends=True)
+                late.add(name)
+            if gone <= now:
+                self.lose(name, spends=False)
+                del self.alive_until[name]
+        return late
+
+
+class Rules:
+    """Do the steps of a program, and judge what the log answers."""
+
+    def __init__(self, log: EventLog, clock: FakeClock) -> None:
+        self._log = log
+        self._clock = clock
+        self._kept: list[Entry] = []
+        self._books: dict[str, Books] = {}
+        self._count = 0
+
+    async def do(self, step: Step) -> None:
+        name, *arguments = step
+        await getattr(self, name.replace(" ", "_"))(*arguments)
+
+    async def append(self, corp_id: str, event_type: str, keep: int = 100) -> None:
+        self._count += 1
+        entry = Entry(APP, corp_id, event_type, b"%d" % self._count)
+        key, retention = f"key {self._count}", Retention(AGE, keep)
+        place = await self._log.append(entry, key=key, once_in=AGE, keep=retention, tell=[])
+        assert not self._kept or place > self._kept[-1].place
+        assert not await self._log.append(entry, key=key, once_in=AGE, keep=retention, tell=[])
+        self._kept.append(replace(entry, place=place))
+        oldest = (self._clock.now() - AGE).timestamp()
+        self._kept[:] = [entry for entry in self._kept[-keep:] if came(entry.place).timestamp() >= oldest]
+        for books in self._books.values():
+            books.forget_what_is_not_kept()
+
+    async def burst(self, keep: int) -> None:
+        for corp_id in "abacada":
+            await self.append(corp_id, "text", keep)
+
+    async def take(self, group: str, name: str, room: int) -> None:
+        member = Member(APP, group, name, WANTED[group], room, ACK_TIMEOUT, ALIVE_FOR, MAX_TRIES)
+        books = self._books.setdefault(group, Books(self._kept, ""))
+        late = books.pass_until(self._clock.now())
+        before = books.held_by(name)
+        deliveries = await self._log.take(member)
+        books.alive_until[name] = self._clock.now() + ALIVE_FOR
+        if name in late:
+            assert [] == deliveries, "6: others come first"
+            return
+        for delivery in deliveries:
+            self._judge(books, member, delivery)
+            books.holders[delivery.entry.place] = name
+        if deliveries and not before:
+            books.since[name] = self._clock.now()
+        assert len(before) + len(deliveries) <= max(room, len(before)), "4: no more than there is room for"
+        if not deliveries and len(before) < room:
+            assert [] == books.for_member(member), "1: nothing is kept back"
+
+    @staticmethod
+    def _judge(books: Books, member: Member, delivery: Delivery) -> None:
+        entry = delivery.entry
+        possible = books.for_member(member)
+        assert entry in possible, "2, 3, 8, 10: it is open, free, of a corp that is free, wanted and kept"
+        earlier = [
+            other for other in possible if other.corp_id == entry.corp_id and other.place < entry.place
+        ]
+        assert [] == earlier, "3: in the log's order"
+        assert books.tries.get(entry.place, 0) == delivery.tries, "5, 7: tries are spent by a fault only"
+
+    async def acknowledge_held(self, group: str, name: str, chosen: list[int]) -> None:
+        if group in self._books and (held := self._books[group].held_by(name)):
+            await self._acknowledge(group, [held[number % len(held)] for number in chosen])
+
+    async def acknowledge_any(self, group: str, chosen: list[int]) -> None:
+        of_use = [entry.place for entry in self._kept if wanted(group, entry)]
+        if of_use:
+            await self._acknowledge(group, [of_use[number % len(of_use)] for number in chosen])
+
+    async def _acknowledge(self, group: str, places: list[str]) -> None:
+        count = await self._log.acknowledge(APP, group, places)
+        if group not in self._books:
+            assert 0 == count
+            return
+        books = self._books[group]
+        books.pass_until(self._clock.now())
+        open_or_dead = {entry.place for entry in books.open()} | books.dead
+        assert len(open_or_dead.intersection(places)) == count
+        for place in open_or_dead.intersection(places):
+            if holder := books.holders.pop(place, None):
+                books.since[holder] = self._clock.now()
+            books.handled.add(place)
+            books.dead.discard(place)
+            books.tries.pop(place, None)
+
+    async def release(self, group: str, name: str) -> None:
+        await self._log.release(APP, group, name)
+        if group in self._books:
+            books = self._books[group]
+            books.pass_until(self._clock.now())
+            books.lose(name, spends=True)
+            books.alive_until.pop(name, None)
+
+    async def retry(self, group: str, chosen: list[int]) -> None:
+        books = self._books.get(group)
+        dead = sorted(books.dead) if books else []
+        places = [dead[number % len(dead)] for number in chosen if dead]
+        assert len(set(places)) == await self._log.retry(APP, group, places)
+        if books:
+            books.pass_until(self._clock.now())
+            books.dead -= set(places)
+            for place in places:
+                books.tries.pop(place, None)
+
+    async def rewind(self, group: str, chosen: int) -> None:
+        places = ["0000000000001-000000", *[entry.place for entry in self._kept], "9999999999999-000000"]
+        place = places[chosen % len(places)]
+        await self._log.rewind(APP, group, place)
+        end = self._kept[-1].place + "~" if self._kept else ""
+        self._books[group] = Books(self._kept, min(place, end))
+
+    async def pass_(self, seconds: float) -> None:
+        await self._clock.advance(timedelta(seconds=seconds))
+
+    async def compare(self) -> None:
+        """Hold what the log says of each group against the books."""
+        lags = {lag.group: lag for lag in await self._log.lags(APP)}
+        assert self._books.keys() == lags.keys()
+        for group, books in self._books.items():
+            books.pass_until(self._clock.now())
+            await self._compare(group, books, lags[group])
+
+    async def _compare(self, group: str, books: Books, lag: Lag) -> None:
+        dead = await self._log.dead(APP, group, "", 1000)
+        assert sorted(books.dead) == [entry.place for entry in dead], (
+            "7: who spent all its tries, nobody else"
+        )
+        assert self._kept == await self._log.read(APP, "", 1000), "1, 10: what retention says"
+        unhandled = books.open()
+        certain = [entry for entry in unhandled if wanted(group, entry)]
+        assert len(certain) <= lag.open <= len(unhandled)
+        if len(certain) == len(unhandled):
+            oldest = came(unhandled[0].place) if unhandled else None
+            assert Lag(APP, group, len(unhandled), len(books.dead), oldest) == lag
+
+    async def drain(self) -> None:
+        """Let everybody leave, and somebody handle what is open: all of it comes, and nothing else."""
+        for group, books in self._books.items():
+            for name in list(books.alive_until):
+                await self.release(group, name)
+            expected = [entry.place for entry in books.open() if wanted(group, entry)]
+            seen: list[str] = []
+            while True:
+                await self.take(group, "last", 100)
+                held = books.held_by("last")
+                if not held:
+                    break
+                seen += held
+                await self._acknowledge(group, held)
+            assert expected == sorted(seen), "1: nothing is lost"
+
+
+def came(place: str) -> datetime:
+    return datetime.fromtimestamp(int(place[:13]) / 1000, UTC)
+
+
+def wanted(group: str, entry: Entry) -> bool:
+    return not WANTED[group] or entry.event_type in WANTED[group]
+
+
+Opened = AbstractAsyncContextManager[EventLog]
+
+
+@asynccontextmanager
+async def in_memory(clock: FakeClock) -> AsyncIterator[EventLog]:
+    yield MemoryEventLog(MemoryStore(Shared(clock)), SharedLogs(clock))
+
+
+@asynccontextmanager
+async def in_a_file(clock: FakeClock) -> AsyncIterator[EventLog]:
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        async with open_sqlite(Path(folder) / "store.db", clock) as store:
+            yield SqliteEventLog(store.link, clock)
+
+
+def hold_to_the_rules(program: list[Step], opened: Callable[[FakeClock], Opened]) -> None:
+    async def run() -> None:
+        clock = FakeClock()
+        async with opened(clock) as log:
+            rules = Rules(log, clock)
+            for step in program:
+                await rules.do(("pass_", step[1]) if step[0] == "pass" else step)
+            await rules.compare()
+            await rules.drain()
+            await rules.compare()
+
+    asyncio.run(run())
+
+
+many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(many, max_examples=60)
+
+
+@many
+@given(programs)
+def test_the_log_of_the_kit_keeps_its_promises(program: list[Step]) -> None:
+    hold_to_the_rules(program, in_memory)
+
+
+@some
+@given(programs)
+def test_the_embedded_log_keeps_its_promises(program: list[Step]) -> None:
+    hold_to_the_rules(program, in_a_file)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@some
+@given(program=timeless)
+def test_the_log_of_a_fleet_keeps_its_promises(server: RedisServer, program: list[Step]) -> None:
+    """Its time is that of Redis: what takes time is told by the contract suite."""
+
+    @asynccontextmanager
+    async def in_redis(clock: FakeClock) -> AsyncIterator[EventLog]:
+        await clock.jump(datetime.now(UTC) - clock.now())
+        async with redis_link.connect(server.url) as link:
+            yield RedisEventLog(link, f"test-{secrets.token_hex(4)}")
+
+    hold_to_the_rules(program, in_redis)
