@@ -180,16 +180,6 @@ class CredentialEngine:
                     current = credential
                     yield current
 
-    async def forget(self, key: CredentialKey, error: BrokerError) -> None:
-        """Drop the credential on every replica; its watchers end with the error."""
-        holding = self._memory.find(key)
-        fence = holding.credential.fence if holding and holding.credential else 0
-        self._memory.drop(key, error)
-        with suppress(StoreUnavailable):
-            stored = (await self._store.load([key.name])).get(key.name)
-            if stored and not stored.is_tombstone:
-                await self._store.forget(key.name, max(fence, stored.fence))
-
     # --- renewing
 
     def renew_ahead(self, key: CredentialKey) -> asyncio.Future[Credential] | None:
