@@ -1,8 +1,10 @@
 """The event logs looked after: how far the groups are behind, and which of them nobody uses."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
+from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog, Retention
 from broker.domain.ports import Clock, Observer
 
@@ -22,9 +24,10 @@ class EventKeeping:
         self._observer = observer
 
     async def run(self) -> None:
-        """Look after the logs, for ever."""
+        """Look after the logs, for ever; while the store is away the last figures stand."""
         while True:
-            await self.look()
+            with suppress(StoreUnavailable):
+                await self.look()
             await self._clock.sleep(EVERY)
 
     async def look(self) -> None:
