@@ -100,7 +100,7 @@ def _show(event: Event, *, fields: bool, as_json: bool) -> None:
         click.echo(json.dumps(_told(event, fields=fields), ensure_ascii=False))
         return
     click.echo(_line(event))
-    for name, value in event.fields.items() if fields else ():
+    for name, value in sorted(event.fields.items()) if fields else ():
         click.echo(f"    {_plain(name):16} {_plain(value)}")
 
 

@@ -1,4 +1,4 @@
-"""`wecom-broker events`, run against a fake broker."""
+"""`wecom-broker events`, run against a fake broker, and at the end against a real one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import grpc
 import pytest
 from wecom_broker.v1 import target_pb2
 
+from broker.simulator.callbacks.kinds import EventKind
 from tests.cli.running import interrupted, process, run
 from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_events import event_message
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from click.testing import Result
+
+    from broker.cli.playground import Playground
 
 FIRST = "crm:0000000000001-000000"
 LOCAL = datetime(2026, 11, 22, 10, tzinfo=UTC).astimezone().isoformat(sep=" ", timespec="seconds")
@@ -175,3 +178,22 @@ async def test_dead_events_are_listed_and_retried(fake: FakeBroker):
     assert "1 will be handed out again\n" == retried.stdout
     assert {"retried_count": 1} == json.loads(retried_as_json.stdout)
     assert ["crm:0000000000003-000000"] == list(fake.dead)
+
+
+def test_what_wecom_calls_about_is_shown(playground: Playground):
+    arguments = ["--type=text", "--since=2026-01-01", "--fields", "--json"]
+    with process("events", "tail", *arguments, f"--address={playground.address}") as running:
+        asyncio.run(playground.world.callbacks.send(EventKind.TEXT, text="见字如面"))
+        told = json.loads(running.stdout.readline())
+        code, _, error = interrupted(running)
+
+    assert ("crm", "ww0parent000000001", "text") == (told["app"], told["corp_id"], told["event_type"])
+    assert "见字如面" == told["fields"]["Content"]
+    assert (130, "") == (code, error)
+
+
+def test_an_app_that_there_is_not_is_told(playground: Playground):
+    result = run("events", "tail", "--app", "nosuch", "--address", playground.address)
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith("error: UNKNOWN_APP: ")
