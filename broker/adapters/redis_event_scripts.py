@@ -15,8 +15,8 @@ their length, so that none is the beginning of another:
     s<place>                  skip: acknowledged before the group looked at it
 """
 
-# The entry comes first: with its memory full, Redis refuses a script's first write only, and a key without
-# its entry would be an event that is lost.
+# The entry comes before its key: what an error leaves half done must not be a key without an entry, as the
+# repeat would then be taken for done.
 APPEND = """
 local log, head, seen = unpack(KEYS)
 local once_in, age, count, corp, kind, payload, channel, word = unpack(ARGV, 1, 8)

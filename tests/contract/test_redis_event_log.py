@@ -1,0 +1,261 @@
+"""The event log in Redis: who may use it, one slot of a cluster, restarts, and how little a call does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from redis.asyncio import Redis
+
+from broker.adapters import redis_link
+from broker.adapters.redis_event_log import RedisEventLog
+from broker.adapters.redis_link import RedisLink
+from broker.adapters.redis_names import RedisNames
+from broker.domain.errors import StoreUnavailable
+from broker.domain.event_log import EventLog
+from tests.contract.events import (
+    ANA,
+    APP,
+    BEN,
+    CLEO,
+    GROUP,
+    KEEP,
+    append,
+    appended,
+    lag,
+    places,
+    takes,
+    takes_all,
+    words,
+)
+from tests.contract.making import LONG
+from tests.contract.test_redis_access import PASSWORD, redis_with
+from tests.contract.waiting import eventually
+from tests.kit.redis_server import RedisServer
+
+LEAST = (
+    "~wecom-broker:* &wecom-broker:notices -@all"
+    # What the event log asks for itself ...
+    " +evalsha +script|load +xrange +zrange"
+    # ... and what its scripts do.
+    " +exists +time +set +publish +hget +hmget +hset +hdel +hexists +hincrby +unlink"
+    " +xadd +xtrim +zadd +zrem +zscore +zrangebylex +zrangebyscore +zlexcount"
+)
+"""The least that the event log needs; `README.md` sums it up with that of the store."""
+
+
+@pytest.fixture
+async def link(own_redis: RedisServer, patient_link: None) -> AsyncIterator[RedisLink]:
+    async with redis_link.connect(own_redis.url) as link:
+        yield link
+
+
+@pytest.fixture
+def log(link: RedisLink) -> EventLog:
+    return RedisEventLog(link, "test")
+
+
+async def use_everything(log: EventLog) -> None:
+    """Do all that a broker does."""
+    given = await appended(log, "a1 a2 b1", tell=["events:crm"])
+    assert "a1" == await takes(log, ANA, room=1, max_tries=1)
+    assert "b1" == await takes(log, BEN)
+    await log.release(APP, GROUP, "ana")
+    assert "a2" == await takes(log, ANA)
+    assert "a1" == words(await log.dead(APP, GROUP, "", 10))
+    assert 1 == await log.retry(APP, GROUP, given[:1])
+    assert 3 == await log.acknowledge(APP, GROUP, given)
+    assert "a1 a2 b1" == words(await log.read(APP, "", 10))
+    await log.rewind(APP, GROUP, given[2])
+    assert 0 == await log.acknowledge(APP, GROUP, given[:1])
+    assert 1 == await log.acknowledge(APP, GROUP, given[2:])
+    assert 0 == (await lag(log)).open
+    assert "" == await takes(log, ANA, alive_for=timedelta(milliseconds=1))
+
+    async def forgets() -> bool:
+        await log.forget_groups(APP, timedelta(milliseconds=1))
+        return not await log.lags(APP)
+
+    await eventually(forgets)
+
+
+class TestAccess:
+    async def test_the_least_permissions_are_enough(self, tmp_path: Path) -> None:
+        with redis_with(tmp_path / "redis", f"user broker on >{PASSWORD} {LEAST}") as server:
+            url = f"redis://broker:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/0"
+            async with redis_link.connect(url) as link:
+                await use_everything(RedisEventLog(link, "wecom-broker"))
+
+    @pytest.mark.slow
+    async def test_none_of_the_least_permissions_is_too_much(self, tmp_path: Path) -> None:
+        permissions = [word for word in LEAST.split() if word.startswith("+")]
+        lines = [f"user without{one} on >{PASSWORD} {LEAST.replace(one, '', 1)}" for one in permissions]
+        enough = []
+        with redis_with(tmp_path / "redis", *lines) as server:
+            for number, permission in enumerate(permissions):
+                user = f"{quote('without' + permission)}:{quote(PASSWORD, safe='')}"
+                async with redis_link.connect(f"redis://{user}@127.0.0.1:{server.port}/0") as link:
+                    try:
+                        await use_everything(RedisEventLog(link, f"wecom-broker:{number}"))
+                    except StoreUnavailable:
+                        continue
+                    enough.append(permission)
+
+        assert [] == enough
+
+    async def test_all_keys_of_an_app_are_in_one_slot_of_a_cluster(self, tmp_path: Path) -> None:
+        async def take_all_slots(client: Redis) -> None:
+            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+
+        async def is_ready(client: Redis) -> bool:
+            return b"cluster_state:ok" in await client.execute_command("CLUSTER", "INFO")
+
+        with RedisServer(tmp_path / "redis", "--cluster-enabled", "yes") as server:
+            async with redis_link.connect(server.url) as link:
+                await link.run(take_all_slots)
+                await eventually(lambda: link.run(is_ready))
+                await use_everything(RedisEventLog(link, "wecom-broker"))
+
+        names = RedisNames("wecom-broker")
+        for name in [*names.log("crm"), names.seen("crm", "key"), *names.group("crm", "a{b}")]:
+            assert name.startswith("wecom-broker:{events:crm}:")
+
+
+class TestOutages:
+    async def test_a_dead_server_is_unavailable_and_nothing_else(
+        self, own_redis: RedisServer, link: RedisLink, log: EventLog
+    ) -> None:
+        [place] = await appended(log, "a1")
+        own_redis.kill()
+
+        for command in (
+            append(log),
+            log.take(ANA),
+            log.acknowledge(APP, GROUP, [place]),
+            log.release(APP, GROUP, "ana"),
+            log.rewind(APP, GROUP, place),
+            log.read(APP, "", 10),
+            log.dead(APP, GROUP, "", 10),
+            log.retry(APP, GROUP, [place]),
+            log.lags(APP),
+            log.forget_groups(APP, LONG),
+        ):
+            link._down_until = 0.0
+            with pytest.raises(StoreUnavailable):
+                await command
+
+    async def test_scripts_that_the_server_forgot_are_loaded_again(
+        self, link: RedisLink, log: EventLog
+    ) -> None:
+        await appended(log, "a1")
+        await log.take(ANA)
+        await link.run(lambda client: client.script_flush())
+
+        [place] = await appended(log, "a2")
+        assert "a2" == await takes(log, ANA)
+        assert 1 == await log.acknowledge(APP, GROUP, [place])
+
+    async def test_what_was_appended_and_held_is_there_after_a_crash(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path, "--appendfsync", "always", append_only=True) as server:
+            async with redis_link.connect(server.url) as link:
+                log = RedisEventLog(link, "test")
+                given = await appended(log, "a1 a2 b1")
+                await log.take(replace(ANA, room=1))
+                server.kill()
+                server.start()
+
+                async def answers() -> bool:
+                    try:
+                        return len(await log.read(APP, "", 10)) == 3
+                    except StoreUnavailable:
+                        return False
+
+                await eventually(answers)
+                assert "b1" == await takes(log, BEN)
+                assert 1 == await log.acknowledge(APP, GROUP, given[:1])
+                assert "a2" == await takes(log, CLEO)
+
+    async def test_a_full_memory_takes_no_event_and_remembers_no_key(self, own_redis: RedisServer) -> None:
+        async def limit(client: Redis) -> None:
+            await client.config_set("maxmemory", "1")
+
+        async def lift(client: Redis) -> None:
+            await client.config_set("maxmemory", "0")
+
+        async with redis_link.connect(own_redis.url) as link:
+            log = RedisEventLog(link, "test")
+            await append(log)
+            [entry] = await log.read(APP, "", 1)
+            await link.run(limit)
+            with pytest.raises(StoreUnavailable, match="OutOfMemory"):
+                await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
+            await link.run(lift)
+
+            assert await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
+
+    async def test_no_policy_but_for_all_keys_takes_events_away(self, link: RedisLink, log: EventLog) -> None:
+        async def mortal(client: Redis) -> list[bytes]:
+            return [key for key in await client.keys("*") if await client.pttl(key) >= 0]
+
+        await appended(log, "a1")
+        await log.take(ANA)
+
+        assert {b"seen"} == {key.split(b":")[3] for key in await link.run(mortal)}
+
+    async def test_what_is_cancelled_leaves_no_answer_for_the_next(self, log: EventLog) -> None:
+        given = await appended(log, "a1 b1 c1")
+        for turn in range(30):
+            task = asyncio.create_task(log.read(APP, given[0], 10))
+            for _ in range(turn % 6):
+                await asyncio.sleep(0)
+            task.cancel()
+            assert "a1" == words(await log.read(APP, "", 1))
+            await asyncio.wait([task])
+
+
+class TestCost:
+    """What one call asks of Redis, counted in commands: it does not grow with the backlog."""
+
+    @staticmethod
+    async def commands(link: RedisLink) -> int:
+        stats = await link.run(lambda client: client.info("commandstats"))
+        return sum(one["calls"] for one in stats.values())
+
+    async def test_a_stuck_corp_costs_others_nothing(self, link: RedisLink, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(replace(ANA, room=1))
+        await appended(log, "a2 " * 3000)
+        assert "" == await takes(log, BEN)
+        await appended(log, "b1 a3 c1")
+
+        before = await self.commands(link)
+        assert "b1 c1" == await takes(log, BEN)
+        assert await self.commands(link) - before < 100
+
+    async def test_an_acknowledgement_before_a_long_backlog_is_cheap(
+        self, link: RedisLink, log: EventLog
+    ) -> None:
+        given = await appended(log, "a1 " * 3000)
+        await takes_all(log, replace(ANA, room=3000))
+        await log.release(APP, GROUP, "ana")
+        await log.take(replace(ANA, room=1))
+
+        before = await self.commands(link)
+        assert 1 == await log.acknowledge(APP, GROUP, given[:1])
+        assert await self.commands(link) - before < 60
+
+    async def test_no_single_script_looks_at_a_whole_backlog(self, link: RedisLink, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.take(replace(ANA, room=1))
+        await appended(log, "a2 " * 3000 + "b1")
+
+        async def reset(client: Redis) -> None:
+            await client.config_resetstat()
+
+        await link.run(reset)
+        assert places(await log.take(BEN))
+        stats = await link.run(lambda client: client.info("commandstats"))
+        assert 6 <= stats["cmdstat_evalsha"]["calls"] <= 8
