@@ -27,6 +27,8 @@ STATUSES: dict[str, int] = {
 }
 """What an envelope's problem is in HTTP, else 400; to WeCom all but 200 are one failure."""
 SUCCESS = "success"
+TOLD_EVERY_SECONDS = 60.0
+"""How often one kind of refusal is worth a warning; the metrics count them all."""
 
 
 class CallbackDoor:
@@ -37,6 +39,7 @@ class CallbackDoor:
         self._forwarded = forwarded
         self._observer = observer
         self._log = structlog.get_logger(LOGGER)
+        self._told_at: dict[tuple[str, str], float] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the door."""
@@ -81,10 +84,19 @@ class CallbackDoor:
             answer = web.Response(status=500, text=f"internal error, incident {incident}\n")
             return self._answered(app, "failed", answer, began)
         status, outcome = _status(error)
-        self._log.debug("callback refused", app=app, outcome=outcome, problem=error.message)
         # An app that is not configured is anybody's word, and no label.
         known = app if not isinstance(error, UnknownApp) else ""
+        say = self._log.warning if self._is_news(known, outcome) else self._log.debug
+        say("callback refused", app=known, outcome=outcome, problem=error.message)
         return self._answered(known, outcome, web.Response(status=status, text="refused\n"), began)
+
+    def _is_news(self, app: str, outcome: str) -> bool:
+        """Tell whether this was not told for a while: strangers must not fill the log."""
+        now = time.monotonic()
+        if now - self._told_at.get((app, outcome), -TOLD_EVERY_SECONDS) < TOLD_EVERY_SECONDS:
+            return False
+        self._told_at[app, outcome] = now
+        return True
 
 
 def _status(error: BrokerError) -> tuple[int, str]:
