@@ -27,6 +27,7 @@ class RedisEventLog:
         self._link = link
         self._names = RedisNames(prefix)
         self._append = link.script(scripts.APPEND)
+        self._open = self._of_a_group(scripts.OPEN)
         self._take = self._of_a_group(scripts.TAKE)
         self._acknowledge = self._of_a_group(scripts.ACKNOWLEDGE)
         self._release = self._of_a_group(scripts.RELEASE)
@@ -49,6 +50,10 @@ class RedisEventLog:
         )
         return str(place.decode())
 
+    async def open_group(self, app: str, group: str, *, most: int) -> bool:
+        """See `EventLog.open_group`."""
+        return bool(await self._open(app, group, most))
+
     async def take(self, member: Member) -> list[Delivery]:
         """See `EventLog.take`. Each script does a bounded part, until it finds something or all is done."""
         spans = [milliseconds(span) for span in (member.alive_for, member.ack_timeout)]
@@ -63,9 +68,9 @@ class RedisEventLog:
         """See `EventLog.acknowledge`."""
         return await self._in_parts(self._acknowledge, app, group, places)
 
-    async def release(self, app: str, group: str, member: str) -> None:
+    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         """See `EventLog.release`."""
-        await self._release(app, group, member)
+        await self._release(app, group, member, "yes" if spends else "no")
 
     async def rewind(self, app: str, group: str, place: str) -> None:
         """See `EventLog.rewind`."""

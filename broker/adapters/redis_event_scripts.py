@@ -198,6 +198,18 @@ local function tell(told) if told then redis.call('PUBLISH', channel, notice) en
 local function tell_freed() tell(freed and first_of('')) end
 """
 
+OPEN = """
+local function owner_of(name) return name:match('^(.*)/') or '' end
+if redis.call('ZSCORE', groups, group) then return 1 end
+local others = 0
+for _, name in ipairs(redis.call('ZRANGE', groups, 0, -1)) do
+  if owner_of(name) == owner_of(group) then others = others + 1 end
+end
+if others >= tonumber(ARGV[4]) then return 0 end
+redis.call('ZADD', groups, now, group)
+return 1
+"""
+
 TAKE = """
 local member = ARGV[4]
 local room, alive_for, ack_timeout, max_tries = unpack(ARGV, 5, 8)
@@ -326,7 +338,7 @@ if redis.call('HEXISTS', state, 'terms:' .. member) == 0 then
   tell_freed()
   return 0
 end
-local held = lose(member, true)
+local held = lose(member, ARGV[5] == 'yes')
 forget(member)
 tell(held > 0 or freed)
 return held

@@ -30,6 +30,10 @@ class SealedEventLog:
         sealed = replace(entry, payload=self._seal.close(_name(entry.app), entry.payload))
         return await self._inner.append(sealed, key=key, once_in=once_in, keep=keep, tell=tell)
 
+    async def open_group(self, app: str, group: str, *, most: int) -> bool:
+        """See `EventLog.open_group`."""
+        return await self._inner.open_group(app, group, most=most)
+
     async def take(self, member: Member) -> list[Delivery]:
         """See `EventLog.take`."""
         while deliveries := await self._inner.take(member):
@@ -50,9 +54,9 @@ class SealedEventLog:
         """See `EventLog.acknowledge`."""
         return await self._inner.acknowledge(app, group, places)
 
-    async def release(self, app: str, group: str, member: str) -> None:
+    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         """See `EventLog.release`."""
-        await self._inner.release(app, group, member)
+        await self._inner.release(app, group, member, spends=spends)
 
     async def rewind(self, app: str, group: str, place: str) -> None:
         """See `EventLog.rewind`."""

@@ -86,10 +86,10 @@ class SqliteEventGroup:
         through = [self._goes_on(member, handled) for member, handled in handled_by.items()]
         return count, any(through) or self.has_freed()
 
-    def release(self, name: str) -> bool:
+    def release(self, name: str, *, spends: bool) -> bool:
         """Free what a member holds, and forget it; tell whether it held something."""
         held = self._held_count(name)
-        self._lose(name, spends=True)
+        self._lose(name, spends=spends)
         self._do("DELETE FROM event_members WHERE group_id = ? AND name = ?", self._id, name)
         return held > 0
 

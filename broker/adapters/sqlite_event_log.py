@@ -7,7 +7,7 @@ from typing import TypeVar
 from broker.adapters.event_places import milliseconds_of, next_place, place_at, tidy
 from broker.adapters.sqlite_event_group import SqliteEventGroup
 from broker.adapters.sqlite_link import SqliteLink
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of
 from broker.domain.ports import Clock, Notice, NoticeKind
 
 MICROSECOND = timedelta(microseconds=1)
@@ -51,16 +51,27 @@ class SqliteEventLog:
 
         return await self._link.run(write)
 
+    async def open_group(self, app: str, group: str, *, most: int) -> bool:
+        """See `EventLog.open_group`."""
+
+        def open_it() -> bool:
+            rows = self._database.execute("SELECT name FROM event_groups WHERE app = ?", (app,))
+            names = [name for (name,) in rows]
+            if group in names:
+                return True
+            if sum(owner_of(name) == owner_of(group) for name in names) >= most:
+                return False
+            self._add_group(app, group)
+            return True
+
+        return await self._link.run(open_it)
+
     async def take(self, member: Member) -> list[Delivery]:
         """See `EventLog.take`. A transaction does a bounded part; others follow until one finds something."""
 
         def take() -> tuple[list[Delivery], bool]:
             now = self._now()
-            add = (
-                "INSERT INTO event_groups (app, name, place, number, used) VALUES (?1, ?2, '', 0, ?3)"
-                " ON CONFLICT (app, name) DO UPDATE SET used = ?3"
-            )
-            self._database.execute(add, (member.app, member.group, now))
+            self._add_group(member.app, member.group)
             [group] = self._groups(member.app, member.group)
             alive_until = now + member.alive_for // MICROSECOND
             taken = group.take(member, alive_until, member.ack_timeout // MICROSECOND)
@@ -84,11 +95,11 @@ class SqliteEventLog:
 
         return await self._in_group(app, group, handle, 0)
 
-    async def release(self, app: str, group: str, member: str) -> None:
+    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         """See `EventLog.release`."""
 
         def free(known: SqliteEventGroup) -> None:
-            if known.release(member) or known.has_freed():
+            if known.release(member, spends=spends) or known.has_freed():
                 self._tell_available(app)
 
         await self._in_group(app, group, free, None)
@@ -179,6 +190,14 @@ class SqliteEventLog:
             return work(groups[0]) if groups else otherwise
 
         return await self._link.run(do)
+
+    def _add_group(self, app: str, name: str) -> None:
+        """Add it if it is new; it is in use now."""
+        add = (
+            "INSERT INTO event_groups (app, name, place, number, used) VALUES (?1, ?2, '', 0, ?3)"
+            " ON CONFLICT (app, name) DO UPDATE SET used = ?3"
+        )
+        self._database.execute(add, (app, name, self._now()))
 
     def _groups(self, app: str, name: str | None = None) -> list[SqliteEventGroup]:
         """Return the groups of an app, or the one of that name, each after a look at the clock."""

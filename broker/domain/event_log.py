@@ -15,8 +15,9 @@ What a log promises to the group of one app (the contract suite is named after t
 6. A member that holds something and acknowledged nothing for `ack_timeout` (counted from its last
    acknowledgement, or from when it got something while it held nothing) loses what it holds. Its own next
    `take` finds that out too, and then returns nothing, so that others come first.
-7. Who loses its entries by 6, or releases them, spends one try of the oldest one (by place) that it held. An
-   entry that spent `max_tries` is dead: kept aside for the group, and not in the way of its corp's others.
+7. Who loses its entries by 6, or releases them so that it `spends`, spends one try of the oldest one (by
+   place) that it held. An entry that spent `max_tries` is dead: kept aside for the group, and not in the way
+   of its corp's others.
 8. Entries of a type that the member does not want count as handled for its group.
 9. A new group begins with the oldest entry that is kept.
 10. What retention removes is dropped from every group in silence, also while it is held or dead.
@@ -90,6 +91,11 @@ def place_at(moment: datetime) -> str:
     return f"{int(moment.timestamp() * 1000):013d}-000000"
 
 
+def owner_of(group: str) -> str:
+    """Return whose group it is: what stands before the last slash of its name."""
+    return group.rpartition("/")[0]
+
+
 def place_before(place: str) -> str:
     """Return a place after which everything at or after this one comes."""
     milliseconds, _, number = place.partition("-")
@@ -110,6 +116,9 @@ class EventLog(Protocol):
         of `tell`, and what `keep` does not cover is removed.
         """
 
+    async def open_group(self, app: str, group: str, *, most: int) -> bool:
+        """See that the group is there; False if it is not, and its owner has so many others."""
+
     async def take(self, member: Member) -> list[Delivery]:
         """Hand out what the member may have now, each corp's in order; empty if there is nothing."""
 
@@ -119,8 +128,11 @@ class EventLog(Protocol):
         Everybody hears `Notice(AVAILABLE, "events:<app>")` if that lets another member have something.
         """
 
-    async def release(self, app: str, group: str, member: str) -> None:
-        """Free what the member holds, and forget it; AVAILABLE follows if it held something."""
+    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+        """Free what the member holds, and forget it; AVAILABLE follows if it held something.
+
+        It `spends` a try unless what it held has nothing to do with its leaving.
+        """
 
     async def rewind(self, app: str, group: str, place: str) -> None:
         """Begin anew with the first entry at or after the place: nothing is held, waiting or dead any more.

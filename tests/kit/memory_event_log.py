@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from broker.adapters.event_places import milliseconds_of, next_place, tidy
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of
 from broker.domain.ports import Clock, Notice, NoticeKind
 from tests.kit.memory_store import MemoryStore
 
@@ -139,6 +139,14 @@ class MemoryEventLog:
             self._store._tell(Notice(NoticeKind.APPENDED, name, milliseconds_of(log.newest)))
         return log.newest
 
+    async def open_group(self, app: str, group: str, *, most: int) -> bool:
+        log, now = await self._log(app)
+        others = [name for name in log.groups if owner_of(name) == owner_of(group)]
+        if group not in log.groups and len(others) >= most:
+            return False
+        log.groups.setdefault(group, Group("", now))
+        return True
+
     async def take(self, member: Member) -> list[Delivery]:
         log, now = await self._log(member.app)
         group = log.groups.setdefault(member.group, Group("", now))
@@ -190,11 +198,11 @@ class MemoryEventLog:
         self._tell_if(app, self._lets_go_on(log, known, before, corps))
         return len(done)
 
-    async def release(self, app: str, group: str, member: str) -> None:
+    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         _, _, known = await self._group(app, group)
         if known and member in known.seats:
             held = known.held_by(member)
-            known.lose(member, spend=True)
+            known.lose(member, spend=spends)
             del known.seats[member]
             self._tell_if(app, bool(held))
 

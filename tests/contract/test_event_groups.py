@@ -1,0 +1,52 @@
+"""Groups of the event log: how many an owner may have, and who leaves at no event's fault."""
+
+import asyncio
+
+from broker.domain.event_log import EventLog
+from tests.contract.events import ANA, APP, BEN, GROUP, appended, lag, takes
+
+
+async def test_what_is_released_at_no_ones_fault_spends_no_try(log: EventLog) -> None:
+    await appended(log, "a1 b1")
+    await log.take(ANA)
+    await log.release(APP, GROUP, "ana", spends=False)
+
+    assert [0, 0] == [delivery.tries for delivery in await log.take(BEN)]
+
+
+async def test_a_member_without_room_gives_a_sign_of_life_and_keeps_what_it_holds(log: EventLog) -> None:
+    await appended(log, "a1 a2 b1")
+    await log.take(ANA)
+    await appended(log, "a3 c1")
+
+    assert "" == await takes(log, ANA, room=0)
+    assert "c1" == await takes(log, BEN)
+    assert "a3" == await takes(log, ANA)
+
+
+async def test_a_group_that_is_opened_is_there(log: EventLog) -> None:
+    await appended(log, "a1")
+
+    assert await log.open_group(APP, GROUP, most=1)
+    assert 1 == (await lag(log)).open
+    assert "a1" == await takes(log, ANA)
+
+
+async def test_an_owner_has_no_more_groups_than_so_many(log: EventLog) -> None:
+    for group in ("ana/1", "ana/2", "anabel/1", "1"):
+        assert await log.open_group(APP, group, most=2)
+
+    assert not await log.open_group(APP, "ana/3", most=2)
+    assert await log.open_group(APP, "ana/2", most=2)
+    assert await log.open_group(APP, "anabel/2", most=2)
+    assert await log.open_group("hr", "ana/3", most=2)
+    assert ["1", "ana/1", "ana/2", "anabel/1", "anabel/2"] == [lag.group for lag in await log.lags(APP)]
+
+
+async def test_an_owner_who_opens_many_at_once_has_no_more(log: EventLog, other_log: EventLog) -> None:
+    opening = [
+        one.open_group(APP, f"ana/{number}", most=5) for number in range(20) for one in (log, other_log)
+    ]
+
+    assert 10 == sum(await asyncio.gather(*opening))
+    assert 5 == len(await log.lags(APP))
