@@ -13,8 +13,9 @@ from broker.domain.events import app_and_place, event_id
 from broker.server import convert, convert_events
 from broker.server.context import Context
 from broker.server.identity import Rights, current_caller
-from broker.usecases.event_feed import EventFeed, MaySee, Wish
+from broker.usecases.event_feed import EventFeed, Wish
 from broker.usecases.event_record import from_entry
+from broker.usecases.event_taker import MaySee
 from broker.usecases.targets import Targets
 
 
@@ -96,6 +97,10 @@ class EventServicer(pb_grpc.EventServiceServicer):
                 app
                 for app in self._called_back
                 if self._rights.may_somewhere(current_caller.get(), Action.EVENT_SUBSCRIBE, app)
+            )
+        if not apps:
+            raise InvalidRequest(
+                "apps", "has no callback in the configuration, whichever the caller may have"
             )
         return Wish(
             apps=apps,

@@ -3,29 +3,30 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from broker.domain.errors import StoreUnavailable
+from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, EventLog, Member, place_at, place_before
 from broker.domain.events import Event, app_and_place
 from broker.domain.ports import Chance, Clock, Observer
 from broker.usecases.background import Background
 from broker.usecases.callback_inbox import log_name
 from broker.usecases.event_record import from_entry
-from broker.usecases.notice_board import Bell, NoticeBoard
+from broker.usecases.event_subscription import LOOK_EVERY, EventSubscription
+from broker.usecases.event_taker import EventTaker, MaySee
+from broker.usecases.notice_board import NoticeBoard
 
 ALIVE_FOR = timedelta(seconds=10)
 """After so long without a sign of its replica a member counts as gone."""
-LOOK_EVERY = timedelta(seconds=2)
-"""How often a member looks without having been told: its sign of life, and the net under a lost notice."""
 BATCH = 100
 BLINK = timedelta(milliseconds=100)
 """How much the clocks of fleet and store may differ."""
-
-MaySee = Callable[[str, str], bool]
-"""Tells whether the subscriber may see events of an app in a corp."""
+AT_ONCE = 8
+"""How many takes are under way together: one notice wakes everybody, and others need the store too."""
+MOST_GROUPS = 100
+"""How many groups of an app one caller may have: each costs memory in the store, and a line of metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,35 +69,34 @@ class EventFeed:
         self._observer = observer
         self._tasks = tasks
         self._max_tries = max_tries
+        self._few = asyncio.Semaphore(AT_ONCE)
         self._closing = False
-        self._bells: set[Bell] = set()
+        self._endings: set[Callable[[], None]] = set()
 
     async def subscribe(self, group: str, wish: Wish) -> AsyncGenerator[Delivery | None, None]:
         """Yield None once the subscription stands, then what this member of the group is to handle.
 
-        Raises `StoreUnavailable` only before that: later outages are waited out.
+        Raises `InvalidRequest` for one group too many, and `StoreUnavailable`: only before it stands, later
+        outages are waited out.
         """
-        for app, place in wish.replay_from.items():
-            await self._log.rewind(app, group, place)
-        members = [self._member(app, group, wish) for app in wish.apps]
-        ready: asyncio.Queue[Delivery | None] = asyncio.Queue()
-        with self._bell(wish.apps) as bell:
-            try:
-                for member in members:
-                    await self._take(member, wish.may_see, ready)
-                yield None
-                # Taking goes on while the subscriber reads slowly: it is the member's sign of life.
-                taking = asyncio.create_task(self._keep_taking(members, wish.may_see, ready, bell))
+        async with self._few:
+            await self._open(group, wish)
+        takers = [
+            EventTaker(self._log, self._member(app, group, wish), wish.may_see, self._chance)
+            for app in wish.apps
+        ]
+        with self._board.bell(*map(log_name, wish.apps)) as bell:
+            subscription = EventSubscription(takers, bell, self._few, self._clock)
+            with self._ended_by(subscription.close):
+                self._tasks.create_task(subscription.run())
                 try:
-                    while delivery := await ready.get():
+                    await subscription.stands()
+                    yield None
+                    while delivery := await subscription.next():
                         self._observer.event_delivered(delivery.entry.app, group, delivery.tries)
                         yield delivery
-                    await taking
                 finally:
-                    taking.cancel()
-            finally:
-                for member in members:
-                    self._tasks.create_task(self._release(member))
+                    subscription.leave()
 
     async def look_on(self, wish: Wish) -> AsyncGenerator[Delivery | None, None]:
         """Yield None once it stands, then every event from now on, or from a place; nothing is kept of it.
@@ -105,18 +105,18 @@ class EventFeed:
         """
         now = place_at(self._clock.now() - BLINK)
         seen = {app: place_before(wish.replay_from.get(app, now)) for app in wish.apps}
-        with self._bell(wish.apps) as bell:
-            entries = await self._read(wish, seen)
+        with self._board.bell(*map(log_name, wish.apps)) as bell, self._ended_by(bell.ring):
+            await self._log.read(wish.apps[0], seen[wish.apps[0]], 1)
             yield None
             while not self._closing:
-                for entry in entries:
-                    yield Delivery(entry, 0)
-                if not entries:
+                found = False
+                for app in wish.apps:
+                    for entry in await self._read(app, seen[app]):
+                        found, seen[app] = True, entry.place
+                        if wish.shows(entry):
+                            yield Delivery(entry, 0)
+                if not found:
                     await bell.wait(LOOK_EVERY, self._clock)
-                try:
-                    entries = await self._read(wish, seen)
-                except StoreUnavailable:
-                    entries = []
 
     async def acknowledge(self, group: str, event_ids: Sequence[str], apps: Iterable[str]) -> int:
         """Mark events as handled; return how many were not. Raises `InvalidRequest`, `StoreUnavailable`."""
@@ -135,8 +135,17 @@ class EventFeed:
     def close(self) -> None:
         """End every subscription: the broker stops, and the subscribers will find another."""
         self._closing = True
-        for bell in self._bells:
-            bell.ring()
+        for end in self._endings:
+            end()
+
+    async def _open(self, group: str, wish: Wish) -> None:
+        for app in wish.apps:
+            if not await self._log.open_group(app, group, most=MOST_GROUPS):
+                raise InvalidRequest(
+                    "group", f"is one more than the {MOST_GROUPS} that a caller may have", app=app
+                )
+        for app, place in wish.replay_from.items():
+            await self._log.rewind(app, group, place)
 
     def _member(self, app: str, group: str, wish: Wish) -> Member:
         return Member(
@@ -150,59 +159,23 @@ class EventFeed:
             max_tries=self._max_tries,
         )
 
-    async def _keep_taking(
-        self, members: list[Member], may_see: MaySee, ready: asyncio.Queue[Delivery | None], bell: Bell
-    ) -> None:
-        """Take for all members until the broker closes; an outage of the store is waited out."""
+    async def _read(self, app: str, after: str) -> list[Entry]:
+        """Return the next entries, none while the store is away."""
         try:
-            while not self._closing:
-                took = False
-                for member in members:
-                    with suppress(StoreUnavailable):
-                        took |= await self._take(member, may_see, ready)
-                if not took:
-                    await bell.wait(LOOK_EVERY, self._clock)
-        finally:
-            ready.put_nowait(None)
-
-    async def _take(self, member: Member, may_see: MaySee, ready: asyncio.Queue[Delivery | None]) -> bool:
-        deliveries = await self._log.take(member)
-        hidden = [found.entry for found in deliveries if not may_see(member.app, found.entry.corp_id)]
-        if hidden:
-            # Its caller's rights are the group's: no other member may see them either.
-            await self._log.acknowledge(member.app, member.group, [entry.place for entry in hidden])
-        for delivery in deliveries:
-            if delivery.entry not in hidden:
-                ready.put_nowait(delivery)
-        return bool(deliveries)
-
-    async def _release(self, member: Member) -> None:
-        try:
-            await self._log.release(member.app, member.group, member.name)
-        except StoreUnavailable as error:
-            # It counts as gone soon, all the same.
-            self._observer.background_failed(f"releasing events of {member.group}", error)
-
-    async def _read(self, wish: Wish, seen: dict[str, str]) -> list[Entry]:
-        """Return the next entries that are to be seen, and note how far was read."""
-        found = []
-        for app in wish.apps:
-            while batch := await self._log.read(app, seen[app], BATCH):
-                seen[app] = batch[-1].place
-                found += [entry for entry in batch if wish.shows(entry)]
-                if len(batch) < BATCH or len(found) >= BATCH:
-                    break
-        return found
+            return await self._log.read(app, after, BATCH)
+        except StoreUnavailable:
+            return []
 
     @contextmanager
-    def _bell(self, apps: Iterable[str]) -> Iterator[Bell]:
-        """Listen for events of the apps, and for the end."""
-        with self._board.bell(*map(log_name, apps)) as bell:
-            self._bells.add(bell)
-            try:
-                yield bell
-            finally:
-                self._bells.discard(bell)
+    def _ended_by(self, end: Callable[[], None]) -> Iterator[None]:
+        """Have a stream ended when the broker closes, at once if it does so already."""
+        self._endings.add(end)
+        if self._closing:
+            end()
+        try:
+            yield
+        finally:
+            self._endings.discard(end)
 
 
 def _by_app(event_ids: Sequence[str], apps: Iterable[str]) -> dict[str, list[str]]:
