@@ -24,7 +24,8 @@ CREATE INDEX IF NOT EXISTS event_keys_by_end ON event_keys (ends);
 
 # A group has looked at all up to (place, number). What it looked at and did not handle is its work:
 # "waiting", "held" or "dead"; "skip" was acknowledged before it was looked at. event_corps sums up the
-# work of a corp: who holds some of it ("" = nobody), and the first that waits.
+# work of a corp: who holds some of it ("" = nobody), and the first that waits. event_work has row ids, since
+# SQLite would search a table without them by part of its key rather than by the whole of an index.
 GROUPS = """
 CREATE TABLE IF NOT EXISTS event_groups (
   id INTEGER PRIMARY KEY, app TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL, number INTEGER NOT NULL,
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS event_members (
   PRIMARY KEY (group_id, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS event_work (
   group_id INTEGER NOT NULL, place TEXT NOT NULL, corp_id TEXT NOT NULL, state TEXT NOT NULL, holder TEXT,
-  tries INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (group_id, place)) WITHOUT ROWID;
+  tries INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (group_id, place));
 CREATE INDEX IF NOT EXISTS event_work_by_corp ON event_work (group_id, corp_id, state, place);
 CREATE INDEX IF NOT EXISTS event_work_by_state ON event_work (group_id, state, place);
 CREATE INDEX IF NOT EXISTS event_work_by_holder ON event_work (group_id, holder, place) WHERE holder NOTNULL;

@@ -1,5 +1,6 @@
 """The ten promises of the event log, in their order."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,7 +25,7 @@ from tests.contract.events import (
     takes_all,
     words,
 )
-from tests.contract.waiting import eventually
+from tests.contract.waiting import Stopwatch, eventually
 
 
 class TestPromise1EveryGroupGetsEveryEntry:
@@ -311,28 +312,38 @@ class TestPromise6WhoAcknowledgesNothing:
         assert 1 == delivery.tries
 
     async def test_who_acknowledges_some_keeps_the_others(self, log: EventLog) -> None:
-        given = await appended(log, "a1 " * 12)
-        steady = replace(ANA, ack_timeout=timedelta(milliseconds=300))
-        await log.take(steady)
-        handled = []
-
-        async def works_on() -> bool:
+        given = await appended(log, "a1 " * 100)
+        watch, handled = Stopwatch(), 0
+        await log.take(replace(ANA, ack_timeout=timedelta(milliseconds=400)))
+        while watch.seconds < 0.9 and handled < len(given):
             assert "" == await takes(log, BEN)
-            handled.append(given[len(handled)])
-            assert 1 == await log.acknowledge(APP, GROUP, handled[-1:])
-            return len(handled) == len(given)
+            assert 1 == await log.acknowledge(APP, GROUP, [given[handled]])
+            handled += 1
+            await asyncio.sleep(0.02)
 
-        await eventually(works_on)
+        assert watch.seconds > 0.4, "the test is about a longer time"
 
     async def test_who_holds_nothing_has_nothing_to_acknowledge(self, log: EventLog) -> None:
+        quick = replace(ANA, ack_timeout=BRIEF)
         [place] = await appended(log, "a1")
-        quick = replace(ANA, ack_timeout=timedelta(milliseconds=1))
-        await log.take(replace(quick, ack_timeout=timedelta(seconds=5)))
-        await log.acknowledge(APP, GROUP, [place])
+        await log.take(quick)
+        assert 1 == await log.acknowledge(APP, GROUP, [place])
+        await asyncio.sleep(2 * BRIEF.total_seconds())
         await appended(log, "a2")
         [delivery] = await log.take(quick)
 
         assert (b"a2", 0) == (delivery.entry.payload, delivery.tries)
+
+    @pytest.mark.parametrize(("acks_within", "alive_for", "tries"), [(1, 10, 1), (10, 1, 0)])
+    async def test_of_being_gone_and_being_late_what_came_first_counts(
+        self, log: EventLog, acks_within: int, alive_for: int, tries: int
+    ) -> None:
+        await appended(log, "a1")
+        soon, later = timedelta(milliseconds=acks_within), timedelta(milliseconds=alive_for)
+        await log.take(replace(ANA, ack_timeout=soon, alive_for=later))
+        await asyncio.sleep(0.02)
+
+        assert [tries] == [delivery.tries for delivery in await log.take(BEN)]
 
 
 class TestPromise7Tries:

@@ -1,0 +1,131 @@
+"""Sealed events: nothing of them is readable in a store, and what does not open is in nobody's way."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from broker.adapters.sealed_event_log import SealedEventLog
+from broker.adapters.sealed_store import Seal, SealKey
+from broker.adapters.system_clock import SystemClock
+from broker.domain.errors import StoreUnavailable
+from broker.domain.event_log import EventLog
+from tests.contract.events import ANA, APP, GROUP, append, appended, lag, takes, words
+from tests.contract.observer import Notebook
+from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory_store import MemoryStore, Shared
+
+OLD, NEW = SealKey("old", os.urandom(32)), SealKey("new", os.urandom(32))
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(Shared(SystemClock()))
+
+
+@pytest.fixture
+def inner(store: MemoryStore) -> EventLog:
+    return MemoryEventLog(store, SharedLogs(SystemClock()))
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook()
+
+
+@pytest.fixture
+def log(inner: EventLog, notebook: Notebook) -> EventLog:
+    return SealedEventLog(inner, Seal([NEW]), notebook)
+
+
+@pytest.fixture
+def strange(inner: EventLog) -> EventLog:
+    """The same log, as somebody with another key writes it."""
+    return SealedEventLog(inner, Seal([OLD]), Notebook())
+
+
+async def test_nothing_of_an_event_is_readable_inside(log: EventLog, inner: EventLog) -> None:
+    await append(log, payload=b"who did what")
+    [entry] = await inner.read(APP, "", 10)
+
+    assert b"who did what" not in entry.payload
+    assert "who did what" == words(await log.read(APP, "", 10))
+
+
+async def test_an_older_key_opens_what_it_sealed(inner: EventLog, strange: EventLog) -> None:
+    await appended(strange, "a1")
+
+    assert "a1" == await takes(SealedEventLog(inner, Seal([NEW, OLD]), Notebook()), ANA)
+
+
+async def test_what_does_not_open_is_told_and_counts_as_handled(
+    log: EventLog, strange: EventLog, notebook: Notebook
+) -> None:
+    await appended(log, "a1")
+    await appended(strange, "a2")
+    await appended(log, "a3")
+
+    assert "a1" == await takes(log, ANA, room=1)
+    assert "a3" == await takes(log, ANA, room=2)
+    assert ["opening an event"] == notebook.told
+    assert 2 == (await lag(log)).open
+
+
+async def test_a_run_that_does_not_open_is_passed_at_once(log: EventLog, strange: EventLog) -> None:
+    await appended(strange, "a1 a2 a3 a4 a5")
+    await appended(log, "a6")
+
+    assert "a6" == await takes(log, ANA, room=2)
+    assert "a6" == words(await log.read(APP, "", 2))
+
+
+async def test_only_what_does_not_open_is_nothing(log: EventLog, strange: EventLog) -> None:
+    await appended(strange, "a1 a2")
+
+    assert "" == await takes(log, ANA, room=1)
+    assert [] == await log.read(APP, "", 1)
+    assert 0 == (await lag(log)).open
+
+
+async def test_an_event_of_another_app_does_not_open(
+    log: EventLog, inner: EventLog, notebook: Notebook
+) -> None:
+    await append(log, app="hr")
+    [entry] = await inner.read("hr", "", 1)
+    await append(inner, entry.corp_id, entry.payload)
+
+    assert "" == await takes(log, ANA)
+    assert ["opening an event"] == notebook.told
+
+
+async def test_what_does_not_open_is_left_out_of_the_dead(
+    log: EventLog, strange: EventLog, inner: EventLog
+) -> None:
+    await appended(strange, "a1 b1")
+    await appended(log, "c1")
+    for _ in range(3):
+        await inner.take(replace(ANA, max_tries=1))
+        await inner.release(APP, GROUP, "ana")
+
+    assert 3 == (await lag(log)).dead
+    assert "c1" == words(await log.dead(APP, GROUP, "", 1))
+
+
+async def test_garbage_is_left_out(log: EventLog, inner: EventLog) -> None:
+    for garbage in (b"", b"\xff", b"\x03new", os.urandom(100)):
+        await append(inner, payload=garbage)
+
+    assert "" == await takes(log, ANA)
+
+
+async def test_a_store_that_goes_away_in_between_costs_no_opened_event(
+    log: EventLog, strange: EventLog, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await appended(log, "a1")
+    await appended(strange, "b1")
+
+    async def goes_away(*_: object) -> int:
+        raise StoreUnavailable("it went away")
+
+    monkeypatch.setattr(MemoryEventLog, "acknowledge", goes_away)
+    assert "a1" == await takes(log, ANA)
