@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from broker.adapters import redis_event_scripts as scripts
 from broker.adapters.event_places import FIRST, tidy
+from broker.adapters.redis_event_group import GROUP
 from broker.adapters.redis_link import RedisLink, milliseconds
 from broker.adapters.redis_names import RedisNames
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
@@ -125,7 +126,7 @@ class RedisEventLog:
         return count
 
     def _of_a_group(self, text: str) -> GroupScript:
-        script = self._link.script(scripts.GROUP + text)
+        script = self._link.script(GROUP + text)
 
         async def run(app: str, group: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as each script answers
             available = self._names.notice(NoticeKind.AVAILABLE, f"events:{app}", 0)

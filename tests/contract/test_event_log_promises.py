@@ -125,6 +125,14 @@ class TestPromise2UntilItIsAcknowledged:
         assert 2 == (await lag(log)).open
         assert "a3" == await takes(log, ANA)
 
+    async def test_a_group_that_took_nothing_yet_may_acknowledge(self, log: EventLog) -> None:
+        [_, second] = await appended(log, "a1 a2")
+        await log.open_group(APP, GROUP, most=1)
+
+        assert 1 == await log.acknowledge(APP, GROUP, [second])
+        assert 1 == (await lag(log)).open
+        assert "a1" == await takes(log, ANA)
+
     async def test_only_what_was_open_is_counted(self, log: EventLog) -> None:
         [place] = await appended(log, "a1")
         await log.take(ANA)
