@@ -230,6 +230,7 @@ class TestTroubleWithAcknowledging:
             await anext(events)
             await anext(events)
 
+        assert fake.calls["AcknowledgeEvents"] in (3, 6)  # of which gRPC makes three each time
         assert ["1 handled events will come again"] == [
             record.message.partition(":")[0] for record in caplog.records if record.levelname == "WARNING"
         ]
