@@ -50,7 +50,7 @@ passes = st.tuples(st.just("pass"), st.sampled_from([10, 10, 15, 19.999, 20, 30,
 seldom = st.one_of(
     st.tuples(st.just("burst"), st.sampled_from([3, 8, 100])),
     st.tuples(st.just("acknowledge any"), groups, picks),
-    st.tuples(st.just("release"), groups, members),
+    st.tuples(st.just("release"), groups, members, st.booleans()),
     st.tuples(st.just("retry"), groups, picks),
     st.tuples(st.just("rewind"), groups, st.integers(0, 30)),
     st.tuples(st.just("compare")),
@@ -210,12 +210,12 @@ class Rules:
             books.dead.discard(place)
             books.tries.pop(place, None)
 
-    async def release(self, group: str, name: str) -> None:
-        await self._log.release(APP, group, name)
+    async def release(self, group: str, name: str, spends: bool = True) -> None:
+        await self._log.release(APP, group, name, spends=spends)
         if group in self._books:
             books = self._books[group]
             books.pass_until(self._clock.now())
-            books.lose(name, spends=True)
+            books.lose(name, spends=spends)
             books.alive_until.pop(name, None)
 
     async def retry(self, group: str, chosen: list[int]) -> None:
