@@ -41,7 +41,13 @@ async def serve_http(
     """Serve until left, then let what is under way end; yields the port. Raises `CannotListen`."""
     application = web.Application(client_max_size=LARGEST_BODY)
     application.add_routes([*_routes(health, metrics), *callbacks.routes()])
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=drain_seconds)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        shutdown_timeout=drain_seconds,
+        # WeCom compresses nothing; unpacking a stranger's bomb would hold up everybody.
+        auto_decompress=False,
+    )
     await runner.setup()
     try:
         listener: web.BaseSite
