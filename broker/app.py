@@ -181,7 +181,6 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             renewal=renewal,
             log=log,
             keep=keep,
-            clock=clock,
         )
         keeping = EventKeeping(list(callbacks), log, keep, clock, telemetry)
         for hears in (refusals.hear, follower.hear, shares.hear, renewal.hear):

@@ -51,6 +51,7 @@ class CallbackDoor:
         began = time.perf_counter()
         app = request.match_info["app"]
         try:
+            self._inbox.check_app(app)
             signed = _signed(request)
             # Not every sender encodes the '+' of base64.
             echostr = request.query.get("echostr", "").replace(" ", "+")
@@ -63,6 +64,8 @@ class CallbackDoor:
         began = time.perf_counter()
         app = request.match_info["app"]
         try:
+            # Before anything else is read or counted: an app that is not configured is anybody's word.
+            self._inbox.check_app(app)
             signed = _signed(request)
             body = await _body(request)
             is_new = await self._inbox.receive(app, signed, body, self._sender(request))
@@ -84,7 +87,7 @@ class CallbackDoor:
             answer = web.Response(status=500, text=f"internal error, incident {incident}\n")
             return self._answered(app, "failed", answer, began)
         status, outcome = _status(error)
-        # An app that is not configured is anybody's word, and no label.
+        # No label of a stranger's choosing.
         known = app if not isinstance(error, UnknownApp) else ""
         say = self._log.warning if self._is_news(known, outcome) else self._log.debug
         say("callback refused", app=known, outcome=outcome, problem=error.message)

@@ -10,7 +10,6 @@ from broker.domain.corps import App, ShareKind
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog, Retention
 from broker.domain.events import SHARE_EVENTS, Event
-from broker.domain.ports import Clock
 from broker.domain.share_list import ShareList
 from broker.protocol.callback_message import Message, delivery_key
 from broker.usecases.callback_opening import CallbackOpening, CallbackSettings, Signed
@@ -18,9 +17,10 @@ from broker.usecases.callback_senders import CallbackSenders
 from broker.usecases.event_record import to_entry
 from broker.usecases.share_renewal import ShareRenewal
 
-PATIENCE = timedelta(seconds=1.5)
-"""How long a store that restarts is waited for: WeCom's own repeats are few (wecom-api C1)."""
-AGAIN = timedelta(milliseconds=100)
+PATIENCE_SECONDS = 1.5
+"""How long a store that restarts is waited for, from when the callback came: WeCom's own repeats are few, and
+it waits 5 s (wecom-api C1)."""
+AGAIN_SECONDS = 0.1
 REMEMBERED = timedelta(hours=1)
 """How long a delivery is known again where timestamps are not bounded; WeCom repeats within seconds."""
 
@@ -42,7 +42,6 @@ class CallbackInbox:
         renewal: ShareRenewal,
         log: EventLog,
         keep: Retention,
-        clock: Clock,
     ) -> None:
         self._apps = apps
         self._opening = opening
@@ -50,7 +49,10 @@ class CallbackInbox:
         self._renewal = renewal
         self._log = log
         self._keep = keep
-        self._clock = clock
+
+    def check_app(self, app: str) -> None:
+        """Return if the app is configured with a callback. Raises `UnknownApp`, `InvalidRequest`."""
+        self._opening.settings(app)
 
     async def verify_url(self, app: str, signed: Signed, echostr: str, sender: str) -> bytes:
         """Return what WeCom wants to hear when the URL is registered. Raises `EnvelopeRejected`."""
@@ -60,19 +62,26 @@ class CallbackInbox:
 
     async def receive(self, app: str, signed: Signed, body: bytes, sender: str) -> bool:
         """Write the event durably; False if it was there. Raises `EnvelopeRejected`, `StoreUnavailable`."""
+        # Not by the clock, which may be set back while WeCom waits.
+        give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         settings = self._opening.settings(app)
         if settings.check_sender:
             await self._senders.check(self._apps[app], sender)
         event, message = await self._opening.open(app, signed, body)
         kind = SHARE_EVENTS.get(event.event_type)
-        is_new = await self._write(settings, event, message, kind)
+        is_new = await self._write(settings, event, message, kind, give_up_at)
         if kind and not is_new:
             # Two changes of one second look the same (wecom-api C1, C4): a repeat may be another change.
             self._renewal.expect_change(self._apps[app], kind, event.receive_time)
         return is_new
 
     async def _write(
-        self, settings: CallbackSettings, event: Event, message: Message, kind: ShareKind | None
+        self,
+        settings: CallbackSettings,
+        event: Event,
+        message: Message,
+        kind: ShareKind | None,
+        give_up_at: float,
     ) -> bool:
         # Who reads the store's keys must not be able to guess what was said.
         key = hmac.new(settings.keys.aes_key, delivery_key(message).encode(), hashlib.sha256).hexdigest()
@@ -81,15 +90,14 @@ class CallbackInbox:
         tell = [log_name(event.app)]
         if kind and kind in self._apps[event.app].share_kinds:
             tell.append(ShareList.name_of(event.app, kind))
-        give_up_at = self._clock.now() + PATIENCE
         while True:
             try:
                 place = await self._log.append(
                     to_entry(event), key=key, once_in=once_in, keep=self._keep, tell=tell
                 )
             except StoreUnavailable:
-                if self._clock.now() >= give_up_at:
+                if asyncio.get_running_loop().time() >= give_up_at:
                     raise
-                await asyncio.sleep(AGAIN.total_seconds())
+                await asyncio.sleep(AGAIN_SECONDS)
             else:
                 return bool(place)
