@@ -93,7 +93,7 @@ class CallbackOpening:
         if opened.receive_id != app.corp_id:
             raise _for_another(opened.receive_id)
         # A message that somebody caught is signed too: it must not come back in the clear as an echo.
-        if len(opened.message) > LONGEST_ECHO or opened.message.lstrip()[:1] in (b"<", b"{"):
+        if len(opened.message) > LONGEST_ECHO or b"<" in opened.message or b"{" in opened.message:
             raise EnvelopeRejected(EnvelopeProblem.FORMAT, "echostr is not one")
         return opened.message
 
@@ -111,7 +111,7 @@ class CallbackOpening:
         message = read_message(opened.message)
         corp_id = message.corp_id or app.corp_id
         shares = [] if corp_id == app.corp_id else await self._shares_with(app, corp_id)
-        await self._check_receiver(app, settings, opened.receive_id, shares)
+        await self._check_receiver(app, settings, opened.receive_id, corp_id, shares)
         return self._event(app, corp_id, message, shares), message
 
     def _check(self, settings: CallbackSettings, signed: Signed, encrypted: str) -> None:
@@ -127,17 +127,19 @@ class CallbackOpening:
             raise EnvelopeRejected(EnvelopeProblem.TIMESTAMP, "the timestamp is too far from now")
 
     async def _check_receiver(
-        self, app: App, settings: CallbackSettings, receive_id: str, shares: list[AppShare]
+        self, app: App, settings: CallbackSettings, receive_id: str, corp_id: str, shares: list[AppShare]
     ) -> None:
         """Accept what is sealed for the app's corp, or for a known child (wecom-api C2: undocumented)."""
         if receive_id == app.corp_id:
             return
-        if settings.accept_child_receive_id and receive_id:
-            known = any(share.corp_id == receive_id for share in shares)
-            if known or await self._shares_with(app, receive_id):
-                self._observer.sealed_for_child(app.name, receive_id)
-                return
-        raise _for_another(receive_id)
+        if not (settings.accept_child_receive_id and receive_id):
+            raise _for_another(receive_id)
+        # What was just looked for is not looked for again: WeCom waits (C1).
+        if receive_id != corp_id:
+            shares = await self._shares_with(app, receive_id)
+        if not shares:
+            raise _for_another(receive_id)
+        self._observer.sealed_for_child(app.name, receive_id)
 
     async def _shares_with(self, app: App, corp_id: str) -> list[AppShare]:
         """Return the shares with a corp; an unknown one is looked for at WeCom while there is time."""
