@@ -26,4 +26,6 @@ class Forwarded:
             found = ip_address(address)
         except ValueError:
             return False
+        # A socket for both versions has its IPv4 peers as `::ffff:10.0.0.1`.
+        found = getattr(found, "ipv4_mapped", None) or found
         return any(found in network for network in self._trusted)
