@@ -56,7 +56,8 @@ class CallbackSenders:
         """
         known = self._known.setdefault(app.name, Known())
         due = PULLED_EVERY if _is_among(sender, known) else PULLED_AGAIN
-        if self._clock.now() - known.tried_at >= due:
+        # A moment ahead was taken before the clock was set back.
+        if not timedelta(0) <= self._clock.now() - known.tried_at < due:
             try:
                 async with asyncio.timeout(LOOKUP_SECONDS):
                     await self._flights.join(app.name, lambda: self._pull(app, known))
