@@ -82,7 +82,7 @@ class EventFeed:
         async with self._few:
             await self._open(group, wish)
         takers = [
-            EventTaker(self._log, self._member(app, group, wish), wish.may_see, self._chance)
+            EventTaker(self._log, self._member(app, group, wish), wish.may_see, self._clock, self._chance)
             for app in wish.apps
         ]
         with self._board.bell(*map(log_name, wish.apps)) as bell:

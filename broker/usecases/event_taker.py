@@ -4,10 +4,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, EventLog, Member
-from broker.domain.ports import Chance
+from broker.domain.ports import Chance, Clock
+
+REST = timedelta(seconds=2)
+"""How long who lost its events leaves them to others."""
 
 MaySee = Callable[[str, str], bool]
 """Tells whether the subscriber may see events of an app in a corp."""
@@ -16,12 +20,15 @@ MaySee = Callable[[str, str], bool]
 class EventTaker:
     """Take what one subscriber may have of one app."""
 
-    def __init__(self, log: EventLog, member: Member, may_see: MaySee, chance: Chance) -> None:
+    def __init__(self, log: EventLog, member: Member, may_see: MaySee, clock: Clock, chance: Chance) -> None:
         self._log = log
         self._member = member
         self._may_see = may_see
+        self._clock = clock
         self._chance = chance
         self._unread: deque[Delivery] = deque()
+        self._handed_out: deque[str] = deque(maxlen=member.room)
+        self._rests_until = clock.now()
         self._in_doubt = False
         """Whether a take began of which nobody knows how it ended."""
         self._was_read = False
@@ -46,7 +53,12 @@ class EventTaker:
         if self._in_doubt:
             await self._begin_anew()
         self._in_doubt = True
-        taken = await self._log.take(self._member if self.has_room else replace(self._member, room=0))
+        wants_more = self.has_room and self._clock.now() >= self._rests_until
+        taken = await self._log.take(self._member if wants_more else replace(self._member, room=0))
+        if any(self._comes_back(delivery) for delivery in taken):
+            await self._leave_it_to_others()
+            return False
+        self._handed_out += [delivery.entry.place for delivery in taken]
         self._unread += [delivery for delivery in taken if self._shows(delivery.entry)]
         if hidden := [delivery.entry.place for delivery in taken if not self._shows(delivery.entry)]:
             # Its caller's rights are the group's: no other member may see them either.
@@ -59,10 +71,20 @@ class EventTaker:
         with suppress(StoreUnavailable):  # it counts as gone soon, all the same
             await self._release(spends=spends and self._was_read)
 
+    def _comes_back(self, delivery: Delivery) -> bool:
+        """Tell whether it did nothing with that event before: the log told everybody, and it was quickest."""
+        return delivery.tries > 0 and delivery.entry.place in self._handed_out
+
+    async def _leave_it_to_others(self) -> None:
+        self._rests_until = self._clock.now() + REST
+        await self._begin_anew()
+        self._in_doubt = False
+
     async def _begin_anew(self) -> None:
         """Take as another member: what was handed out unheard, nobody would ever acknowledge."""
         await self._release(spends=False)
         self._unread.clear()
+        self._handed_out.clear()
         self._member = replace(self._member, name=self._chance.unguessable())
 
     async def _release(self, *, spends: bool) -> None:
