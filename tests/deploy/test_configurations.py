@@ -23,6 +23,7 @@ from tests.deploy.files import DEPLOY, literal
 
 EXAMPLE = DEPLOY / "broker.example.toml"
 SEAL_KEY = base64.b64encode(bytes(32)).decode()
+IN_FILES = {"crm-callback-token": "token", "crm-callback-aes-key": "a" * 43}
 ENVIRONMENT = {
     "WECOM_BROKER_SEAL_KEY": SEAL_KEY,
     "WECOM_BROKER_LOG_LEVEL": "",
@@ -41,7 +42,7 @@ def with_files(text: str, folder: str, here: Path) -> str:
     for name in re.findall(rf'"{folder}/([^"]+)"', text):
         file = here / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(SEAL_KEY)
+        file.write_text(IN_FILES.get(file.name, SEAL_KEY))
     return text.replace(folder, str(here))
 
 
