@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 import broker
+from broker.domain.errors import StoreUnavailable
+from broker.domain.events import EnvelopeProblem
 from broker.domain.vitals import Vitals
 from broker.protocol.error_codes import BY_CODE
 from broker.telemetry import Metrics
@@ -70,10 +72,26 @@ def test_alerts_name_errcodes_and_dependencies_that_the_broker_knows():
     assert {vitals.store.name, vitals.wecom.name} == set(re.findall(r'dependency="(\w+)"', ALERTS))
 
 
+def test_alerts_name_outcomes_of_callbacks_that_the_broker_counts():
+    outcomes = {
+        outcome for listed in re.findall(r'outcome=~"([^"]+)"', ALERTS) for outcome in listed.split("|")
+    }
+
+    assert outcomes <= {*EnvelopeProblem, StoreUnavailable.reason.lower(), "failed"}
+    assert {EnvelopeProblem.SIGNATURE, EnvelopeProblem.PADDING, EnvelopeProblem.RECEIVE_ID} <= outcomes
+
+
+def test_kubernetes_lets_the_world_reach_callbacks_alone():
+    assert ["/callback/"] == re.findall(r"^ +- path: (\S+)$", KUBERNETES, re.MULTILINE)
+    assert KUBERNETES.count("kind: Ingress\n") == 1
+    assert not re.findall(r"type: (NodePort|LoadBalancer)", KUBERNETES)
+
+
 @pytest.mark.parametrize(
     ("command", "file"),
     [
         (["promtool", "check", "rules"], "prometheus-alerts.yaml"),
+        (["promtool", "test", "rules"], "../tests/deploy/alerts.test.yaml"),
         (["kubernetes-validate", "--strict"], "kubernetes.yaml"),
         (["haproxy", "-c", "-f"], "haproxy.cfg"),
     ],
