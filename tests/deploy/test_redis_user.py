@@ -1,0 +1,66 @@
+"""The Redis user that the README gives a broker may do what it needs, and no more."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from wecom_broker import Broker
+
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
+from tests.contract import test_redis_access as of_the_store
+from tests.contract import test_redis_event_log as of_the_event_log
+from tests.deploy.files import ROOT
+from tests.kit.broker_process import BrokerProcess
+from tests.kit.callbacks import CallbackSender
+
+SEAL_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+TEXT = (
+    f"<xml><ToUserName>{PARENT.corpid}</ToUserName><FromUserName>zhangsan</FromUserName>"
+    "<CreateTime>1795390000</CreateTime><MsgType>text</MsgType><Content>hello</Content><MsgId>1</MsgId>"
+    f"<AgentID>{PARENT.agentid}</AgentID></xml>"
+)
+
+
+def rights() -> list[str]:
+    found = re.search(r"`(~wecom-broker:\*[^`]+)`", (ROOT / "README.md").read_text())
+    assert found
+    return found[1].split()
+
+
+def test_the_readme_gives_what_the_store_and_the_event_log_need_and_no_more():
+    needed = {*of_the_store.LEAST.split(), *of_the_event_log.LEAST.split()}
+
+    assert sorted(needed) == sorted(rights())
+
+
+async def test_a_broker_takes_in_and_hands_out_events_with_it(tmp_path: Path):
+    user = f"user broker on >{of_the_store.PASSWORD} {' '.join(rights())}"
+    with of_the_store.redis_with(tmp_path / "redis", user) as server:
+        config = {
+            "store": {"url": of_the_store.url(server), "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
+            "wecom": {"api_base": "http://127.0.0.1:1"},
+            "apps": [
+                {
+                    "name": "crm",
+                    "corp_id": PARENT.corpid,
+                    "agent_id": PARENT.agentid,
+                    "secret": "none",
+                    "callback": {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY},
+                }
+            ],
+        }
+        with BrokerProcess(tmp_path / "broker", config) as process:
+            url = f"http://127.0.0.1:{process.http_port}/callback/crm"
+            async with (
+                CallbackSender.open(url) as wecom,
+                Broker(process.address) as broker,
+                asyncio.timeout(30),
+            ):
+                status, said, _ = await wecom.post(TEXT.encode())
+                event = await anext(broker.events(group="mail"))
+                acknowledged = await broker.acknowledge_events("mail", [event])
+
+    assert (200, "success") == (status, said)
+    assert ("text", "hello") == (event.event_type, event.fields["Content"])
+    assert 1 == acknowledged
+    assert "permission" not in process.log.read_text()
