@@ -331,6 +331,18 @@ class TestPromise6WhoAcknowledgesNothing:
 
         assert watch.seconds > 0.4, "the test is about a longer time"
 
+    async def test_who_gets_more_gets_no_more_time(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        late = replace(ANA, ack_timeout=BRIEF, room=100_000)
+        await log.take(late)
+
+        async def goes_on() -> str:
+            await appended(log, "b1")
+            await log.take(late)
+            return await takes(log, BEN)
+
+        await eventually(goes_on, lambda got: "a1" in got)
+
     async def test_who_holds_nothing_has_nothing_to_acknowledge(self, log: EventLog) -> None:
         quick = replace(ANA, ack_timeout=BRIEF)
         [place] = await appended(log, "a1")
@@ -500,6 +512,7 @@ class TestPromise10Retention:
         late = replace(ANA, ack_timeout=timedelta(milliseconds=20), max_tries=1)
         await log.take(replace(late, room=1))
         await appended(log, "a2 a3", keep=two)
+        await asyncio.sleep(0.03)
         deliveries = await log.take(replace(late, ack_timeout=ANA.ack_timeout))
 
         assert "a2 a3" == words(deliveries)
