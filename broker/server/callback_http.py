@@ -27,6 +27,8 @@ STATUSES: dict[str, int] = {
 }
 """What an envelope's problem is in HTTP, else 400; to WeCom all but 200 are one failure."""
 SUCCESS = "success"
+OF_A_SOCKET_FILE = "127.0.0.1"
+"""Whoever opened it has no address, and is on this machine: a proxy that may be trusted as one."""
 TOLD_EVERY_SECONDS = 60.0
 """How often one kind of refusal is worth a warning; the metrics count them all."""
 
@@ -74,7 +76,9 @@ class CallbackDoor:
         return self._answered(app, "accepted" if is_new else "repeated", web.Response(text=SUCCESS), began)
 
     def _sender(self, request: web.Request) -> str:
-        return self._forwarded.sender(request.remote or "", request.headers.getall("X-Forwarded-For", []))
+        return self._forwarded.sender(
+            request.remote or OF_A_SOCKET_FILE, request.headers.getall("X-Forwarded-For", [])
+        )
 
     def _answered(self, app: str, outcome: str, answer: web.Response, began: float) -> web.Response:
         self._observer.callback_ended(app, outcome, timedelta(seconds=time.perf_counter() - began))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from broker.simulator import Delay, HttpStatus
@@ -58,3 +59,21 @@ async def test_where_wecom_is_cannot_be_learned_and_everybody_is_heard_in_time(
         status, _, seconds = await door.sender.post(text("wwStranger"))
 
         assert (200, True) == (status, seconds < ANSWERED_WITHIN - 0.5)
+
+
+@pytest.mark.parametrize(("trusted", "status"), [(["127.0.0.1"], 403), ([], 200)])
+async def test_a_proxy_before_a_socket_file_is_trusted_as_one_of_this_machine(
+    tmp_path: Path, trusted: list[str], status: int
+) -> None:
+    path = tmp_path / "http.sock"
+    server = {"trusted_proxies": trusted, "http": f"unix://{path}"}
+    async with (
+        callback_door(tmp_path, {"check_sender": True}, server=server) as door,
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+    ):
+        query, body = door.sender.envelope(text())
+        for told, expected in (("127.0.0.1", 200), ("203.0.113.66", status)):
+            headers = {"X-Forwarded-For": told}
+            url = f"http://broker/callback/{APP}"
+            async with session.post(url, params=query, data=body, headers=headers) as answer:
+                assert expected == answer.status
