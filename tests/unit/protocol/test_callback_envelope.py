@@ -365,3 +365,25 @@ def test_any_message_comes_out_as_it_went_in(message: bytes, receive_id: str, ra
     assert Opened(message, receive_id) == open_sealed(KEYS, sealed)
     assert sealed == read_envelope(json.dumps({"encrypt": sealed}).encode()).encrypted
     assert sealed == read_envelope(f"<xml><Encrypt><![CDATA[{sealed}]]></Encrypt></xml>".encode()).encrypted
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"encrypt": "x", "a": [' + b"1," * 120_000 + b"1]}",
+        b"<xml><Encrypt>x</Encrypt>" + b"<a/>" * 60_000 + b"</xml>",
+        b"<xml " + b'a="" ' * 50_000 + b"><Encrypt>x</Encrypt></xml>",
+        b"<xml><Encrypt>x</Encrypt>" + b"&#65;" * 50_000 + b"</xml>",
+    ],
+    ids=["numbers", "elements", "attributes", "references"],
+)
+def test_a_body_of_thousands_of_parts_is_refused_before_it_is_parsed(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for parser in ("parse_json", "parse_xml"):
+        monkeypatch.delattr(f"broker.protocol.callback_envelope.{parser}")
+
+    with pytest.raises(EnvelopeRejected) as refused:
+        read_envelope(body)
+
+    assert EnvelopeProblem.FORMAT == refused.value.problem
