@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 1.5
 it waits 5 s (wecom-api C1)."""
 AGAIN_SECONDS = 0.1
 REMEMBERED = timedelta(hours=1)
-"""How long a delivery is known again where timestamps are not bounded; WeCom repeats within seconds."""
+"""How long a delivery is known again at least; WeCom repeats within seconds, perhaps sealed anew."""
 
 
 def log_name(app: str) -> str:
@@ -86,7 +86,7 @@ class CallbackInbox:
         # Who reads the store's keys must not be able to guess what was said.
         key = hmac.new(settings.keys.aes_key, delivery_key(message).encode(), hashlib.sha256).hexdigest()
         # Inside the bounds a caught delivery could come again, from the earliest to the latest timestamp.
-        once_in = 2 * settings.max_age if settings.max_age else REMEMBERED
+        once_in = max(2 * (settings.max_age or timedelta(0)), REMEMBERED)
         tell = [log_name(event.app)]
         if kind and kind in self._apps[event.app].share_kinds:
             tell.append(ShareList.name_of(event.app, kind))

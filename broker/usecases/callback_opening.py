@@ -24,7 +24,7 @@ LARGEST_BODY = 256 * 1024
 LONGEST_WORD = 1024
 """Of the parameters of a query, but for echostr."""
 LONGEST_ECHO = 256
-LOOKUP_SECONDS = 2.5
+LOOKUP_SECONDS = 2.0
 """How long a listing for an unknown corp may take: WeCom drops the connection after 5 s (wecom-api C1)."""
 BY_ITSELF = "sys"
 """The FromUserName of what nobody did."""
@@ -110,9 +110,11 @@ class CallbackOpening:
         opened = open_sealed(settings.keys, envelope.encrypted)
         message = read_message(opened.message)
         corp_id = message.corp_id or app.corp_id
-        shares = [] if corp_id == app.corp_id else await self._shares_with(app, corp_id)
-        await self._check_receiver(app, settings, opened.receive_id, corp_id, shares)
-        return self._event(app, corp_id, message, shares), message
+        if opened.receive_id != app.corp_id and not settings.accept_child_receive_id:
+            raise _for_another(opened.receive_id)
+        await self._get_to_know(app, corp_id, opened.receive_id)
+        self._check_receiver(app, opened.receive_id)
+        return self._event(app, corp_id, message), message
 
     def _check(self, settings: CallbackSettings, signed: Signed, encrypted: str) -> None:
         check_signature(settings.keys, signed.msg_signature, signed.timestamp, signed.nonce, encrypted)
@@ -126,36 +128,34 @@ class CallbackOpening:
         if not is_near:
             raise EnvelopeRejected(EnvelopeProblem.TIMESTAMP, "the timestamp is too far from now")
 
-    async def _check_receiver(
-        self, app: App, settings: CallbackSettings, receive_id: str, corp_id: str, shares: list[AppShare]
-    ) -> None:
+    def _check_receiver(self, app: App, receive_id: str) -> None:
         """Accept what is sealed for the app's corp, or for a known child (wecom-api C2: undocumented)."""
         if receive_id == app.corp_id:
             return
-        if not (settings.accept_child_receive_id and receive_id):
-            raise _for_another(receive_id)
-        # What was just looked for is not looked for again: WeCom waits (C1).
-        if receive_id != corp_id:
-            shares = await self._shares_with(app, receive_id)
-        if not shares:
+        if not self._shares_with(app, receive_id):
             raise _for_another(receive_id)
         self._observer.sealed_for_child(app.name, receive_id)
 
-    async def _shares_with(self, app: App, corp_id: str) -> list[AppShare]:
-        """Return the shares with a corp; an unknown one is looked for at WeCom while there is time."""
-        if known := self._shares.known(app, corp_id, None):
-            return known
+    async def _get_to_know(self, app: App, *corp_ids: str) -> None:
+        """Look for the first unknown corp at WeCom while there is time; the listing tells of all of them."""
+        foreign = [corp_id for corp_id in corp_ids if corp_id not in ("", app.corp_id)]
+        unknown = [corp_id for corp_id in foreign if not self._shares_with(app, corp_id)]
+        if not unknown:
+            return
         begin_errand()
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                return await self._shares.find(app, corp_id, None)
+                await self._shares.find(app, unknown[0], None)
         except (BrokerError, TimeoutError) as error:
             # The event must not be lost because the list cannot be had.
-            self._observer.background_failed(f"looking for corp {corp_id} of {app.name}", error)
-            return self._shares.known(app, corp_id, None) or []
+            self._observer.background_failed(f"looking for corp {unknown[0]} of {app.name}", error)
 
-    def _event(self, app: App, corp_id: str, message: Message, shares: list[AppShare]) -> Event:
+    def _shares_with(self, app: App, corp_id: str) -> list[AppShare]:
+        return self._shares.known(app, corp_id, None) or []
+
+    def _event(self, app: App, corp_id: str, message: Message) -> Event:
         share_kind: ShareKind | None
+        shares = self._shares_with(app, corp_id)
         if corp_id == app.corp_id:
             share_kind, agent_id = ShareKind.OWN, app.agent_id
         elif share := _the_one(shares, message.agent_id):

@@ -18,7 +18,8 @@ from broker.usecases.single_flight import SingleFlight
 PULLED_EVERY = timedelta(days=1)
 PULLED_AGAIN = timedelta(minutes=10)
 """How soon at the earliest a stranger makes us look again: the list may have changed."""
-LOOKUP_SECONDS = 1.5
+LOOKUP_SECONDS = 0.5
+"""A verification of the URL must be answered within a second (wecom-api C1)."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
