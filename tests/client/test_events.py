@@ -222,6 +222,7 @@ class TestTroubleWithAcknowledging:
     async def test_the_last_try_is_bounded_and_what_is_left_is_logged(
         self, fake: FakeBroker, broker: Broker, caplog: pytest.LogCaptureFixture
     ):
+        caplog.set_level("WARNING", "wecom_broker")  # whatever a command of another test has set
         fake.come(1, 2)
         fake.refusals["AcknowledgeEvents"] = Refusal(
             grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_after=timedelta(hours=1)
