@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from broker.domain.corps import AppShare, ShareKind
+
+AHEAD = timedelta(seconds=1)
+"""How far the clocks of a fleet may be apart."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,14 @@ class ShareList:
     fence: int
     listed_at: datetime
     shares: tuple[AppShare, ...]
+
+    def begun_since(self, moment: datetime, now: datetime) -> bool:
+        """Tell whether it was begun at the moment or later; one from the future tells nothing."""
+        return moment <= self.listed_at and not self.is_from_the_future(max(moment, now))
+
+    def is_from_the_future(self, now: datetime) -> bool:
+        """Tell whether the clock that dated it was ahead, and has been set right."""
+        return self.listed_at > now + AHEAD
 
     @staticmethod
     def name_of(app: str, share_kind: ShareKind) -> str:

@@ -111,7 +111,7 @@ class AppShares:
         if found := self.known(app, corp_id, share_kind):
             return found
         for kind in _kinds(app, share_kind):
-            if self._listings[app.name, kind].listed_at < began:
+            if not self._listings[app.name, kind].begun_since(began, self._clock.now()):
                 await self._look_for(app, kind, corp_id, began)
         return self.known(app, corp_id, share_kind) or []
 
@@ -191,7 +191,7 @@ class AppShares:
             listing = await self._flights.join(
                 ((app.name, kind), Wish.NEW), lambda: self._list(app, kind, moment)
             )
-            if listing.listed_at >= moment:
+            if listing.begun_since(moment, self._clock.now()):
                 return listing
 
     async def _look_for(self, app: App, kind: ShareKind, corp_id: str, began: datetime) -> None:
@@ -215,7 +215,9 @@ class AppShares:
 
         async def look() -> ShareList | None:
             stored = await self._load(app.name, kind)
-            return stored if stored and (not_before is None or stored.listed_at >= not_before) else None
+            if stored and not_before and not stored.begun_since(not_before, self._clock.now()):
+                return None
+            return stored
 
         async def fetch(lease: Lease) -> ShareList | None:
             if not may_ask:
@@ -253,7 +255,8 @@ class AppShares:
                 return False
             return await self._store.count(f"relist:{name}", self._cooldown) <= RELISTS
         except StoreUnavailable:
-            return self._clock.now() - self._listings[app.name, kind].listed_at > self._cooldown
+            now = self._clock.now()
+            return not self._listings[app.name, kind].begun_since(now - self._cooldown, now)
 
     async def _known_before(self, app: App, kind: ShareKind) -> tuple[AppShare, ...]:
         with suppress(StoreUnavailable):

@@ -95,10 +95,10 @@ class ShareRenewal:
         while True:
             await self._clock.sleep(min(self._sync_every, LOOK))
             for listing in self._shares.listings():
-                due = listing.listed_at + self._sync_every
-                if self._clock.now() < due:
+                now, due = self._clock.now(), listing.listed_at + self._sync_every
+                if now < due and not listing.is_from_the_future(now):
                     continue
-                if error := await self._list(listing.app, listing.share_kind, due):
+                if error := await self._list(listing.app, listing.share_kind, min(due, now)):
                     self._observer.background_failed(f"listing the shares of {listing.app}", error)
 
     def _moment(self, milliseconds: int) -> datetime:
