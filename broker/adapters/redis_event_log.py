@@ -31,6 +31,7 @@ class RedisEventLog:
         self._open = self._of_a_group(scripts.OPEN)
         self._take = self._of_a_group(scripts.TAKE)
         self._acknowledge = self._of_a_group(scripts.ACKNOWLEDGE)
+        self._give_up = self._of_a_group(scripts.GIVE_UP)
         self._release = self._of_a_group(scripts.RELEASE)
         self._rewind = self._of_a_group(scripts.REWIND)
         self._dead = self._of_a_group(scripts.DEAD)
@@ -68,6 +69,10 @@ class RedisEventLog:
     async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
         """See `EventLog.acknowledge`."""
         return await self._in_parts(self._acknowledge, app, group, places)
+
+    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.give_up`."""
+        return await self._in_parts(self._give_up, app, group, places)
 
     async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         """See `EventLog.release`."""

@@ -160,6 +160,21 @@ tell(through or freed and first_of(''))
 return count
 """
 
+GIVE_UP = """
+expire()
+local count = 0
+for position = 4, #ARGV do
+  local place = ARGV[position]
+  local found = entry(place)
+  if found and settle(found.corp, place) then
+    add('d' .. place)
+    count = count + 1
+  end
+end
+tell_freed()
+return count
+"""
+
 RELEASE = """
 expire()
 local member = ARGV[4]
@@ -228,7 +243,7 @@ local open = how_many('o' .. floor, 'p') + unseen - skipped
 local first = between('o' .. floor, 'p', 1)[1]
 local since = first and first:sub(2, 14)
 local looked = 0
-while not since and open > 0 and looked <= skipped do
+while not since and open > 0 and looked < WORK do
   local page = entries('(' .. place, 100)
   if #page == 0 then break end
   for _, found in ipairs(page) do
@@ -239,6 +254,8 @@ while not since and open > 0 and looked <= skipped do
     end
   end
 end
+-- So far all was acknowledged before anybody looked at it: the oldest is no older than that.
+if not since and looked > 0 and open > 0 then since = place:sub(1, 13) end
 return {open, how_many('d' .. floor, 'e'), since or ''}
 """
 

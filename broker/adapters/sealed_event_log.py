@@ -1,6 +1,6 @@
 """Any event log, with every payload sealed: AES-256-GCM, the app as associated data."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -14,8 +14,8 @@ from broker.domain.ports import Observer
 class SealedEventLog:
     """Seal what goes into a log and open what comes out.
 
-    An entry that does not open is told and left out; a group that gets it counts it as handled, so that it
-    is not in the way of its corp.
+    An entry that does not open is told and left out. A group that gets it gives it up: it is in nobody's way,
+    and may be retried by a broker that has the key.
     """
 
     def __init__(self, inner: EventLog, seal: Seal, observer: Observer) -> None:
@@ -41,7 +41,7 @@ class SealedEventLog:
             broken = [delivery.entry.place for delivery in deliveries if delivery.entry.place not in opened]
             if broken:
                 with suppress(StoreUnavailable):  # the member holds it as long as it may, and it comes again
-                    await self._inner.acknowledge(member.app, member.group, broken)
+                    await self._inner.give_up(member.app, member.group, broken)
             if opened:
                 return [
                     replace(delivery, entry=opened[delivery.entry.place])
@@ -54,6 +54,10 @@ class SealedEventLog:
         """See `EventLog.acknowledge`."""
         return await self._inner.acknowledge(app, group, places)
 
+    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.give_up`."""
+        return await self._inner.give_up(app, group, places)
+
     async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         """See `EventLog.release`."""
         await self._inner.release(app, group, member, spends=spends)
@@ -64,19 +68,11 @@ class SealedEventLog:
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.read`."""
-        while entries := await self._inner.read(app, after, limit):
-            if opened := self._opened(entries):
-                return list(opened.values())
-            after = entries[-1].place
-        return []
+        return await self._filled(lambda place, most: self._inner.read(app, place, most), after, limit)
 
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.dead`."""
-        while entries := await self._inner.dead(app, group, after, limit):
-            if opened := self._opened(entries):
-                return list(opened.values())
-            after = entries[-1].place
-        return []
+        return await self._filled(lambda place, most: self._inner.dead(app, group, place, most), after, limit)
 
     async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
         """See `EventLog.retry`."""
@@ -89,6 +85,16 @@ class SealedEventLog:
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """See `EventLog.forget_groups`."""
         await self._inner.forget_groups(app, unused_for)
+
+    async def _filled(
+        self, read: Callable[[str, int], Awaitable[list[Entry]]], after: str, limit: int
+    ) -> list[Entry]:
+        """Return so many entries that open, or all: a page that is not full is the last."""
+        found: list[Entry] = []
+        while len(found) < limit and (entries := await read(after, limit - len(found))):
+            found += self._opened(entries).values()
+            after = entries[-1].place
+        return found
 
     def _opened(self, entries: Sequence[Entry]) -> dict[str, Entry]:
         """Return those that open, by place; tell of the others."""

@@ -86,6 +86,21 @@ class SqliteEventGroup:
         through = [self._goes_on(member, handled) for member, handled in handled_by.items()]
         return count, any(through) or self.has_freed()
 
+    def give_up(self, places: Iterable[str]) -> int:
+        """Make what waits or is held dead; return how many did."""
+        count = 0
+        for place in places:
+            work = self._row(
+                "SELECT corp_id FROM event_work"
+                " WHERE group_id = ? AND place = ? AND state IN ('waiting', 'held')",
+                *(self._id, place),
+            )
+            if work:
+                self._change_work(place, "dead", tries=0)
+                self._sum_up(work[0])
+                count += 1
+        return count
+
     def release(self, name: str, *, spends: bool) -> bool:
         """Free what a member holds, and forget it; tell whether it held something."""
         held = self._held_count(name)

@@ -95,6 +95,17 @@ class SqliteEventLog:
 
         return await self._in_group(app, group, handle, 0)
 
+    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+        """See `EventLog.give_up`."""
+
+        def bury(known: SqliteEventGroup) -> int:
+            count = known.give_up(map(tidy, places))
+            if known.has_freed():
+                self._tell_available(app)
+            return count
+
+        return await self._in_group(app, group, bury, 0)
+
     async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         """See `EventLog.release`."""
 

@@ -128,6 +128,12 @@ class EventLog(Protocol):
         Everybody hears `Notice(AVAILABLE, "events:<app>")` if that lets another member have something.
         """
 
+    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+        """Make entries that were taken dead for the group, whoever holds them; return how many were open.
+
+        For what this broker cannot handle: it is in nobody's way, and `retry` brings it back.
+        """
+
     async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         """Free what the member holds, and forget it; AVAILABLE follows if it held something.
 

@@ -1,9 +1,11 @@
 """Groups of the event log: how many an owner may have, and who leaves at no event's fault."""
 
 import asyncio
+from dataclasses import replace
 
+from broker.adapters.event_places import milliseconds_of
 from broker.domain.event_log import EventLog
-from tests.contract.events import ANA, APP, BEN, GROUP, appended, lag, takes
+from tests.contract.events import ANA, APP, BEN, GROUP, appended, lag, takes, words
 
 
 async def test_what_is_released_at_no_ones_fault_spends_no_try(log: EventLog) -> None:
@@ -50,3 +52,45 @@ async def test_an_owner_who_opens_many_at_once_has_no_more(log: EventLog, other_
 
     assert 10 == sum(await asyncio.gather(*opening))
     assert 5 == len(await log.lags(APP))
+
+
+async def test_what_is_given_up_is_dead_and_in_nobodys_way(log: EventLog) -> None:
+    first, _, _ = await appended(log, "a1 a2 b1")
+    await log.take(replace(ANA, room=1))
+
+    assert 1 == await log.give_up(APP, GROUP, [first, first, "1-1", ""])
+    assert "a2 b1" == await takes(log, BEN)
+    assert (2, 1) == ((await lag(log)).open, (await lag(log)).dead)
+    assert "a1" == words(await log.dead(APP, GROUP, "", 10))
+    assert 0 == await log.give_up(APP, GROUP, [first])
+    assert 0 == await log.give_up(APP, "unknown", [first])
+
+
+async def test_what_waits_is_given_up_too_and_retried_in_its_order(log: EventLog) -> None:
+    first, second = await appended(log, "a1 a2")
+    await log.take(ANA)
+    await log.release(APP, GROUP, "ana", spends=False)
+
+    assert 2 == await log.give_up(APP, GROUP, [second, first])
+    assert "" == await takes(log, BEN)
+    assert 2 == await log.retry(APP, GROUP, [second, first])
+    assert "a1 a2" == await takes(log, BEN)
+
+
+async def test_a_member_whose_events_are_given_up_has_room_again(log: EventLog) -> None:
+    given = await appended(log, "a1 a2 b1")
+    await log.take(replace(ANA, room=2))
+    await log.give_up(APP, GROUP, given[:2])
+
+    assert "b1" == await takes(log, ANA, room=2)
+
+
+async def test_the_lag_of_a_group_that_acknowledged_far_ahead_is_told_at_once(log: EventLog) -> None:
+    given = await appended(log, " ".join(f"a{number}" for number in range(1200)))
+    await log.open_group(APP, GROUP, most=1)
+    await log.acknowledge(APP, GROUP, given[:1199])
+
+    found = await lag(log)
+    assert 1 == found.open
+    assert found.oldest
+    assert milliseconds_of(given[0]) <= found.oldest.timestamp() * 1000 <= milliseconds_of(given[1199]) + 1

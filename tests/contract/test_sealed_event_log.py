@@ -58,7 +58,7 @@ async def test_an_older_key_opens_what_it_sealed(inner: EventLog, strange: Event
     assert "a1" == await takes(SealedEventLog(inner, Seal([NEW, OLD]), Notebook()), ANA)
 
 
-async def test_what_does_not_open_is_told_and_counts_as_handled(
+async def test_what_does_not_open_is_told_and_given_up(
     log: EventLog, strange: EventLog, notebook: Notebook
 ) -> None:
     await appended(log, "a1")
@@ -69,6 +69,28 @@ async def test_what_does_not_open_is_told_and_counts_as_handled(
     assert "a3" == await takes(log, ANA, room=2)
     assert ["opening an event"] == notebook.told
     assert 2 == (await lag(log)).open
+
+
+async def test_with_the_key_back_what_was_given_up_is_retried(
+    log: EventLog, inner: EventLog, strange: EventLog
+) -> None:
+    given = await appended(strange, "a1 a2")
+    assert "" == await takes(log, ANA)
+
+    both = SealedEventLog(inner, Seal([NEW, OLD]), Notebook())
+    assert "a1 a2" == words(await both.dead(APP, GROUP, "", 10))
+    assert 2 == await both.retry(APP, GROUP, given)
+    assert "a1 a2" == await takes(both, ANA)
+
+
+async def test_a_page_of_the_dead_is_full_though_some_do_not_open(
+    log: EventLog, strange: EventLog, inner: EventLog
+) -> None:
+    for text, key in (("a1", log), ("b1", strange), ("c1", log), ("d1", log)):
+        await appended(key, text)
+    await inner.give_up(APP, GROUP, [entry.entry.place for entry in await inner.take(ANA)])
+
+    assert "a1 c1" == words(await log.dead(APP, GROUP, "", 2))
 
 
 async def test_a_run_that_does_not_open_is_passed_at_once(log: EventLog, strange: EventLog) -> None:
@@ -127,5 +149,5 @@ async def test_a_store_that_goes_away_in_between_costs_no_opened_event(
     async def goes_away(*_: object) -> int:
         raise StoreUnavailable("it went away")
 
-    monkeypatch.setattr(MemoryEventLog, "acknowledge", goes_away)
+    monkeypatch.setattr(MemoryEventLog, "give_up", goes_away)
     assert "a1" == await takes(log, ANA)

@@ -198,6 +198,20 @@ class MemoryEventLog:
         self._tell_if(app, self._lets_go_on(log, known, before, corps))
         return len(done)
 
+    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+        log, _, known = await self._group(app, group)
+        if not known:
+            return 0
+        looked_at = {entry.place for entry in log.open(known) if entry.place <= known.looked}
+        given_up = looked_at.intersection(map(tidy, places))
+        waited = log.waiting(known)
+        for place in given_up:
+            known.holders.pop(place, None)
+            known.tries.pop(place, None)
+        known.dead |= given_up
+        self._tell_if(app, bool(log.waiting(known) - waited))
+        return len(given_up)
+
     async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
         _, _, known = await self._group(app, group)
         if known and member in known.seats:
