@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, EventLog, Member
@@ -18,7 +18,11 @@ MaySee = Callable[[str, str], bool]
 
 
 class EventTaker:
-    """Take what one subscriber may have of one app."""
+    """Take what one subscriber may have of one app.
+
+    After a take of which nobody knows how it ended it begins anew: an outage of the store may hand out again
+    what is being handled, for nobody would ever acknowledge what was handed out unheard.
+    """
 
     def __init__(self, log: EventLog, member: Member, may_see: MaySee, clock: Clock, chance: Chance) -> None:
         self._log = log
@@ -28,7 +32,7 @@ class EventTaker:
         self._chance = chance
         self._unread: deque[Delivery] = deque()
         self._handed_out: deque[str] = deque(maxlen=member.room)
-        self._rests_until = clock.now()
+        self._rests_until: datetime | None = None
         self._in_doubt = False
         """Whether a take began of which nobody knows how it ended."""
         self._was_read = False
@@ -53,7 +57,7 @@ class EventTaker:
         if self._in_doubt:
             await self._begin_anew()
         self._in_doubt = True
-        wants_more = self.has_room and self._clock.now() >= self._rests_until
+        wants_more = self.has_room and not self._rests()
         taken = await self._log.take(self._member if wants_more else replace(self._member, room=0))
         if any(self._comes_back(delivery) for delivery in taken):
             await self._leave_it_to_others()
@@ -89,6 +93,11 @@ class EventTaker:
 
     async def _release(self, *, spends: bool) -> None:
         await self._log.release(self._member.app, self._member.group, self._member.name, spends=spends)
+
+    def _rests(self) -> bool:
+        """Tell whether it leaves events to others; a clock that was set back must not make that last."""
+        left = self._rests_until - self._clock.now() if self._rests_until else timedelta(0)
+        return timedelta(0) < left <= REST
 
     def _shows(self, entry: Entry) -> bool:
         return self._may_see(entry.app, entry.corp_id)
