@@ -356,7 +356,7 @@ async def keeps_the_rules(program: list[Step]) -> None:
 
 
 few = settings(max_examples=120, deadline=None, derandomize=True, database=None)
-many = settings(max_examples=400, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(programs)
