@@ -83,14 +83,16 @@ async def use_everything(log: EventLog) -> None:
 
 
 class TestAccess:
-    async def test_the_least_permissions_are_enough(self, tmp_path: Path) -> None:
+    async def test_the_least_permissions_are_enough(self, tmp_path: Path, patient_link: None) -> None:
         with redis_with(tmp_path / "redis", f"user broker on >{PASSWORD} {LEAST}") as server:
             url = f"redis://broker:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/0"
             async with redis_link.connect(url) as link:
                 await use_everything(RedisEventLog(link, "wecom-broker"))
 
     @pytest.mark.slow
-    async def test_none_of_the_least_permissions_is_too_much(self, tmp_path: Path) -> None:
+    async def test_none_of_the_least_permissions_is_too_much(
+        self, tmp_path: Path, patient_link: None
+    ) -> None:
         words_of_it = LEAST.split()
         users = {
             permission: " ".join(word for word in words_of_it if word != permission)
@@ -118,7 +120,9 @@ class TestAccess:
 
         assert [""] == enough
 
-    async def test_all_keys_of_an_app_are_in_one_slot_of_a_cluster(self, tmp_path: Path) -> None:
+    async def test_all_keys_of_an_app_are_in_one_slot_of_a_cluster(
+        self, tmp_path: Path, patient_link: None
+    ) -> None:
         async def take_all_slots(client: Redis) -> None:
             await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 
