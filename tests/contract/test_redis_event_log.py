@@ -34,6 +34,7 @@ from tests.contract.events import (
 from tests.contract.making import LONG
 from tests.contract.test_redis_access import PASSWORD, redis_with
 from tests.contract.waiting import eventually
+from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer
 
 LEAST = (
@@ -129,7 +130,9 @@ class TestAccess:
         async def is_ready(client: Redis) -> bool:
             return b"cluster_state:ok" in await client.execute_command("CLUSTER", "INFO")
 
-        with RedisServer(tmp_path / "redis", "--cluster-enabled", "yes") as server:
+        # The members of a cluster talk to each other on a port that is 10,000 higher.
+        port = next(port for port in iter(free_port, None) if port < 55_000)
+        with RedisServer(tmp_path / "redis", "--cluster-enabled", "yes", port=port) as server:
             async with redis_link.connect(server.url) as link:
                 await link.run(take_all_slots)
                 await eventually(lambda: link.run(is_ready))
