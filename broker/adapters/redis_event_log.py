@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from broker.adapters import redis_event_scripts as scripts
-from broker.adapters.event_places import FIRST, tidy
 from broker.adapters.redis_event_group import GROUP
 from broker.adapters.redis_link import RedisLink, milliseconds
 from broker.adapters.redis_names import RedisNames
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
+from broker.domain.event_places import FIRST, tidy
 from broker.domain.ports import NoticeKind
 
 GroupScript = Callable[..., Awaitable[Any]]
@@ -134,7 +134,7 @@ class RedisEventLog:
         script = self._link.script(GROUP + text)
 
         async def run(app: str, group: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as each script answers
-            available = self._names.notice(NoticeKind.AVAILABLE, f"events:{app}", 0)
+            available = self._names.notice(NoticeKind.AVAILABLE, log_name(app), 0)
             keys = [*self._names.log(app), *self._names.group(app, group)]
             return await script(keys, [group, self._names.channel, available, *arguments])
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from broker.adapters.event_places import LAST
 from broker.domain.event_log import Delivery, Entry, Member
+from broker.domain.event_places import LAST
 
 WORK = 500
 """How many entries one transaction looks at: others use the same thread."""

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from broker.adapters.event_places import milliseconds_of, next_place, place_at, tidy
 from broker.adapters.sqlite_event_group import SqliteEventGroup
 from broker.adapters.sqlite_link import SqliteLink
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
+from broker.domain.event_places import EPOCH, milliseconds_of, next_place, place_at, tidy
 from broker.domain.ports import Clock, Notice, NoticeKind
 
 MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 Answer = TypeVar("Answer")
 
@@ -44,7 +44,7 @@ class SqliteEventLog:
             )
             ends = now + once_in // MICROSECOND
             self._database.execute("INSERT INTO event_keys VALUES (?, ?, ?)", (entry.app, key, ends))
-            self._trim(entry.app, keep, now)
+            self._trim(entry.app, keep)
             for name in tell:
                 self._link.tell(Notice(NoticeKind.APPENDED, name, milliseconds_of(place)))
             return place
@@ -234,12 +234,12 @@ class SqliteEventLog:
         [start] = self._database.execute(before, (app, first[0])).fetchone() or [""]
         return start, first[1] - 1
 
-    def _trim(self, app: str, keep: Retention, now: int) -> None:
+    def _trim(self, app: str, keep: Retention) -> None:
         """Remove what is not kept; numbers have no gaps, so the oldest one tells how many there are."""
         oldest = "SELECT place, number FROM events WHERE app = ? ORDER BY place LIMIT 1"
         _, newest = self._newest(app)
         _, number = self._database.execute(oldest, (app,)).fetchone()
-        floor = place_at((now - keep.age // MICROSECOND) // 1000)
+        floor = place_at(self._clock.now() - keep.age)
         if (surplus := newest - number + 1 - keep.count) > 0:
             [kept] = self._database.execute(oldest.replace("LIMIT 1", "LIMIT 1 OFFSET ?"), (app, surplus))
             floor = max(floor, kept[0])
@@ -258,4 +258,4 @@ class SqliteEventLog:
         return (self._clock.now() - EPOCH) // MICROSECOND
 
     def _tell_available(self, app: str) -> None:
-        self._link.tell(Notice(NoticeKind.AVAILABLE, f"events:{app}"))
+        self._link.tell(Notice(NoticeKind.AVAILABLE, log_name(app)))

@@ -86,22 +86,14 @@ class Lag:
     """When the oldest open one came."""
 
 
-def place_at(moment: datetime) -> str:
-    """Return the first place of a moment."""
-    return f"{int(moment.timestamp() * 1000):013d}-000000"
+def log_name(app: str) -> str:
+    """Return the name under which everybody hears of an app's events."""
+    return f"events:{app}"
 
 
 def owner_of(group: str) -> str:
     """Return whose group it is: what stands before the last slash of its name."""
     return group.rpartition("/")[0]
-
-
-def place_before(place: str) -> str:
-    """Return a place after which everything at or after this one comes."""
-    milliseconds, _, number = place.partition("-")
-    if int(number):
-        return f"{milliseconds}-{int(number) - 1:06d}"
-    return f"{max(int(milliseconds) - 1, 0):013d}-999999"
 
 
 class EventLog(Protocol):
@@ -125,7 +117,7 @@ class EventLog(Protocol):
     async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
         """Mark as handled, whoever holds them, dead ones too; return how many were open or dead.
 
-        Everybody hears `Notice(AVAILABLE, "events:<app>")` if that lets another member have something.
+        Everybody hears `Notice(AVAILABLE, log_name(app))` if that lets another member have something.
         """
 
     async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from broker.domain.corps import App, ShareKind
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import EventLog, Retention
+from broker.domain.event_log import EventLog, Retention, log_name
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.share_list import ShareList
 from broker.protocol.callback_message import Message, delivery_key
@@ -23,11 +23,6 @@ it waits 5 s (wecom-api C1)."""
 AGAIN_SECONDS = 0.1
 REMEMBERED = timedelta(hours=1)
 """How long a delivery is known again at least; WeCom repeats within seconds, perhaps sealed anew."""
-
-
-def log_name(app: str) -> str:
-    """Return the name under which everybody hears of an app's events."""
-    return f"events:{app}"
 
 
 class CallbackInbox:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
-from broker.domain.event_log import Delivery, Entry, EventLog, Member, place_at, place_before
+from broker.domain.event_log import Delivery, Entry, EventLog, Member, log_name
+from broker.domain.event_places import place_at, place_before
 from broker.domain.events import Event, app_and_place
 from broker.domain.ports import Chance, Clock, Observer
 from broker.usecases.background import Background
-from broker.usecases.callback_inbox import log_name
 from broker.usecases.event_record import from_entry
 from broker.usecases.event_subscription import LOOK_EVERY, EventSubscription
 from broker.usecases.event_taker import EventTaker, MaySee

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from broker.adapters.event_places import milliseconds_of
 from broker.domain.event_log import EventLog
+from broker.domain.event_places import milliseconds_of
 from tests.contract.events import ANA, APP, BEN, GROUP, appended, lag, takes, words
 
 

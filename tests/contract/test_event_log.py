@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.event_log import Entry, EventLog
+from broker.domain.event_log import Entry, EventLog, log_name
 from broker.domain.events import app_and_place
 from broker.domain.ports import Notice, NoticeKind, Store
 from tests.contract.event_fleets import Broker, EventFleet
@@ -26,7 +26,7 @@ from tests.contract.events import (
 from tests.contract.making import LONG, record
 from tests.contract.waiting import Ear, eventually, listening
 
-AVAILABLE = Notice(NoticeKind.AVAILABLE, f"events:{APP}")
+AVAILABLE = Notice(NoticeKind.AVAILABLE, log_name(APP))
 EVENT = Entry(APP, "a", "text", b"a1")
 
 

@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from broker.domain.errors import BrokerError
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
 from broker.usecases.background import Background
-from broker.usecases.callback_inbox import log_name
 from broker.usecases.event_feed import EventFeed, Wish
 from broker.usecases.notice_board import NoticeBoard
 from tests.kit.fake_clock import FakeClock, settle

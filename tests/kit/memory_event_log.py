@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from broker.adapters.event_places import milliseconds_of, next_place, tidy
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
+from broker.domain.event_places import milliseconds_of, next_place, tidy
 from broker.domain.ports import Clock, Notice, NoticeKind
 from tests.kit.memory_store import MemoryStore
 
@@ -288,7 +288,7 @@ class MemoryEventLog:
 
     def _tell_if(self, app: str, told: bool) -> None:
         if told:
-            self._store._tell(Notice(NoticeKind.AVAILABLE, f"events:{app}"))
+            self._store._tell(Notice(NoticeKind.AVAILABLE, log_name(app)))
 
 
 def milliseconds(moment: datetime) -> int:

@@ -1,5 +1,9 @@
 """Places in an event log: "<13 digits of milliseconds>-<6 digits>", so that they sort as text."""
 
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 FIRST = "0000000000000-000000"
 LAST = "9999999999999-999999"
 """Ahead of every log; no entry is there."""
@@ -24,9 +28,17 @@ def tidy(place: str) -> str:
     return written if len(written) == len(LAST) else LAST
 
 
-def place_at(milliseconds: int) -> str:
-    """Return the first place of that millisecond."""
-    return f"{max(0, milliseconds):013d}-000000"
+def place_at(moment: datetime) -> str:
+    """Return the first place of a moment's millisecond."""
+    return f"{max(0, (moment - EPOCH) // MILLISECOND):013d}-000000"
+
+
+def place_before(place: str) -> str:
+    """Return a place after which everything at or after this one comes."""
+    milliseconds, number = (int(part) for part in place.split("-"))
+    if number:
+        return f"{milliseconds:013d}-{number - 1:06d}"
+    return f"{max(milliseconds - 1, 0):013d}-999999"
 
 
 def milliseconds_of(place: str) -> int:
