@@ -8,8 +8,8 @@ from broker.domain.corps import App, AppKind
 from broker.domain.credentials import RefreshPolicy
 from broker.domain.event_log import Retention
 from broker.protocol.callback_envelope import CallbackKeys
-from broker.usecases.callback_opening import CallbackSettings
-from broker.usecases.mini_program_sessions import Watermark
+from broker.usecases.callbacks.decoder import CallbackSettings
+from broker.usecases.mini_program import Watermark
 
 
 def apps(config: Config) -> dict[str, App]:

@@ -9,8 +9,8 @@ from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
 from broker.domain.corps import AppShare
 from broker.server import convert
 from broker.server.context import Context
-from broker.usecases.app_shares import AppShares
-from broker.usecases.targets import Targets
+from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.targets import Targets
 
 CHUNK = 500
 """Shares in one message of a stream: a snapshot of any size stays under gRPC's message limit."""

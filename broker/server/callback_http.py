@@ -13,8 +13,8 @@ from broker.domain.events import EnvelopeProblem
 from broker.domain.ports import Observer
 from broker.server.forwarded import Forwarded
 from broker.telemetry import LOGGER
-from broker.usecases.callback_inbox import CallbackInbox
-from broker.usecases.callback_opening import LARGEST_BODY, Signed
+from broker.usecases.callbacks.decoder import LARGEST_BODY, Signed
+from broker.usecases.callbacks.inbox import CallbackInbox
 
 READ_SECONDS = 3.0
 """How long a body may take to arrive: WeCom itself gives up after 5 s (wecom-api C1)."""

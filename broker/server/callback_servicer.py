@@ -7,8 +7,8 @@ from broker.domain.callers import Action
 from broker.server import convert, convert_events
 from broker.server.context import Context
 from broker.server.identity import Rights
-from broker.usecases.callback_desk import CallbackDesk
-from broker.usecases.callback_opening import Signed
+from broker.usecases.callbacks.decoder import Signed
+from broker.usecases.callbacks.external import CallbackDesk
 
 
 class CallbackServicer(pb_grpc.CallbackServiceServicer):

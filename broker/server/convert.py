@@ -18,9 +18,9 @@ from broker.domain.credentials import Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.domain.vitals import Dependency
 from broker.usecases.admin import CredentialView
-from broker.usecases.credential_engine import Replacement
-from broker.usecases.targets import Targets
-from broker.usecases.upstream_gate import QuotaUse
+from broker.usecases.credentials.engine import Replacement
+from broker.usecases.limits.rate_gate import QuotaUse
+from broker.usecases.shares.targets import Targets
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
 

@@ -13,10 +13,10 @@ from broker.domain.events import app_and_place, event_id
 from broker.server import convert, convert_events
 from broker.server.context import Context
 from broker.server.identity import Rights, current_caller
-from broker.usecases.event_feed import EventFeed, Wish
-from broker.usecases.event_record import from_entry
-from broker.usecases.event_taker import MaySee
-from broker.usecases.targets import Targets
+from broker.usecases.events.feed import EventFeed, Wish
+from broker.usecases.events.group_member import MaySee
+from broker.usecases.events.record import from_entry
+from broker.usecases.shares.targets import Targets
 
 
 class EventServicer(pb_grpc.EventServiceServicer):

@@ -9,7 +9,7 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Clock, Store
 from broker.telemetry import Telemetry
 from broker.usecases.admin import Admin
-from broker.usecases.app_shares import AppShares
+from broker.usecases.shares.app_shares import AppShares
 
 SHARES, ADMIN = "wecom_broker.v1.AppShareService", "wecom_broker.v1.AdminService"
 EVENTS, CALLBACKS = "wecom_broker.v1.EventService", "wecom_broker.v1.CallbackService"

@@ -8,7 +8,7 @@ from aiohttp import web
 from broker.server.callback_http import CallbackDoor
 from broker.server.health import Health
 from broker.telemetry import Metrics
-from broker.usecases.callback_opening import LARGEST_BODY
+from broker.usecases.callbacks.decoder import LARGEST_BODY
 
 
 class CannotListen(Exception):

@@ -10,7 +10,7 @@ from broker.protocol.authorize_url import Scope
 from broker.server import convert
 from broker.server.context import Context
 from broker.server.identity import Rights
-from broker.usecases.user_identity import UserIdentity
+from broker.usecases.identity import UserIdentity
 
 SCOPES = {
     pb.OAUTH_SCOPE_UNSPECIFIED: Scope.BASE,

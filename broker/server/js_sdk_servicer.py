@@ -7,7 +7,7 @@ from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.server import convert
 from broker.server.context import Context
-from broker.usecases.js_sdk_signing import JsSdkSigning, Signature
+from broker.usecases.signing import JsSdkSigning, Signature
 
 KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: CredentialKind.AGENT_TICKET}
 

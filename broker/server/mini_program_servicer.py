@@ -9,7 +9,7 @@ from broker.server import convert
 from broker.server.audit import Audit
 from broker.server.context import Context
 from broker.server.identity import Rights
-from broker.usecases.mini_program_sessions import MiniProgramSessions
+from broker.usecases.mini_program import MiniProgramSessions
 
 
 class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):

@@ -7,9 +7,9 @@ from datetime import timedelta
 from broker.domain.corps import Target
 from broker.domain.credentials import NO_TIME, Credential
 from broker.domain.errors import InvalidRequest
-from broker.usecases.credential_engine import CredentialEngine, Replacement
-from broker.usecases.errand import begin_errand
-from broker.usecases.targets import Targets
+from broker.usecases.credentials.engine import CredentialEngine, Replacement
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.shares.targets import Targets
 
 DEAD_TOKEN_CODES = frozenset({40014, 42001})
 """What WeCom says of a dead token (wecom-api D); 0 = the caller does not know."""

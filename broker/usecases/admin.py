@@ -10,13 +10,13 @@ from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, 
 from broker.domain.errors import BrokerError
 from broker.domain.ports import Clock
 from broker.domain.vitals import Vitals
-from broker.usecases.app_shares import AppShares
-from broker.usecases.credential_engine import CredentialEngine
-from broker.usecases.credential_memory import CredentialMemory, Holding
-from broker.usecases.errand import begin_errand
-from broker.usecases.targets import Targets
-from broker.usecases.ticket_quota import HOUR, TicketQuota, limits_of
-from broker.usecases.upstream_gate import Limit, QuotaGate, QuotaUse
+from broker.usecases.credentials.cache import CredentialMemory, Holding
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.limits.rate_gate import Limit, QuotaGate, QuotaUse
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.ticket_quota import HOUR, TicketQuota, limits_of
+from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.targets import Targets
 
 ENDPOINTS = (
     "/cgi-bin/gettoken",

@@ -9,9 +9,9 @@ from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports import ApiAnswer, ApiCall, MediaHead, WecomGateway
 from broker.protocol.error_codes import CODES
-from broker.usecases.credential_engine import REST, CredentialEngine
-from broker.usecases.errand import begin_errand
-from broker.usecases.targets import Targets
+from broker.usecases.credentials.engine import REST, CredentialEngine
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.shares.targets import Targets
 
 PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
 LONGEST_PATH = 256

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from broker.simulator.demo import PARENT
-from broker.usecases.fleet_flight import LEASE
+from broker.usecases.fleet.leased_flight import LEASE
 from tests.integration.conftest import Figures
 from tests.kit.fleet import CHILD_TOKEN, GETTOKEN, LIST, Fleet, Replica, child, until
 

@@ -15,21 +15,21 @@ from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, Toke
 from broker.domain.ports import Allow, UpstreamGate
 from broker.domain.secret import Secret
 from broker.usecases.access_tokens import AccessTokens
-from broker.usecases.app_shares import AppShares
-from broker.usecases.background import Background
-from broker.usecases.child_credentials import ChildCredentials
-from broker.usecases.credential_chain import CredentialChain
-from broker.usecases.credential_engine import CredentialEngine
-from broker.usecases.credential_memory import CredentialMemory
-from broker.usecases.fleet_flight import FleetFlight
-from broker.usecases.memory_follower import MemoryFollower
-from broker.usecases.notice_board import NoticeBoard
-from broker.usecases.refresh_ahead import RefreshAhead
-from broker.usecases.refusals import Refusals
-from broker.usecases.share_renewal import ShareRenewal
-from broker.usecases.targets import Targets
-from broker.usecases.ticket_quota import TicketQuota
-from broker.usecases.upstream_gate import QuotaGate
+from broker.usecases.credentials.cache import CredentialMemory
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.credentials.follower import MemoryFollower
+from broker.usecases.credentials.refresh_ahead import RefreshAhead
+from broker.usecases.credentials.source import CredentialChain
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.leased_flight import FleetFlight
+from broker.usecases.fleet.notifications import NoticeBoard
+from broker.usecases.limits.error_cache import Refusals
+from broker.usecases.limits.rate_gate import QuotaGate
+from broker.usecases.limits.ticket_quota import TicketQuota
+from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.relisting import ShareRenewal
+from broker.usecases.shares.revocation import ChildCredentials
+from broker.usecases.shares.targets import Targets
 from tests.kit.fake_clock import FakeClock, FixedChance, SkewedClock, settle
 from tests.kit.memory_store import MemoryStore, Shared
 

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from broker.domain.errors import BrokerError
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
-from broker.usecases.background import Background
-from broker.usecases.event_feed import EventFeed, Wish
-from broker.usecases.notice_board import NoticeBoard
+from broker.usecases.events.feed import EventFeed, Wish
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.notifications import NoticeBoard
 from tests.kit.fake_clock import FakeClock, settle
 from tests.kit.fake_users import CountedChance
 from tests.kit.memory_event_log import MemoryEventLog, SharedLogs

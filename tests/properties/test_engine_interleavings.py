@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, RateLimited, SecretRejected, WecomProtocol, WecomUnavailable
-from broker.usecases.credential_record import from_record
-from broker.usecases.fleet_flight import LEASE
-from broker.usecases.refusals import HOUR
+from broker.usecases.credentials.record import from_record
+from broker.usecases.fleet.leased_flight import LEASE
+from broker.usecases.limits.error_cache import HOUR
 from tests.kit.engine_world import (
     CHILD,
     LIFETIME,

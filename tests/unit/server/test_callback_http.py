@@ -22,7 +22,7 @@ from broker.domain.errors import (
 from broker.domain.events import EnvelopeProblem
 from broker.server.callback_http import CallbackDoor
 from broker.server.forwarded import Forwarded
-from broker.usecases.callback_opening import Signed
+from broker.usecases.callbacks.decoder import Signed
 
 MARK = "SaidInConfidence"
 QUERY = {"msg_signature": "a", "timestamp": "1", "nonce": "2"}

@@ -16,7 +16,7 @@ from broker.domain.corps import ShareKind, Target
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.server import convert
-from broker.usecases.credential_engine import Replacement
+from broker.usecases.credentials.engine import Replacement
 from tests.unit.domain.credentials import NOON, credential
 
 

@@ -10,7 +10,7 @@ from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable, WecomUnavailable
 from broker.domain.share_list import ShareChanges
-from broker.usecases.app_shares import RELISTS
+from broker.usecases.shares.app_shares import RELISTS
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import RateLimited, SecretRejected
-from broker.usecases.credential_engine import Replacement
-from broker.usecases.fleet_flight import LONELY_FETCHES
+from broker.usecases.credentials.engine import Replacement
+from broker.usecases.fleet.leased_flight import LONELY_FETCHES
 from tests.kit.engine_world import (
     CHILD_SHARE,
     CRM,

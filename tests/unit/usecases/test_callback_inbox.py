@@ -16,10 +16,10 @@ from broker.protocol.callback_envelope import CallbackKeys
 from broker.protocol.callback_message import delivery_key, read_message
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.callbacks.envelope import Address, sealed_post
-from broker.usecases.callback_inbox import REMEMBERED, CallbackInbox
-from broker.usecases.callback_opening import CallbackOpening, CallbackSettings, Signed
-from broker.usecases.callback_senders import CallbackSenders
-from broker.usecases.event_record import from_entry
+from broker.usecases.callbacks.decoder import CallbackOpening, CallbackSettings, Signed
+from broker.usecases.callbacks.inbox import REMEMBERED, CallbackInbox
+from broker.usecases.callbacks.sender_allowlist import CallbackSenders
+from broker.usecases.events.record import from_entry
 from tests.kit.engine_world import CRM, PARENT, EngineWorld, Replica
 
 KEYS = CallbackKeys(Secret("TokenOfTheCallbacks"), Secret("A" * 43))
@@ -101,7 +101,7 @@ def log() -> Log:
 
 @pytest.fixture
 def inbox(replica: Replica, log: Log, monkeypatch: pytest.MonkeyPatch) -> Inbox:
-    monkeypatch.setattr("broker.usecases.callback_inbox.PATIENCE_SECONDS", PATIENCE)
+    monkeypatch.setattr("broker.usecases.callbacks.inbox.PATIENCE_SECONDS", PATIENCE)
     return Inbox(replica, log)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, EnvelopeRejected, WecomProtocol, WecomUnavailable
-from broker.usecases.callback_senders import CallbackSenders
+from broker.usecases.callbacks.sender_allowlist import CallbackSenders
 from tests.kit.engine_world import CRM, EngineWorld, Replica, Witness, outcome
 
 WECOM, OTHER, STRANGER = "101.226.103.9", "140.207.54.1", "203.0.113.66"
@@ -175,7 +175,7 @@ async def test_what_is_no_address_is_passed_over(passes: Passes, addresses: Addr
 async def test_a_list_that_does_not_come_is_waited_for_within_wecom_s_patience(
     senders: CallbackSenders, addresses: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("broker.usecases.callback_senders.LOOKUP_SECONDS", 0.1)
+    monkeypatch.setattr("broker.usecases.callbacks.sender_allowlist.LOOKUP_SECONDS", 0.1)
     addresses.hangs = True
     async with asyncio.timeout(1):
         assert None is await outcome(senders.check(CRM, STRANGER))

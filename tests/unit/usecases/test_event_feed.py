@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.event_places import place_at
-from broker.usecases.event_feed import ALIVE_FOR, MOST_GROUPS
-from broker.usecases.event_subscription import LOOK_EVERY
+from broker.usecases.events.feed import ALIVE_FOR, MOST_GROUPS
+from broker.usecases.events.subscription import LOOK_EVERY
 from tests.kit.fake_clock import settle
 from tests.kit.feed_world import (
     ACK_TIMEOUT,

@@ -8,7 +8,7 @@ import pytest
 
 from broker.domain.errors import StoreUnavailable
 from broker.telemetry import Telemetry
-from broker.usecases.event_keeping import EVERY, EventKeeping
+from broker.usecases.events.maintenance import EVERY, EventKeeping
 from tests.kit.fake_clock import settle
 from tests.kit.feed_world import APP, GROUP, KEEP, MAX_TRIES, FeedReplica, FeedWorld
 

@@ -8,7 +8,7 @@ import pytest
 
 from broker.domain.corps import ShareKind
 from broker.domain.events import Event
-from broker.usecases.event_record import from_entry, to_entry
+from broker.usecases.events.record import from_entry, to_entry
 
 EVENT = Event(
     app="crm",

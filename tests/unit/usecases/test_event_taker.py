@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.event_log import Member
-from broker.usecases.event_taker import REST, EventTaker
+from broker.usecases.events.group_member import REST, EventTaker
 from tests.kit.fake_clock import SkewedClock
 from tests.kit.fake_users import CountedChance
 from tests.kit.feed_world import ACK_TIMEOUT, APP, EVERYTHING, GROUP, FeedWorld

@@ -8,8 +8,8 @@ from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import AmbiguousTarget, AppNotShared, BrokerError, InvalidRequest, UnknownApp
 from broker.protocol.js_sdk_signature import sign_url
-from broker.usecases.credential_engine import Replacement
-from broker.usecases.js_sdk_signing import JsSdkSigning
+from broker.usecases.credentials.engine import Replacement
+from broker.usecases.signing import JsSdkSigning
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,

@@ -18,7 +18,7 @@ from broker.domain.errors import (
 )
 from broker.domain.ports import LoginSession
 from broker.domain.secret import Secret
-from broker.usecases.mini_program_sessions import LIFETIME, MiniProgramSessions
+from broker.usecases.mini_program import LIFETIME, MiniProgramSessions
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,

@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import WecomUnavailable
-from broker.usecases.refresh_ahead import AT_ONCE, KEPT_AFTER_EXPIRY
+from broker.usecases.credentials.refresh_ahead import AT_ONCE, KEPT_AFTER_EXPIRY
 from tests.kit.engine_world import (
     CHILD_SHARE,
     CRM,

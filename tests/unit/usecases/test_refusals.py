@@ -7,7 +7,7 @@ import pytest
 from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.ports import Notice, NoticeKind
-from broker.usecases.refusals import HOLDS, SCOPE, Refusals
+from broker.usecases.limits.error_cache import HOLDS, SCOPE, Refusals
 from tests.kit.fake_clock import FakeClock, FixedChance
 from tests.kit.memory_store import MemoryStore, Shared
 

@@ -9,8 +9,8 @@ from broker.domain.corps import App, Target
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports import Busy
-from broker.usecases.credential_engine import Replacement
-from broker.usecases.errand import MOST_STEPS, begin_errand
+from broker.usecases.credentials.engine import Replacement
+from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_errand
 from tests.kit.engine_world import (
     CHILD,
     CHILD_TARGET,

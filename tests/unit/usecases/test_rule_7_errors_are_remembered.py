@@ -16,7 +16,7 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.secret import Secret
-from broker.usecases.upstream_gate import LIMITS
+from broker.usecases.limits.rate_gate import LIMITS
 from tests.kit.engine_world import (
     CHILD,
     CHILD_TARGET,

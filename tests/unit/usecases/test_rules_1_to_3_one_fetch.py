@@ -8,8 +8,8 @@ from broker.domain.credentials import Credential
 from broker.domain.errors import WecomProtocol
 from broker.domain.ports import Lease
 from broker.domain.secret import Secret
-from broker.usecases.credential_record import from_record, to_record
-from broker.usecases.fleet_flight import LEASE
+from broker.usecases.credentials.record import from_record, to_record
+from broker.usecases.fleet.leased_flight import LEASE
 from tests.kit.engine_world import (
     CHILD,
     CHILD_TARGET,

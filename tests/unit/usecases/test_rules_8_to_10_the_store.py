@@ -10,9 +10,9 @@ from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable, WecomUnavailable
 from broker.domain.ports import Record
-from broker.usecases.credential_engine import Replacement
-from broker.usecases.credential_record import from_record, to_record
-from broker.usecases.fleet_flight import LONELY_FETCHES, POLL
+from broker.usecases.credentials.engine import Replacement
+from broker.usecases.credentials.record import from_record, to_record
+from broker.usecases.fleet.leased_flight import LONELY_FETCHES, POLL
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,

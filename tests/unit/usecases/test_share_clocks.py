@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.corps import ShareKind
-from broker.usecases.share_renewal import LOOK
+from broker.usecases.shares.relisting import LOOK
 from tests.kit.engine_world import CHILD, CRM, Endpoint, EngineWorld, FakeWecom, Replica
 from tests.kit.fake_clock import FakeClock
 

@@ -13,8 +13,8 @@ from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, We
 from broker.domain.event_log import Entry, Retention
 from broker.domain.ports import Notice, NoticeKind
 from broker.domain.share_list import ShareChanges, ShareList
-from broker.usecases.js_sdk_signing import JsSdkSigning
-from broker.usecases.share_renewal import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
+from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
+from broker.usecases.signing import JsSdkSigning
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,

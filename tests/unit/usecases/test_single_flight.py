@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from broker.usecases.background import Background
-from broker.usecases.single_flight import SingleFlight
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.single_flight import SingleFlight
 from tests.kit.engine_world import Witness
 from tests.kit.fake_clock import FakeClock, settle
 

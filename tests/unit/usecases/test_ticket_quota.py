@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import QuotaReserved, WecomUnavailable
-from broker.usecases.ticket_quota import HOUR, SLOT, TicketQuota, limits_of
+from broker.usecases.limits.ticket_quota import HOUR, SLOT, TicketQuota, limits_of
 from tests.kit.engine_world import OWN, Endpoint, EngineWorld, FakeWecom, Replica, outcome
 from tests.kit.fake_clock import FakeClock
 from tests.kit.memory_store import MemoryStore, Shared

@@ -19,7 +19,7 @@ from broker.domain.errors import (
 )
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
-from broker.usecases.user_identity import UserIdentity
+from broker.usecases.identity import UserIdentity
 from tests.kit.engine_world import CRM, OWN, PARENT, Endpoint, EngineWorld, FakeWecom, Replica, outcome
 from tests.kit.fake_clock import FakeClock
 from tests.kit.fake_users import CountedChance, FakeUsers, member

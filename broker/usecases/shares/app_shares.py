@@ -20,14 +20,14 @@ from broker.domain.ports import (
     WecomApi,
 )
 from broker.domain.share_list import ShareChanges, ShareList
-from broker.usecases.background import Background
-from broker.usecases.child_credentials import ChildCredentials
-from broker.usecases.credential_engine import REST, CredentialEngine
-from broker.usecases.fleet_flight import FleetFlight
-from broker.usecases.refusals import Refusals
-from broker.usecases.share_record import from_record, to_record
-from broker.usecases.share_watches import ShareWatches
-from broker.usecases.single_flight import SingleFlight
+from broker.usecases.credentials.engine import REST, CredentialEngine
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.leased_flight import FleetFlight
+from broker.usecases.fleet.single_flight import SingleFlight
+from broker.usecases.limits.error_cache import Refusals
+from broker.usecases.shares.record import from_record, to_record
+from broker.usecases.shares.revocation import ChildCredentials
+from broker.usecases.shares.watches import ShareWatches
 
 RELISTS = 5
 """How many listings strangers may cause for one app and kind during a cooldown, fleet-wide."""

@@ -13,8 +13,8 @@ from broker.domain.credentials import (
 )
 from broker.domain.errors import BrokerError
 from broker.domain.ports import Chance, Clock, Observer
-from broker.usecases.credential_engine import REST, CredentialEngine
-from broker.usecases.credential_memory import CredentialMemory, Holding
+from broker.usecases.credentials.cache import CredentialMemory, Holding
+from broker.usecases.credentials.engine import REST, CredentialEngine
 
 AT_ONCE = 16
 """How many renewals run in the background at the same time."""

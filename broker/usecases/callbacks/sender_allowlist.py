@@ -10,10 +10,10 @@ from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
 from broker.domain.ports import Clock, Observer, WecomAddresses
-from broker.usecases.background import Background
-from broker.usecases.credential_engine import CredentialEngine
-from broker.usecases.errand import begin_errand
-from broker.usecases.single_flight import SingleFlight
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.single_flight import SingleFlight
+from broker.usecases.limits.recovery_budget import begin_errand
 
 PULLED_EVERY = timedelta(days=1)
 PULLED_AGAIN = timedelta(minutes=10)

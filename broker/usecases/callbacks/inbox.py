@@ -12,10 +12,10 @@ from broker.domain.event_log import EventLog, Retention, log_name
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.share_list import ShareList
 from broker.protocol.callback_message import Message, delivery_key
-from broker.usecases.callback_opening import CallbackOpening, CallbackSettings, Signed
-from broker.usecases.callback_senders import CallbackSenders
-from broker.usecases.event_record import to_entry
-from broker.usecases.share_renewal import ShareRenewal
+from broker.usecases.callbacks.decoder import CallbackOpening, CallbackSettings, Signed
+from broker.usecases.callbacks.sender_allowlist import CallbackSenders
+from broker.usecases.events.record import to_entry
+from broker.usecases.shares.relisting import ShareRenewal
 
 PATIENCE_SECONDS = 1.5
 """How long a store that restarts is waited for, from when the callback came: WeCom's own repeats are few, and

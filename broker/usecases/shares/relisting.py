@@ -11,9 +11,9 @@ from broker.domain.corps import App, ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.ports import Clock, Notice, NoticeKind, Observer
 from broker.domain.share_list import ShareList
-from broker.usecases.app_shares import AppShares, named
-from broker.usecases.background import Background
-from broker.usecases.errand import begin_errand
+from broker.usecases.fleet.background import Background
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.shares.app_shares import AppShares, named
 
 QUIET = timedelta(milliseconds=100)
 """An administrator's click on many children is a burst of events: they are one listing."""

@@ -7,9 +7,9 @@ from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.ports import Chance, Clock
 from broker.protocol.js_sdk_signature import page_url, sign_url
 from broker.usecases.access_tokens import check_report
-from broker.usecases.credential_engine import CredentialEngine, Replacement
-from broker.usecases.errand import begin_errand
-from broker.usecases.targets import Targets
+from broker.usecases.credentials.engine import CredentialEngine, Replacement
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.shares.targets import Targets
 
 DEAD_TICKET_CODES = frozenset({40093, 42012})
 """What a page is told when a signature was made with a dead or wrong ticket (wecom-api A5, D)."""

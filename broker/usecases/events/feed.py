@@ -12,11 +12,11 @@ from broker.domain.event_log import Delivery, Entry, EventLog, Member, log_name
 from broker.domain.event_places import place_at, place_before
 from broker.domain.events import Event, app_and_place
 from broker.domain.ports import Chance, Clock, Observer
-from broker.usecases.background import Background
-from broker.usecases.event_record import from_entry
-from broker.usecases.event_subscription import LOOK_EVERY, EventSubscription
-from broker.usecases.event_taker import EventTaker, MaySee
-from broker.usecases.notice_board import NoticeBoard
+from broker.usecases.events.group_member import EventTaker, MaySee
+from broker.usecases.events.record import from_entry
+from broker.usecases.events.subscription import LOOK_EVERY, EventSubscription
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.notifications import NoticeBoard
 
 ALIVE_FOR = timedelta(seconds=10)
 """After so long without a sign of its replica a member counts as gone."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from broker.domain.errors import WecomUnavailable
-from broker.usecases.background import Background
+from broker.usecases.fleet.background import Background
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")

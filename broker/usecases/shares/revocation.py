@@ -7,8 +7,8 @@ from broker.domain.corps import App, AppShare
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import AppNotShared, StoreUnavailable
 from broker.domain.ports import Store
-from broker.usecases.credential_memory import CredentialMemory
-from broker.usecases.refusals import Refusals
+from broker.usecases.credentials.cache import CredentialMemory
+from broker.usecases.limits.error_cache import Refusals
 
 BATCH = 500
 """How many records are looked for in one step: most children that leave have none."""

@@ -13,7 +13,7 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.ports import Tallies
-from broker.usecases.refusals import Refusals
+from broker.usecases.limits.error_cache import Refusals
 
 
 @dataclass(frozen=True, slots=True)

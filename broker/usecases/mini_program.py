@@ -12,12 +12,12 @@ from broker.domain.ports import Chance, Clock, LoginSession, Store, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
-from broker.usecases.app_shares import AppShares
-from broker.usecases.credential_engine import CredentialEngine
-from broker.usecases.errand import begin_errand
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.identity import read_code, spend_code
+from broker.usecases.limits.recovery_budget import begin_errand
 from broker.usecases.session_record import from_record, to_record
-from broker.usecases.targets import Targets
-from broker.usecases.user_identity import read_code, spend_code
+from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.targets import Targets
 
 LIFETIME = timedelta(days=1)
 """How long a session is kept: WeCom does not say how long its key works (wecom-api H7)."""

@@ -7,11 +7,11 @@ from broker.domain.errors import AppNotShared, InvalidRequest
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.ports import Clock
 from broker.protocol.callback_envelope import sealed_reply
-from broker.usecases.app_shares import AppShares
-from broker.usecases.callback_opening import LARGEST_BODY, CallbackOpening, Signed
-from broker.usecases.errand import begin_errand
-from broker.usecases.share_renewal import ShareRenewal
-from broker.usecases.targets import Targets
+from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackOpening, Signed
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.relisting import ShareRenewal
+from broker.usecases.shares.targets import Targets
 
 
 class CallbackDesk:

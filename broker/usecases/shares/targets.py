@@ -6,7 +6,7 @@ from typing import TypeVar
 from broker.domain.corps import App, AppShare, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, AppNotShared, InvalidRequest, UnknownApp
-from broker.usecases.app_shares import AppShares
+from broker.usecases.shares.app_shares import AppShares
 
 REMEMBERED = 50_000
 """Targets whose credential is known without a look, at most."""

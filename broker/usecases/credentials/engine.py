@@ -43,13 +43,13 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.ports import Clock, Lease, Observer, Store
-from broker.usecases.background import Background
-from broker.usecases.credential_memory import CredentialMemory, Holding
-from broker.usecases.credential_record import from_record, to_record
-from broker.usecases.errand import current_errand
-from broker.usecases.fleet_flight import FleetFlight
-from broker.usecases.refusals import Refusals
-from broker.usecases.single_flight import SingleFlight
+from broker.usecases.credentials.cache import CredentialMemory, Holding
+from broker.usecases.credentials.record import from_record, to_record
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.leased_flight import FleetFlight
+from broker.usecases.fleet.single_flight import SingleFlight
+from broker.usecases.limits.error_cache import Refusals
+from broker.usecases.limits.recovery_budget import current_errand
 
 REST = timedelta(seconds=1)
 """How long callers don't pay for another attempt after a failed one, unless the failure says longer."""

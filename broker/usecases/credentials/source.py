@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from broker.domain.corps import App, ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
 from broker.domain.ports import WecomApi, WecomTickets
-from broker.usecases.credential_engine import CredentialEngine
-from broker.usecases.errand import current_errand
-from broker.usecases.ticket_quota import TicketQuota
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.limits.recovery_budget import current_errand
+from broker.usecases.limits.ticket_quota import TicketQuota
 
 
 class CredentialChain:

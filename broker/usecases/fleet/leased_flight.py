@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Observer, Record, Store
-from broker.usecases.notice_board import NoticeBoard
+from broker.usecases.fleet.notifications import NoticeBoard
 
 Found = TypeVar("Found")
 

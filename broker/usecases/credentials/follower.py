@@ -7,8 +7,8 @@ from datetime import timedelta
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable
 from broker.domain.ports import Clock, Notice, NoticeKind, Record, Store
-from broker.usecases.credential_memory import CredentialMemory
-from broker.usecases.credential_record import from_record, to_record
+from broker.usecases.credentials.cache import CredentialMemory
+from broker.usecases.credentials.record import from_record, to_record
 
 BATCH = 500
 """How many records are looked at again in one step."""

@@ -19,9 +19,9 @@ from broker.domain.ports import Chance, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state
-from broker.usecases.credential_engine import REST, CredentialEngine
-from broker.usecases.errand import begin_errand
-from broker.usecases.targets import Targets
+from broker.usecases.credentials.engine import REST, CredentialEngine
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.shares.targets import Targets
 
 LOOKED_FOR_SECONDS = 1.0
 """How long a user whose code is spent waits for a listing that could tell its corp."""

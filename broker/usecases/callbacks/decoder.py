@@ -16,9 +16,9 @@ from broker.protocol.callback_envelope import (
     read_envelope,
 )
 from broker.protocol.callback_message import Message, read_message
-from broker.usecases.app_shares import AppShares
-from broker.usecases.errand import begin_errand
-from broker.usecases.targets import Targets
+from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.targets import Targets
 
 LARGEST_BODY = 256 * 1024
 LONGEST_WORD = 1024

@@ -9,8 +9,8 @@ from datetime import timedelta
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery
 from broker.domain.ports import Clock
-from broker.usecases.event_taker import EventTaker
-from broker.usecases.notice_board import Bell
+from broker.usecases.events.group_member import EventTaker
+from broker.usecases.fleet.notifications import Bell
 
 LOOK_EVERY = timedelta(seconds=2)
 """How often a member looks without having been told: its sign of life, and the net under a lost notice."""

@@ -1,0 +1,1 @@
+"""Callbacks from WeCom: decoded, recorded once, and turned into events."""

@@ -1,0 +1,1 @@
+"""Credentials: fetched once for the fleet, kept fresh, and handed out."""

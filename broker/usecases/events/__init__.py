@@ -1,0 +1,1 @@
+"""The event log as its subscribers see it: groups, members, acknowledgement and redelivery."""

@@ -1,0 +1,1 @@
+"""How replicas act as one: single flights, leases, notices and background work."""

@@ -1,0 +1,1 @@
+"""What keeps the broker within WeCom's limits, and from repeating what WeCom refused."""

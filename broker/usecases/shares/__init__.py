@@ -1,0 +1,1 @@
+"""The child corps that each app is shared with, and what follows when that changes."""
