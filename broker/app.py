@@ -23,7 +23,7 @@ from broker.adapters.wecom_addresses import WecomAddressEndpoints
 from broker.adapters.wecom_gateway import WecomGatewayHttp
 from broker.adapters.wecom_users import WecomUserEndpoints
 from broker.config import Config
-from broker.domain.callers import CallerPolicy
+from broker.domain.access import CallerPolicy
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog
 from broker.domain.ports import Observer, Record, Store

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from broker.config_checks import mistakes_together
-from broker.domain.callers import Action
+from broker.domain.access import Action
 from broker.domain.corps import APP_NAME, CORP_ID, ShareKind
 from broker.domain.secret import Secret
 

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from broker.config import Config
-from broker.domain.callers import Caller, Rule
+from broker.domain.access import Caller, Rule
 from broker.domain.corps import App, AppKind
 from broker.domain.credentials import RefreshPolicy
 from broker.domain.event_log import Retention
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.usecases.callbacks.decoder import CallbackSettings
 from broker.usecases.mini_program import Watermark
 

@@ -9,7 +9,7 @@ from broker.adapters.redis_event_group import GROUP
 from broker.adapters.redis_link import RedisLink, milliseconds
 from broker.adapters.redis_names import RedisNames
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
-from broker.domain.event_places import FIRST, tidy
+from broker.domain.event_positions import FIRST, tidy
 from broker.domain.ports import NoticeKind
 
 GroupScript = Callable[..., Awaitable[Any]]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from broker.domain.event_log import Delivery, Entry, Member
-from broker.domain.event_places import LAST
+from broker.domain.event_positions import LAST
 
 WORK = 500
 """How many entries one transaction looks at: others use the same thread."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from broker.adapters.sqlite_event_group import SqliteEventGroup
 from broker.adapters.sqlite_link import SqliteLink
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
-from broker.domain.event_places import EPOCH, milliseconds_of, next_place, place_at, tidy
+from broker.domain.event_positions import EPOCH, milliseconds_of, next_place, place_at, tidy
 from broker.domain.ports import Clock, Notice, NoticeKind
 
 MICROSECOND = timedelta(microseconds=1)

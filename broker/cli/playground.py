@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from broker.app import RunningBroker, running_broker
 from broker.config import parse_config
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.callback import Callback
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET
 from broker.simulator.server import running_simulator

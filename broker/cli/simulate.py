@@ -10,7 +10,7 @@ from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import AGENT_ID, PORT, seconds
 from broker.cli.simulated_event import KINDS, VERIFY_URL, SimulatedEvent, options_of, succeeded, told, verify
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.callback import Callback
 from broker.simulator.callbacks.envelope import Format
 from broker.simulator.callbacks.kinds import ChangeType, EventKind

@@ -1,6 +1,6 @@
 """Who got which credential."""
 
-from broker.domain.callers import Action
+from broker.domain.access import Action
 from broker.domain.credentials import Credential
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session

@@ -3,7 +3,7 @@
 from wecom_broker.v1 import callback_service_pb2 as pb
 from wecom_broker.v1 import callback_service_pb2_grpc as pb_grpc
 
-from broker.domain.callers import Action
+from broker.domain.access import Action
 from broker.server import convert, convert_events
 from broker.server.context import Context
 from broker.server.identity import Rights

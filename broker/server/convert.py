@@ -16,7 +16,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from broker.domain.corps import APP_NAME, CORP_ID, App, AppShare, ShareKind, Target
 from broker.domain.credentials import Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
-from broker.domain.vitals import Dependency
+from broker.domain.replica_health import Dependency
 from broker.usecases.admin import CredentialView
 from broker.usecases.credentials.engine import Replacement
 from broker.usecases.limits.rate_gate import QuotaUse

@@ -8,7 +8,7 @@ from wecom_broker.v1 import event_service_pb2 as pb
 
 from broker.domain.corps import APP_NAME
 from broker.domain.errors import InvalidRequest
-from broker.domain.event_places import place_at
+from broker.domain.event_positions import place_at
 from broker.domain.events import Event, app_and_place
 from broker.server.convert import SHARE_KINDS_OUT
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from wecom_broker.v1 import event_service_pb2 as pb
 from wecom_broker.v1 import event_service_pb2_grpc as pb_grpc
 
-from broker.domain.callers import Action
+from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.events import app_and_place, event_id
 from broker.server import convert, convert_events

@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Mapping
 from contextvars import ContextVar
 
-from broker.domain.callers import ANYONE, Action, Caller, CallerPolicy
+from broker.domain.access import ANYONE, Action, Caller, CallerPolicy
 from broker.domain.errors import Unauthenticated
 from broker.server.context import Context
 

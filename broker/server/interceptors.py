@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import grpc
 import structlog
 
-from broker.domain.callers import Action, CallerPolicy
+from broker.domain.access import Action, CallerPolicy
 from broker.domain.corps import APP_NAME, CORP_ID
 from broker.domain.errors import BrokerError
 from broker.server import status

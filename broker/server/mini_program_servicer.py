@@ -3,7 +3,7 @@
 from wecom_broker.v1 import mini_program_service_pb2 as pb
 from wecom_broker.v1 import mini_program_service_pb2_grpc as pb_grpc
 
-from broker.domain.callers import Action
+from broker.domain.access import Action
 from broker.domain.sessions import Session
 from broker.server import convert
 from broker.server.audit import Audit

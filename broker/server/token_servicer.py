@@ -6,7 +6,7 @@ from contextlib import aclosing
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
-from broker.domain.callers import Action
+from broker.domain.access import Action
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey
 from broker.server import convert
 from broker.server.context import Context

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 from wecom_broker.v1 import wecom_api_service_pb2_grpc as pb_grpc
 
-from broker.domain.callers import Action
+from broker.domain.access import Action
 from broker.domain.corps import Target
 from broker.domain.errors import InvalidRequest
 from broker.domain.ports import ApiCall, MediaHead

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from broker.domain.secret import Secret
-from broker.protocol.js_sdk_signature import sign_url
+from broker.protocol.js_sdk import sign_url
 from broker.simulator.answers import Refusal
 from broker.simulator.corps import AppId
 from broker.simulator.limits import Counters, Quota

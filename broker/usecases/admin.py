@@ -9,7 +9,7 @@ from broker.domain.corps import App, Target
 from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, RefreshPolicy
 from broker.domain.errors import BrokerError
 from broker.domain.ports import Clock
-from broker.domain.vitals import Vitals
+from broker.domain.replica_health import Vitals
 from broker.usecases.credentials.cache import CredentialMemory, Holding
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.rate_gate import Limit, QuotaGate, QuotaUse

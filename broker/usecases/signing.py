@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from broker.domain.corps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.ports import Chance, Clock
-from broker.protocol.js_sdk_signature import page_url, sign_url
+from broker.protocol.js_sdk import page_url, sign_url
 from broker.usecases.access_tokens import check_report
 from broker.usecases.credentials.engine import CredentialEngine, Replacement
 from broker.usecases.limits.recovery_budget import begin_errand

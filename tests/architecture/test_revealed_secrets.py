@@ -7,7 +7,9 @@ from tests.architecture.sources import named, own_sources
 ALLOWED = [
     "broker/config.py",
     "broker/protocol/*.py",
-    "broker/usecases/*/record.py", "broker/usecases/session_record.py",
+    "broker/protocol/callbacks/*.py",
+    "broker/usecases/*/record.py",
+    "broker/usecases/session_record.py",
     "broker/adapters/sealed_store.py",
     "broker/adapters/wecom_*.py",
     "broker/server/convert.py",

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.kinds import COMMANDS, EventKind
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SUITE_ID
 from tests.cli.running import run

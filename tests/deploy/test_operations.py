@@ -11,7 +11,7 @@ import pytest
 import broker
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events import EnvelopeProblem
-from broker.domain.vitals import Vitals
+from broker.domain.replica_health import Vitals
 from broker.protocol.error_codes import BY_CODE
 from broker.telemetry import Metrics
 from tests.deploy.files import DEPLOY, ROOT, literal

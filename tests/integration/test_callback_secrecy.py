@@ -14,7 +14,7 @@ import pytest
 from wecom_broker.v1 import callback_service_pb2 as pb
 from wecom_broker.v1 import callback_service_pb2_grpc as callback_grpc
 
-from broker.protocol.callback_message import delivery_key, read_message
+from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator import Format, World, running_simulator
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from tests.integration.acting import APP, CHILD, refusal_of

@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 from wecom_broker.v1 import callback_service_pb2 as pb
 from wecom_broker.v1 import target_pb2
 
-from broker.protocol.callback_envelope import check_signature, open_sealed, read_envelope
-from broker.protocol.callback_xml import parse_xml
+from broker.protocol.callbacks.envelope import check_signature, open_sealed, read_envelope
+from broker.protocol.callbacks.xml import parse_xml
 from broker.simulator import AppId, Delay, Format
 from broker.simulator.demo import PARENT
 from tests.integration.acting import APP, CHILD, CHILD_AGENT, SUPPLIER, refusal_of

@@ -11,7 +11,7 @@ from wecom_broker.v1 import js_sdk_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.secret import Secret
-from broker.protocol.js_sdk_signature import sign_url
+from broker.protocol.js_sdk import sign_url
 from broker.simulator.corps import AppId
 from broker.simulator.demo import PARENT
 from broker.simulator.faults import Errcode, HttpStatus, Reset

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys, pad, seal, sign
+from broker.protocol.callbacks.envelope import CallbackKeys, pad, seal, sign
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.demo import PARENT
 from tests.kit.callbacks import DEMO_KEYS

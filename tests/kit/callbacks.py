@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.attempt import get, post
 from broker.simulator.callbacks.envelope import RANDOM_BYTES, Address, Format, Post, sealed_post, verification
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
-from broker.domain.event_places import milliseconds_of, next_place, tidy
+from broker.domain.event_positions import milliseconds_of, next_place, tidy
 from broker.domain.ports import Clock, Notice, NoticeKind
 from tests.kit.memory_store import MemoryStore
 

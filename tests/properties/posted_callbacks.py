@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys, pad, seal, sign
+from broker.protocol.callbacks.envelope import CallbackKeys, pad, seal, sign
 
 KEYS = CallbackKeys(Secret("QDG6eK"), Secret("jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"))
 TIMESTAMP = "1409659813"

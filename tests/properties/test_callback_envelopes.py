@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
-from broker.protocol.callback_envelope import check_signature, open_sealed, read_envelope, seal, sign
-from broker.protocol.callback_message import EVENT_TYPE, Message, delivery_key, read_message
+from broker.protocol.callbacks.envelope import check_signature, open_sealed, read_envelope, seal, sign
+from broker.protocol.callbacks.message import EVENT_TYPE, Message, delivery_key, read_message
 from tests.properties.posted_callbacks import KEYS, MAKERS, TIMESTAMP, Posted, good
 
 ENVELOPES = int(os.environ.get("ENVELOPES", "20000"))

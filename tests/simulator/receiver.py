@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 from aiohttp import web
 
 from broker.domain.errors import EnvelopeRejected
-from broker.protocol.callback_envelope import CallbackKeys, check_signature, open_sealed, read_envelope
-from broker.protocol.callback_xml import parse_xml
+from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed, read_envelope
+from broker.protocol.callbacks.xml import parse_xml
 from tests.kit.callbacks import DEMO_KEYS
 
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator import AppId, Format, Whose, World, demo
 from tests.simulator.caller import CHILD, SUPPLIER, Caller, Json
 from tests.simulator.receiver import Receiver, running_receiver

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.protocol.callback_xml import parse_xml
+from broker.protocol.callbacks.xml import parse_xml
 from broker.simulator import AppId, BusinessType, ChangeType, EventKind, World, demo
 from broker.simulator.callbacks.kinds import COMMANDS, OF_MEMBER, OF_PARENT
 from broker.simulator.callbacks.messages import Occasion, message

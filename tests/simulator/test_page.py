@@ -5,7 +5,7 @@ import re
 import pytest
 
 from broker.domain.secret import Secret
-from broker.protocol.js_sdk_signature import sign_url
+from broker.protocol.js_sdk import sign_url
 from broker.simulator import Habit, World, demo
 from tests.simulator.caller import Caller
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from yarl import URL
 
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.envelope import Address, Format
 from broker.simulator.callbacks.kinds import AUTHORIZATIONS, COMMANDS, EventKind
 from broker.simulator.callbacks.messages import Occasion

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from broker.protocol.callback_envelope import CallbackKeys, seal, sign
+from broker.protocol.callbacks.envelope import CallbackKeys, seal, sign
 from broker.simulator.callbacks.cdata import document
 
 RANDOM_BYTES = 16

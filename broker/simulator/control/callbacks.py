@@ -3,7 +3,7 @@
 from itertools import islice
 
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import CallbackKeys
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator import demo
 from broker.simulator.answers import Answer
 from broker.simulator.callbacks.callback import Callback, Whose

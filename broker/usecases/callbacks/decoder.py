@@ -9,13 +9,13 @@ from broker.domain.corps import App, AppShare, ShareKind
 from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest
 from broker.domain.events import EnvelopeProblem, Event
 from broker.domain.ports import Clock, Observer
-from broker.protocol.callback_envelope import (
+from broker.protocol.callbacks.envelope import (
     CallbackKeys,
     check_signature,
     open_sealed,
     read_envelope,
 )
-from broker.protocol.callback_message import Message, read_message
+from broker.protocol.callbacks.message import Message, read_message
 from broker.usecases.limits.recovery_budget import begin_errand
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets

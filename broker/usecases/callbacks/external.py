@@ -6,7 +6,7 @@ from broker.domain.corps import App
 from broker.domain.errors import AppNotShared, InvalidRequest
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.ports import Clock
-from broker.protocol.callback_envelope import sealed_reply
+from broker.protocol.callbacks.envelope import sealed_reply
 from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackOpening, Signed
 from broker.usecases.limits.recovery_budget import begin_errand
 from broker.usecases.shares.app_shares import AppShares

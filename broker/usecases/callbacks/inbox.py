@@ -11,7 +11,7 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog, Retention, log_name
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.share_list import ShareList
-from broker.protocol.callback_message import Message, delivery_key
+from broker.protocol.callbacks.message import Message, delivery_key
 from broker.usecases.callbacks.decoder import CallbackOpening, CallbackSettings, Signed
 from broker.usecases.callbacks.sender_allowlist import CallbackSenders
 from broker.usecases.events.record import to_entry

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, EventLog, Member, log_name
-from broker.domain.event_places import place_at, place_before
+from broker.domain.event_positions import place_at, place_before
 from broker.domain.events import Event, app_and_place
 from broker.domain.ports import Chance, Clock, Observer
 from broker.usecases.events.group_member import EventTaker, MaySee

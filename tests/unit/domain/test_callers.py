@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.domain.callers import ANYONE, Action, Caller, CallerPolicy, Rule
+from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
 from broker.domain.errors import CallerNotAllowed
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.protocol.callback_message import Message, delivery_key, read_message
+from broker.protocol.callbacks.message import Message, delivery_key, read_message
 
 
 def key(plaintext: bytes) -> str:

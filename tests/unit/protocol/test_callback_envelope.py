@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
 from broker.domain.secret import Secret
-from broker.protocol.callback_envelope import (
+from broker.protocol.callbacks.envelope import (
     LONGEST_NONCE,
     CallbackKeys,
     Envelope,
@@ -381,7 +381,7 @@ def test_a_body_of_thousands_of_parts_is_refused_before_it_is_parsed(
     body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for parser in ("parse_json", "parse_xml"):
-        monkeypatch.delattr(f"broker.protocol.callback_envelope.{parser}")
+        monkeypatch.delattr(f"broker.protocol.callbacks.envelope.{parser}")
 
     with pytest.raises(EnvelopeRejected) as refused:
         read_envelope(body)

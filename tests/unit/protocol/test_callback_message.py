@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
-from broker.protocol.callback_message import read_message
+from broker.protocol.callbacks.message import read_message
 from tests.vectors import Vector, cases
 
 THEN = datetime(2014, 6, 24, 11, 48, 33, tzinfo=UTC)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from broker.domain.errors import InvalidRequest
 from broker.domain.secret import Secret
-from broker.protocol.js_sdk_signature import page_url, sign_url
+from broker.protocol.js_sdk import page_url, sign_url
 from tests.vectors import Vector, cases
 
 ANY_TEXT = st.text(st.characters(), max_size=60)

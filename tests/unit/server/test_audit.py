@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.domain.callers import Action, Caller
+from broker.domain.access import Action, Caller
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.server import audit

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
-from broker.domain.callers import ANYONE, Action, Caller, CallerPolicy, Rule
+from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
 from broker.domain.errors import AppNotShared
 from broker.server.identity import current_caller
 from broker.server.interceptors import ACTIONS, Doorway

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2
 
 from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
-from broker.domain.vitals import Vitals
+from broker.domain.replica_health import Vitals
 from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, Health
 from broker.telemetry import Telemetry
 from broker.usecases.admin import Census, CredentialView

@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from broker.domain.callers import ANYONE, Caller, CallerPolicy
+from broker.domain.access import ANYONE, Caller, CallerPolicy
 from broker.domain.errors import Unauthenticated
 from broker.server.identity import Identity
 from tests.unit.server.fakes import Context, bearer

@@ -12,8 +12,8 @@ from broker.domain.errors import StoreUnavailable, UnknownApp
 from broker.domain.event_log import Entry, Retention
 from broker.domain.secret import Secret
 from broker.domain.share_list import ShareList
-from broker.protocol.callback_envelope import CallbackKeys
-from broker.protocol.callback_message import delivery_key, read_message
+from broker.protocol.callbacks.envelope import CallbackKeys
+from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.callbacks.envelope import Address, sealed_post
 from broker.usecases.callbacks.decoder import CallbackOpening, CallbackSettings, Signed

@@ -7,7 +7,7 @@ import pytest
 from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import AmbiguousTarget, AppNotShared, BrokerError, InvalidRequest, UnknownApp
-from broker.protocol.js_sdk_signature import sign_url
+from broker.protocol.js_sdk import sign_url
 from broker.usecases.credentials.engine import Replacement
 from broker.usecases.signing import JsSdkSigning
 from tests.kit.engine_world import (

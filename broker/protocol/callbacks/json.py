@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
-from broker.protocol.callback_xml import Bounds
+from broker.protocol.callbacks.xml import Bounds
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

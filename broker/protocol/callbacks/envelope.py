@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
 from broker.domain.secret import Secret
-from broker.protocol.callback_json import is_json, parse_json
-from broker.protocol.callback_xml import parse_xml
+from broker.protocol.callbacks.json import is_json, parse_json
+from broker.protocol.callbacks.xml import parse_xml
 
 KEY = re.compile(r"[A-Za-z0-9+/]{43}")
 TIMESTAMP = re.compile(r"[0-9]{1,16}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from broker.protocol.callback_json import is_json, parse_json
-from broker.protocol.callback_xml import parse_xml
+from broker.protocol.callbacks.json import is_json, parse_json
+from broker.protocol.callbacks.xml import parse_xml
 
 UNKNOWN = "unknown"
 EVENT_TYPE = re.compile(r"[A-Za-z0-9_]{1,64}")

@@ -1,0 +1,1 @@
+"""Callback envelopes and the messages inside them, as WeCom seals and writes them."""
