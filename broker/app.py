@@ -11,17 +11,18 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from broker import configured
-from broker.adapters import redis_link, wecom_http
-from broker.adapters.redis_event_log import RedisEventLog
-from broker.adapters.redis_store import RedisStore
-from broker.adapters.sealed_event_log import SealedEventLog
-from broker.adapters.sealed_store import Seal, SealBroken, SealedStore, SealKey
-from broker.adapters.sqlite_event_log import SqliteEventLog
-from broker.adapters.sqlite_store import StoreInUse, open_sqlite
-from broker.adapters.system_clock import SystemChance, SystemClock
-from broker.adapters.wecom_addresses import WecomAddressEndpoints
-from broker.adapters.wecom_gateway import WecomGatewayHttp
-from broker.adapters.wecom_users import WecomUserEndpoints
+from broker.adapters.redis.client import connect_redis
+from broker.adapters.redis.event_log import RedisEventLog
+from broker.adapters.redis.store import RedisStore
+from broker.adapters.sqlite.event_log import SqliteEventLog
+from broker.adapters.sqlite.store import StoreInUse, open_sqlite
+from broker.adapters.storage.sealed_event_log import SealedEventLog
+from broker.adapters.storage.sealed_store import Seal, SealBroken, SealedStore, SealKey
+from broker.adapters.system import SystemChance, SystemClock
+from broker.adapters.wecom.addresses import WecomAddressEndpoints
+from broker.adapters.wecom.client import connect_wecom
+from broker.adapters.wecom.passthrough import WecomGatewayHttp
+from broker.adapters.wecom.users import WecomUserEndpoints
 from broker.config import Config
 from broker.domain.access import CallerPolicy
 from broker.domain.errors import StoreUnavailable
@@ -116,7 +117,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         refusals = Refusals(store, clock, chance, marks)
         gate = QuotaGate(store, refusals)
         wecom = await stack.enter_async_context(
-            wecom_http.connect(
+            connect_wecom(
                 config.wecom.api_base,
                 timedelta(seconds=config.wecom.timeout_seconds),
                 gate,
@@ -297,7 +298,7 @@ async def _store(
                 raise CannotStart(f"store.url: {error}") from None
             inner, log = embedded, SqliteEventLog(embedded.link, clock)
         else:
-            link = await stack.enter_async_context(redis_link.connect(config.store.url))
+            link = await stack.enter_async_context(connect_redis(config.store.url))
             inner = RedisStore(link, config.store.prefix, clock, observer)
             log = RedisEventLog(link, config.store.prefix)
         await _wait_for(inner, config)

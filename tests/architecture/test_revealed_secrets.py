@@ -10,8 +10,8 @@ ALLOWED = [
     "broker/protocol/callbacks/*.py",
     "broker/usecases/*/record.py",
     "broker/usecases/session_record.py",
-    "broker/adapters/sealed_store.py",
-    "broker/adapters/wecom_*.py",
+    "broker/adapters/storage/sealed_store.py",
+    "broker/adapters/wecom/*.py",
     "broker/server/convert.py",
     "broker/server/*_servicer.py",
 ]

@@ -43,7 +43,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def patient_link(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no outage; how long Redis may take has tests of its own."""
-    monkeypatch.setattr("broker.adapters.redis_link.ANSWER_SECONDS", 10.0)
+    monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
 
 
 def new_file(stack: AsyncExitStack) -> Path:

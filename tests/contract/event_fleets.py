@@ -7,14 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from broker.adapters import redis_link
-from broker.adapters.redis_event_log import RedisEventLog
-from broker.adapters.redis_store import RedisStore
-from broker.adapters.sealed_event_log import SealedEventLog
-from broker.adapters.sealed_store import Seal, SealKey
-from broker.adapters.sqlite_event_log import SqliteEventLog
-from broker.adapters.sqlite_store import open_sqlite
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.redis.client import connect_redis
+from broker.adapters.redis.event_log import RedisEventLog
+from broker.adapters.redis.store import RedisStore
+from broker.adapters.sqlite.event_log import SqliteEventLog
+from broker.adapters.sqlite.store import open_sqlite
+from broker.adapters.storage.sealed_event_log import SealedEventLog
+from broker.adapters.storage.sealed_store import Seal, SealKey
+from broker.adapters.system import SystemClock
 from broker.domain.event_log import EventLog
 from broker.domain.ports import Clock, Store
 from tests.contract.observer import Notebook
@@ -80,10 +80,10 @@ async def sqlite_events(path: Path, clock: Clock | None = None) -> AsyncIterator
 async def redis_events(server: RedisServer, prefix: str) -> AsyncIterator[EventFleet]:
     """Share a Redis, each broker with a pool of its own."""
     async with AsyncExitStack() as stack:
-        plain = await stack.enter_async_context(redis_link.connect(server.url))
+        plain = await stack.enter_async_context(connect_redis(server.url))
 
         async def connect() -> Broker:
-            link = await stack.enter_async_context(redis_link.connect(server.url))
+            link = await stack.enter_async_context(connect_redis(server.url))
             return Broker(RedisEventLog(link, prefix), RedisStore(link, prefix, SystemClock(), Notebook()))
 
         async def lose_data() -> None:

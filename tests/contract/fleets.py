@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.adapters import redis_link
-from broker.adapters.redis_store import RedisStore
-from broker.adapters.sealed_store import Seal, SealedStore, SealKey
-from broker.adapters.sqlite_store import open_sqlite
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.redis.client import connect_redis
+from broker.adapters.redis.store import RedisStore
+from broker.adapters.sqlite.store import open_sqlite
+from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
+from broker.adapters.system import SystemClock
 from broker.domain.ports import Store
 from tests.contract.observer import Notebook
 from tests.kit.memory_store import MemoryStore, Shared
@@ -66,10 +66,10 @@ async def sqlite_fleet(path: Path) -> AsyncIterator[Fleet]:
 async def redis_fleet(server: RedisServer, prefix: str) -> AsyncIterator[Fleet]:
     """Share a Redis, each broker with a pool of its own."""
     async with AsyncExitStack() as stack:
-        plain = await stack.enter_async_context(redis_link.connect(server.url))
+        plain = await stack.enter_async_context(connect_redis(server.url))
 
         async def connect() -> Store:
-            link = await stack.enter_async_context(redis_link.connect(server.url))
+            link = await stack.enter_async_context(connect_redis(server.url))
             return RedisStore(link, prefix, SystemClock(), Notebook())
 
         async def lose_data() -> None:

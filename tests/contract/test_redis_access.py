@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 
-from broker.adapters import redis_link
-from broker.adapters.redis_store import RedisStore
-from broker.adapters.sealed_store import Seal, SealedStore, SealKey
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.redis.client import connect_redis
+from broker.adapters.redis.store import RedisStore
+from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
+from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Notice, NoticeKind
 from tests.contract.making import LONG, NAME, held, record, taken
@@ -80,7 +80,7 @@ async def use_everything(store: RedisStore) -> None:
 
 async def test_the_least_permissions_are_enough(guarded_redis: RedisServer) -> None:
     notebook = Notebook()
-    async with redis_link.connect(url(guarded_redis)) as link:
+    async with connect_redis(url(guarded_redis)) as link:
         await use_everything(RedisStore(link, "wecom-broker", SystemClock(), notebook))
 
     assert [] == notebook.told
@@ -99,7 +99,7 @@ async def test_none_of_the_least_permissions_is_too_much(tmp_path: Path) -> None
     with redis_with(tmp_path / "redis", *lines) as server:
         for number, permission in enumerate(users):
             user = f"{quote('without' + permission)}:{quote(PASSWORD, safe='')}"
-            async with redis_link.connect(url(server, user)) as link:
+            async with connect_redis(url(server, user)) as link:
                 store = RedisStore(link, f"wecom-broker:{number}", SystemClock(), Notebook())
                 store._names.channel = "wecom-broker:notices"
                 try:
@@ -116,7 +116,7 @@ async def test_a_user_who_may_not_listen_is_never_connected(tmp_path: Path) -> N
     deaf = LEAST.replace("&wecom-broker:notices", "&another:notices")
     notebook = Notebook()
     with redis_with(tmp_path / "redis", f"user broker on >{PASSWORD} {deaf}") as server:
-        async with redis_link.connect(url(server)) as link:
+        async with connect_redis(url(server)) as link:
             with pytest.raises(TimeoutError):
                 async with (
                     asyncio.timeout(0.6),
@@ -129,7 +129,7 @@ async def test_a_user_who_may_not_listen_is_never_connected(tmp_path: Path) -> N
 
 
 async def test_another_prefix_is_out_of_reach(guarded_redis: RedisServer) -> None:
-    async with redis_link.connect(url(guarded_redis)) as link:
+    async with connect_redis(url(guarded_redis)) as link:
         with pytest.raises(StoreUnavailable, match=r"permission|NOPERM"):
             await RedisStore(link, "another", SystemClock(), Notebook()).offer(record(1))
 
@@ -140,7 +140,7 @@ async def test_another_prefix_is_out_of_reach(guarded_redis: RedisServer) -> Non
     ids=["password", "default", "user", "none"],
 )
 async def test_a_wrong_password_is_refused_at_once(guarded_redis: RedisServer, user: str) -> None:
-    async with redis_link.connect(url(guarded_redis, user)) as link:
+    async with connect_redis(url(guarded_redis, user)) as link:
         store = RedisStore(link, "wecom-broker", SystemClock(), Notebook())
         watch = Stopwatch()
         with pytest.raises(StoreUnavailable) as refusal:
@@ -160,7 +160,7 @@ async def test_no_password_is_in_an_error_or_a_log(
     with redis_with(
         tmp_path / "redis", f"user broker on >{'x' if state == 'wrong' else password} {LEAST}"
     ) as server:
-        async with redis_link.connect(url(server, f"broker:{password}")) as link:
+        async with connect_redis(url(server, f"broker:{password}")) as link:
             store = RedisStore(link, "wecom-broker", SystemClock(), notebook)
             if state == "dead":
                 server.kill()
@@ -190,7 +190,7 @@ async def test_nothing_of_a_sealed_payload_is_in_a_key_a_value_or_a_notice(redis
         fields: dict[Any, dict[Any, Any]] = {key: await client.hgetall(key) for key in await client.keys("*")}
         return [*fields, *[part for pairs in fields.values() for pair in pairs.items() for part in pair]]
 
-    async with redis_link.connect(redis_server.url) as link:
+    async with connect_redis(redis_server.url) as link:
         await link.run(lambda client: client.flushall())
         seal = Seal([SealKey("k1", os.urandom(32))])
         store = SealedStore(RedisStore(link, "test", SystemClock(), Notebook()), seal, Notebook())
@@ -288,7 +288,7 @@ async def test_it_works_over_tls(tmp_path: Path, guarded_redis: RedisServer) -> 
     authority = Authority(tmp_path / "ca")
     async with tls_before(guarded_redis, authority) as port:
         address = f"rediss://{USER}@127.0.0.1:{port}/0?ssl_ca_certs={authority.root}"
-        async with redis_link.connect(address) as link:
+        async with connect_redis(address) as link:
             await use_everything(RedisStore(link, "wecom-broker", SystemClock(), Notebook()))
 
 
@@ -298,7 +298,7 @@ async def test_a_server_of_an_unknown_authority_gets_no_password(
     authority, another = Authority(tmp_path / "ca"), Authority(tmp_path / "another")
     async with tls_before(guarded_redis, authority) as port:
         for query in (f"?ssl_ca_certs={another.root}", ""):
-            async with redis_link.connect(f"rediss://{USER}@127.0.0.1:{port}/0{query}") as link:
+            async with connect_redis(f"rediss://{USER}@127.0.0.1:{port}/0{query}") as link:
                 with pytest.raises(
                     StoreUnavailable, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"
                 ):
@@ -309,13 +309,13 @@ async def test_a_certificate_for_another_host_is_refused(tmp_path: Path, guarded
     authority = Authority(tmp_path / "ca")
     async with tls_before(guarded_redis, authority) as port:
         address = f"rediss://{USER}@localhost:{port}/0?ssl_ca_certs={authority.root}"
-        async with redis_link.connect(address) as link:
+        async with connect_redis(address) as link:
             with pytest.raises(StoreUnavailable, match=r"[Hh]ostname mismatch"):
                 await link.seconds()
 
 
 async def test_a_missing_authority_file_is_unavailable(guarded_redis: RedisServer) -> None:
-    async with redis_link.connect(
+    async with connect_redis(
         f"rediss://{USER}@127.0.0.1:{guarded_redis.port}/0?ssl_ca_certs=missing.pem"
     ) as link:
         with pytest.raises(StoreUnavailable):

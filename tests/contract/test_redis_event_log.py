@@ -10,10 +10,9 @@ from urllib.parse import quote
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters import redis_link
-from broker.adapters.redis_event_log import RedisEventLog
-from broker.adapters.redis_link import RedisLink
-from broker.adapters.redis_names import RedisNames
+from broker.adapters.redis.client import RedisLink, connect_redis
+from broker.adapters.redis.event_log import RedisEventLog
+from broker.adapters.redis.names import RedisNames
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog
 from tests.contract.events import (
@@ -50,7 +49,7 @@ LEAST = (
 
 @pytest.fixture
 async def link(own_redis: RedisServer, patient_link: None) -> AsyncIterator[RedisLink]:
-    async with redis_link.connect(own_redis.url) as link:
+    async with connect_redis(own_redis.url) as link:
         yield link
 
 
@@ -87,7 +86,7 @@ class TestAccess:
     async def test_the_least_permissions_are_enough(self, tmp_path: Path, patient_link: None) -> None:
         with redis_with(tmp_path / "redis", f"user broker on >{PASSWORD} {LEAST}") as server:
             url = f"redis://broker:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/0"
-            async with redis_link.connect(url) as link:
+            async with connect_redis(url) as link:
                 await use_everything(RedisEventLog(link, "wecom-broker"))
 
     @pytest.mark.slow
@@ -105,12 +104,12 @@ class TestAccess:
         enough = []
         with redis_with(tmp_path / "redis", *lines, f"user all on >{PASSWORD} ~* &* +@all") as server:
             password = quote(PASSWORD, safe="")
-            async with redis_link.connect(f"redis://all:{password}@127.0.0.1:{server.port}/0") as flushing:
+            async with connect_redis(f"redis://all:{password}@127.0.0.1:{server.port}/0") as flushing:
                 for number, permission in enumerate(users):
                     # What another user has loaded, this one must load too.
                     await flushing.run(lambda client: client.script_flush())
                     user = f"{quote('without' + permission)}:{password}"
-                    async with redis_link.connect(f"redis://{user}@127.0.0.1:{server.port}/0") as link:
+                    async with connect_redis(f"redis://{user}@127.0.0.1:{server.port}/0") as link:
                         log = RedisEventLog(link, f"wecom-broker:{number}")
                         log._names.channel = "wecom-broker:notices"
                         try:
@@ -133,7 +132,7 @@ class TestAccess:
         # The members of a cluster talk to each other on a port that is 10,000 higher.
         port = next(port for port in iter(free_port, None) if port < 55_000)
         with RedisServer(tmp_path / "redis", "--cluster-enabled", "yes", port=port) as server:
-            async with redis_link.connect(server.url) as link:
+            async with connect_redis(server.url) as link:
                 await link.run(take_all_slots)
                 await eventually(lambda: link.run(is_ready))
                 await use_everything(RedisEventLog(link, "wecom-broker"))
@@ -179,7 +178,7 @@ class TestOutages:
 
     async def test_what_was_appended_and_held_is_there_after_a_crash(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path, "--appendfsync", "always", append_only=True) as server:
-            async with redis_link.connect(server.url) as link:
+            async with connect_redis(server.url) as link:
                 log = RedisEventLog(link, "test")
                 given = await appended(log, "a1 a2 b1")
                 await log.take(replace(ANA, room=1))
@@ -204,7 +203,7 @@ class TestOutages:
         async def lift(client: Redis) -> None:
             await client.config_set("maxmemory", "0")
 
-        async with redis_link.connect(own_redis.url) as link:
+        async with connect_redis(own_redis.url) as link:
             log = RedisEventLog(link, "test")
             await append(log)
             [entry] = await log.read(APP, "", 1)

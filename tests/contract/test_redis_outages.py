@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters import redis_link
-from broker.adapters.redis_link import RedisLink
-from broker.adapters.redis_store import RedisStore
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.redis.client import LEFT_ALONE_SECONDS, RedisLink, connect_redis
+from broker.adapters.redis.store import RedisStore
+from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Notice, NoticeKind
 from tests.contract.making import FAR, LONG, NAME, held, record, taken
@@ -26,7 +25,7 @@ ONE_TIMEOUT_SECONDS = 1.5
 
 @pytest.fixture
 async def link(own_redis: RedisServer) -> AsyncIterator[RedisLink]:
-    async with redis_link.connect(own_redis.url) as link:
+    async with connect_redis(own_redis.url) as link:
         yield link
 
 
@@ -93,7 +92,7 @@ async def test_every_command_says_that_the_store_is_away_and_nothing_else(
 
 
 async def test_a_server_that_never_was_there_is_unavailable() -> None:
-    async with redis_link.connect("redis://127.0.0.1:1/0") as link:
+    async with connect_redis("redis://127.0.0.1:1/0") as link:
         with pytest.raises(StoreUnavailable):
             await link.seconds()
 
@@ -139,7 +138,7 @@ async def test_a_long_outage_is_told_once(
 async def test_each_broker_that_listens_hears_that_it_is_back(
     own_redis: RedisServer, store: RedisStore
 ) -> None:
-    async with redis_link.connect(own_redis.url) as link:
+    async with connect_redis(own_redis.url) as link:
         other = RedisStore(link, "test", SystemClock(), Notebook())
         async with listening(store) as one, listening(other) as two:
             own_redis.kill()
@@ -162,7 +161,7 @@ async def test_a_lease_from_before_the_restart_commits_nothing(
 
 async def test_what_was_written_to_disk_is_there_after_a_crash(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "--appendfsync", "always", append_only=True) as server:
-        async with redis_link.connect(server.url) as link:
+        async with connect_redis(server.url) as link:
             store = RedisStore(link, "test", SystemClock(), Notebook())
             lease = await taken(store)
             await store.commit(record(lease.fence), lease)
@@ -204,7 +203,7 @@ async def test_while_a_hung_server_is_tried_again_only_one_caller_waits(
     own_redis.pause()
     try:
         await refused_within(store)
-        await asyncio.sleep(redis_link.LEFT_ALONE_SECONDS)
+        await asyncio.sleep(LEFT_ALONE_SECONDS)
         took = sorted(await asyncio.gather(*[refused_within(store) for _ in range(20)]))
     finally:
         own_redis.resume()
@@ -220,7 +219,7 @@ async def test_a_caller_who_gives_up_trying_leaves_the_way_open(
     own_redis.pause()
     try:
         await refused_within(store)
-        await asyncio.sleep(redis_link.LEFT_ALONE_SECONDS)
+        await asyncio.sleep(LEFT_ALONE_SECONDS)
         trying = asyncio.create_task(store.ping())
         await asyncio.sleep(0.02)
         trying.cancel()
@@ -234,7 +233,7 @@ async def test_a_caller_who_gives_up_trying_leaves_the_way_open(
 async def test_a_broker_leaves_a_hung_server_without_waiting(
     own_redis: RedisServer, notebook: Notebook
 ) -> None:
-    async with redis_link.connect(own_redis.url) as link:
+    async with connect_redis(own_redis.url) as link:
         store = RedisStore(link, "test", SystemClock(), notebook)
         async with listening(store):
             await store.ping()

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from broker.adapters.sealed_event_log import SealedEventLog
-from broker.adapters.sealed_store import Seal, SealKey
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.storage.sealed_event_log import SealedEventLog
+from broker.adapters.storage.sealed_store import Seal, SealKey
+from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog
 from tests.contract.events import ANA, APP, GROUP, append, appended, lag, takes, words

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.sqlite_event_log import SqliteEventLog
-from broker.adapters.sqlite_store import open_sqlite
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.sqlite.event_log import SqliteEventLog
+from broker.adapters.sqlite.store import open_sqlite
+from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from tests.contract.events import ANA, APP, BEN, GROUP, KEEP, append, appended, lag, takes, takes_all, words
 from tests.contract.making import LONG, held, record

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.sealed_store import Seal, SealedStore, SealKey
-from broker.adapters.sqlite_store import SqliteStore, StoreInUse, open_sqlite
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.sqlite.store import SqliteStore, StoreInUse, open_sqlite
+from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
+from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Busy, Notice, NoticeKind, Record
 from tests.contract.making import LONG, NAME, held, record, taken
@@ -28,8 +28,8 @@ REPOSITORY = Path(__file__).parents[2]
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from broker.adapters.sqlite_store import open_sqlite
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.sqlite.store import open_sqlite
+from broker.adapters.system import SystemClock
 from tests.contract.making import record, taken
 
 async def write():

@@ -14,7 +14,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from wecom_broker.v1 import token_service_pb2_grpc as token_grpc
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
-from broker.adapters.wecom_gateway import _without
+from broker.adapters.wecom.passthrough import _without
 from broker.simulator.demo import PARENT
 from broker.simulator.faults import Errcode, Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
 from tests.integration.acting import (

@@ -18,11 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters import redis_link
-from broker.adapters.redis_event_log import RedisEventLog
-from broker.adapters.redis_link import RedisLink
-from broker.adapters.sqlite_event_log import SqliteEventLog
-from broker.adapters.sqlite_store import open_sqlite
+from broker.adapters.redis.client import RedisLink, connect_redis
+from broker.adapters.redis.event_log import RedisEventLog
+from broker.adapters.sqlite.event_log import SqliteEventLog
+from broker.adapters.sqlite.store import open_sqlite
 from broker.domain.event_log import Delivery, Entry, EventLog, Lag, Member, Retention
 from tests.kit.fake_clock import FakeClock
 from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
@@ -335,7 +334,7 @@ def test_the_embedded_log_keeps_its_promises(program: list[Step]) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server, pytest.MonkeyPatch.context() as patch:
         # A busy machine is no outage; how long Redis may take has tests of its own.
-        patch.setattr("broker.adapters.redis_link.ANSWER_SECONDS", 10.0)
+        patch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
         yield server
 
 
@@ -367,7 +366,7 @@ class TimedLink:
 def test_the_log_of_a_fleet_keeps_its_promises(server: RedisServer, program: list[Step]) -> None:
     @asynccontextmanager
     async def in_redis(clock: FakeClock) -> AsyncIterator[EventLog]:
-        async with redis_link.connect(server.url) as link:
+        async with connect_redis(server.url) as link:
             yield RedisEventLog(TimedLink(link, clock), f"test-{secrets.token_hex(4)}")  # type: ignore[arg-type]
 
     hold_to_the_rules(program, in_redis)

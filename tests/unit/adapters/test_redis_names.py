@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.redis_names import RedisNames
+from broker.adapters.redis.names import RedisNames
 from broker.domain.ports import Notice, NoticeKind
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

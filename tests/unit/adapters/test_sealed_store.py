@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from broker.adapters.sealed_store import Seal, SealBroken, SealedStore, SealKey
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.storage.sealed_store import Seal, SealBroken, SealedStore, SealKey
+from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Record
 from tests.contract.making import NAME, held, record, taken

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.system_clock import SystemChance, SystemClock
+from broker.adapters.system import SystemChance, SystemClock
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 A_MOMENT = timedelta(seconds=1)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.adapters.wecom_http import WecomHttp
+from broker.adapters.wecom.client import WecomHttp
 from broker.domain.credentials import Credential
 from broker.simulator import World, running_simulator
 from tests.unit.wecom_http.recorders import PARENT_CORP, SECRET, Surroundings, parent_with

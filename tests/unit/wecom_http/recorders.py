@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from broker.adapters.wecom_http import WecomHttp, connect
+from broker.adapters.wecom.client import WecomHttp, connect
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError

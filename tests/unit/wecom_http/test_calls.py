@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.adapters.wecom_http import WecomHttp
+from broker.adapters.wecom.client import WecomHttp
 from broker.domain.corps import AppShare, ShareKind
 from broker.domain.credentials import Credential
 from broker.domain.errors import AppNotShared, RateLimited, SecretRejected, TokenDied

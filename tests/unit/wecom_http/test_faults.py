@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.wecom_http import MOST_BYTES, WecomHttp
+from broker.adapters.wecom.client import MOST_BYTES, WecomHttp
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, RateLimited, WecomProtocol, WecomUnavailable

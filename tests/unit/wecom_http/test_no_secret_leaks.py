@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from broker.adapters.wecom_http import WecomHttp
+from broker.adapters.wecom.client import WecomHttp
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.secret import Secret

@@ -1,6 +1,6 @@
 """WeCom's endpoints about its own machines (wecom-api A13)."""
 
-from broker.adapters.wecom_http import WecomHttp, token_query
+from broker.adapters.wecom.client import WecomHttp, token_query
 from broker.domain.credentials import Credential
 from broker.domain.errors import WecomProtocol
 

@@ -218,7 +218,7 @@ class WecomHttp:
 
 
 @asynccontextmanager
-async def connect(
+async def connect_wecom(
     base: str, longest: timedelta, gate: UpstreamGate, clock: Clock, chance: Chance, observer: Observer
 ) -> AsyncIterator[WecomHttp]:
     """Open the pool; each request may take `longest` in all."""

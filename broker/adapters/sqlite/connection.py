@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from broker.adapters.sqlite_schema import SCHEMA
+from broker.adapters.sqlite.schema import SCHEMA
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Notice, NoticeKind
 
@@ -71,7 +71,7 @@ class SqliteLink:
 
 
 @asynccontextmanager
-async def connect(path: Path) -> AsyncIterator[SqliteLink]:
+async def connect_sqlite(path: Path) -> AsyncIterator[SqliteLink]:
     """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
     path.touch(mode=0o600, exist_ok=True)
     lock_path = path.with_name(path.name + ".lock")

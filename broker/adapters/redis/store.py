@@ -8,10 +8,10 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from broker.adapters.redis_lease import RedisLeases
-from broker.adapters.redis_link import RedisLink, milliseconds
-from broker.adapters.redis_names import RedisNames
-from broker.adapters.system_clock import SystemClock
+from broker.adapters.redis.client import RedisLink, milliseconds
+from broker.adapters.redis.leases import RedisLeases
+from broker.adapters.redis.names import RedisNames
+from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Lease, Notice, NoticeKind, Observer, Record
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from broker.adapters.wecom_http import (
+from broker.adapters.wecom.client import (
     SERVER_ERROR,
     TOO_MANY_REQUESTS,
     ConnectionLost,

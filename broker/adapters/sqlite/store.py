@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.adapters import sqlite_link
-from broker.adapters.sqlite_link import SqliteLink, StoreInUse
+from broker.adapters.sqlite.connection import SqliteLink, StoreInUse, connect_sqlite
 from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Record
 
 __all__ = ["SqliteStore", "StoreInUse", "open_sqlite"]
@@ -182,7 +181,7 @@ class SqliteStore:
 @asynccontextmanager
 async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
-    async with sqlite_link.connect(path) as link:
+    async with connect_sqlite(path) as link:
         with link.database:
             _sweep(link.database, clock.now().timestamp())
             # An earlier process is gone, and so are the holders of its leases and events.

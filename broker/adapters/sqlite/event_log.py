@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from broker.adapters.sqlite_event_group import SqliteEventGroup
-from broker.adapters.sqlite_link import SqliteLink
+from broker.adapters.sqlite.connection import SqliteLink
+from broker.adapters.sqlite.event_group import SqliteEventGroup
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
 from broker.domain.event_positions import EPOCH, milliseconds_of, next_place, place_at, tidy
 from broker.domain.ports import Clock, Notice, NoticeKind

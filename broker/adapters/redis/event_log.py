@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from broker.adapters import redis_event_scripts as scripts
-from broker.adapters.redis_event_group import GROUP
-from broker.adapters.redis_link import RedisLink, milliseconds
-from broker.adapters.redis_names import RedisNames
+from broker.adapters.redis import event_scripts as scripts
+from broker.adapters.redis.client import RedisLink, milliseconds
+from broker.adapters.redis.event_group import GROUP
+from broker.adapters.redis.names import RedisNames
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
 from broker.domain.event_positions import FIRST, tidy
 from broker.domain.ports import NoticeKind

@@ -3,8 +3,8 @@
 import secrets
 from datetime import timedelta
 
-from broker.adapters.redis_link import RedisLink, milliseconds
-from broker.adapters.redis_names import RedisNames
+from broker.adapters.redis.client import RedisLink, milliseconds
+from broker.adapters.redis.names import RedisNames
 from broker.domain.ports import Busy, Lease, NoticeKind
 
 # The number is at least the time in milliseconds: a Redis that lost its data hands out larger ones

@@ -95,7 +95,7 @@ class RedisLink:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[RedisLink]:
+async def connect_redis(url: str) -> AsyncIterator[RedisLink]:
     """Open a pool for `redis://` or `rediss://` (TLS; user and password of an ACL in the URL).
 
     Raises `StoreUnavailable` at the first command, not here.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from broker.adapters.wecom_http import WecomHttp, grant, token_query
+from broker.adapters.wecom.client import WecomHttp, grant, token_query
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import WecomProtocol
 from broker.domain.ports import Allow, LoginSession

@@ -1,0 +1,1 @@
+"""The shared store and event log of a fleet, in Redis."""

@@ -1,0 +1,1 @@
+"""The embedded store and event log of one process, in SQLite."""

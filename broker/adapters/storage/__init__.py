@@ -1,0 +1,1 @@
+"""What any store holds, sealed."""

@@ -1,0 +1,1 @@
+"""WeCom over HTTPS."""

@@ -1,0 +1,1 @@
+"""The gRPC server: who calls, what it may do, and how errors leave."""

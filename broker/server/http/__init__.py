@@ -1,0 +1,1 @@
+"""The HTTP server: WeCom's callbacks, health and metrics."""
