@@ -28,24 +28,24 @@ from broker.domain.access import CallerPolicy
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import EventLog
 from broker.domain.ports import Observer, Record, Store
-from broker.server.admin_servicer import AdminServicer
-from broker.server.app_share_servicer import AppShareServicer
-from broker.server.audit import Audit
-from broker.server.callback_http import CallbackDoor
-from broker.server.callback_servicer import CallbackServicer
-from broker.server.event_servicer import EventServicer
-from broker.server.forwarded import Forwarded
-from broker.server.grpc_server import TlsFiles, serve_grpc
+from broker.server.grpc.access import Rights
+from broker.server.grpc.audit import Audit
+from broker.server.grpc.guard import Doorway
+from broker.server.grpc.server import TlsFiles, serve_grpc
+from broker.server.grpc.services.admin import AdminServicer
+from broker.server.grpc.services.app_shares import AppShareServicer
+from broker.server.grpc.services.callbacks import CallbackServicer
+from broker.server.grpc.services.events import EventServicer
+from broker.server.grpc.services.identity import IdentityServicer
+from broker.server.grpc.services.js_sdk import JsSdkServicer
+from broker.server.grpc.services.mini_program import MiniProgramServicer
+from broker.server.grpc.services.registration import Servicers
+from broker.server.grpc.services.tokens import TokenServicer
+from broker.server.grpc.services.wecom_api import WecomApiServicer
 from broker.server.health import Health
-from broker.server.http_server import CannotListen, serve_http
-from broker.server.identity import Rights
-from broker.server.identity_servicer import IdentityServicer
-from broker.server.interceptors import Doorway
-from broker.server.js_sdk_servicer import JsSdkServicer
-from broker.server.mini_program_servicer import MiniProgramServicer
-from broker.server.servicers import Servicers
-from broker.server.token_servicer import TokenServicer
-from broker.server.wecom_api_servicer import WecomApiServicer
+from broker.server.http.callbacks import CallbackDoor
+from broker.server.http.forwarded import Forwarded
+from broker.server.http.server import CannotListen, serve_http
 from broker.telemetry import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin

@@ -5,7 +5,7 @@ import pkgutil
 
 import wecom_broker.v1
 
-from broker.server.interceptors import ACTIONS
+from broker.server.grpc.guard import ACTIONS
 
 
 def rpcs() -> set[str]:

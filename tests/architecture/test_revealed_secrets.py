@@ -12,8 +12,8 @@ ALLOWED = [
     "broker/usecases/session_record.py",
     "broker/adapters/storage/sealed_store.py",
     "broker/adapters/wecom/*.py",
-    "broker/server/convert.py",
-    "broker/server/*_servicer.py",
+    "broker/server/grpc/messages.py",
+    "broker/server/grpc/services/*.py",
 ]
 
 

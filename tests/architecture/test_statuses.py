@@ -6,7 +6,7 @@ import pytest
 
 from broker.domain import errors
 from broker.domain.errors import BrokerError
-from broker.server.status import STATUSES, Unexpected, code_of
+from broker.server.grpc.errors import STATUSES, Unexpected, code_of
 
 PROMISED = {
     "UNKNOWN_APP": "NOT_FOUND",

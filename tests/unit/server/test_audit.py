@@ -9,9 +9,9 @@ import pytest
 from broker.domain.access import Action, Caller
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
-from broker.server import audit
-from broker.server.audit import Audit
-from broker.server.identity import current_caller
+from broker.server.grpc import audit
+from broker.server.grpc.access import current_caller
+from broker.server.grpc.audit import Audit
 from tests.unit.domain.credentials import credential
 
 ORDERS, REPORTS = Caller("orders"), Caller("reports")

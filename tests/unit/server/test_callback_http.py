@@ -20,8 +20,8 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.events import EnvelopeProblem
-from broker.server.callback_http import CallbackDoor
-from broker.server.forwarded import Forwarded
+from broker.server.http.callbacks import CallbackDoor
+from broker.server.http.forwarded import Forwarded
 from broker.usecases.callbacks.decoder import Signed
 
 MARK = "SaidInConfidence"

@@ -15,7 +15,7 @@ from wecom_broker.v1.target_pb2 import Target as TargetMessage
 from broker.domain.corps import ShareKind, Target
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
-from broker.server import convert
+from broker.server.grpc import messages
 from broker.usecases.credentials.engine import Replacement
 from tests.unit.domain.credentials import NOON, credential
 
@@ -56,7 +56,7 @@ def unknown_kind(number: int) -> Any:  # a newer client may send one
     ],
 )
 def test_a_target_is_read(message: TargetMessage, expected: Target) -> None:
-    assert expected == convert.target(message)
+    assert expected == messages.target(message)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_target_is_read(message: TargetMessage, expected: Target) -> None:
 )
 def test_a_malformed_target_names_its_field(message: TargetMessage, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        convert.target(message)
+        messages.target(message)
     assert field == field_of(refused)
 
 
@@ -88,7 +88,7 @@ def test_a_malformed_target_names_its_field(message: TargetMessage, field: str) 
 def test_what_a_target_held_is_not_repeated_to_the_caller(app: str, corp_id: str) -> None:
     marker = "NotToBeRepeated!"
     with pytest.raises(InvalidRequest) as refused:
-        convert.target(TargetMessage(app=marker + app, corp_id=corp_id))
+        messages.target(TargetMessage(app=marker + app, corp_id=corp_id))
     assert marker not in str(refused.value) + str(refused.value.metadata)
 
 
@@ -105,7 +105,7 @@ def test_what_a_target_held_is_not_repeated_to_the_caller(app: str, corp_id: str
     ],
 )
 def test_a_least_life_is_read(message: Duration, expected: timedelta) -> None:
-    assert expected == convert.min_ttl(message)
+    assert expected == messages.min_ttl(message)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_least_life_is_read(message: Duration, expected: timedelta) -> None:
 )
 def test_a_least_life_that_is_none_names_its_field(message: Duration) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        convert.min_ttl(message)
+        messages.min_ttl(message)
     assert "min_ttl" == field_of(refused)
 
 
@@ -132,14 +132,14 @@ def test_a_least_life_that_is_none_names_its_field(message: Duration) -> None:
 def test_any_span_is_a_life_or_refused_by_field(seconds: int, nanos: int) -> None:
     message = Duration(seconds=seconds, nanos=nanos)
 
-    assert refused_field(lambda: convert.min_ttl(message)) in ("", "min_ttl")
+    assert refused_field(lambda: messages.min_ttl(message)) in ("", "min_ttl")
 
 
 # --- pages
 
 
 def page(items: list[str], size: int = 0, token: str = "") -> tuple[list[str], str]:
-    shown, following = convert.page(items, lambda item: item, size, token)
+    shown, following = messages.page(items, lambda item: item, size, token)
     return list(shown), following
 
 
@@ -245,7 +245,7 @@ def test_what_stays_in_a_list_is_shown_once_whatever_comes_and_goes(
 
 
 def test_a_token_s_message_has_all_that_a_caller_needs() -> None:
-    message = convert.access_token(credential())
+    message = messages.access_token(credential())
 
     assert ("token-of-the-child", "ww1child", 1000010, 7) == (
         message.value,
@@ -257,12 +257,12 @@ def test_a_token_s_message_has_all_that_a_caller_needs() -> None:
 
 
 def test_every_word_of_the_inside_has_one_outside() -> None:
-    assert set(Replacement) == set(convert.OUTCOMES)
-    assert set(Freshness) == set(convert.STATES)
-    assert set(CredentialKind) == set(convert.KINDS)
-    assert set(ShareKind) == set(convert.SHARE_KINDS_OUT)
+    assert set(Replacement) == set(messages.OUTCOMES)
+    assert set(Freshness) == set(messages.STATES)
+    assert set(CredentialKind) == set(messages.KINDS)
+    assert set(ShareKind) == set(messages.SHARE_KINDS_OUT)
 
 
 def test_every_share_kind_that_comes_in_goes_out_again() -> None:
-    for number, kind in convert.SHARE_KINDS.items():
-        assert kind is None or number == convert.SHARE_KINDS_OUT[kind]
+    for number, kind in messages.SHARE_KINDS.items():
+        assert kind is None or number == messages.SHARE_KINDS_OUT[kind]

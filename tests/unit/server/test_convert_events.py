@@ -12,7 +12,7 @@ from wecom_broker.v1 import target_pb2
 from broker.domain.corps import ShareKind
 from broker.domain.errors import InvalidRequest
 from broker.domain.events import Event
-from broker.server import convert_events as convert
+from broker.server.grpc import event_messages as convert
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -16,8 +16,8 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
 from broker.domain.errors import AppNotShared
-from broker.server.identity import current_caller
-from broker.server.interceptors import ACTIONS, Doorway
+from broker.server.grpc.access import current_caller
+from broker.server.grpc.guard import ACTIONS, Doorway
 from broker.telemetry import Metrics
 from tests.unit.server.fakes import Context, bearer, error_info
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.server.forwarded import Forwarded
+from broker.server.http.forwarded import Forwarded
 
 PROXIES = ("10.0.0.0/8", "192.0.2.7/32", "2001:db8:aa::/48")
 WECOM, STRANGER = "101.226.103.9", "203.0.113.66"

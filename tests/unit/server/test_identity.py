@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.access import ANYONE, Caller, CallerPolicy
 from broker.domain.errors import Unauthenticated
-from broker.server.identity import Identity
+from broker.server.grpc.access import Identity
 from tests.unit.server.fakes import Context, bearer
 
 TOKEN = "the-bearer-token-of-orders"

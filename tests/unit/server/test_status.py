@@ -16,8 +16,8 @@ from broker.domain.errors import (
     WecomProtocol,
     WecomUnavailable,
 )
-from broker.server import status
-from broker.server.status import code_of, status_of
+from broker.server.grpc import errors
+from broker.server.grpc.errors import code_of, status_of
 from tests.unit.server.fakes import Context, error_info, retry_info
 
 
@@ -64,7 +64,7 @@ async def test_a_call_is_ended_with_the_rich_status() -> None:
     error = AppNotShared("not shared", app="crm", corp_id="ww1")
 
     with pytest.raises(grpc.aio.AbortError):
-        await status.abort(context, error)  # type: ignore[arg-type]
+        await errors.abort(context, error)  # type: ignore[arg-type]
 
     assert grpc.StatusCode.NOT_FOUND is context.aborted.code
     assert {"app": "crm", "corp_id": "ww1"} == dict(error_info(context.rich).metadata)

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from broker.adapters.wecom.client import WecomHttp, connect
+from broker.adapters.wecom.client import WecomHttp, connect_wecom
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError
@@ -87,7 +87,7 @@ class Surroundings:
     @asynccontextmanager
     async def wecom(self, base: str, limit: timedelta = PATIENT) -> AsyncIterator[WecomHttp]:
         """Return the adapter under test."""
-        async with connect(base, limit, self.gate, self.clock, FixedChance(), self.observer) as wecom:
+        async with connect_wecom(base, limit, self.gate, self.clock, FixedChance(), self.observer) as wecom:
             yield wecom
 
 

@@ -12,9 +12,9 @@ from broker.domain.access import Action
 from broker.domain.corps import Target
 from broker.domain.errors import InvalidRequest
 from broker.domain.ports import ApiCall, MediaHead
-from broker.server import convert
-from broker.server.context import Context
-from broker.server.identity import Rights
+from broker.server.grpc import messages
+from broker.server.grpc.access import Rights
+from broker.server.grpc.context import Context
 from broker.usecases.api_calls import LONGEST_PATH, ApiCalls
 
 UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
@@ -34,7 +34,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
 
     async def CallApi(self, request: pb.CallApiRequest, context: Context) -> pb.CallApiResponse:
         """Pass a call on, and its answer back."""
-        target = convert.target(request.target)
+        target = messages.target(request.target)
         self._check(target, request.path)
         call = ApiCall(_method(request), request.path, tuple(request.query.items()), request.body)
         answer = await self._calls.call(target, call)
@@ -47,7 +47,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
         first = await anext(aiter(request), None)
         if first is None:
             raise InvalidRequest("target", "is required in the first message")
-        target = convert.target(first.target)
+        target = messages.target(first.target)
         self._check(target, UPLOAD)
         if not FILE_NAME.fullmatch(first.file_name):
             raise InvalidRequest("file_name", "must be 1 to 255 characters, no quotes or control characters")
@@ -61,7 +61,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
         self, request: pb.DownloadMediaRequest, context: Context
     ) -> AsyncIterator[pb.DownloadMediaResponse]:
         """Pass a file back, piece by piece."""
-        target = convert.target(request.target)
+        target = messages.target(request.target)
         self._check(target, DOWNLOAD)
         async with aclosing(self._calls.download(target, request.media_id)) as pieces:
             async for piece in pieces:

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 from broker.domain.access import ANYONE, Action, Caller, CallerPolicy
 from broker.domain.errors import Unauthenticated
-from broker.server.context import Context
+from broker.server.grpc.context import Context
 
 current_caller: ContextVar[Caller] = ContextVar("current_caller", default=ANYONE)
 """The caller of the request that this task works for."""

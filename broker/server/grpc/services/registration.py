@@ -15,16 +15,16 @@ from wecom_broker.v1 import (
     wecom_api_service_pb2_grpc,
 )
 
-from broker.server.admin_servicer import AdminServicer
-from broker.server.app_share_servicer import AppShareServicer
-from broker.server.callback_servicer import CallbackServicer
-from broker.server.event_servicer import EventServicer
-from broker.server.identity_servicer import IdentityServicer
-from broker.server.interceptors import Registrar
-from broker.server.js_sdk_servicer import JsSdkServicer
-from broker.server.mini_program_servicer import MiniProgramServicer
-from broker.server.token_servicer import TokenServicer
-from broker.server.wecom_api_servicer import WecomApiServicer
+from broker.server.grpc.guard import Registrar
+from broker.server.grpc.services.admin import AdminServicer
+from broker.server.grpc.services.app_shares import AppShareServicer
+from broker.server.grpc.services.callbacks import CallbackServicer
+from broker.server.grpc.services.events import EventServicer
+from broker.server.grpc.services.identity import IdentityServicer
+from broker.server.grpc.services.js_sdk import JsSdkServicer
+from broker.server.grpc.services.mini_program import MiniProgramServicer
+from broker.server.grpc.services.tokens import TokenServicer
+from broker.server.grpc.services.wecom_api import WecomApiServicer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from wecom_broker.v1 import app_share_service_pb2 as pb
 from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
 
 from broker.domain.corps import AppShare
-from broker.server import convert
-from broker.server.context import Context
+from broker.server.grpc import messages
+from broker.server.grpc.context import Context
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets
 
@@ -27,22 +27,22 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self, request: pb.ListAppSharesRequest, context: Context
     ) -> pb.ListAppSharesResponse:
         """Return one page of the known shares."""
-        app = convert.known_app(self._targets, request.app)
-        shares = await self._shares.all(app, convert.share_kind("share_kind", request.share_kind))
-        shown, token = convert.page(shares, _mark, request.page_size, request.page_token)
+        app = messages.known_app(self._targets, request.app)
+        shares = await self._shares.all(app, messages.share_kind("share_kind", request.share_kind))
+        shown, token = messages.page(shares, _mark, request.page_size, request.page_token)
         return pb.ListAppSharesResponse(
-            shares=[convert.app_share(app.name, share) for share in shown], next_page_token=token
+            shares=[messages.app_share(app.name, share) for share in shown], next_page_token=token
         )
 
     async def SyncAppShares(
         self, request: pb.SyncAppSharesRequest, context: Context
     ) -> pb.SyncAppSharesResponse:
         """List anew, and return what changed."""
-        app = convert.known_app(self._targets, request.app)
+        app = messages.known_app(self._targets, request.app)
         changes = await self._shares.sync(app)
         return pb.SyncAppSharesResponse(
-            added=[convert.app_share(app.name, share) for share in changes.added],
-            removed=[convert.app_share(app.name, share) for share in changes.removed],
+            added=[messages.app_share(app.name, share) for share in changes.added],
+            removed=[messages.app_share(app.name, share) for share in changes.removed],
             unchanged_count=changes.unchanged_count,
         )
 
@@ -50,7 +50,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self, request: pb.WatchAppSharesRequest, context: Context
     ) -> AsyncIterator[pb.WatchAppSharesResponse]:
         """Stream the present shares, then each change."""
-        app = convert.known_app(self._targets, request.app)
+        app = messages.known_app(self._targets, request.app)
         async with aclosing(self._shares.watch(app)) as stream:
             snapshot = await anext(stream)
             for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_SNAPSHOT, snapshot.added) or [
@@ -72,7 +72,7 @@ def _messages(
     return [
         pb.WatchAppSharesResponse(
             change_type=change_type,
-            shares=[convert.app_share(app, share) for share in chunk],
+            shares=[messages.app_share(app, share) for share in chunk],
             snapshot_complete=change_type == pb.SHARE_CHANGE_TYPE_SNAPSHOT and position == len(chunks) - 1,
         )
         for position, chunk in enumerate(chunks)

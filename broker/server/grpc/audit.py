@@ -4,7 +4,7 @@ from broker.domain.access import Action
 from broker.domain.credentials import Credential
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
-from broker.server.identity import current_caller
+from broker.server.grpc.access import current_caller
 from broker.telemetry import Telemetry
 
 REMEMBERED = 100_000

@@ -8,8 +8,8 @@ from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey
-from broker.server import convert
-from broker.server.context import Context
+from broker.server.grpc import messages
+from broker.server.grpc.context import Context
 from broker.usecases.access_tokens import AccessTokens
 
 MADE = 20_000
@@ -30,8 +30,8 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self, request: pb.GetAccessTokenRequest, context: Context
     ) -> pb.GetAccessTokenResponse:
         """Return a valid token."""
-        min_ttl = convert.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
-        credential = await self._tokens.get(convert.target(request.target), min_ttl)
+        min_ttl = messages.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
+        credential = await self._tokens.get(messages.target(request.target), min_ttl)
         self._audit(Action.TOKEN_GET, credential)
         return self._response(credential)
 
@@ -41,7 +41,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         if response is None or made_for is not credential:
             if len(self._responses) >= MADE:
                 self._responses.clear()
-            response = pb.GetAccessTokenResponse(token=convert.access_token(credential))
+            response = pb.GetAccessTokenResponse(token=messages.access_token(credential))
             self._responses[credential.key] = (credential, response)
         return response
 
@@ -49,18 +49,18 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self, request: pb.WatchAccessTokenRequest, context: Context
     ) -> AsyncIterator[pb.WatchAccessTokenResponse]:
         """Stream the current token, then each rotation."""
-        async with aclosing(self._tokens.watch(convert.target(request.target))) as credentials:
+        async with aclosing(self._tokens.watch(messages.target(request.target))) as credentials:
             async for credential in credentials:
                 self._audit(Action.TOKEN_GET, credential)
-                yield pb.WatchAccessTokenResponse(token=convert.access_token(credential))
+                yield pb.WatchAccessTokenResponse(token=messages.access_token(credential))
 
     async def ReportInvalidToken(
         self, request: pb.ReportInvalidTokenRequest, context: Context
     ) -> pb.ReportInvalidTokenResponse:
         """Replace a token that WeCom refused."""
-        target = convert.target(request.target)
+        target = messages.target(request.target)
         outcome, credential = await self._tokens.report(target, request.generation, request.errcode)
         self._audit(Action.TOKEN_REPORT, credential)
         return pb.ReportInvalidTokenResponse(
-            outcome=convert.OUTCOMES[outcome], token=convert.access_token(credential)
+            outcome=messages.OUTCOMES[outcome], token=messages.access_token(credential)
         )

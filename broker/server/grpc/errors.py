@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 
 from broker.domain import errors
 from broker.domain.errors import BrokerError
-from broker.server.context import Context
+from broker.server.grpc.context import Context
 
 DOMAIN = "wecom-broker"
 

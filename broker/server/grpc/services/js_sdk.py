@@ -5,8 +5,8 @@ from wecom_broker.v1 import js_sdk_service_pb2_grpc as pb_grpc
 
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
-from broker.server import convert
-from broker.server.context import Context
+from broker.server.grpc import messages
+from broker.server.grpc.context import Context
 from broker.usecases.signing import JsSdkSigning, Signature
 
 KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: CredentialKind.AGENT_TICKET}
@@ -20,12 +20,12 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
 
     async def SignPage(self, request: pb.SignPageRequest, context: Context) -> pb.SignPageResponse:
         """Sign for wx.config and wx.agentConfig."""
-        config, agent = await self._signing.sign_page(convert.target(request.target), request.url)
+        config, agent = await self._signing.sign_page(messages.target(request.target), request.url)
         return pb.SignPageResponse(config=_config(config), agent_config=_agent_config(agent))
 
     async def SignConfig(self, request: pb.SignConfigRequest, context: Context) -> pb.SignConfigResponse:
         """Sign for wx.config."""
-        target = convert.target(request.target)
+        target = messages.target(request.target)
         signature = await self._signing.sign(target, request.url, CredentialKind.CORP_TICKET)
         return pb.SignConfigResponse(config=_config(signature))
 
@@ -33,7 +33,7 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
         self, request: pb.SignAgentConfigRequest, context: Context
     ) -> pb.SignAgentConfigResponse:
         """Sign for wx.agentConfig."""
-        target = convert.target(request.target)
+        target = messages.target(request.target)
         signature = await self._signing.sign(target, request.url, CredentialKind.AGENT_TICKET)
         return pb.SignAgentConfigResponse(agent_config=_agent_config(signature))
 
@@ -44,9 +44,9 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
         kind = KINDS.get(request.kind)
         if kind is None:
             raise InvalidRequest("kind", "must say which ticket")
-        target = convert.target(request.target)
+        target = messages.target(request.target)
         outcome, _ = await self._signing.report(target, kind, request.generation, request.errcode)
-        return pb.ReportInvalidTicketResponse(outcome=convert.OUTCOMES[outcome])
+        return pb.ReportInvalidTicketResponse(outcome=messages.OUTCOMES[outcome])
 
 
 def _config(signature: Signature) -> pb.ConfigSignature:

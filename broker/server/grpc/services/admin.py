@@ -5,8 +5,8 @@ from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
 
 import broker
 from broker.domain.errors import InvalidRequest
-from broker.server import convert
-from broker.server.context import Context
+from broker.server.grpc import messages
+from broker.server.grpc.context import Context
 from broker.usecases.admin import Admin
 
 
@@ -18,32 +18,32 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
 
     async def ListApps(self, request: pb.ListAppsRequest, context: Context) -> pb.ListAppsResponse:
         """Return the configured apps."""
-        return pb.ListAppsResponse(apps=[convert.app(app) for app in self._admin.apps()])
+        return pb.ListAppsResponse(apps=[messages.app(app) for app in self._admin.apps()])
 
     async def ListCredentials(
         self, request: pb.ListCredentialsRequest, context: Context
     ) -> pb.ListCredentialsResponse:
         """Return one page of the credentials in memory."""
-        views = self._admin.credentials(request.app and convert.app_name("app", request.app))
-        shown, token = convert.page(views, lambda view: view.key.name, request.page_size, request.page_token)
+        views = self._admin.credentials(request.app and messages.app_name("app", request.app))
+        shown, token = messages.page(views, lambda view: view.key.name, request.page_size, request.page_token)
         return pb.ListCredentialsResponse(
-            credentials=[convert.credential_info(view) for view in shown], next_page_token=token
+            credentials=[messages.credential_info(view) for view in shown], next_page_token=token
         )
 
     async def RefreshCredential(
         self, request: pb.RefreshCredentialRequest, context: Context
     ) -> pb.RefreshCredentialResponse:
         """Fetch a credential anew."""
-        kind = convert.KINDS_IN.get(request.kind)
+        kind = messages.KINDS_IN.get(request.kind)
         if kind is None:
             raise InvalidRequest("kind", "is not a known kind of credential")
-        rotated, view = await self._admin.refresh(convert.target(request.target), kind)
-        return pb.RefreshCredentialResponse(credential=convert.credential_info(view), rotated=rotated)
+        rotated, view = await self._admin.refresh(messages.target(request.target), kind)
+        return pb.RefreshCredentialResponse(credential=messages.credential_info(view), rotated=rotated)
 
     async def GetQuotas(self, request: pb.GetQuotasRequest, context: Context) -> pb.GetQuotasResponse:
         """Return the use of WeCom's limits."""
-        quotas = await self._admin.quotas(request.app and convert.app_name("app", request.app))
-        return pb.GetQuotasResponse(quotas=[convert.quota(use) for use in quotas])
+        quotas = await self._admin.quotas(request.app and messages.app_name("app", request.app))
+        return pb.GetQuotasResponse(quotas=[messages.quota(use) for use in quotas])
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return the state of this replica."""
@@ -52,7 +52,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             version=broker.__version__,
             start_time=vitals.started_at,
             serving=not vitals.draining and self._admin.can_serve_tokens(),
-            dependencies=[convert.dependency(vitals.store), convert.dependency(vitals.wecom)],
+            dependencies=[messages.dependency(vitals.store), messages.dependency(vitals.wecom)],
             credential_count=len(self._admin.credentials()),
             watcher_count=self._admin.watcher_count(),
         )

@@ -5,10 +5,10 @@ from wecom_broker.v1 import mini_program_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.sessions import Session
-from broker.server import convert
-from broker.server.audit import Audit
-from broker.server.context import Context
-from broker.server.identity import Rights
+from broker.server.grpc import messages
+from broker.server.grpc.access import Rights
+from broker.server.grpc.audit import Audit
+from broker.server.grpc.context import Context
 from broker.usecases.mini_program import MiniProgramSessions
 
 
@@ -24,8 +24,8 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
         self, request: pb.ExchangeLoginCodeRequest, context: Context
     ) -> pb.ExchangeLoginCodeResponse:
         """Return the session of whoever logged in."""
-        app = convert.app_name("app", request.app)
-        kind = convert.share_kind("share_kind", request.share_kind)
+        app = messages.app_name("app", request.app)
+        kind = messages.share_kind("share_kind", request.share_kind)
         # Only the answer tells the corp; nobody spends a code who may not act for any.
         self._rights.check_somewhere(Action.MINIPROGRAM_SESSION, app)
         session = await self._sessions.exchange_login_code(
@@ -40,7 +40,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
         self, request: pb.ConvertSessionRequest, context: Context
     ) -> pb.ConvertSessionResponse:
         """Return the child's session."""
-        target = convert.target(request.target)
+        target = messages.target(request.target)
         session = await self._sessions.convert(target, request.user_id, request.session_key)
         return pb.ConvertSessionResponse(session=_session(session))
 

@@ -10,9 +10,9 @@ from wecom_broker.v1 import event_service_pb2_grpc as pb_grpc
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.events import app_and_place, event_id
-from broker.server import convert, convert_events
-from broker.server.context import Context
-from broker.server.identity import Rights, current_caller
+from broker.server.grpc import event_messages, messages
+from broker.server.grpc.access import Rights, current_caller
+from broker.server.grpc.context import Context
 from broker.usecases.events.feed import EventFeed, Wish
 from broker.usecases.events.group_member import MaySee
 from broker.usecases.events.record import from_entry
@@ -51,7 +51,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             await context.send_initial_metadata(())
             async for delivery in stream:
                 if delivery:
-                    found = convert_events.event(from_entry(delivery.entry))
+                    found = event_messages.event(from_entry(delivery.entry))
                     yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.tries + 1)
 
     async def AcknowledgeEvents(
@@ -59,7 +59,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
     ) -> pb.AcknowledgeEventsResponse:
         """Mark events as handled."""
         self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
-        group, ids = _group(request.group), convert_events.event_ids(request.event_ids)
+        group, ids = _group(request.group), event_messages.event_ids(request.event_ids)
         count = await self._feed.acknowledge(group, ids, self._called_back)
         return pb.AcknowledgeEventsResponse(acknowledged_count=count)
 
@@ -68,14 +68,16 @@ class EventServicer(pb_grpc.EventServiceServicer):
     ) -> pb.ListDeadEventsResponse:
         """Return one page of what the group gave up."""
         group, app = _group(request.group), self._app("app", request.app)
-        size, after = convert.page_size_of(request.page_size), convert.read_token(request.page_token)
+        size, after = messages.page_size_of(request.page_size), messages.read_token(request.page_token)
         if after:
             app_and_place("page_token", event_id(app, after))
         found = await self._feed.dead(group, app, after, size + 1)
         shown, may_see = found[:size], self._may_see()
         return pb.ListDeadEventsResponse(
-            events=[convert_events.event(event) for event in shown if may_see(app, event.corp_id)],
-            next_page_token=convert.token(shown[-1].event_id.rpartition(":")[2]) if len(found) > size else "",
+            events=[event_messages.event(event) for event in shown if may_see(app, event.corp_id)],
+            next_page_token=messages.token(shown[-1].event_id.rpartition(":")[2])
+            if len(found) > size
+            else "",
         )
 
     async def RetryDeadEvents(
@@ -83,7 +85,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
     ) -> pb.RetryDeadEventsResponse:
         """Hand out again what the group gave up."""
         self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
-        group, ids = _group(request.group), convert_events.event_ids(request.event_ids)
+        group, ids = _group(request.group), event_messages.event_ids(request.event_ids)
         count = await self._feed.retry(group, ids, self._called_back)
         return pb.RetryDeadEventsResponse(retried_count=count)
 
@@ -104,16 +106,16 @@ class EventServicer(pb_grpc.EventServiceServicer):
             )
         return Wish(
             apps=apps,
-            event_types=convert_events.event_types(request.event_types),
-            replay_from=convert_events.replay_from(request, apps),
-            room=convert_events.room(request.max_in_flight),
-            ack_timeout=convert_events.ack_timeout(request, self._ack_timeout),
+            event_types=event_messages.event_types(request.event_types),
+            replay_from=event_messages.replay_from(request, apps),
+            room=event_messages.room(request.max_in_flight),
+            ack_timeout=event_messages.ack_timeout(request, self._ack_timeout),
             may_see=self._may_see(),
         )
 
     def _app(self, field: str, name: str) -> str:
         """Return the name of an app whose events the caller may have somewhere."""
-        app = self._targets.app(convert.app_name(field, name)).name
+        app = self._targets.app(messages.app_name(field, name)).name
         self._rights.check_somewhere(Action.EVENT_SUBSCRIBE, app)
         if app not in self._called_back:
             raise InvalidRequest(field, "has no callback in the configuration")
@@ -125,4 +127,4 @@ class EventServicer(pb_grpc.EventServiceServicer):
 
 
 def _group(given: str) -> str:
-    return convert_events.group_name(current_caller.get().name, given)
+    return event_messages.group_name(current_caller.get().name, given)

@@ -10,10 +10,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from broker.server.grpc.guard import Doorway
+from broker.server.grpc.services.registration import Servicers
 from broker.server.health import SERVICES, Health
-from broker.server.http_server import CannotListen
-from broker.server.interceptors import Doorway
-from broker.server.servicers import Servicers
+from broker.server.http.server import CannotListen
 
 MINUTE_MS = 60_000
 OPTIONS = [

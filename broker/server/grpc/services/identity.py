@@ -7,9 +7,9 @@ from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
-from broker.server import convert
-from broker.server.context import Context
-from broker.server.identity import Rights
+from broker.server.grpc import messages
+from broker.server.grpc.access import Rights
+from broker.server.grpc.context import Context
 from broker.usecases.identity import UserIdentity
 
 SCOPES = {
@@ -36,7 +36,7 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         self, request: pb.BuildAuthorizeUrlRequest, context: Context
     ) -> pb.BuildAuthorizeUrlResponse:
         """Return the link to WeCom."""
-        app = convert.app_name("app", request.app)
+        app = messages.app_name("app", request.app)
         # The link is the same for the visitors of every corp.
         self._rights.check_somewhere(Action.IDENTITY_EXCHANGE, app)
         scope = SCOPES.get(request.scope)
@@ -49,7 +49,7 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         self, request: pb.ExchangeAuthCodeRequest, context: Context
     ) -> pb.ExchangeAuthCodeResponse:
         """Return who came back with the code."""
-        app = convert.app_name("app", request.app)
+        app = messages.app_name("app", request.app)
         # Only the answer tells the corp; nobody spends a code who may not act for any.
         self._rights.check_somewhere(Action.IDENTITY_EXCHANGE, app)
         user, known = await self._identity.exchange_code(app, request.code)
@@ -60,7 +60,7 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         self, request: pb.GetUserProfileRequest, context: Context
     ) -> pb.GetUserProfileResponse:
         """Return what the user agreed to show."""
-        app = convert.app_name("app", request.app)
+        app = messages.app_name("app", request.app)
         profile = await self._identity.fetch_profile(app, request.user_ticket)
         fields = dict(profile.fields)
         user_id = fields.pop("userid", "")

@@ -16,9 +16,9 @@ import structlog
 from broker.domain.access import Action, CallerPolicy
 from broker.domain.corps import APP_NAME, CORP_ID
 from broker.domain.errors import BrokerError
-from broker.server import status
-from broker.server.context import Context
-from broker.server.identity import Identity, current_caller
+from broker.server.grpc import errors
+from broker.server.grpc.access import Identity, current_caller
+from broker.server.grpc.context import Context
 from broker.telemetry import LOGGER, Metrics
 
 ACTIONS: Mapping[str, Action] = {
@@ -141,7 +141,7 @@ class Doorway:
                 response = await handler(request, context)
             except Exception as error:  # noqa: BLE001 - the outermost place: nothing may reach the caller raw
                 failure, code = self._failure(method, error)
-                await status.abort(context, failure)
+                await errors.abort(context, failure)
             else:
                 code = "OK"
                 return response
@@ -166,7 +166,7 @@ class Doorway:
                 code = "OK"
             except Exception as error:  # noqa: BLE001 - as above
                 failure, code = self._failure(method, error)
-                await status.abort(context, failure)
+                await errors.abort(context, failure)
             finally:
                 finish(code, began)
 
@@ -217,8 +217,8 @@ class Doorway:
         if not isinstance(error, BrokerError):
             incident = secrets.token_hex(4)
             self._log.error("unexpected error", rpc=method, incident=incident, exc_info=error)
-            error = status.Unexpected(f"internal error, incident {incident}")
-        code = status.code_of(error)
+            error = errors.Unexpected(f"internal error, incident {incident}")
+        code = errors.code_of(error)
         caller = current_caller.get().name
         self._log.debug("refused", rpc=method, caller=caller, reason=error.reason, problem=error.message)
         return error, code.name

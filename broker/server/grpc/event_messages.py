@@ -10,7 +10,7 @@ from broker.domain.corps import APP_NAME
 from broker.domain.errors import InvalidRequest
 from broker.domain.event_positions import place_at
 from broker.domain.events import Event, app_and_place
-from broker.server.convert import SHARE_KINDS_OUT
+from broker.server.grpc.messages import SHARE_KINDS_OUT
 
 DEFAULT_ROOM, LARGEST_ROOM = 100, 1000
 MOST_IDS, MOST_TYPES = 1000, 100

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from broker.server.callback_http import CallbackDoor
 from broker.server.health import Health
+from broker.server.http.callbacks import CallbackDoor
 from broker.telemetry import Metrics
 from broker.usecases.callbacks.decoder import LARGEST_BODY
 
