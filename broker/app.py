@@ -30,7 +30,7 @@ from broker.domain.event_log import EventLog
 from broker.domain.ports import Observer, Record, Store
 from broker.server.grpc.access import Rights
 from broker.server.grpc.audit import Audit
-from broker.server.grpc.guard import Doorway
+from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.server import TlsFiles, serve_grpc
 from broker.server.grpc.services.admin import AdminServicer
 from broker.server.grpc.services.app_shares import AppShareServicer
@@ -43,37 +43,37 @@ from broker.server.grpc.services.registration import Servicers
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
 from broker.server.health import Health
-from broker.server.http.callbacks import CallbackDoor
+from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
 from broker.server.http.server import CannotListen, serve_http
 from broker.telemetry import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
-from broker.usecases.callbacks.decoder import CallbackOpening
-from broker.usecases.callbacks.external import CallbackDesk
+from broker.usecases.callbacks.decoder import CallbackDecoder
+from broker.usecases.callbacks.external import ExternalCallbacks
 from broker.usecases.callbacks.inbox import CallbackInbox
-from broker.usecases.callbacks.sender_allowlist import CallbackSenders
-from broker.usecases.credentials.cache import CredentialMemory
+from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
+from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.follower import MemoryFollower
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
-from broker.usecases.credentials.source import CredentialChain
+from broker.usecases.credentials.source import WecomCredentialSource
 from broker.usecases.events.feed import EventFeed
-from broker.usecases.events.maintenance import EventKeeping
+from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.leased_flight import FleetFlight
-from broker.usecases.fleet.notifications import NoticeBoard
-from broker.usecases.identity import UserIdentity
-from broker.usecases.limits.error_cache import Refusals
-from broker.usecases.limits.rate_gate import QuotaGate
+from broker.usecases.fleet.leased_flight import LeasedFlight
+from broker.usecases.fleet.notifications import Notifications
+from broker.usecases.identity import Identities
+from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
-from broker.usecases.mini_program import MiniProgramSessions
+from broker.usecases.mini_program import MiniProgramLogins
 from broker.usecases.shares.app_shares import AppShares
-from broker.usecases.shares.relisting import ShareRenewal
-from broker.usecases.shares.revocation import ChildCredentials
+from broker.usecases.shares.relisting import Relisting
+from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.targets import Targets
-from broker.usecases.signing import JsSdkSigning
+from broker.usecases.signing import Signing
 
 STORE_PATIENCE_SECONDS = 5.0
 """How long a starting broker waits for its store."""
@@ -92,7 +92,7 @@ class RunningBroker:
     http_port: int
     telemetry: Telemetry
     health: Health
-    memory: CredentialMemory
+    memory: CredentialCache
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
 
     Raises `CannotStart`.
     """
-    clock, chance = SystemClock(), SystemChance()
+    clock, randomness = SystemClock(), SystemChance()
     telemetry = Telemetry(clock)
     apps = configured.apps(config)
     policy = CallerPolicy(configured.callers(config))
@@ -111,30 +111,30 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
     async with AsyncExitStack() as stack:
         store, log = await stack.enter_async_context(_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry))
-        board = NoticeBoard(store)
-        memory = CredentialMemory(refresh)
-        marks = {app.name: app.secret.mark() for app in apps.values()}
-        refusals = Refusals(store, clock, chance, marks)
-        gate = QuotaGate(store, refusals)
+        notifications = Notifications(store)
+        memory = CredentialCache(refresh)
+        fingerprints = {app.name: app.secret.fingerprint() for app in apps.values()}
+        error_cache = ErrorCache(store, clock, randomness, fingerprints)
+        gate = RateGate(store, error_cache)
         wecom = await stack.enter_async_context(
             connect_wecom(
                 config.wecom.api_base,
                 timedelta(seconds=config.wecom.timeout_seconds),
                 gate,
                 clock,
-                chance,
+                randomness,
                 telemetry,
             )
         )
         users = WecomUserEndpoints(wecom)
         tickets = TicketQuota(store, clock)
-        fleet = FleetFlight(store, board, clock, telemetry)
+        fleet = LeasedFlight(store, notifications, clock, telemetry)
         engine = CredentialEngine(
             store=store,
-            source=CredentialChain(apps, wecom, users, tickets),
+            source=WecomCredentialSource(apps, wecom, users, tickets),
             memory=memory,
             fleet=fleet,
-            refusals=refusals,
+            error_cache=error_cache,
             clock=clock,
             policy=refresh,
             observer=telemetry,
@@ -146,14 +146,14 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             store=store,
             engine=engine,
             fleet=fleet,
-            refusals=refusals,
-            children=ChildCredentials(store, memory, refusals),
+            error_cache=error_cache,
+            children=ShareRevocation(store, memory, error_cache),
             clock=clock,
             observer=telemetry,
             cooldown=refresh.cooldown,
             tasks=background,
         )
-        renewal = ShareRenewal(
+        renewal = Relisting(
             apps=apps,
             shares=shares,
             clock=clock,
@@ -164,28 +164,28 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         )
         targets = Targets(apps, shares)
         follower = MemoryFollower(store, memory, clock)
-        ahead = RefreshAhead(engine, memory, clock, chance, refresh, telemetry)
+        ahead = RefreshAhead(engine, memory, clock, randomness, refresh, telemetry)
         feed = EventFeed(
             log=log,
-            board=board,
+            notifications=notifications,
             clock=clock,
-            chance=chance,
+            randomness=randomness,
             observer=telemetry,
             tasks=background,
             max_tries=config.events.max_tries,
         )
-        opening = CallbackOpening(callbacks, targets, shares, clock, telemetry)
+        opening = CallbackDecoder(callbacks, targets, shares, clock, telemetry)
         inbox = CallbackInbox(
             apps=apps,
             opening=opening,
-            senders=CallbackSenders(engine, WecomAddressEndpoints(wecom), clock, telemetry, background),
+            senders=SenderAllowlist(engine, WecomAddressEndpoints(wecom), clock, telemetry, background),
             renewal=renewal,
             log=log,
             keep=keep,
         )
-        keeping = EventKeeping(list(callbacks), log, keep, clock, telemetry)
-        for hears in (refusals.hear, follower.hear, shares.hear, renewal.hear):
-            board.tell(hears)
+        keeping = EventMaintenance(list(callbacks), log, keep, clock, telemetry)
+        for hears in (error_cache.hear, follower.hear, shares.hear, renewal.hear):
+            notifications.tell(hears)
         admin = Admin(
             apps=apps,
             targets=targets,
@@ -194,13 +194,13 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             tickets=tickets,
             memory=memory,
             gate=gate,
-            vitals=telemetry.vitals,
+            replica_health=telemetry.replica_health,
             clock=clock,
             policy=refresh,
         )
         health = Health(admin, shares, store, clock, telemetry)
         await health.look()
-        background.keep_running("hearing notices", board.run)
+        background.keep_running("hearing notices", notifications.run)
         background.keep_running("following the store", follower.run)
         background.keep_running("sharing what could not be shared", fleet.make_up)
         background.keep_running("following share lists", shares.keep_in_step)
@@ -210,24 +210,24 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         background.keep_running("watching health", health.run)
 
         own_corps = {app.name: app.corp_id for app in apps.values()}
-        doorway = Doorway(policy, own_corps, telemetry.metrics)
-        sessions = MiniProgramSessions(
+        guard = RpcGuard(policy, own_corps, telemetry.metrics)
+        sessions = MiniProgramLogins(
             targets=targets,
             shares=shares,
             engine=engine,
             users=users,
             store=store,
             clock=clock,
-            chance=chance,
+            randomness=randomness,
             watermarks=configured.watermarks(config),
         )
         rights, audit = Rights(policy, own_corps), Audit(telemetry)
         servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit),
             shares=AppShareServicer(targets, shares),
-            js_sdk=JsSdkServicer(JsSdkSigning(targets, engine, clock, chance)),
+            js_sdk=JsSdkServicer(Signing(targets, engine, clock, randomness)),
             identity=IdentityServicer(
-                UserIdentity(targets, engine, users, chance, config.wecom.oauth_base), rights
+                Identities(targets, engine, users, randomness, config.wecom.oauth_base), rights
             ),
             mini_programs=MiniProgramServicer(sessions, rights, audit),
             events=EventServicer(
@@ -237,7 +237,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
                 list(callbacks),
                 timedelta(seconds=config.events.ack_timeout_seconds),
             ),
-            callbacks=CallbackServicer(CallbackDesk(opening, targets, shares, renewal, clock), rights),
+            callbacks=CallbackServicer(ExternalCallbacks(opening, targets, shares, renewal, clock), rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(wecom)), rights),
             admin=AdminServicer(admin),
         )
@@ -247,7 +247,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             addresses = await stack.enter_async_context(
                 serve_grpc(
                     config.server.grpc,
-                    doorway,
+                    guard,
                     servicers,
                     health,
                     tls=TlsFiles(tls.certificate, tls.private_key, tls.client_ca) if tls else None,
@@ -264,7 +264,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
                     config.server.http,
                     health,
                     telemetry.metrics,
-                    CallbackDoor(inbox, Forwarded(config.server.trusted_proxies), telemetry),
+                    CallbackEndpoint(inbox, Forwarded(config.server.trusted_proxies), telemetry),
                     share_port=share_port,
                     drain_seconds=config.server.drain_seconds,
                 )

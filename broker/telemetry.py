@@ -22,7 +22,7 @@ from broker.domain.corps import AppShare
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.event_log import Lag
 from broker.domain.ports import Clock
-from broker.domain.replica_health import Vitals
+from broker.domain.replica_health import ReplicaHealth
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LOGGER = "wecom_broker"
@@ -202,7 +202,7 @@ class Telemetry:
         self._clock = clock
         self._log = structlog.get_logger(LOGGER)
         self.metrics = Metrics()
-        self.vitals = Vitals(clock.now())
+        self.replica_health = ReplicaHealth(clock.now())
         self._sealed_for: set[tuple[str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
 
@@ -210,7 +210,7 @@ class Telemetry:
         """See `Observer.upstream_called`."""
         self.metrics.upstream_calls.labels(endpoint, outcome).inc()
         self.metrics.upstream_seconds.labels(endpoint).observe(duration.total_seconds())
-        self.vitals.wecom.seen(self._clock.now(), outcome if NO_ANSWER.fullmatch(outcome) else "")
+        self.replica_health.wecom.seen(self._clock.now(), outcome if NO_ANSWER.fullmatch(outcome) else "")
         seconds = round(duration.total_seconds(), 3)
         self._log.debug("upstream call", endpoint=endpoint, outcome=outcome, seconds=seconds)
 
@@ -237,15 +237,15 @@ class Telemetry:
 
     def store_lost(self, error: BrokerError) -> None:
         """See `Observer.store_lost`."""
-        was_healthy = self.vitals.store.healthy
-        self.vitals.store.seen(self._clock.now(), error.message)
+        was_healthy = self.replica_health.store.healthy
+        self.replica_health.store.seen(self._clock.now(), error.message)
         if was_healthy:
             self._log.error("the store is away; serving from memory", problem=error.message)
 
     def store_back(self) -> None:
         """See `Observer.store_back`."""
-        was_healthy = self.vitals.store.healthy
-        self.vitals.store.seen(self._clock.now())
+        was_healthy = self.replica_health.store.healthy
+        self.replica_health.store.seen(self._clock.now())
         if not was_healthy:
             self._log.warning("the store is back")
 

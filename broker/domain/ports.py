@@ -27,7 +27,7 @@ class Clock(Protocol):
         """Wait that long."""
 
 
-class Chance(Protocol):
+class Randomness(Protocol):
     """Randomness, as an argument."""
 
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
@@ -130,7 +130,7 @@ class Leases(Protocol):
         """Give it back and tell everybody; does nothing if it was lost."""
 
 
-class Tallies(Protocol):
+class Counters(Protocol):
     """Counters of the whole fleet that start again with each window."""
 
     async def count(self, name: str, window: timedelta) -> int:
@@ -140,7 +140,7 @@ class Tallies(Protocol):
         """Return how many there are now; none = 0."""
 
 
-class Store(Records, Leases, Tallies, Protocol):
+class Store(Records, Leases, Counters, Protocol):
     """What all replicas of a broker share."""
 
     def notices(self) -> AsyncIterator[Notice]:

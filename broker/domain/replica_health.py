@@ -32,7 +32,7 @@ class Dependency:
 
 
 @dataclass(slots=True)
-class Vitals:
+class ReplicaHealth:
     """The state of one replica."""
 
     started_at: datetime

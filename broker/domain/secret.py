@@ -17,7 +17,7 @@ class Secret:
         """Return the value itself."""
         return self._value
 
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return a short fingerprint: tells two secrets apart, in an audit record say, and nothing more."""
         return hashlib.sha256(self._value.encode()).hexdigest()[:12]
 

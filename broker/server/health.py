@@ -43,7 +43,7 @@ class Health:
     @property
     def is_ready(self) -> bool:
         """Tell whether new requests are welcome and can be answered."""
-        return not self._admin.vitals.draining and self._admin.can_serve_tokens()
+        return not self._admin.replica_health.draining and self._admin.can_serve_tokens()
 
     async def run(self) -> None:
         """Keep the health of each service true, for ever."""
@@ -53,27 +53,27 @@ class Health:
 
     async def look(self) -> None:
         """Set the health of each service, and the gauges."""
-        vitals = self._admin.vitals
+        replica_health = self._admin.replica_health
         try:
             # A write: a store that only reads is away for all that matters.
             await self._store.count("health", 10 * EVERY)
             self._telemetry.store_back()
         except StoreUnavailable as error:
             self._telemetry.store_lost(error)
-        if not vitals.draining:
+        if not replica_health.draining:
             tokens = self._admin.can_serve_tokens()
             # Lists are served from memory; where there is none yet, the tokens' chance is theirs.
             shares = tokens or self._shares.has_listing()
             await self._set("", serving=tokens)
             # Events need the store alone, and opening a callback needs nobody.
-            exceptions = {SHARES: shares, EVENTS: vitals.store.healthy, CALLBACKS: True, ADMIN: True}
+            exceptions = {SHARES: shares, EVENTS: replica_health.store.healthy, CALLBACKS: True, ADMIN: True}
             for service in SERVICES:
                 await self._set(service, serving=exceptions.get(service, tokens))
         self._measure()
 
     async def drain(self) -> None:
         """Tell load balancers to send nobody any more; nothing changes that back."""
-        self._admin.vitals.draining = True
+        self._admin.replica_health.draining = True
         await self.servicer.enter_graceful_shutdown()
 
     async def _set(self, service: str, *, serving: bool) -> None:
@@ -81,13 +81,13 @@ class Health:
         await self.servicer.set(service, status.SERVING if serving else status.NOT_SERVING)
 
     def _measure(self) -> None:
-        metrics, vitals = self._telemetry.metrics, self._admin.vitals
-        census = self._admin.census()
+        metrics, replica_health = self._telemetry.metrics, self._admin.replica_health
+        credential_stats = self._admin.credential_stats()
         for kind in CredentialKind:
             for state in Freshness:
-                metrics.credentials.labels(kind, state.name.lower()).set(census.counts[kind, state])
-            metrics.oldest_seconds.labels(kind).set(census.oldest[kind].total_seconds())
-        for dependency in (vitals.store, vitals.wecom):
+                metrics.credentials.labels(kind, state.name.lower()).set(credential_stats.counts[kind, state])
+            metrics.oldest_seconds.labels(kind).set(credential_stats.oldest[kind].total_seconds())
+        for dependency in (replica_health.store, replica_health.wecom):
             metrics.dependency_up.labels(dependency.name).set(dependency.healthy)
         metrics.ticket_quota_used.set(self._admin.highest_ticket_use())
-        metrics.watchers.set(census.watchers)
+        metrics.watchers.set(credential_stats.watchers)

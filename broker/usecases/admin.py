@@ -9,11 +9,11 @@ from broker.domain.corps import App, Target
 from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, RefreshPolicy
 from broker.domain.errors import BrokerError
 from broker.domain.ports import Clock
-from broker.domain.replica_health import Vitals
-from broker.usecases.credentials.cache import CredentialMemory, Holding
+from broker.domain.replica_health import ReplicaHealth
+from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
-from broker.usecases.limits.rate_gate import Limit, QuotaGate, QuotaUse
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.limits.ticket_quota import HOUR, TicketQuota, limits_of
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets
@@ -47,7 +47,7 @@ class CredentialView:
 
 
 @dataclass(slots=True)
-class Census:
+class CredentialStats:
     """How many credentials a replica holds, by kind and state, and how old the oldest of each kind is."""
 
     counts: Counter[tuple[CredentialKind, Freshness]]
@@ -66,9 +66,9 @@ class Admin:
         engine: CredentialEngine,
         shares: AppShares,
         tickets: TicketQuota,
-        memory: CredentialMemory,
-        gate: QuotaGate,
-        vitals: Vitals,
+        memory: CredentialCache,
+        gate: RateGate,
+        replica_health: ReplicaHealth,
         clock: Clock,
         policy: RefreshPolicy,
     ) -> None:
@@ -81,7 +81,7 @@ class Admin:
         self._gate = gate
         self._clock = clock
         self._policy = policy
-        self.vitals = vitals
+        self.replica_health = replica_health
 
     def apps(self) -> list[App]:
         """Return the configured apps by name."""
@@ -91,12 +91,12 @@ class Admin:
         """Return what this replica holds, in a stable order. Raises `UnknownApp`."""
         if app:
             self._targets.app(app)
-        views = [self._view(holding) for holding in self._memory if not app or holding.key.app == app]
+        views = [self._view(entry) for entry in self._memory if not app or entry.key.app == app]
         return sorted((view for view in views if view), key=lambda view: view.key.name)
 
     async def refresh(self, target: Target, kind: CredentialKind) -> tuple[bool, CredentialView]:
         """Fetch anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
-        begin_errand(insists=True)
+        begin_recovery_budget(insists=True)
         key = (await self._targets.locate(target)).of_kind(kind)
         rotated, credential = await self._engine.refresh(key)
         view = self._view(self._memory.hold(credential.key))
@@ -123,42 +123,44 @@ class Admin:
         """Return the highest share of an hourly ticket limit that is used up."""
         return self._tickets.highest()
 
-    def census(self) -> Census:
+    def credential_stats(self) -> CredentialStats:
         """Count what this replica holds, in one pass: it is asked for every second."""
         now = self._clock.now()
-        census = Census(Counter(), defaultdict(timedelta))
-        for holding in self._memory:
-            census.watchers += len(holding.mailboxes)
-            if credential := holding.credential:
-                fresh = now < holding.fresh_until
+        credential_stats = CredentialStats(Counter(), defaultdict(timedelta))
+        for entry in self._memory:
+            credential_stats.watchers += len(entry.watchers)
+            if credential := entry.credential:
+                fresh = now < entry.fresh_until
                 state = Freshness.FRESH if fresh else credential.freshness(now, self._policy)
-                kind = holding.key.kind
-                census.counts[kind, state] += 1
-                census.oldest[kind] = max(census.oldest[kind], now - credential.obtained_at)
-        return census
+                kind = entry.key.kind
+                credential_stats.counts[kind, state] += 1
+                credential_stats.oldest[kind] = max(
+                    credential_stats.oldest[kind], now - credential.obtained_at
+                )
+        return credential_stats
 
     def watcher_count(self) -> int:
         """Return how many streams watch a credential here."""
-        return sum(len(holding.mailboxes) for holding in self._memory)
+        return sum(len(entry.watchers) for entry in self._memory)
 
     def can_serve_tokens(self) -> bool:
         """Tell whether a caller has a chance: WeCom answers, or a valid token is left."""
         now = self._clock.now()
-        if not self.vitals.wecom.is_down(now):
+        if not self.replica_health.wecom.is_down(now):
             return True
-        return any(holding.credential and holding.credential.is_valid(now) for holding in self._memory)
+        return any(entry.credential and entry.credential.is_valid(now) for entry in self._memory)
 
-    def _view(self, holding: Holding) -> CredentialView | None:
-        credential, now = holding.credential, self._clock.now()
+    def _view(self, entry: CacheEntry) -> CredentialView | None:
+        credential, now = entry.credential, self._clock.now()
         if credential is None:
             return None
         return CredentialView(
-            holding.key,
+            entry.key,
             credential.freshness(now, self._policy),
             credential.generation,
             now - credential.obtained_at,
             credential.expires_at,
-            holding.last_error,
-            holding.last_error_at,
-            len(holding.mailboxes),
+            entry.last_error,
+            entry.last_error_at,
+            len(entry.watchers),
         )

@@ -10,7 +10,7 @@ from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports import ApiAnswer, ApiCall, MediaHead, WecomGateway
 from broker.protocol.error_codes import CODES
 from broker.usecases.credentials.engine import REST, CredentialEngine
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
 PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
@@ -41,7 +41,7 @@ class ApiCalls:
     async def call(self, target: Target, call: ApiCall) -> ApiAnswer:
         """Return WeCom's answer as it came, whatever its errcode. Raises `InvalidRequest`, the engine's."""
         check_call(call)
-        begin_errand()
+        begin_recovery_budget()
 
         async def act(key: CredentialKey) -> ApiAnswer:
             last: list[ApiAnswer] = []
@@ -71,7 +71,7 @@ class ApiCalls:
         """Send a file piece by piece, once; return the answer and the media_id."""
         if kind not in MEDIA_KINDS:
             raise InvalidRequest("type", "must be image, voice, video or file")
-        begin_errand()
+        begin_recovery_budget()
         token = await self._targets.reach(target, self._engine.get)
         answer, media_id = await self._gateway.upload(token, kind, head, chunks)
         if answer.errcode in CODES[TokenDied]:
@@ -83,7 +83,7 @@ class ApiCalls:
         """Yield what the file is, then its pieces. Raises what an errcode means, and the engine's."""
         if not re.fullmatch(r"[\x21-\x7e]{1,512}", media_id):
             raise InvalidRequest("media_id", "must be 1 to 512 visible characters")
-        begin_errand()
+        begin_recovery_budget()
         token = await self._targets.reach(target, self._engine.get)
         for attempt in range(2):
             try:

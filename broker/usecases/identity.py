@@ -15,12 +15,12 @@ from broker.domain.errors import (
     TokenDied,
     WecomUnavailable,
 )
-from broker.domain.ports import Chance, WecomUsers
+from broker.domain.ports import Randomness, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state
 from broker.usecases.credentials.engine import REST, CredentialEngine
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
 LOOKED_FOR_SECONDS = 1.0
@@ -37,16 +37,21 @@ class Profile:
     fields: dict[str, str]
 
 
-class UserIdentity:
+class Identities:
     """Exchange codes for users. A code goes to WeCom once, whatever comes of it."""
 
     def __init__(
-        self, targets: Targets, engine: CredentialEngine, users: WecomUsers, chance: Chance, oauth_base: str
+        self,
+        targets: Targets,
+        engine: CredentialEngine,
+        users: WecomUsers,
+        randomness: Randomness,
+        oauth_base: str,
     ) -> None:
         self._targets = targets
         self._engine = engine
         self._users = users
-        self._chance = chance
+        self._randomness = randomness
         self._oauth_base = oauth_base
 
     def build_authorize_url(
@@ -55,7 +60,7 @@ class UserIdentity:
         """Return the link and the state in it; its corp is the parent's, for every child (wecom-api A6)."""
         app = self._targets.app(app_name)
         check_redirect_uri(redirect_uri)
-        state = state or self._chance.unguessable()
+        state = state or self._randomness.unguessable()
         check_state(state)
         url = authorize_url(self._oauth_base, app.corp_id, app.agent_id, redirect_uri, scope, state)
         return url, state
@@ -78,7 +83,7 @@ class UserIdentity:
         """Return what the user agreed to show. Raises as `exchange_code`."""
         secret = read_code("user_ticket", user_ticket)
         app = self._targets.app(app_name)
-        begin_errand()
+        begin_recovery_budget()
         fields = await self._engine.using(
             CredentialKey.own_token(app), lambda token: self._users.fetch_profile(token, secret)
         )
@@ -108,7 +113,7 @@ async def spend_code(
     engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
 ) -> Answer:
     """Make a call that consumes a code, once; a token that turns out dead is replaced (rule 7)."""
-    begin_errand()
+    begin_recovery_budget()
     token = await engine.get(key)
     try:
         return await call(token)

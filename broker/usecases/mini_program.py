@@ -8,13 +8,13 @@ from datetime import timedelta
 from broker.domain.corps import ShareKind, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
-from broker.domain.ports import Chance, Clock, LoginSession, Store, WecomUsers
+from broker.domain.ports import Clock, LoginSession, Randomness, Store, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.identity import read_code, spend_code
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.session_record import from_record, to_record
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets
@@ -33,7 +33,7 @@ class Watermark:
     max_age: timedelta | None = None
 
 
-class MiniProgramSessions:
+class MiniProgramLogins:
     """Make, use and forget sessions."""
 
     def __init__(
@@ -45,7 +45,7 @@ class MiniProgramSessions:
         users: WecomUsers,
         store: Store,
         clock: Clock,
-        chance: Chance,
+        randomness: Randomness,
         watermarks: dict[str, Watermark],
     ) -> None:
         self._targets = targets
@@ -54,7 +54,7 @@ class MiniProgramSessions:
         self._users = users
         self._store = store
         self._clock = clock
-        self._chance = chance
+        self._randomness = randomness
         self._watermarks = watermarks
 
     async def exchange_login_code(
@@ -134,7 +134,7 @@ class MiniProgramSessions:
         await self._store.forget(Session.name_of(session_id), 1)
 
     async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:
-        begin_errand()
+        begin_recovery_budget()
 
         app = self._targets.app(target.app)
 
@@ -164,7 +164,7 @@ class MiniProgramSessions:
         """Keep a session under an id of its own: an earlier one of the same user goes on working."""
         expires_at = self._clock.now() + LIFETIME
         session = Session(
-            self._chance.unguessable(),
+            self._randomness.unguessable(),
             key.app,
             key.corp_id,
             login.user_id,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from broker.domain.corps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
-from broker.domain.ports import Chance, Clock
+from broker.domain.ports import Clock, Randomness
 from broker.protocol.js_sdk import page_url, sign_url
 from broker.usecases.access_tokens import check_report
-from broker.usecases.credentials.engine import CredentialEngine, Replacement
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.credentials.engine import CredentialEngine, ReportOutcome
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
 DEAD_TICKET_CODES = frozenset({40093, 42012})
@@ -27,14 +27,16 @@ class Signature:
     generation: int
 
 
-class JsSdkSigning:
+class Signing:
     """Sign pages with tickets that the engine keeps."""
 
-    def __init__(self, targets: Targets, engine: CredentialEngine, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self, targets: Targets, engine: CredentialEngine, clock: Clock, randomness: Randomness
+    ) -> None:
         self._targets = targets
         self._engine = engine
         self._clock = clock
-        self._chance = chance
+        self._randomness = randomness
 
     async def sign(self, target: Target, url: str, kind: CredentialKind) -> Signature:
         """Sign a page's URL, cut at '#', with that ticket. Raises `InvalidRequest`, and the engine's."""
@@ -48,16 +50,16 @@ class JsSdkSigning:
 
     async def report(
         self, target: Target, kind: CredentialKind, generation: int, errcode: int
-    ) -> tuple[Replacement, Credential]:
+    ) -> tuple[ReportOutcome, Credential]:
         """Replace a ticket whose signatures are refused, if it is still the current one. Raises as `sign`."""
         check_report(generation, errcode, DEAD_TICKET_CODES)
-        begin_errand(insists=True)
+        begin_recovery_budget(insists=True)
         key: CredentialKey = await self._targets.locate(target)
         return await self._engine.replace(key.of_kind(kind), generation)
 
     async def _sign(self, target: Target, url: str, *kinds: CredentialKind) -> list[Signature]:
         url = page_url(url)
-        begin_errand()
+        begin_recovery_budget()
 
         async def tickets(key: CredentialKey) -> list[Credential]:
             return [await self._engine.get(key.of_kind(kind)) for kind in kinds]
@@ -65,7 +67,7 @@ class JsSdkSigning:
         return [self._signed(ticket, url) for ticket in await self._targets.reach(target, tickets)]
 
     def _signed(self, ticket: Credential, url: str) -> Signature:
-        nonce = self._chance.unguessable()
+        nonce = self._randomness.unguessable()
         timestamp = int(self._clock.now().timestamp())
         signature = sign_url(ticket.value, nonce, timestamp, url)
         key = ticket.key

@@ -34,7 +34,7 @@ Context = grpc.aio.ServicerContext
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RememberedError:
     """A status that a call ends with; without a reason there is no ErrorInfo."""
 
     code: grpc.StatusCode
@@ -59,7 +59,7 @@ class Refusal:
         await context.abort_with_status(rpc_status.to_status(status))
 
 
-BROKEN = Refusal(grpc.StatusCode.UNAVAILABLE)
+BROKEN = RememberedError(grpc.StatusCode.UNAVAILABLE)
 
 
 class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, FakeEvents):
@@ -68,7 +68,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
     def __init__(self) -> None:
         super().__init__()
         self.calls: Counter[str] = Counter()
-        self.refusals: dict[str, Refusal] = {}
+        self.error_cache: dict[str, RememberedError] = {}
         self.lifetime = timedelta(hours=2)
         self.shares: list[shares_pb2.AppShare] = []
         self.share_changes: list[shares_pb2.WatchAppSharesResponse] = []
@@ -77,7 +77,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
         self.address = "127.0.0.1:0"
         self.server_credentials: grpc.ServerCredentials | None = None
         self._generations: Counter[tuple[str, str]] = Counter()
-        self._streams: dict[asyncio.Queue[tokens_pb2.AccessToken | Refusal], tuple[str, str]] = {}
+        self._streams: dict[asyncio.Queue[tokens_pb2.AccessToken | RememberedError], tuple[str, str]] = {}
         self._answering = asyncio.Event()
         self._answering.set()
         self._changed = asyncio.Event()
@@ -156,7 +156,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
             if of == key:
                 queue.put_nowait(self.token(app, corp))
 
-    def end_streams(self, refusal: Refusal = BROKEN) -> None:
+    def end_streams(self, refusal: RememberedError = BROKEN) -> None:
         """End every stream with this status."""
         for queue in self._streams:
             queue.put_nowait(refusal)
@@ -170,7 +170,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
     async def WatchAccessToken(
         self, request: tokens_pb2.WatchAccessTokenRequest, context: Context
     ) -> AsyncIterator[tokens_pb2.WatchAccessTokenResponse]:
-        queue: asyncio.Queue[tokens_pb2.AccessToken | Refusal] = asyncio.Queue()
+        queue: asyncio.Queue[tokens_pb2.AccessToken | RememberedError] = asyncio.Queue()
         key = _key(request.target)
         self._streams[queue] = key
         try:
@@ -178,7 +178,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
             yield tokens_pb2.WatchAccessTokenResponse(token=self.token(*key))
             while True:
                 item = await queue.get()
-                if isinstance(item, Refusal):
+                if isinstance(item, RememberedError):
                     await item.abort(context)
                 else:
                     yield tokens_pb2.WatchAccessTokenResponse(token=item)
@@ -228,7 +228,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
         self.authorizations.add(dict(context.invocation_metadata()).get("authorization"))
         self.changed()
         await self._answering.wait()
-        if refusal := self.refusals.get(method):
+        if refusal := self.error_cache.get(method):
             await refusal.abort(context)
 
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from wecom_broker import Broker, BrokerError, _status_details, errors
 
-from tests.client.fake_broker import FakeBroker, Refusal
+from tests.client.fake_broker import FakeBroker, RememberedError
 
 # The table of the design, on its own line each: reason, class, status, group.
 REASONS = [
@@ -57,7 +57,7 @@ BARE = [
 async def test_each_reason_has_its_class(
     fake: FakeBroker, broker: Broker, *, reason: str, kind: type, code: str, group: type
 ):
-    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode[code], reason)
+    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode[code], reason)
 
     with pytest.raises(group) as caught:
         await broker.sync_app_shares("crm")
@@ -69,7 +69,7 @@ async def test_each_reason_has_its_class(
 async def test_a_failure_without_a_reason_is_told_by_its_status(
     fake: FakeBroker, broker: Broker, code: str, kind: type, reason: str
 ):
-    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode[code])
+    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode[code])
 
     with pytest.raises(kind) as caught:
         await broker.sync_app_shares("crm")
@@ -77,7 +77,7 @@ async def test_a_failure_without_a_reason_is_told_by_its_status(
 
 
 async def test_an_unknown_reason_is_the_base_class(fake: FakeBroker, broker: Broker):
-    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode.ABORTED, "FROM_THE_FUTURE")
+    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode.ABORTED, "FROM_THE_FUTURE")
 
     with pytest.raises(BrokerError) as caught:
         await broker.sync_app_shares("crm")
@@ -85,7 +85,7 @@ async def test_an_unknown_reason_is_the_base_class(fake: FakeBroker, broker: Bro
 
 
 async def test_a_reason_of_another_domain_is_not_ours(fake: FakeBroker, broker: Broker):
-    fake.refusals["SyncAppShares"] = Refusal(
+    fake.error_cache["SyncAppShares"] = RememberedError(
         grpc.StatusCode.UNAVAILABLE, "APP_NOT_SHARED", domain="mesh.example"
     )
 
@@ -94,7 +94,7 @@ async def test_a_reason_of_another_domain_is_not_ours(fake: FakeBroker, broker: 
 
 
 async def test_message_metadata_and_retry_delay_are_kept(fake: FakeBroker, broker: Broker):
-    fake.refusals["SyncAppShares"] = Refusal(
+    fake.error_cache["SyncAppShares"] = RememberedError(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "RATE_LIMITED",
         message="gettoken is closed",
@@ -111,7 +111,7 @@ async def test_message_metadata_and_retry_delay_are_kept(fake: FakeBroker, broke
 
 
 async def test_without_a_retry_delay_there_is_none(fake: FakeBroker, broker: Broker):
-    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
+    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
 
     with pytest.raises(errors.UnknownApp) as caught:
         await broker.sync_app_shares("crm")

@@ -12,7 +12,7 @@ from wecom_broker import Broker
 from wecom_broker._backoff import Backoff
 from wecom_broker.errors import AppNotShared, BrokerClosed, BrokerUnreachable
 
-from tests.client.fake_broker import FakeBroker, Refusal
+from tests.client.fake_broker import FakeBroker, RememberedError
 
 
 async def test_the_present_token_comes_first_then_each_rotation(fake: FakeBroker, broker: Broker):
@@ -50,7 +50,7 @@ async def test_a_watch_that_cannot_be_opened_raises(fake: FakeBroker, broker: Br
 async def test_a_definitive_end_is_raised(fake: FakeBroker, broker: Broker):
     async with aclosing(broker.watch_access_token("crm", corp="ww1")) as tokens:
         await anext(tokens)
-        fake.end_streams(Refusal(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED"))
+        fake.end_streams(RememberedError(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED"))
 
         with pytest.raises(AppNotShared):
             await anext(tokens)
@@ -115,23 +115,23 @@ async def test_a_bearer_token_that_fails_for_a_while_does_not_end_a_watch(fake: 
 
 class TestBackoff:
     def test_delays_double_up_to_the_longest(self):
-        backoff = Backoff(first=timedelta(seconds=1), longest=timedelta(seconds=5), chance=lambda: 1.0)
+        backoff = Backoff(first=timedelta(seconds=1), longest=timedelta(seconds=5), randomness=lambda: 1.0)
 
         assert [1, 2, 4, 5, 5] == [backoff.delay().total_seconds() for _ in range(5)]
 
     def test_chance_decides_how_much_of_a_delay_is_waited(self):
-        backoff = Backoff(first=timedelta(seconds=1), chance=lambda: 0.25)
+        backoff = Backoff(first=timedelta(seconds=1), randomness=lambda: 0.25)
 
         assert 0.25 == backoff.delay().total_seconds()
 
     def test_what_lived_long_starts_over(self):
-        backoff = Backoff(first=timedelta(seconds=1), longest=timedelta(seconds=5), chance=lambda: 1.0)
+        backoff = Backoff(first=timedelta(seconds=1), longest=timedelta(seconds=5), randomness=lambda: 1.0)
         backoff.delay()
         backoff.delay()
 
         assert 1 == backoff.delay(lived=timedelta(seconds=6)).total_seconds()
 
     def test_a_wish_to_wait_is_added(self):
-        backoff = Backoff(first=timedelta(seconds=1), chance=lambda: 0.5)
+        backoff = Backoff(first=timedelta(seconds=1), randomness=lambda: 0.5)
 
         assert 30.5 == backoff.delay(at_least=timedelta(seconds=30)).total_seconds()

@@ -1,4 +1,4 @@
-"""`Tallies`: counters of the whole fleet that start again with each window."""
+"""`Counters`: counters of the whole fleet that start again with each window."""
 
 import asyncio
 from datetime import timedelta

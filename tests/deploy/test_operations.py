@@ -11,7 +11,7 @@ import pytest
 import broker
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events import EnvelopeProblem
-from broker.domain.replica_health import Vitals
+from broker.domain.replica_health import ReplicaHealth
 from broker.protocol.error_codes import BY_CODE
 from broker.telemetry import Metrics
 from tests.deploy.files import DEPLOY, ROOT, literal
@@ -66,10 +66,12 @@ def test_alerts_name_metrics_that_exist():
 def test_alerts_name_errcodes_and_dependencies_that_the_broker_knows():
     lists = re.findall(r'errcode=~"([^"]+)"', ALERTS)
     codes = {int(code) for codes in lists for code in codes.split("|") if code.isdigit()}
-    vitals = Vitals(datetime.now(UTC))
+    replica_health = ReplicaHealth(datetime.now(UTC))
 
     assert codes <= set(BY_CODE)
-    assert {vitals.store.name, vitals.wecom.name} == set(re.findall(r'dependency="(\w+)"', ALERTS))
+    assert {replica_health.store.name, replica_health.wecom.name} == set(
+        re.findall(r'dependency="(\w+)"', ALERTS)
+    )
 
 
 def test_alerts_name_outcomes_of_callbacks_that_the_broker_counts():

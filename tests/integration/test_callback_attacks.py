@@ -11,7 +11,7 @@ import pytest
 from broker.domain.events import EnvelopeProblem
 from broker.simulator.demo import PARENT
 from tests.kit.callback_attacks import MARK, Attack, attacks, http, knock, query_of, sealed, unsigned
-from tests.kit.callback_door import CallbackDoor, callback_door, event, text
+from tests.kit.callback_door import CallbackEndpoint, callback_door, event, text
 from tests.kit.fleet import until
 
 NAMES = [attack.name for attack in attacks()]
@@ -19,7 +19,7 @@ OUTCOMES = {"query", *EnvelopeProblem} - {EnvelopeProblem.SENDER}
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[CallbackDoor]:
+async def door(tmp_path: Path) -> AsyncIterator[CallbackEndpoint]:
     async with callback_door(tmp_path) as door:
         yield door
 
@@ -36,7 +36,7 @@ def test_attacks_are_told_apart_by_their_names() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_an_attack_is_refused_quickly_typed_and_counted(door: CallbackDoor, name: str) -> None:
+async def test_an_attack_is_refused_quickly_typed_and_counted(door: CallbackEndpoint, name: str) -> None:
     attack = attack_named(name)
     refusal = await knock(door.broker.http_port, attack.request)
     counted = door.counted()
@@ -50,7 +50,7 @@ async def test_an_attack_is_refused_quickly_typed_and_counted(door: CallbackDoor
     assert [] == await door.log()
 
 
-async def test_no_word_of_a_stranger_becomes_a_label(door: CallbackDoor) -> None:
+async def test_no_word_of_a_stranger_becomes_a_label(door: CallbackEndpoint) -> None:
     for attack in attacks():
         await knock(door.broker.http_port, attack.request)
     apps, outcomes = ({label[place] for label in door.counted()} for place in (0, 1))
@@ -60,15 +60,15 @@ async def test_no_word_of_a_stranger_becomes_a_label(door: CallbackDoor) -> None
     assert MARK.encode() not in door.broker.telemetry.metrics.exposition()
 
 
-async def test_wecom_is_heard_within_a_second_under_200_attacks_at_once(door: CallbackDoor) -> None:
+async def test_wecom_is_heard_within_a_second_under_200_attacks_at_once(door: CallbackEndpoint) -> None:
     await door.sender.post(text())
-    chance = random.Random(4)
+    randomness = random.Random(4)
     ends_at = time.monotonic() + 5
 
     async def attack_on() -> int:
         done = 0
         while time.monotonic() < ends_at:
-            await knock(door.broker.http_port, chance.choice(ready).request, within=30)
+            await knock(door.broker.http_port, randomness.choice(ready).request, within=30)
             done += 1
         return done
 
@@ -96,7 +96,7 @@ async def test_wecom_is_heard_within_a_second_under_200_attacks_at_once(door: Ca
     ids=["chunks without end", "less than it said", "nothing after the head"],
 )
 async def test_a_body_that_does_not_arrive_is_waited_for_three_seconds(
-    door: CallbackDoor, start: bytes
+    door: CallbackEndpoint, start: bytes
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", door.broker.http_port)
     began = time.monotonic()
@@ -112,7 +112,7 @@ async def test_a_body_that_does_not_arrive_is_waited_for_three_seconds(
     assert {("crm", "format"): 1} == door.counted()
 
 
-async def test_a_drip_of_bytes_is_no_way_around_it(door: CallbackDoor) -> None:
+async def test_a_drip_of_bytes_is_no_way_around_it(door: CallbackEndpoint) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", door.broker.http_port)
     began = time.monotonic()
     writer.write(unsigned(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
@@ -126,14 +126,14 @@ async def test_a_drip_of_bytes_is_no_way_around_it(door: CallbackDoor) -> None:
     assert time.monotonic() - began < 4
 
 
-async def test_an_unknown_app_is_told_before_the_body_is_read(door: CallbackDoor) -> None:
+async def test_an_unknown_app_is_told_before_the_body_is_read(door: CallbackEndpoint) -> None:
     request = http(path="/callback/nobody", query="msg_signature=1", headers={"Content-Length": "1000"})
     refusal = await knock(door.broker.http_port, request)
 
     assert (404, True) == (refusal.status, refusal.seconds < 1)
 
 
-async def test_who_hangs_up_in_the_middle_harms_nobody(door: CallbackDoor) -> None:
+async def test_who_hangs_up_in_the_middle_harms_nobody(door: CallbackEndpoint) -> None:
     starts = [
         unsigned(b"").replace(b"Content-Length: 0", b"Content-Length: 1000") + b"hello",
         unsigned(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"5\r\nhe",
@@ -157,7 +157,7 @@ async def test_who_hangs_up_in_the_middle_harms_nobody(door: CallbackDoor) -> No
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\n\t ", b"\0"])
 @pytest.mark.parametrize("message", [event(), b'{"msgtype":"text","tousername":"ww"}', b"<xml>" + b"x" * 600])
 async def test_a_caught_post_does_not_come_back_in_the_clear(
-    door: CallbackDoor, mark: bytes, message: bytes
+    door: CallbackEndpoint, mark: bytes, message: bytes
 ) -> None:
     encrypted = sealed(mark + message)
     request = http("GET", query={**query_of(encrypted), "echostr": encrypted})
@@ -167,7 +167,7 @@ async def test_a_caught_post_does_not_come_back_in_the_clear(
     assert refusal.answer.endswith(b"\r\n\r\nrefused\n")
 
 
-async def test_a_caught_echo_is_no_event(door: CallbackDoor) -> None:
+async def test_a_caught_echo_is_no_event(door: CallbackEndpoint) -> None:
     encrypted = sealed(b"1616140317555161061")
     request = http(query=query_of(encrypted), body=f"<xml><Encrypt>{encrypted}</Encrypt></xml>".encode())
 
@@ -175,7 +175,7 @@ async def test_a_caught_echo_is_no_event(door: CallbackDoor) -> None:
     assert [] == await door.log()
 
 
-async def test_the_words_outside_the_seal_decide_nothing(door: CallbackDoor) -> None:
+async def test_the_words_outside_the_seal_decide_nothing(door: CallbackEndpoint) -> None:
     query, body = door.sender.envelope(text(), to_user_name="wwSomebodyElse", agent_id="99")
     assert (200, "success") == (await door.sender.post_envelope(query, body))[:2]
     [found] = await door.log()
@@ -184,13 +184,13 @@ async def test_the_words_outside_the_seal_decide_nothing(door: CallbackDoor) -> 
 
 
 @pytest.mark.parametrize("part", ["msg_signature", "timestamp", "nonce", "body"])
-async def test_one_changed_letter_anywhere_is_refused(door: CallbackDoor, part: str) -> None:
+async def test_one_changed_letter_anywhere_is_refused(door: CallbackEndpoint, part: str) -> None:
     query, body = door.sender.envelope(text())
-    chance = random.Random(4)
+    randomness = random.Random(4)
     if part == "body":
         start = body.index(b"<Encrypt><![CDATA[") + len(b"<Encrypt><![CDATA[")
         ends = body.index(b"]]></Encrypt>")
-        places = chance.sample(range(start, ends), 40)
+        places = randomness.sample(range(start, ends), 40)
         changed = [
             (query, body[:place] + (b"A" if body[place : place + 1] != b"A" else b"B") + body[place + 1 :])
             for place in places
@@ -209,7 +209,7 @@ async def test_one_changed_letter_anywhere_is_refused(door: CallbackDoor, part: 
 
 @pytest.mark.parametrize("split", [1, 5, 9])
 async def test_a_signed_word_cannot_be_moved_from_one_parameter_to_another(
-    door: CallbackDoor, split: int
+    door: CallbackEndpoint, split: int
 ) -> None:
     query, body = door.sender.envelope(text(), nonce="9999999999")
     moved = {
@@ -221,7 +221,7 @@ async def test_a_signed_word_cannot_be_moved_from_one_parameter_to_another(
     assert 403 == (await door.sender.post_envelope(moved, body))[0]
 
 
-async def test_a_verification_of_another_corp_shows_nothing(door: CallbackDoor) -> None:
+async def test_a_verification_of_another_corp_shows_nothing(door: CallbackEndpoint) -> None:
     encrypted = sealed(b"1616140317555161061", "wwSomebodyElse")
     refusal = await knock(
         door.broker.http_port, http("GET", query={**query_of(encrypted), "echostr": encrypted})

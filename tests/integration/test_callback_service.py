@@ -18,7 +18,7 @@ from broker.simulator.demo import PARENT
 from tests.integration.acting import APP, CHILD, CHILD_AGENT, SUPPLIER, refusal_of
 from tests.integration.test_callbacks import LIST, published
 from tests.kit.callback_attacks import BOMB, DEEP, EXTERNAL, MARK, query_of, sealed
-from tests.kit.callback_door import CallbackDoor, callback_door, event, text
+from tests.kit.callback_door import CallbackEndpoint, callback_door, event, text
 from tests.kit.callbacks import DEMO_KEYS, Query
 from tests.kit.fleet import until
 from tests.vectors import Vector, cases
@@ -27,12 +27,12 @@ NEW = AppId("ww3new000000000001", 55)
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[CallbackDoor]:
+async def door(tmp_path: Path) -> AsyncIterator[CallbackEndpoint]:
     async with callback_door(tmp_path) as door:
         yield door
 
 
-def call(door: CallbackDoor, rpc: str, request: Message, caller: str = "") -> Any:
+def call(door: CallbackEndpoint, rpc: str, request: Message, caller: str = "") -> Any:
     metadata = (("authorization", f"Bearer token-of-{caller}"),) if caller else ()
     return getattr(door.service, rpc)(request, metadata=metadata, timeout=10)
 
@@ -41,7 +41,7 @@ def opening(query: Query, body: bytes, app: str = APP) -> pb.OpenEnvelopeRequest
     return pb.OpenEnvelopeRequest(app=app, body=body, **query)
 
 
-async def opened(door: CallbackDoor, message: bytes, caller: str = "", **options: Any) -> Any:
+async def opened(door: CallbackEndpoint, message: bytes, caller: str = "", **options: Any) -> Any:
     request = opening(*door.sender.envelope(message, **options))
     return (await call(door, "OpenEnvelope", request, caller)).event
 
@@ -97,7 +97,7 @@ async def test_a_published_envelope_for_another_is_rejected(tmp_path: Path, vect
 
 @pytest.mark.parametrize("body_format", Format)
 async def test_an_opened_event_has_its_fields_filled_and_is_kept_nowhere(
-    door: CallbackDoor, body_format: Format
+    door: CallbackEndpoint, body_format: Format
 ) -> None:
     found = await opened(door, text(), body_format=body_format)
 
@@ -106,14 +106,14 @@ async def test_an_opened_event_has_its_fields_filled_and_is_kept_nowhere(
     assert [] == await door.log()
 
 
-async def test_an_event_of_an_unknown_corp_is_opened_and_flagged(door: CallbackDoor) -> None:
+async def test_an_event_of_an_unknown_corp_is_opened_and_flagged(door: CallbackEndpoint) -> None:
     found = await opened(door, text("wwStranger"))
 
     assert ("wwStranger", True) == (found.corp_id, found.corp_unknown)
 
 
 @pytest.mark.parametrize("name", ["app", "msg_signature", "timestamp", "nonce", "body"])
-async def test_a_missing_field_of_an_envelope_is_named(door: CallbackDoor, name: str) -> None:
+async def test_a_missing_field_of_an_envelope_is_named(door: CallbackEndpoint, name: str) -> None:
     request = opening(*door.sender.envelope(text()))
     request.ClearField(name)  # type: ignore[arg-type]
 
@@ -121,7 +121,7 @@ async def test_a_missing_field_of_an_envelope_is_named(door: CallbackDoor, name:
 
 
 @pytest.mark.parametrize("name", ["app", "msg_signature", "timestamp", "nonce", "echostr"])
-async def test_a_missing_field_of_a_verification_is_named(door: CallbackDoor, name: str) -> None:
+async def test_a_missing_field_of_a_verification_is_named(door: CallbackEndpoint, name: str) -> None:
     request = verifying(**{name: ""})
 
     assert ("INVALID_REQUEST", {"field": name}) == await refusal_of(call(door, "VerifyUrl", request))
@@ -138,14 +138,16 @@ async def test_a_missing_field_of_a_verification_is_named(door: CallbackDoor, na
         ({"app": "mute"}, "app"),
     ],
 )
-async def test_a_malformed_field_is_named(door: CallbackDoor, changed: dict[str, str], field: str) -> None:
+async def test_a_malformed_field_is_named(
+    door: CallbackEndpoint, changed: dict[str, str], field: str
+) -> None:
     refused = await refusal_of(call(door, "VerifyUrl", verifying(**changed)))
 
     assert ("INVALID_REQUEST", {"field": field}) == refused
 
 
 @pytest.mark.parametrize("rpc", ["VerifyUrl", "OpenEnvelope", "SealReply"])
-async def test_an_unknown_app_is_told(door: CallbackDoor, rpc: str) -> None:
+async def test_an_unknown_app_is_told(door: CallbackEndpoint, rpc: str) -> None:
     requests: dict[str, Message] = {
         "VerifyUrl": verifying(app="nobody"),
         "OpenEnvelope": opening(*door.sender.envelope(text()), app="nobody"),
@@ -167,7 +169,9 @@ async def test_an_unknown_app_is_told(door: CallbackDoor, rpc: str) -> None:
         (b"<xml><Encrypt>AAAA</Encrypt></xml>", "signature"),
     ],
 )
-async def test_a_strange_body_is_rejected_and_typed(door: CallbackDoor, body: bytes, problem: str) -> None:
+async def test_a_strange_body_is_rejected_and_typed(
+    door: CallbackEndpoint, body: bytes, problem: str
+) -> None:
     query, _ = door.sender.envelope(text())
 
     assert ("DATA_REJECTED", {"problem": problem}) == await refusal_of(
@@ -186,7 +190,7 @@ async def test_a_strange_body_is_rejected_and_typed(door: CallbackDoor, body: by
     ],
 )
 async def test_what_is_signed_and_cannot_be_taken_is_rejected_and_typed(
-    door: CallbackDoor, encrypted: str, problem: str
+    door: CallbackEndpoint, encrypted: str, problem: str
 ) -> None:
     body = f"<xml><Encrypt>{encrypted}</Encrypt></xml>".encode()
     reason, metadata = await refusal_of(call(door, "OpenEnvelope", opening(query_of(encrypted), body)))
@@ -195,7 +199,7 @@ async def test_what_is_signed_and_cannot_be_taken_is_rejected_and_typed(
     assert MARK not in str(metadata)
 
 
-async def test_an_old_envelope_is_rejected(door: CallbackDoor) -> None:
+async def test_an_old_envelope_is_rejected(door: CallbackEndpoint) -> None:
     request = opening(*door.sender.envelope(text(), timestamp=1))
 
     assert ("DATA_REJECTED", {"problem": "timestamp"}) == await refusal_of(
@@ -203,7 +207,7 @@ async def test_an_old_envelope_is_rejected(door: CallbackDoor) -> None:
     )
 
 
-async def test_a_caught_message_is_no_verification(door: CallbackDoor) -> None:
+async def test_a_caught_message_is_no_verification(door: CallbackEndpoint) -> None:
     encrypted = sealed(event())
     request = pb.VerifyUrlRequest(app=APP, echostr=encrypted, **query_of(encrypted))
 
@@ -213,7 +217,7 @@ async def test_a_caught_message_is_no_verification(door: CallbackDoor) -> None:
 # --- sealing
 
 
-async def unsealed(door: CallbackDoor, corp_id: str, message: str) -> tuple[bytes, str]:
+async def unsealed(door: CallbackEndpoint, corp_id: str, message: str) -> tuple[bytes, str]:
     """Return what WeCom reads in a passive reply, after it checked the signature."""
     request = pb.SealReplyRequest(app=APP, corp_id=corp_id, message=message)
     body = (await call(door, "SealReply", request)).body
@@ -230,20 +234,20 @@ async def unsealed(door: CallbackDoor, corp_id: str, message: str) -> tuple[byte
     [("", PARENT.corpid), (PARENT.corpid, PARENT.corpid), (CHILD, CHILD), (SUPPLIER, SUPPLIER)],
 )
 async def test_a_reply_is_sealed_for_the_corp_and_signed(
-    door: CallbackDoor, corp_id: str, receiver: str
+    door: CallbackEndpoint, corp_id: str, receiver: str
 ) -> None:
     reply = "<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[你好 ]]></Content></xml>\n"
 
     assert (reply.encode(), receiver) == await unsealed(door, corp_id, reply)
 
 
-async def test_no_two_replies_are_the_same(door: CallbackDoor) -> None:
+async def test_no_two_replies_are_the_same(door: CallbackEndpoint) -> None:
     request = pb.SealReplyRequest(app=APP, message="<xml/>")
 
     assert 10 == len({(await call(door, "SealReply", request)).body for _ in range(10)})
 
 
-async def test_a_reply_to_an_unknown_child_is_not_sealed(door: CallbackDoor) -> None:
+async def test_a_reply_to_an_unknown_child_is_not_sealed(door: CallbackEndpoint) -> None:
     request = pb.SealReplyRequest(app=APP, corp_id="wwStranger", message="<xml/>")
 
     refused = await refusal_of(call(door, "SealReply", request))
@@ -260,7 +264,7 @@ async def test_a_reply_to_an_unknown_child_is_not_sealed(door: CallbackDoor) -> 
     ],
 )
 async def test_a_malformed_field_of_a_reply_is_named(
-    door: CallbackDoor, corp_id: str, message: str, field: str
+    door: CallbackEndpoint, corp_id: str, message: str, field: str
 ) -> None:
     request = pb.SealReplyRequest(app=APP, corp_id=corp_id, message=message)
 
@@ -271,7 +275,7 @@ async def test_a_malformed_field_of_a_reply_is_named(
 
 
 @pytest.mark.parametrize("name", ["share_agent_change", "share_chain_change", "change_chain"])
-async def test_an_opened_share_event_makes_the_broker_list_anew(door: CallbackDoor, name: str) -> None:
+async def test_an_opened_share_event_makes_the_broker_list_anew(door: CallbackEndpoint, name: str) -> None:
     await opened(door, text())
     listed = door.world.calls(LIST)
     await asyncio.gather(*(opened(door, event(name, PARENT.corpid, FromUserName="sys")) for _ in range(5)))
@@ -281,7 +285,7 @@ async def test_an_opened_share_event_makes_the_broker_list_anew(door: CallbackDo
     assert listed + 1 == door.world.calls(LIST)
 
 
-async def test_a_child_that_an_opened_event_was_about_is_usable_at_once(door: CallbackDoor) -> None:
+async def test_a_child_that_an_opened_event_was_about_is_usable_at_once(door: CallbackEndpoint) -> None:
     await opened(door, text())
     door.world.share(PARENT, NEW)
     await opened(door, event("share_agent_change", PARENT.corpid, FromUserName="sys"))
@@ -291,7 +295,7 @@ async def test_a_child_that_an_opened_event_was_about_is_usable_at_once(door: Ca
     assert (b"<xml/>", NEW.corpid) == await unsealed(door, NEW.corpid, "<xml/>")
 
 
-async def test_opening_waits_no_longer_than_wecom_does(door: CallbackDoor) -> None:
+async def test_opening_waits_no_longer_than_wecom_does(door: CallbackEndpoint) -> None:
     await opened(door, text())
     door.world.faults.add("*", Delay(30))
     async with asyncio.timeout(4):

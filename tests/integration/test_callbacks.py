@@ -16,7 +16,7 @@ from broker.simulator.callbacks.kinds import COMMANDS
 from broker.simulator.demo import PARENT
 from tests.integration.acting import APP, CHILD, CHILD_AGENT, SUPPLIER, SUPPLIER_AGENT
 from tests.kit.callback_attacks import http, knock
-from tests.kit.callback_door import CallbackDoor, callback_door, event, text
+from tests.kit.callback_door import CallbackEndpoint, callback_door, event, text
 from tests.kit.callbacks import DEMO_KEYS
 from tests.vectors import Vector, cases
 
@@ -30,12 +30,12 @@ UNSPECIFIED = target_pb2.SHARE_KIND_UNSPECIFIED
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[CallbackDoor]:
+async def door(tmp_path: Path) -> AsyncIterator[CallbackEndpoint]:
     async with callback_door(tmp_path) as door:
         yield door
 
 
-async def written(door: CallbackDoor, *messages: bytes, **options: Any) -> list[event_pb.Event]:
+async def written(door: CallbackEndpoint, *messages: bytes, **options: Any) -> list[event_pb.Event]:
     """Post the messages, each of which has to be accepted, and return what the log has."""
     for message in messages:
         assert ACCEPTED == (await door.sender.post(message, **options))[:2]
@@ -104,7 +104,9 @@ async def test_a_published_message_for_another_receiver_is_refused(tmp_path: Pat
 # --- whose it is
 
 
-async def test_an_event_of_a_child_in_each_kind_of_share_has_its_fields_filled(door: CallbackDoor) -> None:
+async def test_an_event_of_a_child_in_each_kind_of_share_has_its_fields_filled(
+    door: CallbackEndpoint,
+) -> None:
     group = event("enter_agent", CHILD, AgentID=CHILD_AGENT, EventKey="")
     chain = text(SUPPLIER, FromUserName="encrypted_user", AgentID=SUPPLIER_AGENT)
     own = event("subscribe", PARENT.corpid, FromUserName="zhangsan", AgentID=PARENT.agentid)
@@ -128,7 +130,7 @@ def facts(found: event_pb.Event) -> tuple[str, Any, int, str]:
     return found.corp_id, found.share_kind, found.agent_id, found.user_id
 
 
-async def test_the_agent_id_inside_may_be_the_childs_or_the_parents(door: CallbackDoor) -> None:
+async def test_the_agent_id_inside_may_be_the_childs_or_the_parents(door: CallbackEndpoint) -> None:
     found = await written(
         door, *(event(AgentID=agent, EventKey=str(agent)) for agent in (CHILD_AGENT, PARENT.agentid))
     )
@@ -137,7 +139,7 @@ async def test_the_agent_id_inside_may_be_the_childs_or_the_parents(door: Callba
 
 
 async def test_a_child_through_both_kinds_is_told_apart_by_its_agent_id_or_not_at_all(
-    door: CallbackDoor,
+    door: CallbackEndpoint,
 ) -> None:
     door.world.share(PARENT, AppId(CHILD, 777), BusinessType.SUPPLY_CHAIN)
     agents = (CHILD_AGENT, 777, PARENT.agentid)
@@ -151,14 +153,14 @@ async def test_a_child_through_both_kinds_is_told_apart_by_its_agent_id_or_not_a
     ] == kinds
 
 
-async def test_what_nobody_did_has_no_user(door: CallbackDoor) -> None:
+async def test_what_nobody_did_has_no_user(door: CallbackEndpoint) -> None:
     change = event("change_chain", PARENT.corpid, FromUserName="sys", ChangeType="remove_corp", AgentID=1)
     [found] = await written(door, change)
 
     assert ("", "change_chain", "remove_corp") == (found.user_id, found.event_type, found.change_type)
 
 
-async def test_an_unknown_corp_is_listed_once_more_and_delivered_flagged(door: CallbackDoor) -> None:
+async def test_an_unknown_corp_is_listed_once_more_and_delivered_flagged(door: CallbackEndpoint) -> None:
     await written(door, text())
     listed = door.world.calls(LIST)
     found = await written(door, text("wwStranger", AgentID=5), text("wwStranger", AgentID=5))
@@ -168,7 +170,7 @@ async def test_an_unknown_corp_is_listed_once_more_and_delivered_flagged(door: C
     assert ("wwStranger", UNSPECIFIED, 5, "lisi") == facts(found[-1])
 
 
-async def test_a_child_that_is_new_is_found_by_listing_again(door: CallbackDoor) -> None:
+async def test_a_child_that_is_new_is_found_by_listing_again(door: CallbackEndpoint) -> None:
     await written(door, text())
     door.world.share(PARENT, AppId("ww3new000000000001", 55))
     *_, found = await written(door, text("ww3new000000000001"), receive_id="ww3new000000000001")
@@ -183,7 +185,7 @@ async def test_a_child_that_is_new_is_found_by_listing_again(door: CallbackDoor)
 )
 @pytest.mark.parametrize("warm", [True, False])
 async def test_an_event_of_an_unknown_corp_is_taken_in_time_when_wecom_is_slow_or_away(
-    door: CallbackDoor, endpoint: str, fault: Any, within: float, warm: bool
+    door: CallbackEndpoint, endpoint: str, fault: Any, within: float, warm: bool
 ) -> None:
     if warm:
         await written(door, text())
@@ -197,7 +199,7 @@ async def test_an_event_of_an_unknown_corp_is_taken_in_time_when_wecom_is_slow_o
 
 @pytest.mark.parametrize("receive_id", [PARENT.corpid, CHILD, "wwStranger"])
 async def test_whoever_it_is_sealed_for_it_is_answered_in_time_when_wecom_hangs(
-    door: CallbackDoor, receive_id: str
+    door: CallbackEndpoint, receive_id: str
 ) -> None:
     await written(door, text())
     door.world.faults.add("*", Delay(30))
@@ -209,7 +211,7 @@ async def test_whoever_it_is_sealed_for_it_is_answered_in_time_when_wecom_hangs(
 
 @pytest.mark.parametrize("body_format", Format)
 async def test_every_kind_of_event_is_accepted_but_commands_to_suites(
-    door: CallbackDoor, body_format: Format
+    door: CallbackEndpoint, body_format: Format
 ) -> None:
     door.world.callbacks.set(Callback(door.sender.url, DEMO_KEYS, within_seconds=ANSWERED_WITHIN, retries=0))
     for kind in EventKind:
@@ -218,7 +220,7 @@ async def test_every_kind_of_event_is_accepted_but_commands_to_suites(
         assert ((403, "refused\n") if kind in COMMANDS else ACCEPTED) == answer, kind
 
 
-async def test_a_message_in_json_is_written_as_it_came(door: CallbackDoor) -> None:
+async def test_a_message_in_json_is_written_as_it_came(door: CallbackEndpoint) -> None:
     message = f'{{"tousername":"{CHILD}","fromusername":"lisi","msgtype":"text","msgid":9007199254740993}}'
     [found] = await written(door, message.encode(), body_format=Format.JSON)
 
@@ -255,7 +257,7 @@ async def test_it_is_for_the_parent_or_if_the_switch_says_so_for_a_known_child(
         assert accepted is bool(await door.log())
 
 
-async def test_a_verification_is_for_the_parent_only(door: CallbackDoor) -> None:
+async def test_a_verification_is_for_the_parent_only(door: CallbackEndpoint) -> None:
     await written(door, text())
 
     assert 200 == (await door.sender.verify())[0]
@@ -334,7 +336,7 @@ async def test_a_repeat_is_acknowledged_again_and_written_once(tmp_path: Path, m
         assert {(APP, "accepted"): 3, (APP, "repeated"): 10} == door.counted()
 
 
-async def test_of_repeats_at_the_same_time_one_is_written(door: CallbackDoor) -> None:
+async def test_of_repeats_at_the_same_time_one_is_written(door: CallbackEndpoint) -> None:
     message = text()
     answers = await asyncio.gather(*(door.sender.post(message) for _ in range(50)))
 
@@ -343,7 +345,7 @@ async def test_of_repeats_at_the_same_time_one_is_written(door: CallbackDoor) ->
     assert 49 == door.counted()[APP, "repeated"]
 
 
-async def test_what_differs_in_any_field_is_no_repeat(door: CallbackDoor) -> None:
+async def test_what_differs_in_any_field_is_no_repeat(door: CallbackEndpoint) -> None:
     created = int(time.time())
     messages = [
         event("enter_agent", CreateTime=created),

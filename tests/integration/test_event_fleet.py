@@ -99,24 +99,24 @@ def message(corp_id: str, content: str) -> bytes:
     ).encode()
 
 
-def tampered(chance: random.Random, query: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+def tampered(randomness: random.Random, query: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
     """Change one letter of what is sealed, or of what proves it."""
-    if chance.random() < 0.5:
-        name = chance.choice(["msg_signature", "timestamp", "nonce"])
+    if randomness.random() < 0.5:
+        name = randomness.choice(["msg_signature", "timestamp", "nonce"])
         digit = "1" if query[name][0] != "1" else "2"
         return {**query, name: digit + query[name][1:]}, body
     start = body.index(b"<Encrypt><![CDATA[") + len(b"<Encrypt><![CDATA[")
-    place = chance.randrange(start, body.index(b"]]></Encrypt>"))
+    place = randomness.randrange(start, body.index(b"]]></Encrypt>"))
     letter = b"A" if body[place : place + 1] != b"A" else b"B"
     return query, body[:place] + letter + body[place + 1 :]
 
 
 async def send_all(url: str, sent: Sent) -> None:
     """Send as WeCom does: each corp's events in their order, some twice, some of them forged by others."""
-    chance = random.Random(4)
+    randomness = random.Random(4)
     plan = [(child(1 + number % CORPS), str(10**9 + number)) for number in range(EVENTS)]
-    doubled = set(chance.sample(range(EVENTS), DUPLICATES))
-    forged = set(chance.sample(range(EVENTS), TAMPERED))
+    doubled = set(randomness.sample(range(EVENTS), DUPLICATES))
+    forged = set(randomness.sample(range(EVENTS), TAMPERED))
     async with CallbackSender.open(url) as sender:
 
         async def deliver(corp_id: str, content: str) -> None:
@@ -136,7 +136,7 @@ async def send_all(url: str, sent: Sent) -> None:
                 if number in forged:
                     sent.requests += 1
                     forgery = message(corp, f"forged-{content}")
-                    status, _, _ = await sender.post(forgery, tamper=partial(tampered, chance))
+                    status, _, _ = await sender.post(forgery, tamper=partial(tampered, randomness))
                     if status == 200:
                         sent.let_through.append(content)
                 await deliver(corp, content)

@@ -405,7 +405,7 @@ async def test_what_a_stuck_call_holds_is_free_when_it_is_cancelled(service: Ser
 def task_names() -> set[str]:
     """Return what runs for subscriptions: the broker is in this process."""
     found = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
-    return {name for name in found if "Event" in name or "Bell" in name or "Servicer" in name}
+    return {name for name in found if "Event" in name or "Waiter" in name or "Servicer" in name}
 
 
 async def quiet_tasks() -> set[str]:

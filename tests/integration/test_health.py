@@ -43,7 +43,7 @@ async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when
         end = token.expire_time.ToNanoseconds() / 1e9
 
         # It is told of the outage only when somebody asks in vain.
-        await until(lambda: not here.broker.telemetry.vitals.wecom.healthy, pause=0.05)
+        await until(lambda: not here.broker.telemetry.replica_health.wecom.healthy, pause=0.05)
         assert time.time() < end
         await here.broker.health.look()
         assert await replica.serving()

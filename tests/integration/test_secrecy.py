@@ -268,8 +268,8 @@ def test_every_credential_handed_out_is_audited_without_its_value(run: Run) -> N
     assert {"token.get", "token.report"} == {audit["action"] for audit in audits}
     assert len({audit["credential"] for audit in audits}) > 6
     values = [needle.decode() for needle in run.needles["token"]]
-    marks = {hashlib.sha256(value.encode()).hexdigest()[:12] for value in values}
-    assert {audit["fingerprint"] for audit in audits} <= marks
+    fingerprints = {hashlib.sha256(value.encode()).hexdigest()[:12] for value in values}
+    assert {audit["fingerprint"] for audit in audits} <= fingerprints
     assert all(audit["generation"] > 0 for audit in audits)
 
 

@@ -56,7 +56,7 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RememberedError:
     """How a request was answered; 0 = the connection was closed."""
 
     status: int
@@ -64,7 +64,7 @@ class Refusal:
     seconds: float
 
 
-async def knock(port: int, request: bytes, within: float = 10.0) -> Refusal:
+async def knock(port: int, request: bytes, within: float = 10.0) -> RememberedError:
     """Send the bytes, and return the first answer."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -83,7 +83,7 @@ async def knock(port: int, request: bytes, within: float = 10.0) -> Refusal:
     finally:
         writer.close()
     status = int(answer.split()[1]) if answer.startswith(b"HTTP/1.") else 0
-    return Refusal(status, answer, time.monotonic() - began)
+    return RememberedError(status, answer, time.monotonic() - began)
 
 
 def http(

@@ -58,7 +58,7 @@ def event(name: str = "enter_agent", corp_id: str = CHILD, **fields: str | int) 
 
 
 @dataclass(frozen=True)
-class CallbackDoor:
+class CallbackEndpoint:
     """What a test holds."""
 
     acting: Acting
@@ -124,11 +124,11 @@ async def _events(stream: Any) -> AsyncIterator[event_pb.Event]:
 @asynccontextmanager
 async def callback_door(
     folder: Path, callback: Mapping[str, Any] | None = None, **tables: Any
-) -> AsyncIterator[CallbackDoor]:
+) -> AsyncIterator[CallbackEndpoint]:
     """Run a broker and a simulated WeCom until left; `callback` is added to the app's, `mute` has none."""
     [app] = tables_of("", folder)["apps"]
     apps = [{**app, "callback": {**CALLBACK, **(callback or {})}}, {**app, "name": "mute"}]
     async with acting(folder, **{"apps": apps, **tables}) as running:
         url = f"http://127.0.0.1:{running.broker.http_port}/callback/{APP}"
         async with CallbackSender.open(url, DEMO_KEYS) as sender:
-            yield CallbackDoor(running, sender)
+            yield CallbackEndpoint(running, sender)

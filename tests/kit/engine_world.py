@@ -15,20 +15,20 @@ from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, Toke
 from broker.domain.ports import Allow, UpstreamGate
 from broker.domain.secret import Secret
 from broker.usecases.access_tokens import AccessTokens
-from broker.usecases.credentials.cache import CredentialMemory
+from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.follower import MemoryFollower
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
-from broker.usecases.credentials.source import CredentialChain
+from broker.usecases.credentials.source import WecomCredentialSource
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.leased_flight import FleetFlight
-from broker.usecases.fleet.notifications import NoticeBoard
-from broker.usecases.limits.error_cache import Refusals
-from broker.usecases.limits.rate_gate import QuotaGate
+from broker.usecases.fleet.leased_flight import LeasedFlight
+from broker.usecases.fleet.notifications import Notifications
+from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
 from broker.usecases.shares.app_shares import AppShares
-from broker.usecases.shares.relisting import ShareRenewal
-from broker.usecases.shares.revocation import ChildCredentials
+from broker.usecases.shares.relisting import Relisting
+from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.targets import Targets
 from tests.kit.fake_clock import FakeClock, FixedChance, SkewedClock, settle
 from tests.kit.memory_store import MemoryStore, Shared
@@ -303,20 +303,20 @@ class Replica:
         self.witness = witness = Witness()
         self.tasks = tasks = Background(witness)
         self.store = store = MemoryStore(world.shared)
-        self.memory = CredentialMemory(world.policy)
-        self.board = NoticeBoard(store)
-        marks = {app.name: app.secret.mark() for app in apps.values()}
-        self.refusals = Refusals(store, clock, world.chance, marks)
-        self.gate = QuotaGate(store, self.refusals)
+        self.memory = CredentialCache(world.policy)
+        self.notifications = Notifications(store)
+        fingerprints = {app.name: app.secret.fingerprint() for app in apps.values()}
+        self.error_cache = ErrorCache(store, clock, world.randomness, fingerprints)
+        self.gate = RateGate(store, self.error_cache)
         self.wecom = Door(world.wecom, self.gate, number)
         self.quota = TicketQuota(store, clock)
-        self.fleet = FleetFlight(store, self.board, clock, witness)
+        self.fleet = LeasedFlight(store, self.notifications, clock, witness)
         self.engine = CredentialEngine(
             store=store,
-            source=CredentialChain(apps, self.wecom, self.wecom, self.quota),
+            source=WecomCredentialSource(apps, self.wecom, self.wecom, self.quota),
             memory=self.memory,
             fleet=self.fleet,
-            refusals=self.refusals,
+            error_cache=self.error_cache,
             clock=clock,
             policy=world.policy,
             observer=witness,
@@ -328,14 +328,14 @@ class Replica:
             store=store,
             engine=self.engine,
             fleet=self.fleet,
-            refusals=self.refusals,
-            children=ChildCredentials(store, self.memory, self.refusals),
+            error_cache=self.error_cache,
+            children=ShareRevocation(store, self.memory, self.error_cache),
             clock=clock,
             observer=witness,
             cooldown=world.policy.cooldown,
             tasks=tasks,
         )
-        self.renewal = ShareRenewal(
+        self.renewal = Relisting(
             apps=apps,
             shares=self.shares,
             clock=clock,
@@ -347,10 +347,10 @@ class Replica:
         self.targets = Targets(apps, self.shares)
         self.tokens = AccessTokens(self.targets, self.engine)
         self.follower = MemoryFollower(store, self.memory, clock)
-        self.ahead = RefreshAhead(self.engine, self.memory, clock, world.chance, world.policy, witness)
-        for hears in (self.refusals.hear, self.follower.hear, self.shares.hear, self.renewal.hear):
-            self.board.tell(hears)
-        tasks.keep_running("hearing notices", self.board.run)
+        self.ahead = RefreshAhead(self.engine, self.memory, clock, world.randomness, world.policy, witness)
+        for hears in (self.error_cache.hear, self.follower.hear, self.shares.hear, self.renewal.hear):
+            self.notifications.tell(hears)
+        tasks.keep_running("hearing notices", self.notifications.run)
         tasks.keep_running("following the store", self.follower.run)
         tasks.keep_running("following share lists", self.shares.keep_in_step)
         tasks.keep_running("sharing what could not be shared", self.fleet.make_up)
@@ -374,7 +374,7 @@ class EngineWorld:
 
     def __init__(self, *, apps: Iterable[App] = (CRM,), policy: RefreshPolicy = POLICY) -> None:
         self.clock = FakeClock()
-        self.chance = FixedChance()
+        self.randomness = FixedChance()
         self.policy = policy
         self.shared = Shared(self.clock)
         self.wecom = FakeWecom(self.clock)

@@ -82,7 +82,7 @@ class SkewedClock:
 
 
 class FixedChance:
-    """Chance that always falls the same way."""
+    """Randomness that always falls the same way."""
 
     def __init__(self, throw: float = 0.0) -> None:
         self.throw = throw

@@ -15,7 +15,7 @@ Trouble = Callable[[], BrokerError]
 
 
 class CountedChance:
-    """Chance that gives another word each time, and the same ones in each run."""
+    """Randomness that gives another word each time, and the same ones in each run."""
 
     def __init__(self) -> None:
         self._numbers = count(1)

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from broker.domain.errors import BrokerError
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
-from broker.usecases.events.feed import EventFeed, Wish
+from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.notifications import NoticeBoard
+from broker.usecases.fleet.notifications import Notifications
 from tests.kit.fake_clock import FakeClock, settle
 from tests.kit.fake_users import CountedChance
 from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
@@ -89,7 +89,7 @@ class FeedReplica:
 
     store: MemoryStore
     log: WatchedLog
-    board: NoticeBoard
+    notifications: Notifications
     feed: EventFeed
     ears: Ears
 
@@ -106,7 +106,7 @@ class FeedReplica:
         return subscriber
 
 
-def wish_for(**changes: Any) -> Wish:
+def wish_for(**changes: Any) -> SubscriptionOptions:
     """Return what a subscriber asks for who has no special wishes."""
     usual: dict[str, Any] = {
         "apps": (APP,),
@@ -116,7 +116,7 @@ def wish_for(**changes: Any) -> Wish:
         "ack_timeout": ACK_TIMEOUT,
         "may_see": lambda _app, _corp_id: True,
     }
-    return Wish(**{**usual, **changes})
+    return SubscriptionOptions(**{**usual, **changes})
 
 
 @dataclass
@@ -177,7 +177,7 @@ class FeedWorld:
         self.clock = FakeClock()
         self._shared = Shared(self.clock)
         self._logs = SharedLogs(self.clock)
-        self._chance = CountedChance()
+        self._randomness = CountedChance()
         self._stack = AsyncExitStack()
         self._count = 0
 
@@ -185,19 +185,19 @@ class FeedWorld:
         """Return another replica."""
         ears, store = Ears(), MemoryStore(self._shared)
         tasks = await self._stack.enter_async_context(Background(ears))  # type: ignore[arg-type]
-        log, board = WatchedLog(store, self._logs), NoticeBoard(store)
+        log, notifications = WatchedLog(store, self._logs), Notifications(store)
         feed = EventFeed(
             log=log,
-            board=board,
+            notifications=notifications,
             clock=self.clock,
-            chance=self._chance,  # type: ignore[arg-type]
+            randomness=self._randomness,  # type: ignore[arg-type]
             observer=ears,  # type: ignore[arg-type]
             tasks=tasks,
             max_tries=MAX_TRIES,
         )
-        tasks.keep_running("hearing notices", board.run)
+        tasks.keep_running("hearing notices", notifications.run)
         await settle()
-        return FeedReplica(store, log, board, feed, ears)
+        return FeedReplica(store, log, notifications, feed, ears)
 
     async def append(self, words: str, *, app: str = APP, event_type: str = "text") -> list[str]:
         """Append an event for each word, "<corp><payload>" as in "a1 a2 b1"; return their ids."""

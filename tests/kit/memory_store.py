@@ -21,7 +21,7 @@ class Shared:
     records: dict[str, Record] = field(default_factory=dict)
     issued: dict[str, int] = field(default_factory=dict)
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
-    tallies: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    counters: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     owners: "count[int]" = field(default_factory=count)
     connections: list["MemoryStore"] = field(default_factory=list)
 
@@ -30,7 +30,7 @@ class Shared:
         self.records.clear()
         self.issued.clear()
         self.leases.clear()
-        self.tallies.clear()
+        self.counters.clear()
 
 
 class MemoryStore:
@@ -114,15 +114,15 @@ class MemoryStore:
     async def count(self, name: str, window: timedelta) -> int:
         await self._reach()
         now = self._shared.clock.now()
-        number, ends = self._shared.tallies.get(name, (0, now))
+        number, ends = self._shared.counters.get(name, (0, now))
         number, ends = (number + 1, ends) if number and now < ends else (1, now + window)
-        self._shared.tallies[name] = (number, ends)
+        self._shared.counters[name] = (number, ends)
         return number
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
         await self._reach()
         now = self._shared.clock.now()
-        found = {name: self._shared.tallies.get(name, (0, now)) for name in names}
+        found = {name: self._shared.counters.get(name, (0, now)) for name in names}
         return {name: number if now < ends else 0 for name, (number, ends) in found.items()}
 
     async def notices(self) -> AsyncIterator[Notice]:

@@ -63,15 +63,17 @@ class Posted:
     """The message that WeCom signed: it may be refused, but not open as another. None = any will do."""
 
 
-def posted(chance: Random, encrypted: str, timestamp: str = TIMESTAMP, nonce: str | None = None) -> Posted:
-    nonce = str(chance.randrange(10**10)) if nonce is None else nonce
+def posted(
+    randomness: Random, encrypted: str, timestamp: str = TIMESTAMP, nonce: str | None = None
+) -> Posted:
+    nonce = str(randomness.randrange(10**10)) if nonce is None else nonce
     return Posted(
-        enclosed(chance, encrypted), sign(KEYS.token, timestamp, nonce, encrypted), timestamp, nonce
+        enclosed(randomness, encrypted), sign(KEYS.token, timestamp, nonce, encrypted), timestamp, nonce
     )
 
 
-def enclosed(chance: Random, encrypted: str) -> bytes:
-    if chance.random() < 0.3:
+def enclosed(randomness: Random, encrypted: str) -> bytes:
+    if randomness.random() < 0.3:
         return json.dumps({"tousername": "ww0parent", "encrypt": encrypted, "agentid": 7}).encode()
     return (
         "<xml><ToUserName><![CDATA[ww0parent]]></ToUserName>"
@@ -79,8 +81,10 @@ def enclosed(chance: Random, encrypted: str) -> bytes:
     ).encode("utf-8", "surrogatepass")
 
 
-def sealed(chance: Random, message: bytes) -> str:
-    return seal(KEYS, message, chance.choice(["ww0parent", "ww1child", "", "企"]), chance.randbytes(16))
+def sealed(randomness: Random, message: bytes) -> str:
+    return seal(
+        KEYS, message, randomness.choice(["ww0parent", "ww1child", "", "企"]), randomness.randbytes(16)
+    )
 
 
 def encrypted_as_it_is(plaintext: bytes) -> str:
@@ -88,17 +92,17 @@ def encrypted_as_it_is(plaintext: bytes) -> str:
     return base64.b64encode(encryptor.update(plaintext) + encryptor.finalize()).decode()
 
 
-def pieces(chance: Random) -> bytes:
-    return b"".join(chance.choices(PIECES, k=chance.randrange(1, 20)))
+def pieces(randomness: Random) -> bytes:
+    return b"".join(randomness.choices(PIECES, k=randomness.randrange(1, 20)))
 
 
-def spoilt(chance: Random, data: bytes) -> bytes:
+def spoilt(randomness: Random, data: bytes) -> bytes:
     """Return the data with a few changes: bytes turned, cut out, put in, doubled or exchanged."""
-    for _ in range(chance.randrange(1, 4)):
-        start, end = sorted(chance.randrange(len(data) + 1) for _ in range(2))
-        match chance.randrange(6):
+    for _ in range(randomness.randrange(1, 4)):
+        start, end = sorted(randomness.randrange(len(data) + 1) for _ in range(2))
+        match randomness.randrange(6):
             case 0 if start < len(data):
-                data = data[:start] + bytes([data[start] ^ 1 << chance.randrange(8)]) + data[start + 1 :]
+                data = data[:start] + bytes([data[start] ^ 1 << randomness.randrange(8)]) + data[start + 1 :]
             case 1:
                 data = data[:start]
             case 2:
@@ -106,72 +110,76 @@ def spoilt(chance: Random, data: bytes) -> bytes:
             case 3:
                 data = data[:end] + data[start:]
             case 4:
-                data = data[:start] + chance.choice(PIECES) + data[start:]
+                data = data[:start] + randomness.choice(PIECES) + data[start:]
             case _:
-                data = data[:start] + chance.choice(PLAIN)[start:]
+                data = data[:start] + randomness.choice(PLAIN)[start:]
     return data
 
 
-def json_value(chance: Random) -> object:
+def json_value(randomness: Random) -> object:
     """Return a value of JSON, mostly small, at times deeper than what is read."""
-    value: object = chance.choice(["a", "\ud800", "\0", 10**30, 1.5, float("inf"), True, None, [], {}])
-    for _ in range(chance.choice(DEPTHS)):
-        others = {chance.choice("abcd"): number for number in range(chance.randrange(3))}
-        value = chance.choice([[value], [value, value], {"a": value, **others}, {**others, "MsgType": value}])
+    value: object = randomness.choice(["a", "\ud800", "\0", 10**30, 1.5, float("inf"), True, None, [], {}])
+    for _ in range(randomness.choice(DEPTHS)):
+        others = {randomness.choice("abcd"): number for number in range(randomness.randrange(3))}
+        value = randomness.choice(
+            [[value], [value, value], {"a": value, **others}, {**others, "MsgType": value}]
+        )
         if len(str(value)) > LARGE:
             break
     return value
 
 
-def xml_tree(chance: Random) -> bytes:
+def xml_tree(randomness: Random) -> bytes:
     """Return well-formed XML, mostly small, at times deeper than what is read."""
-    names = [b"a", b"Event", b"MsgType", b"CorpId", b"a.b", chance.choice([b"c", b"a" * 65])]
+    names = [b"a", b"Event", b"MsgType", b"CorpId", b"a.b", randomness.choice([b"c", b"a" * 65])]
     inside = b"x"
-    for _ in range(chance.choice(DEPTHS)):
-        name = chance.choice(names)
-        inside = b"<%s>%s</%s>" % (name, inside * chance.choice([1, 1, 2]), name)
+    for _ in range(randomness.choice(DEPTHS)):
+        name = randomness.choice(names)
+        inside = b"<%s>%s</%s>" % (name, inside * randomness.choice([1, 1, 2]), name)
         if len(inside) > LARGE:
             break
     return b"<xml>%s</xml>" % inside
 
 
 INSIDES: list[Callable[[Random], bytes]] = [
-    lambda chance: chance.randbytes(chance.randrange(200)),
+    lambda randomness: randomness.randbytes(randomness.randrange(200)),
     pieces,
-    lambda chance: b"<xml>" + pieces(chance) + b"</xml>",
-    lambda chance: b"{" + pieces(chance) + b"}",
+    lambda randomness: b"<xml>" + pieces(randomness) + b"</xml>",
+    lambda randomness: b"{" + pieces(randomness) + b"}",
     xml_tree,
     xml_tree,
-    lambda chance: json.dumps({"a": json_value(chance), "Event": json_value(chance)}).encode(),
-    lambda chance: json.dumps({"a": json_value(chance), "b": {"c": json_value(chance)}}).encode(),
-    lambda chance: PLAIN[0].decode().encode(chance.choice(["utf-16", "utf-16-le", "utf-32", "utf-7"])),
+    lambda randomness: json.dumps({"a": json_value(randomness), "Event": json_value(randomness)}).encode(),
+    lambda randomness: json.dumps({"a": json_value(randomness), "b": {"c": json_value(randomness)}}).encode(),
+    lambda randomness: (
+        PLAIN[0].decode().encode(randomness.choice(["utf-16", "utf-16-le", "utf-32", "utf-7"]))
+    ),
 ]
 
 
-def good(chance: Random) -> Posted:
-    message = chance.choice(PLAIN)
-    return replace(posted(chance, sealed(chance, message)), meant=message)
+def good(randomness: Random) -> Posted:
+    message = randomness.choice(PLAIN)
+    return replace(posted(randomness, sealed(randomness, message)), meant=message)
 
 
-def spoilt_outside(chance: Random) -> Posted:
-    one = good(chance)
-    return replace(one, body=spoilt(chance, one.body))
+def spoilt_outside(randomness: Random) -> Posted:
+    one = good(randomness)
+    return replace(one, body=spoilt(randomness, one.body))
 
 
-def spliced(chance: Random) -> Posted:
-    one, other = good(chance), good(chance)
-    end, start = chance.randrange(len(one.body)), chance.randrange(len(other.body))
+def spliced(randomness: Random) -> Posted:
+    one, other = good(randomness), good(randomness)
+    end, start = randomness.randrange(len(one.body)), randomness.randrange(len(other.body))
     return replace(one, body=one.body[:end] + other.body[start:])
 
 
-def noise_outside(chance: Random) -> Posted:
-    body = chance.choice([pieces(chance), chance.randbytes(chance.randrange(300))])
+def noise_outside(randomness: Random) -> Posted:
+    body = randomness.choice([pieces(randomness), randomness.randbytes(randomness.randrange(300))])
     return Posted(body, "0" * 40, TIMESTAMP, "1")
 
 
-def foreign(chance: Random) -> Posted:
-    one, other, text = good(chance), good(chance), chance.choice(TEXTS)
-    return chance.choice(
+def foreign(randomness: Random) -> Posted:
+    one, other, text = good(randomness), good(randomness), randomness.choice(TEXTS)
+    return randomness.choice(
         [
             replace(one, signature=text),
             replace(one, timestamp=text),
@@ -183,42 +191,49 @@ def foreign(chance: Random) -> Posted:
     )
 
 
-def strange_words(chance: Random) -> Posted:
-    timestamp, nonce = (chance.choice([*TEXTS, TIMESTAMP, TIMESTAMP]) for _ in range(2))
-    return posted(chance, sealed(chance, chance.choice(PLAIN)), timestamp, nonce)
+def strange_words(randomness: Random) -> Posted:
+    timestamp, nonce = (randomness.choice([*TEXTS, TIMESTAMP, TIMESTAMP]) for _ in range(2))
+    return posted(randomness, sealed(randomness, randomness.choice(PLAIN)), timestamp, nonce)
 
 
-def spoilt_sealed(chance: Random) -> Posted:
-    blocks = chance.randbytes(16 * chance.randrange(1, 9))
-    raw = base64.b64decode(sealed(chance, chance.choice(PLAIN)))
-    return posted(chance, base64.b64encode(chance.choice([spoilt(chance, raw), blocks])).decode())
+def spoilt_sealed(randomness: Random) -> Posted:
+    blocks = randomness.randbytes(16 * randomness.randrange(1, 9))
+    raw = base64.b64decode(sealed(randomness, randomness.choice(PLAIN)))
+    return posted(randomness, base64.b64encode(randomness.choice([spoilt(randomness, raw), blocks])).decode())
 
 
-def no_base64(chance: Random) -> Posted:
-    return posted(chance, "".join(chance.choices(NEARLY_BASE64, k=chance.randrange(1, 90))))
+def no_base64(randomness: Random) -> Posted:
+    return posted(randomness, "".join(randomness.choices(NEARLY_BASE64, k=randomness.randrange(1, 90))))
 
 
-def forged_padding(chance: Random) -> Posted:
-    message = chance.choice(PLAIN)
-    data = chance.randbytes(16) + len(message).to_bytes(4, "big") + message
-    count = -len(data) % 16 + 16 * chance.randrange(3)
-    tails = [bytes([chance.randrange(256)]) * count, bytes([count]) * count, chance.randbytes(count)]
-    return posted(chance, encrypted_as_it_is(data + chance.choice(tails)))
+def forged_padding(randomness: Random) -> Posted:
+    message = randomness.choice(PLAIN)
+    data = randomness.randbytes(16) + len(message).to_bytes(4, "big") + message
+    count = -len(data) % 16 + 16 * randomness.randrange(3)
+    tails = [bytes([randomness.randrange(256)]) * count, bytes([count]) * count, randomness.randbytes(count)]
+    return posted(randomness, encrypted_as_it_is(data + randomness.choice(tails)))
 
 
-def forged_length(chance: Random) -> Posted:
-    message = chance.choice(PLAIN)
-    said = chance.choice([0, len(message) - 1, len(message) + 9, 2**31, 2**32 - 1, chance.randrange(2**32)])
-    data = chance.randbytes(16) + said.to_bytes(4, "big") + message + chance.randbytes(chance.randrange(9))
-    return posted(chance, encrypted_as_it_is(pad(data[: chance.choice([0, 17, 19, 20, None, None])])))
+def forged_length(randomness: Random) -> Posted:
+    message = randomness.choice(PLAIN)
+    said = randomness.choice(
+        [0, len(message) - 1, len(message) + 9, 2**31, 2**32 - 1, randomness.randrange(2**32)]
+    )
+    data = (
+        randomness.randbytes(16)
+        + said.to_bytes(4, "big")
+        + message
+        + randomness.randbytes(randomness.randrange(9))
+    )
+    return posted(randomness, encrypted_as_it_is(pad(data[: randomness.choice([0, 17, 19, 20, None, None])])))
 
 
-def anything_sealed(chance: Random) -> Posted:
-    return posted(chance, sealed(chance, chance.choice(INSIDES)(chance)))
+def anything_sealed(randomness: Random) -> Posted:
+    return posted(randomness, sealed(randomness, randomness.choice(INSIDES)(randomness)))
 
 
-def spoilt_inside(chance: Random) -> Posted:
-    return posted(chance, sealed(chance, spoilt(chance, chance.choice(PLAIN))))
+def spoilt_inside(randomness: Random) -> Posted:
+    return posted(randomness, sealed(randomness, spoilt(randomness, randomness.choice(PLAIN))))
 
 
 MAKERS: list[Callable[[Random], Posted]] = [

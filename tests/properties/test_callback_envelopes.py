@@ -62,10 +62,10 @@ def test_any_envelope_is_opened_or_refused_and_nothing_else(
     @settings(max_examples=-(-ENVELOPES // IN_AN_EXAMPLE), deadline=None, phases=[Phase.generate])
     @given(st.integers(0, 2**64 - 1))
     def many(seed: int) -> None:
-        chance = Random(seed)
+        randomness = Random(seed)
         for number in range(IN_AN_EXAMPLE):
             make = MAKERS[number % len(MAKERS)]
-            outcomes[make.__name__, outcome_of(make(chance))] += 1
+            outcomes[make.__name__, outcome_of(make(randomness))] += 1
 
     many()
     found = Counter(outcome for _, outcome in outcomes.elements())

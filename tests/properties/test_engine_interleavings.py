@@ -239,8 +239,8 @@ class Run:
     def _agree(self) -> None:
         now = self.world.clock.now()
         for key in KEYS:
-            holdings = [replica.memory.find(key) for replica in self.world.replicas]
-            held = [holding.credential for holding in holdings if holding and holding.credential]
+            entries = [replica.memory.find(key) for replica in self.world.replicas]
+            held = [entry.credential for entry in entries if entry and entry.credential]
             valid = {(one.value.reveal(), one.generation) for one in held if one.is_valid(now)}
             assert len(valid) <= 1, f"rule 10: the replicas do not agree: {valid}"
 
@@ -289,14 +289,9 @@ class Run:
             self.served[number, key] = credential
 
     def _on_error(self, replica: Replica, key: CredentialKey, error: BrokerError, *, reported: bool) -> None:
-        holding = replica.memory.find(key)
+        entry = replica.memory.find(key)
         # Who reports a token as dead is told why there is no other.
-        if (
-            not reported
-            and holding
-            and holding.credential
-            and holding.credential.is_valid(replica.clock.now())
-        ):
+        if not reported and entry and entry.credential and entry.credential.is_valid(replica.clock.now()):
             self._break(f"rule 4: {type(error).__name__} though {key.name} is valid in memory")
 
     def _on_call(self, call: Call, wecom: FakeWecom) -> None:

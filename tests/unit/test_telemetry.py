@@ -255,8 +255,8 @@ def test_background_work_that_failed_is_told_by_what_is_known_of_it(
 def test_a_call_without_a_proper_answer_is_noted_of_wecom(telemetry: Telemetry, outcome: str) -> None:
     telemetry.upstream_called(ENDPOINT, outcome, timedelta(seconds=1))
 
-    assert not telemetry.vitals.wecom.healthy
-    assert outcome == telemetry.vitals.wecom.last_error
+    assert not telemetry.replica_health.wecom.healthy
+    assert outcome == telemetry.replica_health.wecom.last_error
 
 
 @pytest.mark.parametrize("outcome", ["0", "40001", "40014", "45009", "http_429", "unknown"])
@@ -264,16 +264,16 @@ def test_any_answer_shows_that_wecom_is_there(telemetry: Telemetry, outcome: str
     telemetry.upstream_called(ENDPOINT, "timeout", timedelta(seconds=5))
     telemetry.upstream_called(ENDPOINT, outcome, timedelta(seconds=0.1))
 
-    assert telemetry.vitals.wecom.healthy
+    assert telemetry.replica_health.wecom.healthy
 
 
 def test_a_store_that_left_and_came_back_is_noted(telemetry: Telemetry) -> None:
     telemetry.store_lost(StoreUnavailable("Redis is away"))
-    lost = telemetry.vitals.store.healthy
+    lost = telemetry.replica_health.store.healthy
     telemetry.store_back()
 
-    assert (False, True) == (lost, telemetry.vitals.store.healthy)
-    assert "Redis is away" == telemetry.vitals.store.last_error
+    assert (False, True) == (lost, telemetry.replica_health.store.healthy)
+    assert "Redis is away" == telemetry.replica_health.store.last_error
 
 
 def test_calls_are_counted_by_endpoint_and_errcode(telemetry: Telemetry) -> None:

@@ -118,11 +118,11 @@ class RedisStore(RedisLeases):
         await self._forget([self._names.record(name)], [fence, self._names.channel, notice])
 
     async def count(self, name: str, window: timedelta) -> int:
-        """See `Tallies.count`."""
+        """See `Counters.count`."""
         return int(await self._count([self._names.tally(name)], [milliseconds(window)]))
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
-        """See `Tallies.counts`."""
+        """See `Counters.counts`."""
 
         async def read(client: Redis) -> list[bytes | None]:
             async with client.pipeline(transaction=False) as pipeline:

@@ -27,8 +27,8 @@ class SqliteStore:
         """See `Records.load`."""
         if not names:
             return {}
-        marks = ",".join("?" * len(names))
-        query = f"SELECT name, fence, payload, keep_until FROM records WHERE fence > 0 AND name IN ({marks})"  # noqa: S608
+        values = ",".join("?" * len(names))
+        query = f"SELECT name, fence, payload, keep_until FROM records WHERE fence > 0 AND name IN ({values})"  # noqa: S608
 
         def read() -> list[tuple[str, int, bytes | None, float]]:
             return self._database.execute(query, list(names)).fetchall()
@@ -129,7 +129,7 @@ class SqliteStore:
         await self.link.run(give_back)
 
     async def count(self, name: str, window: timedelta) -> int:
-        """See `Tallies.count`."""
+        """See `Counters.count`."""
         now = self._clock.now().timestamp()
 
         def add() -> int:
@@ -143,7 +143,7 @@ class SqliteStore:
         return await self.link.run(add)
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
-        """See `Tallies.counts`."""
+        """See `Counters.counts`."""
         now = self._clock.now().timestamp()
 
         def read() -> dict[str, int]:

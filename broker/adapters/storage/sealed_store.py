@@ -124,11 +124,11 @@ class SealedStore:
         await self._inner.release(lease)
 
     async def count(self, name: str, window: timedelta) -> int:
-        """See `Tallies.count`."""
+        """See `Counters.count`."""
         return await self._inner.count(name, window)
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
-        """See `Tallies.counts`."""
+        """See `Counters.counts`."""
         return await self._inner.counts(names)
 
     def notices(self) -> AsyncIterator[Notice]:

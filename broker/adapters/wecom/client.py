@@ -19,7 +19,7 @@ from broker.domain.errors import (
     WecomProtocol,
     WecomUnavailable,
 )
-from broker.domain.ports import Allow, Chance, Clock, Observer, UpstreamGate
+from broker.domain.ports import Allow, Clock, Observer, Randomness, UpstreamGate
 from broker.domain.secret import Secret
 from broker.protocol.error_codes import BY_CODE, error_of
 
@@ -51,14 +51,14 @@ class WecomHttp:
         base: str,
         gate: UpstreamGate,
         clock: Clock,
-        chance: Chance,
+        randomness: Randomness,
         observer: Observer,
     ) -> None:
         self._session = session
         self._base = base.rstrip("/")
         self.gate = gate
         self._clock = clock
-        self._chance = chance
+        self._randomness = randomness
         self._observer = observer
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
@@ -138,7 +138,7 @@ class WecomHttp:
             try:
                 return await self._attempt(method, path, query, body, allow)
             except _Busy:
-                await self._clock.sleep(self._chance.jitter(pause))
+                await self._clock.sleep(self._randomness.jitter(pause))
         return await self._attempt(method, path, query, body, allow)
 
     async def _attempt(
@@ -219,7 +219,12 @@ class WecomHttp:
 
 @asynccontextmanager
 async def connect_wecom(
-    base: str, longest: timedelta, gate: UpstreamGate, clock: Clock, chance: Chance, observer: Observer
+    base: str,
+    longest: timedelta,
+    gate: UpstreamGate,
+    clock: Clock,
+    randomness: Randomness,
+    observer: Observer,
 ) -> AsyncIterator[WecomHttp]:
     """Open the pool; each request may take `longest` in all."""
     async with aiohttp.ClientSession(
@@ -229,7 +234,7 @@ async def connect_wecom(
         headers={"User-Agent": "wecom-broker"},
         middlewares=(_no_resend,),
     ) as session:
-        yield WecomHttp(session, base, gate, clock, chance, observer)
+        yield WecomHttp(session, base, gate, clock, randomness, observer)
 
 
 async def _no_resend(

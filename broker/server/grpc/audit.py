@@ -23,7 +23,7 @@ class Audit:
 
     def session_key(self, session: Session) -> None:
         """Write down that a session's key was handed out, once for each caller and session."""
-        mark = Secret(session.session_id).mark()
+        mark = Secret(session.session_id).fingerprint()
         name = f"session_key:{session.app}:{session.corp_id}:{session.user_id}:{mark}"
         self._tell(Action.MINIPROGRAM_SESSION_KEY, name, 0, session.session_key)
 
@@ -35,4 +35,4 @@ class Audit:
         if len(self._told) >= REMEMBERED:
             self._told.clear()
         self._told[handed] = None
-        self._telemetry.handed_out(caller, action, name, generation, value.mark())
+        self._telemetry.handed_out(caller, action, name, generation, value.fingerprint())

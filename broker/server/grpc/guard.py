@@ -97,7 +97,7 @@ StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class Doorway:
+class RpcGuard:
     """Let a request in, watch it, and turn what it raises into a status.
 
     It wraps the handlers as they are registered: gRPC's own interceptors cost every call another step.
@@ -234,8 +234,8 @@ def _named_in(request: Any) -> tuple[str, str]:
 class Registrar:
     """Stand in for a server while servicers are registered."""
 
-    def __init__(self, doorway: Doorway, server: grpc.aio.Server) -> None:
-        self._doorway = doorway
+    def __init__(self, guard: RpcGuard, server: grpc.aio.Server) -> None:
+        self._guard = guard
         self._server = server
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
@@ -244,6 +244,6 @@ class Registrar:
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Method]) -> None:
         """Register the methods of one service, each behind the doorway."""
         guarded = {
-            name: self._doorway.guard(f"/{service}/{name}", handler) for name, handler in handlers.items()
+            name: self._guard.guard(f"/{service}/{name}", handler) for name, handler in handlers.items()
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))

@@ -18,7 +18,7 @@ from broker.domain.credentials import Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.domain.replica_health import Dependency
 from broker.usecases.admin import CredentialView
-from broker.usecases.credentials.engine import Replacement
+from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.limits.rate_gate import QuotaUse
 from broker.usecases.shares.targets import Targets
 
@@ -35,10 +35,10 @@ SHARE_KINDS_OUT = {
     ShareKind.SUPPLY_CHAIN: target_pb.SHARE_KIND_SUPPLY_CHAIN,
 }
 OUTCOMES = {
-    Replacement.ROTATED: token_pb.REPORT_OUTCOME_ROTATED,
-    Replacement.ALREADY_ROTATED: token_pb.REPORT_OUTCOME_ALREADY_ROTATED,
-    Replacement.UNCHANGED: token_pb.REPORT_OUTCOME_UNCHANGED,
-    Replacement.COOLING_DOWN: token_pb.REPORT_OUTCOME_COOLING_DOWN,
+    ReportOutcome.ROTATED: token_pb.REPORT_OUTCOME_ROTATED,
+    ReportOutcome.ALREADY_ROTATED: token_pb.REPORT_OUTCOME_ALREADY_ROTATED,
+    ReportOutcome.UNCHANGED: token_pb.REPORT_OUTCOME_UNCHANGED,
+    ReportOutcome.COOLING_DOWN: token_pb.REPORT_OUTCOME_COOLING_DOWN,
 }
 STATES = {
     Freshness.FRESH: admin_pb.CREDENTIAL_STATE_FRESH,

@@ -10,7 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from broker.server.grpc.guard import Doorway
+from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.services.registration import Servicers
 from broker.server.health import SERVICES, Health
 from broker.server.http.server import CannotListen
@@ -58,7 +58,7 @@ class TlsFiles:
 @asynccontextmanager
 async def serve_grpc(
     addresses: Sequence[str],
-    doorway: Doorway,
+    guard: RpcGuard,
     servicers: Servicers,
     health: Health,
     *,
@@ -70,7 +70,7 @@ async def serve_grpc(
     """Serve until left, then drain; yields the addresses with their real ports. Raises `CannotListen`."""
     # Without this a second server would bind the same port silently (grpc's default on Linux).
     server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)])
-    servicers.register(doorway.before(server))
+    servicers.register(guard.before(server))
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if reflect:
         names = [

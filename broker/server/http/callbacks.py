@@ -33,7 +33,7 @@ TOLD_EVERY_SECONDS = 60.0
 """How often one kind of refusal is worth a warning; the metrics count them all."""
 
 
-class CallbackDoor:
+class CallbackEndpoint:
     """Answer WeCom; whoever else calls learns nothing but a status."""
 
     def __init__(self, inbox: CallbackInbox, forwarded: Forwarded, observer: Observer) -> None:

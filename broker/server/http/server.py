@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from broker.server.health import Health
-from broker.server.http.callbacks import CallbackDoor
+from broker.server.http.callbacks import CallbackEndpoint
 from broker.telemetry import Metrics
 from broker.usecases.callbacks.decoder import LARGEST_BODY
 
@@ -33,7 +33,7 @@ async def serve_http(
     address: str,
     health: Health,
     metrics: Metrics,
-    callbacks: CallbackDoor,
+    callbacks: CallbackEndpoint,
     *,
     share_port: bool,
     drain_seconds: float,

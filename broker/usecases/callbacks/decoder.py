@@ -16,7 +16,7 @@ from broker.protocol.callbacks.envelope import (
     read_envelope,
 )
 from broker.protocol.callbacks.message import Message, read_message
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets
 
@@ -59,7 +59,7 @@ class Signed:
                 raise InvalidRequest(name, f"is longer than {LONGEST_WORD} characters")
 
 
-class CallbackOpening:
+class CallbackDecoder:
     """Check and open callbacks; nothing is kept of them here."""
 
     def __init__(
@@ -142,7 +142,7 @@ class CallbackOpening:
         unknown = [corp_id for corp_id in foreign if not self._shares_with(app, corp_id)]
         if not unknown:
             return
-        begin_errand()
+        begin_recovery_budget()
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 await self._shares.find(app, unknown[0], None)

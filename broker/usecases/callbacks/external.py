@@ -7,22 +7,22 @@ from broker.domain.errors import AppNotShared, InvalidRequest
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.ports import Clock
 from broker.protocol.callbacks.envelope import sealed_reply
-from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackOpening, Signed
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackDecoder, Signed
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.app_shares import AppShares
-from broker.usecases.shares.relisting import ShareRenewal
+from broker.usecases.shares.relisting import Relisting
 from broker.usecases.shares.targets import Targets
 
 
-class CallbackDesk:
+class ExternalCallbacks:
     """Verify, open and reply for others."""
 
     def __init__(
         self,
-        opening: CallbackOpening,
+        opening: CallbackDecoder,
         targets: Targets,
         shares: AppShares,
-        renewal: ShareRenewal,
+        renewal: Relisting,
         clock: Clock,
     ) -> None:
         self._opening = opening
@@ -64,6 +64,6 @@ class CallbackDesk:
         )
 
     async def _check_known(self, app: App, corp_id: str) -> None:
-        begin_errand()
+        begin_recovery_budget()
         if not await self._shares.find(app, corp_id, None):
             raise AppNotShared("the app is not shared with this corp", app=app.name, corp_id=corp_id)

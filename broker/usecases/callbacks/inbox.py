@@ -12,10 +12,10 @@ from broker.domain.event_log import EventLog, Retention, log_name
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.share_list import ShareList
 from broker.protocol.callbacks.message import Message, delivery_key
-from broker.usecases.callbacks.decoder import CallbackOpening, CallbackSettings, Signed
-from broker.usecases.callbacks.sender_allowlist import CallbackSenders
+from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
+from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
 from broker.usecases.events.record import to_entry
-from broker.usecases.shares.relisting import ShareRenewal
+from broker.usecases.shares.relisting import Relisting
 
 PATIENCE_SECONDS = 1.5
 """How long a store that restarts is waited for, from when the callback came: WeCom's own repeats are few, and
@@ -32,9 +32,9 @@ class CallbackInbox:
         self,
         *,
         apps: Mapping[str, App],
-        opening: CallbackOpening,
-        senders: CallbackSenders,
-        renewal: ShareRenewal,
+        opening: CallbackDecoder,
+        senders: SenderAllowlist,
+        renewal: Relisting,
         log: EventLog,
         keep: Retention,
     ) -> None:

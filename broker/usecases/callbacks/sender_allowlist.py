@@ -13,7 +13,7 @@ from broker.domain.ports import Clock, Observer, WecomAddresses
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.single_flight import SingleFlight
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 
 PULLED_EVERY = timedelta(days=1)
 PULLED_AGAIN = timedelta(minutes=10)
@@ -32,7 +32,7 @@ class Known:
     tried_at: datetime = field(default=NEVER)
 
 
-class CallbackSenders:
+class SenderAllowlist:
     """Tell WeCom's addresses from others."""
 
     def __init__(
@@ -69,7 +69,7 @@ class CallbackSenders:
 
     async def _pull(self, app: App, known: Known) -> None:
         known.tried_at = self._clock.now()
-        begin_errand()
+        begin_recovery_budget()
         listed = await self._engine.using(
             CredentialKey.own_token(app), self._addresses.fetch_callback_addresses
         )

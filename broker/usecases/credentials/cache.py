@@ -12,7 +12,7 @@ from broker.domain.errors import BrokerError
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class Mailbox:
+class Latest:
     """The newest credential for one watcher: a slow one misses older values, and delays nobody."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Mailbox:
 
 
 @dataclass(slots=True)
-class Holding:
+class CacheEntry:
     """One credential in memory."""
 
     key: CredentialKey
@@ -62,96 +62,96 @@ class Holding:
     """After a failed renewal: until then callers don't pay for another attempt (rule 4)."""
     last_error: BrokerError | None = None
     last_error_at: datetime | None = None
-    mailboxes: set[Mailbox] = field(default_factory=set)
+    watchers: set[Latest] = field(default_factory=set)
 
 
-class CredentialMemory:
+class CredentialCache:
     """Keep the newest of each credential, and push it to its watchers."""
 
     def __init__(self, policy: RefreshPolicy) -> None:
         self._policy = policy
-        self._holdings: dict[CredentialKey, Holding] = {}
-        self._by_name: dict[str, Holding] = {}
+        self._entries: dict[CredentialKey, CacheEntry] = {}
+        self._by_name: dict[str, CacheEntry] = {}
         self._listeners: list[Callable[[Credential], None]] = []
 
-    def __iter__(self) -> Iterator[Holding]:
-        return iter(list(self._holdings.values()))
+    def __iter__(self) -> Iterator[CacheEntry]:
+        return iter(list(self._entries.values()))
 
     def __len__(self) -> int:
-        return len(self._holdings)
+        return len(self._entries)
 
     def tell(self, listener: Callable[[Credential], None]) -> None:
         """Call the listener with every credential that is put, and with one that somebody begins to watch."""
         self._listeners.append(listener)
 
-    def find(self, key: CredentialKey) -> Holding | None:
+    def find(self, key: CredentialKey) -> CacheEntry | None:
         """Return the holding, if there is one."""
-        return self._holdings.get(key)
+        return self._entries.get(key)
 
-    def find_name(self, name: str) -> Holding | None:
+    def find_name(self, name: str) -> CacheEntry | None:
         """Return the holding of that record, if there is one."""
         return self._by_name.get(name)
 
-    def hold(self, key: CredentialKey) -> Holding:
+    def hold(self, key: CredentialKey) -> CacheEntry:
         """Return the holding, an empty one if there was none."""
-        holding = self._holdings.get(key)
-        if holding is None:
-            holding = self._holdings[key] = self._by_name[key.name] = Holding(key)
-        return holding
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = self._by_name[key.name] = CacheEntry(key)
+        return entry
 
     def put(self, credential: Credential) -> bool:
         """Keep it unless something newer is held; push a new value to the watchers.
 
         A generation never goes back, whatever the store says (rule 3).
         """
-        holding = self.hold(credential.key)
-        held = holding.credential
+        entry = self.hold(credential.key)
+        held = entry.credential
         if held and (credential.fence <= held.fence or credential.generation < held.generation):
             return False
-        holding.credential = credential
-        holding.fresh_until = credential.fresh_until(self._policy)
-        holding.rests_until = holding.last_error = holding.last_error_at = None
+        entry.credential = credential
+        entry.fresh_until = credential.fresh_until(self._policy)
+        entry.rests_until = entry.last_error = entry.last_error_at = None
         if held is None or held.generation != credential.generation:
-            for mailbox in holding.mailboxes:
-                mailbox.put(credential)
+            for latest in entry.watchers:
+                latest.put(credential)
         self._tell(credential)
         return True
 
     def drop(self, key: CredentialKey, error: BrokerError) -> None:
         """Forget a credential on purpose; its watchers end with the error."""
-        if holding := self._holdings.pop(key, None):
+        if entry := self._entries.pop(key, None):
             del self._by_name[key.name]
-            for mailbox in holding.mailboxes:
-                mailbox.fail(error)
+            for latest in entry.watchers:
+                latest.fail(error)
 
     def close_watches(self) -> None:
         """End every watch, so that a stopping broker need not wait for its watchers."""
-        for holding in self:
-            for mailbox in holding.mailboxes:
-                mailbox.close()
+        for entry in self:
+            for latest in entry.watchers:
+                latest.close()
 
     def sweep(self, gone_before: datetime) -> None:
         """Forget what expired before that moment and nobody watches."""
-        for holding in self:
-            credential = holding.credential
-            if credential and credential.expires_at < gone_before and not holding.mailboxes:
-                del self._holdings[holding.key]
-                del self._by_name[holding.key.name]
+        for entry in self:
+            credential = entry.credential
+            if credential and credential.expires_at < gone_before and not entry.watchers:
+                del self._entries[entry.key]
+                del self._by_name[entry.key.name]
 
     @contextmanager
-    def watching(self, key: CredentialKey) -> Iterator[Mailbox]:
+    def watching(self, key: CredentialKey) -> Iterator[Latest]:
         """Collect what is put from now on."""
-        holding = self.hold(key)
-        mailbox = Mailbox()
-        holding.mailboxes.add(mailbox)
-        if holding.credential:
-            self._tell(holding.credential)
+        entry = self.hold(key)
+        latest = Latest()
+        entry.watchers.add(latest)
+        if entry.credential:
+            self._tell(entry.credential)
         try:
-            yield mailbox
+            yield latest
         finally:
-            holding.mailboxes.discard(mailbox)
-            if holding.credential is None and not holding.mailboxes and self.find(key) is holding:
-                del self._holdings[key]
+            entry.watchers.discard(latest)
+            if entry.credential is None and not entry.watchers and self.find(key) is entry:
+                del self._entries[key]
                 del self._by_name[key.name]
 
     def _tell(self, credential: Credential) -> None:

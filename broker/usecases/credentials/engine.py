@@ -43,13 +43,13 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.ports import Clock, Lease, Observer, Store
-from broker.usecases.credentials.cache import CredentialMemory, Holding
+from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.leased_flight import FleetFlight
+from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.single_flight import SingleFlight
-from broker.usecases.limits.error_cache import Refusals
-from broker.usecases.limits.recovery_budget import current_errand
+from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.limits.recovery_budget import current_recovery_budget
 
 REST = timedelta(seconds=1)
 """How long callers don't pay for another attempt after a failed one, unless the failure says longer."""
@@ -64,7 +64,7 @@ class CredentialSource(Protocol):
         """Fetch it from WeCom, with other credentials of the engine where the chain needs them."""
 
 
-class Replacement(StrEnum):
+class ReportOutcome(StrEnum):
     """What came of a report."""
 
     ROTATED = "rotated"
@@ -81,9 +81,9 @@ class CredentialEngine:
         *,
         store: Store,
         source: CredentialSource,
-        memory: CredentialMemory,
-        fleet: FleetFlight,
-        refusals: Refusals,
+        memory: CredentialCache,
+        fleet: LeasedFlight,
+        error_cache: ErrorCache,
         clock: Clock,
         policy: RefreshPolicy,
         observer: Observer,
@@ -93,12 +93,12 @@ class CredentialEngine:
         self._source = source
         self._memory = memory
         self._fleet = fleet
-        self._refusals = refusals
+        self._error_cache = error_cache
         self._clock = clock
         self._policy = policy
         self._observer = observer
         self._renewals: SingleFlight[CredentialKey, Credential] = SingleFlight(tasks)
-        self._reports: SingleFlight[CredentialKey, tuple[Replacement, Credential]] = SingleFlight(tasks)
+        self._reports: SingleFlight[CredentialKey, tuple[ReportOutcome, Credential]] = SingleFlight(tasks)
         self._forced_alone: dict[CredentialKey, float] = {}
 
     # --- handing out
@@ -108,12 +108,12 @@ class CredentialEngine:
 
         Raises what kept the fetch from succeeding, if nothing valid is left to serve.
         """
-        holding = self._memory.find(key)
-        held = holding.credential if holding else None
-        if holding is None or held is None:
+        entry = self._memory.find(key)
+        held = entry.credential if entry else None
+        if entry is None or held is None:
             return await self._renewed(key, min_ttl)
-        now = holding.used_at = self._clock.now()
-        if now < holding.fresh_until and not min_ttl:
+        now = entry.used_at = self._clock.now()
+        if now < entry.fresh_until and not min_ttl:
             return held
         match held.freshness(now, self._policy, min_ttl):
             case Freshness.FRESH:
@@ -121,7 +121,7 @@ class CredentialEngine:
             case Freshness.AGEING:
                 self.renew_ahead(key)
                 return held
-            case Freshness.NEARLY_GONE if self._rests(holding) or held.renewed_lately(now, self._policy):
+            case Freshness.NEARLY_GONE if self._rests(entry) or held.renewed_lately(now, self._policy):
                 return held
         return await self._renewed(key, min_ttl)
 
@@ -134,12 +134,12 @@ class CredentialEngine:
         try:
             return await self._attempt(call, credential)
         except TokenDied as died:
-            if current_errand().affords(2):
+            if current_recovery_budget().affords(2):
                 _, replaced = await self.replace(key, credential.generation)
                 if replaced.generation == credential.generation:
                     raise self._given_up(died) from None
                 credential = replaced
-            elif not current_errand().affords(1):
+            elif not current_recovery_budget().affords(1):
                 raise self._given_up(died) from None
             # Else WeCom took this token a moment ago, in this same errand: it may have misspoken.
         try:
@@ -147,7 +147,7 @@ class CredentialEngine:
         except TokenDied as died:
             raise self._given_up(died) from None
 
-    async def replace(self, key: CredentialKey, generation: int) -> tuple[Replacement, Credential]:
+    async def replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
         """Fetch anew if that generation is current and nobody forced a fetch a moment ago (rule 6)."""
         current = await self.get(key)
         if generation > current.generation:
@@ -155,7 +155,7 @@ class CredentialEngine:
             with suppress(StoreUnavailable):
                 current = await self._look(key) or current
         if current.generation != generation:
-            return Replacement.ALREADY_ROTATED, current
+            return ReportOutcome.ALREADY_ROTATED, current
         return await self._reports.join(key, lambda: self._replace(key, generation))
 
     async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
@@ -163,19 +163,19 @@ class CredentialEngine:
         with suppress(StoreUnavailable):
             # Whoever tries a wrong secret again and again has the IP barred (wecom-api D, 45009).
             if await self._store.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
-                await self._refusals.lift(key.name)
-        holding = self._memory.find(key)
-        before = holding.credential if holding else None
+                await self._error_cache.lift(key.name)
+        entry = self._memory.find(key)
+        before = entry.credential if entry else None
         began = self._clock.now()
         after = await self._fetch_once(key, lambda stored: stored.renewed_at >= began)
         return before is None or after.generation != before.generation, after
 
     async def watch(self, key: CredentialKey) -> AsyncGenerator[Credential, None]:
         """Yield the current credential first, then each new value; a slow reader skips to the newest."""
-        with self._memory.watching(key) as mailbox:
+        with self._memory.watching(key) as latest:
             current = await self.get(key)
             yield current
-            async for credential in mailbox:
+            async for credential in latest:
                 if credential.generation > current.generation:
                     current = credential
                     yield current
@@ -187,8 +187,8 @@ class CredentialEngine:
 
         Not without the store: several replicas, each with a token of its own, could kill each other's.
         """
-        holding = self._memory.find(key)
-        if holding and self._rests(holding):
+        entry = self._memory.find(key)
+        if entry and self._rests(entry):
             return None
         return self._renewals.start(key, lambda: self._renew(key, NO_TIME, ahead=True))
 
@@ -208,8 +208,8 @@ class CredentialEngine:
             if held is None or not held.is_valid(self._clock.now()):
                 raise
             credential = held
-        if holding := self._memory.find(key):
-            holding.used_at = self._clock.now()
+        if entry := self._memory.find(key):
+            entry.used_at = self._clock.now()
         return credential
 
     async def _renew(self, key: CredentialKey, min_ttl: timedelta, *, ahead: bool = False) -> Credential:
@@ -223,7 +223,7 @@ class CredentialEngine:
             self._memory.hold(key).rests_until = self._clock.now() + REST
             raise
 
-    async def _replace(self, key: CredentialKey, generation: int) -> tuple[Replacement, Credential]:
+    async def _replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
         """Fetch past a generation that is reported dead, under the lease, within the cooldown's limit."""
         forced = False
         cooling: Credential | None = None
@@ -236,10 +236,10 @@ class CredentialEngine:
 
         after = await self._fetch_once(key, lambda stored: stored.generation != generation, may_fetch)
         if cooling is not None:
-            return Replacement.COOLING_DOWN, after
+            return ReportOutcome.COOLING_DOWN, after
         if after.generation == generation:
-            return Replacement.UNCHANGED, after
-        return (Replacement.ROTATED if forced else Replacement.ALREADY_ROTATED), after
+            return ReportOutcome.UNCHANGED, after
+        return (ReportOutcome.ROTATED if forced else ReportOutcome.ALREADY_ROTATED), after
 
     async def _fetch_once(
         self,
@@ -272,7 +272,7 @@ class CredentialEngine:
         """Fetch from WeCom and commit; None if the lease was lost meanwhile."""
         began = self._clock.now()
         try:
-            await self._refusals.check(key.name, app=key.app)
+            await self._error_cache.check(key.name, app=key.app)
             grant = await self._source.fetch(key, self)
             credential = self._merge(key, grant, lease, began)
         except BrokerError as error:
@@ -281,7 +281,7 @@ class CredentialEngine:
         if not await self._fleet.publish(to_record(credential), lease):
             self._observer.refreshed(key.name, key.kind, "superseded")
             return None
-        await self._refusals.forget(key.name)
+        await self._error_cache.forget(key.name)
         outcome = "rotated" if credential.generation == lease.fence else "unchanged"
         self._observer.refreshed(key.name, key.kind, outcome)
         self._memory.put(credential)
@@ -305,11 +305,11 @@ class CredentialEngine:
 
     async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
         if not error.remembered:
-            await self._refusals.remember(key.name, error, app=key.app)
-        holding = self._memory.hold(key)
+            await self._error_cache.remember(key.name, error, app=key.app)
+        entry = self._memory.hold(key)
         now = self._clock.now()
-        holding.rests_until = now + (error.retry_after or REST if isinstance(error, RetryLater) else REST)
-        holding.last_error, holding.last_error_at = error, now
+        entry.rests_until = now + (error.retry_after or REST if isinstance(error, RetryLater) else REST)
+        entry.last_error, entry.last_error_at = error, now
         self._observer.refreshed(key.name, key.kind, "failed", error)
 
     async def _claim_forced_fetch(self, key: CredentialKey) -> bool:
@@ -335,8 +335,8 @@ class CredentialEngine:
         return self._held(key)
 
     def _held(self, key: CredentialKey) -> Credential | None:
-        holding = self._memory.find(key)
-        return holding.credential if holding else None
+        entry = self._memory.find(key)
+        return entry.credential if entry else None
 
     def _will_do(
         self, credential: Credential, min_ttl: timedelta, enough: Freshness = Freshness.AGEING
@@ -346,13 +346,13 @@ class CredentialEngine:
         fresh_enough = credential.freshness(now, self._policy, min_ttl) >= enough
         return fresh_enough or credential.renewed_lately(now, self._policy)
 
-    def _rests(self, holding: Holding) -> bool:
-        return holding.rests_until is not None and self._clock.now() < holding.rests_until
+    def _rests(self, entry: CacheEntry) -> bool:
+        return entry.rests_until is not None and self._clock.now() < entry.rests_until
 
     async def _attempt(
         self, call: Callable[[Credential], Awaitable[Answer]], credential: Credential
     ) -> Answer:
-        current_errand().step()
+        current_recovery_budget().step()
         return await call(credential)
 
     def _given_up(self, died: TokenDied) -> WecomUnavailable:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable
 from broker.domain.ports import Clock, Notice, NoticeKind, Record, Store
-from broker.usecases.credentials.cache import CredentialMemory
+from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.record import from_record, to_record
 
 BATCH = 500
@@ -19,7 +19,7 @@ REST = timedelta(seconds=1)
 class MemoryFollower:
     """Look again at what a notice calls stale; bring back to a store what it has lost."""
 
-    def __init__(self, store: Store, memory: CredentialMemory, clock: Clock) -> None:
+    def __init__(self, store: Store, memory: CredentialCache, clock: Clock) -> None:
         self._store = store
         self._memory = memory
         self._clock = clock
@@ -29,13 +29,13 @@ class MemoryFollower:
     def hear(self, notice: Notice) -> None:
         """Take note of what another replica did; `run` acts on it."""
         if notice.kind is NoticeKind.CONNECTED:
-            self._stale.update((holding.key, None) for holding in self._memory)
-        elif holding := self._memory.find_name(notice.name):
-            held_fence = holding.credential.fence if holding.credential else 0
+            self._stale.update((entry.key, None) for entry in self._memory)
+        elif entry := self._memory.find_name(notice.name):
+            held_fence = entry.credential.fence if entry.credential else 0
             if notice.kind is NoticeKind.FORGOTTEN and held_fence <= notice.fence:
-                self._drop(holding.key)
+                self._drop(entry.key)
             elif notice.kind is NoticeKind.COMMITTED and held_fence < notice.fence:
-                self._stale[holding.key] = None
+                self._stale[entry.key] = None
         if self._stale:
             self._filled.set()
 
@@ -57,8 +57,8 @@ class MemoryFollower:
 
     async def _reconcile(self, key: CredentialKey, record: Record | None) -> None:
         """Let the newer of memory and store be in both."""
-        holding = self._memory.find(key)
-        held = holding.credential if holding else None
+        entry = self._memory.find(key)
+        held = entry.credential if entry else None
         if record and record.is_tombstone:
             if held and held.fence <= record.fence:
                 self._drop(key)

@@ -12,8 +12,8 @@ from broker.domain.credentials import (
     RefreshPolicy,
 )
 from broker.domain.errors import BrokerError
-from broker.domain.ports import Chance, Clock, Observer
-from broker.usecases.credentials.cache import CredentialMemory, Holding
+from broker.domain.ports import Clock, Observer, Randomness
+from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import REST, CredentialEngine
 
 AT_ONCE = 16
@@ -30,16 +30,16 @@ class RefreshAhead:
     def __init__(
         self,
         engine: CredentialEngine,
-        memory: CredentialMemory,
+        memory: CredentialCache,
         clock: Clock,
-        chance: Chance,
+        randomness: Randomness,
         policy: RefreshPolicy,
         observer: Observer,
     ) -> None:
         self._engine = engine
         self._memory = memory
         self._clock = clock
-        self._chance = chance
+        self._randomness = randomness
         self._policy = policy
         self._observer = observer
         self._due: list[tuple[datetime, int, CredentialKey]] = []
@@ -52,7 +52,7 @@ class RefreshAhead:
     def schedule(self, credential: Credential) -> None:
         """Remember when the credential ages; a little later, so that not all are renewed at once."""
         due = credential.advisory_moment(self._policy)
-        spread = self._chance.jitter((credential.expires_at - due) / 5, 1.0)
+        spread = self._randomness.jitter((credential.expires_at - due) / 5, 1.0)
         self._push(due + spread, credential.key)
 
     async def run(self) -> None:
@@ -65,21 +65,21 @@ class RefreshAhead:
                     if self._moments.get(key) != moment:
                         continue
                     del self._moments[key]
-                    holding = self._memory.find(key)
-                    if holding and self._is_wanted(holding, now):
+                    entry = self._memory.find(key)
+                    if entry and self._is_wanted(entry, now):
                         await self._slots.acquire()
                         tasks.create_task(self._renew(key))
                 self._memory.sweep(now - KEPT_AFTER_EXPIRY)
                 wake = self._due[0][0] - self._clock.now() if self._due else NAP
                 await self._clock.sleep(min(max(wake, timedelta(0)), NAP))
 
-    def _is_wanted(self, holding: Holding, now: datetime) -> bool:
+    def _is_wanted(self, entry: CacheEntry, now: datetime) -> bool:
         """Tell whether it is due, and was used since its last renewal or is watched."""
-        credential = holding.credential
+        credential = entry.credential
         if credential is None or not self._is_due(credential, now):
             return False
-        used = holding.used_at is not None and holding.used_at >= credential.renewed_at
-        return used or bool(holding.mailboxes)
+        used = entry.used_at is not None and entry.used_at >= credential.renewed_at
+        return used or bool(entry.watchers)
 
     async def _renew(self, key: CredentialKey) -> None:
         try:
@@ -91,10 +91,10 @@ class RefreshAhead:
             self._observer.background_failed(f"renewing {key.name}", error)
         finally:
             self._slots.release()
-        holding, now = self._memory.find(key), self._clock.now()
-        if holding and holding.credential and self._is_due(holding.credential, now):
+        entry, now = self._memory.find(key), self._clock.now()
+        if entry and entry.credential and self._is_due(entry.credential, now):
             # It failed, or WeCom had nothing better: come back for it.
-            self._push(max(holding.rests_until or now, now + REST), key)
+            self._push(max(entry.rests_until or now, now + REST), key)
 
     def _is_due(self, credential: Credential, now: datetime) -> bool:
         return credential.freshness(now, self._policy) < Freshness.FRESH

@@ -6,11 +6,11 @@ from broker.domain.corps import App, ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
 from broker.domain.ports import WecomApi, WecomTickets
 from broker.usecases.credentials.engine import CredentialEngine
-from broker.usecases.limits.recovery_budget import current_errand
+from broker.usecases.limits.recovery_budget import current_recovery_budget
 from broker.usecases.limits.ticket_quota import TicketQuota
 
 
-class CredentialChain:
+class WecomCredentialSource:
     """Fetch any credential of an app, with the credentials before it in the chain (wecom-api A1, A3-A5)."""
 
     def __init__(
@@ -27,7 +27,7 @@ class CredentialChain:
             return await self._ticket(key, engine)
         app = self._apps[key.app]
         if key.share_kind is ShareKind.OWN:
-            current_errand().step()
+            current_recovery_budget().step()
             return await self._wecom.fetch_app_token(app.corp_id, app.secret)
 
         async def with_parent(parent: Credential) -> Grant:
@@ -41,7 +41,7 @@ class CredentialChain:
         fetch = self._tickets.fetch_corp_ticket if is_corp else self._tickets.fetch_agent_ticket
 
         async def allow() -> None:
-            await self._quota.take(key, insists=current_errand().insists)
+            await self._quota.take(key, insists=current_recovery_budget().insists)
 
         async def with_token(token: Credential) -> Grant:
             return await fetch(token, allow)

@@ -11,12 +11,12 @@ from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, EventLog, Member, log_name
 from broker.domain.event_positions import place_at, place_before
 from broker.domain.events import Event, app_and_place
-from broker.domain.ports import Chance, Clock, Observer
-from broker.usecases.events.group_member import EventTaker, MaySee
+from broker.domain.ports import Clock, Observer, Randomness
+from broker.usecases.events.group_member import GroupMember, MaySee
 from broker.usecases.events.record import from_entry
 from broker.usecases.events.subscription import LOOK_EVERY, EventSubscription
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.notifications import NoticeBoard
+from broker.usecases.fleet.notifications import Notifications
 
 ALIVE_FOR = timedelta(seconds=10)
 """After so long without a sign of its replica a member counts as gone."""
@@ -30,7 +30,7 @@ MOST_GROUPS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SubscriptionOptions:
     """What a subscriber asks for."""
 
     apps: tuple[str, ...]
@@ -55,17 +55,17 @@ class EventFeed:
         self,
         *,
         log: EventLog,
-        board: NoticeBoard,
+        notifications: Notifications,
         clock: Clock,
-        chance: Chance,
+        randomness: Randomness,
         observer: Observer,
         tasks: Background,
         max_tries: int,
     ) -> None:
         self._log = log
-        self._board = board
+        self._notifications = notifications
         self._clock = clock
-        self._chance = chance
+        self._randomness = randomness
         self._observer = observer
         self._tasks = tasks
         self._max_tries = max_tries
@@ -73,7 +73,7 @@ class EventFeed:
         self._closing = False
         self._endings: set[Callable[[], None]] = set()
 
-    async def subscribe(self, group: str, wish: Wish) -> AsyncGenerator[Delivery | None, None]:
+    async def subscribe(self, group: str, wish: SubscriptionOptions) -> AsyncGenerator[Delivery | None, None]:
         """Yield None once the subscription stands, then what this member of the group is to handle.
 
         Raises `InvalidRequest` for one group too many, and `StoreUnavailable`: only before it stands, later
@@ -82,11 +82,13 @@ class EventFeed:
         async with self._few:
             await self._open(group, wish)
         takers = [
-            EventTaker(self._log, self._member(app, group, wish), wish.may_see, self._clock, self._chance)
+            GroupMember(
+                self._log, self._member(app, group, wish), wish.may_see, self._clock, self._randomness
+            )
             for app in wish.apps
         ]
-        with self._board.bell(*map(log_name, wish.apps)) as bell:
-            subscription = EventSubscription(takers, bell, self._few, self._clock)
+        with self._notifications.waiter(*map(log_name, wish.apps)) as waiter:
+            subscription = EventSubscription(takers, waiter, self._few, self._clock)
             with self._ended_by(subscription.close):
                 self._tasks.create_task(subscription.run())
                 try:
@@ -98,14 +100,14 @@ class EventFeed:
                 finally:
                     subscription.leave()
 
-    async def look_on(self, wish: Wish) -> AsyncGenerator[Delivery | None, None]:
+    async def look_on(self, wish: SubscriptionOptions) -> AsyncGenerator[Delivery | None, None]:
         """Yield None once it stands, then every event from now on, or from a place; nothing is kept of it.
 
         Raises `StoreUnavailable` as `subscribe`.
         """
         now = place_at(self._clock.now() - BLINK)
         seen = {app: place_before(wish.replay_from.get(app, now)) for app in wish.apps}
-        with self._board.bell(*map(log_name, wish.apps)) as bell, self._ended_by(bell.ring):
+        with self._notifications.waiter(*map(log_name, wish.apps)) as waiter, self._ended_by(waiter.ring):
             await self._log.read(wish.apps[0], seen[wish.apps[0]], 1)
             yield None
             while not self._closing:
@@ -116,7 +118,7 @@ class EventFeed:
                         if wish.shows(entry):
                             yield Delivery(entry, 0)
                 if not found:
-                    await bell.wait(LOOK_EVERY, self._clock)
+                    await waiter.wait(LOOK_EVERY, self._clock)
 
     async def acknowledge(self, group: str, event_ids: Sequence[str], apps: Iterable[str]) -> int:
         """Mark events as handled; return how many were not. Raises `InvalidRequest`, `StoreUnavailable`."""
@@ -138,7 +140,7 @@ class EventFeed:
         for end in self._endings:
             end()
 
-    async def _open(self, group: str, wish: Wish) -> None:
+    async def _open(self, group: str, wish: SubscriptionOptions) -> None:
         for app in wish.apps:
             if not await self._log.open_group(app, group, most=MOST_GROUPS):
                 raise InvalidRequest(
@@ -147,11 +149,11 @@ class EventFeed:
         for app, place in wish.replay_from.items():
             await self._log.rewind(app, group, place)
 
-    def _member(self, app: str, group: str, wish: Wish) -> Member:
+    def _member(self, app: str, group: str, wish: SubscriptionOptions) -> Member:
         return Member(
             app=app,
             group=group,
-            name=self._chance.unguessable(),
+            name=self._randomness.unguessable(),
             event_types=wish.event_types,
             room=wish.room,
             ack_timeout=wish.ack_timeout,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, EventLog, Member
-from broker.domain.ports import Chance, Clock
+from broker.domain.ports import Clock, Randomness
 
 REST = timedelta(seconds=2)
 """How long who lost its events leaves them to others."""
@@ -17,19 +17,21 @@ MaySee = Callable[[str, str], bool]
 """Tells whether the subscriber may see events of an app in a corp."""
 
 
-class EventTaker:
+class GroupMember:
     """Take what one subscriber may have of one app.
 
     After a take of which nobody knows how it ended it begins anew: an outage of the store may hand out again
     what is being handled, for nobody would ever acknowledge what was handed out unheard.
     """
 
-    def __init__(self, log: EventLog, member: Member, may_see: MaySee, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self, log: EventLog, member: Member, may_see: MaySee, clock: Clock, randomness: Randomness
+    ) -> None:
         self._log = log
         self._member = member
         self._may_see = may_see
         self._clock = clock
-        self._chance = chance
+        self._randomness = randomness
         self._unread: deque[Delivery] = deque()
         self._handed_out: deque[str] = deque(maxlen=member.room)
         self._rests_until: datetime | None = None
@@ -89,7 +91,7 @@ class EventTaker:
         await self._release(spends=False)
         self._unread.clear()
         self._handed_out.clear()
-        self._member = replace(self._member, name=self._chance.unguessable())
+        self._member = replace(self._member, name=self._randomness.unguessable())
 
     async def _release(self, *, spends: bool) -> None:
         await self._log.release(self._member.app, self._member.group, self._member.name, spends=spends)

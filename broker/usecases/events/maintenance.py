@@ -11,7 +11,7 @@ from broker.domain.ports import Clock, Observer
 EVERY = timedelta(seconds=5)
 
 
-class EventKeeping:
+class EventMaintenance:
     """Measure the groups, and forget those that were left."""
 
     def __init__(

@@ -9,8 +9,8 @@ from datetime import timedelta
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery
 from broker.domain.ports import Clock
-from broker.usecases.events.group_member import EventTaker
-from broker.usecases.fleet.notifications import Bell
+from broker.usecases.events.group_member import GroupMember
+from broker.usecases.fleet.notifications import Waiter
 
 LOOK_EVERY = timedelta(seconds=2)
 """How often a member looks without having been told: its sign of life, and the net under a lost notice."""
@@ -24,11 +24,11 @@ class EventSubscription:
     """
 
     def __init__(
-        self, takers: Sequence[EventTaker], bell: Bell, few: asyncio.Semaphore, clock: Clock
+        self, takers: Sequence[GroupMember], waiter: Waiter, few: asyncio.Semaphore, clock: Clock
     ) -> None:
         self._takers = takers
         self._turns = deque(takers)
-        self._bell = bell
+        self._waiter = waiter
         self._few = few
         self._clock = clock
         self._news = asyncio.Event()
@@ -46,7 +46,7 @@ class EventSubscription:
             self._news.set()
             while not self._ending:
                 if not await self._take_what_there_is():
-                    await self._bell.wait(LOOK_EVERY, self._clock)
+                    await self._waiter.wait(LOOK_EVERY, self._clock)
         except Exception as error:  # noqa: BLE001 - the subscriber hears it
             self._failure = error
         finally:
@@ -74,7 +74,7 @@ class EventSubscription:
     def leave(self) -> None:
         """End it: the subscriber has gone, nobody knows why."""
         self._ending = True
-        self._bell.ring()
+        self._waiter.ring()
 
     def close(self) -> None:
         """End it, where that is not the fault of what the subscriber has at hand."""
@@ -89,7 +89,7 @@ class EventSubscription:
             self._news.set()
         return found
 
-    async def _take(self, taker: EventTaker) -> bool:
+    async def _take(self, taker: GroupMember) -> bool:
         async with self._few:
             return await taker.take()
 
@@ -100,7 +100,7 @@ class EventSubscription:
             had_room = taker.has_room
             if delivery := taker.read():
                 if taker.has_room and not had_room:
-                    self._bell.ring()
+                    self._waiter.ring()
                 return delivery
         return None
 

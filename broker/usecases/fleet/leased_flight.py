@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Observer, Record, Store
-from broker.usecases.fleet.notifications import NoticeBoard
+from broker.usecases.fleet.notifications import Notifications
 
 Found = TypeVar("Found")
 
@@ -26,13 +26,13 @@ LONELY_FETCHES = 8
 """How many fetches of one stage a replica runs at once while it has no store (engine rule 10)."""
 
 
-class FleetFlight:
+class LeasedFlight:
     """Take the lease, look again, fetch; or wait for whoever holds it, and look again."""
 
     def __init__(
         self,
         store: Store,
-        board: NoticeBoard,
+        notifications: Notifications,
         clock: Clock,
         observer: Observer,
         *,
@@ -40,7 +40,7 @@ class FleetFlight:
         poll: timedelta = POLL,
     ) -> None:
         self._store = store
-        self._board = board
+        self._notifications = notifications
         self._clock = clock
         self._observer = observer
         self._unshared = False
@@ -101,7 +101,7 @@ class FleetFlight:
                     # A write: the followers must not be sent to a store that refuses theirs.
                     await self._store.count("shared-again", MAKE_UP)
                     self._unshared = False
-                    self._board.post(Notice(NoticeKind.CONNECTED))
+                    self._notifications.post(Notice(NoticeKind.CONNECTED))
 
     async def _together(
         self,
@@ -112,14 +112,14 @@ class FleetFlight:
     ) -> Found:
         began = self._clock.now()
         waited = False
-        with self._board.bell(name) as bell:
+        with self._notifications.waiter(name) as waiter:
             while True:
                 if (found := await look()) is not None:
                     break
                 lease = await self._store.acquire(name, self._lease, floor)
                 if isinstance(lease, Busy):
                     waited = True
-                    await bell.wait(min(lease.remaining, self._poll), self._clock)
+                    await waiter.wait(min(lease.remaining, self._poll), self._clock)
                     continue
                 async with self._kept(lease):
                     # Rule 2: between our look and our lease somebody may have fetched.

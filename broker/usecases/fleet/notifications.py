@@ -9,7 +9,7 @@ from datetime import timedelta
 from broker.domain.ports import Clock, Notice, NoticeKind, Store
 
 
-class NoticeBoard:
+class Notifications:
     """Ring the bells of a name, and tell every keeper of copies. Lives as long as the broker."""
 
     def __init__(self, store: Store) -> None:
@@ -22,13 +22,13 @@ class NoticeBoard:
         self._keepers.append(keeper)
 
     @contextmanager
-    def bell(self, *names: str) -> Iterator["Bell"]:
+    def waiter(self, *names: str) -> Iterator["Waiter"]:
         """Listen for notices of these names; begin before you look, so that none is missed."""
         event = asyncio.Event()
         for name in names:
             self._bells[name].add(event)
         try:
-            yield Bell(event)
+            yield Waiter(event)
         finally:
             for name in names:
                 self._bells[name].discard(event)
@@ -50,7 +50,7 @@ class NoticeBoard:
             keeper(notice)
 
 
-class Bell:
+class Waiter:
     """Wake one waiter."""
 
     def __init__(self, event: asyncio.Event) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
-from broker.domain.ports import Chance, Clock, Notice, NoticeKind, Record, Records
+from broker.domain.ports import Clock, Notice, NoticeKind, Randomness, Record, Records
 
 SCOPE = "refusal:"
 SWEPT_AT = 1000
@@ -47,35 +47,41 @@ HOLDS: dict[type[BrokerError], Hold] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RememberedError:
     """One remembered error."""
 
     error: BrokerError
     until: datetime
     streak: int
-    mark: str
+    fingerprint: str
     """The fingerprint of the secret that was refused: another secret is another story."""
 
 
-class Refusals:
+class ErrorCache:
     """Remember errors by scope: a credential, or an endpoint of a corp. The store makes them the fleet's."""
 
-    def __init__(self, records: Records, clock: Clock, chance: Chance, marks: Mapping[str, str]) -> None:
+    def __init__(
+        self, records: Records, clock: Clock, randomness: Randomness, fingerprints: Mapping[str, str]
+    ) -> None:
         self._records = records
         self._clock = clock
-        self._chance = chance
-        self._marks = marks
-        self._memory: dict[str, Refusal] = {}
+        self._randomness = randomness
+        self._fingerprints = fingerprints
+        self._memory: dict[str, RememberedError] = {}
 
     def hear(self, notice: Notice) -> None:
         """Drop what another replica has forgotten."""
         if notice.kind is NoticeKind.FORGOTTEN and notice.name.startswith(SCOPE):
             self._memory.pop(notice.name.removeprefix(SCOPE), None)
 
-    def standing(self, scope: str, app: str = "") -> Refusal | None:
+    def standing(self, scope: str, app: str = "") -> RememberedError | None:
         """Return what this replica remembers and still holds."""
         refusal = self._memory.get(scope)
-        if refusal and refusal.mark == self._marks.get(app, "") and self._clock.now() < refusal.until:
+        if (
+            refusal
+            and refusal.fingerprint == self._fingerprints.get(app, "")
+            and self._clock.now() < refusal.until
+        ):
             return refusal
         return None
 
@@ -100,11 +106,11 @@ class Refusals:
             streak = before.streak + (now >= before.until)
         length = min(hold.first * 2 ** min(streak, 20), hold.longest)
         # Spread, and never shorter: a limit's window has to pass.
-        length += abs(self._chance.jitter(length) - length)
+        length += abs(self._randomness.jitter(length) - length)
         if isinstance(error, RetryLater):
             length = max(length, error.retry_after or timedelta(0))
             error.retry_after = length
-        refusal = Refusal(error, now + length, streak, self._marks.get(app, ""))
+        refusal = RememberedError(error, now + length, streak, self._fingerprints.get(app, ""))
         error.remembered = True
         if len(self._memory) >= SWEPT_AT:
             # Callers choose paths, and each is a scope; what is long over need not be kept for its streak.
@@ -135,7 +141,7 @@ def _hold_of(error: BrokerError) -> Hold | None:
     return next((HOLDS[kind] for kind in type(error).__mro__ if kind in HOLDS), None)
 
 
-def _again(refusal: Refusal, now: datetime) -> BrokerError:
+def _again(refusal: RememberedError, now: datetime) -> BrokerError:
     error = refusal.error.with_traceback(None)
     if isinstance(error, RetryLater):
         error.retry_after = max(refusal.until - now, timedelta(milliseconds=1))
@@ -149,24 +155,24 @@ def _moment(now: datetime) -> int:
 _BY_REASON = {kind.reason: kind for kind in HOLDS}
 
 
-def _to_record(scope: str, refusal: Refusal, now: datetime) -> Record:
+def _to_record(scope: str, refusal: RememberedError, now: datetime) -> Record:
     payload = {
         "reason": refusal.error.reason,
         "message": refusal.error.message,
         "metadata": refusal.error.metadata,
         "until": refusal.until.timestamp(),
         "streak": refusal.streak,
-        "mark": refusal.mark,
+        "mark": refusal.fingerprint,
     }
     kept = refusal.until + (refusal.until - now)
     return Record(SCOPE + scope, _moment(now), json.dumps(payload).encode(), kept)
 
 
-def _from_record(record: Record) -> Refusal:
+def _from_record(record: Record) -> RememberedError:
     payload = json.loads(record.payload)
     kind = _BY_REASON[payload["reason"]]
     error = kind.__new__(kind)
     BrokerError.__init__(error, payload["message"], **payload["metadata"])
     error.remembered = True
     until = datetime.fromtimestamp(payload["until"], UTC)
-    return Refusal(error, until, payload["streak"], payload["mark"])
+    return RememberedError(error, until, payload["streak"], payload["mark"])

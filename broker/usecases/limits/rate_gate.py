@@ -12,8 +12,8 @@ from broker.domain.errors import (
     TokenDied,
     WecomUnavailable,
 )
-from broker.domain.ports import Tallies
-from broker.usecases.limits.error_cache import Refusals
+from broker.domain.ports import Counters
+from broker.usecases.limits.error_cache import ErrorCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +41,40 @@ class QuotaUse:
     """0 = the limit is the whole corp's."""
 
 
-class QuotaGate:
+class RateGate:
     """Let calls pass, or say how long to wait; learn from how they end.
 
     A rate limit closes the endpoint for that corp; an outage closes it for all.
     """
 
-    def __init__(self, tallies: Tallies, refusals: Refusals) -> None:
-        self._tallies = tallies
-        self._refusals = refusals
+    def __init__(self, counters: Counters, error_cache: ErrorCache) -> None:
+        self._counters = counters
+        self._error_cache = error_cache
 
     async def enter(self, endpoint: str, corp_id: str) -> None:
         """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
-        await self._refusals.check(_limit_scope(endpoint, corp_id), _outage_scope(endpoint))
+        await self._error_cache.check(_limit_scope(endpoint, corp_id), _outage_scope(endpoint))
         with suppress(StoreUnavailable):
             for limit in LIMITS:
-                await self._tallies.count(_tally(endpoint, corp_id, limit), limit.window)
+                await self._counters.count(_tally(endpoint, corp_id, limit), limit.window)
 
     async def leave(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
         """Learn how the call ended."""
         if isinstance(error, RateLimited):
-            await self._refusals.remember(_limit_scope(endpoint, corp_id), error)
+            await self._error_cache.remember(_limit_scope(endpoint, corp_id), error)
         elif isinstance(error, WecomUnavailable) and not isinstance(error, TokenDied):
-            await self._refusals.remember(_outage_scope(endpoint), error)
+            await self._error_cache.remember(_outage_scope(endpoint), error)
         else:
             # Whatever WeCom answered: it answers.
-            await self._refusals.forget(_outage_scope(endpoint))
+            await self._error_cache.forget(_outage_scope(endpoint))
             # What passes while the endpoint is closed was under way before: the limit still stands.
-            if not self._refusals.standing(_limit_scope(endpoint, corp_id)):
-                await self._refusals.forget(_limit_scope(endpoint, corp_id))
+            if not self._error_cache.standing(_limit_scope(endpoint, corp_id)):
+                await self._error_cache.forget(_limit_scope(endpoint, corp_id))
 
     async def quotas(self, corp_ids: Sequence[str], endpoints: Sequence[str]) -> list[QuotaUse]:
         """Return the use of every limit. Raises `StoreUnavailable`."""
         cells = [(e, c, limit) for c in corp_ids for e in endpoints for limit in LIMITS]
-        used = await self._tallies.counts([_tally(*cell) for cell in cells])
+        used = await self._counters.counts([_tally(*cell) for cell in cells])
         return [
             QuotaUse(
                 endpoint,
@@ -87,7 +87,7 @@ class QuotaGate:
         ]
 
     def _closed(self, endpoint: str, corp_id: str) -> datetime | None:
-        refusal = self._refusals.standing(_limit_scope(endpoint, corp_id))
+        refusal = self._error_cache.standing(_limit_scope(endpoint, corp_id))
         return refusal.until if refusal else None
 
 

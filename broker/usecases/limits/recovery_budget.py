@@ -6,7 +6,7 @@ MOST_STEPS = 4
 """A WeCom that calls every token dead is asked so often for one request, and no more."""
 
 
-class Errand:
+class RecoveryBudget:
     """Count the steps that a request takes upstream, to know when recovering costs too much."""
 
     def __init__(self) -> None:
@@ -23,20 +23,20 @@ class Errand:
         return self._steps + steps <= MOST_STEPS
 
 
-_current: ContextVar[Errand | None] = ContextVar("errand", default=None)
+_current: ContextVar[RecoveryBudget | None] = ContextVar("errand", default=None)
 
 
-def begin_errand(*, insists: bool = False) -> None:
+def begin_recovery_budget(*, insists: bool = False) -> None:
     """Start counting anew for this task and all that it starts."""
-    errand = Errand()
+    errand = RecoveryBudget()
     errand.insists = insists
     _current.set(errand)
 
 
-def current_errand() -> Errand:
+def current_recovery_budget() -> RecoveryBudget:
     """Return the errand that this task works for; one of its own if it works for none."""
     errand = _current.get()
     if errand is None:
-        errand = Errand()
+        errand = RecoveryBudget()
         _current.set(errand)
     return errand

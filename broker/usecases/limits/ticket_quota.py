@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import QuotaReserved, StoreUnavailable
-from broker.domain.ports import Clock, Tallies
+from broker.domain.ports import Clock, Counters
 
 HOUR = timedelta(hours=1)
 SLOT = timedelta(minutes=5)
@@ -47,8 +47,8 @@ def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, TicketLimit]:
 class TicketQuota:
     """Say no before WeCom does."""
 
-    def __init__(self, tallies: Tallies, clock: Clock) -> None:
-        self._tallies = tallies
+    def __init__(self, counters: Counters, clock: Clock) -> None:
+        self._counters = counters
         self._clock = clock
         self._own: Counter[str] = Counter()
         """What this replica fetched, by tally."""
@@ -104,7 +104,7 @@ class TicketQuota:
     async def _count(self, name: str) -> int:
         """Count one, and return its place in the slot."""
         try:
-            return await self._tallies.count(name, HOUR + 2 * SLOT) + self._untold[name]
+            return await self._counters.count(name, HOUR + 2 * SLOT) + self._untold[name]
         except StoreUnavailable:
             self._untold[name] += 1
             return self._own[name]
@@ -114,7 +114,7 @@ class TicketQuota:
         names = self._names(limit)
         own = [0 if name == but else self._own[name] for name in names]
         try:
-            told = await self._tallies.counts(names)
+            told = await self._counters.counts(names)
         except StoreUnavailable:
             return own
         together = [0 if name == but else told[name] + self._untold[name] for name in names]

@@ -22,11 +22,11 @@ from broker.domain.ports import (
 from broker.domain.share_list import ShareChanges, ShareList
 from broker.usecases.credentials.engine import REST, CredentialEngine
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.leased_flight import FleetFlight
+from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.single_flight import SingleFlight
-from broker.usecases.limits.error_cache import Refusals
+from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.shares.record import from_record, to_record
-from broker.usecases.shares.revocation import ChildCredentials
+from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.watches import ShareWatches
 
 RELISTS = 5
@@ -39,7 +39,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 ListingKey = tuple[str, ShareKind]
 
 
-class Wish(Enum):
+class ListingRequirement(Enum):
     """Which listing will do."""
 
     ANY = auto()
@@ -58,9 +58,9 @@ class AppShares:
         wecom: WecomApi,
         store: Store,
         engine: CredentialEngine,
-        fleet: FleetFlight,
-        refusals: Refusals,
-        children: ChildCredentials,
+        fleet: LeasedFlight,
+        error_cache: ErrorCache,
+        children: ShareRevocation,
         clock: Clock,
         observer: Observer,
         cooldown: timedelta,
@@ -71,7 +71,7 @@ class AppShares:
         self._store = store
         self._engine = engine
         self._fleet = fleet
-        self._refusals = refusals
+        self._error_cache = error_cache
         self._children = children
         self._clock = clock
         self._observer = observer
@@ -79,7 +79,7 @@ class AppShares:
         self._listings: dict[ListingKey, ShareList] = {}
         self.version = 0
         """Grows whenever a listing in memory changes: what was found before may be found no more."""
-        self._flights: SingleFlight[tuple[ListingKey, Wish], ShareList] = SingleFlight(tasks)
+        self._flights: SingleFlight[tuple[ListingKey, ListingRequirement], ShareList] = SingleFlight(tasks)
         self._recalls: SingleFlight[ListingKey, ShareList | None] = SingleFlight(tasks)
         self._watches = ShareWatches()
         self._named = named(apps)
@@ -123,7 +123,9 @@ class AppShares:
         """Return the listing: from memory, else from the store, else from WeCom."""
         if listing := self._listings.get((app.name, kind)):
             return listing
-        return await self._flights.join(((app.name, kind), Wish.ANY), lambda: self._list(app, kind, None))
+        return await self._flights.join(
+            ((app.name, kind), ListingRequirement.ANY), lambda: self._list(app, kind, None)
+        )
 
     async def all(self, app: App, share_kind: ShareKind | None = None) -> list[AppShare]:
         """Return all shares of the app, in a stable order."""
@@ -166,7 +168,7 @@ class AppShares:
         began = self._clock.now()
         changes = ShareChanges()
         for kind in app.share_kinds:
-            await self._refusals.lift(ShareList.name_of(app.name, kind))
+            await self._error_cache.lift(ShareList.name_of(app.name, kind))
             before = await self._known_before(app, kind)
             after = await self.list_since(app, kind, began)
             changes += ShareChanges.between(before, after.shares)
@@ -189,7 +191,7 @@ class AppShares:
         """
         while True:
             listing = await self._flights.join(
-                ((app.name, kind), Wish.NEW), lambda: self._list(app, kind, moment)
+                ((app.name, kind), ListingRequirement.NEW), lambda: self._list(app, kind, moment)
             )
             if listing.begun_since(moment, self._clock.now()):
                 return listing
@@ -200,7 +202,7 @@ class AppShares:
             await self.list_since(app, kind, began)
         else:
             await self._flights.join(
-                ((app.name, kind), Wish.WAITED_FOR), lambda: self._wait(app, kind, began)
+                ((app.name, kind), ListingRequirement.WAITED_FOR), lambda: self._wait(app, kind, began)
             )
 
     async def _wait(self, app: App, kind: ShareKind, began: datetime) -> ShareList:
@@ -222,7 +224,7 @@ class AppShares:
         async def fetch(lease: Lease) -> ShareList | None:
             if not may_ask:
                 return self._listings[app.name, kind]
-            await self._refusals.check(name, app=app.name)
+            await self._error_cache.check(name, app=app.name)
             # The clock may have been set back since the caller asked: this listing is newer all the same.
             listed_at = max(self._clock.now(), not_before or NEVER)
 
@@ -233,9 +235,9 @@ class AppShares:
                 shares = await self._engine.using(CredentialKey.own_token(app), with_parent)
             except BrokerError as error:
                 if not error.remembered:
-                    await self._refusals.remember(name, error, app=app.name)
+                    await self._error_cache.remember(name, error, app=app.name)
                 raise
-            await self._refusals.forget(name)
+            await self._error_cache.forget(name)
             # Under the lease, what we looked at is the newest that there is.
             before = self._listings.get((app.name, kind))
             listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares)).following(before)

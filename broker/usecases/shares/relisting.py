@@ -12,7 +12,7 @@ from broker.domain.errors import BrokerError
 from broker.domain.ports import Clock, Notice, NoticeKind, Observer
 from broker.domain.share_list import ShareList
 from broker.usecases.fleet.background import Background
-from broker.usecases.limits.recovery_budget import begin_errand
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.app_shares import AppShares, named
 
 QUIET = timedelta(milliseconds=100)
@@ -41,7 +41,7 @@ class Expected:
     """How many events want it."""
 
 
-class ShareRenewal:
+class Relisting:
     """List anew what may have changed: each replica asks for it, and the lease makes it one listing."""
 
     def __init__(
@@ -137,7 +137,7 @@ class ShareRenewal:
                 return
 
     async def _list(self, app: str, kind: ShareKind, moment: datetime) -> Exception | None:
-        begin_errand()
+        begin_recovery_budget()
         try:
             await self._shares.list_since(self._apps[app], kind, moment)
         except Exception as error:  # noqa: BLE001 - no later event would be heeded

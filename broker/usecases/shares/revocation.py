@@ -7,20 +7,20 @@ from broker.domain.corps import App, AppShare
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import AppNotShared, StoreUnavailable
 from broker.domain.ports import Store
-from broker.usecases.credentials.cache import CredentialMemory
-from broker.usecases.limits.error_cache import Refusals
+from broker.usecases.credentials.cache import CredentialCache
+from broker.usecases.limits.error_cache import ErrorCache
 
 BATCH = 500
 """How many records are looked for in one step: most children that leave have none."""
 
 
-class ChildCredentials:
+class ShareRevocation:
     """End the tokens and tickets of children that left; take those that came without prejudice."""
 
-    def __init__(self, store: Store, memory: CredentialMemory, refusals: Refusals) -> None:
+    def __init__(self, store: Store, memory: CredentialCache, error_cache: ErrorCache) -> None:
         self._store = store
         self._memory = memory
-        self._refusals = refusals
+        self._error_cache = error_cache
 
     def drop(self, app: App, gone: Iterable[AppShare]) -> None:
         """Forget them in this replica, before anybody gets to run; their watchers end with the reason."""
@@ -41,7 +41,7 @@ class ChildCredentials:
     async def welcome(self, app: App, came: Iterable[AppShare]) -> None:
         """Forget that WeCom refused them before."""
         for share in came:
-            await self._refusals.forget(CredentialKey.child_token(app, share).name)
+            await self._error_cache.forget(CredentialKey.child_token(app, share).name)
 
     async def _bury(self, names: Sequence[str]) -> None:
         for name, record in (await self._store.load(names)).items():

@@ -82,8 +82,8 @@ def test_jitter_stays_within_its_spread(duration: timedelta, spread: float) -> N
 
 
 def test_jitter_spreads() -> None:
-    chance = SystemChance()
-    values = [chance.jitter(timedelta(seconds=100)) for _ in range(200)]
+    randomness = SystemChance()
+    values = [randomness.jitter(timedelta(seconds=100)) for _ in range(200)]
 
     assert timedelta(seconds=80) <= min(values) < timedelta(seconds=95)
     assert timedelta(seconds=105) < max(values) <= timedelta(seconds=120)

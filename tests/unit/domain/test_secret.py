@@ -120,12 +120,12 @@ def test_an_empty_secret_is_false() -> None:
 
 @given(st.text(min_size=12))
 def test_a_fingerprint_is_short_and_tells_nothing(value: str) -> None:
-    mark = Secret(value).mark()
+    mark = Secret(value).fingerprint()
 
     assert 12 == len(mark)
     assert value != mark
-    assert mark == Secret(value).mark()
+    assert mark == Secret(value).fingerprint()
 
 
 def test_two_secrets_have_two_fingerprints() -> None:
-    assert Secret("a").mark() != Secret("b").mark()
+    assert Secret("a").fingerprint() != Secret("b").fingerprint()

@@ -48,7 +48,7 @@ def test_a_record_says_who_got_what_with_a_fingerprint_for_the_value(write: Audi
     found = credential()
     hand_out(write, ORDERS, found)
 
-    assert [("orders", Action.TOKEN_GET, found.key.name, 7, found.value.mark())] == records.written
+    assert [("orders", Action.TOKEN_GET, found.key.name, 7, found.value.fingerprint())] == records.written
     assert found.value.reveal() not in str(records.written)
 
 

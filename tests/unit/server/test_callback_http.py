@@ -20,7 +20,7 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.events import EnvelopeProblem
-from broker.server.http.callbacks import CallbackDoor
+from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
 from broker.usecases.callbacks.decoder import Signed
 
@@ -93,7 +93,7 @@ def witness() -> Witness:
 @pytest.fixture
 async def ask(inbox: Inbox, witness: Witness) -> AsyncIterator[Ask]:
     """Serve the door alone, and call it."""
-    door = CallbackDoor(inbox, Forwarded(["127.0.0.1"]), witness)  # type: ignore[arg-type]
+    door = CallbackEndpoint(inbox, Forwarded(["127.0.0.1"]), witness)  # type: ignore[arg-type]
     application = web.Application(client_max_size=1000)
     application.add_routes(door.routes())
     runner = web.AppRunner(application, access_log=None)

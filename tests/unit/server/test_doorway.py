@@ -17,7 +17,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
 from broker.domain.errors import AppNotShared
 from broker.server.grpc.access import current_caller
-from broker.server.grpc.guard import ACTIONS, Doorway
+from broker.server.grpc.guard import ACTIONS, RpcGuard
 from broker.telemetry import Metrics
 from tests.unit.server.fakes import Context, bearer, error_info
 
@@ -39,7 +39,7 @@ class Door:
     def __init__(self, policy: CallerPolicy | None = None) -> None:
         self.metrics = Metrics()
         self.handled: list[object] = []
-        self._doorway = Doorway(policy or CallerPolicy((ORDERS,)), {"crm": "ww0parent"}, self.metrics)
+        self._guard = RpcGuard(policy or CallerPolicy((ORDERS,)), {"crm": "ww0parent"}, self.metrics)
 
     async def unary(
         self,
@@ -54,14 +54,14 @@ class Door:
             self.handled.append(request)
             return "answered"
 
-        guarded: Any = self._doorway.guard(method, grpc.unary_unary_rpc_method_handler(handler or handle))
+        guarded: Any = self._guard.guard(method, grpc.unary_unary_rpc_method_handler(handler or handle))
         return await guarded.unary_unary(request, context)
 
     def stream(
         self, request: object, context: Context, handler: Callable[[Any, Any], AsyncIterator[object]]
     ) -> AsyncIterator[object]:
         """Send a request through the door of a stream."""
-        guarded: Any = self._doorway.guard(WATCH, grpc.unary_stream_rpc_method_handler(handler))
+        guarded: Any = self._guard.guard(WATCH, grpc.unary_stream_rpc_method_handler(handler))
         stream: AsyncIterator[object] = guarded.unary_stream(request, context)
         return stream
 
@@ -181,7 +181,7 @@ async def test_a_malformed_name_does_not_help_the_unknown() -> None:
 
 def test_every_rpc_needs_an_action() -> None:
     with pytest.raises(KeyError):
-        Doorway(CallerPolicy(), {}, Metrics()).guard(
+        RpcGuard(CallerPolicy(), {}, Metrics()).guard(
             "/wecom_broker.v1.TokenService/NewRpc", grpc.unary_unary_rpc_method_handler(lambda *_: None)
         )
     assert set(ACTIONS.values()) <= set(Action)

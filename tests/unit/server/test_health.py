@@ -11,10 +11,10 @@ from grpc_health.v1 import health_pb2
 
 from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
-from broker.domain.replica_health import Vitals
+from broker.domain.replica_health import ReplicaHealth
 from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, Health
 from broker.telemetry import Telemetry
-from broker.usecases.admin import Census, CredentialView
+from broker.usecases.admin import CredentialStats, CredentialView
 from tests.kit.fake_clock import FakeClock, settle
 from tests.unit.domain.credentials import KEY
 
@@ -23,19 +23,19 @@ TOKENS = "wecom_broker.v1.TokenService"
 
 @dataclass
 class Admin:
-    vitals: Vitals
+    replica_health: ReplicaHealth
     serves: bool = True
     views: list[CredentialView] = field(default_factory=list)
 
     def can_serve_tokens(self) -> bool:
         return self.serves
 
-    def census(self) -> Census:
-        census = Census(Counter(), defaultdict(timedelta), 3)
+    def credential_stats(self) -> CredentialStats:
+        credential_stats = CredentialStats(Counter(), defaultdict(timedelta), 3)
         for view in self.views:
-            census.counts[view.key.kind, view.state] += 1
-            census.oldest[view.key.kind] = max(census.oldest[view.key.kind], view.age)
-        return census
+            credential_stats.counts[view.key.kind, view.state] += 1
+            credential_stats.oldest[view.key.kind] = max(credential_stats.oldest[view.key.kind], view.age)
+        return credential_stats
 
     def highest_ticket_use(self) -> float:
         return 0.25
@@ -65,7 +65,7 @@ class Ward:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.telemetry = Telemetry(self.clock)
-        self.admin = Admin(self.telemetry.vitals)
+        self.admin = Admin(self.telemetry.replica_health)
         self.shares = Shares()
         self.store = Store()
         parts: Any = (self.admin, self.shares, self.store, self.clock, self.telemetry)
@@ -117,8 +117,8 @@ async def test_a_lost_store_is_noted_and_stops_events_alone(ward: Ward) -> None:
     await ward.health.look()
 
     assert {**dict.fromkeys(("", *SERVICES), True), EVENTS: False} == await ward.serving()
-    assert not ward.telemetry.vitals.store.healthy
-    assert "Redis does not answer" == ward.telemetry.vitals.store.last_error
+    assert not ward.telemetry.replica_health.store.healthy
+    assert "Redis does not answer" == ward.telemetry.replica_health.store.last_error
     assert 0 == ward.gauge("dependency_up", dependency="store")
 
 
@@ -129,8 +129,8 @@ async def test_a_store_that_is_back_is_noted(ward: Ward) -> None:
     await ward.clock.advance(timedelta(seconds=5))
     await ward.health.look()
 
-    assert ward.telemetry.vitals.store.healthy
-    assert ward.clock.now() == ward.telemetry.vitals.store.since
+    assert ward.telemetry.replica_health.store.healthy
+    assert ward.clock.now() == ward.telemetry.replica_health.store.since
     assert 1 == ward.gauge("dependency_up", dependency="store")
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import RateLimited, SecretRejected
-from broker.usecases.credentials.engine import Replacement
+from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.fleet.leased_flight import LONELY_FETCHES
 from tests.kit.engine_world import (
     CHILD_SHARE,
@@ -73,7 +73,7 @@ async def test_rule_6_a_report_of_a_newer_generation_is_looked_up_before_it_is_a
 
     result, third = await world.run(deaf.tokens.report(OWN_TARGET, second.generation, 40014))
 
-    assert Replacement.ROTATED is result
+    assert ReportOutcome.ROTATED is result
     assert wecom.is_alive(third.value)
 
 
@@ -102,7 +102,7 @@ async def test_rule_7_a_rate_limit_holds_for_its_whole_window(replica: Replica, 
     lengths = []
     for number in range(50):
         limited = RateLimited("too many")
-        await replica.refusals.remember(f"limit:{number}", limited)
+        await replica.error_cache.remember(f"limit:{number}", limited)
         lengths.append(limited.retry_after)
 
     assert 60 * SECOND <= min(length for length in lengths if length)

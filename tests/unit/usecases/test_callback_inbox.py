@@ -16,9 +16,9 @@ from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.callbacks.envelope import Address, sealed_post
-from broker.usecases.callbacks.decoder import CallbackOpening, CallbackSettings, Signed
+from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
 from broker.usecases.callbacks.inbox import REMEMBERED, CallbackInbox
-from broker.usecases.callbacks.sender_allowlist import CallbackSenders
+from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
 from broker.usecases.events.record import from_entry
 from tests.kit.engine_world import CRM, PARENT, EngineWorld, Replica
 
@@ -61,13 +61,13 @@ class Inbox:
         self.log = log
         self._replica = replica
         self._keys = settings.keys
-        opening = CallbackOpening(
+        opening = CallbackDecoder(
             {"crm": settings}, replica.targets, replica.shares, replica.clock, replica.witness
         )
         self.inbox = CallbackInbox(
             apps=replica.apps,
             opening=opening,
-            senders=CallbackSenders(
+            senders=SenderAllowlist(
                 replica.engine,
                 None,  # type: ignore[arg-type] - no sender is checked here
                 replica.clock,

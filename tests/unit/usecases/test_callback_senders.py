@@ -8,7 +8,7 @@ import pytest
 
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, EnvelopeRejected, WecomProtocol, WecomUnavailable
-from broker.usecases.callbacks.sender_allowlist import CallbackSenders
+from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
 from tests.kit.engine_world import CRM, EngineWorld, Replica, Witness, outcome
 
 WECOM, OTHER, STRANGER = "101.226.103.9", "140.207.54.1", "203.0.113.66"
@@ -47,19 +47,19 @@ def told() -> Witness:
 
 
 @pytest.fixture
-def senders(replica: Replica, addresses: Addresses, told: Witness) -> CallbackSenders:
-    return CallbackSenders(replica.engine, addresses, replica.clock, told, replica.tasks)
+def senders(replica: Replica, addresses: Addresses, told: Witness) -> SenderAllowlist:
+    return SenderAllowlist(replica.engine, addresses, replica.clock, told, replica.tasks)
 
 
 @pytest.fixture
-def passes(world: EngineWorld, senders: CallbackSenders) -> "Passes":
+def passes(world: EngineWorld, senders: SenderAllowlist) -> "Passes":
     return Passes(world, senders)
 
 
 class Passes:
     """Tell whether a sender passes; time goes on meanwhile."""
 
-    def __init__(self, world: EngineWorld, senders: CallbackSenders) -> None:
+    def __init__(self, world: EngineWorld, senders: SenderAllowlist) -> None:
         self._world = world
         self._senders = senders
 
@@ -108,7 +108,7 @@ async def test_a_stranger_is_refused_and_causes_one_more_pull_each_ten_minutes(
 
 
 async def test_strangers_at_once_cause_one_pull(
-    world: EngineWorld, senders: CallbackSenders, addresses: Addresses
+    world: EngineWorld, senders: SenderAllowlist, addresses: Addresses
 ) -> None:
     found = await world.gather(*(outcome(senders.check(CRM, f"203.0.113.{n}")) for n in range(50)))
 
@@ -173,7 +173,7 @@ async def test_what_is_no_address_is_passed_over(passes: Passes, addresses: Addr
 
 
 async def test_a_list_that_does_not_come_is_waited_for_within_wecom_s_patience(
-    senders: CallbackSenders, addresses: Addresses, monkeypatch: pytest.MonkeyPatch
+    senders: SenderAllowlist, addresses: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("broker.usecases.callbacks.sender_allowlist.LOOKUP_SECONDS", 0.1)
     addresses.hangs = True

@@ -252,7 +252,7 @@ class TestLeaving:
         await world.clock.advance(LOOK_EVERY)
 
         assert before == asyncio.all_tasks()
-        assert not replica.board._bells
+        assert not replica.notifications._bells
 
     @pytest.mark.parametrize("steps", range(12))
     async def test_it_leaves_nothing_behind_whenever_it_happens(

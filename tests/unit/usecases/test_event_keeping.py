@@ -8,7 +8,7 @@ import pytest
 
 from broker.domain.errors import StoreUnavailable
 from broker.telemetry import Telemetry
-from broker.usecases.events.maintenance import EVERY, EventKeeping
+from broker.usecases.events.maintenance import EVERY, EventMaintenance
 from tests.kit.fake_clock import settle
 from tests.kit.feed_world import APP, GROUP, KEEP, MAX_TRIES, FeedReplica, FeedWorld
 
@@ -32,8 +32,8 @@ def telemetry(world: FeedWorld) -> Telemetry:
 
 
 @pytest.fixture
-def keeping(world: FeedWorld, replica: FeedReplica, telemetry: Telemetry) -> EventKeeping:
-    return EventKeeping([APP, "hr"], replica.log, KEEP, world.clock, telemetry)
+def keeping(world: FeedWorld, replica: FeedReplica, telemetry: Telemetry) -> EventMaintenance:
+    return EventMaintenance([APP, "hr"], replica.log, KEEP, world.clock, telemetry)
 
 
 def figure(telemetry: Telemetry, name: str, app: str = APP, group: str = GROUP) -> float | None:
@@ -41,7 +41,7 @@ def figure(telemetry: Telemetry, name: str, app: str = APP, group: str = GROUP) 
 
 
 async def test_it_shows_how_far_each_group_is_behind(
-    world: FeedWorld, replica: FeedReplica, keeping: EventKeeping, telemetry: Telemetry
+    world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
 ) -> None:
     subscriber = await replica.joins(room=1)
     await world.append("a1 b1 c1")
@@ -56,7 +56,7 @@ async def test_it_shows_how_far_each_group_is_behind(
 
 
 async def test_it_shows_what_a_group_gave_up(
-    world: FeedWorld, replica: FeedReplica, keeping: EventKeeping, telemetry: Telemetry
+    world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
 ) -> None:
     await world.append("a1")
     for _ in range(MAX_TRIES):
@@ -68,7 +68,7 @@ async def test_it_shows_what_a_group_gave_up(
 
 
 async def test_a_group_that_nobody_uses_is_forgotten_and_shows_nothing(
-    world: FeedWorld, replica: FeedReplica, keeping: EventKeeping, telemetry: Telemetry
+    world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
 ) -> None:
     await (await replica.joins()).leaves()
     await world.append("a1")
@@ -83,7 +83,7 @@ async def test_a_group_that_nobody_uses_is_forgotten_and_shows_nothing(
 
 
 async def test_a_group_that_is_listened_to_is_never_forgotten(
-    world: FeedWorld, replica: FeedReplica, keeping: EventKeeping
+    world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance
 ) -> None:
     subscriber = await replica.joins()
     # Suspended for as long, it looks once at the end; that it looks all the time has a test of its own.
@@ -95,7 +95,7 @@ async def test_a_group_that_is_listened_to_is_never_forgotten(
 
 
 async def test_it_looks_every_few_seconds(world: FeedWorld, replica: FeedReplica) -> None:
-    keeping = EventKeeping([APP], replica.log, KEEP, world.clock, replica.ears)  # type: ignore[arg-type]
+    keeping = EventMaintenance([APP], replica.log, KEEP, world.clock, replica.ears)  # type: ignore[arg-type]
     running = asyncio.create_task(keeping.run())
     await world.clock.advance(3 * EVERY)
     running.cancel()
@@ -105,7 +105,7 @@ async def test_it_looks_every_few_seconds(world: FeedWorld, replica: FeedReplica
 
 
 async def test_a_store_that_is_away_is_told_to_whoever_keeps_it_running(
-    replica: FeedReplica, keeping: EventKeeping
+    replica: FeedReplica, keeping: EventMaintenance
 ) -> None:
     replica.store.cut()
 
@@ -114,7 +114,7 @@ async def test_a_store_that_is_away_is_told_to_whoever_keeps_it_running(
 
 
 async def test_groups_that_a_caller_invents_do_not_flood_the_metrics(
-    world: FeedWorld, replica: FeedReplica, keeping: EventKeeping, telemetry: Telemetry
+    world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
 ) -> None:
     await world.append("a1")
     for number in range(TOO_MANY):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.event_log import Member
-from broker.usecases.events.group_member import REST, EventTaker
+from broker.usecases.events.group_member import REST, GroupMember
 from tests.kit.fake_clock import SkewedClock
 from tests.kit.fake_users import CountedChance
 from tests.kit.feed_world import ACK_TIMEOUT, APP, EVERYTHING, GROUP, FeedWorld
@@ -27,14 +27,14 @@ def clock(world: FeedWorld) -> SkewedClock:
 
 
 @pytest.fixture
-async def taker(world: FeedWorld, clock: SkewedClock) -> EventTaker:
+async def taker(world: FeedWorld, clock: SkewedClock) -> GroupMember:
     member = Member(APP, GROUP, "one", EVERYTHING, 10, ACK_TIMEOUT, HOUR, 3)
     log = (await world.start()).log
-    return EventTaker(log, member, lambda _app, _corp_id: True, clock, CountedChance())  # type: ignore[arg-type]
+    return GroupMember(log, member, lambda _app, _corp_id: True, clock, CountedChance())  # type: ignore[arg-type]
 
 
 async def test_it_takes_though_the_clock_was_set_back(
-    world: FeedWorld, taker: EventTaker, clock: SkewedClock
+    world: FeedWorld, taker: GroupMember, clock: SkewedClock
 ) -> None:
     clock.skew = -HOUR
     await world.append("a1")
@@ -44,7 +44,7 @@ async def test_it_takes_though_the_clock_was_set_back(
 
 
 async def test_it_rests_after_it_lost_its_events_and_no_longer_than_that(
-    world: FeedWorld, taker: EventTaker, clock: SkewedClock
+    world: FeedWorld, taker: GroupMember, clock: SkewedClock
 ) -> None:
     await world.append("a1")
     assert await taker.take()

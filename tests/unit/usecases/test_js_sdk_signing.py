@@ -8,8 +8,8 @@ from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import AmbiguousTarget, AppNotShared, BrokerError, InvalidRequest, UnknownApp
 from broker.protocol.js_sdk import sign_url
-from broker.usecases.credentials.engine import Replacement
-from broker.usecases.signing import JsSdkSigning
+from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.signing import Signing
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,
@@ -29,12 +29,12 @@ URL = "https://crm.example.com/orders?id=1"
 CORP, AGENT = CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET
 
 
-def signing_of(replica: Replica) -> JsSdkSigning:
-    return JsSdkSigning(replica.targets, replica.engine, replica.clock, CountedChance())
+def signing_of(replica: Replica) -> Signing:
+    return Signing(replica.targets, replica.engine, replica.clock, CountedChance())
 
 
 @pytest.fixture
-def signing(replica: Replica) -> JsSdkSigning:
+def signing(replica: Replica) -> Signing:
     return signing_of(replica)
 
 
@@ -52,7 +52,7 @@ def count_reaches(replica: Replica) -> list[None]:
 
 
 async def test_a_childs_page_is_signed_with_the_childs_tickets_and_names_the_child(
-    world: EngineWorld, clock: FakeClock, replica: Replica, signing: JsSdkSigning
+    world: EngineWorld, clock: FakeClock, replica: Replica, signing: Signing
 ) -> None:
     config, agent = await world.run(signing.sign_page(CHILD_TARGET, f"{URL}#/top"))
 
@@ -67,7 +67,7 @@ async def test_a_childs_page_is_signed_with_the_childs_tickets_and_names_the_chi
         )
 
 
-async def test_an_own_page_names_the_apps_own_corp(world: EngineWorld, signing: JsSdkSigning) -> None:
+async def test_an_own_page_names_the_apps_own_corp(world: EngineWorld, signing: Signing) -> None:
     config, agent = await world.run(signing.sign_page(OWN_TARGET, URL))
 
     own = (CRM.corp_id, CRM.agent_id)
@@ -75,7 +75,7 @@ async def test_an_own_page_names_the_apps_own_corp(world: EngineWorld, signing: 
 
 
 async def test_the_tickets_of_two_corps_and_of_two_kinds_are_four_tickets(
-    world: EngineWorld, wecom: FakeWecom, signing: JsSdkSigning
+    world: EngineWorld, wecom: FakeWecom, signing: Signing
 ) -> None:
     for _ in range(3):
         for target in (OWN_TARGET, CHILD_TARGET):
@@ -85,7 +85,7 @@ async def test_the_tickets_of_two_corps_and_of_two_kinds_are_four_tickets(
 
 
 async def test_each_signature_has_a_nonce_of_its_own_and_the_clocks_time_in_seconds(
-    world: EngineWorld, clock: FakeClock, signing: JsSdkSigning
+    world: EngineWorld, clock: FakeClock, signing: Signing
 ) -> None:
     nonces, moments = set(), []
     for _ in range(5):
@@ -99,7 +99,7 @@ async def test_each_signature_has_a_nonce_of_its_own_and_the_clocks_time_in_seco
 
 
 async def test_a_warm_signature_asks_neither_the_store_nor_wecom(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, signing: JsSdkSigning
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, signing: Signing
 ) -> None:
     await world.run(signing.sign_page(CHILD_TARGET, URL))
     calls, reaches = wecom.count(), count_reaches(replica)
@@ -126,28 +126,26 @@ async def test_a_ticket_that_died_is_fetched_once_however_many_replicas_report_i
     assert 1 == len({signature.generation for signature in signed})
     assert 1 == len({signature.generation for signature in again} - {signed[0].generation})
     assert (1, 2) == (wecom.count(Endpoint.CORP_TICKET), wecom.count(Endpoint.AGENT_TICKET))
-    assert {Replacement.ROTATED, Replacement.ALREADY_ROTATED} >= {found for found, _ in reports}
+    assert {ReportOutcome.ROTATED, ReportOutcome.ALREADY_ROTATED} >= {found for found, _ in reports}
 
 
 async def test_a_report_of_an_older_ticket_changes_nothing(
-    world: EngineWorld, clock: FakeClock, wecom: FakeWecom, signing: JsSdkSigning
+    world: EngineWorld, clock: FakeClock, wecom: FakeWecom, signing: Signing
 ) -> None:
     old, _ = await world.run(signing.sign_page(CHILD_TARGET, URL))
     await world.run(signing.report(CHILD_TARGET, CORP, old.generation, 40093))
     await clock.advance(timedelta(minutes=5))
     late, _ = await world.run(signing.report(CHILD_TARGET, CORP, old.generation, 40093))
 
-    assert (Replacement.ALREADY_ROTATED, 2) == (late, wecom.count(Endpoint.CORP_TICKET))
+    assert (ReportOutcome.ALREADY_ROTATED, 2) == (late, wecom.count(Endpoint.CORP_TICKET))
 
 
 @pytest.mark.parametrize("errcode", [0, 40093, 42012])
-async def test_a_report_says_what_a_page_is_told(
-    world: EngineWorld, signing: JsSdkSigning, errcode: int
-) -> None:
+async def test_a_report_says_what_a_page_is_told(world: EngineWorld, signing: Signing, errcode: int) -> None:
     config, _ = await world.run(signing.sign_page(CHILD_TARGET, URL))
     found, _ = await world.run(signing.report(CHILD_TARGET, CORP, config.generation, errcode))
 
-    assert Replacement.ROTATED == found
+    assert ReportOutcome.ROTATED == found
 
 
 @pytest.mark.parametrize(
@@ -155,7 +153,7 @@ async def test_a_report_says_what_a_page_is_told(
     [("generation", 0, 42012), ("generation", -1, 0), ("errcode", 1, 40014), ("errcode", 1, 45009)],
 )
 async def test_a_report_of_something_else_is_refused_by_field(
-    world: EngineWorld, wecom: FakeWecom, signing: JsSdkSigning, field: str, generation: int, errcode: int
+    world: EngineWorld, wecom: FakeWecom, signing: Signing, field: str, generation: int, errcode: int
 ) -> None:
     refused = await world.run(outcome(signing.report(CHILD_TARGET, AGENT, generation, errcode)))
 
@@ -173,7 +171,7 @@ async def test_a_report_of_something_else_is_refused_by_field(
     ],
 )
 async def test_what_is_wrong_with_a_target_is_told_as_for_a_token(
-    world: EngineWorld, wecom: FakeWecom, signing: JsSdkSigning, target: Target, error: type[BrokerError]
+    world: EngineWorld, wecom: FakeWecom, signing: Signing, target: Target, error: type[BrokerError]
 ) -> None:
     wecom.shares.append(AppShare(ShareKind.SUPPLY_CHAIN, CHILD_SHARE.corp_id, 8))
     both = CRM.__class__(
@@ -193,7 +191,7 @@ async def test_what_is_wrong_with_a_target_is_told_as_for_a_token(
 
 
 async def test_a_url_is_refused_before_anything_is_asked(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, signing: JsSdkSigning
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, signing: Signing
 ) -> None:
     reaches = count_reaches(replica)
     refused = await outcome(signing.sign_page(CHILD_TARGET, "ftp://crm.example.com/"))

@@ -18,7 +18,7 @@ from broker.domain.errors import (
 )
 from broker.domain.ports import LoginSession
 from broker.domain.secret import Secret
-from broker.usecases.mini_program import LIFETIME, MiniProgramSessions
+from broker.usecases.mini_program import LIFETIME, MiniProgramLogins
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,
@@ -49,21 +49,21 @@ def users(wecom: FakeWecom) -> FakeUsers:
     return FakeUsers(wecom.is_alive, logins={**logins, "own": own, "stranger": stranger})
 
 
-def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramSessions:
-    return MiniProgramSessions(
+def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramLogins:
+    return MiniProgramLogins(
         targets=replica.targets,
         shares=replica.shares,
         engine=replica.engine,
         users=users,
         store=replica.store,
         clock=replica.clock,
-        chance=CountedChance(),
+        randomness=CountedChance(),
         watermarks={},
     )
 
 
 @pytest.fixture
-def sessions(replica: Replica, users: FakeUsers) -> MiniProgramSessions:
+def sessions(replica: Replica, users: FakeUsers) -> MiniProgramLogins:
     return sessions_of(replica, users)
 
 
@@ -73,7 +73,7 @@ def kept(world: EngineWorld) -> int:
 
 
 async def test_a_childs_member_gets_the_childs_session_made_with_the_childs_token_and_the_parents_key(
-    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
 
@@ -88,7 +88,7 @@ async def test_a_childs_member_gets_the_childs_session_made_with_the_childs_toke
 
 
 async def test_the_parents_own_member_needs_no_conversion(
-    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "own", None))
 
@@ -102,7 +102,7 @@ async def test_the_parents_own_member_needs_no_conversion(
 
 
 async def test_a_session_is_found_to_the_end_of_its_life_and_no_longer(
-    world: EngineWorld, clock: FakeClock, sessions: MiniProgramSessions
+    world: EngineWorld, clock: FakeClock, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     await clock.advance(LIFETIME - SECOND)
@@ -114,7 +114,7 @@ async def test_a_session_is_found_to_the_end_of_its_life_and_no_longer(
 
 
 async def test_another_replica_finds_the_session_and_a_deleted_one_is_gone_everywhere(
-    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     other = sessions_of(await world.start(), users)
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
@@ -126,7 +126,7 @@ async def test_another_replica_finds_the_session_and_a_deleted_one_is_gone_every
 
 
 async def test_the_stores_names_do_not_tell_a_sessions_id(
-    world: EngineWorld, sessions: MiniProgramSessions
+    world: EngineWorld, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
 
@@ -136,7 +136,7 @@ async def test_the_stores_names_do_not_tell_a_sessions_id(
 
 @pytest.mark.parametrize("session_id", ["", "x", "A" * 32, "0" * 31, "0" * 65, "session:" + "0" * 40])
 async def test_what_the_broker_never_gave_is_refused_by_field(
-    sessions: MiniProgramSessions, session_id: str
+    sessions: MiniProgramLogins, session_id: str
 ) -> None:
     refused = await outcome(sessions.find(session_id))
 
@@ -145,7 +145,7 @@ async def test_what_the_broker_never_gave_is_refused_by_field(
 
 
 async def test_without_the_store_no_code_is_spent(
-    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     replica.store.cut()
@@ -159,7 +159,7 @@ async def test_without_the_store_no_code_is_spent(
 
 
 async def test_a_transfer_with_a_dead_child_token_is_sent_once_more(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     await world.run(sessions.exchange_login_code("crm", "child1", None))
     wecom.kill((await replica.engine.get(CHILD)).value)
@@ -171,7 +171,7 @@ async def test_a_transfer_with_a_dead_child_token_is_sent_once_more(
 
 
 async def test_a_login_with_a_dead_parents_token_is_not_sent_again(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
     refused = await world.run(outcome(sessions.exchange_login_code("crm", "child1", None)))
@@ -197,7 +197,7 @@ async def test_an_ambiguous_kind_of_share_is_named_by_the_requests_field_and_say
 
 
 async def test_a_child_that_the_app_is_not_shared_with_gets_no_session(
-    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     refused = await world.run(outcome(sessions.exchange_login_code("crm", "stranger", None)))
 
@@ -207,7 +207,7 @@ async def test_a_child_that_the_app_is_not_shared_with_gets_no_session(
 
 @pytest.mark.parametrize("code", ["child1", "own"])
 async def test_nothing_is_kept_of_a_corp_that_the_caller_may_not_act_for(
-    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions, code: str
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins, code: str
 ) -> None:
     def refuse(corp_id: str) -> None:
         raise CallerNotAllowed("the caller may not do this", corp_id=corp_id)
@@ -219,7 +219,7 @@ async def test_nothing_is_kept_of_a_corp_that_the_caller_may_not_act_for(
 
 
 async def test_40_logins_of_one_user_at_once_are_40_sessions_each_with_its_own_key(
-    world: EngineWorld, sessions: MiniProgramSessions
+    world: EngineWorld, sessions: MiniProgramLogins
 ) -> None:
     logins = await world.gather(
         *(sessions.exchange_login_code("crm", f"child{number}", None) for number in range(40))
@@ -246,7 +246,7 @@ async def test_40_logins_of_one_user_at_once_are_40_sessions_each_with_its_own_k
 async def test_what_cannot_be_converted_is_refused_by_field(
     world: EngineWorld,
     wecom: FakeWecom,
-    sessions: MiniProgramSessions,
+    sessions: MiniProgramLogins,
     field: str,
     target: Target,
     user_id: str,
@@ -270,7 +270,7 @@ async def list_anew(world: EngineWorld, replica: Replica, *shares: AppShare) -> 
 
 
 async def test_a_session_dies_on_every_replica_with_the_share_and_does_not_come_back_with_it(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     other = sessions_of(await world.start(), users)
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
@@ -288,7 +288,7 @@ async def test_a_session_dies_on_every_replica_with_the_share_and_does_not_come_
 
 
 async def test_a_session_lives_on_while_the_share_does(
-    world: EngineWorld, replica: Replica, sessions: MiniProgramSessions
+    world: EngineWorld, replica: Replica, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     for name in ("one name", "another"):
@@ -313,7 +313,7 @@ async def test_a_session_dies_with_the_share_that_left_and_not_with_that_of_the_
 
 
 async def test_a_session_dies_with_the_childs_agent_id(
-    world: EngineWorld, replica: Replica, sessions: MiniProgramSessions
+    world: EngineWorld, replica: Replica, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     await list_anew(world, replica, replace(CHILD_SHARE, agent_id=8))
@@ -327,7 +327,7 @@ async def test_a_session_opened_right_after_the_share_began_works_on_a_replica_t
     wecom: FakeWecom,
     replica: Replica,
     users: FakeUsers,
-    sessions: MiniProgramSessions,
+    sessions: MiniProgramLogins,
     skew: timedelta,
 ) -> None:
     wecom.shares = []
@@ -345,7 +345,7 @@ async def test_a_session_opened_right_after_the_share_began_works_on_a_replica_t
 
 
 async def test_a_replica_that_has_missed_everything_refuses_a_session_that_ended_meanwhile(
-    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     late = await world.start()
     await world.gather(replica.shares.all(CRM), late.shares.all(CRM))
@@ -362,7 +362,7 @@ async def test_a_replica_that_has_missed_everything_refuses_a_session_that_ended
 
 
 async def test_a_listing_older_than_the_session_does_not_contradict_it(
-    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     await list_anew(world, replica)
     older = world.shared.records["shares:crm:corp_group"]
@@ -375,7 +375,7 @@ async def test_a_listing_older_than_the_session_does_not_contradict_it(
 
 
 async def test_a_replica_without_a_listing_looks_into_the_store_once_and_asks_nobody(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     await list_anew(world, replica)
@@ -397,7 +397,7 @@ async def test_a_replica_without_a_listing_looks_into_the_store_once_and_asks_no
 
 
 async def test_a_session_is_believed_where_no_listing_is_left_that_could_contradict_it(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     del world.shared.records["shares:crm:corp_group"]
@@ -413,7 +413,7 @@ async def test_a_session_is_believed_where_no_listing_is_left_that_could_contrad
 
 
 async def test_a_session_ends_where_the_app_gives_up_its_kind_of_share(
-    world: EngineWorld, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     without = await world.start(apps=[replace(CRM, share_kinds=(ShareKind.SUPPLY_CHAIN,))])
@@ -441,7 +441,7 @@ async def test_a_session_that_an_older_broker_kept_lives_while_the_child_has_any
 
 
 async def test_a_listing_that_an_older_broker_kept_is_read_and_its_shares_were_always_there(
-    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramSessions
+    world: EngineWorld, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     await list_anew(world, replica)
     await list_anew(world, replica, CHILD_SHARE)

@@ -151,7 +151,7 @@ async def test_renewals_are_spread_by_chance(
     throw: float,
     share_of_life: float,
 ) -> None:
-    world.chance.throw = throw
+    world.randomness.throw = throw
     replica.refresh_ahead()
     await world.run(replica.engine.get(OWN))
 

@@ -7,7 +7,7 @@ import pytest
 from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.ports import Notice, NoticeKind
-from broker.usecases.limits.error_cache import HOLDS, SCOPE, Refusals
+from broker.usecases.limits.error_cache import HOLDS, SCOPE, ErrorCache
 from tests.kit.fake_clock import FakeClock, FixedChance
 from tests.kit.memory_store import MemoryStore, Shared
 
@@ -20,10 +20,10 @@ class Fleet:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.shared = Shared(self.clock)
-        self.chance = FixedChance()
+        self.randomness = FixedChance()
 
-    def refusals(self, mark: str = "m1") -> Refusals:
-        return Refusals(MemoryStore(self.shared), self.clock, self.chance, {"crm": mark})
+    def error_cache(self, fingerprint: str = "m1") -> ErrorCache:
+        return ErrorCache(MemoryStore(self.shared), self.clock, self.randomness, {"crm": fingerprint})
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def made(kind: type[BrokerError]) -> BrokerError:
 
 @pytest.mark.parametrize("kind", HOLDS)
 async def test_an_error_survives_the_store_as_it_was(fleet: Fleet, kind: type[BrokerError]) -> None:
-    await fleet.refusals().remember("scope", made(kind))
+    await fleet.error_cache().remember("scope", made(kind))
 
     with pytest.raises(kind) as raised:
-        await fleet.refusals().check("another scope", "scope")
+        await fleet.error_cache().check("another scope", "scope")
 
     assert kind is type(raised.value)
     assert "as it was said" == raised.value.message == str(raised.value)
@@ -55,23 +55,23 @@ async def test_an_error_survives_the_store_as_it_was(fleet: Fleet, kind: type[Br
 async def test_an_error_is_remembered_for_as_long_as_its_kind_says(
     fleet: Fleet, kind: type[BrokerError]
 ) -> None:
-    refusals = fleet.refusals()
-    await refusals.remember("scope", made(kind))
+    error_cache = fleet.error_cache()
+    await error_cache.remember("scope", made(kind))
 
     await fleet.clock.jump(HOLDS[kind].first - timedelta(milliseconds=1))
     with pytest.raises(kind):
-        await refusals.check("scope")
+        await error_cache.check("scope")
     await fleet.clock.jump(timedelta(milliseconds=1))
-    await refusals.check("scope")
-    await fleet.refusals().check("scope")
+    await error_cache.check("scope")
+    await fleet.error_cache().check("scope")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in HOLDS if HOLDS[kind].first < HOLDS[kind].longest])
 async def test_a_repeat_is_remembered_longer_but_not_for_ever(fleet: Fleet, kind: type[BrokerError]) -> None:
-    refusals, lengths = fleet.refusals(), []
+    error_cache, lengths = fleet.error_cache(), []
     for _ in range(12):
-        await refusals.remember("scope", made(kind))
-        refusal = refusals.standing("scope")
+        await error_cache.remember("scope", made(kind))
+        refusal = error_cache.standing("scope")
         assert refusal
         lengths.append(refusal.until - fleet.clock.now())
         await fleet.clock.jump(lengths[-1])
@@ -82,19 +82,19 @@ async def test_a_repeat_is_remembered_longer_but_not_for_ever(fleet: Fleet, kind
 
 
 async def test_an_error_long_after_the_last_one_begins_anew(fleet: Fleet) -> None:
-    refusals = fleet.refusals()
+    error_cache = fleet.error_cache()
     for pause in (SECOND, 2 * MINUTE):
-        await refusals.remember("scope", made(errors.WecomUnavailable))
+        await error_cache.remember("scope", made(errors.WecomUnavailable))
         await fleet.clock.jump(pause)
-    await refusals.remember("scope", made(errors.WecomUnavailable))
+    await error_cache.remember("scope", made(errors.WecomUnavailable))
 
-    refusal = refusals.standing("scope")
+    refusal = error_cache.standing("scope")
     assert refusal
     assert SECOND / 2 == refusal.until - fleet.clock.now()
 
 
 async def test_the_streak_goes_on_with_another_replica(fleet: Fleet) -> None:
-    one, other = fleet.refusals(), fleet.refusals()
+    one, other = fleet.error_cache(), fleet.error_cache()
     await one.remember("scope", made(errors.WecomUnavailable))
     with pytest.raises(errors.WecomUnavailable):
         await other.check("scope")
@@ -107,16 +107,16 @@ async def test_the_streak_goes_on_with_another_replica(fleet: Fleet) -> None:
 
 
 async def test_an_error_of_no_known_kind_is_not_remembered(fleet: Fleet) -> None:
-    refusals = fleet.refusals()
+    error_cache = fleet.error_cache()
     error = errors.UnknownApp("who?")
-    await refusals.remember("scope", error)
+    await error_cache.remember("scope", error)
 
-    await refusals.check("scope")
+    await error_cache.check("scope")
     assert not error.remembered
 
 
 async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None:
-    one, other = fleet.refusals(), fleet.refusals()
+    one, other = fleet.error_cache(), fleet.error_cache()
     await one.remember("scope", made(errors.SecretRejected))
     with pytest.raises(errors.SecretRejected):
         await other.check("scope")
@@ -128,28 +128,28 @@ async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None
 
 
 async def test_what_only_another_replica_remembers_can_be_lifted(fleet: Fleet) -> None:
-    one, other = fleet.refusals(), fleet.refusals()
+    one, other = fleet.error_cache(), fleet.error_cache()
     await one.remember("scope", made(errors.SecretRejected))
     await other.lift("scope")
 
     await other.check("scope")
-    await fleet.refusals().check("scope")
+    await fleet.error_cache().check("scope")
 
 
 async def test_another_secret_is_another_story(fleet: Fleet) -> None:
-    await fleet.refusals("m1").remember("scope", made(errors.SecretRejected), app="crm")
+    await fleet.error_cache("m1").remember("scope", made(errors.SecretRejected), app="crm")
 
-    await fleet.refusals("m2").check("scope", app="crm")
+    await fleet.error_cache("m2").check("scope", app="crm")
     with pytest.raises(errors.SecretRejected):
-        await fleet.refusals("m1").check("scope", app="crm")
+        await fleet.error_cache("m1").check("scope", app="crm")
 
 
 async def test_without_the_store_a_replica_remembers_by_itself(fleet: Fleet) -> None:
-    refusals = fleet.refusals()
+    error_cache = fleet.error_cache()
     fleet.shared.connections[0].cut()
-    await refusals.remember("scope", made(errors.SecretRejected))
+    await error_cache.remember("scope", made(errors.SecretRejected))
 
     with pytest.raises(errors.SecretRejected):
-        await refusals.check("scope")
-    await refusals.forget("scope")
-    await refusals.check("scope")
+        await error_cache.check("scope")
+    await error_cache.forget("scope")
+    await error_cache.check("scope")

@@ -9,8 +9,8 @@ from broker.domain.corps import App, Target
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports import Busy
-from broker.usecases.credentials.engine import Replacement
-from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_errand
+from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_recovery_budget
 from tests.kit.engine_world import (
     CHILD,
     CHILD_TARGET,
@@ -50,7 +50,7 @@ async def test_rule_6_a_report_of_the_current_generation_fetches_anew(
 
     result, after = await world.run(replica.tokens.report(OWN_TARGET, held.generation, errcode))
 
-    assert Replacement.ROTATED is result
+    assert ReportOutcome.ROTATED is result
     assert after.generation > held.generation
     assert wecom.is_alive(after.value)
 
@@ -61,7 +61,7 @@ async def test_rule_6_a_report_of_another_generation_changes_nothing(
 ) -> None:
     result, after = await world.run(replica.tokens.report(OWN_TARGET, held.generation + difference, 40014))
 
-    assert (Replacement.ALREADY_ROTATED, held) == (result, after)
+    assert (ReportOutcome.ALREADY_ROTATED, held) == (result, after)
     assert 1 == wecom.count()
 
 
@@ -74,7 +74,7 @@ async def test_rule_6_a_report_to_a_replica_that_missed_the_rotation_brings_the_
     _, rotated = await world.run(replica.engine.replace(OWN, held.generation))
 
     assert held == await other.engine.get(OWN)
-    assert (Replacement.ALREADY_ROTATED, rotated) == await world.run(
+    assert (ReportOutcome.ALREADY_ROTATED, rotated) == await world.run(
         other.engine.replace(OWN, held.generation)
     )
     assert 2 == wecom.count()
@@ -88,7 +88,7 @@ async def test_rule_6_a_report_that_wecom_answers_with_the_same_value_is_told_so
 
     result, after = await world.run(replica.engine.replace(OWN, held.generation))
 
-    assert Replacement.UNCHANGED is result
+    assert ReportOutcome.UNCHANGED is result
     assert (held.generation, held.value) == (after.generation, after.value)
     assert 2 == wecom.count()
 
@@ -100,13 +100,13 @@ async def test_rule_6_one_forced_fetch_in_a_cooldown_over_the_fleet(
     result, rotated = await world.run(replica.engine.replace(OWN, held.generation))
     again, current = await world.run(other.engine.replace(OWN, rotated.generation))
 
-    assert [Replacement.ROTATED, Replacement.COOLING_DOWN] == [result, again]
+    assert [ReportOutcome.ROTATED, ReportOutcome.COOLING_DOWN] == [result, again]
     assert rotated == current
     assert 2 == wecom.count()
 
     await clock.jump(world.policy.cooldown)
     later, after = await world.run(other.engine.replace(OWN, rotated.generation))
-    assert Replacement.ROTATED is later
+    assert ReportOutcome.ROTATED is later
     assert after.generation > rotated.generation
 
 
@@ -119,7 +119,7 @@ async def test_rule_6_a_failed_forced_fetch_keeps_the_reported_token_and_cools_d
     result, after = await world.run(replica.engine.replace(OWN, held.generation))
 
     assert isinstance(failed, WecomUnavailable)
-    assert (Replacement.COOLING_DOWN, held) == (result, after)
+    assert (ReportOutcome.COOLING_DOWN, held) == (result, after)
 
 
 async def test_rule_6_a_report_that_cools_down_never_hands_out_what_has_expired(
@@ -148,7 +148,7 @@ async def test_rule_6_a_hundred_reports_on_three_replicas_cost_one_fetch(
 
     assert 2 == wecom.count()
     assert 1 == len({after.generation for _, after in told})
-    assert {Replacement.ROTATED, Replacement.ALREADY_ROTATED} == {result for result, _ in told}
+    assert {ReportOutcome.ROTATED, ReportOutcome.ALREADY_ROTATED} == {result for result, _ in told}
 
 
 async def test_rule_6_a_report_of_a_token_that_nobody_holds_any_more_fetches_once(
@@ -156,7 +156,7 @@ async def test_rule_6_a_report_of_a_token_that_nobody_holds_any_more_fetches_onc
 ) -> None:
     result, _ = await world.run(replica.tokens.report(OWN_TARGET, 12345, 42001))
 
-    assert Replacement.ALREADY_ROTATED is result
+    assert ReportOutcome.ALREADY_ROTATED is result
     assert 1 == wecom.count()
 
 
@@ -262,7 +262,7 @@ async def test_rule_6_a_dead_token_for_ever_is_not_hammered_by_many_requests(
 async def test_rule_6_an_errand_counts_across_the_tasks_that_work_for_it(
     world: EngineWorld, replica: Replica, wecom: FakeWecom
 ) -> None:
-    begin_errand()
+    begin_recovery_budget()
     tried = []
 
     async def always_dead(credential: Credential) -> None:

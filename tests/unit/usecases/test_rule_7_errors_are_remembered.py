@@ -205,7 +205,7 @@ async def test_rule_7_an_outage_is_tried_less_and_less_often_and_ends_with_succe
 async def test_rule_7_an_outage_is_spread_by_chance(
     world: EngineWorld, replica: Replica, wecom: FakeWecom
 ) -> None:
-    world.chance.throw = 1.0
+    world.randomness.throw = 1.0
     wecom.fail(Endpoint.APP_TOKEN, busy)
 
     error = await world.run(outcome(replica.engine.get(OWN)))

@@ -111,7 +111,7 @@ async def test_rule_2_who_waited_for_a_failing_holder_looks_again_and_fetches_it
     wecom.delay = SECOND
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomProtocol("nonsense"), times=1)
     one, other = await world.fleet(2)
-    other.refusals.check = one.refusals.check = nothing_remembered  # type: ignore[method-assign]
+    other.error_cache.check = one.error_cache.check = nothing_remembered  # type: ignore[method-assign]
 
     failed, found = await world.gather(outcome(one.engine.get(OWN)), outcome(other.engine.get(OWN)))
 

@@ -10,7 +10,7 @@ from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable, WecomUnavailable
 from broker.domain.ports import Record
-from broker.usecases.credentials.engine import Replacement
+from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.leased_flight import LONELY_FETCHES, POLL
 from tests.kit.engine_world import (
@@ -47,9 +47,9 @@ async def test_rule_8_no_name_in_the_store_holds_a_secret(
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
     await world.run(outcome(replica.engine.refresh(OWN)))
 
-    names = " ".join([*world.shared.records, *world.shared.issued, *world.shared.tallies])
+    names = " ".join([*world.shared.records, *world.shared.issued, *world.shared.counters])
 
-    secrets = [CRM.secret.reveal(), CRM.secret.mark(), *wecom.tokens]
+    secrets = [CRM.secret.reveal(), CRM.secret.fingerprint(), *wecom.tokens]
     assert not [secret for secret in secrets if secret in names]
 
 
@@ -305,7 +305,11 @@ async def test_rule_10_a_report_without_the_store_is_limited_by_the_replica(
     await clock.jump(world.policy.cooldown)
     third, _ = await world.run(replica.engine.replace(OWN, rotated.generation))
 
-    assert [Replacement.ROTATED, Replacement.COOLING_DOWN, Replacement.ROTATED] == [first, second, third]
+    assert [ReportOutcome.ROTATED, ReportOutcome.COOLING_DOWN, ReportOutcome.ROTATED] == [
+        first,
+        second,
+        third,
+    ]
     assert rotated == current
 
 

@@ -14,7 +14,7 @@ from broker.domain.event_log import Entry, Retention
 from broker.domain.ports import Notice, NoticeKind
 from broker.domain.share_list import ShareChanges, ShareList
 from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
-from broker.usecases.signing import JsSdkSigning
+from broker.usecases.signing import Signing
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,
@@ -130,7 +130,7 @@ async def test_a_removed_childs_page_is_not_signed_any_more(
     world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
 ) -> None:
     signing = [
-        JsSdkSigning(replica.targets, replica.engine, clock, CountedChance())  # type: ignore[arg-type]
+        Signing(replica.targets, replica.engine, clock, CountedChance())  # type: ignore[arg-type]
         for replica in fleet
     ]
     for door in signing:

@@ -19,7 +19,7 @@ from broker.domain.errors import (
 )
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
-from broker.usecases.identity import UserIdentity
+from broker.usecases.identity import Identities
 from tests.kit.engine_world import CRM, OWN, PARENT, Endpoint, EngineWorld, FakeWecom, Replica, outcome
 from tests.kit.fake_clock import FakeClock
 from tests.kit.fake_users import CountedChance, FakeUsers, member
@@ -34,8 +34,8 @@ def users(wecom: FakeWecom) -> FakeUsers:
 
 
 @pytest.fixture
-def identity(replica: Replica, users: FakeUsers) -> UserIdentity:
-    return UserIdentity(replica.targets, replica.engine, users, CountedChance(), OAUTH)
+def identity(replica: Replica, users: FakeUsers) -> Identities:
+    return Identities(replica.targets, replica.engine, users, CountedChance(), OAUTH)
 
 
 def died() -> TokenDied:
@@ -54,7 +54,7 @@ def died() -> TokenDied:
     ],
 )
 async def test_a_code_is_sent_once_whatever_wecom_answers(
-    world: EngineWorld, users: FakeUsers, identity: UserIdentity, trouble: object, told: str
+    world: EngineWorld, users: FakeUsers, identity: Identities, trouble: object, told: str
 ) -> None:
     users.fail(trouble)  # type: ignore[arg-type]
     refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
@@ -64,7 +64,7 @@ async def test_a_code_is_sent_once_whatever_wecom_answers(
 
 
 async def test_after_a_dead_token_the_next_login_works(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: UserIdentity
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: Identities
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
     refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
@@ -77,7 +77,7 @@ async def test_after_a_dead_token_the_next_login_works(
 
 
 async def test_many_logins_that_find_the_token_dead_replace_it_once(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: UserIdentity
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: Identities
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
     await world.gather(*(outcome(identity.exchange_code("crm", f"code{number}")) for number in range(10)))
@@ -86,7 +86,7 @@ async def test_many_logins_that_find_the_token_dead_replace_it_once(
 
 
 async def test_an_unknown_child_is_listed_for_once_and_then_flagged(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: UserIdentity
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: Identities
 ) -> None:
     users.users |= {"s1": member("ww-stranger", "lisi"), "s2": member("ww-stranger", "lisi")}
     await world.run(identity.exchange_code("crm", "code1"))
@@ -100,7 +100,7 @@ async def test_an_unknown_child_is_listed_for_once_and_then_flagged(
 
 
 async def test_a_child_that_was_shared_a_moment_ago_is_known(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: UserIdentity
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: Identities
 ) -> None:
     users.users["new"] = member("ww-new", "lisi")
     await world.run(identity.exchange_code("crm", "code1"))
@@ -111,7 +111,7 @@ async def test_a_child_that_was_shared_a_moment_ago_is_known(
 
 
 async def test_a_user_is_told_though_the_share_list_cannot_be_had(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: UserIdentity
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities
 ) -> None:
     wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("away"))
 
@@ -120,7 +120,7 @@ async def test_a_user_is_told_though_the_share_list_cannot_be_had(
 
 @pytest.mark.parametrize("kind", [UserKind.EXTERNAL_CONTACT, UserKind.NON_MEMBER, UserKind.OWN_MEMBER])
 async def test_only_a_childs_member_is_looked_for_in_the_share_list(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: UserIdentity, kind: UserKind
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities, kind: UserKind
 ) -> None:
     users.users["x"] = user = User("", "", kind, open_id="o")
 
@@ -130,7 +130,7 @@ async def test_only_a_childs_member_is_looked_for_in_the_share_list(
 
 @pytest.mark.parametrize("code", ["", "a b", "a\n", "ü", "a\x00b", "x" * 513])
 async def test_a_malformed_code_is_refused_before_it_is_sent(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: UserIdentity, code: str
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities, code: str
 ) -> None:
     exchange = await outcome(identity.exchange_code("crm", code))
     profile = await outcome(identity.fetch_profile("crm", code))
@@ -144,7 +144,7 @@ async def test_a_malformed_code_is_refused_before_it_is_sent(
 
 @pytest.mark.parametrize("code", ["x", "x" * 512, "a-b_c.d+e/f=%~"])
 async def test_any_visible_code_is_sent_as_it_is(
-    world: EngineWorld, users: FakeUsers, identity: UserIdentity, code: str
+    world: EngineWorld, users: FakeUsers, identity: Identities, code: str
 ) -> None:
     await world.run(outcome(identity.exchange_code("crm", code)))
 
@@ -152,7 +152,7 @@ async def test_any_visible_code_is_sent_as_it_is(
 
 
 async def test_a_profile_survives_a_dead_token_since_its_ticket_is_no_code(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, identity: UserIdentity
+    world: EngineWorld, wecom: FakeWecom, replica: Replica, identity: Identities
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
     profile = await world.run(identity.fetch_profile("crm", "ticket-of-zhangsan"))
@@ -161,7 +161,7 @@ async def test_a_profile_survives_a_dead_token_since_its_ticket_is_no_code(
 
 
 @pytest.mark.parametrize("scope", list(Scope))
-async def test_the_link_names_the_parents_corp_and_app(identity: UserIdentity, scope: Scope) -> None:
+async def test_the_link_names_the_parents_corp_and_app(identity: Identities, scope: Scope) -> None:
     url, state = identity.build_authorize_url("crm", "https://child.example.com/in?a=1&b=2", scope, "")
     query = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
 
@@ -177,7 +177,7 @@ async def test_the_link_names_the_parents_corp_and_app(identity: UserIdentity, s
 
 
 async def test_a_state_is_kept_as_the_caller_gives_it_and_made_anew_where_there_is_none(
-    identity: UserIdentity,
+    identity: Identities,
 ) -> None:
     given = identity.build_authorize_url("crm", "https://a.example/", Scope.BASE, "abcXYZ019")[1]
     made = {identity.build_authorize_url("crm", "https://a.example/", Scope.BASE, "")[1] for _ in range(5)}
@@ -186,7 +186,7 @@ async def test_a_state_is_kept_as_the_caller_gives_it_and_made_anew_where_there_
 
 
 async def test_an_app_that_is_not_configured_has_no_link_and_spends_no_code(
-    world: EngineWorld, users: FakeUsers, identity: UserIdentity
+    world: EngineWorld, users: FakeUsers, identity: Identities
 ) -> None:
     with pytest.raises(UnknownApp):
         identity.build_authorize_url("nobody", "https://a.example/", Scope.BASE, "")

@@ -75,7 +75,7 @@ async def test_a_thousand_watchers_on_three_replicas_see_one_rotation(
     assert 2 == wecom.count()
     for watch in watches:
         await watch.aclose()
-    assert [0, 0, 0] == [len(replica.memory.hold(OWN).mailboxes) for replica in replicas]
+    assert [0, 0, 0] == [len(replica.memory.hold(OWN).watchers) for replica in replicas]
 
 
 async def test_a_watch_that_cannot_begin_says_why_and_leaves_nothing(
@@ -84,7 +84,7 @@ async def test_a_watch_that_cannot_begin_says_why_and_leaves_nothing(
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
 
     assert isinstance(await world.run(outcome(anext(replica.engine.watch(OWN)))), WecomUnavailable)
-    assert 0 == sum(len(holding.mailboxes) for holding in replica.memory)
+    assert 0 == sum(len(entry.watchers) for entry in replica.memory)
 
 
 async def test_a_watch_of_what_is_forgotten_ends_with_the_reason(

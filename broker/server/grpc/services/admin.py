@@ -47,12 +47,15 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return the state of this replica."""
-        vitals = self._admin.vitals
+        replica_health = self._admin.replica_health
         return pb.GetStatusResponse(
             version=broker.__version__,
-            start_time=vitals.started_at,
-            serving=not vitals.draining and self._admin.can_serve_tokens(),
-            dependencies=[messages.dependency(vitals.store), messages.dependency(vitals.wecom)],
+            start_time=replica_health.started_at,
+            serving=not replica_health.draining and self._admin.can_serve_tokens(),
+            dependencies=[
+                messages.dependency(replica_health.store),
+                messages.dependency(replica_health.wecom),
+            ],
             credential_count=len(self._admin.credentials()),
             watcher_count=self._admin.watcher_count(),
         )

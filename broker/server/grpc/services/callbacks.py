@@ -8,13 +8,13 @@ from broker.server.grpc import event_messages, messages
 from broker.server.grpc.access import Rights
 from broker.server.grpc.context import Context
 from broker.usecases.callbacks.decoder import Signed
-from broker.usecases.callbacks.external import CallbackDesk
+from broker.usecases.callbacks.external import ExternalCallbacks
 
 
 class CallbackServicer(pb_grpc.CallbackServiceServicer):
-    """Parse, ask `CallbackDesk`, reply; an event's corp shows only once it is open."""
+    """Parse, ask `ExternalCallbacks`, reply; an event's corp shows only once it is open."""
 
-    def __init__(self, desk: CallbackDesk, rights: Rights) -> None:
+    def __init__(self, desk: ExternalCallbacks, rights: Rights) -> None:
         self._desk = desk
         self._rights = rights
 

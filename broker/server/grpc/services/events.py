@@ -13,7 +13,7 @@ from broker.domain.events import app_and_place, event_id
 from broker.server.grpc import event_messages, messages
 from broker.server.grpc.access import Rights, current_caller
 from broker.server.grpc.context import Context
-from broker.usecases.events.feed import EventFeed, Wish
+from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 from broker.usecases.events.group_member import MaySee
 from broker.usecases.events.record import from_entry
 from broker.usecases.shares.targets import Targets
@@ -89,7 +89,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         count = await self._feed.retry(group, ids, self._called_back)
         return pb.RetryDeadEventsResponse(retried_count=count)
 
-    def _wish(self, request: pb.SubscribeEventsRequest) -> Wish:
+    def _wish(self, request: pb.SubscribeEventsRequest) -> SubscriptionOptions:
         apps = tuple(
             dict.fromkeys(self._app(f"apps[{position}]", name) for position, name in enumerate(request.apps))
         )
@@ -104,7 +104,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             raise InvalidRequest(
                 "apps", "has no callback in the configuration, whichever the caller may have"
             )
-        return Wish(
+        return SubscriptionOptions(
             apps=apps,
             event_types=event_messages.event_types(request.event_types),
             replay_from=event_messages.replay_from(request, apps),

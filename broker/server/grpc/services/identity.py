@@ -10,7 +10,7 @@ from broker.protocol.authorize_url import Scope
 from broker.server.grpc import messages
 from broker.server.grpc.access import Rights
 from broker.server.grpc.context import Context
-from broker.usecases.identity import UserIdentity
+from broker.usecases.identity import Identities
 
 SCOPES = {
     pb.OAUTH_SCOPE_UNSPECIFIED: Scope.BASE,
@@ -26,9 +26,9 @@ KINDS = {
 
 
 class IdentityServicer(pb_grpc.IdentityServiceServicer):
-    """Parse, ask `UserIdentity`, reply."""
+    """Parse, ask `Identities`, reply."""
 
-    def __init__(self, identity: UserIdentity, rights: Rights) -> None:
+    def __init__(self, identity: Identities, rights: Rights) -> None:
         self._identity = identity
         self._rights = rights
 

@@ -7,15 +7,15 @@ from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
-from broker.usecases.signing import JsSdkSigning, Signature
+from broker.usecases.signing import Signature, Signing
 
 KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: CredentialKind.AGENT_TICKET}
 
 
 class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
-    """Parse, ask `JsSdkSigning`, reply."""
+    """Parse, ask `Signing`, reply."""
 
-    def __init__(self, signing: JsSdkSigning) -> None:
+    def __init__(self, signing: Signing) -> None:
         self._signing = signing
 
     async def SignPage(self, request: pb.SignPageRequest, context: Context) -> pb.SignPageResponse:

@@ -9,13 +9,13 @@ from broker.server.grpc import messages
 from broker.server.grpc.access import Rights
 from broker.server.grpc.audit import Audit
 from broker.server.grpc.context import Context
-from broker.usecases.mini_program import MiniProgramSessions
+from broker.usecases.mini_program import MiniProgramLogins
 
 
 class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
-    """Parse, ask `MiniProgramSessions`, reply; a session's app and corp decide who may use it."""
+    """Parse, ask `MiniProgramLogins`, reply; a session's app and corp decide who may use it."""
 
-    def __init__(self, sessions: MiniProgramSessions, rights: Rights, audit: Audit) -> None:
+    def __init__(self, sessions: MiniProgramLogins, rights: Rights, audit: Audit) -> None:
         self._sessions = sessions
         self._audit = audit
         self._rights = rights
