@@ -147,7 +147,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             engine=engine,
             fleet=fleet,
             error_cache=error_cache,
-            children=ShareRevocation(store, memory, error_cache),
+            revocation=ShareRevocation(store, memory, error_cache),
             clock=clock,
             observer=telemetry,
             cooldown=refresh.cooldown,
@@ -184,8 +184,8 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             keep=keep,
         )
         keeping = EventMaintenance(list(callbacks), log, keep, clock, telemetry)
-        for hears in (error_cache.hear, follower.hear, shares.hear, renewal.hear):
-            notifications.tell(hears)
+        for hears in (error_cache.on_notice, follower.on_notice, shares.on_notice, renewal.on_notice):
+            notifications.subscribe(hears)
         admin = Admin(
             apps=apps,
             targets=targets,
@@ -202,8 +202,8 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
         await health.look()
         background.keep_running("hearing notices", notifications.run)
         background.keep_running("following the store", follower.run)
-        background.keep_running("sharing what could not be shared", fleet.make_up)
-        background.keep_running("following share lists", shares.keep_in_step)
+        background.keep_running("sharing what could not be shared", fleet.republish)
+        background.keep_running("following share lists", shares.follow_store)
         background.keep_running("reconciling shares", renewal.reconcile)
         background.keep_running("refreshing ahead", ahead.run)
         background.keep_running("looking after events", keeping.run)

@@ -259,10 +259,10 @@ class WecomAddresses(Protocol):
 class UpstreamGate(Protocol):
     """Stands before each call to WeCom: counts it, and keeps it back while waiting is wiser."""
 
-    async def enter(self, endpoint: str, corp_id: str) -> None:
+    async def before(self, endpoint: str, corp_id: str) -> None:
         """Return if the call may go out. Raises `RateLimited`, `WecomUnavailable` with `retry_after`."""
 
-    async def leave(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
+    async def after(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
         """Learn how the call ended."""
 
 

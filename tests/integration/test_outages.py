@@ -14,7 +14,7 @@ from tests.kit.fleet import CHILD_TOKEN, GETTOKEN, Fleet, Replica, child, refuse
 from tests.kit.load import steady_load
 
 COHERENT_WITHIN = 2.0
-LONELY_FETCHES = 8
+OFFLINE_FETCHES = 8
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +84,7 @@ async def test_redis_killed_under_load_fails_no_call_for_what_is_in_memory(
     assert len(cold) <= calls[CHILD_TOKEN] <= len(cold) * len(replicas), (
         "each replica fetches each at most once"
     )
-    assert fleet.wecom.most_in_flight(CHILD_TOKEN) <= LONELY_FETCHES * len(replicas)
+    assert fleet.wecom.most_in_flight(CHILD_TOKEN) <= OFFLINE_FETCHES * len(replicas)
     figures(
         warm_calls=load.calls,
         failed=0,

@@ -247,15 +247,15 @@ class Door:
         answer: Callable[[], Result],
         allow: Allow | None = None,
     ) -> Result:
-        await self.gate.enter(endpoint, corp_id)
+        await self.gate.before(endpoint, corp_id)
         if allow:
             await allow()
         try:
             result = await self.wecom.call(endpoint, subject, self.replica, answer)
         except BrokerError as error:
-            await self.gate.leave(endpoint, corp_id, error)
+            await self.gate.after(endpoint, corp_id, error)
             raise
-        await self.gate.leave(endpoint, corp_id, None)
+        await self.gate.after(endpoint, corp_id, None)
         return result
 
 
@@ -329,7 +329,7 @@ class Replica:
             engine=self.engine,
             fleet=self.fleet,
             error_cache=self.error_cache,
-            children=ShareRevocation(store, self.memory, self.error_cache),
+            revocation=ShareRevocation(store, self.memory, self.error_cache),
             clock=clock,
             observer=witness,
             cooldown=world.policy.cooldown,
@@ -348,12 +348,17 @@ class Replica:
         self.tokens = AccessTokens(self.targets, self.engine)
         self.follower = MemoryFollower(store, self.memory, clock)
         self.ahead = RefreshAhead(self.engine, self.memory, clock, world.randomness, world.policy, witness)
-        for hears in (self.error_cache.hear, self.follower.hear, self.shares.hear, self.renewal.hear):
-            self.notifications.tell(hears)
+        for hears in (
+            self.error_cache.on_notice,
+            self.follower.on_notice,
+            self.shares.on_notice,
+            self.renewal.on_notice,
+        ):
+            self.notifications.subscribe(hears)
         tasks.keep_running("hearing notices", self.notifications.run)
         tasks.keep_running("following the store", self.follower.run)
-        tasks.keep_running("following share lists", self.shares.keep_in_step)
-        tasks.keep_running("sharing what could not be shared", self.fleet.make_up)
+        tasks.keep_running("following share lists", self.shares.follow_store)
+        tasks.keep_running("sharing what could not be shared", self.fleet.republish)
 
     def refresh_ahead(self) -> None:
         """Let it renew in the background; most tests want nobody to do that."""

@@ -50,7 +50,7 @@ class MemoryStore:
     def mend(self) -> None:
         """Make it reachable again; CONNECTED follows, as from a real one."""
         self.away = False
-        self._hear(Notice(NoticeKind.CONNECTED))
+        self._on_notice(Notice(NoticeKind.CONNECTED))
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         await self._reach()
@@ -160,8 +160,8 @@ class MemoryStore:
     def _tell(self, notice: Notice) -> None:
         for connection in self._shared.connections:
             if not connection.away and not connection.deaf:
-                connection._hear(notice)
+                connection._on_notice(notice)
 
-    def _hear(self, notice: Notice) -> None:
+    def _on_notice(self, notice: Notice) -> None:
         for queue in self._listeners:
             queue.put_nowait(notice)

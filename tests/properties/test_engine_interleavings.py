@@ -166,7 +166,7 @@ class Run:
     async def _deafen(self, number: int) -> None:
         self.world.replicas[number].store.deaf = True
 
-    async def _hear(self, number: int) -> None:
+    async def _on_notice(self, number: int) -> None:
         self.world.replicas[number].store.deaf = False
 
     async def _lose_leases(self) -> None:

@@ -113,7 +113,7 @@ class WecomHttp:
 
         Not `repeat` = a code travels, and is sent once.
         """
-        await self.gate.enter(path, corp_id)
+        await self.gate.before(path, corp_id)
         send = self._patiently if repeat else self._attempt
         try:
             answer = await send(method, path, query, body, allow or _always)
@@ -121,9 +121,9 @@ class WecomHttp:
             # Nothing was sent: that tells nothing of the endpoint.
             raise
         except BrokerError as error:
-            await self.gate.leave(path, corp_id, error)
+            await self.gate.after(path, corp_id, error)
             raise
-        await self.gate.leave(path, corp_id, None)
+        await self.gate.after(path, corp_id, None)
         return answer
 
     async def _patiently(

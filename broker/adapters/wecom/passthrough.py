@@ -109,17 +109,17 @@ class WecomGatewayHttp:
     @asynccontextmanager
     async def _passing(self, path: str, token: Credential) -> AsyncIterator["Passage"]:
         passage = Passage(path)
-        await self._http.gate.enter(path, token.key.corp_id)
+        await self._http.gate.before(path, token.key.corp_id)
         began = time.monotonic()
         try:
             yield passage
         except BrokerError as error:
             if error is not passage.callers:
                 self._http.tell(_label(path), passage.outcome or _label_of(error), began)
-                await self._http.gate.leave(path, token.key.corp_id, error)
+                await self._http.gate.after(path, token.key.corp_id, error)
             raise
         self._http.tell(_label(path), passage.outcome or "0", began)
-        await self._http.gate.leave(path, token.key.corp_id, passage.error)
+        await self._http.gate.after(path, token.key.corp_id, passage.error)
 
     @asynccontextmanager
     async def _response(

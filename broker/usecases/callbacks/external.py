@@ -41,7 +41,7 @@ class ExternalCallbacks:
             raise InvalidRequest("body", "is required")
         event, _ = await self._opening.open(app, signed, body)
         if kind := SHARE_EVENTS.get(event.event_type):
-            self._renewal.expect_change(self._targets.app(app), kind, self._clock.now())
+            self._renewal.schedule(self._targets.app(app), kind, self._clock.now())
         return event
 
     async def seal_reply(self, app_name: str, corp_id: str, message: str) -> bytes:

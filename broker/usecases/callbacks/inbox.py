@@ -67,7 +67,7 @@ class CallbackInbox:
         is_new = await self._write(settings, event, message, kind, give_up_at)
         if kind and not is_new:
             # Two changes of one second look the same (wecom-api C1, C4): a repeat may be another change.
-            self._renewal.expect_change(self._apps[app], kind, event.receive_time)
+            self._renewal.schedule(self._apps[app], kind, event.receive_time)
         return is_new
 
     async def _write(

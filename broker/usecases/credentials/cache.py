@@ -80,7 +80,7 @@ class CredentialCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def tell(self, listener: Callable[[Credential], None]) -> None:
+    def on_put(self, listener: Callable[[Credential], None]) -> None:
         """Call the listener with every credential that is put, and with one that somebody begins to watch."""
         self._listeners.append(listener)
 

@@ -26,7 +26,7 @@ class MemoryFollower:
         self._stale: dict[CredentialKey, None] = {}
         self._filled = asyncio.Event()
 
-    def hear(self, notice: Notice) -> None:
+    def on_notice(self, notice: Notice) -> None:
         """Take note of what another replica did; `run` acts on it."""
         if notice.kind is NoticeKind.CONNECTED:
             self._stale.update((entry.key, None) for entry in self._memory)

@@ -47,7 +47,7 @@ class RefreshAhead:
         """The one moment of each key that counts: others in `_due` were overtaken."""
         self._turn = count()
         self._slots = asyncio.Semaphore(AT_ONCE)
-        memory.tell(self.schedule)
+        memory.on_put(self.schedule)
 
     def schedule(self, credential: Credential) -> None:
         """Remember when the credential ages; a little later, so that not all are renewed at once."""

@@ -59,7 +59,7 @@ class EventSubscription:
     async def stands(self) -> None:
         """Return once it stands. Raises `StoreUnavailable`."""
         while not (self._stands or self._over):
-            await self._hear()
+            await self._on_notice()
         self._raise_failure()
 
     async def next(self) -> Delivery | None:
@@ -67,7 +67,7 @@ class EventSubscription:
         while not self._over:
             if not self._ending and (delivery := self._read()):
                 return delivery
-            await self._hear()
+            await self._on_notice()
         self._raise_failure()
         return None
 
@@ -104,7 +104,7 @@ class EventSubscription:
                 return delivery
         return None
 
-    async def _hear(self) -> None:
+    async def _on_notice(self) -> None:
         await self._news.wait()
         self._news.clear()
 

@@ -18,11 +18,11 @@ Found = TypeVar("Found")
 
 LEASE = timedelta(seconds=5)
 """How long a killed holder keeps the others waiting."""
-MAKE_UP = timedelta(seconds=1)
+REPUBLISH_AFTER = timedelta(seconds=1)
 """How long what could not be shared waits before the followers look at it again."""
 POLL = timedelta(milliseconds=500)
 """How long a waiter trusts that a notice comes (engine rule 9)."""
-LONELY_FETCHES = 8
+OFFLINE_FETCHES = 8
 """How many fetches of one stage a replica runs at once while it has no store (engine rule 10)."""
 
 
@@ -46,8 +46,8 @@ class LeasedFlight:
         self._unshared = False
         self._lease = lease
         self._poll = poll
-        self._lonely: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(LONELY_FETCHES)
+        self._offline_slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(OFFLINE_FETCHES)
         )
 
     async def once(
@@ -73,7 +73,7 @@ class LeasedFlight:
             except StoreUnavailable:
                 if not alone:
                     raise
-            async with self._lonely[stage]:
+            async with self._offline_slots[stage]:
                 fence = max(int(self._clock.now().timestamp() * 1000), floor + 1)
                 found = await fetch(Lease(name, "", fence, self._lease))
             if found is not None:
@@ -92,16 +92,16 @@ class LeasedFlight:
             self._unshared = True
             return True
 
-    async def make_up(self) -> None:
+    async def republish(self) -> None:
         """See to it, for ever, that what could not be shared is offered when the store takes it again."""
         while True:
-            await self._clock.sleep(MAKE_UP)
+            await self._clock.sleep(REPUBLISH_AFTER)
             if self._unshared:
                 with suppress(StoreUnavailable):
                     # A write: the followers must not be sent to a store that refuses theirs.
-                    await self._store.count("shared-again", MAKE_UP)
+                    await self._store.count("shared-again", REPUBLISH_AFTER)
                     self._unshared = False
-                    self._notifications.post(Notice(NoticeKind.CONNECTED))
+                    self._notifications.publish(Notice(NoticeKind.CONNECTED))
 
     async def _together(
         self,

@@ -17,7 +17,7 @@ class Notifications:
         self._bells: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._keepers: list[Callable[[Notice], None]] = []
 
-    def tell(self, keeper: Callable[[Notice], None]) -> None:
+    def subscribe(self, keeper: Callable[[Notice], None]) -> None:
         """Call the keeper with each notice; it must return at once."""
         self._keepers.append(keeper)
 
@@ -38,9 +38,9 @@ class Notifications:
     async def run(self) -> None:
         """Pass on notices for ever."""
         async for notice in self._store.notices():
-            self.post(notice)
+            self.publish(notice)
 
-    def post(self, notice: Notice) -> None:
+    def publish(self, notice: Notice) -> None:
         """Pass on one notice."""
         names = list(self._bells) if notice.kind is NoticeKind.CONNECTED else [notice.name]
         for name in names:

@@ -69,7 +69,7 @@ class ErrorCache:
         self._fingerprints = fingerprints
         self._memory: dict[str, RememberedError] = {}
 
-    def hear(self, notice: Notice) -> None:
+    def on_notice(self, notice: Notice) -> None:
         """Drop what another replica has forgotten."""
         if notice.kind is NoticeKind.FORGOTTEN and notice.name.startswith(SCOPE):
             self._memory.pop(notice.name.removeprefix(SCOPE), None)

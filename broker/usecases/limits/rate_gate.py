@@ -51,14 +51,14 @@ class RateGate:
         self._counters = counters
         self._error_cache = error_cache
 
-    async def enter(self, endpoint: str, corp_id: str) -> None:
+    async def before(self, endpoint: str, corp_id: str) -> None:
         """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
         await self._error_cache.check(_limit_scope(endpoint, corp_id), _outage_scope(endpoint))
         with suppress(StoreUnavailable):
             for limit in LIMITS:
                 await self._counters.count(_tally(endpoint, corp_id, limit), limit.window)
 
-    async def leave(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
+    async def after(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
         """Learn how the call ended."""
         if isinstance(error, RateLimited):
             await self._error_cache.remember(_limit_scope(endpoint, corp_id), error)

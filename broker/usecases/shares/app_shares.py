@@ -60,7 +60,7 @@ class AppShares:
         engine: CredentialEngine,
         fleet: LeasedFlight,
         error_cache: ErrorCache,
-        children: ShareRevocation,
+        revocation: ShareRevocation,
         clock: Clock,
         observer: Observer,
         cooldown: timedelta,
@@ -72,7 +72,7 @@ class AppShares:
         self._engine = engine
         self._fleet = fleet
         self._error_cache = error_cache
-        self._children = children
+        self._revocation = revocation
         self._clock = clock
         self._observer = observer
         self._cooldown = cooldown
@@ -298,13 +298,13 @@ class AppShares:
         if not changes:
             return
         app = self._apps[listing.app]
-        self._children.drop(app, changes.removed)
-        await self._children.welcome(app, changes.added)
+        self._revocation.evict(app, changes.removed)
+        await self._revocation.reinstate(app, changes.added)
         self._observer.shares_changed(app.name, changes.added, changes.removed)
         self._watches.tell(app.name)
-        await self._children.bury(app, changes.removed)
+        await self._revocation.tombstone(app, changes.removed)
 
-    def hear(self, notice: Notice) -> None:
+    def on_notice(self, notice: Notice) -> None:
         """Take note of a listing by another replica; `keep_in_step` acts on it."""
         if notice.kind is NoticeKind.CONNECTED:
             self._stale.update(self._listings)
@@ -316,7 +316,7 @@ class AppShares:
         if self._stale:
             self._stale_filled.set()
 
-    async def keep_in_step(self) -> None:
+    async def follow_store(self) -> None:
         """Look again, for ever, at what notices call stale; bring back to a store what it has lost."""
         while True:
             await self._stale_filled.wait()

@@ -67,17 +67,17 @@ class Relisting:
         self._connected_at: datetime | None = None
         self._catching_up = False
 
-    def hear(self, notice: Notice) -> None:
+    def on_notice(self, notice: Notice) -> None:
         """Take note of an event about shares, and of a store that was away."""
         if notice.kind is NoticeKind.APPENDED and notice.name in self._named:
-            self.expect_change(*self._named[notice.name], self._moment(notice.fence))
+            self.schedule(*self._named[notice.name], self._moment(notice.fence))
         elif notice.kind is NoticeKind.CONNECTED:
             if self._connected_at and not self._catching_up:
                 self._catching_up = True
                 self._tasks.create_task(self._catch_up())
             self._connected_at = self._clock.now()
 
-    def expect_change(self, app: App, kind: ShareKind, moment: datetime) -> None:
+    def schedule(self, app: App, kind: ShareKind, moment: datetime) -> None:
         """See to it that a listing begun after the moment is had soon; a burst is one listing."""
         if kind not in app.share_kinds:
             return
@@ -88,7 +88,7 @@ class Relisting:
             expected.heard += 1
         else:
             expected = self._expected[name] = Expected(moment)
-            self._tasks.create_task(self._fulfil(app, kind, expected))
+            self._tasks.create_task(self._relist(app, kind, expected))
 
     async def reconcile(self) -> None:
         """List anew, for ever, what is in use: events may be lost."""
@@ -108,13 +108,13 @@ class Relisting:
             return now
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
-    async def _fulfil(self, app: App, kind: ShareKind, expected: Expected) -> None:
+    async def _relist(self, app: App, kind: ShareKind, expected: Expected) -> None:
         """List until no event is newer than the listing; a failure is told once, and tried again."""
         rest = REST
         failed = False
         listed: datetime | None = None
         while listed != expected.moment:
-            await self._hear_out(expected)
+            await self._debounce(expected)
             moment = expected.moment
             error = await self._list(app.name, kind, moment)
             if error is None:
@@ -128,7 +128,7 @@ class Relisting:
             rest *= 2
         del self._expected[ShareList.name_of(app.name, kind)]
 
-    async def _hear_out(self, expected: Expected) -> None:
+    async def _debounce(self, expected: Expected) -> None:
         """Return when the burst is over, or has lasted long enough."""
         for _ in range(PATIENCE):
             heard = expected.heard
@@ -153,4 +153,4 @@ class Relisting:
         self._catching_up = False
         for listing in self._shares.listings():
             if moment and listing.app in self._called_back:
-                self.expect_change(self._apps[listing.app], listing.share_kind, moment)
+                self.schedule(self._apps[listing.app], listing.share_kind, moment)

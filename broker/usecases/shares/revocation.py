@@ -22,7 +22,7 @@ class ShareRevocation:
         self._memory = memory
         self._error_cache = error_cache
 
-    def drop(self, app: App, gone: Iterable[AppShare]) -> None:
+    def evict(self, app: App, gone: Iterable[AppShare]) -> None:
         """Forget them in this replica, before anybody gets to run; their watchers end with the reason."""
         for key in _keys(app, gone):
             if self._memory.find(key):
@@ -31,19 +31,19 @@ class ShareRevocation:
                 )
                 self._memory.drop(key, error)
 
-    async def bury(self, app: App, gone: Iterable[AppShare]) -> None:
+    async def tombstone(self, app: App, gone: Iterable[AppShare]) -> None:
         """Leave tombstones in the store, and tell the replicas; without a store each finds it out itself."""
         names = [key.name for key in _keys(app, gone)]
         with suppress(StoreUnavailable):
             for start in range(0, len(names), BATCH):
-                await self._bury(names[start : start + BATCH])
+                await self._tombstone(names[start : start + BATCH])
 
-    async def welcome(self, app: App, came: Iterable[AppShare]) -> None:
+    async def reinstate(self, app: App, came: Iterable[AppShare]) -> None:
         """Forget that WeCom refused them before."""
         for share in came:
             await self._error_cache.forget(CredentialKey.child_token(app, share).name)
 
-    async def _bury(self, names: Sequence[str]) -> None:
+    async def _tombstone(self, names: Sequence[str]) -> None:
         for name, record in (await self._store.load(names)).items():
             if not record.is_tombstone:
                 await self._store.forget(name, record.fence)

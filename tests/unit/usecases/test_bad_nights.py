@@ -7,7 +7,7 @@ from datetime import timedelta
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import RateLimited, SecretRejected
 from broker.usecases.credentials.engine import ReportOutcome
-from broker.usecases.fleet.leased_flight import LONELY_FETCHES
+from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES
 from tests.kit.engine_world import (
     CHILD_SHARE,
     CRM,
@@ -30,7 +30,7 @@ async def test_rule_10_cold_tickets_without_a_store_wait_for_their_tokens_and_bl
     world: EngineWorld, replica: Replica, wecom: FakeWecom
 ) -> None:
     wecom.delay = SECOND
-    wecom.shares = [replace(CHILD_SHARE, agent_id=number + 1) for number in range(3 * LONELY_FETCHES)]
+    wecom.shares = [replace(CHILD_SHARE, agent_id=number + 1) for number in range(3 * OFFLINE_FETCHES)]
     keys = [
         CredentialKey.child_token(CRM, share).of_kind(CredentialKind.AGENT_TICKET) for share in wecom.shares
     ]

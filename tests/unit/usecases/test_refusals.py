@@ -121,7 +121,7 @@ async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None
     with pytest.raises(errors.SecretRejected):
         await other.check("scope")
     await one.forget("scope")
-    other.hear(Notice(NoticeKind.FORGOTTEN, SCOPE + "scope"))
+    other.on_notice(Notice(NoticeKind.FORGOTTEN, SCOPE + "scope"))
 
     await one.check("scope")
     await other.check("scope")

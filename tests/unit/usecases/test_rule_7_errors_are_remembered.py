@@ -152,13 +152,13 @@ async def test_rule_7_a_rate_limit_closes_the_endpoint_for_that_corp(
 async def test_rule_7_a_rate_limit_outlives_the_success_of_a_call_that_was_under_way(
     world: EngineWorld, replica: Replica, wecom: FakeWecom
 ) -> None:
-    await replica.gate.enter(Endpoint.CHILD_TOKEN, PARENT)
-    await replica.gate.enter(Endpoint.CHILD_TOKEN, PARENT)
-    await replica.gate.leave(Endpoint.CHILD_TOKEN, PARENT, limited())
-    await replica.gate.leave(Endpoint.CHILD_TOKEN, PARENT, None)
+    await replica.gate.before(Endpoint.CHILD_TOKEN, PARENT)
+    await replica.gate.before(Endpoint.CHILD_TOKEN, PARENT)
+    await replica.gate.after(Endpoint.CHILD_TOKEN, PARENT, limited())
+    await replica.gate.after(Endpoint.CHILD_TOKEN, PARENT, None)
 
     with pytest.raises(RateLimited):
-        await replica.gate.enter(Endpoint.CHILD_TOKEN, PARENT)
+        await replica.gate.before(Endpoint.CHILD_TOKEN, PARENT)
 
 
 async def test_rule_7_a_limit_that_stays_is_closed_longer_each_time_up_to_an_hour(

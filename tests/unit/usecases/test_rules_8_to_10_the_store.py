@@ -12,7 +12,7 @@ from broker.domain.errors import StoreUnavailable, WecomUnavailable
 from broker.domain.ports import Record
 from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.credentials.record import from_record, to_record
-from broker.usecases.fleet.leased_flight import LONELY_FETCHES, POLL
+from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES, POLL
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,
@@ -273,7 +273,7 @@ async def test_rule_10_fetches_without_the_store_are_bounded_and_a_chain_is_not_
     )
 
     assert all(wecom.is_alive(credential.value) for credential in found)
-    assert wecom.most_in_flight <= LONELY_FETCHES + 2, "the parent and the listing have slots of their own"
+    assert wecom.most_in_flight <= OFFLINE_FETCHES + 2, "the parent and the listing have slots of their own"
     assert 1 == wecom.count(Endpoint.APP_TOKEN)
 
 
@@ -333,14 +333,14 @@ async def test_rule_10_a_fetch_that_outlives_the_store_counts_in_memory_and_is_o
 async def test_rule_10_a_fetch_alone_that_outlives_the_outage_reaches_the_fleet(
     world: EngineWorld, wecom: FakeWecom, clock: FakeClock
 ) -> None:
-    lonely, other = await world.fleet(2)
+    offline_slots, other = await world.fleet(2)
     await world.run(other.engine.get(OWN))
     await clock.jump(SECOND)
-    lonely.store.cut()
+    offline_slots.store.cut()
     wecom.delay = SECOND
-    fetching = asyncio.create_task(lonely.engine.get(OWN))
+    fetching = asyncio.create_task(offline_slots.engine.get(OWN))
     await clock.advance(SECOND / 2)
-    lonely.store.mend()
+    offline_slots.store.mend()
     alone = await world.run(wait_for(fetching))
     await settle()
 
@@ -350,20 +350,20 @@ async def test_rule_10_a_fetch_alone_that_outlives_the_outage_reaches_the_fleet(
 async def test_rule_10_a_fetch_alone_that_the_fleet_was_ahead_of_gives_way(
     world: EngineWorld, wecom: FakeWecom, clock: FakeClock
 ) -> None:
-    lonely, other = await world.fleet(2)
-    lonely.store.cut()
+    offline_slots, other = await world.fleet(2)
+    offline_slots.store.cut()
     wecom.delay = SECOND
-    fetching = asyncio.create_task(lonely.engine.get(OWN))
+    fetching = asyncio.create_task(offline_slots.engine.get(OWN))
     await clock.advance(SECOND / 2)
     theirs = asyncio.create_task(other.engine.get(OWN))
     await settle()
-    lonely.store.mend()
+    offline_slots.store.mend()
 
     found = await world.gather(wait_for(fetching), wait_for(theirs))
     await settle()
 
     assert wecom.is_alive(stored(world).value) or found[0] == found[1]
-    assert await lonely.engine.get(OWN) == await other.engine.get(OWN) == stored(world)
+    assert await offline_slots.engine.get(OWN) == await other.engine.get(OWN) == stored(world)
 
 
 @pytest.mark.parametrize("habit", list(Habit))
@@ -396,20 +396,20 @@ async def test_rule_10_a_value_renewed_by_the_fleet_meanwhile_gets_a_number_that
     world: EngineWorld, wecom: FakeWecom, clock: FakeClock
 ) -> None:
     wecom.habit = Habit.NEW_KEEPS_OLD
-    lonely, other = await world.fleet(2)
-    held, _ = await world.gather(lonely.engine.get(OWN), other.engine.get(OWN))
-    lonely.store.cut()
+    offline_slots, other = await world.fleet(2)
+    held, _ = await world.gather(offline_slots.engine.get(OWN), other.engine.get(OWN))
+    offline_slots.store.cut()
     await clock.jump(SECOND)
-    _, alone = await world.run(lonely.engine.refresh(OWN))
+    _, alone = await world.run(offline_slots.engine.refresh(OWN))
     # The fleet has the first value still, and renews it.
     await clock.jump(SECOND)
     renewed = replace(held, fence=alone.fence + 1, renewed_at=clock.now())
     await other.store.offer(to_record(renewed))
 
-    lonely.store.mend()
+    offline_slots.store.mend()
     await settle()
 
-    ours, theirs = await lonely.engine.get(OWN), await other.engine.get(OWN)
+    ours, theirs = await offline_slots.engine.get(OWN), await other.engine.get(OWN)
     assert ours == theirs == stored(world)
     assert held.value == ours.value
     assert ours.generation > alone.generation
@@ -419,20 +419,20 @@ async def test_rule_10_a_renewal_alone_does_not_take_the_fleet_back(
     world: EngineWorld, wecom: FakeWecom, clock: FakeClock
 ) -> None:
     wecom.habit = Habit.SAME_FULL
-    lonely, other = await world.fleet(2)
-    held, _ = await world.gather(lonely.engine.get(OWN), other.engine.get(OWN))
-    lonely.store.cut()
+    offline_slots, other = await world.fleet(2)
+    held, _ = await world.gather(offline_slots.engine.get(OWN), other.engine.get(OWN))
+    offline_slots.store.cut()
     await clock.jump(SECOND)
     wecom.kill(held.value)
     _, rotated = await world.run(other.engine.replace(OWN, held.generation))
     await clock.jump(SECOND)
     # The one that is cut off renews what it has later than that.
-    lonely.memory.put(replace(held, fence=rotated.fence + 1000, renewed_at=clock.now()))
+    offline_slots.memory.put(replace(held, fence=rotated.fence + 1000, renewed_at=clock.now()))
 
-    lonely.store.mend()
+    offline_slots.store.mend()
     await settle()
 
-    ours, theirs = await lonely.engine.get(OWN), await other.engine.get(OWN)
+    ours, theirs = await offline_slots.engine.get(OWN), await other.engine.get(OWN)
     assert ours == theirs == stored(world)
     assert ours.generation > rotated.generation
 
@@ -440,17 +440,17 @@ async def test_rule_10_a_renewal_alone_does_not_take_the_fleet_back(
 async def test_rule_10_a_renewal_alone_in_the_same_moment_as_the_fleets_fetch_gets_one_number(
     world: EngineWorld, wecom: FakeWecom
 ) -> None:
-    lonely, other = await world.fleet(2)
-    held, _ = await world.gather(lonely.engine.get(OWN), other.engine.get(OWN))
-    lonely.store.cut()
+    offline_slots, other = await world.fleet(2)
+    held, _ = await world.gather(offline_slots.engine.get(OWN), other.engine.get(OWN))
+    offline_slots.store.cut()
     moment = held.fence + 1000
-    lonely.memory.put(replace(held, fence=moment))
+    offline_slots.memory.put(replace(held, fence=moment))
     await other.store.offer(to_record(replace(held, fence=moment, generation=moment)))
 
-    lonely.store.mend()
+    offline_slots.store.mend()
     await settle()
 
-    ours, theirs = await lonely.engine.get(OWN), await other.engine.get(OWN)
+    ours, theirs = await offline_slots.engine.get(OWN), await other.engine.get(OWN)
     assert ours == theirs == stored(world)
     assert ours.generation >= moment
 

@@ -24,7 +24,7 @@ async def dated_ahead(world: EngineWorld, replica: Replica, wecom: FakeWecom) ->
 
 
 async def test_an_event_lists_anew(dated_ahead: Replica, clock: FakeClock, wecom: FakeWecom) -> None:
-    dated_ahead.renewal.expect_change(CRM, GROUP, clock.now())
+    dated_ahead.renewal.schedule(CRM, GROUP, clock.now())
     await clock.advance(SECOND)
 
     assert [] == dated_ahead.shares.held(CRM)

@@ -236,7 +236,7 @@ async def test_an_event_of_a_kind_that_the_app_does_not_have_lists_nothing(
     replica: Replica, wecom: FakeWecom, clock: FakeClock, events: Events
 ) -> None:
     await events.come(replica, CHAIN)
-    replica.renewal.expect_change(CRM, CHAIN, clock.now())
+    replica.renewal.schedule(CRM, CHAIN, clock.now())
     await clock.advance(SECOND)
 
     assert 0 == wecom.count()
@@ -365,7 +365,7 @@ async def test_replicas_that_hear_at_different_times_share_one_listing(
     notice = Notice(NoticeKind.APPENDED, LISTED, int(clock.now().timestamp() * 1000))
     await clock.advance(QUIET * 3)
     fleet[2].store.deaf = False
-    fleet[2].store._hear(notice)
+    fleet[2].store._on_notice(notice)
     await settle()
     await clock.advance(SECOND)
 
@@ -377,7 +377,7 @@ async def test_a_service_that_opened_an_envelope_itself_may_tell_of_a_change(
 ) -> None:
     wecom.shares = []
     for _ in range(10):
-        fleet[0].renewal.expect_change(CRM, GROUP, clock.now())
+        fleet[0].renewal.schedule(CRM, GROUP, clock.now())
     await clock.advance(SECOND)
 
     assert [[]] * 3 == [replica.shares.held(CRM) for replica in fleet]
@@ -557,7 +557,7 @@ async def test_a_connection_that_comes_and_goes_is_caught_up_with_when_it_stays(
     await world.run(replica.shares.all(CRM))
     tasks = len(asyncio.all_tasks())
     for _ in range(50):
-        replica.store._hear(Notice(NoticeKind.CONNECTED))
+        replica.store._on_notice(Notice(NoticeKind.CONNECTED))
         await clock.advance(QUIET)
     assert len(asyncio.all_tasks()) <= tasks + 1
     await clock.advance(2 * SETTLED)

@@ -35,12 +35,12 @@ class Gate:
     told: list[tuple[str, str, str, BrokerError | None]] = field(default_factory=list)
     closed: BrokerError | None = None
 
-    async def enter(self, endpoint: str, corp_id: str) -> None:
+    async def before(self, endpoint: str, corp_id: str) -> None:
         self.told.append(("enter", endpoint, corp_id, None))
         if self.closed:
             raise self.closed
 
-    async def leave(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
+    async def after(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
         self.told.append(("leave", endpoint, corp_id, error))
 
 
