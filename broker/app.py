@@ -26,8 +26,9 @@ from broker.adapters.wecom.users import WecomUserEndpoints
 from broker.config import Config
 from broker.domain.access import CallerPolicy
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import EventLog
-from broker.domain.ports import Observer, Record, Store
+from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Record, Store
 from broker.server.grpc.access import Rights
 from broker.server.grpc.audit import Audit
 from broker.server.grpc.guard import RpcGuard

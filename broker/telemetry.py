@@ -21,7 +21,7 @@ from prometheus_client import (
 from broker.domain.corps import AppShare
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.event_log import Lag
-from broker.domain.ports import Clock
+from broker.domain.ports.clock import Clock
 from broker.domain.replica_health import ReplicaHealth
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

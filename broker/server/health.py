@@ -6,7 +6,8 @@ from grpc_health.v1 import health, health_pb2
 
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Clock, Store
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Store
 from broker.telemetry import Telemetry
 from broker.usecases.admin import Admin
 from broker.usecases.shares.app_shares import AppShares

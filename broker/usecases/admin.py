@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from broker.domain.corps import App, Target
 from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, RefreshPolicy
 from broker.domain.errors import BrokerError
-from broker.domain.ports import Clock
+from broker.domain.ports.clock import Clock
 from broker.domain.replica_health import ReplicaHealth
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine

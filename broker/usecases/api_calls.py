@@ -7,7 +7,7 @@ from contextlib import aclosing
 from broker.domain.corps import Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
-from broker.domain.ports import ApiAnswer, ApiCall, MediaHead, WecomGateway
+from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomGateway
 from broker.protocol.error_codes import CODES
 from broker.usecases.credentials.engine import REST, CredentialEngine
 from broker.usecases.limits.recovery_budget import begin_recovery_budget

@@ -15,7 +15,8 @@ from broker.domain.errors import (
     TokenDied,
     WecomUnavailable,
 )
-from broker.domain.ports import Randomness, WecomUsers
+from broker.domain.ports.clock import Randomness
+from broker.domain.ports.wecom import WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state

@@ -8,7 +8,9 @@ from datetime import timedelta
 from broker.domain.corps import ShareKind, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
-from broker.domain.ports import Clock, LoginSession, Randomness, Store, WecomUsers
+from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.store import Store
+from broker.domain.ports.wecom import LoginSession, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from broker.domain.corps import ShareKind
-from broker.domain.ports import Record
+from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from broker.domain.corps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
-from broker.domain.ports import Clock, Randomness
+from broker.domain.ports.clock import Clock, Randomness
 from broker.protocol.js_sdk import page_url, sign_url
 from broker.usecases.access_tokens import check_report
 from broker.usecases.credentials.engine import CredentialEngine, ReportOutcome

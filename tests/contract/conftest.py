@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from broker.domain.event_log import EventLog
-from broker.domain.ports import Store
+from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.store import Store
 from tests.contract.event_fleets import (
     Broker,
     EventFleet,

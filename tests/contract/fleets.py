@@ -13,7 +13,7 @@ from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
 from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
 from broker.adapters.system import SystemClock
-from broker.domain.ports import Store
+from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
 from tests.kit.memory_store import MemoryStore, Shared
 from tests.kit.redis_server import RedisServer

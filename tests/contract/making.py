@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.ports import Lease, Record, Store
+from broker.domain.ports.store import Lease, Record, Store
 
 NAME = "access_token:crm:own:ww1:1000002"
 LONG = timedelta(seconds=30)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from broker.domain.ports import Busy, Lease, NoticeKind, Store
+from broker.domain.ports.store import Busy, Lease, NoticeKind, Store
 from tests.contract.fleets import Fleet
 from tests.contract.making import LONG, NAME, held, record, taken
 from tests.contract.waiting import listening, taken_in_time

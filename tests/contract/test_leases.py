@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from broker.domain.ports import Busy, Lease, Notice, NoticeKind, Store
+from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Store
 from tests.contract.fleets import Fleet
 from tests.contract.making import LONG, NAME, SHORT, record, taken
 from tests.contract.waiting import Stopwatch, eventually, listening, taken_in_time

@@ -3,7 +3,7 @@
 from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 
-from broker.domain.ports import Notice, NoticeKind, Store
+from broker.domain.ports.store import Notice, NoticeKind, Store
 from tests.contract.making import NAME, record, taken
 from tests.contract.waiting import listening
 

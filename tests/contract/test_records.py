@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from broker.domain.ports import Busy, Lease, Notice, NoticeKind, Store
+from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Store
 from tests.contract.making import LONG, NAME, SHORT, held, record, taken
 from tests.contract.waiting import listening, taken_in_time
 

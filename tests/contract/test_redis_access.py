@@ -24,7 +24,7 @@ from broker.adapters.redis.store import RedisStore
 from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Notice, NoticeKind
+from broker.domain.ports.store import Notice, NoticeKind
 from tests.contract.making import LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import Stopwatch, eventually, listening

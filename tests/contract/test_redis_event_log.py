@@ -14,7 +14,7 @@ from broker.adapters.redis.client import RedisLink, connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.names import RedisNames
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import EventLog
+from broker.domain.ports.event_log import EventLog
 from tests.contract.events import (
     ANA,
     APP,

@@ -12,7 +12,7 @@ from broker.adapters.redis.client import LEFT_ALONE_SECONDS, RedisLink, connect_
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Notice, NoticeKind
+from broker.domain.ports.store import Notice, NoticeKind
 from tests.contract.making import FAR, LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import Stopwatch, eventually, listening

@@ -9,7 +9,7 @@ from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.adapters.storage.sealed_store import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import EventLog
+from broker.domain.ports.event_log import EventLog
 from tests.contract.events import ANA, APP, GROUP, append, appended, lag, takes, words
 from tests.contract.observer import Notebook
 from tests.kit.memory_event_log import MemoryEventLog, SharedLogs

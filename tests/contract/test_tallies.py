@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from broker.domain.ports import Store
+from broker.domain.ports.store import Store
 from tests.contract.making import LONG, SHORT
 from tests.contract.waiting import Stopwatch, eventually
 

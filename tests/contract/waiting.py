@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from typing import TypeVar, cast
 
-from broker.domain.ports import Lease, Notice, NoticeKind, Store
+from broker.domain.ports.store import Lease, Notice, NoticeKind, Store
 
 PATIENCE_SECONDS = 3.0
 

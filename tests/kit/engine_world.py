@@ -12,7 +12,8 @@ from typing import Any, Self, TypeVar
 from broker.domain.corps import App, AppKind, AppShare, ShareKind, Target
 from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
 from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, TokenDied
-from broker.domain.ports import Allow, UpstreamGate
+from broker.domain.ports.rate_gate import UpstreamGate
+from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.credentials.cache import CredentialCache

@@ -5,7 +5,7 @@ import heapq
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from broker.domain.ports import Clock
+from broker.domain.ports.clock import Clock
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 

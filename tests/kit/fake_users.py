@@ -7,7 +7,7 @@ from itertools import count
 
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, CodeRejected, TokenDied
-from broker.domain.ports import LoginSession
+from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
 from broker.domain.event_positions import milliseconds_of, next_place, tidy
-from broker.domain.ports import Clock, Notice, NoticeKind
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Notice, NoticeKind
 from tests.kit.memory_store import MemoryStore
 
 

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Record
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
 
 
 @dataclass

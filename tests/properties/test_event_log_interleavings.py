@@ -22,7 +22,8 @@ from broker.adapters.redis.client import RedisLink, connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
-from broker.domain.event_log import Delivery, Entry, EventLog, Lag, Member, Retention
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.ports.event_log import EventLog
 from tests.kit.fake_clock import FakeClock
 from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory_store import MemoryStore, Shared

@@ -10,7 +10,7 @@ from broker.adapters.redis.event_group import GROUP
 from broker.adapters.redis.names import RedisNames
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
 from broker.domain.event_positions import FIRST, tidy
-from broker.domain.ports import NoticeKind
+from broker.domain.ports.store import NoticeKind
 
 GroupScript = Callable[..., Awaitable[Any]]
 """A script as a function of an app, a group and arguments."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from broker.adapters.redis.client import RedisLink, milliseconds
 from broker.adapters.redis.names import RedisNames
-from broker.domain.ports import Busy, Lease, NoticeKind
+from broker.domain.ports.store import Busy, Lease, NoticeKind
 
 # The number is at least the time in milliseconds: a Redis that lost its data hands out larger ones
 # than before. It is above the record's too, or nothing could be committed under it.

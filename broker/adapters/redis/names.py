@@ -1,6 +1,6 @@
 """How records, leases, event logs and notices are called in Redis; no secret is in any name."""
 
-from broker.domain.ports import Notice, NoticeKind
+from broker.domain.ports.store import Notice, NoticeKind
 
 
 class RedisNames:

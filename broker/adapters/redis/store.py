@@ -13,7 +13,8 @@ from broker.adapters.redis.leases import RedisLeases
 from broker.adapters.redis.names import RedisNames
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Lease, Notice, NoticeKind, Observer, Record
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 
 HEARTBEAT_SECONDS = 1.0
 """How often the subscription proves that it is alive: a lost one hears nothing."""

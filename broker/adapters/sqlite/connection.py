@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from broker.adapters.sqlite.schema import SCHEMA
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Notice, NoticeKind
+from broker.domain.ports.store import Notice, NoticeKind
 
 Answer = TypeVar("Answer")
 

@@ -8,7 +8,8 @@ from broker.adapters.sqlite.connection import SqliteLink
 from broker.adapters.sqlite.event_group import SqliteEventGroup
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
 from broker.domain.event_positions import EPOCH, milliseconds_of, next_place, place_at, tidy
-from broker.domain.ports import Clock, Notice, NoticeKind
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Notice, NoticeKind
 
 MICROSECOND = timedelta(microseconds=1)
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from broker.adapters.sqlite.connection import SqliteLink, StoreInUse, connect_sqlite
-from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Record
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
 
 __all__ = ["SqliteStore", "StoreInUse", "open_sqlite"]
 

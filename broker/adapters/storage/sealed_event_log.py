@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from broker.adapters.storage.sealed_store import Seal, SealBroken
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import Delivery, Entry, EventLog, Lag, Member, Retention
-from broker.domain.ports import Observer
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.observer import Observer
 
 
 class SealedEventLog:

@@ -10,7 +10,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Busy, Lease, Notice, Observer, Record, Store
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Busy, Lease, Notice, Record, Store
 
 NONCE_BYTES = 12
 

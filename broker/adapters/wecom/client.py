@@ -19,7 +19,10 @@ from broker.domain.errors import (
     WecomProtocol,
     WecomUnavailable,
 )
-from broker.domain.ports import Allow, Clock, Observer, Randomness, UpstreamGate
+from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.rate_gate import UpstreamGate
+from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
 from broker.protocol.error_codes import BY_CODE, error_of
 

@@ -21,7 +21,7 @@ from broker.adapters.wecom.client import (
 )
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, RateLimited, WecomProtocol, WecomUnavailable
-from broker.domain.ports import ApiAnswer, ApiCall, MediaHead
+from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 from broker.protocol.error_codes import error_of
 
 MOST_BYTES = 3 * 1024 * 1024

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from broker.adapters.wecom.client import WecomHttp, grant, token_query
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import WecomProtocol
-from broker.domain.ports import Allow, LoginSession
+from broker.domain.ports.wecom import Allow, LoginSession
 from broker.domain.secret import Secret
 from broker.domain.users import User
 from broker.protocol.user_identity import read_user

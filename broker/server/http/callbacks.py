@@ -10,7 +10,7 @@ from aiohttp import web
 
 from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest, RetryLater, UnknownApp
 from broker.domain.events import EnvelopeProblem
-from broker.domain.ports import Observer
+from broker.domain.ports.observer import Observer
 from broker.server.http.forwarded import Forwarded
 from broker.telemetry import LOGGER
 from broker.usecases.callbacks.decoder import LARGEST_BODY, Signed

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from broker.domain.corps import App, AppShare, ShareKind
 from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest
 from broker.domain.events import EnvelopeProblem, Event
-from broker.domain.ports import Clock, Observer
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
 from broker.protocol.callbacks.envelope import (
     CallbackKeys,
     check_signature,

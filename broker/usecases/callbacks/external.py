@@ -5,7 +5,7 @@ import secrets
 from broker.domain.corps import App
 from broker.domain.errors import AppNotShared, InvalidRequest
 from broker.domain.events import SHARE_EVENTS, Event
-from broker.domain.ports import Clock
+from broker.domain.ports.clock import Clock
 from broker.protocol.callbacks.envelope import sealed_reply
 from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackDecoder, Signed
 from broker.usecases.limits.recovery_budget import begin_recovery_budget

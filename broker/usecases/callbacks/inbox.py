@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from broker.domain.corps import App, ShareKind
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import EventLog, Retention, log_name
+from broker.domain.event_log import Retention, log_name
+from broker.domain.ports.event_log import EventLog
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.share_list import ShareList
 from broker.protocol.callbacks.message import Message, delivery_key

@@ -9,7 +9,9 @@ from broker.domain.corps import App
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
-from broker.domain.ports import Clock, Observer, WecomAddresses
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.wecom import WecomAddresses
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.single_flight import SingleFlight

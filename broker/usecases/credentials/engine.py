@@ -42,7 +42,9 @@ from broker.domain.errors import (
     TokenDied,
     WecomUnavailable,
 )
-from broker.domain.ports import Clock, Lease, Observer, Store
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Lease, Store
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.background import Background

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable
-from broker.domain.ports import Clock, Notice, NoticeKind, Record, Store
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Notice, NoticeKind, Record, Store
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.record import from_record, to_record
 

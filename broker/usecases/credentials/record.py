@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from broker.domain.credentials import Credential, CredentialKey
-from broker.domain.ports import Record
+from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
 
 KEPT_AFTER_EXPIRY = timedelta(days=1)

@@ -12,7 +12,8 @@ from broker.domain.credentials import (
     RefreshPolicy,
 )
 from broker.domain.errors import BrokerError
-from broker.domain.ports import Clock, Observer, Randomness
+from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.observer import Observer
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import REST, CredentialEngine
 

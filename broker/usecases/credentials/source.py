@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from broker.domain.corps import App, ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
-from broker.domain.ports import WecomApi, WecomTickets
+from broker.domain.ports.wecom import WecomApi, WecomTickets
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.recovery_budget import current_recovery_budget
 from broker.usecases.limits.ticket_quota import TicketQuota

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import Delivery, Entry, EventLog, Member
-from broker.domain.ports import Clock, Randomness
+from broker.domain.event_log import Delivery, Entry, Member
+from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.clock import Clock, Randomness
 
 REST = timedelta(seconds=2)
 """How long who lost its events leaves them to others."""

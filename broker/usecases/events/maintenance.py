@@ -5,8 +5,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import EventLog, Retention
-from broker.domain.ports import Clock, Observer
+from broker.domain.event_log import Retention
+from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
 
 EVERY = timedelta(seconds=5)
 

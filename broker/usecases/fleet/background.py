@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-from broker.domain.ports import Observer
+from broker.domain.ports.observer import Observer
 
 AGAIN_SECONDS = 1.0
 

@@ -11,7 +11,9 @@ from datetime import timedelta
 from typing import TypeVar
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Busy, Clock, Lease, Notice, NoticeKind, Observer, Record, Store
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record, Store
 from broker.usecases.fleet.notifications import Notifications
 
 Found = TypeVar("Found")

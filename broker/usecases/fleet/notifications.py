@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from broker.domain.ports import Clock, Notice, NoticeKind, Store
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Notice, NoticeKind, Store
 
 
 class Notifications:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
-from broker.domain.ports import Clock, Notice, NoticeKind, Randomness, Record, Records
+from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.store import Notice, NoticeKind, Record, Records
 
 SCOPE = "refusal:"
 SWEPT_AT = 1000

@@ -12,7 +12,7 @@ from broker.domain.errors import (
     TokenDied,
     WecomUnavailable,
 )
-from broker.domain.ports import Counters
+from broker.domain.ports.store import Counters
 from broker.usecases.limits.error_cache import ErrorCache
 
 

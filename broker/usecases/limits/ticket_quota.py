@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import QuotaReserved, StoreUnavailable
-from broker.domain.ports import Clock, Counters
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Counters
 
 HOUR = timedelta(hours=1)
 SLOT = timedelta(minutes=5)

@@ -10,15 +10,10 @@ from itertools import chain
 from broker.domain.corps import App, AppShare, ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, StoreUnavailable
-from broker.domain.ports import (
-    Clock,
-    Lease,
-    Notice,
-    NoticeKind,
-    Observer,
-    Store,
-    WecomApi,
-)
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Lease, Notice, NoticeKind, Store
+from broker.domain.ports.wecom import WecomApi
 from broker.domain.share_list import ShareChanges, ShareList
 from broker.usecases.credentials.engine import REST, CredentialEngine
 from broker.usecases.fleet.background import Background

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from broker.domain.corps import AppShare, ShareKind
-from broker.domain.ports import Record
+from broker.domain.ports.store import Record
 from broker.domain.share_list import ShareList
 
 KEPT = timedelta(days=30)

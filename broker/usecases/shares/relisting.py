@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from broker.domain.corps import App, ShareKind
 from broker.domain.errors import BrokerError
-from broker.domain.ports import Clock, Notice, NoticeKind, Observer
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.share_list import ShareList
 from broker.usecases.fleet.background import Background
 from broker.usecases.limits.recovery_budget import begin_recovery_budget

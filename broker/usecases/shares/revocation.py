@@ -6,7 +6,7 @@ from contextlib import suppress
 from broker.domain.corps import App, AppShare
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import AppNotShared, StoreUnavailable
-from broker.domain.ports import Store
+from broker.domain.ports.store import Store
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.limits.error_cache import ErrorCache
 

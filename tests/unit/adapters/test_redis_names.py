@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.adapters.redis.names import RedisNames
-from broker.domain.ports import Notice, NoticeKind
+from broker.domain.ports.store import Notice, NoticeKind
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = RedisNames("wecom-broker")

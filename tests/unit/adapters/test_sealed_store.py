@@ -7,7 +7,7 @@ import pytest
 from broker.adapters.storage.sealed_store import Seal, SealBroken, SealedStore, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports import Record
+from broker.domain.ports.store import Record
 from tests.contract.making import NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import listening

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.domain.credentials import Credential
 from broker.domain.errors import InvalidRequest, RateLimited, TokenDied, WecomUnavailable
-from broker.domain.ports import ApiAnswer, ApiCall, MediaHead
+from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 from broker.domain.secret import Secret
 from broker.usecases.api_calls import LARGEST_BODY, ApiCalls, check_call
 from tests.kit.engine_world import CHILD_TARGET, Endpoint, EngineWorld, FakeWecom, Replica, outcome

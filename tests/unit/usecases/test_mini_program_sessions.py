@@ -16,7 +16,7 @@ from broker.domain.errors import (
     StoreUnavailable,
     WecomUnavailable,
 )
-from broker.domain.ports import LoginSession
+from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
 from broker.usecases.mini_program import LIFETIME, MiniProgramLogins
 from tests.kit.engine_world import (

@@ -6,7 +6,7 @@ import pytest
 
 from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater
-from broker.domain.ports import Notice, NoticeKind
+from broker.domain.ports.store import Notice, NoticeKind
 from broker.usecases.limits.error_cache import HOLDS, SCOPE, ErrorCache
 from tests.kit.fake_clock import FakeClock, FixedChance
 from tests.kit.memory_store import MemoryStore, Shared

@@ -8,7 +8,7 @@ import pytest
 from broker.domain.corps import App, Target
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, TokenDied, WecomUnavailable
-from broker.domain.ports import Busy
+from broker.domain.ports.store import Busy
 from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_recovery_budget
 from tests.kit.engine_world import (

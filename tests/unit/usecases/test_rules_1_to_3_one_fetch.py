@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from broker.domain.credentials import Credential
 from broker.domain.errors import WecomProtocol
-from broker.domain.ports import Lease
+from broker.domain.ports.store import Lease
 from broker.domain.secret import Secret
 from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.leased_flight import LEASE

@@ -9,7 +9,7 @@ import pytest
 from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable, WecomUnavailable
-from broker.domain.ports import Record
+from broker.domain.ports.store import Record
 from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES, POLL

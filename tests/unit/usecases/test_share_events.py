@@ -11,7 +11,7 @@ from broker.domain.corps import AppShare, ShareKind, Target
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, WecomUnavailable
 from broker.domain.event_log import Entry, Retention
-from broker.domain.ports import Notice, NoticeKind
+from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.share_list import ShareChanges, ShareList
 from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
 from broker.usecases.signing import Signing

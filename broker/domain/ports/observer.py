@@ -1,0 +1,51 @@
+"""What operators are told."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from broker.domain.corps import AppShare, ShareKind
+from broker.domain.credentials import Credential, Grant
+from broker.domain.errors import BrokerError
+from broker.domain.event_log import Lag
+from broker.domain.secret import Secret
+from broker.domain.users import User
+
+
+class Observer(Protocol):
+    """Hears what operators want to see; it logs and counts, and never gets a secret."""
+
+    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+        """WeCom was called; the outcome is an errcode, or a word for what kept one from coming."""
+
+    def lease_waited(self, name: str, duration: timedelta) -> None:
+        """A fetch waited for somebody else's lease."""
+
+    def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
+        """A fetch ended: rotated, unchanged, superseded, or failed."""
+
+    def store_lost(self, error: BrokerError) -> None:
+        """The store went away; what is in memory is served."""
+
+    def store_back(self) -> None:
+        """The store answers again."""
+
+    def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
+        """A listing found other shares than the one before."""
+
+    def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
+        """A callback was answered; the outcome says what it was, or why it was refused."""
+
+    def sealed_for_child(self, app: str, corp_id: str) -> None:
+        """A callback was sealed for a child corp instead of the app's own: WeCom documents neither."""
+
+    def event_delivered(self, app: str, group: str, tries: int) -> None:
+        """An event was handed to a member of a group, after so many tries that came to nothing."""
+
+    def groups_lag(self, lags: Iterable[Lag]) -> None:
+        """All groups there are, and how far each is behind."""
+
+    def background_failed(self, what: str, error: Exception) -> None:
+        """A background task met something unexpected and goes on."""

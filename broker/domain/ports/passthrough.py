@@ -1,0 +1,57 @@
+"""WeCom's other endpoints, called on behalf of a service."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from broker.domain.corps import AppShare, ShareKind
+from broker.domain.credentials import Credential, Grant
+from broker.domain.errors import BrokerError
+from broker.domain.event_log import Lag
+from broker.domain.secret import Secret
+from broker.domain.users import User
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A call of any interface of WeCom, without its token."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """What WeCom answered, as it came; the token is cut out."""
+
+    errcode: int
+    errmsg: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHead:
+    """What a file is."""
+
+    file_name: str
+    content_type: str
+    size: int = 0
+
+
+class WecomGateway(Protocol):
+    """WeCom's other interfaces; an errcode is an answer there. Raises `RetryLater`, `WecomProtocol`."""
+
+    async def call(self, token: Credential, call: ApiCall) -> ApiAnswer:
+        """Send one call, once."""
+
+    async def upload(
+        self, token: Credential, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
+    ) -> tuple[ApiAnswer, str]:
+        """Send a file piece by piece; return the answer and the media_id."""
+
+    def download(self, token: Credential, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
+        """Yield what the file is, then its pieces. Raises what an errcode means."""

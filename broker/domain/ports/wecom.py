@@ -1,0 +1,77 @@
+"""WeCom's endpoints for credentials, shares, tickets, users and addresses."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from broker.domain.corps import AppShare, ShareKind
+from broker.domain.credentials import Credential, Grant
+from broker.domain.errors import BrokerError
+from broker.domain.event_log import Lag
+from broker.domain.secret import Secret
+from broker.domain.users import User
+
+
+class WecomApi(Protocol):
+    """WeCom's endpoints. Raises `WecomRefused`, `RetryLater`, `CallerMistake`, `WecomProtocol`."""
+
+    async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
+        """Fetch an app's token in its own corp (wecom-api A1)."""
+
+    async def fetch_child_token(
+        self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
+    ) -> Grant:
+        """Fetch the token of a child corp with the parent's; the agent id is the child's (A3)."""
+
+    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
+        """List the shares of the parent's app of that kind, all pages (A2)."""
+
+
+Allow = Callable[[], Awaitable[None]]
+"""Asked before each time that a call goes out, a repeat too; raises where it may not."""
+
+
+class WecomTickets(Protocol):
+    """WeCom's jsapi_tickets, few an hour. Raises as `WecomApi`, and what `allow` raises."""
+
+    async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
+        """Fetch the ticket of the token's corp (wecom-api A4)."""
+
+    async def fetch_agent_ticket(self, token: Credential, allow: Allow) -> Grant:
+        """Fetch the ticket of the token's app (A5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """What WeCom says of a mini-program user."""
+
+    corp_id: str
+    user_id: str
+    session_key: Secret
+
+
+class WecomUsers(Protocol):
+    """Who a user is. Codes are sent once, whatever happens. Raises as `WecomApi`."""
+
+    async def exchange_auth_code(self, token: Credential, code: Secret) -> User:
+        """Exchange the code of a web login (wecom-api A7)."""
+
+    async def fetch_profile(self, token: Credential, user_ticket: Secret) -> dict[str, str]:
+        """Fetch what a user agreed to show (A8)."""
+
+    async def exchange_login_code(self, token: Credential, js_code: Secret) -> LoginSession:
+        """Exchange the code of a mini-program login; the token's app is bound to it (A9)."""
+
+    async def transfer_session(
+        self, child_token: Credential, user_id: str, session_key: Secret
+    ) -> LoginSession:
+        """Turn a parent's session into the child's: the child's token, the parent's key (A10)."""
+
+
+class WecomAddresses(Protocol):
+    """Where WeCom's own machines are. Raises as `WecomApi`."""
+
+    async def fetch_callback_addresses(self, token: Credential) -> list[str]:
+        """List the addresses and ranges that callbacks come from (wecom-api A13)."""
