@@ -23,7 +23,8 @@ from pydantic import (
 
 from broker.config_checks import mistakes_together
 from broker.domain.access import Action
-from broker.domain.corps import APP_NAME, CORP_ID, ShareKind
+from broker.domain.apps import APP_NAME
+from broker.domain.corps import CORP_ID, ShareKind
 from broker.domain.secret import Secret
 
 SEAL_KEY_BYTES = 32

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from broker.config import Config
 from broker.domain.access import Caller, Rule
-from broker.domain.corps import App, AppKind
+from broker.domain.apps import App, AppKind
 from broker.domain.credentials import RefreshPolicy
 from broker.domain.event_log import Retention
 from broker.protocol.callbacks.envelope import CallbackKeys

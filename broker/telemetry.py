@@ -18,11 +18,11 @@ from prometheus_client import (
     multiprocess,
 )
 
-from broker.domain.corps import AppShare
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.event_log import Lag
 from broker.domain.ports.clock import Clock
 from broker.domain.replica_health import ReplicaHealth
+from broker.domain.shares import AppShare
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LOGGER = "wecom_broker"

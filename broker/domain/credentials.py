@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cached_property
 
-from broker.domain.corps import App, AppShare, ShareKind
+from broker.domain.apps import App
+from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare
 
 NO_TIME = timedelta(0)
 

@@ -23,10 +23,8 @@ What a log promises to the group of one app (the contract suite is named after t
 10. What retention removes is dropped from every group in silence, also while it is held or dead.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
-from broker.domain.share_list import ShareList
+from broker.domain.shares import ShareList
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
 
-from broker.domain.corps import Target
+from broker.domain.apps import Target
 from broker.domain.credentials import NO_TIME, Credential
 from broker.domain.errors import InvalidRequest
 from broker.usecases.credentials.engine import CredentialEngine, ReportOutcome

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from broker.domain.corps import App, Target
+from broker.domain.apps import App, Target
 from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, RefreshPolicy
 from broker.domain.errors import BrokerError
 from broker.domain.ports.clock import Clock

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from broker.domain.corps import Target
+from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomGateway

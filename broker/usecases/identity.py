@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from broker.domain.corps import Target
+from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import (
     AmbiguousTarget,

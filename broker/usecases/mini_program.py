@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from broker.domain.corps import ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
 from broker.domain.ports.clock import Clock, Randomness

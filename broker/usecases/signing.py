@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from broker.domain.corps import Target
+from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.ports.clock import Clock, Randomness
 from broker.protocol.js_sdk import page_url, sign_url

@@ -15,8 +15,8 @@ from broker.adapters.sqlite.store import open_sqlite
 from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.adapters.storage.sealed_store import Seal, SealKey
 from broker.adapters.system import SystemClock
-from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
 from tests.kit.memory_event_log import MemoryEventLog, SharedLogs

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from broker.domain.corps import AppShare
 from broker.domain.errors import BrokerError
+from broker.domain.shares import AppShare
 
 
 @dataclass

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from broker.domain.ports.event_log import EventLog
 from broker.domain.event_positions import milliseconds_of
+from broker.domain.ports.event_log import EventLog
 from tests.contract.events import ANA, APP, BEN, GROUP, appended, lag, takes, words
 
 

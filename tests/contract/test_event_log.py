@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from broker.domain.event_log import Entry, log_name
-from broker.domain.ports.event_log import EventLog
 from broker.domain.events import app_and_place
+from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Notice, NoticeKind, Store
 from tests.contract.event_fleets import Broker, EventFleet
 from tests.contract.events import (

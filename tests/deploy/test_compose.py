@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from broker.domain.corps import APP_NAME
+from broker.domain.apps import APP_NAME
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET
 from tests.deploy.files import DEPLOY, ROOT, blocks
 

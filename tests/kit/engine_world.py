@@ -9,12 +9,14 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from broker.domain.corps import App, AppKind, AppShare, ShareKind, Target
+from broker.domain.apps import App, AppKind, Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
 from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, TokenDied
 from broker.domain.ports.rate_gate import UpstreamGate
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import structlog
 
-from broker.domain.corps import AppShare, ShareKind
+from broker.domain.corps import ShareKind
 from broker.domain.errors import RateLimited, SecretRejected, StoreUnavailable, WecomUnavailable
+from broker.domain.shares import AppShare
 from broker.telemetry import LOGGER, Telemetry, redact, set_up_logging
 from tests.kit.fake_clock import FakeClock
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from broker.domain.corps import CORP_ID, AppShare, ShareKind
+from broker.domain.corps import CORP_ID, ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import (
     BrokerError,
@@ -24,6 +24,7 @@ from broker.domain.ports.observer import Observer
 from broker.domain.ports.rate_gate import UpstreamGate
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare
 from broker.protocol.error_codes import BY_CODE, error_of
 
 MOST_BYTES = 4 * 1024 * 1024

@@ -1,7 +1,7 @@
 """The event log of each app, and the groups that read it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention

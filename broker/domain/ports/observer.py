@@ -1,17 +1,12 @@
 """What operators are told."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Protocol
 
-from broker.domain.corps import AppShare, ShareKind
-from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import BrokerError
 from broker.domain.event_log import Lag
-from broker.domain.secret import Secret
-from broker.domain.users import User
+from broker.domain.shares import AppShare
 
 
 class Observer(Protocol):

@@ -1,17 +1,10 @@
 """WeCom's other endpoints, called on behalf of a service."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
-from broker.domain.corps import AppShare, ShareKind
-from broker.domain.credentials import Credential, Grant
-from broker.domain.errors import BrokerError
-from broker.domain.event_log import Lag
-from broker.domain.secret import Secret
-from broker.domain.users import User
+from broker.domain.credentials import Credential
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,13 @@
 """WeCom's endpoints for credentials, shares, tickets, users and addresses."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
-from broker.domain.corps import AppShare, ShareKind
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, Grant
-from broker.domain.errors import BrokerError
-from broker.domain.event_log import Lag
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare
 from broker.domain.users import User
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from wecom_broker.v1 import event_service_pb2 as pb
 
-from broker.domain.corps import APP_NAME
+from broker.domain.apps import APP_NAME
 from broker.domain.errors import InvalidRequest
 from broker.domain.event_positions import place_at
 from broker.domain.events import Event, app_and_place

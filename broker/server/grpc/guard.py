@@ -14,7 +14,8 @@ import grpc
 import structlog
 
 from broker.domain.access import Action, CallerPolicy
-from broker.domain.corps import APP_NAME, CORP_ID
+from broker.domain.apps import APP_NAME
+from broker.domain.corps import CORP_ID
 from broker.domain.errors import BrokerError
 from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller

@@ -13,10 +13,12 @@ from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import target_pb2 as target_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
-from broker.domain.corps import APP_NAME, CORP_ID, App, AppShare, ShareKind, Target
+from broker.domain.apps import APP_NAME, App, Target
+from broker.domain.corps import CORP_ID, ShareKind
 from broker.domain.credentials import Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.domain.replica_health import Dependency
+from broker.domain.shares import AppShare
 from broker.usecases.admin import CredentialView
 from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.limits.rate_gate import QuotaUse

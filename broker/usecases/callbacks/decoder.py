@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.corps import App, AppShare, ShareKind
+from broker.domain.apps import App
+from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest
 from broker.domain.events import EnvelopeProblem, Event
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
+from broker.domain.shares import AppShare
 from broker.protocol.callbacks.envelope import (
     CallbackKeys,
     check_signature,

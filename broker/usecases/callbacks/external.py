@@ -2,7 +2,7 @@
 
 import secrets
 
-from broker.domain.corps import App
+from broker.domain.apps import App
 from broker.domain.errors import AppNotShared, InvalidRequest
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.ports.clock import Clock

@@ -6,12 +6,13 @@ import hmac
 from collections.abc import Mapping
 from datetime import timedelta
 
-from broker.domain.corps import App, ShareKind
+from broker.domain.apps import App
+from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Retention, log_name
-from broker.domain.ports.event_log import EventLog
 from broker.domain.events import SHARE_EVENTS, Event
-from broker.domain.share_list import ShareList
+from broker.domain.ports.event_log import EventLog
+from broker.domain.shares import ShareList
 from broker.protocol.callbacks.message import Message, delivery_key
 from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist

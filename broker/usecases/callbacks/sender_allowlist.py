@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from broker.domain.corps import App
+from broker.domain.apps import App
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, EnvelopeRejected
 from broker.domain.events import EnvelopeProblem

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from broker.domain.corps import App, ShareKind
+from broker.domain.apps import App
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
 from broker.domain.ports.wecom import WecomApi, WecomTickets
 from broker.usecases.credentials.engine import CredentialEngine

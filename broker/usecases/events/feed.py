@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, Member, log_name
-from broker.domain.ports.event_log import EventLog
 from broker.domain.event_positions import place_at, place_before
 from broker.domain.events import Event, app_and_place
 from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
 from broker.usecases.events.group_member import GroupMember, MaySee
 from broker.usecases.events.record import from_entry

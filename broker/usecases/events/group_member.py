@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, Member
-from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.event_log import EventLog
 
 REST = timedelta(seconds=2)
 """How long who lost its events leaves them to others."""

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Retention
-from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
 
 EVERY = timedelta(seconds=5)

@@ -7,14 +7,15 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from itertools import chain
 
-from broker.domain.corps import App, AppShare, ShareKind
+from broker.domain.apps import App
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Store
 from broker.domain.ports.wecom import WecomApi
-from broker.domain.share_list import ShareChanges, ShareList
+from broker.domain.shares import AppShare, ShareChanges, ShareList
 from broker.usecases.credentials.engine import REST, CredentialEngine
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight

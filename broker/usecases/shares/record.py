@@ -3,9 +3,9 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.corps import AppShare, ShareKind
+from broker.domain.corps import ShareKind
 from broker.domain.ports.store import Record
-from broker.domain.share_list import ShareList
+from broker.domain.shares import AppShare, ShareList
 
 KEPT = timedelta(days=30)
 """A broker that was away for long starts from what it knew, and lists anew."""

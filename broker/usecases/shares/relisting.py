@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.corps import App, ShareKind
+from broker.domain.apps import App
+from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Notice, NoticeKind
-from broker.domain.share_list import ShareList
+from broker.domain.shares import ShareList
 from broker.usecases.fleet.background import Background
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.app_shares import AppShares, named

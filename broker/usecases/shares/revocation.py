@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from broker.domain.corps import App, AppShare
+from broker.domain.apps import App
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import AppNotShared, StoreUnavailable
 from broker.domain.ports.store import Store
+from broker.domain.shares import AppShare
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.limits.error_cache import ErrorCache
 

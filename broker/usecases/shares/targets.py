@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from broker.domain.corps import App, AppShare, Target
+from broker.domain.apps import App, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, AppNotShared, InvalidRequest, UnknownApp
+from broker.domain.shares import AppShare
 from broker.usecases.shares.app_shares import AppShares
 
 REMEMBERED = 50_000

@@ -4,8 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from broker.domain.corps import AppShare
-from broker.domain.share_list import ShareChanges
+from broker.domain.shares import AppShare, ShareChanges
 
 
 class ShareWatches:

@@ -6,9 +6,11 @@ from itertools import combinations, product
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from broker.domain.corps import APP_NAME, CORP_ID, App, AppKind, AppShare, ShareKind
+from broker.domain.apps import APP_NAME, App, AppKind
+from broker.domain.corps import CORP_ID, ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare
 
 CRM = App("crm", AppKind.SELF_BUILT, "ww0parent", 1000002, Secret("the-app-secret"))
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.domain.corps import App, AppKind
+from broker.domain.apps import App, AppKind
 from broker.domain.secret import Secret
 
 VALUE = "correct-horse-battery"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from wecom_broker.v1.target_pb2 import SHARE_KIND_CORP_GROUP, SHARE_KIND_SUPPLY_CHAIN
 from wecom_broker.v1.target_pb2 import Target as TargetMessage
 
-from broker.domain.corps import ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.corps import AppShare, ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, AppNotShared, InvalidRequest, UnknownApp
+from broker.domain.shares import AppShare
 from tests.kit.engine_world import (
     CHILD,
     CHILD_SHARE,

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.corps import AppShare, ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable, WecomUnavailable
-from broker.domain.share_list import ShareChanges
+from broker.domain.shares import AppShare, ShareChanges
 from broker.usecases.shares.app_shares import RELISTS
 from tests.kit.engine_world import (
     CHILD,

@@ -11,7 +11,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable, UnknownApp
 from broker.domain.event_log import Entry, Retention
 from broker.domain.secret import Secret
-from broker.domain.share_list import ShareList
+from broker.domain.shares import ShareList
 from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator.callbacks.cdata import document

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.corps import AppShare, ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import AmbiguousTarget, AppNotShared, BrokerError, InvalidRequest, UnknownApp
+from broker.domain.shares import AppShare
 from broker.protocol.js_sdk import sign_url
 from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.signing import Signing

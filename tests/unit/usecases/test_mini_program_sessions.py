@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.corps import AppShare, ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.errors import (
     AmbiguousTarget,
     AppNotShared,
@@ -18,6 +19,7 @@ from broker.domain.errors import (
 )
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare
 from broker.usecases.mini_program import LIFETIME, MiniProgramLogins
 from tests.kit.engine_world import (
     CHILD,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.corps import App, Target
+from broker.domain.apps import App, Target
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports.store import Busy

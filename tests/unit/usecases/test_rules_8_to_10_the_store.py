@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.corps import AppShare, ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable, WecomUnavailable
 from broker.domain.ports.store import Record
+from broker.domain.shares import AppShare
 from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES, POLL

@@ -7,12 +7,13 @@ from itertools import count
 
 import pytest
 
-from broker.domain.corps import AppShare, ShareKind, Target
+from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, WecomUnavailable
 from broker.domain.event_log import Entry, Retention
 from broker.domain.ports.store import Notice, NoticeKind
-from broker.domain.share_list import ShareChanges, ShareList
+from broker.domain.shares import AppShare, ShareChanges, ShareList
 from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
 from broker.usecases.signing import Signing
 from tests.kit.engine_world import (

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from broker.domain.corps import AppShare, ShareKind
+from broker.domain.corps import ShareKind
 from broker.domain.errors import (
     BrokerError,
     CodeRejected,
@@ -17,6 +17,7 @@ from broker.domain.errors import (
     WecomProtocol,
     WecomUnavailable,
 )
+from broker.domain.shares import AppShare
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.usecases.identity import Identities

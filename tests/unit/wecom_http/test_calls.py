@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from broker.adapters.wecom.client import WecomHttp
-from broker.domain.corps import AppShare, ShareKind
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential
 from broker.domain.errors import AppNotShared, RateLimited, SecretRejected, TokenDied
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare
 from broker.simulator import AppId, BusinessType, World, demo
 from tests.unit.wecom_http.recorders import (
     CHILD_AGENT,

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from wecom_broker.v1 import app_share_service_pb2 as pb
 from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
 
-from broker.domain.corps import AppShare
+from broker.domain.shares import AppShare
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
 from broker.usecases.shares.app_shares import AppShares

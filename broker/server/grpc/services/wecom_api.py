@@ -9,7 +9,7 @@ from wecom_broker.v1 import wecom_api_service_pb2 as pb
 from wecom_broker.v1 import wecom_api_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
-from broker.domain.corps import Target
+from broker.domain.apps import Target
 from broker.domain.errors import InvalidRequest
 from broker.domain.ports.passthrough import ApiCall, MediaHead
 from broker.server.grpc import messages

@@ -6,8 +6,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.domain.corps import AppShare, ShareKind
-from broker.domain.share_list import ShareChanges, ShareList
+from broker.domain.corps import ShareKind
+from broker.domain.shares import AppShare, ShareChanges, ShareList
 from tests.unit.domain.credentials import NOON
 
 EAST = AppShare(ShareKind.CORP_GROUP, "ww1east", 1000010, "华东公司")

@@ -2,14 +2,36 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from broker.domain.corps import AppShare, ShareKind
+from broker.domain.corps import ShareKind
 
 AHEAD = timedelta(seconds=1)
 """How far the clocks of a fleet may be apart."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AppShare:
+    """One share of an app with a child corp; `agent_id` is the child's (wecom-api G1)."""
+
+    share_kind: ShareKind
+    corp_id: str
+    agent_id: int
+    corp_name: str = ""
+    since: int = field(default=0, compare=False)
+    """The fence of the listing that first had it after one that had not; 0 where nobody knows of such."""
+
+    @property
+    def identity(self) -> tuple[ShareKind, str, int]:
+        """Return what makes two shares the same: the corp's name may change."""
+        return (self.share_kind, self.corp_id, self.agent_id)
+
+    def known_since(self, fence: int) -> "AppShare":
+        """Return the share as one that is there since that listing."""
+        # Most shares were always there, and copying 10,000 of them is felt.
+        return self if fence == self.since else replace(self, since=fence)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""The configured apps, and what callers name: an app, and the corp in which it acts."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from broker.domain.corps import ShareKind
+from broker.domain.secret import Secret
+
+APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class AppKind(StrEnum):
+    """Who built the app: the corp itself (自建应用)."""
+
+    SELF_BUILT = "self_built"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A configured app: the name that callers use, and the identity behind it."""
+
+    name: str
+    kind: AppKind
+    corp_id: str
+    agent_id: int
+    secret: Secret
+    share_kinds: tuple[ShareKind, ...] = (ShareKind.CORP_GROUP,)
+
+
+class Target(NamedTuple):
+    """Whose identity a caller means: an app, and the corp in which it acts."""
+
+    app: str
+    corp_id: str = ""
+    share_kind: ShareKind | None = None
+    agent_id: int = 0
