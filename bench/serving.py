@@ -20,11 +20,11 @@ from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.cli.playground import APP
-from broker.config import parse_config
+from broker.config.schema import parse_config
 from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World
-from broker.telemetry import set_up_logging
+from broker.telemetry.logging import set_up_logging
 
 CHILD = "ww1child000000001"
 METHOD = "/wecom_broker.v1.TokenService/GetAccessToken"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from broker import configured
 from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
@@ -23,7 +22,8 @@ from broker.adapters.wecom.addresses import WecomAddressEndpoints
 from broker.adapters.wecom.client import connect_wecom
 from broker.adapters.wecom.passthrough import WecomGatewayHttp
 from broker.adapters.wecom.users import WecomUserEndpoints
-from broker.config import Config
+from broker.config import mapping
+from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventLog
@@ -47,7 +47,7 @@ from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
 from broker.server.http.server import CannotListen, serve_http
-from broker.telemetry import Telemetry
+from broker.telemetry.observer import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
@@ -104,11 +104,11 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
     """
     clock, randomness = SystemClock(), SystemChance()
     telemetry = Telemetry(clock)
-    apps = configured.apps(config)
-    policy = CallerPolicy(configured.callers(config))
-    refresh = configured.refresh_policy(config)
-    callbacks = configured.callbacks(config)
-    keep = configured.retention(config)
+    apps = mapping.apps(config)
+    policy = CallerPolicy(mapping.callers(config))
+    refresh = mapping.refresh_policy(config)
+    callbacks = mapping.callbacks(config)
+    keep = mapping.retention(config)
     async with AsyncExitStack() as stack:
         store, log = await stack.enter_async_context(_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry))
@@ -220,7 +220,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:  # noq
             store=store,
             clock=clock,
             randomness=randomness,
-            watermarks=configured.watermarks(config),
+            watermarks=mapping.watermarks(config),
         )
         rights, audit = Rights(policy, own_corps), Audit(telemetry)
         servicers = Servicers(

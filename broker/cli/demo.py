@@ -13,8 +13,8 @@ from broker.cli.connection import masked
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
 from broker.cli.telling import DemoFailed, expect, say
-from broker.config import ConfigError
-from broker.telemetry import set_up_logging
+from broker.config.schema import ConfigError
+from broker.telemetry.logging import set_up_logging
 
 WATCHED_LIFETIME = 4.0
 """Seconds that a token lives in the last step, so that its rotation can be waited for."""

@@ -13,8 +13,8 @@ import structlog
 from broker.app import CannotStart, running_broker
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.workers import CANNOT_START, CONFIG_UNUSABLE, supervise
-from broker.config import Config, ConfigError, load_config
-from broker.telemetry import LOGGER, set_up_logging
+from broker.config.schema import Config, ConfigError, load_config
+from broker.telemetry.logging import LOGGER, set_up_logging
 
 SUPERVISED_SECONDS = 1.0
 """How long a worker outlives a supervisor that was killed."""

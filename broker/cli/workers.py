@@ -12,8 +12,8 @@ from types import FrameType
 import structlog
 from prometheus_client import multiprocess
 
-from broker.config import Config
-from broker.telemetry import LOGGER
+from broker.config.schema import Config
+from broker.telemetry.logging import LOGGER
 
 CANNOT_START = 3
 """How `serve` exits when it cannot start as configured: another try would not help."""

@@ -8,7 +8,7 @@ from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Store
-from broker.telemetry import Telemetry
+from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import Admin
 from broker.usecases.shares.app_shares import AppShares
 

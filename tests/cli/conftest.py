@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from broker.cli.playground import Playground
-from broker.telemetry import set_up_logging
+from broker.telemetry.logging import set_up_logging
 from tests.cli.running import running_playground
 
 

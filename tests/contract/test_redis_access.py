@@ -150,7 +150,7 @@ async def test_a_wrong_password_is_refused_at_once(guarded_redis: RedisServer, u
     assert "wrong-password" not in f"{refusal.value} {refusal.value.metadata}"
 
 
-@pytest.mark.parametrize("state", ["wrong", "dead", pytest.param("hung", fingerprints=pytest.mark.slow)])
+@pytest.mark.parametrize("state", ["wrong", "dead", pytest.param("hung", marks=pytest.mark.slow)])
 async def test_no_password_is_in_an_error_or_a_log(
     tmp_path: Path, state: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

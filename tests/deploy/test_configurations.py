@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from pydantic import BaseModel
 
 from broker.cli import main
-from broker.config import (
+from broker.config.schema import (
     Config,
     LogTable,
     RefreshTable,

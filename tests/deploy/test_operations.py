@@ -13,7 +13,7 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.events import EnvelopeProblem
 from broker.domain.replica_health import ReplicaHealth
 from broker.protocol.error_codes import BY_CODE
-from broker.telemetry import Metrics
+from broker.telemetry.metrics import Metrics
 from tests.deploy.files import DEPLOY, ROOT, literal
 
 ALERTS = (DEPLOY / "prometheus-alerts.yaml").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.app import RunningBroker, running_broker
-from broker.config import parse_config
+from broker.config.schema import parse_config
 from broker.simulator import World, running_simulator
 from tests.kit.fleet import APP, configuration
 

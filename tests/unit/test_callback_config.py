@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from broker import configured
-from broker.config import Config, ConfigError, parse_config
+from broker.config import mapping
+from broker.config.schema import Config, ConfigError, parse_config
 from broker.domain.event_log import Retention
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -29,26 +29,26 @@ def keys_of(problems: list[str]) -> list[str]:
 
 
 def test_a_callback_has_its_defaults() -> None:
-    settings = configured.callbacks(config())["crm"]
+    settings = mapping.callbacks(config())["crm"]
 
     assert timedelta(minutes=10) == settings.max_age
     assert (True, False) == (settings.accept_child_receive_id, settings.check_sender)
 
 
 def test_an_app_without_a_callback_has_none() -> None:
-    assert {} == configured.callbacks(parse_config({"apps": [CRM]}))
+    assert {} == mapping.callbacks(parse_config({"apps": [CRM]}))
 
 
 @pytest.mark.parametrize(("seconds", "age"), [(0, None), (0.0, None), (1, 1), (0.5, 0.5), (10**9, 10**9)])
 def test_zero_turns_the_bound_of_timestamps_off(seconds: float, age: float | None) -> None:
-    settings = configured.callbacks(config({**CALLBACK, "max_age_seconds": seconds}))["crm"]
+    settings = mapping.callbacks(config({**CALLBACK, "max_age_seconds": seconds}))["crm"]
 
     assert (timedelta(seconds=age) if age else None) == settings.max_age
 
 
 @pytest.mark.parametrize("key", ["A" * 43, "A" * 42 + "B", "A" * 42 + "/", "+/" * 21 + "9", KEY])
 def test_every_encoding_aes_key_of_a_console_is_taken_spare_bits_too(key: str) -> None:
-    assert 32 == len(configured.callbacks(config({**CALLBACK, "aes_key": key}))["crm"].keys.aes_key)
+    assert 32 == len(mapping.callbacks(config({**CALLBACK, "aes_key": key}))["crm"].keys.aes_key)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_secrets_may_come_from_the_environment_and_from_files(monkeypatch: Any, 
     (tmp_path / "key").write_text(KEY + "\n")
     callback = {"token": {"env": "CALLBACK_TOKEN"}, "aes_key": {"file": str(tmp_path / "key")}}
 
-    assert configured.callbacks(config()) == configured.callbacks(config(callback))
+    assert mapping.callbacks(config()) == mapping.callbacks(config(callback))
 
 
 def test_no_secret_shows_in_what_is_printed_of_the_configuration() -> None:
-    for shown in (repr(config()), str(configured.callbacks(config()))):
+    for shown in (repr(config()), str(mapping.callbacks(config()))):
         assert "QDG6eK" not in shown
         assert KEY not in shown
 
@@ -128,7 +128,7 @@ def test_what_is_no_network_is_told(proxy: str) -> None:
 def test_events_have_their_defaults() -> None:
     events = config().events
 
-    assert Retention(timedelta(days=3), 100_000) == configured.retention(config())
+    assert Retention(timedelta(days=3), 100_000) == mapping.retention(config())
     assert (60, 10) == (events.ack_timeout_seconds, events.max_tries)
 
 

@@ -9,7 +9,8 @@ import pytest
 import structlog
 
 from broker.domain.event_log import Lag
-from broker.telemetry import LOGGER, REMEMBERED, Telemetry, set_up_logging
+from broker.telemetry.logging import LOGGER, set_up_logging
+from broker.telemetry.observer import REMEMBERED, Telemetry
 from tests.kit.fake_clock import START, FakeClock
 
 

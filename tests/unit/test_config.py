@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.config import Config, ConfigError, load_config, parse_config
+from broker.config.schema import Config, ConfigError, load_config, parse_config
 from broker.domain.corps import ShareKind
 from tests.kit.broker_process import to_toml
 

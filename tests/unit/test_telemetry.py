@@ -12,7 +12,8 @@ import structlog
 from broker.domain.corps import ShareKind
 from broker.domain.errors import RateLimited, SecretRejected, StoreUnavailable, WecomUnavailable
 from broker.domain.shares import AppShare
-from broker.telemetry import LOGGER, Telemetry, redact, set_up_logging
+from broker.telemetry.logging import LOGGER, redact, set_up_logging
+from broker.telemetry.observer import Telemetry
 from tests.kit.fake_clock import FakeClock
 
 MARKER = "MarkerOfASecret"

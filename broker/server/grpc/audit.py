@@ -5,7 +5,7 @@ from broker.domain.credentials import Credential
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.server.grpc.access import current_caller
-from broker.telemetry import Telemetry
+from broker.telemetry.observer import Telemetry
 
 REMEMBERED = 100_000
 

@@ -20,7 +20,8 @@ from broker.domain.errors import BrokerError
 from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.context import Context
-from broker.telemetry import LOGGER, Metrics
+from broker.telemetry.logging import LOGGER
+from broker.telemetry.metrics import Metrics
 
 ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.TokenService/GetAccessToken": Action.TOKEN_GET,

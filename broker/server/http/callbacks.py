@@ -12,7 +12,7 @@ from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest, 
 from broker.domain.events import EnvelopeProblem
 from broker.domain.ports.observer import Observer
 from broker.server.http.forwarded import Forwarded
-from broker.telemetry import LOGGER
+from broker.telemetry.logging import LOGGER
 from broker.usecases.callbacks.decoder import LARGEST_BODY, Signed
 from broker.usecases.callbacks.inbox import CallbackInbox
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
-from broker.telemetry import Metrics
+from broker.telemetry.metrics import Metrics
 from broker.usecases.callbacks.decoder import LARGEST_BODY
 
 

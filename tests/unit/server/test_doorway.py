@@ -18,7 +18,7 @@ from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
 from broker.domain.errors import AppNotShared
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.guard import ACTIONS, RpcGuard
-from broker.telemetry import Metrics
+from broker.telemetry.metrics import Metrics
 from tests.unit.server.fakes import Context, bearer, error_info
 
 GET = "/wecom_broker.v1.TokenService/GetAccessToken"

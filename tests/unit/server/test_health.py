@@ -13,7 +13,7 @@ from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
 from broker.domain.replica_health import ReplicaHealth
 from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, Health
-from broker.telemetry import Telemetry
+from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import CredentialStats, CredentialView
 from tests.kit.fake_clock import FakeClock, settle
 from tests.unit.domain.credentials import KEY

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.errors import StoreUnavailable
-from broker.telemetry import Telemetry
+from broker.telemetry.observer import Telemetry
 from broker.usecases.events.maintenance import EVERY, EventMaintenance
 from tests.kit.fake_clock import settle
 from tests.kit.feed_world import APP, GROUP, KEEP, MAX_TRIES, FeedReplica, FeedWorld

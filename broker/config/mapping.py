@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from broker.config import Config
+from broker.config.schema import Config
 from broker.domain.access import Caller, Rule
 from broker.domain.apps import App, AppKind
 from broker.domain.credentials import RefreshPolicy

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from broker.config_checks import mistakes_together
+from broker.config.checks import mistakes_together
 from broker.domain.access import Action
 from broker.domain.apps import APP_NAME
 from broker.domain.corps import CORP_ID, ShareKind

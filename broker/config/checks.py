@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from broker.config import Config
+    from broker.config.schema import Config
 
 
 def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:

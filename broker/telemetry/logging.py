@@ -1,0 +1,56 @@
+"""Structured logs, for people or for programs, without secrets."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+LOGGER = "wecom_broker"
+_CARRIES_SECRET = re.compile(r"((?:access_token|secret|ticket|session_key|(?<!err)code)=)[^&\s\"'<>]+")
+
+
+def set_up_logging(level: str, form: str) -> None:
+    """Send every log line of the process to stderr, for people or for programs."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    render: Any = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Libraries are never asked for more than this: at debug they would tell of every poll.
+    root.setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    logging.getLogger(LOGGER).setLevel(level.upper())
+    # Every stranger's broken request would be a stack trace; our own failures are told by the door.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Cut secrets out of query strings: the last net under libraries that log URLs."""
+    for name, value in event.items():
+        if isinstance(value, str) and "=" in value:
+            event[name] = _CARRIES_SECRET.sub(r"\1***", value)
+    return event

@@ -1,0 +1,130 @@
+"""The observer of a running broker: it logs and counts what happens, and keeps the health of the replica."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import structlog
+
+from broker.domain.errors import BrokerError, WecomRefused
+from broker.domain.event_log import Lag
+from broker.domain.ports.clock import Clock
+from broker.domain.replica_health import ReplicaHealth
+from broker.domain.shares import AppShare
+from broker.telemetry.logging import LOGGER
+from broker.telemetry.metrics import Metrics
+
+NO_ANSWER = re.compile(r"-1|timeout|connection|protocol|http_5\d\d")
+"""Outcomes of a call that say something about WeCom, not about what was asked."""
+REMEMBERED = 10_000
+
+
+class Telemetry:
+    """Hear what happens: log it, count it, keep the vitals. The `Observer` of a running broker."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._log = structlog.get_logger(LOGGER)
+        self.metrics = Metrics()
+        self.replica_health = ReplicaHealth(clock.now())
+        self._sealed_for: set[tuple[str, str]] = set()
+        self._groups: set[tuple[str, str]] = set()
+
+    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+        """See `Observer.upstream_called`."""
+        self.metrics.upstream_calls.labels(endpoint, outcome).inc()
+        self.metrics.upstream_seconds.labels(endpoint).observe(duration.total_seconds())
+        self.replica_health.wecom.seen(self._clock.now(), outcome if NO_ANSWER.fullmatch(outcome) else "")
+        seconds = round(duration.total_seconds(), 3)
+        self._log.debug("upstream call", endpoint=endpoint, outcome=outcome, seconds=seconds)
+
+    def lease_waited(self, name: str, duration: timedelta) -> None:
+        """See `Observer.lease_waited`."""
+        self.metrics.lease_wait_seconds.observe(duration.total_seconds())
+        self._log.debug("waited for a lease", name=name, seconds=round(duration.total_seconds(), 3))
+
+    def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
+        """See `Observer.refreshed`."""
+        self.metrics.refreshes.labels(kind, outcome).inc()
+        if error is None:
+            self._log.info("refreshed", credential=name, outcome=outcome)
+            return
+        # An administrator must act on a refusal; for an outage somebody may only wait.
+        say = self._log.error if isinstance(error, WecomRefused) else self._log.warning
+        say(
+            "refresh failed",
+            credential=name,
+            reason=error.reason,
+            problem=error.message,
+            **_told(error.metadata),
+        )
+
+    def store_lost(self, error: BrokerError) -> None:
+        """See `Observer.store_lost`."""
+        was_healthy = self.replica_health.store.healthy
+        self.replica_health.store.seen(self._clock.now(), error.message)
+        if was_healthy:
+            self._log.error("the store is away; serving from memory", problem=error.message)
+
+    def store_back(self) -> None:
+        """See `Observer.store_back`."""
+        was_healthy = self.replica_health.store.healthy
+        self.replica_health.store.seen(self._clock.now())
+        if not was_healthy:
+            self._log.warning("the store is back")
+
+    def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
+        """See `Observer.shares_changed`."""
+        here, gone = [share.corp_id for share in added], [share.corp_id for share in removed]
+        self._log.info(
+            "shares changed", app=app, added=here[:20], removed=gone[:20], counts=[len(here), len(gone)]
+        )
+
+    def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
+        """See `Observer.callback_ended`."""
+        self.metrics.callbacks.labels(app, outcome).inc()
+        self.metrics.callback_seconds.observe(duration.total_seconds())
+
+    def sealed_for_child(self, app: str, corp_id: str) -> None:
+        """See `Observer.sealed_for_child`; each child is told once."""
+        if len(self._sealed_for) < REMEMBERED and (app, corp_id) not in self._sealed_for:
+            self._sealed_for.add((app, corp_id))
+            self._log.info("callbacks are sealed for the child corp", app=app, corp_id=corp_id)
+
+    def event_delivered(self, app: str, group: str, tries: int) -> None:
+        """See `Observer.event_delivered`."""
+        self.metrics.events_delivered.labels(app, group, "yes" if tries else "no").inc()
+
+    def groups_lag(self, lags: Iterable[Lag]) -> None:
+        """See `Observer.groups_lag`; a group that is gone has no lag."""
+        found = {(lag.app, lag.group): lag for lag in lags}
+        for labels in self._groups - found.keys():
+            for gauge in (
+                self.metrics.event_lag,
+                self.metrics.event_lag_seconds,
+                self.metrics.dead_events,
+            ):
+                gauge.labels(*labels).set(0)
+        self._groups = set(found)
+        for labels, lag in found.items():
+            age = (self._clock.now() - lag.oldest).total_seconds() if lag.oldest else 0.0
+            self.metrics.event_lag.labels(*labels).set(lag.open)
+            self.metrics.event_lag_seconds.labels(*labels).set(max(age, 0.0))
+            self.metrics.dead_events.labels(*labels).set(lag.dead)
+
+    def background_failed(self, what: str, error: Exception) -> None:
+        """See `Observer.background_failed`."""
+        if isinstance(error, BrokerError):
+            self._log.warning("background work failed", what=what, reason=error.reason, problem=error.message)
+        else:
+            self._log.error("background work failed", what=what, problem=type(error).__name__, exc_info=error)
+
+    def handed_out(self, caller: str, action: str, name: str, generation: int, mark: str) -> None:
+        """Write an audit record: who got which credential; a fingerprint, never the value."""
+        self._log.info(
+            "audit", caller=caller, action=action, credential=name, generation=generation, fingerprint=mark
+        )
+
+
+def _told(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {f"wecom_{name}": value for name, value in metadata.items()}
