@@ -100,7 +100,7 @@ async def serve_broker_with_callers(pipe: Connection) -> None:
 
 
 async def _serve_broker(pipe: Connection, callers: list[dict[str, Any]]) -> None:
-    from broker.app import running_broker  # noqa: PLC0415 - in the child only
+    from broker.app.running_broker import running_broker  # noqa: PLC0415 - in the child only
 
     set_up_logging("info", "json")
     logging.getLogger().handlers[0].setStream(open(os.devnull, "w"))  # type: ignore[attr-defined] # noqa: SIM115

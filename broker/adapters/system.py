@@ -32,7 +32,7 @@ class SystemClock:
         return timedelta(seconds=correction)
 
 
-class SystemChance:
+class SystemRandomness:
     """Spread what would otherwise happen at the same time."""
 
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:

@@ -7,7 +7,7 @@ import aiohttp
 import click
 from wecom_broker import AccessToken, Broker, BrokerError
 
-from broker.app import CannotStart
+from broker.app.errors import CannotStart
 from broker.cli import demo_acting, demo_events
 from broker.cli.connection import masked
 from broker.cli.ending import fail, run_until_stopped

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from broker.app import CannotStart
+from broker.app.errors import CannotStart
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import PORT
 from broker.cli.playground import APP, Playground, playground

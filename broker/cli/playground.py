@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from broker.app import RunningBroker, running_broker
+from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.schema import parse_config
 from broker.domain.secret import Secret
 from broker.protocol.callbacks.envelope import CallbackKeys

@@ -10,7 +10,8 @@ from typing import Any
 import click
 import structlog
 
-from broker.app import CannotStart, running_broker
+from broker.app.errors import CannotStart
+from broker.app.running_broker import running_broker
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.workers import CANNOT_START, CONFIG_UNUSABLE, supervise
 from broker.config.schema import Config, ConfigError, load_config

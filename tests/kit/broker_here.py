@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from broker.app import RunningBroker, running_broker
+from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.schema import parse_config
 from broker.simulator import World, running_simulator
 from tests.kit.fleet import APP, configuration

@@ -15,7 +15,7 @@ from wecom_broker.v1 import callback_service_pb2_grpc as callback_grpc
 from wecom_broker.v1 import event_service_pb2 as event_pb
 from wecom_broker.v1 import event_service_pb2_grpc as event_grpc
 
-from broker.app import RunningBroker
+from broker.app.running_broker import RunningBroker
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from broker.simulator.world import World

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from broker.app.core import Core, Limits, Surroundings
 from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
@@ -18,22 +19,8 @@ from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.usecases.access_tokens import AccessTokens
-from broker.usecases.credentials.cache import CredentialCache
-from broker.usecases.credentials.engine import CredentialEngine
-from broker.usecases.credentials.follower import MemoryFollower
-from broker.usecases.credentials.refresh_ahead import RefreshAhead
-from broker.usecases.credentials.source import WecomCredentialSource
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.leased_flight import LeasedFlight
-from broker.usecases.fleet.notifications import Notifications
-from broker.usecases.limits.error_cache import ErrorCache
-from broker.usecases.limits.rate_gate import RateGate
-from broker.usecases.limits.ticket_quota import TicketQuota
-from broker.usecases.shares.app_shares import AppShares
-from broker.usecases.shares.relisting import Relisting
-from broker.usecases.shares.revocation import ShareRevocation
-from broker.usecases.shares.targets import Targets
-from tests.kit.fake_clock import FakeClock, FixedChance, SkewedClock, settle
+from tests.kit.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
 from tests.kit.memory_store import MemoryStore, Shared
 
 POLICY = RefreshPolicy()
@@ -306,66 +293,31 @@ class Replica:
         self.witness = witness = Witness()
         self.tasks = tasks = Background(witness)
         self.store = store = MemoryStore(world.shared)
-        self.memory = CredentialCache(world.policy)
-        self.notifications = Notifications(store)
-        fingerprints = {app.name: app.secret.fingerprint() for app in apps.values()}
-        self.error_cache = ErrorCache(store, clock, world.randomness, fingerprints)
-        self.gate = RateGate(store, self.error_cache)
-        self.wecom = Door(world.wecom, self.gate, number)
-        self.quota = TicketQuota(store, clock)
-        self.fleet = LeasedFlight(store, self.notifications, clock, witness)
-        self.engine = CredentialEngine(
-            store=store,
-            source=WecomCredentialSource(apps, self.wecom, self.wecom, self.quota),
-            memory=self.memory,
-            fleet=self.fleet,
-            error_cache=self.error_cache,
-            clock=clock,
-            policy=world.policy,
-            observer=witness,
-            tasks=tasks,
-        )
-        self.shares = AppShares(
-            apps=apps,
-            wecom=self.wecom,
-            store=store,
-            engine=self.engine,
-            fleet=self.fleet,
-            error_cache=self.error_cache,
-            revocation=ShareRevocation(store, self.memory, self.error_cache),
-            clock=clock,
-            observer=witness,
-            cooldown=world.policy.cooldown,
-            tasks=tasks,
-        )
-        self.renewal = Relisting(
-            apps=apps,
-            shares=self.shares,
-            clock=clock,
-            observer=witness,
-            sync_every=timedelta(seconds=600),
+        around = Surroundings(apps, store, clock, world.randomness, world.policy, witness, tasks)
+        limits = Limits(around)
+        self.wecom = Door(world.wecom, limits.gate, number)
+        self.core = core = Core(
+            around,
+            limits,
+            self.wecom,
+            self.wecom,
             called_back=world.called_back,
-            tasks=tasks,
+            sync_every=timedelta(seconds=600),
         )
-        self.targets = Targets(apps, self.shares)
-        self.tokens = AccessTokens(self.targets, self.engine)
-        self.follower = MemoryFollower(store, self.memory, clock)
-        self.ahead = RefreshAhead(self.engine, self.memory, clock, world.randomness, world.policy, witness)
-        for hears in (
-            self.error_cache.on_notice,
-            self.follower.on_notice,
-            self.shares.on_notice,
-            self.renewal.on_notice,
-        ):
-            self.notifications.subscribe(hears)
-        tasks.keep_running("hearing notices", self.notifications.run)
-        tasks.keep_running("following the store", self.follower.run)
-        tasks.keep_running("following share lists", self.shares.follow_store)
-        tasks.keep_running("sharing what could not be shared", self.fleet.republish)
+        self.memory, self.notifications, self.quota = core.memory, core.notifications, core.quota
+        self.error_cache, self.gate, self.fleet = core.error_cache, core.gate, core.fleet
+        self.engine, self.shares, self.renewal, self.targets = (
+            core.engine,
+            core.shares,
+            core.relisting,
+            core.targets,
+        )
+        self.tokens = AccessTokens(core.targets, core.engine)
+        core.start()
 
     def refresh_ahead(self) -> None:
         """Let it renew in the background; most tests want nobody to do that."""
-        self.tasks.keep_running("refreshing ahead", self.ahead.run)
+        self.tasks.keep_running("refreshing ahead", self.core.ahead.run)
 
     async def crash(self) -> None:
         """End it as a killed process ends: nothing that it does on the way out reaches anybody."""
@@ -382,7 +334,7 @@ class EngineWorld:
 
     def __init__(self, *, apps: Iterable[App] = (CRM,), policy: RefreshPolicy = POLICY) -> None:
         self.clock = FakeClock()
-        self.randomness = FixedChance()
+        self.randomness = FixedRandomness()
         self.policy = policy
         self.shared = Shared(self.clock)
         self.wecom = FakeWecom(self.clock)

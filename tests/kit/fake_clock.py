@@ -81,7 +81,7 @@ class SkewedClock:
         await self._fleet.sleep(duration)
 
 
-class FixedChance:
+class FixedRandomness:
     """Randomness that always falls the same way."""
 
     def __init__(self, throw: float = 0.0) -> None:

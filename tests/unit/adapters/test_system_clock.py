@@ -1,4 +1,4 @@
-"""`SystemClock` and `SystemChance`: the fleet's time, and a spread with bounds."""
+"""`SystemClock` and `SystemRandomness`: the fleet's time, and a spread with bounds."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.system import SystemChance, SystemClock
+from broker.adapters.system import SystemClock, SystemRandomness
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 A_MOMENT = timedelta(seconds=1)
@@ -76,13 +76,13 @@ async def test_it_sleeps_that_long() -> None:
 )
 def test_jitter_stays_within_its_spread(duration: timedelta, spread: float) -> None:
     grain = timedelta(microseconds=1)
-    jittered = SystemChance().jitter(duration, spread)
+    jittered = SystemRandomness().jitter(duration, spread)
 
     assert duration * (1 - spread) - grain <= jittered <= duration * (1 + spread) + grain
 
 
 def test_jitter_spreads() -> None:
-    randomness = SystemChance()
+    randomness = SystemRandomness()
     values = [randomness.jitter(timedelta(seconds=100)) for _ in range(200)]
 
     assert timedelta(seconds=80) <= min(values) < timedelta(seconds=95)
@@ -90,4 +90,4 @@ def test_jitter_spreads() -> None:
 
 
 def test_no_spread_is_no_jitter() -> None:
-    assert timedelta(seconds=5) == SystemChance().jitter(timedelta(seconds=5), 0)
+    assert timedelta(seconds=5) == SystemRandomness().jitter(timedelta(seconds=5), 0)

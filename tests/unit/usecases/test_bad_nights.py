@@ -115,4 +115,4 @@ async def test_a_flapping_watcher_leaves_nothing_behind(world: EngineWorld, repl
         await world.run(anext(watching))
         await watching.aclose()
 
-    assert len(replica.ahead._due) <= 2
+    assert len(replica.core.ahead._due) <= 2

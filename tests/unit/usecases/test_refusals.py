@@ -8,7 +8,7 @@ from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.usecases.limits.error_cache import HOLDS, SCOPE, ErrorCache
-from tests.kit.fake_clock import FakeClock, FixedChance
+from tests.kit.fake_clock import FakeClock, FixedRandomness
 from tests.kit.memory_store import MemoryStore, Shared
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -20,7 +20,7 @@ class Fleet:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.shared = Shared(self.clock)
-        self.randomness = FixedChance()
+        self.randomness = FixedRandomness()
 
     def error_cache(self, fingerprint: str = "m1") -> ErrorCache:
         return ErrorCache(MemoryStore(self.shared), self.clock, self.randomness, {"crm": fingerprint})

@@ -15,7 +15,7 @@ from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError
 from broker.domain.secret import Secret
 from broker.simulator import demo
-from tests.kit.fake_clock import FixedChance
+from tests.kit.fake_clock import FixedRandomness
 
 GETTOKEN = "/cgi-bin/gettoken"
 LIST_SHARES = "/cgi-bin/corpgroup/corp/list_app_share_info"
@@ -87,7 +87,9 @@ class Surroundings:
     @asynccontextmanager
     async def wecom(self, base: str, limit: timedelta = PATIENT) -> AsyncIterator[WecomHttp]:
         """Return the adapter under test."""
-        async with connect_wecom(base, limit, self.gate, self.clock, FixedChance(), self.observer) as wecom:
+        async with connect_wecom(
+            base, limit, self.gate, self.clock, FixedRandomness(), self.observer
+        ) as wecom:
             yield wecom
 
 

@@ -1,0 +1,5 @@
+"""What keeps a broker from starting."""
+
+
+class CannotStart(Exception):
+    """The broker cannot start; the message begins with the key of the configuration to look at."""

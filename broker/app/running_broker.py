@@ -1,0 +1,146 @@
+"""A broker that serves: the order in which its parts start and stop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from broker.adapters.system import SystemClock, SystemRandomness
+from broker.adapters.wecom.client import connect_wecom
+from broker.adapters.wecom.users import WecomUserEndpoints
+from broker.app.core import Core, Limits, Surroundings
+from broker.app.errors import CannotStart
+from broker.app.services import Services
+from broker.app.store import open_store
+from broker.config import mapping
+from broker.config.schema import Config
+from broker.domain.access import CallerPolicy
+from broker.server.grpc.guard import RpcGuard
+from broker.server.grpc.server import TlsFiles, serve_grpc
+from broker.server.health import Health
+from broker.server.http.callbacks import CallbackEndpoint
+from broker.server.http.forwarded import Forwarded
+from broker.server.http.server import CannotListen, serve_http
+from broker.telemetry.observer import Telemetry
+from broker.usecases.credentials.cache import CredentialCache
+from broker.usecases.fleet.background import Background
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBroker:
+    """A broker that serves."""
+
+    grpc_addresses: list[str]
+    http_port: int
+    telemetry: Telemetry
+    health: Health
+    memory: CredentialCache
+
+
+@asynccontextmanager
+async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
+    """Serve until left: then not serving → pause → stop with grace → stop refreshers → close.
+
+    Raises `CannotStart`.
+    """
+    clock, randomness = SystemClock(), SystemRandomness()
+    telemetry = Telemetry(clock)
+    policy = CallerPolicy(mapping.callers(config))
+    async with AsyncExitStack() as stack:
+        store, log = await stack.enter_async_context(open_store(config, clock, telemetry))
+        background = await stack.enter_async_context(Background(telemetry))
+        around = Surroundings(
+            mapping.apps(config),
+            store,
+            clock,
+            randomness,
+            mapping.refresh_policy(config),
+            telemetry,
+            background,
+        )
+        limits = Limits(around)
+        http = await stack.enter_async_context(
+            connect_wecom(
+                config.wecom.api_base,
+                timedelta(seconds=config.wecom.timeout_seconds),
+                limits.gate,
+                clock,
+                randomness,
+                telemetry,
+            )
+        )
+        users = WecomUserEndpoints(http)
+        core = Core(
+            around,
+            limits,
+            http,
+            users,
+            called_back=mapping.callbacks(config),
+            sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
+        )
+        services = Services(
+            config, around, core, http=http, users=users, log=log, telemetry=telemetry, policy=policy
+        )
+        health = Health(services.admin, core.shares, store, clock, telemetry)
+        await health.look()
+        core.start()
+        core.renew()
+        services.start()
+        background.keep_running("watching health", health.run)
+        guard = RpcGuard(policy, {app.name: app.corp_id for app in around.apps.values()}, telemetry.metrics)
+        addresses, port = await _listen(stack, config, guard, services, health, telemetry)
+        try:
+            yield RunningBroker(addresses, port, telemetry, health, core.memory)
+        finally:
+            await health.drain()
+            # Load balancers must notice before connections close.
+            await asyncio.sleep(min(config.server.drain_seconds / 10, 1.0))
+            # Watches would hold the whole grace; their readers re-open them elsewhere.
+            core.memory.close_watches()
+            core.shares.close_watches()
+            services.feed.close()
+
+
+async def _listen(
+    stack: AsyncExitStack,
+    config: Config,
+    guard: RpcGuard,
+    services: Services,
+    health: Health,
+    telemetry: Telemetry,
+) -> tuple[list[str], int]:
+    """Open the listeners; return the gRPC addresses and the HTTP port. Raises `CannotStart`."""
+    server = config.server
+    share_port = server.workers > 1
+    try:
+        addresses = await stack.enter_async_context(
+            serve_grpc(
+                server.grpc,
+                guard,
+                services.servicers,
+                health,
+                tls=TlsFiles(server.tls.certificate, server.tls.private_key, server.tls.client_ca)
+                if server.tls
+                else None,
+                reflect=server.reflection,
+                share_port=share_port,
+                drain_seconds=server.drain_seconds,
+            )
+        )
+    except CannotListen as error:
+        raise CannotStart(str(error)) from None
+    try:
+        port = await stack.enter_async_context(
+            serve_http(
+                server.http,
+                health,
+                telemetry.metrics,
+                CallbackEndpoint(services.inbox, Forwarded(server.trusted_proxies), telemetry),
+                share_port=share_port,
+                drain_seconds=server.drain_seconds,
+            )
+        )
+    except CannotListen as error:
+        raise CannotStart(f"server.http: {error}") from None
+    return addresses, port

@@ -1,0 +1,120 @@
+"""The services of the broker: callbacks, events, and one gRPC servicer for each proto service."""
+
+from datetime import timedelta
+
+from broker.adapters.wecom.addresses import WecomAddressEndpoints
+from broker.adapters.wecom.client import WecomHttp
+from broker.adapters.wecom.passthrough import WecomGatewayHttp
+from broker.adapters.wecom.users import WecomUserEndpoints
+from broker.app.core import Core, Surroundings
+from broker.config import mapping
+from broker.config.schema import Config
+from broker.domain.access import CallerPolicy
+from broker.domain.ports.event_log import EventLog
+from broker.server.grpc.access import Rights
+from broker.server.grpc.audit import Audit
+from broker.server.grpc.services.admin import AdminServicer
+from broker.server.grpc.services.app_shares import AppShareServicer
+from broker.server.grpc.services.callbacks import CallbackServicer
+from broker.server.grpc.services.events import EventServicer
+from broker.server.grpc.services.identity import IdentityServicer
+from broker.server.grpc.services.js_sdk import JsSdkServicer
+from broker.server.grpc.services.mini_program import MiniProgramServicer
+from broker.server.grpc.services.registration import Servicers
+from broker.server.grpc.services.tokens import TokenServicer
+from broker.server.grpc.services.wecom_api import WecomApiServicer
+from broker.telemetry.observer import Telemetry
+from broker.usecases.access_tokens import AccessTokens
+from broker.usecases.admin import Admin
+from broker.usecases.api_calls import ApiCalls
+from broker.usecases.callbacks.decoder import CallbackDecoder
+from broker.usecases.callbacks.external import ExternalCallbacks
+from broker.usecases.callbacks.inbox import CallbackInbox
+from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
+from broker.usecases.events.feed import EventFeed
+from broker.usecases.events.maintenance import EventMaintenance
+from broker.usecases.identity import Identities
+from broker.usecases.mini_program import MiniProgramLogins
+from broker.usecases.signing import Signing
+
+
+class Services:
+    """The use cases over one core, and the servicers in front of them."""
+
+    def __init__(
+        self,
+        config: Config,
+        around: Surroundings,
+        core: Core,
+        *,
+        http: WecomHttp,
+        users: WecomUserEndpoints,
+        log: EventLog,
+        telemetry: Telemetry,
+        policy: CallerPolicy,
+    ) -> None:
+        apps, clock, tasks = around.apps, around.clock, around.tasks
+        callbacks, keep = mapping.callbacks(config), mapping.retention(config)
+        own_corps = {app.name: app.corp_id for app in apps.values()}
+        rights, audit = Rights(policy, own_corps), Audit(telemetry)
+        targets, engine, shares = core.targets, core.engine, core.shares
+        decoder = CallbackDecoder(callbacks, targets, shares, clock, telemetry)
+        self._tasks = tasks
+        self.feed = EventFeed(
+            log=log,
+            notifications=core.notifications,
+            clock=clock,
+            randomness=around.randomness,
+            observer=telemetry,
+            tasks=tasks,
+            max_tries=config.events.max_tries,
+        )
+        self.inbox = CallbackInbox(
+            apps=apps,
+            opening=decoder,
+            senders=SenderAllowlist(engine, WecomAddressEndpoints(http), clock, telemetry, tasks),
+            renewal=core.relisting,
+            log=log,
+            keep=keep,
+        )
+        self._maintenance = EventMaintenance(list(callbacks), log, keep, clock, telemetry)
+        self.admin = Admin(
+            apps=apps,
+            targets=targets,
+            engine=engine,
+            shares=shares,
+            tickets=core.quota,
+            memory=core.memory,
+            gate=core.gate,
+            replica_health=telemetry.replica_health,
+            clock=clock,
+            policy=around.policy,
+        )
+        sessions = MiniProgramLogins(
+            targets=targets,
+            shares=shares,
+            engine=engine,
+            users=users,
+            store=around.store,
+            clock=clock,
+            randomness=around.randomness,
+            watermarks=mapping.watermarks(config),
+        )
+        identities = Identities(targets, engine, users, around.randomness, config.wecom.oauth_base)
+        external = ExternalCallbacks(decoder, targets, shares, core.relisting, clock)
+        ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
+        self.servicers = Servicers(
+            tokens=TokenServicer(AccessTokens(targets, engine), audit),
+            shares=AppShareServicer(targets, shares),
+            js_sdk=JsSdkServicer(Signing(targets, engine, clock, around.randomness)),
+            identity=IdentityServicer(identities, rights),
+            mini_programs=MiniProgramServicer(sessions, rights, audit),
+            events=EventServicer(self.feed, targets, rights, list(callbacks), ack_timeout),
+            callbacks=CallbackServicer(external, rights),
+            wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(http)), rights),
+            admin=AdminServicer(self.admin),
+        )
+
+    def start(self) -> None:
+        """Look after the event log, in the background."""
+        self._tasks.keep_running("looking after events", self._maintenance.run)
