@@ -9,13 +9,13 @@ import broker
 COMMANDS = {
     "serve": "serve:serve",
     "dev": "dev:dev",
-    "demo": "demo:demo",
+    "demo": "demo.command:demo",
     "simulate": "simulate:simulate",
     "check-config": "serve:check_config",
-    "token": "token:token",
-    "sign": "sign:sign",
-    "shares": "shares:shares",
-    "events": "events:events",
+    "token": "remote.token:token",
+    "sign": "remote.sign:sign",
+    "shares": "remote.shares:shares",
+    "events": "remote.events:events",
     "keys": "keys:keys",
 }
 """Where each command stands; imported when it is called: `keys new` need not wait for a broker's imports."""

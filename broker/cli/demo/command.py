@@ -8,11 +8,11 @@ import click
 from wecom_broker import AccessToken, Broker, BrokerError
 
 from broker.app.errors import CannotStart
-from broker.cli import demo_acting, demo_events
-from broker.cli.connection import masked
+from broker.cli.demo import acting, events
+from broker.cli.demo.telling import DemoFailed, expect, say
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
-from broker.cli.telling import DemoFailed, expect, say
+from broker.cli.remote.connection import masked
 from broker.config.schema import ConfigError
 from broker.telemetry.logging import set_up_logging
 
@@ -76,8 +76,8 @@ async def _demo() -> None:
         await _watch_rotation(running, broker, second)
 
         running.world.settings.token_lifetime = 7200
-        await demo_acting.walk(running, broker, first)
-        await demo_events.walk(running, broker)
+        await acting.walk(running, broker, first)
+        await events.walk(running, broker)
 
         say("What the simulated WeCom was asked, for all of this:")
         for path in ASKED:

@@ -6,8 +6,8 @@ import aiohttp
 import click
 from wecom_broker import AgentConfigSignature, Broker, ConfigSignature, UserKind
 
+from broker.cli.demo.telling import expect, say
 from broker.cli.playground import APP, Playground
-from broker.cli.telling import expect, say
 from broker.simulator.demo import PARENT
 
 PAGE = "https://crm.example.com/orders/4711?tab=payments"

@@ -9,9 +9,9 @@ import click
 from wecom_broker import AppShareChange, Broker, Event, ShareChangeType
 from wecom_broker.errors import NotFound
 
-from broker.cli.connection import masked
+from broker.cli.demo.telling import expect, say
 from broker.cli.playground import APP, Playground
-from broker.cli.telling import expect, say
+from broker.cli.remote.connection import masked
 from broker.simulator.corps import AppId
 from broker.simulator.demo import PARENT
 

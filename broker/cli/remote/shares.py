@@ -5,7 +5,7 @@ import json
 import click
 from wecom_broker import AppShare
 
-from broker.cli.connection import (
+from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
     asynchronous,

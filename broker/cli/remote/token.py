@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import click
 
-from broker.cli.connection import (
+from broker.cli.options import AGENT_ID, seconds
+from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
     asynchronous,
@@ -14,7 +15,6 @@ from broker.cli.connection import (
     open_broker,
     token_fields,
 )
-from broker.cli.options import AGENT_ID, seconds
 
 corp_option = click.option("--corp", default="", help="A child corp; default the app's own.")
 kind_option = click.option("--share-kind", type=click.Choice(sorted(SHARE_KINDS)), help="Where both exist.")

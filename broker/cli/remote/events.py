@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 from wecom_broker import Event
 
-from broker.cli.connection import (
+from broker.cli.remote.connection import (
     address_option,
     asynchronous,
     ca_option,

@@ -5,7 +5,7 @@ import json
 import click
 from wecom_broker import AgentConfigSignature, ConfigSignature
 
-from broker.cli.connection import (
+from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
     asynchronous,
@@ -13,7 +13,7 @@ from broker.cli.connection import (
     json_option,
     open_broker,
 )
-from broker.cli.token import agent_option, corp_option, kind_option
+from broker.cli.remote.token import agent_option, corp_option, kind_option
 
 
 @click.command()
