@@ -20,7 +20,7 @@ from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.cli.playground import APP
-from broker.config.schema import parse_config
+from broker.config.load import parse_config
 from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World

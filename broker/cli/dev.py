@@ -8,7 +8,7 @@ from broker.app.errors import CannotStart
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import PORT
 from broker.cli.playground import APP, Playground, playground
-from broker.config.schema import ConfigError
+from broker.config.load import ConfigError
 from broker.telemetry.logging import set_up_logging
 
 CHILD = "ww1child000000001"

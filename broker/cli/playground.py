@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from broker.app.running_broker import RunningBroker, running_broker
-from broker.config.schema import parse_config
+from broker.config.load import parse_config
 from broker.domain.secret import Secret
 from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.callback import Callback

@@ -14,7 +14,8 @@ from broker.app.errors import CannotStart
 from broker.app.running_broker import running_broker
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.workers import CANNOT_START, CONFIG_UNUSABLE, supervise
-from broker.config.schema import Config, ConfigError, load_config
+from broker.config.load import ConfigError, load_config
+from broker.config.schema import Config
 from broker.telemetry.logging import LOGGER, set_up_logging
 
 SUPERVISED_SECONDS = 1.0

@@ -1,15 +1,10 @@
 """The mistakes of a configuration that only show when several keys are seen together."""
 
-from __future__ import annotations
-
 import ipaddress
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from collections.abc import Set as AbstractSet
-
-    from broker.config.schema import Config
+from broker.config.schema import Config
 
 
 def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:

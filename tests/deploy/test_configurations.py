@@ -10,15 +10,8 @@ from click.testing import CliRunner, Result
 from pydantic import BaseModel
 
 from broker.cli import main
-from broker.config.schema import (
-    Config,
-    LogTable,
-    RefreshTable,
-    ServerTable,
-    StoreTable,
-    WecomTable,
-    load_config,
-)
+from broker.config.load import load_config
+from broker.config.schema import Config, LogTable, RefreshTable, ServerTable, StoreTable, WecomTable
 from tests.deploy.files import DEPLOY, literal
 
 EXAMPLE = DEPLOY / "broker.example.toml"

@@ -16,7 +16,8 @@ from wecom_broker.v1 import wecom_api_service_pb2_grpc as api_grpc
 from wecom_broker.v1.target_pb2 import Target
 
 from broker.app.running_broker import RunningBroker, running_broker
-from broker.config.schema import Config, parse_config
+from broker.config.load import parse_config
+from broker.config.schema import Config
 from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.app.running_broker import RunningBroker, running_broker
-from broker.config.schema import parse_config
+from broker.config.load import parse_config
 from broker.simulator import World, running_simulator
 from tests.kit.fleet import APP, configuration
 

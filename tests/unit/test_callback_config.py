@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from broker.config import mapping
-from broker.config.schema import Config, ConfigError, parse_config
+from broker.config.load import ConfigError, parse_config
+from broker.config.schema import Config
 from broker.domain.event_log import Retention
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.config.schema import Config, ConfigError, load_config, parse_config
+from broker.config.load import ConfigError, load_config, parse_config
+from broker.config.schema import Config
 from broker.domain.corps import ShareKind
 from tests.kit.broker_process import to_toml
 

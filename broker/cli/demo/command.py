@@ -13,7 +13,7 @@ from broker.cli.demo.telling import DemoFailed, expect, say
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
 from broker.cli.remote.connection import masked
-from broker.config.schema import ConfigError
+from broker.config.load import ConfigError
 from broker.telemetry.logging import set_up_logging
 
 WATCHED_LIFETIME = 4.0

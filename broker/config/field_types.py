@@ -1,0 +1,64 @@
+"""The types of single keys, each with a message that says how to write one."""
+
+import os
+import re
+from ipaddress import ip_network
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from broker.domain.apps import APP_NAME
+from broker.domain.corps import CORP_ID
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"is not {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _address(value: str) -> str:
+    if value.startswith("unix:///") and len(value) > len("unix:///"):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 - the largest port
+        raise ValueError("must be host:port or unix:///path")
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http(s) URL without a query")
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise ValueError("must be an address or a network like 10.0.0.0/8") from None
+
+
+def _readable(path: str) -> str:
+    if "\0" in path or not os.access(path, os.R_OK):
+        raise ValueError(f"cannot read {path}")
+    return path
+
+
+Name = Annotated[str, _matching(APP_NAME, "a name: letters, digits, '.', '_', '-', at most 64")]
+CorpId = Annotated[str, _matching(CORP_ID, "a corp id")]
+Address = Annotated[str, AfterValidator(_address)]
+ReadablePath = Annotated[str, AfterValidator(_readable)]
+Network = Annotated[str, AfterValidator(_network)]
+Url = Annotated[str, AfterValidator(_url)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+ChildKind = Literal["corp_group", "supply_chain"]

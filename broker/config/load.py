@@ -1,0 +1,73 @@
+"""Read the configuration from TOML, and report every mistake at once, by key."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from broker.config.checks import mistakes_together
+from broker.config.schema import Config
+
+LEVEL_VARIABLE = "WECOM_BROKER_LOG_LEVEL"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` has one line for each mistake, the key first."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def load_config(path: Path, *, insecure: bool = False) -> Config:
+    """Read and check the file. Raises `ConfigError` with all mistakes."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError([f"{path}: cannot be read: {problem}"]) from None
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+    return parse_config(given, insecure=insecure)
+
+
+def parse_config(given: Mapping[str, Any], *, insecure: bool = False) -> Config:
+    """Check what was read. Raises `ConfigError` with all mistakes."""
+    given = _with_level_of_environment(given)
+    problems: list[str] = []
+    broken: set[int | str] = set()
+    try:
+        config = Config.model_validate(given)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        problems = [f"{_key(problem['loc'])}: {_said(problem)}" for problem in found]
+        broken = {problem["loc"][0] for problem in found}
+        # The tables that are right are still seen together: all mistakes are told at once.
+        config = Config.model_validate({name: table for name, table in given.items() if name not in broken})
+    problems += mistakes_together(config, broken, insecure=insecure)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _with_level_of_environment(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    level, log = os.environ.get(LEVEL_VARIABLE, ""), given.get("log", {})
+    overrides = level and isinstance(log, Mapping)
+    return {**given, "log": {**log, "level": level.lower()}} if overrides else given
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    if location == ("log", "level") and os.environ.get(LEVEL_VARIABLE):
+        return LEVEL_VARIABLE
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return key.removeprefix(".") or "the file"
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    plain = {"extra_forbidden": "unknown key", "missing": "is required", "model_type": "must be a table"}
+    return plain.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
