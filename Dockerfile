@@ -13,7 +13,7 @@ RUN --mount=type=secret,id=pipca \
     if [ -s /run/secrets/pipca ]; then export PIP_CERT=/run/secrets/pipca; fi \
     && /opt/wecom-broker/bin/pip install --require-hashes -r requirements-runtime.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY clients/python clients/python
 COPY broker broker
 # The lock has all dependencies and setuptools, so nothing is fetched here.
