@@ -20,7 +20,7 @@ class CredentialKind(StrEnum):
     CORP_TICKET = "corp_ticket"
     """The corp's jsapi_ticket, for wx.config (wecom-api A4)."""
     AGENT_TICKET = "agent_ticket"
-    """The app's jsapi_ticket, for wx.agentConfig (A5)."""
+    """The app's jsapi_ticket, for wx.agentConfig (wecom-api A5)."""
 
 
 class Freshness(IntEnum):

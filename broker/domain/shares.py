@@ -69,7 +69,7 @@ class ShareList:
 
     @cached_property
     def by_corp(self) -> dict[str, list[AppShare]]:
-        """Return the shares of each child, by its exact id: encrypted ones have case (wecom-api 0)."""
+        """Return the shares of each child, by its exact id: encrypted ones have case (wecom-api 1, G19)."""
         found: defaultdict[str, list[AppShare]] = defaultdict(list)
         for share in self.shares:
             found[share.corp_id].append(share)

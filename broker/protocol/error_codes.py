@@ -22,7 +22,7 @@ from broker.domain.errors import (
 )
 
 CODES: dict[type[BrokerError], frozenset[int]] = {
-    # R: refresh once, then retry once. An expiry may come as 40014 (G4).
+    # R: refresh once, then retry once. An expiry may come as 40014 (wecom-api G4).
     TokenDied: frozenset({40014, 40082, 42001, 42009}),
     # W: wait.
     WecomUnavailable: frozenset({-1, 6000, 2000111, 45035}),
@@ -63,7 +63,7 @@ _HINT = re.compile(r"hint:\s*\[([A-Za-z0-9_.-]{1,64})\]")
 
 
 def error_of(endpoint: str, answer: Mapping[str, object]) -> BrokerError | None:
-    """Return what the answer's errcode means; None for a success: 0, or no errcode at all (G7).
+    """Return what the answer's errcode means; None for a success: 0, or no errcode at all (wecom-api G7).
 
     An unknown code is never retried: it is told with endpoint and hint.
     """

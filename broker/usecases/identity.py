@@ -113,7 +113,7 @@ def read_code(field: str, code: str) -> Secret:
 async def spend_code(
     engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
 ) -> Answer:
-    """Make a call that consumes a code, once; a token that turns out dead is replaced (rule 7)."""
+    """Make a call that consumes a code, once; a token that turns out dead is replaced (engine rule 7)."""
     begin_recovery_budget()
     token = await engine.get(key)
     try:

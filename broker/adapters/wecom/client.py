@@ -75,13 +75,13 @@ class WecomHttp:
     async def fetch_child_token(
         self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
     ) -> Grant:
-        """Fetch a child's token; the agent id is the child's, the limits are the parent's (A3)."""
+        """Fetch a child's token; the agent id is the child's, the limits are the parent's (wecom-api A3)."""
         path = "/cgi-bin/corpgroup/corp/gettoken"
         body = {"corpid": corp_id, "agentid": agent_id, "business_type": share_kind.business_type}
         return grant(path, await self.call("POST", path, parent.key.corp_id, token_query(parent), body))
 
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
-        """List all shares of one kind, page by page: to `ending`, or an empty or repeating cursor (A2)."""
+        """List all shares of one kind, page by page, to `ending` or to no new cursor (wecom-api A2)."""
         path = "/cgi-bin/corpgroup/corp/list_app_share_info"
         shares: dict[tuple[ShareKind, str, int], AppShare] = {}
         cursors = {""}

@@ -20,10 +20,10 @@ class WecomApi(Protocol):
     async def fetch_child_token(
         self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
     ) -> Grant:
-        """Fetch the token of a child corp with the parent's; the agent id is the child's (A3)."""
+        """Fetch the token of a child corp with the parent's; the agent id is the child's (wecom-api A3)."""
 
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
-        """List the shares of the parent's app of that kind, all pages (A2)."""
+        """List the shares of the parent's app of that kind, all pages (wecom-api A2)."""
 
 
 Allow = Callable[[], Awaitable[None]]
@@ -37,7 +37,7 @@ class WecomTickets(Protocol):
         """Fetch the ticket of the token's corp (wecom-api A4)."""
 
     async def fetch_agent_ticket(self, token: Credential, allow: Allow) -> Grant:
-        """Fetch the ticket of the token's app (A5)."""
+        """Fetch the ticket of the token's app (wecom-api A5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,15 @@ class WecomUsers(Protocol):
         """Exchange the code of a web login (wecom-api A7)."""
 
     async def fetch_profile(self, token: Credential, user_ticket: Secret) -> dict[str, str]:
-        """Fetch what a user agreed to show (A8)."""
+        """Fetch what a user agreed to show (wecom-api A8)."""
 
     async def exchange_login_code(self, token: Credential, js_code: Secret) -> LoginSession:
-        """Exchange the code of a mini-program login; the token's app is bound to it (A9)."""
+        """Exchange the code of a mini-program login; the token's app is bound to it (wecom-api A9)."""
 
     async def transfer_session(
         self, child_token: Credential, user_id: str, session_key: Secret
     ) -> LoginSession:
-        """Turn a parent's session into the child's: the child's token, the parent's key (A10)."""
+        """Turn a parent's session into the child's: the child's token, the parent's key (wecom-api A10)."""
 
 
 class WecomAddresses(Protocol):

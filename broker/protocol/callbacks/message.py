@@ -56,7 +56,7 @@ class Message:
     def event_type(self) -> str:
         """Event, or a suite's InfoType, or MsgType; "unknown" for what is no word.
 
-        As WeCom spells it: a change of version is "change_editon", and may come as "change_edition" (C4).
+        As WeCom spells it: a change of version is "change_editon", or "change_edition" (wecom-api C4).
         """
         if self.word("MsgType") == "event":
             name = self.word("Event")

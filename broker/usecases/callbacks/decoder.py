@@ -183,7 +183,7 @@ class CallbackDecoder:
 
 
 def _the_one(shares: list[AppShare], agent_id: int) -> AppShare | None:
-    """Return the share that a child's event is about; its AgentID may be the child's or the parent's (C5)."""
+    """Return the share that a child's event is about; AgentID may be the parent's (wecom-api C5)."""
     named = [share for share in shares if share.agent_id == agent_id]
     found = named or shares
     return found[0] if len(found) == 1 else None

@@ -59,7 +59,7 @@ class CacheEntry:
     used_at: datetime | None = None
     """When a caller last asked for it: nobody's credential is not renewed ahead."""
     rests_until: datetime | None = None
-    """After a failed renewal: until then callers don't pay for another attempt (rule 4)."""
+    """After a failed renewal: until then callers don't pay for another attempt (engine rule 4)."""
     last_error: BrokerError | None = None
     last_error_at: datetime | None = None
     watchers: set[Latest] = field(default_factory=set)
@@ -102,7 +102,7 @@ class CredentialCache:
     def put(self, credential: Credential) -> bool:
         """Keep it unless something newer is held; push a new value to the watchers.
 
-        A generation never goes back, whatever the store says (rule 3).
+        A generation never goes back, whatever the store says (engine rule 3).
         """
         entry = self.hold(credential.key)
         held = entry.credential

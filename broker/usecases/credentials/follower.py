@@ -85,7 +85,7 @@ def _newest(held: Credential, stored: Credential) -> Credential:
     """Return the one that was committed last, under a number that is ahead of both where it must be.
 
     One was fetched while the store was away, and perhaps in the same moment as the other: callers have
-    seen both generations, and they must not go back, nor mean two values (rule 3).
+    seen both generations, and they must not go back, nor mean two values (engine rule 3).
     """
     newest, other = (held, stored) if held.fence > stored.fence else (stored, held)
     if newest.generation == other.generation and newest.value == other.value:

@@ -8,7 +8,7 @@ from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
 
 KEPT_AFTER_EXPIRY = timedelta(days=1)
-"""So that the fencing number outlives its credential (rule 3)."""
+"""So that the fencing number outlives its credential (engine rule 3)."""
 
 
 def to_record(credential: Credential) -> Record:

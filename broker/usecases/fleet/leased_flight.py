@@ -124,7 +124,7 @@ class LeasedFlight:
                     await waiter.wait(min(lease.remaining, self._poll), self._clock)
                     continue
                 async with self._kept(lease):
-                    # Rule 2: between our look and our lease somebody may have fetched.
+                    # Engine rule 2: between our look and our lease somebody may have fetched.
                     found = await look()
                     if found is None:
                         found = await fetch(lease)
@@ -148,7 +148,7 @@ class LeasedFlight:
                 await self._store.release(lease)
 
     async def _renew(self, lease: Lease) -> None:
-        """Renew until it is lost: the fetch goes on, and its commit will be refused (rule 3)."""
+        """Renew until it is lost: the fetch goes on, and its commit will be refused (engine rule 3)."""
         held = True
         while held:
             await self._clock.sleep(lease.duration / 3)

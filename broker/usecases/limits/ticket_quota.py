@@ -1,9 +1,9 @@
 """WeCom's hourly limits of jsapi_tickets, counted over the whole fleet and never reached (wecom-api A5, E).
 
-Whether corp and app tickets count together, and when WeCom's hour begins, is unknown (I3): both kinds are
-counted together, and over any sixty minutes, whenever they begin. Replicas that count at the same moment
-are put in order by the store: no limit is passed by one of them slipping in beside another. Without the
-store each replica counts for itself, with all that it fetched before.
+Whether corp and app tickets count together, and when WeCom's hour begins, is unknown (wecom-api I3): the
+broker counts both kinds together, over any sixty minutes. Replicas that count at the same moment get their
+numbers from the store, so that none passes a limit unseen. Without the store each replica counts for
+itself, with all that it fetched before.
 """
 
 from collections import Counter

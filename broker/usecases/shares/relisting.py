@@ -1,6 +1,6 @@
 """When shares are listed anew: after WeCom's events, and from time to time.
 
-The events do not say which child came or left (wecom-api C4, G15), and may be lost (C1).
+The events do not say which child came or left (wecom-api C4, G15), and may be lost (wecom-api C1).
 """
 
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Rule 6: a report of a dead token costs one fetch at most; a dead parent is replaced under its children."""
+"""Engine rule 6: a report of a dead token costs one fetch; a dead parent is replaced under its children."""
 
 import asyncio
 from datetime import timedelta

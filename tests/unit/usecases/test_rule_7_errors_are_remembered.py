@@ -1,4 +1,4 @@
-"""Rule 7: an error is not tried again for as long as it is true, on any replica."""
+"""Engine rule 7: an error is not tried again for as long as it is true, on any replica."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -39,7 +39,7 @@ def stored(world: EngineWorld, key: CredentialKey = OWN) -> Credential:
     return from_record(key, world.shared.records[key.name])
 
 
-# --- rule 8
+# --- engine rule 8
 
 
 async def test_rule_8_no_name_in_the_store_holds_a_secret(
@@ -82,7 +82,7 @@ async def test_rule_8_both_kinds_of_share_are_two_credentials(
     assert 2 == wecom.count(Endpoint.CHILD_TOKEN)
 
 
-# --- rule 9
+# --- engine rule 9
 
 
 async def test_rule_9_a_waiter_wakes_by_notice(
@@ -221,7 +221,7 @@ async def test_rule_9_a_follower_tries_again_though_the_store_says_nothing_of_it
     assert rotated == await other.engine.get(OWN)
 
 
-# --- rule 10
+# --- engine rule 10
 
 
 async def test_rule_10_what_is_in_memory_is_served_while_the_store_is_away(
