@@ -16,7 +16,7 @@ from broker.usecases.shares.targets import Targets
 PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
 LONGEST_PATH = 256
 KEPT_PATHS = re.compile(
-    r"/cgi-bin/(gettoken|get_jsapi_ticket|corpgroup/corp/gettoken|(ticket|service|miniprogram|auth)(/.*)?"
+    r"/cgi-bin/((gettoken|get_jsapi_ticket|ticket|service|miniprogram|auth)(/.*)?|corpgroup/corp/gettoken"
     r"|user/getuserinfo|user/getuserdetail|media/upload(img|_attachment)?|media/get(/.*)?)",
     # Whether WeCom tells capitals apart in a path is not documented.
     re.IGNORECASE,
