@@ -32,6 +32,11 @@ def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecur
         problems += _repeated("callers", key, callers)
     if not config.apps and "apps" not in broken:
         problems.append("apps: at least one app is required")
+    problems += [
+        f"apps[{position}].share_kinds: needs agent_id; an app without one is shared with nobody"
+        for position, app in enumerate(config.apps)
+        if app.agent_id is None and "share_kinds" in app.model_fields_set and app.share_kinds
+    ]
     asks_for_names = server.tls is not None and server.tls.client_ca is not None
     if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
         problems.append("server.tls.client_ca: is required where a caller has an identity")

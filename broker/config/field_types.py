@@ -48,12 +48,19 @@ def _network(value: str) -> str:
         raise ValueError("must be an address or a network like 10.0.0.0/8") from None
 
 
+def _agent_id(value: int) -> int:
+    if value <= 0:
+        raise ValueError("is no AgentId; leave the key out where there is none (通讯录同步, 会话存档 …)")
+    return value
+
+
 def _readable(path: str) -> str:
     if "\0" in path or not os.access(path, os.R_OK):
         raise ValueError(f"cannot read {path}")
     return path
 
 
+AgentId = Annotated[int, Field(strict=True, lt=2**63), AfterValidator(_agent_id)]
 Name = Annotated[str, _matching(APP_NAME, "a name: letters, digits, '.', '_', '-', at most 64")]
 CorpId = Annotated[str, _matching(CORP_ID, "a corp id")]
 Address = Annotated[str, AfterValidator(_address)]

@@ -15,7 +15,7 @@ from broker.usecases.mini_program import Watermark
 def apps(config: Config) -> dict[str, App]:
     """Return the apps by name."""
     return {
-        app.name: App(app.name, AppKind(app.kind), app.corp_id, app.agent_id, app.secret, app.kinds())
+        app.name: App(app.name, AppKind(app.kind), app.corp_id, app.agent_id or 0, app.secret, app.kinds())
         for app in config.apps
     }
 

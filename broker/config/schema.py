@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from broker.config.field_types import Address, ChildKind, CorpId, Name, Network, ReadablePath, Seconds, Url
+from broker.config.field_types import (
+    Address,
+    AgentId,
+    ChildKind,
+    CorpId,
+    Name,
+    Network,
+    ReadablePath,
+    Seconds,
+    Url,
+)
 from broker.config.secrets import AnySecret, SealKey, secret_matching
 from broker.config.store_url import StoreUrl
 from broker.domain.access import Action
@@ -128,14 +138,16 @@ class AppTable(Table):
     name: Name
     kind: Literal["self_built"] = "self_built"
     corp_id: CorpId
-    agent_id: Annotated[int, Field(gt=0, lt=2**63, strict=True)]
+    agent_id: AgentId | None = None
     secret: AnySecret
     share_kinds: list[ChildKind] = ["corp_group"]
     callback: CallbackTable | None = None
     mini_program: MiniProgramTable | None = None
 
     def kinds(self) -> tuple[ShareKind, ...]:
-        """Return the kinds of share to list, each once."""
+        """Return the kinds of share to list, each once; none without an agent id."""
+        if self.agent_id is None:
+            return ()
         return tuple(ShareKind(kind) for kind in dict.fromkeys(self.share_kinds))
 
 

@@ -6,9 +6,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from broker.domain.corps import ShareKind
+from broker.domain.errors import InvalidRequest
 from broker.domain.secret import Secret
 
 APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+NO_AGENT = "is configured without agent_id, so it has no shares, no agentConfig and no authorize link"
 
 
 class AppKind(StrEnum):
@@ -25,8 +28,14 @@ class App:
     kind: AppKind
     corp_id: str
     agent_id: int
+    """0 = none: the secret belongs to no app with an AgentId (通讯录同步, 会话存档, 微信客服)."""
     secret: Secret
     share_kinds: tuple[ShareKind, ...] = (ShareKind.CORP_GROUP,)
+
+    def check_agent(self, field: str) -> None:
+        """Return if the app has an agent id. Raises `InvalidRequest` with the field that names the app."""
+        if not self.agent_id:
+            raise InvalidRequest(field, NO_AGENT, app=self.name)
 
 
 class Target(NamedTuple):

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cached_property
 
-from broker.domain.apps import App
+from broker.domain.apps import NO_AGENT, App
 from broker.domain.corps import ShareKind
+from broker.domain.errors import InvalidRequest
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 
@@ -53,9 +54,14 @@ class CredentialKey:
         return cls(app.name, share.corp_id, share.agent_id, share.share_kind)
 
     def of_kind(self, kind: CredentialKind) -> "CredentialKey":
-        """Return the key of another credential of the same app in the same corp; made once for each key."""
+        """Return the key of another credential of the same app in the same corp; made once for each key.
+
+        Raises `InvalidRequest` for the agent ticket of an app that has no agent id.
+        """
         key = self._siblings.get(kind)
         if key is None:
+            if kind is CredentialKind.AGENT_TICKET and not self.agent_id:
+                raise InvalidRequest("target.app", NO_AGENT, app=self.app)
             key = self._siblings[kind] = replace(self, kind=kind)
         return key
 

@@ -60,6 +60,7 @@ class Identities:
     ) -> tuple[str, str]:
         """Return the link and the state in it; its corp is the parent's, for every child (wecom-api A6)."""
         app = self._targets.app(app_name)
+        app.check_agent("app")
         check_redirect_uri(redirect_uri)
         state = state or self._randomness.unguessable()
         check_state(state)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.config import mapping
 from broker.config.load import ConfigError, load_config, parse_config
 from broker.config.schema import Config
 from broker.domain.corps import ShareKind
@@ -19,6 +20,7 @@ MARKER = "MarkerOfASecretValue"
 SEAL_KEY = base64.b64encode(bytes(range(32))).decode()
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 CRM: dict[str, Any] = {"name": "crm", "corp_id": "ww0parent", "agent_id": 1000002, "secret": "a-secret"}
+CONTACTS: dict[str, Any] = {"name": "contacts", "corp_id": "ww0parent", "secret": "another-secret"}
 ORDERS: dict[str, Any] = {
     "name": "orders",
     "token_sha256": "0" * 64,
@@ -168,6 +170,20 @@ def test_an_app_is_self_built_and_shared_in_the_corp_group_by_default() -> None:
     app = config().apps[0]
 
     assert ("self_built", (ShareKind.CORP_GROUP,), None) == (app.kind, app.kinds(), app.callback)
+
+
+def test_an_app_may_have_no_agent_id_and_then_has_no_shares() -> None:
+    for app in (CONTACTS, {**CONTACTS, "share_kinds": []}):
+        found = mapping.apps(parse_config({"apps": [app]}))["contacts"]
+
+        assert (0, ()) == (found.agent_id, found.share_kinds)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_number_that_is_no_agent_id_is_better_left_out(number: int) -> None:
+    (problem,) = mistakes({"apps": [{**CRM, "agent_id": number}]})
+
+    assert problem.startswith("apps[0].agent_id: is no AgentId; leave the key out")
 
 
 def test_a_callback_is_taken_for_ten_minutes_by_default() -> None:
@@ -344,7 +360,7 @@ MISTAKES: list[tuple[dict[str, Any], set[str]]] = [
     ({"apps": {"name": "crm"}}, {"apps"}),
     ({"apps": []}, {"apps"}),
     ({"apps": [3]}, {"apps[0]"}),
-    ({"apps": [{}]}, {"apps[0].name", "apps[0].corp_id", "apps[0].agent_id", "apps[0].secret"}),
+    ({"apps": [{}]}, {"apps[0].name", "apps[0].corp_id", "apps[0].secret"}),
     ({"callers": 3}, {"callers"}),
     ({"callers": [[]]}, {"callers[0]"}),
     ({"server": {"grpc": []}}, {"server.grpc"}),
@@ -377,6 +393,7 @@ MISTAKES: list[tuple[dict[str, Any], set[str]]] = [
     ({"apps": [{**CRM, "agent_id": 0}]}, {"apps[0].agent_id"}),
     ({"apps": [{**CRM, "agent_id": 2**63}]}, {"apps[0].agent_id"}),
     ({"apps": [{**CRM, "agent_id": True}]}, {"apps[0].agent_id"}),
+    ({"apps": [{**CONTACTS, "share_kinds": ["supply_chain"]}]}, {"apps[0].share_kinds"}),
     ({"apps": [{**CRM, "kind": "handmade"}]}, {"apps[0].kind"}),
     ({"apps": [{**CRM, "share_kinds": ["own"]}]}, {"apps[0].share_kinds[0]"}),
     (
@@ -508,7 +525,6 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "refresh.advisory",
         "refresh.bogus",
         "apps[1].corp_id",
-        "apps[1].agent_id",
         "apps[1].secret",
         "callers[0]",
     } == keys_of(mistakes(tables))

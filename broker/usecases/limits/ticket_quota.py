@@ -40,9 +40,10 @@ class TicketLimit:
         return f"tickets:{self.corp_id}:{self.agent_id}:{_number(moment)}"
 
 
-def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, TicketLimit]:
-    """Return the limits that a ticket of the app in the corp falls under."""
-    return TicketLimit(corp_id, agent_id, 100), TicketLimit(corp_id, 0, 400)
+def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, ...]:
+    """Return the limits that a ticket of the app in the corp falls under; 0 = an app without agent id."""
+    of_corp = TicketLimit(corp_id, 0, 400)
+    return (TicketLimit(corp_id, agent_id, 100), of_corp) if agent_id else (of_corp,)
 
 
 class TicketQuota:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from broker.domain.apps import App, Target
+from broker.domain.apps import NO_AGENT, App, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, AppNotShared, InvalidRequest, UnknownApp
 from broker.domain.shares import AppShare
@@ -88,7 +88,7 @@ def _the_one(target: Target, app: App, found: list[AppShare]) -> AppShare:
 def _not_shared(target: Target, app: App) -> AppNotShared:
     kinds = ", ".join(app.share_kinds)
     return AppNotShared(
-        "the app is not shared with this corp",
+        "the app is not shared with this corp" if app.agent_id else f"{app.name} {NO_AGENT}",
         app=app.name,
         corp_id=target.corp_id,
         listed_kinds=kinds,

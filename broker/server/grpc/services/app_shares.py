@@ -39,6 +39,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
     ) -> pb.SyncAppSharesResponse:
         """List anew, and return what changed."""
         app = messages.known_app(self._targets, request.app)
+        app.check_agent("app")
         changes = await self._shares.sync(app)
         return pb.SyncAppSharesResponse(
             added=[messages.app_share(app.name, share) for share in changes.added],

@@ -62,7 +62,8 @@ class JsSdkServiceServicer:
     """
 
     def SignPage(self, request, context):
-        """Signs a page for wx.config and wx.agentConfig (ww.register) together.
+        """Signs a page for wx.config and wx.agentConfig (ww.register) together. INVALID_REQUEST for an app without agent id:
+        SignConfig signs its pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

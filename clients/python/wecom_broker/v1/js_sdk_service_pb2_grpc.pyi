@@ -34,7 +34,9 @@ class JsSdkServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JsSdkServiceAsyncStub: ...
     SignPage: _grpc.UnaryUnaryMultiCallable[_js_sdk_service_pb2.SignPageRequest, _js_sdk_service_pb2.SignPageResponse]
-    """Signs a page for wx.config and wx.agentConfig (ww.register) together."""
+    """Signs a page for wx.config and wx.agentConfig (ww.register) together. INVALID_REQUEST for an app without agent id:
+    SignConfig signs its pages.
+    """
     SignConfig: _grpc.UnaryUnaryMultiCallable[_js_sdk_service_pb2.SignConfigRequest, _js_sdk_service_pb2.SignConfigResponse]
     """Signs a page for wx.config, with the corp's jsapi_ticket."""
     SignAgentConfig: _grpc.UnaryUnaryMultiCallable[_js_sdk_service_pb2.SignAgentConfigRequest, _js_sdk_service_pb2.SignAgentConfigResponse]
@@ -48,7 +50,9 @@ class JsSdkServiceAsyncStub(JsSdkServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SignPage: _aio.UnaryUnaryMultiCallable[_js_sdk_service_pb2.SignPageRequest, _js_sdk_service_pb2.SignPageResponse]  # type: ignore[assignment]
-    """Signs a page for wx.config and wx.agentConfig (ww.register) together."""
+    """Signs a page for wx.config and wx.agentConfig (ww.register) together. INVALID_REQUEST for an app without agent id:
+    SignConfig signs its pages.
+    """
     SignConfig: _aio.UnaryUnaryMultiCallable[_js_sdk_service_pb2.SignConfigRequest, _js_sdk_service_pb2.SignConfigResponse]  # type: ignore[assignment]
     """Signs a page for wx.config, with the corp's jsapi_ticket."""
     SignAgentConfig: _aio.UnaryUnaryMultiCallable[_js_sdk_service_pb2.SignAgentConfigRequest, _js_sdk_service_pb2.SignAgentConfigResponse]  # type: ignore[assignment]
@@ -65,7 +69,9 @@ class JsSdkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _js_sdk_service_pb2.SignPageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_js_sdk_service_pb2.SignPageResponse, _abc.Awaitable[_js_sdk_service_pb2.SignPageResponse]]:
-        """Signs a page for wx.config and wx.agentConfig (ww.register) together."""
+        """Signs a page for wx.config and wx.agentConfig (ww.register) together. INVALID_REQUEST for an app without agent id:
+        SignConfig signs its pages.
+        """
 
     @_abc_1.abstractmethod
     def SignConfig(
