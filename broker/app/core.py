@@ -18,6 +18,7 @@ from broker.usecases.credentials.source import WecomCredentialSource
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.notifications import Notifications
+from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
@@ -46,7 +47,8 @@ class Limits:
     def __init__(self, around: Surroundings) -> None:
         fingerprints = {app.name: app.secret.fingerprint() for app in around.apps.values()}
         self.error_cache = ErrorCache(around.store, around.clock, around.randomness, fingerprints)
-        self.gate = RateGate(around.store, self.error_cache)
+        breakers = CircuitBreakers(around.clock, around.randomness)
+        self.gate = RateGate(around.store, self.error_cache, breakers)
 
 
 class Core:

@@ -14,7 +14,7 @@ from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
 from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, TokenDied
-from broker.domain.ports.rate_gate import UpstreamGate
+from broker.domain.ports.rate_gate import CallScope, UpstreamGate
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
@@ -180,15 +180,15 @@ class Door:
     gate: UpstreamGate
     replica: int
 
-    async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
+    async def fetch_app_token(self, app: App) -> Grant:
         """See `WecomApi`."""
 
         def answer() -> Grant:
-            if secret.reveal() != self.wecom.secrets[corp_id]:
+            if app.secret.reveal() != self.wecom.secrets[app.corp_id]:
                 raise SecretRejected("the secret is wrong", errcode=40001)
-            return self.wecom.grant(corp_id)
+            return self.wecom.grant(app.corp_id)
 
-        return await self._call(Endpoint.APP_TOKEN, corp_id, corp_id, answer)
+        return await self._call(Endpoint.APP_TOKEN, app.name, app.corp_id, app.corp_id, answer)
 
     async def fetch_child_token(
         self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
@@ -202,7 +202,7 @@ class Door:
             return self.wecom.grant(f"{share_kind}:{corp_id}:{agent_id}")
 
         subject = f"{share_kind}:{corp_id}:{agent_id}"
-        return await self._call(Endpoint.CHILD_TOKEN, parent.key.corp_id, subject, answer)
+        return await self._call(Endpoint.CHILD_TOKEN, parent.key.app, parent.key.corp_id, subject, answer)
 
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
         """See `WecomApi`."""
@@ -211,7 +211,9 @@ class Door:
             self.wecom.refuse_dead(parent)
             return [share for share in self.wecom.shares if share.share_kind is share_kind]
 
-        return await self._call(Endpoint.SHARES, parent.key.corp_id, f"shares:{share_kind}", answer)
+        return await self._call(
+            Endpoint.SHARES, parent.key.app, parent.key.corp_id, f"shares:{share_kind}", answer
+        )
 
     async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
         """See `WecomTickets`."""
@@ -227,25 +229,27 @@ class Door:
             self.wecom.refuse_dead(token)
             return self.wecom.grant(subject)
 
-        return await self._call(endpoint, token.key.corp_id, subject, answer, allow)
+        return await self._call(endpoint, token.key.app, token.key.corp_id, subject, answer, allow)
 
     async def _call(
         self,
         endpoint: Endpoint,
+        app: str,
         corp_id: str,
         subject: str,
         answer: Callable[[], Result],
         allow: Allow | None = None,
     ) -> Result:
-        await self.gate.before(endpoint, corp_id)
+        scope = CallScope(app, corp_id, endpoint)
+        await self.gate.before(scope)
         if allow:
             await allow()
         try:
             result = await self.wecom.call(endpoint, subject, self.replica, answer)
         except BrokerError as error:
-            await self.gate.after(endpoint, corp_id, error)
+            await self.gate.after(scope, error)
             raise
-        await self.gate.after(endpoint, corp_id, None)
+        await self.gate.after(scope, None)
         return result
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from broker.domain.apps import App
 from broker.domain.corps import CORP_ID, ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.errors import (
@@ -21,7 +22,7 @@ from broker.domain.errors import (
 )
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.rate_gate import UpstreamGate
+from broker.domain.ports.rate_gate import CallScope, UpstreamGate
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
@@ -66,11 +67,11 @@ class WecomHttp:
         self._observer = observer
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
-    async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
+    async def fetch_app_token(self, app: App) -> Grant:
         """Fetch an app's token in its own corp (wecom-api A1)."""
         path = "/cgi-bin/gettoken"
-        query = {"corpid": corp_id, "corpsecret": secret.reveal()}
-        return grant(path, await self.call("GET", path, corp_id, query))
+        query = {"corpid": app.corp_id, "corpsecret": app.secret.reveal()}
+        return grant(path, await self.call("GET", CallScope(app.name, app.corp_id, path), query))
 
     async def fetch_child_token(
         self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
@@ -78,7 +79,7 @@ class WecomHttp:
         """Fetch a child's token; the agent id is the child's, the limits are the parent's (wecom-api A3)."""
         path = "/cgi-bin/corpgroup/corp/gettoken"
         body = {"corpid": corp_id, "agentid": agent_id, "business_type": share_kind.business_type}
-        return grant(path, await self.call("POST", path, parent.key.corp_id, token_query(parent), body))
+        return grant(path, await self.call("POST", scope_of(parent, path), token_query(parent), body))
 
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
         """List all shares of one kind, page by page, to `ending` or to no new cursor (wecom-api A2)."""
@@ -94,7 +95,7 @@ class WecomHttp:
             }
             if cursor:
                 body["cursor"] = cursor
-            answer = await self.call("POST", path, parent.key.corp_id, token_query(parent), body)
+            answer = await self.call("POST", scope_of(parent, path), token_query(parent), body)
             shares |= {share.identity: share for share in _shares(path, answer, share_kind)}
             cursor = str(answer.get("next_cursor") or "")
             if answer.get("ending") in (1, True, "1") or cursor in cursors:
@@ -105,29 +106,27 @@ class WecomHttp:
     async def call(
         self,
         method: str,
-        path: str,
-        corp_id: str,
+        scope: CallScope,
         query: Mapping[str, str],
         body: Mapping[str, object] | None = None,
         *,
-        repeat: bool = True,
         allow: Allow | None = None,
     ) -> dict[str, object]:
         """Return the answer. Raises what it means, `WecomApi`, and what `allow` raises.
 
-        Not `repeat` = a code travels, and is sent once.
+        A code travels once; everything else is repeated where that may help.
         """
-        await self.gate.before(path, corp_id)
-        send = self._patiently if repeat else self._attempt
+        await self.gate.before(scope)
+        send = self._attempt if scope.carries_code else self._patiently
         try:
-            answer = await send(method, path, query, body, allow or _always)
+            answer = await send(method, scope.endpoint, query, body, allow or _always)
         except QuotaReserved:
             # Nothing was sent: that tells nothing of the endpoint.
             raise
         except BrokerError as error:
-            await self.gate.after(path, corp_id, error)
+            await self.gate.after(scope, error)
             raise
-        await self.gate.after(path, corp_id, None)
+        await self.gate.after(scope, None)
         return answer
 
     async def _patiently(
@@ -255,6 +254,11 @@ async def _no_resend(
 
 async def _always() -> None:
     """Let every call go out."""
+
+
+def scope_of(token: Credential, path: str, *, carries_code: bool = False) -> CallScope:
+    """Return the scope of a call with that token."""
+    return CallScope(token.key.app, token.key.corp_id, path, carries_code)
 
 
 def token_query(credential: Credential) -> dict[str, str]:

@@ -17,6 +17,7 @@ from broker.adapters.wecom.client import (
     ConnectionLost,
     WecomHttp,
     code_label,
+    scope_of,
     token_query,
 )
 from broker.domain.credentials import Credential
@@ -109,17 +110,18 @@ class WecomGatewayHttp:
     @asynccontextmanager
     async def _passing(self, path: str, token: Credential) -> AsyncIterator["Passage"]:
         passage = Passage(path)
-        await self._http.gate.before(path, token.key.corp_id)
+        scope = scope_of(token, path)
+        await self._http.gate.before(scope)
         began = time.monotonic()
         try:
             yield passage
         except BrokerError as error:
             if error is not passage.callers:
                 self._http.tell(_label(path), passage.outcome or _label_of(error), began)
-                await self._http.gate.after(path, token.key.corp_id, error)
+                await self._http.gate.after(scope, error)
             raise
         self._http.tell(_label(path), passage.outcome or "0", began)
-        await self._http.gate.after(path, token.key.corp_id, passage.error)
+        await self._http.gate.after(scope, passage.error)
 
     @asynccontextmanager
     async def _response(

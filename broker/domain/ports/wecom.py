@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.secret import Secret
@@ -14,7 +15,7 @@ from broker.domain.users import User
 class WecomApi(Protocol):
     """WeCom's endpoints. Raises `WecomRefused`, `RetryLater`, `CallerMistake`, `WecomProtocol`."""
 
-    async def fetch_app_token(self, corp_id: str, secret: Secret) -> Grant:
+    async def fetch_app_token(self, app: App) -> Grant:
         """Fetch an app's token in its own corp (wecom-api A1)."""
 
     async def fetch_child_token(

@@ -29,7 +29,7 @@ class WecomCredentialSource:
         app = self._apps[key.app]
         if key.share_kind is ShareKind.OWN:
             current_recovery_budget().step()
-            return await self._wecom.fetch_app_token(app.corp_id, app.secret)
+            return await self._wecom.fetch_app_token(app)
 
         async def with_parent(parent: Credential) -> Grant:
             return await self._wecom.fetch_child_token(parent, key.corp_id, key.agent_id, key.share_kind)

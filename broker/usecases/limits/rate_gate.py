@@ -12,7 +12,9 @@ from broker.domain.errors import (
     TokenDied,
     WecomUnavailable,
 )
+from broker.domain.ports.rate_gate import CallScope
 from broker.domain.ports.store import Counters
+from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 
 
@@ -44,43 +46,46 @@ class QuotaUse:
 class RateGate:
     """Let calls pass, or say how long to wait; learn from how they end.
 
-    A rate limit closes the endpoint for that corp; an outage closes it for all.
+    A rate limit closes the endpoint for that corp on every replica; an outage closes it for the app and corp
+    on the replica that sees it.
     """
 
-    def __init__(self, counters: Counters, error_cache: ErrorCache) -> None:
+    def __init__(self, counters: Counters, error_cache: ErrorCache, breakers: CircuitBreakers) -> None:
         self._counters = counters
         self._error_cache = error_cache
+        self._breakers = breakers
 
-    async def before(self, endpoint: str, corp_id: str) -> None:
+    async def before(self, scope: CallScope) -> None:
         """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
-        await self._error_cache.check(_limit_scope(endpoint, corp_id), _outage_scope(endpoint))
+        await self._error_cache.check(_limit_scope(scope.endpoint, scope.corp_id))
+        self._breakers.check(scope)
         with suppress(StoreUnavailable):
             for limit in LIMITS:
-                await self._counters.count(_tally(endpoint, corp_id, limit), limit.window)
+                await self._counters.count(_counter(scope.endpoint, scope.corp_id, limit), limit.window)
 
-    async def after(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
+    async def after(self, scope: CallScope, error: BrokerError | None) -> None:
         """Learn how the call ended."""
+        if isinstance(error, WecomUnavailable) and not isinstance(error, TokenDied):
+            self._breakers.failed(scope)
+            return
+        self._breakers.succeeded(scope)
+        limit = _limit_scope(scope.endpoint, scope.corp_id)
         if isinstance(error, RateLimited):
-            await self._error_cache.remember(_limit_scope(endpoint, corp_id), error)
-        elif isinstance(error, WecomUnavailable) and not isinstance(error, TokenDied):
-            await self._error_cache.remember(_outage_scope(endpoint), error)
-        else:
-            # Whatever WeCom answered: it answers.
-            await self._error_cache.forget(_outage_scope(endpoint))
-            # What passes while the endpoint is closed was under way before: the limit still stands.
-            if not self._error_cache.standing(_limit_scope(endpoint, corp_id)):
-                await self._error_cache.forget(_limit_scope(endpoint, corp_id))
+            await self._error_cache.remember(limit, error)
+        # What passes while the endpoint is closed was under way before: the limit still stands.
+        elif not self._error_cache.standing(limit):
+            await self._error_cache.forget(limit)
 
     async def quotas(self, corp_ids: Sequence[str], endpoints: Sequence[str]) -> list[QuotaUse]:
         """Return the use of every limit. Raises `StoreUnavailable`."""
         cells = [(e, c, limit) for c in corp_ids for e in endpoints for limit in LIMITS]
-        used = await self._counters.counts([_tally(*cell) for cell in cells])
+        used = await self._counters.counts([_counter(*cell) for cell in cells])
         return [
             QuotaUse(
                 endpoint,
                 corp_id,
                 limit,
-                used[_tally(endpoint, corp_id, limit)],
+                used[_counter(endpoint, corp_id, limit)],
                 self._closed(endpoint, corp_id),
             )
             for endpoint, corp_id, limit in cells
@@ -95,9 +100,5 @@ def _limit_scope(endpoint: str, corp_id: str) -> str:
     return f"limit:{endpoint}:{corp_id}"
 
 
-def _outage_scope(endpoint: str) -> str:
-    return f"outage:{endpoint}"
-
-
-def _tally(endpoint: str, corp_id: str, limit: Limit) -> str:
+def _counter(endpoint: str, corp_id: str, limit: Limit) -> str:
     return f"calls:{endpoint}:{corp_id}:{int(limit.window.total_seconds())}"

@@ -15,6 +15,7 @@ from broker.domain.errors import (
     WecomProtocol,
     WecomUnavailable,
 )
+from broker.domain.ports.rate_gate import CallScope
 from broker.domain.secret import Secret
 from broker.usecases.limits.rate_gate import LIMITS
 from tests.kit.engine_world import (
@@ -152,13 +153,14 @@ async def test_rule_7_a_rate_limit_closes_the_endpoint_for_that_corp(
 async def test_rule_7_a_rate_limit_outlives_the_success_of_a_call_that_was_under_way(
     world: EngineWorld, replica: Replica, wecom: FakeWecom
 ) -> None:
-    await replica.gate.before(Endpoint.CHILD_TOKEN, PARENT)
-    await replica.gate.before(Endpoint.CHILD_TOKEN, PARENT)
-    await replica.gate.after(Endpoint.CHILD_TOKEN, PARENT, limited())
-    await replica.gate.after(Endpoint.CHILD_TOKEN, PARENT, None)
+    scope = CallScope("crm", PARENT, Endpoint.CHILD_TOKEN)
+    await replica.gate.before(scope)
+    await replica.gate.before(scope)
+    await replica.gate.after(scope, limited())
+    await replica.gate.after(scope, None)
 
     with pytest.raises(RateLimited):
-        await replica.gate.before(Endpoint.CHILD_TOKEN, PARENT)
+        await replica.gate.before(scope)
 
 
 async def test_rule_7_a_limit_that_stays_is_closed_longer_each_time_up_to_an_hour(
@@ -240,6 +242,42 @@ async def test_rule_7_calls_that_fail_together_are_one_outage(
     wecom.recover()
     wecom.delay = timedelta(0)
     assert await world.run(replica.engine.get(CHILD))
+
+
+async def test_rule_7_one_spoilt_answer_is_that_call_s_alone(world: EngineWorld, wecom: FakeWecom) -> None:
+    one, other = await world.fleet(2)
+    await world.run(one.engine.get(OWN))
+    wecom.fail(Endpoint.CHILD_TOKEN, busy, times=1)
+
+    spoilt = await world.run(outcome(one.engine.get(CHILD)))
+    others = [
+        await world.run(outcome(replica.engine.get(replace(CHILD, corp_id=f"ww-{number}", agent_id=8))))
+        for number, replica in enumerate([one, other] * 5)
+    ]
+
+    assert isinstance(spoilt, WecomUnavailable)
+    assert [] == [error for error in others if isinstance(error, WecomUnavailable)]
+
+
+async def test_rule_7_an_outage_of_one_app_and_corp_is_no_other_s(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
+    corp = replace(CRM, name="other", corp_id="ww-other")
+    wecom.secrets["ww-other"] = corp.secret.reveal()
+    replica = await world.start(apps=[CRM, corp])
+    await world.run(replica.engine.get(OWN))
+    wecom.fail(Endpoint.CHILD_TOKEN, busy, times=20)
+    keys = [replace(CHILD, agent_id=number) for number in range(20)]
+    await world.gather(*(outcome(replica.engine.get(key)) for key in keys))
+    sent = wecom.count(Endpoint.CHILD_TOKEN)
+
+    elsewhere = await world.run(outcome(replica.engine.get(CredentialKey.own_token(corp))))
+    again = await world.run(outcome(replica.engine.get(replace(CHILD, agent_id=99))))
+
+    assert not isinstance(elsewhere, BrokerError)
+    assert isinstance(again, WecomUnavailable)
+    assert again.retry_after
+    assert sent == wecom.count(Endpoint.CHILD_TOKEN)
 
 
 async def test_rule_7_the_longest_wait_is_what_wecom_asks_for(

@@ -7,7 +7,7 @@ import pytest
 from broker.adapters.wecom.client import WecomHttp
 from broker.domain.credentials import Credential
 from broker.simulator import World, running_simulator
-from tests.unit.wecom_http.recorders import PARENT_CORP, SECRET, Surroundings, parent_with
+from tests.unit.wecom_http.recorders import Surroundings, app, parent_with
 
 
 @pytest.fixture
@@ -35,4 +35,4 @@ async def wecom(url: str, around: Surroundings) -> AsyncIterator[WecomHttp]:
 @pytest.fixture
 async def parent(url: str) -> Credential:
     async with Surroundings().wecom(url) as wecom:
-        return parent_with((await wecom.fetch_app_token(PARENT_CORP, SECRET)).value.reveal())
+        return parent_with((await wecom.fetch_app_token(app())).value.reveal())

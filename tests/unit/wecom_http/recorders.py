@@ -10,9 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from broker.adapters.wecom.client import WecomHttp, connect_wecom
+from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError
+from broker.domain.ports.rate_gate import CallScope
 from broker.domain.secret import Secret
 from broker.simulator import demo
 from tests.kit.fake_clock import FixedRandomness
@@ -35,13 +37,13 @@ class Gate:
     told: list[tuple[str, str, str, BrokerError | None]] = field(default_factory=list)
     closed: BrokerError | None = None
 
-    async def before(self, endpoint: str, corp_id: str) -> None:
-        self.told.append(("enter", endpoint, corp_id, None))
+    async def before(self, scope: CallScope) -> None:
+        self.told.append(("enter", scope.endpoint, scope.corp_id, None))
         if self.closed:
             raise self.closed
 
-    async def after(self, endpoint: str, corp_id: str, error: BrokerError | None) -> None:
-        self.told.append(("leave", endpoint, corp_id, error))
+    async def after(self, scope: CallScope, error: BrokerError | None) -> None:
+        self.told.append(("leave", scope.endpoint, scope.corp_id, error))
 
 
 @dataclass
@@ -93,6 +95,11 @@ class Surroundings:
             yield wecom
 
 
+def app(secret: Secret = SECRET, corp_id: str = PARENT_CORP) -> App:
+    """Return the app whose token is fetched."""
+    return App("crm", AppKind.SELF_BUILT, corp_id, PARENT_AGENT, secret)
+
+
 def parent_with(value: str) -> Credential:
     """Return the parent's token as the engine would hold it."""
     now = datetime(2026, 3, 2, tzinfo=UTC)
@@ -103,7 +110,7 @@ def parent_with(value: str) -> Credential:
 async def call(wecom: WecomHttp, parent: Credential, endpoint: str, secret: Secret = SECRET) -> object:
     """Call the endpoint by its method."""
     if endpoint == GETTOKEN:
-        return await wecom.fetch_app_token(PARENT_CORP, secret)
+        return await wecom.fetch_app_token(app(secret))
     if endpoint == LIST_SHARES:
         return await wecom.list_app_shares(parent, ShareKind.CORP_GROUP)
     return await wecom.fetch_child_token(parent, CHILD_CORP, CHILD_AGENT, ShareKind.CORP_GROUP)

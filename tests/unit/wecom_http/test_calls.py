@@ -18,11 +18,11 @@ from tests.unit.wecom_http.recorders import (
     GETTOKEN,
     LIST_SHARES,
     PARENT_CORP,
-    SECRET,
     SUPPLIER_AGENT,
     SUPPLIER_CORP,
     Surroundings,
     answering,
+    app,
     call,
     parent_with,
 )
@@ -31,7 +31,7 @@ HOURS = timedelta(hours=2)
 
 
 async def test_an_app_token_comes_with_its_lifetime(wecom: WecomHttp, world: World) -> None:
-    grant = await wecom.fetch_app_token(PARENT_CORP, SECRET)
+    grant = await wecom.fetch_app_token(app())
 
     assert HOURS == grant.lifetime
     assert world.tokens.find(grant.value.reveal())
@@ -103,7 +103,7 @@ async def test_an_answer_without_an_errcode_is_a_success(
 
 async def test_a_base_url_may_end_with_a_slash(url: str, around: Surroundings) -> None:
     async with around.wecom(f"{url}/") as wecom:
-        assert await wecom.fetch_app_token(PARENT_CORP, SECRET)
+        assert await wecom.fetch_app_token(app())
 
 
 async def test_a_secret_may_have_any_characters(around: Surroundings) -> None:
@@ -111,7 +111,7 @@ async def test_a_secret_may_have_any_characters(around: Surroundings) -> None:
         answering({"access_token": "t", "expires_in": 7200}) as (url, asked),
         around.wecom(url) as wecom,
     ):
-        await wecom.fetch_app_token("ww0", Secret("a&b=c+d %2B/#?é企"))
+        await wecom.fetch_app_token(app(Secret("a&b=c+d %2B/#?é企"), "ww0"))
 
     assert [{"corpid": "ww0", "corpsecret": "a&b=c+d %2B/#?é企"}] == asked
 
@@ -121,7 +121,7 @@ async def test_an_answer_s_content_type_does_not_matter(around: Surroundings) ->
         answering(b'{"access_token": "t", "expires_in": "60"}') as (url, _),
         around.wecom(url) as wecom,
     ):
-        grant = await wecom.fetch_app_token("ww0", SECRET)
+        grant = await wecom.fetch_app_token(app(corp_id="ww0"))
 
     assert (Secret("t"), timedelta(seconds=60)) == (grant.value, grant.lifetime)
 
@@ -143,7 +143,7 @@ async def test_the_gate_stands_before_each_call_and_hears_its_end(
 
 async def test_the_gate_hears_of_a_refusal(wecom: WecomHttp, around: Surroundings) -> None:
     with pytest.raises(SecretRejected) as refused:
-        await wecom.fetch_app_token(PARENT_CORP, Secret("wrong"))
+        await wecom.fetch_app_token(app(Secret("wrong")))
 
     assert ("leave", GETTOKEN, PARENT_CORP, refused.value) == around.gate.told[-1]
 
@@ -152,7 +152,7 @@ async def test_a_closed_gate_lets_nothing_pass(wecom: WecomHttp, around: Surroun
     around.gate.closed = RateLimited("closed", timedelta(seconds=60))
 
     with pytest.raises(RateLimited) as refused:
-        await wecom.fetch_app_token(PARENT_CORP, SECRET)
+        await wecom.fetch_app_token(app())
 
     assert around.gate.closed is refused.value
     assert 0 == world.calls(GETTOKEN)
@@ -163,7 +163,7 @@ async def test_a_closed_gate_lets_nothing_pass(wecom: WecomHttp, around: Surroun
 async def test_the_observer_hears_of_each_call_with_its_errcode(
     wecom: WecomHttp, parent: Credential, around: Surroundings, world: World
 ) -> None:
-    await wecom.fetch_app_token(PARENT_CORP, SECRET)
+    await wecom.fetch_app_token(app())
     world.kill(parent.value.reveal())
     with pytest.raises(TokenDied):
         await wecom.list_app_shares(parent, ShareKind.CORP_GROUP)
@@ -175,7 +175,7 @@ async def test_the_observer_hears_of_each_call_with_its_errcode(
 async def test_an_unknown_errcode_is_counted_under_one_word(around: Surroundings) -> None:
     async with answering({"errcode": 123456, "errmsg": "?"}) as (url, _), around.wecom(url) as wecom:
         with pytest.raises(Exception, match="123456"):
-            await wecom.fetch_app_token("ww0", SECRET)
+            await wecom.fetch_app_token(app(corp_id="ww0"))
 
     assert ["unknown"] == around.observer.outcomes
 
@@ -186,7 +186,7 @@ async def test_an_unknown_errcode_is_counted_under_one_word(around: Surroundings
 async def test_a_long_listing_is_read_page_by_page(around: Surroundings, world: World, url: str) -> None:
     world.add_children(245)
     async with around.wecom(url) as wecom:
-        parent = parent_with((await wecom.fetch_app_token(PARENT_CORP, SECRET)).value.reveal())
+        parent = parent_with((await wecom.fetch_app_token(app())).value.reveal())
         shares = await wecom.list_app_shares(parent, ShareKind.CORP_GROUP)
 
     assert 250 == len({share.corp_id for share in shares}) == len(shares)
@@ -196,7 +196,7 @@ async def test_a_long_listing_is_read_page_by_page(around: Surroundings, world: 
 async def test_each_page_passes_the_gate(around: Surroundings, world: World, url: str) -> None:
     world.add_children(245)
     async with around.wecom(url) as wecom:
-        parent = parent_with((await wecom.fetch_app_token(PARENT_CORP, SECRET)).value.reveal())
+        parent = parent_with((await wecom.fetch_app_token(app())).value.reveal())
         around.gate.told.clear()
         await wecom.list_app_shares(parent, ShareKind.CORP_GROUP)
 

@@ -30,9 +30,9 @@ from tests.unit.wecom_http.recorders import (
     LIST_SHARES,
     PARENT_CORP,
     PATIENT,
-    SECRET,
     Surroundings,
     answering,
+    app,
     call,
     parent_with,
     speaking,
@@ -123,7 +123,7 @@ async def test_each_repeat_waits_longer(wecom: WecomHttp, around: Surroundings, 
     world.faults.add(GETTOKEN, Errcode(-1))
 
     with pytest.raises(WecomUnavailable):
-        await wecom.fetch_app_token(PARENT_CORP, SECRET)
+        await wecom.fetch_app_token(app())
 
     assert [0.1, 0.4] == [pause.total_seconds() for pause in around.clock.slept]
 
@@ -135,7 +135,7 @@ async def test_no_other_errcode_is_asked_for_twice(wecom: WecomHttp, world: Worl
     world.faults.add(GETTOKEN, Errcode(errcode))
 
     with pytest.raises(BrokerError):
-        await wecom.fetch_app_token(PARENT_CORP, SECRET)
+        await wecom.fetch_app_token(app())
 
     assert 1 == world.calls(GETTOKEN)
 
@@ -147,7 +147,7 @@ async def test_what_may_have_reached_wecom_is_not_sent_again_at_once(
     world.faults.add(GETTOKEN, fault)
     async with around.wecom(url, HASTY) as wecom:
         with pytest.raises(BrokerError):
-            await wecom.fetch_app_token(PARENT_CORP, SECRET)
+            await wecom.fetch_app_token(app())
 
     assert 1 == world.calls(GETTOKEN)
 
@@ -156,7 +156,7 @@ async def test_the_last_error_of_a_busy_wecom_says_its_errcode(wecom: WecomHttp,
     world.faults.add(GETTOKEN, Errcode(-1))
 
     with pytest.raises(WecomUnavailable) as failed:
-        await wecom.fetch_app_token(PARENT_CORP, SECRET)
+        await wecom.fetch_app_token(app())
 
     assert "-1" == failed.value.metadata["errcode"]
 
@@ -175,10 +175,10 @@ async def test_a_reset_call_is_sent_again_by_us_and_not_by_aiohttp(
 
 
 async def test_a_kept_connection_that_wecom_closed_costs_no_error(wecom: WecomHttp, world: World) -> None:
-    await wecom.fetch_app_token(PARENT_CORP, SECRET)
+    await wecom.fetch_app_token(app())
     world.faults.add(GETTOKEN, Reset(), times=1)
 
-    assert await wecom.fetch_app_token(PARENT_CORP, SECRET)
+    assert await wecom.fetch_app_token(app())
 
 
 # --- bounds
@@ -187,7 +187,7 @@ async def test_a_kept_connection_that_wecom_closed_costs_no_error(wecom: WecomHt
 async def test_nobody_listening_is_wecom_being_unavailable(around: Surroundings) -> None:
     async with around.wecom(f"http://127.0.0.1:{free_port()}") as wecom:
         with pytest.raises(WecomUnavailable) as failed:
-            await wecom.fetch_app_token(PARENT_CORP, SECRET)
+            await wecom.fetch_app_token(app())
 
     assert "ClientConnectorError" == failed.value.metadata["cause"]
 
@@ -204,7 +204,7 @@ async def test_the_timeout_bounds_an_answer_that_never_ends(around: Surroundings
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     async with server, around.wecom(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", HASTY) as wecom:
         with pytest.raises(WecomUnavailable, match="in time"):
-            await wecom.fetch_app_token(PARENT_CORP, SECRET)
+            await wecom.fetch_app_token(app())
         release.set()
 
 
@@ -214,10 +214,10 @@ async def test_an_answer_has_four_megabytes_at_most(around: Surroundings, surplu
     body = head + b"a" * (MOST_BYTES - len(head) - len(tail) + surplus) + tail
     async with answering(body) as (url, _), around.wecom(url) as wecom:
         if not surplus:
-            assert await wecom.fetch_app_token("ww0", SECRET)
+            assert await wecom.fetch_app_token(app(corp_id="ww0"))
             return
         with pytest.raises(WecomProtocol, match="too large"):
-            await wecom.fetch_app_token("ww0", SECRET)
+            await wecom.fetch_app_token(app(corp_id="ww0"))
 
 
 def raw(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
@@ -229,7 +229,7 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_refused(around: Surr
     bomb = raw(gzip.compress(b" " * 20_000_000), **{"Content-Encoding": "gzip"})
     async with speaking(bomb) as (url, _), around.wecom(url) as wecom:
         with pytest.raises(WecomProtocol, match="too large"):
-            await wecom.fetch_app_token("ww0", SECRET)
+            await wecom.fetch_app_token(app(corp_id="ww0"))
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect"])
@@ -238,7 +238,7 @@ async def test_a_redirect_is_not_followed(around: Surroundings, status: str) -> 
         redirect = raw(status=status, Location=f"{elsewhere}/cgi-bin/gettoken")
         async with speaking(redirect) as (url, _), around.wecom(url) as wecom:
             with pytest.raises(WecomProtocol):
-                await wecom.fetch_app_token("ww0", SECRET)
+                await wecom.fetch_app_token(app(corp_id="ww0"))
 
     assert [] == asked
 
@@ -252,7 +252,7 @@ async def test_an_object_without_an_errcode_is_no_success_unless_http_says_so(
         around.wecom(url) as wecom,
     ):
         with pytest.raises(WecomProtocol):
-            await wecom.fetch_app_token("ww0", SECRET)
+            await wecom.fetch_app_token(app(corp_id="ww0"))
 
 
 NONSENSE = {
@@ -276,7 +276,7 @@ NONSENSE = {
 async def test_nonsense_is_a_typed_error(around: Surroundings, said: bytes) -> None:
     async with speaking(said) as (url, _), around.wecom(url) as wecom:
         with pytest.raises(BrokerError) as failed:
-            await wecom.fetch_app_token("ww0", SECRET)
+            await wecom.fetch_app_token(app(corp_id="ww0"))
 
     assert failed.value.reason in ("WECOM_UNAVAILABLE", "WECOM_PROTOCOL")
     assert ("leave", GETTOKEN, "ww0", failed.value) == around.gate.told[-1]
@@ -313,7 +313,7 @@ async def test_a_grant_that_cannot_be_used_is_a_protocol_error(
 ) -> None:
     async with answering(answer) as (url, _), around.wecom(url) as wecom:
         with pytest.raises(WecomProtocol) as failed:
-            await wecom.fetch_app_token("ww0", SECRET)
+            await wecom.fetch_app_token(app(corp_id="ww0"))
 
     assert {"endpoint": GETTOKEN} == failed.value.metadata
 
@@ -329,7 +329,7 @@ async def test_a_child_s_grant_that_cannot_be_used_is_a_protocol_error(around: S
 @pytest.mark.parametrize(("given", "seconds"), [(7200, 7200), ("7200", 7200), (1, 1), (59.5, 59.5)])
 async def test_an_expires_in_is_read_as_seconds(around: Surroundings, given: object, seconds: float) -> None:
     async with answering({"access_token": "t", "expires_in": given}) as (url, _), around.wecom(url) as wecom:
-        assert seconds == (await wecom.fetch_app_token("ww0", SECRET)).lifetime.total_seconds()
+        assert seconds == (await wecom.fetch_app_token(app(corp_id="ww0"))).lifetime.total_seconds()
 
 
 WRONG_LISTS: list[tuple[str, object]] = [

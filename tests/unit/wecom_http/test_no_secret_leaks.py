@@ -24,6 +24,7 @@ from tests.unit.wecom_http.recorders import (
     LIST_SHARES,
     PARENT_CORP,
     Surroundings,
+    app,
     call,
     parent_with,
     speaking,
@@ -153,7 +154,7 @@ async def test_an_error_has_nothing_of_the_library_behind_it(around: Surrounding
 async def test_a_grant_does_not_show_its_token(around: Surroundings, world: World, url: str) -> None:
     world.add_app(PARENT_CORP, 7, SECRET_VALUE)
     async with around.wecom(url) as wecom:
-        grant = await wecom.fetch_app_token(PARENT_CORP, Secret(SECRET_VALUE))
+        grant = await wecom.fetch_app_token(app(Secret(SECRET_VALUE)))
 
     assert grant.value.reveal() not in repr(grant)
 
