@@ -1,4 +1,4 @@
-"""Rule 7: an outage is a share of many failing calls of one app, corp and endpoint, and probes go through."""
+"""Engine rule 7: an outage is a share of many failing calls, and probes go through."""
 
 from dataclasses import replace
 from datetime import timedelta
