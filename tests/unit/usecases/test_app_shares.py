@@ -350,7 +350,7 @@ async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
     async def cost(number: int) -> float:
         wecom.shares = [replace(CHILD_SHARE, corp_id=f"ww-{number}-{turn}") for turn in range(number)]
         await clock.jump(SECOND)
-        began = time.perf_counter()
+        began = time.process_time()
         await world.run(replica.shares.sync(CRM))
         for turn in range(0, number, 10):
             key = await replica.targets.locate(Target("crm", f"ww-{number}-{turn}"))
@@ -358,7 +358,7 @@ async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
         wecom.shares = [CHILD_SHARE]
         await clock.jump(SECOND)
         await world.run(replica.shares.sync(CRM))
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     small = await cost(1_000)
     large = await cost(10_000)
