@@ -42,11 +42,11 @@ async def open_store(
                 embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
             except (StoreInUse, OSError, sqlite3.Error) as error:
                 raise CannotStart(f"store.url: {error}") from None
-            inner, log = embedded, SqliteEventLog(embedded.link, clock)
+            inner, log = embedded, SqliteEventLog(embedded.connection, clock)
         else:
-            link = await stack.enter_async_context(connect_redis(config.store.url))
-            inner = RedisStore(link, config.store.prefix, clock, observer)
-            log = RedisEventLog(link, config.store.prefix)
+            client = await stack.enter_async_context(connect_redis(config.store.url))
+            inner = RedisStore(client, config.store.prefix, clock, observer)
+            log = RedisEventLog(client, config.store.prefix)
         await _wait_for(inner, config)
         seal = Seal(_seal_keys(config))
         try:

@@ -41,7 +41,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def patient_link(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no outage; how long Redis may take has tests of its own."""
     monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
 
@@ -53,7 +53,7 @@ def new_file(stack: AsyncExitStack) -> Path:
 
 
 @pytest.fixture(params=KINDS)
-async def fleet(request: pytest.FixtureRequest, patient_link: None) -> AsyncIterator[Fleet]:
+async def fleet(request: pytest.FixtureRequest, patient_client: None) -> AsyncIterator[Fleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:
         if kind == "memory":
@@ -80,7 +80,7 @@ async def other(fleet: Fleet, store: Store) -> Store:
 
 
 @pytest.fixture(params=KINDS)
-async def event_fleet(request: pytest.FixtureRequest, patient_link: None) -> AsyncIterator[EventFleet]:
+async def event_fleet(request: pytest.FixtureRequest, patient_client: None) -> AsyncIterator[EventFleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:
         if kind == "memory":

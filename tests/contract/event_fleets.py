@@ -61,7 +61,7 @@ async def sqlite_events(path: Path, clock: Clock | None = None) -> AsyncIterator
     """Share a file; it is for one process, so all brokers are the same."""
     clock = clock or SystemClock()
     async with open_sqlite(path, clock) as store:
-        log = SqliteEventLog(store.link, clock)
+        log = SqliteEventLog(store.connection, clock)
 
         async def connect() -> Broker:
             return Broker(log, store)
@@ -84,11 +84,13 @@ async def redis_events(server: RedisServer, prefix: str) -> AsyncIterator[EventF
         plain = await stack.enter_async_context(connect_redis(server.url))
 
         async def connect() -> Broker:
-            link = await stack.enter_async_context(connect_redis(server.url))
-            return Broker(RedisEventLog(link, prefix), RedisStore(link, prefix, SystemClock(), Notebook()))
+            client = await stack.enter_async_context(connect_redis(server.url))
+            return Broker(
+                RedisEventLog(client, prefix), RedisStore(client, prefix, SystemClock(), Notebook())
+            )
 
         async def lose_data() -> None:
-            await plain.run(lambda client: client.flushall())
+            await plain.run(lambda redis: redis.flushall())
 
         yield EventFleet(connect, lose_data)
 

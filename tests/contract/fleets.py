@@ -69,11 +69,11 @@ async def redis_fleet(server: RedisServer, prefix: str) -> AsyncIterator[Fleet]:
         plain = await stack.enter_async_context(connect_redis(server.url))
 
         async def connect() -> Store:
-            link = await stack.enter_async_context(connect_redis(server.url))
-            return RedisStore(link, prefix, SystemClock(), Notebook())
+            client = await stack.enter_async_context(connect_redis(server.url))
+            return RedisStore(client, prefix, SystemClock(), Notebook())
 
         async def lose_data() -> None:
-            await plain.run(lambda client: client.flushall())
+            await plain.run(lambda redis: redis.flushall())
 
         yield Fleet(connect, lose_data)
 

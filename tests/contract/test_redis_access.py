@@ -80,8 +80,8 @@ async def use_everything(store: RedisStore) -> None:
 
 async def test_the_least_permissions_are_enough(guarded_redis: RedisServer) -> None:
     notebook = Notebook()
-    async with connect_redis(url(guarded_redis)) as link:
-        await use_everything(RedisStore(link, "wecom-broker", SystemClock(), notebook))
+    async with connect_redis(url(guarded_redis)) as client:
+        await use_everything(RedisStore(client, "wecom-broker", SystemClock(), notebook))
 
     assert [] == notebook.told
 
@@ -99,9 +99,9 @@ async def test_none_of_the_least_permissions_is_too_much(tmp_path: Path) -> None
     with redis_with(tmp_path / "redis", *lines) as server:
         for number, permission in enumerate(users):
             user = f"{quote('without' + permission)}:{quote(PASSWORD, safe='')}"
-            async with connect_redis(url(server, user)) as link:
-                store = RedisStore(link, f"wecom-broker:{number}", SystemClock(), Notebook())
-                store._names.channel = "wecom-broker:notices"
+            async with connect_redis(url(server, user)) as client:
+                store = RedisStore(client, f"wecom-broker:{number}", SystemClock(), Notebook())
+                store._keys.channel = "wecom-broker:notices"
                 try:
                     async with asyncio.timeout(1):
                         await use_everything(store)
@@ -116,11 +116,11 @@ async def test_a_user_who_may_not_listen_is_never_connected(tmp_path: Path) -> N
     deaf = LEAST.replace("&wecom-broker:notices", "&another:notices")
     notebook = Notebook()
     with redis_with(tmp_path / "redis", f"user broker on >{PASSWORD} {deaf}") as server:
-        async with connect_redis(url(server)) as link:
+        async with connect_redis(url(server)) as client:
             with pytest.raises(TimeoutError):
                 async with (
                     asyncio.timeout(0.6),
-                    listening(RedisStore(link, "wecom-broker", SystemClock(), notebook)),
+                    listening(RedisStore(client, "wecom-broker", SystemClock(), notebook)),
                 ):
                     pass
 
@@ -129,9 +129,9 @@ async def test_a_user_who_may_not_listen_is_never_connected(tmp_path: Path) -> N
 
 
 async def test_another_prefix_is_out_of_reach(guarded_redis: RedisServer) -> None:
-    async with connect_redis(url(guarded_redis)) as link:
+    async with connect_redis(url(guarded_redis)) as client:
         with pytest.raises(StoreUnavailable, match=r"permission|NOPERM"):
-            await RedisStore(link, "another", SystemClock(), Notebook()).offer(record(1))
+            await RedisStore(client, "another", SystemClock(), Notebook()).offer(record(1))
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ async def test_another_prefix_is_out_of_reach(guarded_redis: RedisServer) -> Non
     ids=["password", "default", "user", "none"],
 )
 async def test_a_wrong_password_is_refused_at_once(guarded_redis: RedisServer, user: str) -> None:
-    async with connect_redis(url(guarded_redis, user)) as link:
-        store = RedisStore(link, "wecom-broker", SystemClock(), Notebook())
+    async with connect_redis(url(guarded_redis, user)) as client:
+        store = RedisStore(client, "wecom-broker", SystemClock(), Notebook())
         watch = Stopwatch()
         with pytest.raises(StoreUnavailable) as refusal:
             await store.ping()
@@ -160,8 +160,8 @@ async def test_no_password_is_in_an_error_or_a_log(
     with redis_with(
         tmp_path / "redis", f"user broker on >{'x' if state == 'wrong' else password} {LEAST}"
     ) as server:
-        async with connect_redis(url(server, f"broker:{password}")) as link:
-            store = RedisStore(link, "wecom-broker", SystemClock(), notebook)
+        async with connect_redis(url(server, f"broker:{password}")) as client:
+            store = RedisStore(client, "wecom-broker", SystemClock(), notebook)
             if state == "dead":
                 server.kill()
             if state == "hung":
@@ -177,7 +177,7 @@ async def test_no_password_is_in_an_error_or_a_log(
 
     output = capfd.readouterr()
     error = refusal.value
-    said = [str(error), repr(error), repr(error.__cause__), str(error.metadata), repr(link)]
+    said = [str(error), repr(error), repr(error.__cause__), str(error.metadata), repr(client)]
     said += [caplog.text, output.out, output.err, *map(str, notebook.failures)]
     assert notebook.failures
     assert not [text for text in said if "s3cret" in text]
@@ -186,21 +186,21 @@ async def test_no_password_is_in_an_error_or_a_log(
 async def test_nothing_of_a_sealed_payload_is_in_a_key_a_value_or_a_notice(redis_server: RedisServer) -> None:
     secret = b"the-token-of-crm"
 
-    async def dump(client: Redis) -> list[bytes]:
-        fields: dict[Any, dict[Any, Any]] = {key: await client.hgetall(key) for key in await client.keys("*")}
+    async def dump(redis: Redis) -> list[bytes]:
+        fields: dict[Any, dict[Any, Any]] = {key: await redis.hgetall(key) for key in await redis.keys("*")}
         return [*fields, *[part for pairs in fields.values() for pair in pairs.items() for part in pair]]
 
-    async with connect_redis(redis_server.url) as link:
-        await link.run(lambda client: client.flushall())
+    async with connect_redis(redis_server.url) as client:
+        await client.run(lambda redis: redis.flushall())
         seal = Seal([SealKey("k1", os.urandom(32))])
-        store = SealedStore(RedisStore(link, "test", SystemClock(), Notebook()), seal, Notebook())
+        store = SealedStore(RedisStore(client, "test", SystemClock(), Notebook()), seal, Notebook())
         async with listening(store) as ear:
             lease = await taken(store)
             await store.commit(record(lease.fence, secret), lease)
             await store.replace(record(lease.fence, secret))
             await store.offer(record(1, secret, "another"))
             told = repr([await ear.next() for _ in range(2)]).encode()
-        dumped = await link.run(dump)
+        dumped = await client.run(dump)
         held_now = await held(store)
 
     written = b" ".join([told, *dumped])
@@ -288,8 +288,8 @@ async def test_it_works_over_tls(tmp_path: Path, guarded_redis: RedisServer) -> 
     authority = Authority(tmp_path / "ca")
     async with tls_before(guarded_redis, authority) as port:
         address = f"rediss://{USER}@127.0.0.1:{port}/0?ssl_ca_certs={authority.root}"
-        async with connect_redis(address) as link:
-            await use_everything(RedisStore(link, "wecom-broker", SystemClock(), Notebook()))
+        async with connect_redis(address) as client:
+            await use_everything(RedisStore(client, "wecom-broker", SystemClock(), Notebook()))
 
 
 async def test_a_server_of_an_unknown_authority_gets_no_password(
@@ -298,25 +298,25 @@ async def test_a_server_of_an_unknown_authority_gets_no_password(
     authority, another = Authority(tmp_path / "ca"), Authority(tmp_path / "another")
     async with tls_before(guarded_redis, authority) as port:
         for query in (f"?ssl_ca_certs={another.root}", ""):
-            async with connect_redis(f"rediss://{USER}@127.0.0.1:{port}/0{query}") as link:
+            async with connect_redis(f"rediss://{USER}@127.0.0.1:{port}/0{query}") as client:
                 with pytest.raises(
                     StoreUnavailable, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"
                 ):
-                    await link.seconds()
+                    await client.seconds()
 
 
 async def test_a_certificate_for_another_host_is_refused(tmp_path: Path, guarded_redis: RedisServer) -> None:
     authority = Authority(tmp_path / "ca")
     async with tls_before(guarded_redis, authority) as port:
         address = f"rediss://{USER}@localhost:{port}/0?ssl_ca_certs={authority.root}"
-        async with connect_redis(address) as link:
+        async with connect_redis(address) as client:
             with pytest.raises(StoreUnavailable, match=r"[Hh]ostname mismatch"):
-                await link.seconds()
+                await client.seconds()
 
 
 async def test_a_missing_authority_file_is_unavailable(guarded_redis: RedisServer) -> None:
     async with connect_redis(
         f"rediss://{USER}@127.0.0.1:{guarded_redis.port}/0?ssl_ca_certs=missing.pem"
-    ) as link:
+    ) as client:
         with pytest.raises(StoreUnavailable):
-            await link.seconds()
+            await client.seconds()

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters.redis.client import RedisLink, connect_redis
+from broker.adapters.redis.client import RedisClient, connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
-from broker.adapters.redis.names import RedisNames
+from broker.adapters.redis.keys import RedisKeys
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventLog
 from tests.contract.events import (
@@ -48,14 +48,14 @@ LEAST = (
 
 
 @pytest.fixture
-async def link(own_redis: RedisServer, patient_link: None) -> AsyncIterator[RedisLink]:
-    async with connect_redis(own_redis.url) as link:
-        yield link
+async def client(own_redis: RedisServer, patient_client: None) -> AsyncIterator[RedisClient]:
+    async with connect_redis(own_redis.url) as client:
+        yield client
 
 
 @pytest.fixture
-def log(link: RedisLink) -> EventLog:
-    return RedisEventLog(link, "test")
+def log(client: RedisClient) -> EventLog:
+    return RedisEventLog(client, "test")
 
 
 async def use_everything(log: EventLog) -> None:
@@ -83,15 +83,15 @@ async def use_everything(log: EventLog) -> None:
 
 
 class TestAccess:
-    async def test_the_least_permissions_are_enough(self, tmp_path: Path, patient_link: None) -> None:
+    async def test_the_least_permissions_are_enough(self, tmp_path: Path, patient_client: None) -> None:
         with redis_with(tmp_path / "redis", f"user broker on >{PASSWORD} {LEAST}") as server:
             url = f"redis://broker:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/0"
-            async with connect_redis(url) as link:
-                await use_everything(RedisEventLog(link, "wecom-broker"))
+            async with connect_redis(url) as client:
+                await use_everything(RedisEventLog(client, "wecom-broker"))
 
     @pytest.mark.slow
     async def test_none_of_the_least_permissions_is_too_much(
-        self, tmp_path: Path, patient_link: None
+        self, tmp_path: Path, patient_client: None
     ) -> None:
         words_of_it = LEAST.split()
         users = {
@@ -107,11 +107,11 @@ class TestAccess:
             async with connect_redis(f"redis://all:{password}@127.0.0.1:{server.port}/0") as flushing:
                 for number, permission in enumerate(users):
                     # What another user has loaded, this one must load too.
-                    await flushing.run(lambda client: client.script_flush())
+                    await flushing.run(lambda redis: redis.script_flush())
                     user = f"{quote('without' + permission)}:{password}"
-                    async with connect_redis(f"redis://{user}@127.0.0.1:{server.port}/0") as link:
-                        log = RedisEventLog(link, f"wecom-broker:{number}")
-                        log._names.channel = "wecom-broker:notices"
+                    async with connect_redis(f"redis://{user}@127.0.0.1:{server.port}/0") as client:
+                        log = RedisEventLog(client, f"wecom-broker:{number}")
+                        log._keys.channel = "wecom-broker:notices"
                         try:
                             await use_everything(log)
                         except StoreUnavailable:
@@ -121,30 +121,30 @@ class TestAccess:
         assert [""] == enough
 
     async def test_all_keys_of_an_app_are_in_one_slot_of_a_cluster(
-        self, tmp_path: Path, patient_link: None
+        self, tmp_path: Path, patient_client: None
     ) -> None:
-        async def take_all_slots(client: Redis) -> None:
-            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        async def take_all_slots(redis: Redis) -> None:
+            await redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 
-        async def is_ready(client: Redis) -> bool:
-            return b"cluster_state:ok" in await client.execute_command("CLUSTER", "INFO")
+        async def is_ready(redis: Redis) -> bool:
+            return b"cluster_state:ok" in await redis.execute_command("CLUSTER", "INFO")
 
         # The members of a cluster talk to each other on a port that is 10,000 higher.
         port = next(port for port in iter(free_port, None) if port < 55_000)
         with RedisServer(tmp_path / "redis", "--cluster-enabled", "yes", port=port) as server:
-            async with connect_redis(server.url) as link:
-                await link.run(take_all_slots)
-                await eventually(lambda: link.run(is_ready))
-                await use_everything(RedisEventLog(link, "wecom-broker"))
+            async with connect_redis(server.url) as client:
+                await client.run(take_all_slots)
+                await eventually(lambda: client.run(is_ready))
+                await use_everything(RedisEventLog(client, "wecom-broker"))
 
-        names = RedisNames("wecom-broker")
-        for name in [*names.log("crm"), names.seen("crm", "key"), *names.group("crm", "a{b}")]:
+        keys = RedisKeys("wecom-broker")
+        for name in [*keys.log("crm"), keys.seen("crm", "key"), *keys.group("crm", "a{b}")]:
             assert name.startswith("wecom-broker:{events:crm}:")
 
 
 class TestOutages:
     async def test_a_dead_server_is_unavailable_and_nothing_else(
-        self, own_redis: RedisServer, link: RedisLink, log: EventLog
+        self, own_redis: RedisServer, client: RedisClient, log: EventLog
     ) -> None:
         [place] = await appended(log, "a1")
         own_redis.kill()
@@ -161,16 +161,16 @@ class TestOutages:
             log.lags(APP),
             log.forget_groups(APP, LONG),
         ):
-            link._down_until = 0.0
+            client._down_until = 0.0
             with pytest.raises(StoreUnavailable):
                 await command
 
     async def test_scripts_that_the_server_forgot_are_loaded_again(
-        self, link: RedisLink, log: EventLog
+        self, client: RedisClient, log: EventLog
     ) -> None:
         await appended(log, "a1")
         await log.take(ANA)
-        await link.run(lambda client: client.script_flush())
+        await client.run(lambda redis: redis.script_flush())
 
         [place] = await appended(log, "a2")
         assert "a2" == await takes(log, ANA)
@@ -178,8 +178,8 @@ class TestOutages:
 
     async def test_what_was_appended_and_held_is_there_after_a_crash(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path, "--appendfsync", "always", append_only=True) as server:
-            async with connect_redis(server.url) as link:
-                log = RedisEventLog(link, "test")
+            async with connect_redis(server.url) as client:
+                log = RedisEventLog(client, "test")
                 given = await appended(log, "a1 a2 b1")
                 await log.take(replace(ANA, room=1))
                 server.kill()
@@ -197,31 +197,33 @@ class TestOutages:
                 assert "a2" == await takes(log, CLEO)
 
     async def test_a_full_memory_takes_no_event_and_remembers_no_key(self, own_redis: RedisServer) -> None:
-        async def limit(client: Redis) -> None:
-            await client.config_set("maxmemory", "1")
+        async def limit(redis: Redis) -> None:
+            await redis.config_set("maxmemory", "1")
 
-        async def lift(client: Redis) -> None:
-            await client.config_set("maxmemory", "0")
+        async def lift(redis: Redis) -> None:
+            await redis.config_set("maxmemory", "0")
 
-        async with connect_redis(own_redis.url) as link:
-            log = RedisEventLog(link, "test")
+        async with connect_redis(own_redis.url) as client:
+            log = RedisEventLog(client, "test")
             await append(log)
             [entry] = await log.read(APP, "", 1)
-            await link.run(limit)
+            await client.run(limit)
             with pytest.raises(StoreUnavailable, match="OutOfMemory"):
                 await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
-            await link.run(lift)
+            await client.run(lift)
 
             assert await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
 
-    async def test_no_policy_but_for_all_keys_takes_events_away(self, link: RedisLink, log: EventLog) -> None:
-        async def mortal(client: Redis) -> list[bytes]:
-            return [key for key in await client.keys("*") if await client.pttl(key) >= 0]
+    async def test_no_policy_but_for_all_keys_takes_events_away(
+        self, client: RedisClient, log: EventLog
+    ) -> None:
+        async def mortal(redis: Redis) -> list[bytes]:
+            return [key for key in await redis.keys("*") if await redis.pttl(key) >= 0]
 
         await appended(log, "a1")
         await log.take(ANA)
 
-        assert {b"seen"} == {key.split(b":")[3] for key in await link.run(mortal)}
+        assert {b"seen"} == {key.split(b":")[3] for key in await client.run(mortal)}
 
     async def test_what_is_cancelled_leaves_no_answer_for_the_next(self, log: EventLog) -> None:
         given = await appended(log, "a1 b1 c1")
@@ -238,42 +240,44 @@ class TestCost:
     """What one call asks of Redis, counted in commands: it does not grow with the backlog."""
 
     @staticmethod
-    async def commands(link: RedisLink) -> int:
-        stats = await link.run(lambda client: client.info("commandstats"))
+    async def commands(client: RedisClient) -> int:
+        stats = await client.run(lambda redis: redis.info("commandstats"))
         return sum(one["calls"] for one in stats.values())
 
-    async def test_a_stuck_corp_costs_others_nothing(self, link: RedisLink, log: EventLog) -> None:
+    async def test_a_stuck_corp_costs_others_nothing(self, client: RedisClient, log: EventLog) -> None:
         await appended(log, "a1")
         await log.take(replace(ANA, room=1))
         await appended(log, "a2 " * 3000)
         assert "" == await takes(log, BEN)
         await appended(log, "b1 a3 c1")
 
-        before = await self.commands(link)
+        before = await self.commands(client)
         assert "b1 c1" == await takes(log, BEN)
-        assert await self.commands(link) - before < 100
+        assert await self.commands(client) - before < 100
 
     async def test_an_acknowledgement_before_a_long_backlog_is_cheap(
-        self, link: RedisLink, log: EventLog
+        self, client: RedisClient, log: EventLog
     ) -> None:
         given = await appended(log, "a1 " * 3000)
         await takes_all(log, replace(ANA, room=3000))
         await log.release(APP, GROUP, "ana")
         await log.take(replace(ANA, room=1))
 
-        before = await self.commands(link)
+        before = await self.commands(client)
         assert 1 == await log.acknowledge(APP, GROUP, given[:1])
-        assert await self.commands(link) - before < 60
+        assert await self.commands(client) - before < 60
 
-    async def test_no_single_script_looks_at_a_whole_backlog(self, link: RedisLink, log: EventLog) -> None:
+    async def test_no_single_script_looks_at_a_whole_backlog(
+        self, client: RedisClient, log: EventLog
+    ) -> None:
         await appended(log, "a1")
         await log.take(replace(ANA, room=1))
         await appended(log, "a2 " * 3000 + "b1")
 
-        async def reset(client: Redis) -> None:
-            await client.config_resetstat()
+        async def reset(redis: Redis) -> None:
+            await redis.config_resetstat()
 
-        await link.run(reset)
+        await client.run(reset)
         assert places(await log.take(BEN))
-        stats = await link.run(lambda client: client.info("commandstats"))
+        stats = await client.run(lambda redis: redis.info("commandstats"))
         assert 6 <= stats["cmdstat_evalsha"]["calls"] <= 8

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters.redis.client import LEFT_ALONE_SECONDS, RedisLink, connect_redis
+from broker.adapters.redis.client import LEFT_ALONE_SECONDS, RedisClient, connect_redis
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
@@ -24,9 +24,9 @@ ONE_TIMEOUT_SECONDS = 1.5
 
 
 @pytest.fixture
-async def link(own_redis: RedisServer) -> AsyncIterator[RedisLink]:
-    async with connect_redis(own_redis.url) as link:
-        yield link
+async def client(own_redis: RedisServer) -> AsyncIterator[RedisClient]:
+    async with connect_redis(own_redis.url) as client:
+        yield client
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def notebook() -> Notebook:
 
 
 @pytest.fixture
-async def store(link: RedisLink, notebook: Notebook) -> RedisStore:
-    store = RedisStore(link, "test", SystemClock(), notebook)
+async def store(client: RedisClient, notebook: Notebook) -> RedisStore:
+    store = RedisStore(client, "test", SystemClock(), notebook)
     await store.ping()
     return store
 
@@ -67,7 +67,7 @@ async def test_a_dead_server_is_noticed_at_once_and_then_left_alone(
 
 
 async def test_every_command_says_that_the_store_is_away_and_nothing_else(
-    own_redis: RedisServer, store: RedisStore, link: RedisLink
+    own_redis: RedisServer, store: RedisStore, client: RedisClient
 ) -> None:
     lease = await taken(store)
     own_redis.kill()
@@ -84,17 +84,17 @@ async def test_every_command_says_that_the_store_is_away_and_nothing_else(
         store.count("calls", LONG),
         store.counts(["calls"]),
         store.ping(),
-        link.seconds(),
+        client.seconds(),
     ):
-        link._down_until = 0.0
+        client._down_until = 0.0
         with pytest.raises(StoreUnavailable):
             await command
 
 
 async def test_a_server_that_never_was_there_is_unavailable() -> None:
-    async with connect_redis("redis://127.0.0.1:1/0") as link:
+    async with connect_redis("redis://127.0.0.1:1/0") as client:
         with pytest.raises(StoreUnavailable):
-            await link.seconds()
+            await client.seconds()
 
 
 async def test_a_restarted_server_works_again_and_connected_is_told_again(
@@ -138,8 +138,8 @@ async def test_a_long_outage_is_told_once(
 async def test_each_broker_that_listens_hears_that_it_is_back(
     own_redis: RedisServer, store: RedisStore
 ) -> None:
-    async with connect_redis(own_redis.url) as link:
-        other = RedisStore(link, "test", SystemClock(), Notebook())
+    async with connect_redis(own_redis.url) as client:
+        other = RedisStore(client, "test", SystemClock(), Notebook())
         async with listening(store) as one, listening(other) as two:
             own_redis.kill()
             own_redis.start()
@@ -161,8 +161,8 @@ async def test_a_lease_from_before_the_restart_commits_nothing(
 
 async def test_what_was_written_to_disk_is_there_after_a_crash(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "--appendfsync", "always", append_only=True) as server:
-        async with connect_redis(server.url) as link:
-            store = RedisStore(link, "test", SystemClock(), Notebook())
+        async with connect_redis(server.url) as client:
+            store = RedisStore(client, "test", SystemClock(), Notebook())
             lease = await taken(store)
             await store.commit(record(lease.fence), lease)
             server.kill()
@@ -233,8 +233,8 @@ async def test_a_caller_who_gives_up_trying_leaves_the_way_open(
 async def test_a_broker_leaves_a_hung_server_without_waiting(
     own_redis: RedisServer, notebook: Notebook
 ) -> None:
-    async with connect_redis(own_redis.url) as link:
-        store = RedisStore(link, "test", SystemClock(), notebook)
+    async with connect_redis(own_redis.url) as client:
+        store = RedisStore(client, "test", SystemClock(), notebook)
         async with listening(store):
             await store.ping()
             own_redis.pause()
@@ -254,51 +254,55 @@ async def test_silence_is_no_outage(store: RedisStore, notebook: Notebook) -> No
         assert [] == notebook.told
 
 
-@pytest.mark.usefixtures("patient_link")
+@pytest.mark.usefixtures("patient_client")
 async def test_five_hundred_commands_at_once_do_not_fail(store: RedisStore) -> None:
     numbers = await asyncio.gather(*[store.count("calls", LONG) for _ in range(500)])
 
     assert set(range(1, 501)) == set(numbers)
 
 
-async def test_what_others_shout_into_the_channel_ends_nothing(store: RedisStore, link: RedisLink) -> None:
-    async def shout(client: Redis) -> None:
+async def test_what_others_shout_into_the_channel_ends_nothing(
+    store: RedisStore, client: RedisClient
+) -> None:
+    async def shout(redis: Redis) -> None:
         for noise in (b"\xff\xfe", b"", b"hello", b"committed x y"):
-            await client.publish("test:notices", noise)
+            await redis.publish("test:notices", noise)
 
     async with listening(store) as ear:
-        await link.run(shout)
+        await client.run(shout)
         await store.offer(record(1))
 
         assert Notice(NoticeKind.COMMITTED, NAME, 1) == await ear.next()
 
 
-async def test_a_script_that_the_server_forgot_is_loaded_again(store: RedisStore, link: RedisLink) -> None:
+async def test_a_script_that_the_server_forgot_is_loaded_again(
+    store: RedisStore, client: RedisClient
+) -> None:
     await store.offer(record(1))
-    await link.run(lambda client: client.script_flush())
+    await client.run(lambda redis: redis.script_flush())
 
     assert await store.offer(record(2))
 
 
-async def test_a_connected_broker_has_the_time_of_redis(own_redis: RedisServer, link: RedisLink) -> None:
+async def test_a_connected_broker_has_the_time_of_redis(own_redis: RedisServer, client: RedisClient) -> None:
     clock = SystemClock()
     clock.set_fleet_time(1_000_000_000.0)
-    async with listening(RedisStore(link, "test", clock, Notebook())):
+    async with listening(RedisStore(client, "test", clock, Notebook())):
         assert abs(clock.now() - SystemClock().now()) < timedelta(seconds=1)
 
 
 async def test_redis_forgets_a_record_when_it_may_and_nothing_else_is_left(
-    store: RedisStore, link: RedisLink
+    store: RedisStore, client: RedisClient
 ) -> None:
-    async def lives(client: Redis) -> dict[bytes | str, int]:
-        return {key: await client.pttl(key) for key in await client.keys("*")}
+    async def lives(redis: Redis) -> dict[bytes | str, int]:
+        return {key: await redis.pttl(key) for key in await redis.keys("*")}
 
     lease = await taken(store)
     await store.commit(record(lease.fence), lease)
     await store.forget("tombstone", 1)
     await taken(store, "leased")
     await store.count("calls", LONG)
-    ends = await link.run(lambda client: client.pexpiretime("test:{" + NAME + "}:record"))
+    ends = await client.run(lambda redis: redis.pexpiretime("test:{" + NAME + "}:record"))
 
     assert int(FAR.timestamp() * 1000) == ends
-    assert not [key for key, left in (await link.run(lives)).items() if left < 0]
+    assert not [key for key, left in (await client.run(lives)).items() if left < 0]

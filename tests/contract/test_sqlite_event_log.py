@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 class TestDurability:
     async def test_events_keys_and_groups_survive_a_restart(self, path: Path) -> None:
         async with open_sqlite(path, SystemClock()) as store:
-            log = SqliteEventLog(store.link, SystemClock())
+            log = SqliteEventLog(store.connection, SystemClock())
             given = await appended(log, "a1 b1 c1")
             [entry, *_] = await log.read(APP, "", 1)
             await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
@@ -34,7 +34,7 @@ class TestDurability:
             await log.release(APP, GROUP, "ana")
 
         async with open_sqlite(path, SystemClock()) as store:
-            log = SqliteEventLog(store.link, SystemClock())
+            log = SqliteEventLog(store.connection, SystemClock())
             assert "" == await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
             assert "b1" == words(await log.dead(APP, GROUP, "", 10))
             assert "c1 a1" == await takes(log, BEN)
@@ -42,17 +42,17 @@ class TestDurability:
     async def test_what_a_process_that_is_gone_held_is_free_at_once(self, path: Path) -> None:
         """The file has one process: nobody else can hold what an earlier one held."""
         async with open_sqlite(path, SystemClock()) as store:
-            log = SqliteEventLog(store.link, SystemClock())
+            log = SqliteEventLog(store.connection, SystemClock())
             await appended(log, "a1")
             await log.take(ANA)
 
         async with open_sqlite(path, SystemClock()) as store:
-            [delivery] = await SqliteEventLog(store.link, SystemClock()).take(BEN)
+            [delivery] = await SqliteEventLog(store.connection, SystemClock()).take(BEN)
             assert 0 == delivery.tries
 
     async def test_it_is_in_the_file_before_it_is_said(self, path: Path) -> None:
         async with open_sqlite(path, SystemClock()) as store:
-            place = await append(SqliteEventLog(store.link, SystemClock()))
+            place = await append(SqliteEventLog(store.connection, SystemClock()))
             database = sqlite3.connect(path)
             assert [(place,)] == database.execute("SELECT place FROM events").fetchall()
             database.close()
@@ -60,10 +60,10 @@ class TestDurability:
     async def test_places_grow_though_the_clock_goes_back(self, path: Path) -> None:
         clock = FakeClock()
         async with open_sqlite(path, clock) as store:
-            first = await append(SqliteEventLog(store.link, clock))
+            first = await append(SqliteEventLog(store.connection, clock))
         clock = FakeClock(clock.now() - LONG)
         async with open_sqlite(path, clock) as store:
-            assert await append(SqliteEventLog(store.link, clock)) > first
+            assert await append(SqliteEventLog(store.connection, clock)) > first
 
     async def test_a_file_from_before_there_were_events_gets_one(self, path: Path) -> None:
         async with open_sqlite(path, SystemClock()) as store:
@@ -75,12 +75,12 @@ class TestDurability:
         database.close()
 
         async with open_sqlite(path, SystemClock()) as store:
-            assert await append(SqliteEventLog(store.link, SystemClock()))
+            assert await append(SqliteEventLog(store.connection, SystemClock()))
             assert (1, b"payload") == await held(store, "kept")
 
     async def test_a_transaction_that_fails_changes_nothing_and_tells_nothing(self, path: Path) -> None:
         async with open_sqlite(path, SystemClock()) as store:
-            log = SqliteEventLog(store.link, SystemClock())
+            log = SqliteEventLog(store.connection, SystemClock())
             await appended(log, "a1")
             database = sqlite3.connect(path)
             database.execute("DROP TABLE event_work")
@@ -88,15 +88,15 @@ class TestDurability:
 
             with pytest.raises(StoreUnavailable, match="the embedded store failed"):
                 await log.take(ANA)
-            assert [] == store.link.database.execute("SELECT * FROM event_groups").fetchall()
+            assert [] == store.connection.database.execute("SELECT * FROM event_groups").fetchall()
 
 
 async def test_a_stuck_corp_costs_others_nothing(path: Path) -> None:
     """The cost is counted in steps of SQLite: it does not grow with the backlog."""
     async with open_sqlite(path, SystemClock()) as store:
-        database = store.link.database
+        database = store.connection.database
         database.execute("PRAGMA synchronous = OFF")
-        log = SqliteEventLog(store.link, SystemClock())
+        log = SqliteEventLog(store.connection, SystemClock())
         await appended(log, "a1")
         await log.take(replace(ANA, room=1))
         cheap = await steps_of_a_round(database, log)

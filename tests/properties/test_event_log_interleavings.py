@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.redis.client import RedisLink, connect_redis
+from broker.adapters.redis.client import RedisClient, connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
@@ -298,7 +298,7 @@ async def in_a_file(clock: FakeClock) -> AsyncIterator[EventLog]:
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         async with open_sqlite(Path(folder) / "store.db", clock) as store:
-            yield SqliteEventLog(store.link, clock)
+            yield SqliteEventLog(store.connection, clock)
 
 
 def hold_to_the_rules(program: list[Step], opened: Callable[[FakeClock], Opened]) -> None:
@@ -339,24 +339,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
-class TimedLink:
-    """A link to a Redis whose time is the test's."""
+class TimedClient:
+    """A client to a Redis whose time is the test's."""
 
-    def __init__(self, link: RedisLink, clock: FakeClock) -> None:
-        self._link = link
+    def __init__(self, client: RedisClient, clock: FakeClock) -> None:
+        self._client = client
         self._clock = clock
-        self.run = link.run
+        self.run = client.run
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
         assert "redis.call('TIME')" in text
-        script = self._link.script(
+        script = self._client.script(
             text.replace("redis.call('TIME')", "redis.call('MGET', 'seconds', 'micros')")
         )
 
         async def call(keys: list[str], arguments: list[Any]) -> Any:
             now = self._clock.now()
             time = {"seconds": int(now.timestamp()), "micros": now.microsecond}
-            await self._link.run(lambda client: client.mset(time))
+            await self._client.run(lambda redis: redis.mset(time))
             return await script(keys, arguments)
 
         return call
@@ -367,7 +367,7 @@ class TimedLink:
 def test_the_log_of_a_fleet_keeps_its_promises(server: RedisServer, program: list[Step]) -> None:
     @asynccontextmanager
     async def in_redis(clock: FakeClock) -> AsyncIterator[EventLog]:
-        async with connect_redis(server.url) as link:
-            yield RedisEventLog(TimedLink(link, clock), f"test-{secrets.token_hex(4)}")  # type: ignore[arg-type]
+        async with connect_redis(server.url) as client:
+            yield RedisEventLog(TimedClient(client, clock), f"test-{secrets.token_hex(4)}")  # type: ignore[arg-type]
 
     hold_to_the_rules(program, in_redis)

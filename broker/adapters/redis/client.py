@@ -23,7 +23,7 @@ LEFT_ALONE_SECONDS = 0.5
 Answer = TypeVar("Answer")
 
 
-class RedisLink:
+class RedisClient:
     """Run commands; a Redis that fails, hangs or refuses is `StoreUnavailable`."""
 
     def __init__(self, client: Redis) -> None:
@@ -95,7 +95,7 @@ class RedisLink:
 
 
 @asynccontextmanager
-async def connect_redis(url: str) -> AsyncIterator[RedisLink]:
+async def connect_redis(url: str) -> AsyncIterator[RedisClient]:
     """Open a pool for `redis://` or `rediss://` (TLS; user and password of an ACL in the URL).
 
     Raises `StoreUnavailable` at the first command, not here.
@@ -112,7 +112,7 @@ async def connect_redis(url: str) -> AsyncIterator[RedisLink]:
     )
     client = Redis(connection_pool=pool)
     try:
-        yield RedisLink(client)
+        yield RedisClient(client)
     finally:
         await client.aclose()
         await pool.aclose()

@@ -4,10 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from broker.adapters.redis import event_scripts as scripts
-from broker.adapters.redis.client import RedisLink, milliseconds
-from broker.adapters.redis.event_group import GROUP
-from broker.adapters.redis.names import RedisNames
+from broker.adapters.redis.client import RedisClient, milliseconds
+from broker.adapters.redis.keys import RedisKeys
+from broker.adapters.redis.lua import group_script, log_script
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
 from broker.domain.event_positions import FIRST, tidy
 from broker.domain.ports.store import NoticeKind
@@ -19,35 +18,35 @@ AT_ONCE = 500
 
 
 class RedisEventLog:
-    """Share events over Redis. One a process; it lives as long as the link.
+    """Share events over Redis. One a process; it lives as long as the client.
 
     The log and its groups have no end of life in Redis: no memory policy but `allkeys-*` takes events away.
     """
 
-    def __init__(self, link: RedisLink, prefix: str) -> None:
-        self._link = link
-        self._names = RedisNames(prefix)
-        self._append = link.script(scripts.APPEND)
-        self._open = self._of_a_group(scripts.OPEN)
-        self._take = self._of_a_group(scripts.TAKE)
-        self._acknowledge = self._of_a_group(scripts.ACKNOWLEDGE)
-        self._give_up = self._of_a_group(scripts.GIVE_UP)
-        self._release = self._of_a_group(scripts.RELEASE)
-        self._rewind = self._of_a_group(scripts.REWIND)
-        self._dead = self._of_a_group(scripts.DEAD)
-        self._retry = self._of_a_group(scripts.RETRY)
-        self._lag = self._of_a_group(scripts.LAG)
-        self._forget = self._of_a_group(scripts.FORGET)
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self._client = client
+        self._keys = RedisKeys(prefix)
+        self._append = client.script(log_script("append"))
+        self._open = self._of_a_group("open")
+        self._take = self._of_a_group("take")
+        self._acknowledge = self._of_a_group("acknowledge")
+        self._give_up = self._of_a_group("give_up")
+        self._release = self._of_a_group("release")
+        self._rewind = self._of_a_group("rewind")
+        self._dead = self._of_a_group("dead")
+        self._retry = self._of_a_group("retry")
+        self._lag = self._of_a_group("lag")
+        self._forget = self._of_a_group("forget")
 
     async def append(
         self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
     ) -> str:
         """See `EventLog.append`."""
-        log, head, _ = self._names.log(entry.app)
-        told = [self._names.channel, NoticeKind.APPENDED, *tell]
+        log, head, _ = self._keys.log(entry.app)
+        told = [self._keys.channel, NoticeKind.APPENDED, *tell]
         kept = [milliseconds(once_in), milliseconds(keep.age), keep.count]
         place = await self._append(
-            [log, head, self._names.seen(entry.app, key)],
+            [log, head, self._keys.seen(entry.app, key)],
             [*kept, entry.corp_id, entry.event_type, entry.payload, *told],
         )
         return str(place.decode())
@@ -84,9 +83,9 @@ class RedisEventLog:
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.read`."""
-        log, *_ = self._names.log(app)
+        log, *_ = self._keys.log(app)
         first = f"({tidy(after)}" if after else "-"
-        found = await self._link.run(lambda client: client.xrange(log, first, "+", limit))
+        found = await self._client.run(lambda redis: redis.xrange(log, first, "+", limit))
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", found)
         return [
             _entry(app, tidy(place.decode()).encode(), fields[b"corp"], fields[b"type"], fields[b"payload"])
@@ -117,8 +116,8 @@ class RedisEventLog:
             await self._forget(app, group, milliseconds(unused_for))
 
     async def _groups(self, app: str) -> list[str]:
-        *_, groups = self._names.log(app)
-        names = cast("list[bytes]", await self._link.run(lambda client: client.zrange(groups, 0, -1)))
+        *_, groups = self._keys.log(app)
+        names = cast("list[bytes]", await self._client.run(lambda redis: redis.zrange(groups, 0, -1)))
         return sorted(name.decode() for name in names)
 
     @staticmethod
@@ -130,13 +129,13 @@ class RedisEventLog:
             count += await script(app, group, *written[start : start + AT_ONCE])
         return count
 
-    def _of_a_group(self, text: str) -> GroupScript:
-        script = self._link.script(GROUP + text)
+    def _of_a_group(self, name: str) -> GroupScript:
+        script = self._client.script(group_script(name))
 
         async def run(app: str, group: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as each script answers
-            available = self._names.notice(NoticeKind.AVAILABLE, log_name(app), 0)
-            keys = [*self._names.log(app), *self._names.group(app, group)]
-            return await script(keys, [group, self._names.channel, available, *arguments])
+            available = self._keys.notice(NoticeKind.AVAILABLE, log_name(app), 0)
+            keys = [*self._keys.log(app), *self._keys.group(app, group)]
+            return await script(keys, [group, self._keys.channel, available, *arguments])
 
         return run
 

@@ -8,9 +8,10 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from broker.adapters.redis.client import RedisLink, milliseconds
+from broker.adapters.redis.client import RedisClient, milliseconds
+from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
-from broker.adapters.redis.names import RedisNames
+from broker.adapters.redis.lua import store_script
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
@@ -20,77 +21,35 @@ HEARTBEAT_SECONDS = 1.0
 """How often the subscription proves that it is alive: a lost one hears nothing."""
 RECONNECT_SECONDS = 0.25
 
-# Owner check, fence check, write, release and notice are one step (engine rule 3).
-COMMIT = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if tonumber(redis.call('HGET', KEYS[2], 'fence') or '0') >= tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[2], 'fence', ARGV[2], 'payload', ARGV[3])
-redis.call('PEXPIREAT', KEYS[2], ARGV[4])
-redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[5], ARGV[6])
-return 1
-"""
-
-OFFER = """
-if tonumber(redis.call('HGET', KEYS[1], 'fence') or '0') >= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'payload', ARGV[2])
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[5])
-return 1
-"""
-
-# What was forgotten since it was read stays forgotten.
-REPLACE = """
-if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
-if redis.call('HGET', KEYS[1], 'payload') == '' then return 0 end
-redis.call('HSET', KEYS[1], 'payload', ARGV[2])
-return 1
-"""
-
-FORGET = """
-local fence = redis.call('HGET', KEYS[1], 'fence')
-if fence and tonumber(fence) > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'payload', '')
-redis.call('PEXPIRE', KEYS[1], 86400000)
-redis.call('PUBLISH', ARGV[2], ARGV[3])
-return 1
-"""
-
-COUNT = """
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return count
-"""
-
 
 class RedisStore(RedisLeases):
-    """Share records over Redis. One a process; it lives as long as the link."""
+    """Share records over Redis. One a process; it lives as long as the client."""
 
-    def __init__(self, link: RedisLink, prefix: str, clock: SystemClock, observer: Observer) -> None:
-        names = RedisNames(prefix)
-        super().__init__(link, names)
-        self._link = link
-        self._names = names
+    def __init__(self, client: RedisClient, prefix: str, clock: SystemClock, observer: Observer) -> None:
+        keys = RedisKeys(prefix)
+        super().__init__(client, keys)
+        self._client = client
+        self._keys = keys
         self._clock = clock
         self._observer = observer
-        self._commit = link.script(COMMIT)
-        self._offer = link.script(OFFER)
-        self._replace = link.script(REPLACE)
-        self._forget = link.script(FORGET)
-        self._count = link.script(COUNT)
+        self._commit = client.script(store_script("commit"))
+        self._offer = client.script(store_script("offer"))
+        self._replace = client.script(store_script("replace"))
+        self._forget = client.script(store_script("forget"))
+        self._count = client.script(store_script("count"))
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         """See `Records.load`."""
         if not names:
             return {}
 
-        async def read(client: Redis) -> list[list[bytes | None]]:
-            async with client.pipeline(transaction=False) as pipeline:
+        async def read(redis: Redis) -> list[list[bytes | None]]:
+            async with redis.pipeline(transaction=False) as pipeline:
                 for name in names:
-                    pipeline.hmget(self._names.record(name), ["fence", "payload"])
+                    pipeline.hmget(self._keys.record(name), ["fence", "payload"])
                 return await pipeline.execute()
 
-        rows = await self._link.run(read)
+        rows = await self._client.run(read)
         return {
             name: Record(name, int(fence), payload or b"", datetime.max.replace(tzinfo=UTC))
             for name, (fence, payload) in zip(names, rows, strict=True)
@@ -99,7 +58,7 @@ class RedisStore(RedisLeases):
 
     async def commit(self, record: Record, lease: Lease) -> bool:
         """See `Records.commit`."""
-        keys = [self._names.lease(record.name), self._names.record(record.name)]
+        keys = [self._keys.lease(record.name), self._keys.record(record.name)]
         told = self._told(record.name, record.fence)
         arguments = [lease.owner, record.fence, record.payload, _expiry(record), *told]
         return bool(await self._commit(keys, arguments))
@@ -107,44 +66,44 @@ class RedisStore(RedisLeases):
     async def offer(self, record: Record) -> bool:
         """See `Records.offer`."""
         arguments = [record.fence, record.payload, _expiry(record), *self._told(record.name, record.fence)]
-        return bool(await self._offer([self._names.record(record.name)], arguments))
+        return bool(await self._offer([self._keys.record(record.name)], arguments))
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
-        return bool(await self._replace([self._names.record(record.name)], [record.fence, record.payload]))
+        return bool(await self._replace([self._keys.record(record.name)], [record.fence, record.payload]))
 
     async def forget(self, name: str, fence: int) -> None:
         """See `Records.forget`."""
-        notice = self._names.notice(NoticeKind.FORGOTTEN, name, fence)
-        await self._forget([self._names.record(name)], [fence, self._names.channel, notice])
+        notice = self._keys.notice(NoticeKind.FORGOTTEN, name, fence)
+        await self._forget([self._keys.record(name)], [fence, self._keys.channel, notice])
 
     async def count(self, name: str, window: timedelta) -> int:
         """See `Counters.count`."""
-        return int(await self._count([self._names.tally(name)], [milliseconds(window)]))
+        return int(await self._count([self._keys.tally(name)], [milliseconds(window)]))
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
         """See `Counters.counts`."""
 
-        async def read(client: Redis) -> list[bytes | None]:
-            async with client.pipeline(transaction=False) as pipeline:
+        async def read(redis: Redis) -> list[bytes | None]:
+            async with redis.pipeline(transaction=False) as pipeline:
                 for name in names:
-                    pipeline.get(self._names.tally(name))
+                    pipeline.get(self._keys.tally(name))
                 return await pipeline.execute()
 
-        values = await self._link.run(read) if names else []
+        values = await self._client.run(read) if names else []
         return {name: int(value or 0) for name, value in zip(names, values, strict=True)}
 
     async def ping(self) -> None:
         """See `Store.ping`."""
-        await self._link.run(lambda client: client.ping())
+        await self._client.run(lambda redis: redis.ping())
 
     async def notices(self) -> AsyncIterator[Notice]:
         """See `Store.notices`. Takes over the time of Redis at each connection: it is the fleet's."""
         lost: StoreUnavailable | None = None
         while True:
             try:
-                async with self._link.subscription(self._names.channel) as pubsub:
-                    self._clock.set_fleet_time(await self._link.seconds())
+                async with self._client.subscription(self._keys.channel) as pubsub:
+                    self._clock.set_fleet_time(await self._client.seconds())
                     if lost:
                         self._observer.store_back()
                     lost = None
@@ -172,13 +131,13 @@ class RedisStore(RedisLeases):
                 alive = True
                 if message["type"] != "message":
                     continue
-                if notice := self._names.read_notice(message["data"].decode(errors="replace")):
+                if notice := self._keys.read_notice(message["data"].decode(errors="replace")):
                     yield notice
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis is not available: {type(error).__name__}") from None
 
     def _told(self, name: str, fence: int) -> list[str]:
-        return [self._names.channel, self._names.notice(NoticeKind.COMMITTED, name, fence)]
+        return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]
 
 
 def _expiry(record: Record) -> int:

@@ -1,4 +1,4 @@
-"""One SQLite file of one process: its lock, its thread, its transactions, and what they tell."""
+"""One SQLite file of one process: its lock, its thread, its transactions, and its notices."""
 
 import asyncio
 import fcntl
@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from broker.adapters.sqlite.schema import SCHEMA
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
+
+SCHEMA = files("broker.adapters.sqlite") / "schema.sql"
 
 Answer = TypeVar("Answer")
 
@@ -22,7 +24,7 @@ class StoreInUse(Exception):
     """Another process has the file."""
 
 
-class SqliteLink:
+class SqliteConnection:
     """Run statements in a thread of their own, one transaction after the other."""
 
     def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
@@ -33,7 +35,7 @@ class SqliteLink:
         self._listeners: set[asyncio.Queue[Notice]] = set()
 
     async def run(self, statements: Callable[[], Answer]) -> Answer:
-        """Run the statements in one transaction, then tell what they told. Raises `StoreUnavailable`."""
+        """Run the statements in one transaction, then send their notices. Raises `StoreUnavailable`."""
         loop = asyncio.get_running_loop()
 
         def transaction() -> Answer:
@@ -41,7 +43,7 @@ class SqliteLink:
             with self.database:
                 answer = statements()
             for notice in self._outbox:
-                # From here: a caller who gave up meanwhile does not stop what is written from being told.
+                # From here: a caller who gave up meanwhile does not stop the notice of what is written.
                 loop.call_soon_threadsafe(self._pass_on, notice)
             return answer
 
@@ -50,8 +52,8 @@ class SqliteLink:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the embedded store failed: {error}", timedelta(seconds=1)) from None
 
-    def tell(self, notice: Notice) -> None:
-        """Tell everybody once the transaction that is under way is written; for statements."""
+    def publish(self, notice: Notice) -> None:
+        """Send the notice once the transaction that is under way is written; for statements."""
         self._outbox.append(notice)
 
     async def notices(self) -> AsyncIterator[Notice]:
@@ -71,7 +73,7 @@ class SqliteLink:
 
 
 @asynccontextmanager
-async def connect_sqlite(path: Path) -> AsyncIterator[SqliteLink]:
+async def connect_sqlite(path: Path) -> AsyncIterator[SqliteConnection]:
     """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
     path.touch(mode=0o600, exist_ok=True)
     lock_path = path.with_name(path.name + ".lock")
@@ -85,10 +87,10 @@ async def connect_sqlite(path: Path) -> AsyncIterator[SqliteLink]:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
-            database.executescript(SCHEMA)
+            database.executescript(SCHEMA.read_text(encoding="utf-8"))
             if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError(f"{path} is damaged")
-            yield SqliteLink(database, thread)
+            yield SqliteConnection(database, thread)
         finally:
             thread.shutdown(wait=True)
             database.close()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from broker.adapters.sqlite.connection import SqliteLink
+from broker.adapters.sqlite.connection import SqliteConnection
 from broker.adapters.sqlite.event_group import SqliteEventGroup
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
 from broker.domain.event_positions import EPOCH, milliseconds_of, next_place, place_at, tidy
@@ -18,11 +18,11 @@ Answer = TypeVar("Answer")
 
 
 class SqliteEventLog:
-    """Keep events in the store's file; it lives as long as the link."""
+    """Keep events in the store's file; it lives as long as the connection."""
 
-    def __init__(self, link: SqliteLink, clock: Clock) -> None:
-        self._link = link
-        self._database = link.database
+    def __init__(self, connection: SqliteConnection, clock: Clock) -> None:
+        self._connection = connection
+        self._database = connection.database
         self._clock = clock
 
     async def append(
@@ -47,10 +47,10 @@ class SqliteEventLog:
             self._database.execute("INSERT INTO event_keys VALUES (?, ?, ?)", (entry.app, key, ends))
             self._trim(entry.app, keep)
             for name in tell:
-                self._link.tell(Notice(NoticeKind.APPENDED, name, milliseconds_of(place)))
+                self._connection.publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(place)))
             return place
 
-        return await self._link.run(write)
+        return await self._connection.run(write)
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
         """See `EventLog.open_group`."""
@@ -65,7 +65,7 @@ class SqliteEventLog:
             self._add_group(app, group)
             return True
 
-        return await self._link.run(open_it)
+        return await self._connection.run(open_it)
 
     async def take(self, member: Member) -> list[Delivery]:
         """See `EventLog.take`. A transaction does a bounded part; others follow until one finds something."""
@@ -77,12 +77,12 @@ class SqliteEventLog:
             alive_until = now + member.alive_for // MICROSECOND
             taken = group.take(member, alive_until, member.ack_timeout // MICROSECOND)
             if group.has_freed():
-                self._tell_available(member.app)
+                self._publish_available(member.app)
             return taken, group.unfinished
 
-        taken, unfinished = await self._link.run(take)
+        taken, unfinished = await self._connection.run(take)
         while unfinished and not taken:
-            taken, unfinished = await self._link.run(take)
+            taken, unfinished = await self._connection.run(take)
         return taken
 
     async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
@@ -91,7 +91,7 @@ class SqliteEventLog:
         def handle(known: SqliteEventGroup) -> int:
             count, available = known.acknowledge(map(tidy, places))
             if available:
-                self._tell_available(app)
+                self._publish_available(app)
             return count
 
         return await self._in_group(app, group, handle, 0)
@@ -102,7 +102,7 @@ class SqliteEventLog:
         def bury(known: SqliteEventGroup) -> int:
             count = known.give_up(map(tidy, places))
             if known.has_freed():
-                self._tell_available(app)
+                self._publish_available(app)
             return count
 
         return await self._in_group(app, group, bury, 0)
@@ -112,7 +112,7 @@ class SqliteEventLog:
 
         def free(known: SqliteEventGroup) -> None:
             if known.release(member, spends=spends) or known.has_freed():
-                self._tell_available(app)
+                self._publish_available(app)
 
         await self._in_group(app, group, free, None)
 
@@ -128,9 +128,9 @@ class SqliteEventLog:
             start, number = self._before(app, tidy(place))
             add = "INSERT INTO event_groups (app, name, place, number, used) VALUES (?, ?, ?, ?, ?)"
             self._database.execute(add, (app, group, start, number, used))
-            self._tell_available(app)
+            self._publish_available(app)
 
-        await self._link.run(begin_anew)
+        await self._connection.run(begin_anew)
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.read`."""
@@ -139,7 +139,7 @@ class SqliteEventLog:
             " WHERE app = ? AND place > ? ORDER BY place LIMIT ?"
         )
         values = (app, tidy(after), limit)
-        rows = await self._link.run(lambda: self._database.execute(query, values).fetchall())
+        rows = await self._connection.run(lambda: self._database.execute(query, values).fetchall())
         return [Entry(*row) for row in rows]
 
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
@@ -151,7 +151,7 @@ class SqliteEventLog:
             " WHERE g.app = ? AND g.name = ? ORDER BY w.place LIMIT ?"
         )
         values = (tidy(after), app, group, limit)
-        rows = await self._link.run(lambda: self._database.execute(query, values).fetchall())
+        rows = await self._connection.run(lambda: self._database.execute(query, values).fetchall())
         return [Entry(*row) for row in rows]
 
     async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
@@ -160,7 +160,7 @@ class SqliteEventLog:
         def free(known: SqliteEventGroup) -> int:
             count = known.retry(map(tidy, places))
             if count or known.has_freed():
-                self._tell_available(app)
+                self._publish_available(app)
             return count
 
         return await self._in_group(app, group, free, 0)
@@ -176,10 +176,10 @@ class SqliteEventLog:
                 came = datetime.fromtimestamp(milliseconds_of(oldest) / 1000, UTC) if oldest else None
                 lags.append(Lag(app, group.name, unhandled, dead, came))
                 if group.has_freed():
-                    self._tell_available(app)
+                    self._publish_available(app)
             return lags
 
-        return await self._link.run(look)
+        return await self._connection.run(look)
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """See `EventLog.forget_groups`."""
@@ -190,7 +190,7 @@ class SqliteEventLog:
             for (group_id,) in self._database.execute(unused, (app, last)).fetchall():
                 self._forget(group_id)
 
-        await self._link.run(forget)
+        await self._connection.run(forget)
 
     async def _in_group(
         self, app: str, name: str, work: Callable[[SqliteEventGroup], Answer], otherwise: Answer
@@ -201,7 +201,7 @@ class SqliteEventLog:
             groups = self._groups(app, name)
             return work(groups[0]) if groups else otherwise
 
-        return await self._link.run(do)
+        return await self._connection.run(do)
 
     def _add_group(self, app: str, name: str) -> None:
         """Add it if it is new; it is in use now."""
@@ -258,5 +258,5 @@ class SqliteEventLog:
     def _now(self) -> int:
         return (self._clock.now() - EPOCH) // MICROSECOND
 
-    def _tell_available(self, app: str) -> None:
-        self._link.tell(Notice(NoticeKind.AVAILABLE, log_name(app)))
+    def _publish_available(self, app: str) -> None:
+        self._connection.publish(Notice(NoticeKind.AVAILABLE, log_name(app)))

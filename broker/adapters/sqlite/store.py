@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.adapters.sqlite.connection import SqliteLink, StoreInUse, connect_sqlite
+from broker.adapters.sqlite.connection import SqliteConnection, StoreInUse, connect_sqlite
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
 
@@ -17,11 +17,11 @@ TOMBSTONE_KEPT = timedelta(days=1)
 
 
 class SqliteStore:
-    """Keep records in one file; the event log of the same file is made with its link."""
+    """Keep records in one file; the event log of the same file is made with its connection."""
 
-    def __init__(self, link: SqliteLink, clock: Clock) -> None:
-        self.link = link
-        self._database = link.database
+    def __init__(self, connection: SqliteConnection, clock: Clock) -> None:
+        self.connection = connection
+        self._database = connection.database
         self._clock = clock
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
@@ -36,7 +36,7 @@ class SqliteStore:
 
         return {
             name: Record(name, fence, payload or b"", datetime.fromtimestamp(keep_until, UTC))
-            for name, fence, payload, keep_until in await self.link.run(read)
+            for name, fence, payload, keep_until in await self.connection.run(read)
         }
 
     async def commit(self, record: Record, lease: Lease) -> bool:
@@ -47,10 +47,10 @@ class SqliteStore:
                 return False
             self._write(record)
             self._database.execute("DELETE FROM leases WHERE name = ?", (lease.name,))
-            self.link.tell(Notice(NoticeKind.COMMITTED, record.name, record.fence))
+            self.connection.publish(Notice(NoticeKind.COMMITTED, record.name, record.fence))
             return True
 
-        return await self.link.run(write)
+        return await self.connection.run(write)
 
     async def offer(self, record: Record) -> bool:
         """See `Records.offer`."""
@@ -59,17 +59,17 @@ class SqliteStore:
             if self._fence(record.name) >= record.fence:
                 return False
             self._write(record)
-            self.link.tell(Notice(NoticeKind.COMMITTED, record.name, record.fence))
+            self.connection.publish(Notice(NoticeKind.COMMITTED, record.name, record.fence))
             return True
 
-        return await self.link.run(write)
+        return await self.connection.run(write)
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
         # What was forgotten since it was read (its payload is empty) stays forgotten.
         change = "UPDATE records SET payload = ? WHERE name = ? AND fence = ? AND payload <> x''"
         values = (record.payload, record.name, record.fence)
-        return await self.link.run(lambda: self._database.execute(change, values).rowcount == 1)
+        return await self.connection.run(lambda: self._database.execute(change, values).rowcount == 1)
 
     async def forget(self, name: str, fence: int) -> None:
         """See `Records.forget`."""
@@ -78,9 +78,9 @@ class SqliteStore:
         def write() -> None:
             if self._fence(name) <= fence:
                 self._write(tombstone)
-                self.link.tell(Notice(NoticeKind.FORGOTTEN, name, fence))
+                self.connection.publish(Notice(NoticeKind.FORGOTTEN, name, fence))
 
-        await self.link.run(write)
+        await self.connection.run(write)
 
     async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
         """See `Leases.acquire`."""
@@ -102,7 +102,7 @@ class SqliteStore:
             self._database.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, owner, ends))
             return fence
 
-        taken = await self.link.run(take)
+        taken = await self.connection.run(take)
         if isinstance(taken, float):
             return Busy(timedelta(seconds=taken))
         return Lease(name, owner, taken, duration)
@@ -117,7 +117,7 @@ class SqliteStore:
             self._database.execute("UPDATE leases SET ends = ? WHERE name = ?", (ends, lease.name))
             return True
 
-        return await self.link.run(extend)
+        return await self.connection.run(extend)
 
     async def release(self, lease: Lease) -> None:
         """See `Leases.release`."""
@@ -125,9 +125,9 @@ class SqliteStore:
         def give_back() -> None:
             if self._owner(lease.name) == lease.owner:
                 self._database.execute("DELETE FROM leases WHERE name = ?", (lease.name,))
-                self.link.tell(Notice(NoticeKind.RELEASED, lease.name, lease.fence))
+                self.connection.publish(Notice(NoticeKind.RELEASED, lease.name, lease.fence))
 
-        await self.link.run(give_back)
+        await self.connection.run(give_back)
 
     async def count(self, name: str, window: timedelta) -> int:
         """See `Counters.count`."""
@@ -141,7 +141,7 @@ class SqliteStore:
             self._database.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", (name, count, ends))
             return int(count)
 
-        return await self.link.run(add)
+        return await self.connection.run(add)
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
         """See `Counters.counts`."""
@@ -152,15 +152,15 @@ class SqliteStore:
             rows = {name: self._database.execute(query, (name, now)).fetchone() for name in names}
             return {name: int(row[0]) if row else 0 for name, row in rows.items()}
 
-        return await self.link.run(read)
+        return await self.connection.run(read)
 
     def notices(self) -> AsyncIterator[Notice]:
         """See `Store.notices`; the event log's are among them."""
-        return self.link.notices()
+        return self.connection.notices()
 
     async def ping(self) -> None:
         """See `Store.ping`."""
-        await self.link.run(lambda: self._database.execute("SELECT 1").fetchone())
+        await self.connection.run(lambda: self._database.execute("SELECT 1").fetchone())
 
     def _owner(self, name: str) -> str | None:
         row = self._database.execute("SELECT owner, ends FROM leases WHERE name = ?", (name,)).fetchone()
@@ -182,13 +182,13 @@ class SqliteStore:
 @asynccontextmanager
 async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
-    async with connect_sqlite(path) as link:
-        with link.database:
-            _sweep(link.database, clock.now().timestamp())
+    async with connect_sqlite(path) as connection:
+        with connection.database:
+            _sweep(connection.database, clock.now().timestamp())
             # An earlier process is gone, and so are the holders of its leases and events.
-            link.database.execute("DELETE FROM leases")
-            link.database.execute("UPDATE event_members SET alive_until = 0")
-        yield SqliteStore(link, clock)
+            connection.database.execute("DELETE FROM leases")
+            connection.database.execute("UPDATE event_members SET alive_until = 0")
+        yield SqliteStore(connection, clock)
 
 
 def _sweep(database: sqlite3.Connection, now: float) -> None:

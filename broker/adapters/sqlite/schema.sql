@@ -1,6 +1,5 @@
-"""The tables of the embedded store's file. Moments and spans of events are in microseconds."""
+-- The tables of the embedded store's file. Moments and spans of events are in microseconds.
 
-STORE = """
 CREATE TABLE IF NOT EXISTS records (
   name TEXT PRIMARY KEY, issued INTEGER NOT NULL DEFAULT 0, fence INTEGER NOT NULL DEFAULT 0,
   payload BLOB, keep_until REAL NOT NULL);
@@ -8,11 +7,9 @@ CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, e
 CREATE TABLE IF NOT EXISTS tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL, ends REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS records_by_end ON records (keep_until);
 CREATE INDEX IF NOT EXISTS tallies_by_end ON tallies (ends);
-"""
 
-# The newest place and number of each log outlive its events. Numbers have no gaps: what is between two
-# is their difference.
-LOGS = """
+-- The newest place and number of each log outlive its events. Numbers have no gaps: what is between two
+-- is their difference.
 CREATE TABLE IF NOT EXISTS event_logs (app TEXT PRIMARY KEY, place TEXT NOT NULL, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
   app TEXT NOT NULL, place TEXT NOT NULL, number INTEGER NOT NULL,
@@ -20,13 +17,11 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS event_keys (
   app TEXT NOT NULL, key TEXT NOT NULL, ends INTEGER NOT NULL, PRIMARY KEY (app, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS event_keys_by_end ON event_keys (ends);
-"""
 
-# A group has looked at all up to (place, number). What it looked at and did not handle is its work:
-# "waiting", "held" or "dead"; "skip" was acknowledged before it was looked at. event_corps sums up the
-# work of a corp: who holds some of it ("" = nobody), and the first that waits. event_work has row ids, since
-# SQLite would search a table without them by part of its key rather than by the whole of an index.
-GROUPS = """
+-- A group has looked at all up to (place, number). What it looked at and did not handle is its work:
+-- "waiting", "held" or "dead"; "skip" was acknowledged before it was looked at. event_corps sums up the
+-- work of a corp: who holds some of it ("" = nobody), and the first that waits. event_work has row ids, since
+-- SQLite would search a table without them by part of its key rather than by the whole of an index.
 CREATE TABLE IF NOT EXISTS event_groups (
   id INTEGER PRIMARY KEY, app TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL, number INTEGER NOT NULL,
   used INTEGER NOT NULL, UNIQUE (app, name));
@@ -44,6 +39,3 @@ CREATE TABLE IF NOT EXISTS event_corps (
   group_id INTEGER NOT NULL, corp_id TEXT NOT NULL, owner TEXT NOT NULL, first TEXT,
   PRIMARY KEY (group_id, corp_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS event_corps_by_owner ON event_corps (group_id, owner, first);
-"""
-
-SCHEMA = STORE + LOGS + GROUPS

@@ -1,14 +1,14 @@
-"""`RedisNames`: what a script touches together is in one slot; any notice can be read."""
+"""`RedisKeys`: what a script touches together is in one slot; any notice can be read."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.redis.names import RedisNames
+from broker.adapters.redis.keys import RedisKeys
 from broker.domain.ports.store import Notice, NoticeKind
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-NAMES = RedisNames("wecom-broker")
+NAMES = RedisKeys("wecom-broker")
 
 
 def test_record_and_lease_and_tally_of_a_name_share_a_slot() -> None:

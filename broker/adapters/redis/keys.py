@@ -3,7 +3,7 @@
 from broker.domain.ports.store import Notice, NoticeKind
 
 
-class RedisNames:
+class RedisKeys:
     """Names under one prefix; what a script touches together hashes to one slot of a cluster."""
 
     def __init__(self, prefix: str) -> None:

@@ -1,0 +1,21 @@
+-- What every script does first: drop what the log does not keep any more (promise 10).
+local trimmed = between('o', 'o' .. floor, WORK)
+for _, item in ipairs(trimmed) do settle(item:sub(22), item:sub(2, 21)) end
+for _, letter in ipairs({'d', 's'}) do
+  for _, item in ipairs(between(letter, letter .. floor, WORK)) do
+    drop(item)
+    redis.call('HDEL', state, 'tries:' .. item:sub(2))
+  end
+end
+
+-- Whether there is more of this than one call does.
+local unfinished = #trimmed == WORK
+
+local function expire_members()
+  local due = redis.call('ZRANGEBYSCORE', times, '-inf', now, 'LIMIT', 0, EXPIRED)
+  for _, item in ipairs(due) do check_deadlines(item:sub(2)) end
+  if #due == EXPIRED then unfinished = true end
+end
+
+local function publish_if(available) if available then redis.call('PUBLISH', channel, notice) end end
+local function publish_if_freed() publish_if(freed and first_ready('')) end

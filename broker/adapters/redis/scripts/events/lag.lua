@@ -1,0 +1,26 @@
+-- Return how many are open, how many dead, and since when the oldest open one waits, in milliseconds.
+expire_members()
+publish_if_freed()
+local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
+place, number = place or '0-0', tonumber(number or 0)
+local newest = tonumber(redis.call('HGET', head, 'number') or 0)
+local unseen = oldest and math.max(0, newest - math.max(number, oldest.number - 1)) or 0
+local skipped = count_between('s' .. floor, 't')
+local open = count_between('o' .. floor, 'p') + unseen - skipped
+local first = between('o' .. floor, 'p', 1)[1]
+local since = first and first:sub(2, 14)
+local looked = 0
+while not since and open > 0 and looked < WORK do
+  local page = entries('(' .. place, 100)
+  if #page == 0 then break end
+  for _, found in ipairs(page) do
+    place, looked = found.place, looked + 1
+    if not redis.call('ZSCORE', index, 's' .. place) then
+      since = place:sub(1, 13)
+      break
+    end
+  end
+end
+-- So far all was acknowledged before anybody looked at it: the oldest is no older than that.
+if not since and looked > 0 and open > 0 then since = place:sub(1, 13) end
+return {open, count_between('d' .. floor, 'e'), since or ''}

@@ -1,0 +1,82 @@
+-- ARGV: member, room, alive_for, ack_timeout, max_tries, types wanted (none = all).
+-- Return whether there may be more at once, and what the member may have.
+local member = ARGV[4]
+local room, alive_for, ack_timeout, max_tries = unpack(ARGV, 5, 8)
+local wanted, all = {}, #ARGV == 8
+for position = 9, #ARGV do wanted[ARGV[position]] = true end
+
+redis.call('ZADD', groups, now, group)
+check_deadlines(member)
+expire_members()
+redis.call('HSET', state, 'terms:' .. member, ack_timeout .. ' ' .. max_tries .. ' ' .. room)
+redis.call('ZADD', times, now + alive_for, 'a' .. member)
+if late[member] then
+  publish_if_freed()
+  return {0}
+end
+
+local held, work, taken = held_count(member), WORK, {}
+local free = room - held
+local function give(found)
+  if held == 0 and #taken == 0 then redis.call('ZADD', times, now + ack_timeout, 'd' .. member) end
+  add('h' .. named(member) .. named(found.corp) .. found.place)
+  redis.call('HSET', state, 'owner:' .. found.corp, member)
+  local tries = redis.call('HGET', state, 'tries:' .. found.place) or '0'
+  taken[#taken + 1] = {found.place, found.corp, found.kind, found.payload, tries}
+  free = free - 1
+end
+
+-- What waits is older than what nobody has looked at; the corp with the oldest comes first.
+local function ready_corp()
+  local mine, anybodys = first_ready(member), first_ready('')
+  mine = mine and mine:sub(#named(member) + 2)
+  anybodys = anybodys and anybodys:sub(#named('') + 2)
+  local first = mine and anybodys and (mine < anybodys and mine or anybodys) or mine or anybodys
+  return first and first:sub(21)
+end
+local corp = ready_corp()
+while corp and free > 0 and work > 0 do
+  change(corp, function()
+    for _, item in ipairs(starting_with('w' .. named(corp), math.min(free, work))) do
+      local place = item:sub(-20)
+      local found = entry(place)
+      drop(item)
+      work = work - 1
+      if found and (all or wanted[found.kind]) then
+        give(found)
+      else
+        drop('o' .. place .. corp)
+        redis.call('HDEL', state, 'tries:' .. place)
+      end
+    end
+  end)
+  corp = ready_corp()
+end
+
+local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
+place, number = place or '0-0', number or 0
+local page
+while free > 0 and work > 0 do
+  page = entries('(' .. place, math.min(math.max(free, 16), work))
+  for _, found in ipairs(page) do
+    if free == 0 then break end
+    place, number, work = found.place, found.number, work - 1
+    if not drop('s' .. place) and (all or wanted[found.kind]) then
+      local who = owner(found.corp)
+      local waiting = #starting_with('w' .. named(found.corp), 1) > 0
+      add('o' .. place .. found.corp)
+      if waiting then
+        add('w' .. named(found.corp) .. place)
+      elseif who == '' or who == member then
+        give(found)
+      else
+        change(found.corp, function() add('w' .. named(found.corp) .. place) end)
+      end
+    end
+  end
+  if #page == 0 then break end
+end
+redis.call('HSET', state, 'place', place, 'number', string.format('%.0f', number))
+publish_if_freed()
+local more = free > 0 and (unfinished or work <= 0)
+return {more and 1 or 0, unpack(taken)}
