@@ -18,8 +18,8 @@ from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.faults import Delay
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World
-from tests.kit.broker_process import BrokerProcess
-from tests.kit.redis_server import RedisServer
+from tests.kit.processes.broker_process import BrokerProcess
+from tests.kit.processes.redis_server import RedisServer
 
 BROKERS, CALLERS, ROUNDS = 3, 200, 3
 DELAY_SECONDS = 0.4

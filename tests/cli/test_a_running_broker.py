@@ -12,7 +12,7 @@ from broker.cli.playground import Playground
 from broker.simulator import AppId
 from broker.simulator.demo import PARENT
 from tests.cli.running import interrupted, process, run
-from tests.kit.ports import free_port
+from tests.kit.processes.ports import free_port
 
 CHILD, SUPPLIER = "ww1child000000001", "wpSupplier_000000001"
 

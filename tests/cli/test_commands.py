@@ -15,7 +15,7 @@ import pytest
 import broker
 from broker.cli.workers import CANNOT_START
 from tests.cli.running import run
-from tests.kit.broker_process import to_toml
+from tests.kit.processes.broker_process import to_toml
 
 APP: dict[str, Any] = {"name": "crm", "corp_id": "ww0parent", "agent_id": 1000002, "secret": "SecretOfTheApp"}
 VERBS = ["serve", "dev", "demo", "simulate", "check-config", "token", "shares", "keys"]

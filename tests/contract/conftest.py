@@ -19,7 +19,7 @@ from tests.contract.event_fleets import (
     sqlite_events,
 )
 from tests.contract.fleets import Fleet, memory_fleet, redis_fleet, sealed_fleet, sqlite_fleet
-from tests.kit.redis_server import RedisServer
+from tests.kit.processes.redis_server import RedisServer
 
 MEMORY = Path("/dev/shm")
 """Where there is one, the disk need not keep up with a new file for each test."""

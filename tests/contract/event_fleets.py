@@ -19,9 +19,9 @@ from broker.domain.ports.clock import Clock
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
-from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
-from tests.kit.memory_store import MemoryStore, Shared
-from tests.kit.redis_server import RedisServer
+from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory.memory_store import MemoryStore, Shared
+from tests.kit.processes.redis_server import RedisServer
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
-from tests.kit.memory_store import MemoryStore, Shared
-from tests.kit.redis_server import RedisServer
+from tests.kit.memory.memory_store import MemoryStore, Shared
+from tests.kit.processes.redis_server import RedisServer
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from broker.domain.ports.store import Notice, NoticeKind
 from tests.contract.making import LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import Stopwatch, eventually, listening
-from tests.kit.redis_server import RedisServer
+from tests.kit.processes.redis_server import RedisServer
 
 PASSWORD = "p@ss/w:rd?#%"
 USER = f"broker:{quote(PASSWORD, safe='')}"

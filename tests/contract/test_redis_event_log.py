@@ -33,8 +33,8 @@ from tests.contract.events import (
 from tests.contract.making import LONG
 from tests.contract.test_redis_access import PASSWORD, redis_with
 from tests.contract.waiting import eventually
-from tests.kit.ports import free_port
-from tests.kit.redis_server import RedisServer
+from tests.kit.processes.ports import free_port
+from tests.kit.processes.redis_server import RedisServer
 
 LEAST = (
     "~wecom-broker:* &wecom-broker:notices -@all"

@@ -16,7 +16,7 @@ from broker.domain.ports.store import Notice, NoticeKind
 from tests.contract.making import FAR, LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import Stopwatch, eventually, listening
-from tests.kit.redis_server import RedisServer
+from tests.kit.processes.redis_server import RedisServer
 
 AT_ONCE_SECONDS = 0.4
 ONE_TIMEOUT_SECONDS = 1.5

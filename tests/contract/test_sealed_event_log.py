@@ -12,8 +12,8 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventLog
 from tests.contract.events import ANA, APP, GROUP, append, appended, lag, takes, words
 from tests.contract.observer import Notebook
-from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
-from tests.kit.memory_store import MemoryStore, Shared
+from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory.memory_store import MemoryStore, Shared
 
 OLD, NEW = SealKey("old", os.urandom(32)), SealKey("new", os.urandom(32))
 

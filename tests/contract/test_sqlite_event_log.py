@@ -13,7 +13,7 @@ from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from tests.contract.events import ANA, APP, BEN, GROUP, KEEP, append, appended, lag, takes, takes_all, words
 from tests.contract.making import LONG, held, record
-from tests.kit.fake_clock import FakeClock
+from tests.kit.memory.fake_clock import FakeClock
 
 
 @pytest.fixture

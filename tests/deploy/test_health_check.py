@@ -12,8 +12,8 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tests.deploy.files import DEPLOY
-from tests.kit.broker_process import BrokerProcess
-from tests.kit.ports import free_port
+from tests.kit.processes.broker_process import BrokerProcess
+from tests.kit.processes.ports import free_port
 
 
 def ask(address: str, service: str = "") -> tuple[int, str]:

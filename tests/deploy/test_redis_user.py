@@ -10,8 +10,8 @@ from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from tests.contract import test_redis_access as of_the_store
 from tests.contract import test_redis_event_log as of_the_event_log
 from tests.deploy.files import ROOT
-from tests.kit.broker_process import BrokerProcess
-from tests.kit.callbacks import CallbackSender
+from tests.kit.callbacks.sender import CallbackSender
+from tests.kit.processes.broker_process import BrokerProcess
 
 SEAL_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 TEXT = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.fleet import Fleet, running_fleet
+from tests.kit.processes.fleet import Fleet, running_fleet
 
 StartFleet = Callable[..., Fleet]
 Figures = Callable[..., None]

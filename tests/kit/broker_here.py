@@ -9,7 +9,7 @@ from typing import Any
 from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
 from broker.simulator import World, running_simulator
-from tests.kit.fleet import APP, configuration
+from tests.kit.processes.fleet import APP, configuration
 
 
 @dataclass(frozen=True)

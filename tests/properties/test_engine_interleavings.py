@@ -20,7 +20,7 @@ from broker.domain.errors import BrokerError, RateLimited, SecretRejected, Wecom
 from broker.usecases.credentials.record import from_record
 from broker.usecases.fleet.leased_flight import LEASE
 from broker.usecases.limits.error_cache import HOUR
-from tests.kit.engine_world import (
+from tests.kit.memory.engine_world import (
     CHILD,
     LIFETIME,
     OWN,
@@ -31,7 +31,7 @@ from tests.kit.engine_world import (
     Habit,
     Replica,
 )
-from tests.kit.fake_clock import settle
+from tests.kit.memory.fake_clock import settle
 
 KEYS = (OWN, CHILD)
 SUBJECTS = {OWN: OWN.corp_id, CHILD: f"{CHILD.share_kind}:{CHILD.corp_id}:{CHILD.agent_id}"}

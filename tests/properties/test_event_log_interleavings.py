@@ -24,10 +24,10 @@ from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
 from broker.domain.ports.event_log import EventLog
-from tests.kit.fake_clock import FakeClock
-from tests.kit.memory_event_log import MemoryEventLog, SharedLogs
-from tests.kit.memory_store import MemoryStore, Shared
-from tests.kit.redis_server import RedisServer
+from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory.memory_store import MemoryStore, Shared
+from tests.kit.processes.redis_server import RedisServer
 
 APP = "crm"
 ACK_TIMEOUT = timedelta(seconds=30)

@@ -11,7 +11,7 @@ from aiohttp import web
 from broker.domain.errors import EnvelopeRejected
 from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed, read_envelope
 from broker.protocol.callbacks.xml import parse_xml
-from tests.kit.callbacks import DEMO_KEYS
+from tests.kit.callbacks.sender import DEMO_KEYS
 
 
 @dataclass(frozen=True)

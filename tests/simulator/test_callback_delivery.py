@@ -19,7 +19,7 @@ from broker.simulator import (
     demo,
     running_simulator,
 )
-from tests.kit.callbacks import DEMO_KEYS
+from tests.kit.callbacks.sender import DEMO_KEYS
 from tests.simulator.receiver import Got, Receiver, running_receiver
 
 CHILD = AppId("ww1child000000001", 1000010)

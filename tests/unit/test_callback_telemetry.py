@@ -11,7 +11,7 @@ import structlog
 from broker.domain.event_log import Lag
 from broker.telemetry.logging import LOGGER, set_up_logging
 from broker.telemetry.observer import REMEMBERED, Telemetry
-from tests.kit.fake_clock import START, FakeClock
+from tests.kit.memory.fake_clock import START, FakeClock
 
 
 @pytest.fixture

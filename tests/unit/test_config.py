@@ -14,7 +14,7 @@ from broker.config import mapping
 from broker.config.load import ConfigError, load_config, parse_config
 from broker.config.schema import Config
 from broker.domain.corps import ShareKind
-from tests.kit.broker_process import to_toml
+from tests.kit.processes.broker_process import to_toml
 
 MARKER = "MarkerOfASecretValue"
 SEAL_KEY = base64.b64encode(bytes(range(32))).decode()

@@ -14,7 +14,7 @@ from broker.domain.errors import RateLimited, SecretRejected, StoreUnavailable, 
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER, redact, set_up_logging
 from broker.telemetry.observer import Telemetry
-from tests.kit.fake_clock import FakeClock
+from tests.kit.memory.fake_clock import FakeClock
 
 MARKER = "MarkerOfASecret"
 ENDPOINT = "/cgi-bin/gettoken"

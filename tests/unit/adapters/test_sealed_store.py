@@ -11,7 +11,7 @@ from broker.domain.ports.store import Record
 from tests.contract.making import NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import listening
-from tests.kit.memory_store import MemoryStore, Shared
+from tests.kit.memory.memory_store import MemoryStore, Shared
 
 OLD = SealKey("k1", bytes(range(32)))
 NEW = SealKey("k2", bytes(range(32, 64)))

@@ -15,7 +15,7 @@ from broker.domain.replica_health import ReplicaHealth
 from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, Health
 from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import CredentialStats, CredentialView
-from tests.kit.fake_clock import FakeClock, settle
+from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.unit.domain.credentials import KEY
 
 TOKENS = "wecom_broker.v1.TokenService"

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.kit.engine_world import EngineWorld, FakeWecom, Replica
-from tests.kit.fake_clock import FakeClock
+from tests.kit.memory.engine_world import EngineWorld, FakeWecom, Replica
+from tests.kit.memory.fake_clock import FakeClock
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, AppNotShared, InvalidRequest, UnknownApp
 from broker.domain.shares import AppShare
-from tests.kit.engine_world import (
+from tests.kit.memory.engine_world import (
     CHILD,
     CHILD_SHARE,
     CHILD_TARGET,
@@ -24,7 +24,7 @@ from tests.kit.engine_world import (
     Replica,
     outcome,
 )
-from tests.kit.fake_clock import FakeClock
+from tests.kit.memory.fake_clock import FakeClock
 
 BOTH_KINDS = replace(CRM, share_kinds=(ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN))
 SECOND = timedelta(seconds=1)

@@ -14,7 +14,7 @@ from broker.domain.errors import InvalidRequest, RateLimited, TokenDied, WecomUn
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 from broker.domain.secret import Secret
 from broker.usecases.api_calls import LARGEST_BODY, ApiCalls, check_call
-from tests.kit.engine_world import CHILD_TARGET, Endpoint, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.memory.engine_world import CHILD_TARGET, Endpoint, EngineWorld, FakeWecom, Replica, outcome
 
 GET_USER = ApiCall("GET", "/cgi-bin/user/get", (("userid", "lisi"),), b"")
 SEND = ApiCall("POST", "/cgi-bin/message/send", (), b"{}")

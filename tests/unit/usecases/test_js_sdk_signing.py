@@ -12,7 +12,7 @@ from broker.domain.shares import AppShare
 from broker.protocol.js_sdk import sign_url
 from broker.usecases.credentials.engine import ReportOutcome
 from broker.usecases.signing import Signing
-from tests.kit.engine_world import (
+from tests.kit.memory.engine_world import (
     CHILD,
     CHILD_SHARE,
     CHILD_TARGET,
@@ -24,8 +24,8 @@ from tests.kit.engine_world import (
     Replica,
     outcome,
 )
-from tests.kit.fake_clock import FakeClock
-from tests.kit.fake_users import CountedChance
+from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.fake_users import CountedChance
 
 URL = "https://crm.example.com/orders?id=1"
 CORP, AGENT = CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET

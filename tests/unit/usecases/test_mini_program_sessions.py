@@ -21,7 +21,7 @@ from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.usecases.mini_program import LIFETIME, MiniProgramLogins
-from tests.kit.engine_world import (
+from tests.kit.memory.engine_world import (
     CHILD,
     CHILD_SHARE,
     CHILD_TARGET,
@@ -34,8 +34,8 @@ from tests.kit.engine_world import (
     Replica,
     outcome,
 )
-from tests.kit.fake_clock import FakeClock, settle
-from tests.kit.fake_users import CountedChance, FakeUsers
+from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.fake_users import CountedChance, FakeUsers
 
 SECOND = timedelta(seconds=1)
 BOTH = replace(CRM, share_kinds=(ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN))

@@ -21,9 +21,9 @@ from broker.domain.shares import AppShare
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.usecases.identity import Identities
-from tests.kit.engine_world import CRM, OWN, PARENT, Endpoint, EngineWorld, FakeWecom, Replica, outcome
-from tests.kit.fake_clock import FakeClock
-from tests.kit.fake_users import CountedChance, FakeUsers, member
+from tests.kit.memory.engine_world import CRM, OWN, PARENT, Endpoint, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.fake_users import CountedChance, FakeUsers, member
 
 OAUTH = "https://open.weixin.qq.com"
 

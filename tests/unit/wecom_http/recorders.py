@@ -17,7 +17,7 @@ from broker.domain.errors import BrokerError
 from broker.domain.ports.rate_gate import CallScope
 from broker.domain.secret import Secret
 from broker.simulator import demo
-from tests.kit.fake_clock import FixedRandomness
+from tests.kit.memory.fake_clock import FixedRandomness
 
 GETTOKEN = "/cgi-bin/gettoken"
 LIST_SHARES = "/cgi-bin/corpgroup/corp/list_app_share_info"

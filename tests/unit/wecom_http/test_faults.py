@@ -22,7 +22,7 @@ from broker.simulator import (
     World,
 )
 from broker.simulator.faults import Fault
-from tests.kit.ports import free_port
+from tests.kit.processes.ports import free_port
 from tests.unit.wecom_http.recorders import (
     CHILD_TOKEN,
     GETTOKEN,

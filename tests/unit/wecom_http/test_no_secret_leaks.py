@@ -16,7 +16,7 @@ from broker.domain.secret import Secret
 from broker.simulator import Delay, Errcode, Hang, HttpStatus, Junk, Reset, Truncated, World
 from broker.simulator.faults import Fault
 from broker.telemetry.logging import set_up_logging
-from tests.kit.ports import free_port
+from tests.kit.processes.ports import free_port
 from tests.unit.wecom_http.recorders import (
     CHILD_TOKEN,
     GETTOKEN,

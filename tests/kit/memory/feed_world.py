@@ -1,0 +1,221 @@
+"""Event feeds of several replicas on one log in memory, under a clock that stands still."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from broker.domain.errors import BrokerError
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
+from broker.usecases.events.feed import EventFeed, SubscriptionOptions
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.notifications import Notifications
+from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.fake_users import CountedChance
+from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory.memory_store import MemoryStore, Shared
+
+APP, GROUP = "crm", "orders/all"
+KEEP = Retention(timedelta(days=1), 100_000)
+MAX_TRIES = 3
+ACK_TIMEOUT = timedelta(seconds=60)
+EVERYTHING = frozenset[str]()
+
+
+class Ears:
+    """An observer of what the feed tells."""
+
+    def __init__(self) -> None:
+        self.delivered: list[tuple[str, str, int]] = []
+        self.lags: list[list[Lag]] = []
+        self.failures: list[tuple[str, Exception]] = []
+
+    def event_delivered(self, app: str, group: str, tries: int) -> None:
+        self.delivered.append((app, group, tries))
+
+    def groups_lag(self, lags: Iterable[Lag]) -> None:
+        self.lags.append(list(lags))
+
+    def background_failed(self, what: str, error: Exception) -> None:
+        self.failures.append((what, error))
+
+
+class WatchedLog(MemoryEventLog):
+    """The log of one replica, with its ways written down; a test may hold back or lose an answer."""
+
+    def __init__(self, store: MemoryStore, shared: SharedLogs) -> None:
+        super().__init__(store, shared)
+        self.calls: list[tuple[str, Any]] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.gate: asyncio.Event | None = None
+        """While it is shut, takes have happened, and nobody has heard what they found."""
+        self.losing_answers = False
+
+    async def take(self, member: Member) -> list[Delivery]:
+        self.calls.append(("take", member))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            taken = await super().take(member)
+            if self.gate:
+                await self.gate.wait()
+            if self.losing_answers:
+                self._store.away = True
+                await self._store._reach()
+            return taken
+        finally:
+            self.under_way -= 1
+
+    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+        await super().release(app, group, member, spends=spends)
+        self.calls.append(("release", (member, spends)))
+
+    @property
+    def takes(self) -> list[Member]:
+        return [member for name, member in self.calls if name == "take"]
+
+    @property
+    def releases(self) -> list[tuple[str, bool]]:
+        return [what for name, what in self.calls if name == "release"]
+
+
+@dataclass
+class FeedReplica:
+    """What one broker has."""
+
+    store: MemoryStore
+    log: WatchedLog
+    notifications: Notifications
+    feed: EventFeed
+    ears: Ears
+
+    async def joins(self, group: str = GROUP, **wish: Any) -> "Subscriber":
+        """Return a subscriber that reads at once whatever comes."""
+        subscriber = Subscriber(self.feed.subscribe(group, wish_for(**wish)))
+        await settle()
+        return subscriber
+
+    async def looks_on(self, **wish: Any) -> "Subscriber":
+        """Return one that only looks on."""
+        subscriber = Subscriber(self.feed.look_on(wish_for(**wish)))
+        await settle()
+        return subscriber
+
+
+def wish_for(**changes: Any) -> SubscriptionOptions:
+    """Return what a subscriber asks for who has no special wishes."""
+    usual: dict[str, Any] = {
+        "apps": (APP,),
+        "event_types": EVERYTHING,
+        "replay_from": {},
+        "room": 100,
+        "ack_timeout": ACK_TIMEOUT,
+        "may_see": lambda _app, _corp_id: True,
+    }
+    return SubscriptionOptions(**{**usual, **changes})
+
+
+@dataclass
+class Subscriber:
+    """Read a stream to its end, in a task of its own."""
+
+    stream: AsyncGenerator[Delivery | None, None]
+    got: list[Delivery] = field(default_factory=list)
+    stands: bool = False
+    ended: bool = False
+    failure: BrokerError | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """It reads while this is set."""
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            async for delivery in self.stream:
+                self.stands = True
+                if delivery:
+                    self.got.append(delivery)
+                    await self.gate.wait()
+            self.ended = True
+        except BrokerError as error:
+            self.failure = error
+        finally:
+            await self.stream.aclose()
+
+    @property
+    def words(self) -> str:
+        """Return what it got."""
+        return " ".join(delivery.entry.payload.decode() for delivery in self.got)
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of what it got."""
+        return [f"{delivery.entry.app}:{delivery.entry.place}" for delivery in self.got]
+
+    def heard(self) -> str:
+        """Return what it got since it was asked last."""
+        words = self.words
+        self.got.clear()
+        return words
+
+    async def leaves(self) -> None:
+        """Go away, as a call that is cancelled does."""
+        self.task.cancel()
+        await settle()
+
+
+class FeedWorld:
+    """Replicas on one log. Enter it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self._shared = Shared(self.clock)
+        self._logs = SharedLogs(self.clock)
+        self._randomness = CountedChance()
+        self._stack = AsyncExitStack()
+        self._count = 0
+
+    async def start(self) -> FeedReplica:
+        """Return another replica."""
+        ears, store = Ears(), MemoryStore(self._shared)
+        tasks = await self._stack.enter_async_context(Background(ears))  # type: ignore[arg-type]
+        log, notifications = WatchedLog(store, self._logs), Notifications(store)
+        feed = EventFeed(
+            log=log,
+            notifications=notifications,
+            clock=self.clock,
+            randomness=self._randomness,  # type: ignore[arg-type]
+            observer=ears,  # type: ignore[arg-type]
+            tasks=tasks,
+            max_tries=MAX_TRIES,
+        )
+        tasks.keep_running("hearing notices", notifications.run)
+        await settle()
+        return FeedReplica(store, log, notifications, feed, ears)
+
+    async def append(self, words: str, *, app: str = APP, event_type: str = "text") -> list[str]:
+        """Append an event for each word, "<corp><payload>" as in "a1 a2 b1"; return their ids."""
+        log = WatchedLog(MemoryStore(self._shared), self._logs)
+        ids = []
+        for word in words.split():
+            self._count += 1
+            entry = Entry(app, word[0], event_type, word.encode())
+            key, tell = f"key {self._count}", [log_name(app)]
+            place = await log.append(entry, key=key, once_in=timedelta(hours=1), keep=KEEP, tell=tell)
+            ids.append(f"{app}:{place}")
+        await settle()
+        return ids
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()

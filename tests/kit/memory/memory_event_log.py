@@ -1,0 +1,297 @@
+"""An event log in memory, written to be read: each promise is a line or two, and nothing is quick.
+
+It passes the same contract suite as the real ones; several brokers may share one through their stores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
+from broker.domain.event_positions import milliseconds_of, next_place, tidy
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Notice, NoticeKind
+from tests.kit.memory.memory_store import MemoryStore
+
+
+@dataclass
+class Seat:
+    """A member that is at work."""
+
+    member: Member
+    alive_until: datetime
+    since: datetime
+    """Its last acknowledgement, or when it got something while it held nothing."""
+
+
+@dataclass
+class Group:
+    """What one group has done with the log."""
+
+    start: str
+    used: datetime
+    handled: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
+    tries: dict[str, int] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)
+    """By place: who holds it."""
+    seats: dict[str, Seat] = field(default_factory=dict)
+    looked: str = ""
+    """The last place that anybody looked at: who may have something up to there does not know of it yet."""
+
+    def held_by(self, name: str) -> list[str]:
+        return sorted(place for place, holder in self.holders.items() if holder == name)
+
+    def lose(self, name: str, *, spend: bool) -> None:
+        """Free what a member holds, at the cost of a try of its oldest entry (promise 7)."""
+        held = self.held_by(name)
+        for place in held:
+            del self.holders[place]
+        if held and spend:
+            self.tries[held[0]] = self.tries.get(held[0], 0) + 1
+            if self.tries[held[0]] >= self.seats[name].member.max_tries:
+                self.dead.add(held[0])
+
+    def look_at_the_clock(self, now: datetime) -> set[str]:
+        """Free what was held for too long (promises 5 and 6); return who acknowledged too late."""
+        late = set()
+        for name, seat in list(self.seats.items()):
+            ends = seat.since + seat.member.ack_timeout if self.held_by(name) else None
+            if ends and ends <= now and ends < seat.alive_until:
+                self.lose(name, spend=True)
+                late.add(name)
+            if seat.alive_until <= now:
+                self.lose(name, spend=False)
+                del self.seats[name]
+        return late
+
+    def drop(self, gone: set[str]) -> None:
+        """Forget what is not kept any more (promise 10)."""
+        self.handled -= gone
+        self.dead -= gone
+        for kept in (self.tries, self.holders):
+            for place in gone & kept.keys():
+                del kept[place]
+
+
+@dataclass
+class Log:
+    """The events of one app."""
+
+    entries: list[Entry] = field(default_factory=list)
+    newest: str = ""
+    seen: dict[str, datetime] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+    def open(self, group: Group) -> list[Entry]:
+        """Return what the group has not handled, in order."""
+        done = group.handled | group.dead
+        return [entry for entry in self.entries if entry.place >= group.start and entry.place not in done]
+
+    def free_for(self, group: Group, name: str | None) -> list[Entry]:
+        """Return what nobody holds and a member may have (promise 3); None stands for a new member."""
+        held = group.holders
+        owners = {entry.corp_id: held[entry.place] for entry in self.entries if entry.place in held}
+        return [
+            entry
+            for entry in self.open(group)
+            if entry.place not in held and owners.get(entry.corp_id) in {None, name}
+        ]
+
+    def waiting(self, group: Group) -> set[str]:
+        """Return the places of what was looked at, and anybody may have."""
+        return {entry.place for entry in self.free_for(group, None) if entry.place <= group.looked}
+
+
+@dataclass
+class SharedLogs:
+    """What all connections see."""
+
+    clock: Clock
+    logs: dict[str, Log] = field(default_factory=dict)
+
+    def lose_data(self) -> None:
+        self.logs.clear()
+
+
+class MemoryEventLog:
+    """One broker's view; it goes away, and tells, with the broker's store."""
+
+    def __init__(self, store: MemoryStore, shared: SharedLogs) -> None:
+        self._store = store
+        self._shared = shared
+
+    async def append(
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+    ) -> str:
+        log, now = await self._log(entry.app)
+        if log.seen.get(key, now) > now:
+            return ""
+        log.seen[key] = now + once_in
+        log.newest = next_place(log.newest, milliseconds(now))
+        log.entries.append(replace(entry, place=log.newest))
+        oldest = milliseconds(now - keep.age)
+        kept = [entry for entry in log.entries[-keep.count :] if milliseconds_of(entry.place) >= oldest]
+        gone = {entry.place for entry in log.entries} - {entry.place for entry in kept}
+        log.entries = kept
+        for group in log.groups.values():
+            group.drop(gone)
+        for name in tell:
+            self._store._tell(Notice(NoticeKind.APPENDED, name, milliseconds_of(log.newest)))
+        return log.newest
+
+    async def open_group(self, app: str, group: str, *, most: int) -> bool:
+        log, now = await self._log(app)
+        others = [name for name in log.groups if owner_of(name) == owner_of(group)]
+        if group not in log.groups and len(others) >= most:
+            return False
+        log.groups.setdefault(group, Group("", now))
+        return True
+
+    async def take(self, member: Member) -> list[Delivery]:
+        log, now = await self._log(member.app)
+        group = log.groups.setdefault(member.group, Group("", now))
+        group.used = now
+        waited = log.waiting(group)
+        late = group.look_at_the_clock(now)
+        freed = log.waiting(group) - waited
+        seat = group.seats.setdefault(member.name, Seat(member, now, now))
+        seat.member, seat.alive_until = member, now + member.alive_for
+        deliveries = [] if member.name in late else self._hand_out(log, group, seat)
+        self._tell_if(member.app, bool(freed & log.waiting(group)))
+        return deliveries
+
+    def _hand_out(self, log: Log, group: Group, seat: Seat) -> list[Delivery]:
+        member = seat.member
+        deliveries: list[Delivery] = []
+        for entry in log.free_for(group, member.name):
+            held = group.held_by(member.name)
+            if len(held) >= member.room:
+                break
+            if member.event_types and entry.event_type not in member.event_types:
+                group.handled.add(entry.place)
+                continue
+            if not held:
+                seat.since = self._shared.clock.now()
+            group.holders[entry.place] = member.name
+            deliveries.append(Delivery(entry, group.tries.get(entry.place, 0)))
+            group.looked = max(group.looked, entry.place)
+        if len(group.held_by(member.name)) < member.room:
+            group.looked = log.newest
+        return deliveries
+
+    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+        log, now, known = await self._group(app, group)
+        if not known:
+            return 0
+        unhandled = {entry.place: entry for entry in log.open(known)} | {
+            entry.place: entry for entry in log.entries if entry.place in known.dead
+        }
+        done = {place for place in map(tidy, places) if place in unhandled}
+        before = {name: len(known.held_by(name)) for name in known.seats}
+        for place in done:
+            if place in known.holders:
+                known.seats[known.holders.pop(place)].since = now
+            known.handled.add(place)
+            known.dead.discard(place)
+            known.tries.pop(place, None)
+        corps = {unhandled[place].corp_id for place in done}
+        self._tell_if(app, self._lets_go_on(log, known, before, corps))
+        return len(done)
+
+    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+        log, _, known = await self._group(app, group)
+        if not known:
+            return 0
+        looked_at = {entry.place for entry in log.open(known) if entry.place <= known.looked}
+        given_up = looked_at.intersection(map(tidy, places))
+        waited = log.waiting(known)
+        for place in given_up:
+            known.holders.pop(place, None)
+            known.tries.pop(place, None)
+        known.dead |= given_up
+        self._tell_if(app, bool(log.waiting(known) - waited))
+        return len(given_up)
+
+    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+        _, _, known = await self._group(app, group)
+        if known and member in known.seats:
+            held = known.held_by(member)
+            known.lose(member, spend=spends)
+            del known.seats[member]
+            self._tell_if(app, bool(held))
+
+    async def rewind(self, app: str, group: str, place: str) -> None:
+        log, now = await self._log(app)
+        used = log.groups[group].used if group in log.groups else now
+        start = next((entry.place for entry in log.entries if entry.place >= tidy(place)), None)
+        log.groups[group] = Group(start or next_place(log.newest, 0), used)
+        self._tell_if(app, True)
+
+    async def read(self, app: str, after: str, limit: int) -> list[Entry]:
+        log, _ = await self._log(app)
+        return [entry for entry in log.entries if entry.place > tidy(after)][:limit]
+
+    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
+        log, _, known = await self._group(app, group)
+        dead = known.dead if known else set()
+        return [entry for entry in log.entries if entry.place in dead and entry.place > tidy(after)][:limit]
+
+    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+        _, _, known = await self._group(app, group)
+        freed = known.dead.intersection(map(tidy, places)) if known else set()
+        if known and freed:
+            known.dead -= freed
+            for place in freed:
+                known.tries.pop(place, None)
+            self._tell_if(app, True)
+        return len(freed)
+
+    async def lags(self, app: str) -> list[Lag]:
+        log, now = await self._log(app)
+        lags = []
+        for name, group in sorted(log.groups.items()):
+            self._look_at_the_clock(log, app, group, now)
+            places = [entry.place for entry in log.open(group)]
+            oldest = datetime.fromtimestamp(milliseconds_of(places[0]) / 1000, UTC) if places else None
+            lags.append(Lag(app, name, len(places), len(group.dead), oldest))
+        return lags
+
+    async def forget_groups(self, app: str, unused_for: timedelta) -> None:
+        log, now = await self._log(app)
+        log.groups = {name: group for name, group in log.groups.items() if group.used > now - unused_for}
+
+    async def _log(self, app: str) -> tuple[Log, datetime]:
+        await self._store._reach()
+        return self._shared.logs.setdefault(app, Log()), self._shared.clock.now()
+
+    async def _group(self, app: str, name: str) -> tuple[Log, datetime, Group | None]:
+        log, now = await self._log(app)
+        if group := log.groups.get(name):
+            self._look_at_the_clock(log, app, group, now)
+        return log, now, group
+
+    def _look_at_the_clock(self, log: Log, app: str, group: Group, now: datetime) -> None:
+        waited = log.waiting(group)
+        group.look_at_the_clock(now)
+        self._tell_if(app, bool(log.waiting(group) - waited))
+
+    @staticmethod
+    def _lets_go_on(log: Log, group: Group, before: dict[str, int], corps: set[str]) -> bool:
+        """Tell whether a corp is free for anybody, or whoever was busy is through with half of its work."""
+        waiting = log.waiting(group)
+        if any(entry.corp_id in corps and entry.place in waiting for entry in log.entries):
+            return True
+        return any(
+            len(group.held_by(name)) <= seat.member.room // 2 < before[name] and log.free_for(group, name)
+            for name, seat in group.seats.items()
+        )
+
+    def _tell_if(self, app: str, told: bool) -> None:
+        if told:
+            self._store._tell(Notice(NoticeKind.AVAILABLE, log_name(app)))
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return them exactly, as a product of floating point would not."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

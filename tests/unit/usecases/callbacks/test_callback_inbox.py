@@ -1,0 +1,206 @@
+"""A callback is written under a key that tells nothing, and a store that restarts is waited for."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from broker.domain.corps import ShareKind
+from broker.domain.errors import StoreUnavailable, UnknownApp
+from broker.domain.event_log import Entry, Retention
+from broker.domain.secret import Secret
+from broker.domain.shares import ShareList
+from broker.protocol.callbacks.envelope import CallbackKeys
+from broker.protocol.callbacks.message import delivery_key, read_message
+from broker.simulator.callbacks.cdata import document
+from broker.simulator.callbacks.envelope import Address, sealed_post
+from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
+from broker.usecases.callbacks.inbox import REMEMBERED, CallbackInbox
+from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
+from broker.usecases.events.record import from_entry
+from tests.kit.memory.engine_world import CRM, PARENT, EngineWorld, Replica
+
+KEYS = CallbackKeys(Secret("TokenOfTheCallbacks"), Secret("A" * 43))
+SETTINGS = CallbackSettings(KEYS, timedelta(minutes=10), accept_child_receive_id=True, check_sender=False)
+KEEP = Retention(timedelta(days=3), 1000)
+SENT = {"ToUserName": PARENT, "FromUserName": "zhangsan", "CreateTime": 1772438400, "MsgType": "event"}
+
+
+@dataclass
+class Log:
+    """Writes down what it is given; while it is away it says so."""
+
+    away_until: float = 0.0
+    tries: int = 0
+    is_repeat: bool = False
+    entries: list[Entry] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    spans: list[timedelta] = field(default_factory=list)
+    told: list[list[str]] = field(default_factory=list)
+
+    async def append(
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+    ) -> str:
+        self.tries += 1
+        if time.monotonic() < self.away_until:
+            raise StoreUnavailable("away")
+        assert KEEP == keep
+        self.entries.append(entry)
+        self.keys.append(key)
+        self.spans.append(once_in)
+        self.told.append(list(tell))
+        return "" if self.is_repeat else "1772438400000-000000"
+
+
+class Inbox:
+    """An inbox over a log of the test's."""
+
+    def __init__(self, replica: Replica, log: Log, settings: CallbackSettings = SETTINGS) -> None:
+        self.log = log
+        self._replica = replica
+        self._keys = settings.keys
+        opening = CallbackDecoder(
+            {"crm": settings}, replica.targets, replica.shares, replica.clock, replica.witness
+        )
+        self.inbox = CallbackInbox(
+            apps=replica.apps,
+            opening=opening,
+            senders=SenderAllowlist(
+                replica.engine,
+                None,  # type: ignore[arg-type] - no sender is checked here
+                replica.clock,
+                replica.witness,
+                replica.tasks,
+            ),
+            renewal=replica.renewal,
+            log=log,  # type: ignore[arg-type] - it is only appended to
+            keep=KEEP,
+        )
+
+    async def receive(self, **fields: str | int) -> bool:
+        """Take a message of these fields in, sealed anew."""
+        now = str(int(self._replica.clock.now().timestamp()))
+        address = Address(PARENT, PARENT)
+        message = document(**{**SENT, **fields}).encode()
+        post = sealed_post(
+            self._keys, message, address, timestamp=now, nonce="1", random=time.time_ns().to_bytes(16)
+        )
+        return await self.inbox.receive("crm", Signed(**post.query), post.body, "")
+
+
+PATIENCE = 0.4
+"""Seconds: as long as it takes to try a few times."""
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def inbox(replica: Replica, log: Log, monkeypatch: pytest.MonkeyPatch) -> Inbox:
+    monkeypatch.setattr("broker.usecases.callbacks.inbox.PATIENCE_SECONDS", PATIENCE)
+    return Inbox(replica, log)
+
+
+async def test_an_event_is_written_as_it_came(inbox: Inbox, log: Log) -> None:
+    assert await inbox.receive(Event="enter_agent")
+    [entry] = log.entries
+    event = from_entry(replace(entry, place="1772438400000-000000"))
+
+    assert ("crm", PARENT, "enter_agent") == (entry.app, entry.corp_id, entry.event_type)
+    assert document(**SENT, Event="enter_agent") == event.xml
+    assert ("zhangsan", ShareKind.OWN, CRM.agent_id) == (event.user_id, event.share_kind, event.agent_id)
+    assert "crm:1772438400000-000000" == event.event_id
+
+
+async def test_a_repeat_is_not_new(inbox: Inbox, log: Log) -> None:
+    log.is_repeat = True
+
+    assert not await inbox.receive(Event="enter_agent")
+
+
+async def test_the_key_is_that_of_the_message_and_of_the_app_s_own_secret(
+    replica: Replica, inbox: Inbox, log: Log
+) -> None:
+    await inbox.receive(Event="enter_agent")
+    await inbox.receive(Event="enter_agent")
+    await inbox.receive(Event="subscribe")
+    other = replace(SETTINGS, keys=CallbackKeys(KEYS.token, Secret("B" * 43)))
+    await Inbox(replica, log, other).receive(Event="enter_agent")
+    first, again, another, foreign = log.keys
+
+    assert first == again
+    assert 3 == len({first, another, foreign})
+    # Whoever guesses the message could have made this one.
+    message = document(**SENT, Event="enter_agent").encode()
+    assert delivery_key(read_message(message)) not in log.keys
+
+
+@pytest.mark.parametrize(
+    ("max_age", "once_in"),
+    [(None, REMEMBERED), (timedelta(minutes=10), REMEMBERED), (timedelta(1), timedelta(2))],
+)
+async def test_a_delivery_is_known_again_as_long_as_its_timestamp_is_taken_and_wecom_repeats(
+    replica: Replica, log: Log, max_age: timedelta | None, once_in: timedelta
+) -> None:
+    await Inbox(replica, log, replace(SETTINGS, max_age=max_age)).receive(Event="subscribe")
+
+    assert [once_in] == log.spans
+
+
+async def test_share_events_are_told_to_who_lists_that_kind(inbox: Inbox, log: Log) -> None:
+    for name in ("subscribe", "share_agent_change", "share_chain_change", "change_chain"):
+        await inbox.receive(Event=name, FromUserName="sys")
+
+    # This app is shared in 企业互联 only.
+    assert (ShareKind.CORP_GROUP,) == CRM.share_kinds
+    listing = ShareList.name_of("crm", ShareKind.CORP_GROUP)
+    assert [["events:crm"], ["events:crm", listing], ["events:crm"], ["events:crm"]] == log.told
+
+
+async def test_a_store_that_restarts_is_waited_for(inbox: Inbox, log: Log) -> None:
+    log.away_until = time.monotonic() + PATIENCE / 2
+
+    assert await inbox.receive(Event="subscribe")
+    assert 2 < log.tries < 20
+    assert 1 == len(log.entries)
+
+
+@pytest.mark.parametrize("step", [timedelta(0), timedelta(days=-1), timedelta(days=1)])
+async def test_a_store_that_stays_away_is_told_in_time_whatever_the_clock_does(
+    replica: Replica, inbox: Inbox, log: Log, step: timedelta
+) -> None:
+    class Stepping(Log):
+        async def append(self, *args: object, **options: object) -> str:
+            replica.clock.skew = step
+            self.tries += 1
+            raise StoreUnavailable("away")
+
+    inbox.inbox._log = away = Stepping()  # type: ignore[assignment]
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        await inbox.receive(Event="subscribe")
+
+    assert PATIENCE <= time.monotonic() - began < PATIENCE + 1
+    assert away.tries > 2
+
+
+def test_an_app_without_callbacks_is_told(inbox: Inbox) -> None:
+    inbox.inbox.check_app("crm")
+    with pytest.raises(UnknownApp):
+        inbox.inbox.check_app("nobody")
+
+
+async def test_a_repeated_share_event_lists_anew_all_the_same(
+    world: EngineWorld, replica: Replica, inbox: Inbox, log: Log
+) -> None:
+    await world.run(replica.shares.listing(CRM, ShareKind.CORP_GROUP))
+    before = replica.shares.fence(CRM, ShareKind.CORP_GROUP)
+    log.is_repeat = True
+    await inbox.receive(Event="share_agent_change", FromUserName="sys")
+    await world.clock.advance(timedelta(seconds=5))
+
+    assert replica.shares.fence(CRM, ShareKind.CORP_GROUP) > before

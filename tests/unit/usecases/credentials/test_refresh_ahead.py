@@ -1,0 +1,190 @@
+"""What is in use is renewed before its callers would have to wait."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import WecomUnavailable
+from broker.usecases.credentials.refresh_ahead import AT_ONCE, KEPT_AFTER_EXPIRY
+from tests.kit.memory.engine_world import (
+    CHILD_SHARE,
+    CRM,
+    LIFETIME,
+    OWN,
+    Endpoint,
+    EngineWorld,
+    FakeWecom,
+    Replica,
+)
+from tests.kit.memory.fake_clock import FakeClock, settle
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+DUE = LIFETIME * 0.84
+"""The advisory moment, and the fifth of what is left that chance may add."""
+
+
+async def test_what_was_used_is_renewed_once_for_the_fleet(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    replicas = await world.fleet(3)
+    [held, *_] = await world.gather(*(replica.engine.get(OWN) for replica in replicas))
+    for replica in replicas:
+        replica.refresh_ahead()
+
+    await clock.jump(DUE)
+    await clock.advance(SECOND)
+
+    renewed = {(await replica.engine.get(OWN)).generation for replica in replicas}
+    assert 1 == len(renewed)
+    assert renewed.pop() > held.generation
+    assert 2 == wecom.count()
+
+
+async def test_nothing_is_renewed_before_it_ages(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    replica.refresh_ahead()
+    await world.run(replica.engine.get(OWN))
+
+    await clock.jump(LIFETIME * 0.79)
+    await clock.advance(SECOND)
+
+    assert 1 == wecom.count()
+
+
+async def test_what_nobody_has_used_since_its_renewal_is_left_to_expire(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    replica.refresh_ahead()
+    await world.run(replica.engine.get(OWN))
+    for _ in range(3):
+        await clock.jump(LIFETIME)
+        await clock.advance(SECOND)
+
+    # The first use is a use; nobody came after the one renewal that it earned.
+    assert wecom.count() <= 2
+    assert replica.memory.find(OWN) is None, "swept"
+
+
+async def test_what_is_watched_is_renewed_again_and_again(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    replica.refresh_ahead()
+    watching = replica.engine.watch(OWN)
+    generations = [(await world.run(anext(watching))).generation]
+    for _ in range(3):
+        await clock.jump(DUE)
+        await clock.advance(SECOND)
+        generations.append((await world.run(anext(watching))).generation)
+    await watching.aclose()
+
+    assert generations == sorted(set(generations))
+    assert 4 == wecom.count()
+
+
+async def test_who_begins_to_watch_late_gets_the_renewal_though_the_first_attempt_fails(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    await world.run(replica.engine.get(OWN))
+    held = replica.memory.hold(OWN)
+    held.used_at = None
+    replica.refresh_ahead()
+    await clock.jump(DUE)
+    await clock.advance(SECOND)
+    assert 1 == wecom.count(), "idle: it was not renewed when it was due"
+    wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"), times=1)
+
+    watching = replica.engine.watch(OWN)
+    old = await world.run(anext(watching))
+    await settle()
+    assert 2 == wecom.count()
+    new = await world.run(anext(watching), within=10 * SECOND)
+    await watching.aclose()
+
+    assert new.generation > old.generation
+
+
+async def test_a_failed_renewal_is_tried_again_less_and_less_often(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    replica.refresh_ahead()
+    held = await world.run(replica.engine.get(OWN))
+    wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
+    await clock.jump(DUE)
+    await clock.advance(5 * MINUTE)
+    tries = wecom.count()
+    assert 8 <= tries <= 20
+
+    wecom.recover()
+    await clock.advance(MINUTE)
+
+    assert (await replica.engine.get(OWN)).generation > held.generation
+    assert tries + 1 == wecom.count()
+
+
+async def test_renewals_in_the_background_are_bounded(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.shares = [replace(CHILD_SHARE, agent_id=number) for number in range(100)]
+    keys = [CredentialKey.child_token(CRM, share) for share in wecom.shares]
+    await world.gather(*(replica.engine.get(key) for key in keys))
+    wecom.most_in_flight = 0
+    wecom.delay = SECOND
+    replica.refresh_ahead()
+
+    await clock.jump(DUE)
+    await clock.advance(20 * SECOND)
+
+    assert wecom.most_in_flight <= AT_ONCE
+    # Those who were under way when the parent's old token died have asked once more.
+    assert 200 <= wecom.count(Endpoint.CHILD_TOKEN) <= 200 + AT_ONCE
+
+
+@pytest.mark.parametrize(("throw", "share_of_life"), [(-1.0, 0.8), (0.0, 0.84), (1.0, 0.88)])
+async def test_renewals_are_spread_by_chance(
+    world: EngineWorld,
+    replica: Replica,
+    wecom: FakeWecom,
+    clock: FakeClock,
+    throw: float,
+    share_of_life: float,
+) -> None:
+    world.randomness.throw = throw
+    replica.refresh_ahead()
+    await world.run(replica.engine.get(OWN))
+
+    await clock.jump(LIFETIME * share_of_life - 2 * SECOND)
+    await clock.advance(SECOND)
+    assert 1 == wecom.count()
+    await clock.advance(2 * SECOND)
+    assert 2 == wecom.count()
+
+
+async def test_without_the_store_nothing_is_renewed_ahead(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    replica.refresh_ahead()
+    held = await world.run(replica.engine.get(OWN))
+    replica.store.cut()
+    await clock.jump(DUE)
+    await clock.advance(10 * SECOND)
+    assert 1 == wecom.count()
+
+    replica.store.mend()
+    await clock.advance(5 * SECOND)
+    assert (await replica.engine.get(OWN)).generation > held.generation
+
+
+async def test_what_expired_long_ago_is_swept(world: EngineWorld, replica: Replica, clock: FakeClock) -> None:
+    replica.refresh_ahead()
+    await world.run(replica.engine.get(OWN))
+    replica.memory.hold(OWN).used_at = None
+    await clock.jump(LIFETIME + KEPT_AFTER_EXPIRY / 2)
+    await clock.advance(SECOND)
+    assert 1 == len(replica.memory)
+
+    await clock.jump(KEPT_AFTER_EXPIRY)
+    await clock.advance(SECOND)
+    assert 0 == len(replica.memory)

@@ -1,0 +1,269 @@
+"""Rules 4 and 5: what is valid is served, renewed in time, and never believed longer than it lives."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from broker.domain.credentials import Credential, Freshness
+from broker.domain.errors import WecomProtocol, WecomUnavailable
+from tests.kit.memory.engine_world import (
+    LIFETIME,
+    OWN,
+    Endpoint,
+    EngineWorld,
+    FakeWecom,
+    Habit,
+    Replica,
+    outcome,
+)
+from tests.kit.memory.fake_clock import FakeClock, settle
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+AGEING = LIFETIME * 0.81
+NEARLY_GONE = LIFETIME - timedelta(seconds=59)
+
+
+@pytest.fixture
+async def held(world: EngineWorld, replica: Replica) -> Credential:
+    """A token that was fetched a moment ago."""
+    return await world.run(replica.engine.get(OWN))
+
+
+def busy() -> WecomUnavailable:
+    return WecomUnavailable("WeCom is busy")
+
+
+async def test_rule_4_a_fresh_token_is_served_from_memory(
+    replica: Replica, held: Credential, wecom: FakeWecom
+) -> None:
+    assert held == await replica.engine.get(OWN)
+    assert 1 == wecom.count()
+
+
+async def test_rule_4_an_ageing_token_is_served_at_once_and_refreshed_behind_the_caller(
+    replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.delay = SECOND
+    await clock.jump(AGEING)
+
+    assert [held] * 10 == [await replica.engine.get(OWN) for _ in range(10)]
+
+    await clock.advance(SECOND)
+    renewed = await replica.engine.get(OWN)
+    assert renewed.generation > held.generation
+    assert 2 == wecom.count()
+
+
+async def test_rule_4_an_ageing_token_on_a_fleet_is_renewed_once(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    replicas = await world.fleet(3)
+    await world.gather(*(replica.engine.get(OWN) for replica in replicas))
+    await clock.jump(AGEING)
+
+    await world.gather(*(replica.engine.get(OWN) for replica in replicas * 10))
+    await settle()
+    renewed = {(await replica.engine.get(OWN)).generation for replica in replicas}
+
+    assert 2 == wecom.count()
+    assert 1 == len(renewed)
+
+
+async def test_rule_4_a_token_that_is_nearly_gone_waits_for_its_refresh(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.delay = SECOND
+    await clock.jump(NEARLY_GONE)
+
+    found = await world.gather(*(replica.engine.get(OWN) for _ in range(10)))
+
+    assert all(credential.generation > held.generation for credential in found)
+    assert 2 == wecom.count()
+
+
+async def test_rule_4_a_failed_refresh_keeps_serving_the_valid_token(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, busy)
+    await clock.jump(NEARLY_GONE)
+
+    assert held == await world.run(replica.engine.get(OWN))
+    assert held.value.reveal() in str(world.shared.records[OWN.name].payload)
+
+    await clock.jump(MINUTE)
+    with pytest.raises(WecomUnavailable):
+        await world.run(replica.engine.get(OWN))
+
+
+async def test_rule_4_not_every_call_pays_for_a_failing_refresh(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.delay = SECOND / 2
+    wecom.fail(Endpoint.APP_TOKEN, lambda: WecomProtocol("nonsense"))
+    await clock.jump(NEARLY_GONE)
+    assert held == await world.run(replica.engine.get(OWN))
+    began, calls = clock.now(), wecom.count()
+
+    assert [held] * 20 == [await replica.engine.get(OWN) for _ in range(20)]
+
+    assert began == clock.now()
+    assert calls == wecom.count()
+
+
+async def test_rule_4_a_refresh_is_tried_again_after_a_rest(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, busy, times=1)
+    await clock.jump(NEARLY_GONE)
+    await world.run(replica.engine.get(OWN))
+    await clock.jump(2 * SECOND)
+
+    assert (await world.run(replica.engine.get(OWN))).generation > held.generation
+
+
+async def test_rule_4_nearly_gone_is_a_tenth_of_a_short_life(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.lifetime = 20 * SECOND
+    held = await world.run(replica.engine.get(OWN))
+
+    await clock.jump(15 * SECOND)
+    assert Freshness.FRESH is held.freshness(clock.now(), world.policy)
+    await clock.jump(2 * SECOND)
+    assert Freshness.AGEING is held.freshness(clock.now(), world.policy)
+    await clock.jump(1.5 * SECOND)
+    assert Freshness.NEARLY_GONE is held.freshness(clock.now(), world.policy)
+    await clock.jump(1.5 * SECOND)
+    assert Freshness.EXPIRED is held.freshness(clock.now(), world.policy)
+
+
+async def test_rule_4_a_caller_who_needs_more_time_waits_for_a_longer_token(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    await clock.jump(LIFETIME / 2)
+
+    longer = await world.run(replica.engine.get(OWN, LIFETIME * 0.6))
+
+    assert longer.expires_at - clock.now() == LIFETIME
+    assert 2 == wecom.count()
+
+
+async def test_rule_4_a_demand_that_wecom_cannot_meet_is_not_fetched_for_on_each_call(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    for _ in range(60):
+        await world.run(replica.engine.get(OWN, 2 * LIFETIME))
+        await clock.jump(SECOND)
+
+    assert wecom.count() <= 1 + 60 / world.policy.cooldown.total_seconds()
+
+
+async def test_rule_4_a_demand_is_met_though_somebody_with_a_smaller_one_asked_first(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    first = await world.start()
+    await world.run(first.engine.get(OWN))
+    await clock.jump(LIFETIME / 2)
+    cold = await world.start()
+
+    modest, demanding = await world.gather(cold.engine.get(OWN), cold.engine.get(OWN, LIFETIME * 0.6))
+
+    assert modest.expires_at - clock.now() == LIFETIME / 2
+    assert demanding.expires_at - clock.now() == LIFETIME
+
+
+async def test_rule_4_a_demand_that_fails_is_served_what_is_valid(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, busy)
+
+    assert held == await world.run(replica.engine.get(OWN, 2 * LIFETIME))
+
+
+@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+async def test_rule_5_the_same_value_keeps_its_expiry(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock, habit: Habit
+) -> None:
+    wecom.habit = habit
+    await clock.jump(AGEING)
+    await replica.engine.get(OWN)
+    await settle()
+
+    again = await replica.engine.get(OWN)
+
+    assert (held.value, held.expires_at) == (again.value, again.expires_at)
+    assert clock.now() == again.renewed_at
+    assert 2 == wecom.count()
+
+
+@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+async def test_rule_5_the_same_value_keeps_its_generation(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock, habit: Habit
+) -> None:
+    wecom.habit = habit
+    await clock.jump(SECOND)
+
+    rotated, again = await world.run(replica.engine.refresh(OWN))
+
+    assert not rotated
+    assert held.generation == again.generation
+    assert again.fence > held.fence
+
+
+async def test_rule_5_a_value_that_outlives_its_expiry_is_believed_again(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.habit = Habit.SAME_FULL
+    wecom.tokens[held.value.reveal()].expires_at += LIFETIME
+    await clock.jump(LIFETIME + SECOND)
+
+    again = await world.run(replica.engine.get(OWN))
+
+    assert held.value == again.value
+    assert clock.now() + LIFETIME == again.expires_at
+
+
+async def test_rule_5_a_value_that_runs_out_while_it_is_fetched_again_is_not_served(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.habit = Habit.SAME_FULL
+    wecom.tokens[held.value.reveal()].expires_at += 3 * SECOND
+    wecom.delay = 2 * SECOND
+    await clock.jump(LIFETIME - SECOND)
+
+    refused = await world.run(outcome(replica.engine.get(OWN)))
+    await clock.advance(4 * SECOND)
+    found = await world.run(replica.engine.get(OWN))
+
+    assert isinstance(refused, WecomUnavailable)
+    assert refused.retry_after
+    assert found.generation > held.generation
+
+
+async def test_rule_5_a_token_in_its_last_minute_is_asked_for_ever_less_often_than_it_is_served(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    wecom.habit = Habit.SAME_REMAINING
+    wecom.delay = timedelta(milliseconds=50)
+    await clock.jump(NEARLY_GONE)
+
+    for _ in range(580):
+        await world.run(replica.engine.get(OWN))
+        await clock.advance(timedelta(milliseconds=50))
+
+    assert wecom.count() < 60
+
+
+async def test_a_caller_who_goes_away_leaves_the_fetch_to_the_others(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom
+) -> None:
+    wecom.delay = SECOND
+    impatient = asyncio.create_task(replica.engine.get(OWN))
+    await settle()
+    impatient.cancel()
+
+    await world.run(replica.engine.get(OWN))
+
+    assert 1 == wecom.count()

@@ -1,0 +1,155 @@
+"""Errors as records: what one replica remembers, another one reads."""
+
+from datetime import timedelta
+
+import pytest
+
+from broker.domain import errors
+from broker.domain.errors import BrokerError, RetryLater
+from broker.domain.ports.store import Notice, NoticeKind
+from broker.usecases.limits.error_cache import HOLDS, SCOPE, ErrorCache
+from tests.kit.memory.fake_clock import FakeClock, FixedRandomness
+from tests.kit.memory.memory_store import MemoryStore, Shared
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+
+class Fleet:
+    """What refusals need of a world: a store, and a clock."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.shared = Shared(self.clock)
+        self.randomness = FixedRandomness()
+
+    def error_cache(self, fingerprint: str = "m1") -> ErrorCache:
+        return ErrorCache(MemoryStore(self.shared), self.clock, self.randomness, {"crm": fingerprint})
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+def made(kind: type[BrokerError]) -> BrokerError:
+    error = kind.__new__(kind)
+    BrokerError.__init__(error, "as it was said", errcode=40001, endpoint="/cgi-bin/gettoken")
+    return error
+
+
+@pytest.mark.parametrize("kind", HOLDS)
+async def test_an_error_survives_the_store_as_it_was(fleet: Fleet, kind: type[BrokerError]) -> None:
+    await fleet.error_cache().remember("scope", made(kind))
+
+    with pytest.raises(kind) as raised:
+        await fleet.error_cache().check("another scope", "scope")
+
+    assert kind is type(raised.value)
+    assert "as it was said" == raised.value.message == str(raised.value)
+    assert {"errcode": "40001", "endpoint": "/cgi-bin/gettoken"} == raised.value.metadata
+    assert raised.value.remembered
+    assert (raised.value.retry_after is not None) is isinstance(raised.value, RetryLater)
+
+
+@pytest.mark.parametrize("kind", HOLDS)
+async def test_an_error_is_remembered_for_as_long_as_its_kind_says(
+    fleet: Fleet, kind: type[BrokerError]
+) -> None:
+    error_cache = fleet.error_cache()
+    await error_cache.remember("scope", made(kind))
+
+    await fleet.clock.jump(HOLDS[kind].first - timedelta(milliseconds=1))
+    with pytest.raises(kind):
+        await error_cache.check("scope")
+    await fleet.clock.jump(timedelta(milliseconds=1))
+    await error_cache.check("scope")
+    await fleet.error_cache().check("scope")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in HOLDS if HOLDS[kind].first < HOLDS[kind].longest])
+async def test_a_repeat_is_remembered_longer_but_not_for_ever(fleet: Fleet, kind: type[BrokerError]) -> None:
+    error_cache, lengths = fleet.error_cache(), []
+    for _ in range(12):
+        await error_cache.remember("scope", made(kind))
+        refusal = error_cache.standing("scope")
+        assert refusal
+        lengths.append(refusal.until - fleet.clock.now())
+        await fleet.clock.jump(lengths[-1])
+
+    assert [HOLDS[kind].first, min(2 * HOLDS[kind].first, HOLDS[kind].longest)] == lengths[:2]
+    assert HOLDS[kind].longest == lengths[-1]
+    assert lengths == sorted(lengths)
+
+
+async def test_an_error_long_after_the_last_one_begins_anew(fleet: Fleet) -> None:
+    error_cache = fleet.error_cache()
+    for pause in (SECOND, 2 * MINUTE):
+        await error_cache.remember("scope", made(errors.WecomUnavailable))
+        await fleet.clock.jump(pause)
+    await error_cache.remember("scope", made(errors.WecomUnavailable))
+
+    refusal = error_cache.standing("scope")
+    assert refusal
+    assert SECOND / 2 == refusal.until - fleet.clock.now()
+
+
+async def test_the_streak_goes_on_with_another_replica(fleet: Fleet) -> None:
+    one, other = fleet.error_cache(), fleet.error_cache()
+    await one.remember("scope", made(errors.WecomUnavailable))
+    with pytest.raises(errors.WecomUnavailable):
+        await other.check("scope")
+    await fleet.clock.jump(SECOND)
+    await other.remember("scope", made(errors.WecomUnavailable))
+
+    refusal = other.standing("scope")
+    assert refusal
+    assert SECOND == refusal.until - fleet.clock.now()
+
+
+async def test_an_error_of_no_known_kind_is_not_remembered(fleet: Fleet) -> None:
+    error_cache = fleet.error_cache()
+    error = errors.UnknownApp("who?")
+    await error_cache.remember("scope", error)
+
+    await error_cache.check("scope")
+    assert not error.remembered
+
+
+async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None:
+    one, other = fleet.error_cache(), fleet.error_cache()
+    await one.remember("scope", made(errors.SecretRejected))
+    with pytest.raises(errors.SecretRejected):
+        await other.check("scope")
+    await one.forget("scope")
+    other.on_notice(Notice(NoticeKind.FORGOTTEN, SCOPE + "scope"))
+
+    await one.check("scope")
+    await other.check("scope")
+
+
+async def test_what_only_another_replica_remembers_can_be_lifted(fleet: Fleet) -> None:
+    one, other = fleet.error_cache(), fleet.error_cache()
+    await one.remember("scope", made(errors.SecretRejected))
+    await other.lift("scope")
+
+    await other.check("scope")
+    await fleet.error_cache().check("scope")
+
+
+async def test_another_secret_is_another_story(fleet: Fleet) -> None:
+    await fleet.error_cache("m1").remember("scope", made(errors.SecretRejected), app="crm")
+
+    await fleet.error_cache("m2").check("scope", app="crm")
+    with pytest.raises(errors.SecretRejected):
+        await fleet.error_cache("m1").check("scope", app="crm")
+
+
+async def test_without_the_store_a_replica_remembers_by_itself(fleet: Fleet) -> None:
+    error_cache = fleet.error_cache()
+    fleet.shared.connections[0].cut()
+    await error_cache.remember("scope", made(errors.SecretRejected))
+
+    with pytest.raises(errors.SecretRejected):
+        await error_cache.check("scope")
+    await error_cache.forget("scope")
+    await error_cache.check("scope")

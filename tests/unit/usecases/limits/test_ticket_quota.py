@@ -1,0 +1,275 @@
+"""The hourly limits of jsapi_tickets: never reached, whoever asks and whenever."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.domain.credentials import CredentialKey, CredentialKind
+from broker.domain.errors import QuotaReserved, WecomUnavailable
+from broker.usecases.limits.ticket_quota import HOUR, SLOT, TicketQuota, limits_of
+from tests.kit.memory.engine_world import OWN, Endpoint, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.memory_store import MemoryStore, Shared
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+APP, CORP = 100, 400
+CORP_ID = "ww-corp"
+KEY = CredentialKey("crm", CORP_ID, 1, kind=CredentialKind.AGENT_TICKET)
+TICKET = OWN.of_kind(CredentialKind.AGENT_TICKET)
+
+
+class Fleet:
+    """Two replicas that count in one store, and everything that they let pass."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.shared = Shared(self.clock)
+        self.stores = [MemoryStore(self.shared) for _ in range(2)]
+        self.quotas = [TicketQuota(store, self.clock) for store in self.stores]
+        self.passed: list[tuple[datetime, int, bool, int]] = []
+
+    async def fetch(
+        self, agent_id: int = 1, *, insists: bool = False, replica: int = 0
+    ) -> QuotaReserved | None:
+        key = CredentialKey("crm", CORP_ID, agent_id, kind=CredentialKind.AGENT_TICKET)
+        try:
+            await self.quotas[replica].take(key, insists=insists)
+        except QuotaReserved as reserved:
+            return reserved
+        self.passed.append((self.clock.now(), agent_id, insists, replica))
+        return None
+
+    async def fetch_often(self, times: int, *, insists: bool = False, replica: int = 0) -> int:
+        """Return how many of them passed."""
+        before = len(self.passed)
+        for _ in range(times):
+            await self.fetch(insists=insists, replica=replica)
+        return len(self.passed) - before
+
+    def most_in_an_hour(
+        self, agent_id: int | None = None, *, ordinary: bool = False, replica: int | None = None
+    ) -> int:
+        """Return the most that passed in any sixty minutes."""
+        moments = [
+            moment
+            for moment, agent, insists, by in self.passed
+            if agent_id in (None, agent) and not (ordinary and insists) and replica in (None, by)
+        ]
+        return max(
+            (sum(end - HOUR <= moment <= end for moment in moments) for end in moments),
+            default=0,
+        )
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+agents = st.sampled_from([1, 1, 1, 2, 3, 4, 5, 6])
+bursts = st.lists(
+    st.tuples(
+        st.one_of(st.integers(0, 5), st.integers(0, 1200)),  # seconds since the burst before
+        st.sampled_from([1, 7, 30, 60, 120, 250]),  # how many
+        st.lists(st.tuples(agents, st.booleans(), st.integers(0, 1)), min_size=1, max_size=6),
+        st.sampled_from(["both reach it", "one is cut off", "nobody reaches it", "it loses its data"]),
+        st.booleans(),  # at once, or one after the other
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+async def _play(
+    script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]], *, store_holds: bool
+) -> Fleet:
+    fleet = Fleet()
+    for gap, times, kinds, trouble, together in script:
+        await fleet.clock.advance(gap * SECOND)
+        if not store_holds:
+            fleet.stores[0].away = trouble == "nobody reaches it"
+            fleet.stores[1].away = trouble in ("one is cut off", "nobody reaches it")
+            if trouble == "it loses its data":
+                fleet.shared.lose_data()
+        attempts = [
+            fleet.fetch(agent_id, insists=insists, replica=replica)
+            for agent_id, insists, replica in (kinds[turn % len(kinds)] for turn in range(times))
+        ]
+        if together:
+            await asyncio.gather(*attempts)
+        else:
+            for attempt in attempts:
+                await attempt
+    return fleet
+
+
+@settings(max_examples=15, deadline=None)
+@given(bursts)
+def test_no_sixty_minutes_of_the_fleet_hold_more_than_wecom_allows(
+    script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]],
+) -> None:
+    fleet = asyncio.run(_play(script, store_holds=True))
+
+    assert max(fleet.most_in_an_hour(agent_id) for agent_id in range(1, 7)) <= APP
+    assert fleet.most_in_an_hour() <= CORP
+    assert max(fleet.most_in_an_hour(agent_id, ordinary=True) for agent_id in range(1, 7)) <= APP * 9 // 10
+    assert fleet.most_in_an_hour(ordinary=True) <= CORP * 9 // 10
+
+
+@settings(max_examples=15, deadline=None)
+@given(bursts)
+def test_whatever_the_store_does_no_replica_alone_passes_a_limit(
+    script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]],
+) -> None:
+    fleet = asyncio.run(_play(script, store_holds=False))
+
+    for replica in range(2):
+        assert max(fleet.most_in_an_hour(agent_id, replica=replica) for agent_id in range(1, 7)) <= APP
+        assert fleet.most_in_an_hour(replica=replica) <= CORP
+
+
+async def test_ordinary_renewals_leave_a_tenth_for_whoever_says_that_a_ticket_is_dead(fleet: Fleet) -> None:
+    ordinary = await fleet.fetch_often(APP)
+    insisting = await fleet.fetch_often(APP, insists=True)
+
+    assert (90, 10) == (ordinary, insisting)
+
+
+async def test_fetches_over_several_hours_are_all_allowed_that_wecom_would_allow(fleet: Fleet) -> None:
+    passed = 0
+    for _ in range(5 * 60):
+        passed += await fleet.fetch_often(1)
+        await fleet.clock.advance(MINUTE)
+
+    assert 5 * 60 == passed
+
+
+async def test_two_replicas_that_count_at_the_same_moment_never_pass_together(fleet: Fleet) -> None:
+    await fleet.fetch_often(80, insists=True)
+    refused = await asyncio.gather(*(fleet.fetch(insists=True, replica=turn % 2) for turn in range(50)))
+
+    assert fleet.most_in_an_hour() <= APP
+    # Those who went back stay counted: rather a few too few.
+    assert APP < await fleet.quotas[1].used(limits_of(CORP_ID, 1)[0])
+    assert 50 > sum(reserved is not None for reserved in refused) >= 30
+
+
+async def test_a_clock_that_is_a_little_ahead_at_the_end_of_a_slot_lets_nobody_slip_by() -> None:
+    fleet = Fleet()
+    await fleet.fetch_often(98, insists=True)
+    ahead = FakeClock(fleet.clock.now() + SLOT)
+    late = TicketQuota(fleet.stores[1], ahead)
+    await late.take(KEY, insists=True)
+    passed = await fleet.fetch_often(5, insists=True)
+
+    assert 1 == passed
+
+
+async def test_retry_after_is_when_the_hour_has_room_again(fleet: Fleet) -> None:
+    await fleet.fetch_often(60)
+    await fleet.clock.advance(30 * MINUTE)
+    await fleet.fetch_often(30)
+    reserved = await fleet.fetch()
+    assert reserved is not None
+    assert reserved.retry_after is not None
+    await fleet.clock.advance(reserved.retry_after - SECOND)
+    too_early = await fleet.fetch_often(1)
+    await fleet.clock.advance(SECOND)
+
+    assert timedelta(minutes=30) <= reserved.retry_after <= 30 * MINUTE + SLOT
+    assert (0, 60) == (too_early, await fleet.fetch_often(100))
+    assert {"app": "crm", "corp_id": CORP_ID, "used": "90", "limit": "100"} == reserved.metadata
+
+
+async def test_retry_after_is_longer_for_whoever_needs_more_to_leave(fleet: Fleet) -> None:
+    await fleet.fetch_often(100, insists=True)
+    ordinary, insisting = await fleet.fetch(), await fleet.fetch(insists=True)
+    assert ordinary is not None
+    assert insisting is not None
+    assert insisting.retry_after is not None
+    assert ordinary.retry_after is not None
+
+    assert insisting.retry_after <= ordinary.retry_after
+
+
+async def test_without_a_store_a_replica_counts_alone_and_remembers_what_it_fetched_before(
+    fleet: Fleet,
+) -> None:
+    with_store = await fleet.fetch_often(70, insists=True)
+    fleet.stores[0].cut()
+    alone = await fleet.fetch_often(70, insists=True)
+
+    assert (70, 30) == (with_store, alone)
+
+
+async def test_what_was_counted_alone_is_added_to_what_the_fleet_counted(fleet: Fleet) -> None:
+    fleet.stores[0].cut()
+    alone = await fleet.fetch_often(40)
+    fleet.stores[0].mend()
+    others = await fleet.fetch_often(30, replica=1)
+    together = await fleet.fetch_often(100)
+
+    assert (40, 30, 20) == (alone, others, together)
+
+
+async def test_a_store_that_lost_its_data_does_not_make_a_replica_forget(fleet: Fleet) -> None:
+    await fleet.fetch_often(90)
+    fleet.shared.lose_data()
+
+    assert 0 == await fleet.fetch_often(1)
+
+
+async def test_apps_of_one_corp_share_the_corps_limit(fleet: Fleet) -> None:
+    for agent_id in range(1, 7):
+        for _ in range(APP):
+            await fleet.fetch(agent_id, insists=True)
+
+    assert CORP == len(fleet.passed)
+    assert 1.0 == fleet.quotas[0].highest()
+
+
+async def test_the_metric_falls_when_nothing_was_fetched_for_an_hour(fleet: Fleet) -> None:
+    await fleet.fetch_often(50)
+    half = fleet.quotas[0].highest()
+    await fleet.clock.advance(HOUR)
+
+    assert (0.5, 0.0) == (half, fleet.quotas[0].highest())
+
+
+async def _use_up(replica: Replica) -> None:
+    for _ in range(APP):
+        await outcome(replica.quota.take(TICKET, insists=True))
+
+
+async def test_what_is_valid_is_served_to_its_last_second_while_the_limit_is_used_up(
+    world: EngineWorld, clock: FakeClock, wecom: FakeWecom, replica: Replica
+) -> None:
+    first = await world.run(replica.engine.get(TICKET))
+    served = []
+    while clock.now() < first.expires_at:
+        await world.run(_use_up(replica))
+        served.append((await world.run(replica.engine.get(TICKET))).generation)
+        await clock.advance(min(5 * MINUTE, max(SECOND, first.expires_at - clock.now() - SECOND)))
+    late = await world.run(outcome(replica.engine.get(TICKET)))
+
+    assert {first.generation} == set(served)
+    assert isinstance(late, QuotaReserved)
+    assert 1 == wecom.count(Endpoint.AGENT_TICKET)
+
+
+async def test_a_call_that_is_kept_back_is_not_counted(
+    world: EngineWorld, clock: FakeClock, wecom: FakeWecom, replica: Replica
+) -> None:
+    wecom.fail(Endpoint.AGENT_TICKET, lambda: WecomUnavailable("away"))
+    for _ in range(300):
+        await world.run(outcome(replica.engine.get(TICKET)))
+    went_out = wecom.count(Endpoint.AGENT_TICKET)
+    used = await replica.quota.used(limits_of(OWN.corp_id, OWN.agent_id)[0])
+    wecom.recover()
+    await clock.advance(MINUTE)
+
+    assert went_out == used < 30
+    assert await world.run(replica.engine.get(TICKET))
