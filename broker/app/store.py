@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
@@ -44,7 +43,7 @@ async def open_store(
                 raise CannotStart(f"store.url: {error}") from None
             inner, log = embedded, SqliteEventLog(embedded.connection, clock)
         else:
-            client = await stack.enter_async_context(connect_redis(config.store.url))
+            client = await stack.enter_async_context(connect_redis(config.store.redis_url))
             inner = RedisStore(client, config.store.prefix, clock, observer)
             log = RedisEventLog(client, config.store.prefix)
         await _wait_for(inner, config)
@@ -64,10 +63,8 @@ async def _wait_for(store: Store, config: Config) -> None:
             await store.ping()
         except StoreUnavailable as error:
             if asyncio.get_running_loop().time() > deadline:
-                place = urlsplit(config.store.url)
                 raise CannotStart(
-                    f"store.url: STORE_UNAVAILABLE: {place.scheme}://{place.hostname}:{place.port or 6379}"
-                    f" does not answer: {error.message}"
+                    f"store.url: STORE_UNAVAILABLE: {config.store.place} does not answer: {error.message}"
                 ) from None
             await asyncio.sleep(0.25)
         else:

@@ -99,6 +99,4 @@ def check_config(path: Path, insecure: bool) -> None:
     """Read the configuration and tell every mistake by its key; connects to nothing."""
     config = read_config(path, insecure=insecure)
     apps = ", ".join(app.name for app in config.apps)
-    click.echo(
-        f"{path} is fine: {len(config.apps)} app(s) ({apps}), store {config.store.url.partition(':')[0]}"
-    )
+    click.echo(f"{path} is fine: {len(config.apps)} app(s) ({apps}), store {config.store.place}")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from broker.config.checks import mistakes_together
 from broker.config.schema import Config
+from broker.config.text import NotUtf8, read_text
 
 LEVEL_VARIABLE = "WECOM_BROKER_LOG_LEVEL"
 
@@ -25,12 +26,11 @@ class ConfigError(Exception):
 def load_config(path: Path, *, insecure: bool = False) -> Config:
     """Read and check the file. Raises `ConfigError` with all mistakes."""
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "not UTF-8"
-        raise ConfigError([f"{path}: cannot be read: {problem}"]) from None
-    try:
-        given = tomllib.loads(text)
+        given = tomllib.loads(read_text(path))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except NotUtf8 as problem:
+        raise ConfigError([f"{path}: {problem}"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from None
     return parse_config(given, insecure=insecure)

@@ -17,10 +17,11 @@ from broker.config.field_types import (
     Seconds,
     Url,
 )
-from broker.config.secrets import AnySecret, SealKey, secret_matching
-from broker.config.store_url import StoreUrl
+from broker.config.secrets import AnySecret, AppSecret, SealKey, secret_matching
+from broker.config.store_url import StoreUrl, place_of
 from broker.domain.access import Action
 from broker.domain.corps import ShareKind
+from broker.domain.secret import Secret
 
 
 class Table(BaseModel):
@@ -65,19 +66,29 @@ class SealKeyTable(Table):
 class StoreTable(Table):
     """`[store]`."""
 
-    url: StoreUrl = "sqlite:///wecom-broker.db"
+    url: StoreUrl = Secret("sqlite:///wecom-broker.db")
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "wecom-broker"
     seal_keys: list[SealKeyTable] = []
 
     @property
     def is_embedded(self) -> bool:
-        """Tell whether the store is a file of this process alone."""
-        return self.url.startswith("sqlite:")
+        """Return whether the store is a file of this process alone."""
+        return self.url.reveal().startswith("sqlite:")
+
+    @property
+    def place(self) -> str:
+        """Return the address without user and password, for logs and errors."""
+        return place_of(self.url)
+
+    @property
+    def redis_url(self) -> str:
+        """Return the whole address, password included: for the connection only."""
+        return self.url.reveal()
 
     @property
     def path(self) -> Path:
         """Return the embedded store's file: `sqlite:///x.db` is relative, `sqlite:////x.db` absolute."""
-        return Path(self.url.removeprefix("sqlite:///"))
+        return Path(self.url.reveal().removeprefix("sqlite:///"))
 
 
 class WecomTable(Table):
@@ -139,7 +150,7 @@ class AppTable(Table):
     kind: Literal["self_built"] = "self_built"
     corp_id: CorpId
     agent_id: AgentId | None = None
-    secret: AnySecret
+    secret: AppSecret
     share_kinds: list[ChildKind] = ["corp_group"]
     callback: CallbackTable | None = None
     mini_program: MiniProgramTable | None = None
@@ -179,7 +190,7 @@ class Config(Table):
     """The whole file."""
 
     server: ServerTable = ServerTable()
-    store: StoreTable = StoreTable()
+    store: StoreTable = Field(default_factory=StoreTable)
     wecom: WecomTable = WecomTable()
     log: LogTable = LogTable()
     refresh: RefreshTable = RefreshTable()

