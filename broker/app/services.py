@@ -67,7 +67,7 @@ class Services:
             randomness=around.randomness,
             observer=telemetry,
             tasks=tasks,
-            max_tries=config.events.max_tries,
+            max_attempts=config.events.max_tries,
         )
         self.inbox = CallbackInbox(
             apps=apps,

@@ -1,8 +1,8 @@
 """The port of the event log: durable, shared by all replicas, read by groups whose members share the work.
 
-Every method raises `StoreUnavailable` when the store is away, and nothing else. One log an app; a *place* is
-an entry's id in its log: "<13 digits of milliseconds>-<6 digits>", so that places sort as text in the log's
-order.
+Every method raises `StoreUnavailable` when the store is unavailable, and nothing else. Each app has one log.
+A *position* is an entry's id in its log: "<13 digits of milliseconds>-<6 digits>", so that positions sort as
+text in the log's order.
 
 What a log promises to the group of one app (the contract suite is named after these):
 
@@ -10,14 +10,14 @@ What a log promises to the group of one app (the contract suite is named after t
 2. It is handed out again until it is acknowledged: at least once, to one member at a time.
 3. The entries of one corp are handed out in the log's order, and while a member holds one of them the corp's
    others go to the same member only.
-4. A member holds at most `room` entries.
-5. A member that takes nothing for `alive_for` is gone: what it held is free again, and counts no try.
+4. A member holds at most `max_in_flight` entries.
+5. A member that claims nothing for `alive_for` is gone: what it held is free again; no attempt counts.
 6. A member that holds something and acknowledged nothing for `ack_timeout` (counted from its last
    acknowledgement, or from when it got something while it held nothing) loses what it holds. Its own next
-   `take` finds that out too, and then returns nothing, so that others come first.
-7. Who loses its entries by 6, or releases them so that it `spends`, spends one try of the oldest one (by
-   place) that it held. An entry that spent `max_tries` is dead: kept aside for the group, and not in the way
-   of its corp's others.
+   `claim` finds that out too, and then returns nothing, so that others come first.
+7. When a member loses its entries by 6, or releases them and it `counts_as_attempt`, one attempt counts
+   for the oldest one (by position) that it held. An entry with `max_attempts` is dead: set aside for the
+   group, and no longer in the way of its corp's others.
 8. Entries of a type that the member does not want count as handled for its group.
 9. A new group begins with the oldest entry that is kept.
 10. What retention removes is dropped from every group in silence, also while it is held or dead.
@@ -35,8 +35,8 @@ class Entry:
     corp_id: str
     event_type: str
     payload: bytes
-    place: str = ""
-    """Given by the log."""
+    position: str = ""
+    """Assigned by the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,18 @@ class Member:
     """Unguessable, one for each stream."""
     event_types: frozenset[str]
     """Empty = all."""
-    room: int
+    max_in_flight: int
     ack_timeout: timedelta
     alive_for: timedelta
-    max_tries: int
+    max_attempts: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An entry handed out, and how many tries it has spent before."""
+    """An entry handed out, and how many attempts failed before."""
 
     entry: Entry
-    tries: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)

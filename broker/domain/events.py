@@ -16,6 +16,10 @@ SHARE_EVENTS = {
 """Events after which a share list may be another one: they do not tell which child (wecom-api C4, G15)."""
 
 
+LONGEST_POSITION = 32
+"""Twice what a position needs."""
+
+
 class EnvelopeProblem(StrEnum):
     """Why a callback is refused."""
 
@@ -56,18 +60,19 @@ class Event:
     corp_unknown: bool = False
     """Neither the app's own corp nor in the share list, even after listing anew."""
     event_id: str = ""
-    """`app:place`, the place in the app's log; empty for what is in no log."""
+    """`app:position`, its position in the app's log; empty for an event that is in no log."""
 
 
-def event_id(app: str, place: str) -> str:
-    """Return the id of the event at a place of an app's log."""
-    return f"{app}:{place}"
+def event_id(app: str, position: str) -> str:
+    """Return the id of the event at a position of an app's log."""
+    return f"{app}:{position}"
 
 
-def app_and_place(field: str, given: str) -> tuple[str, str]:
-    """Take an event's id apart. Raises `InvalidRequest`."""
-    app, _, place = given.partition(":")
-    milliseconds, _, number = place.partition("-")
-    if not (app and place.isascii() and milliseconds.isdigit() and number.isdigit() and len(place) <= 32):  # noqa: PLR2004 - twice what a place needs
+def app_and_position(field: str, given: str) -> tuple[str, str]:
+    """Split an event's id. Raises `InvalidRequest`."""
+    app, _, position = given.partition(":")
+    milliseconds, _, number = position.partition("-")
+    is_position = position.isascii() and milliseconds.isdigit() and number.isdigit()
+    if not (app and is_position and len(position) <= LONGEST_POSITION):
         raise InvalidRequest(field, "is not the id of an event")
-    return app, place
+    return app, position

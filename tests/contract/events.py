@@ -15,7 +15,9 @@ APP = "crm"
 GROUP = "orders"
 KEEP = Retention(timedelta(days=1), 100_000)
 BRIEF = timedelta(milliseconds=50)
-ANA = Member(APP, GROUP, "ana", frozenset(), room=100, ack_timeout=LONG, alive_for=LONG, max_tries=3)
+ANA = Member(
+    APP, GROUP, "ana", frozenset(), max_in_flight=100, ack_timeout=LONG, alive_for=LONG, max_attempts=3
+)
 BEN = replace(ANA, name="ben")
 CLEO = replace(ANA, name="cleo")
 
@@ -48,27 +50,27 @@ def words(found: Iterable[Delivery | Entry]) -> str:
     return " ".join(entry.payload.decode() for entry in entries)
 
 
-def places(deliveries: Iterable[Delivery]) -> list[str]:
+def positions(deliveries: Iterable[Delivery]) -> list[str]:
     """Return where they are."""
-    return [delivery.entry.place for delivery in deliveries]
+    return [delivery.entry.position for delivery in deliveries]
 
 
 async def takes(log: EventLog, member: Member, **changes: Any) -> str:
     """Return what the member takes, as words."""
-    return words(await log.take(replace(member, **changes)))
+    return words(await log.claim(replace(member, **changes)))
 
 
 async def takes_all(log: EventLog, member: Member) -> list[Delivery]:
     """Return all that the member may have; a log may hand it out in parts."""
-    taken: list[Delivery] = []
-    while deliveries := await log.take(member):
-        taken += deliveries
-    return taken
+    claimed: list[Delivery] = []
+    while deliveries := await log.claim(member):
+        claimed += deliveries
+    return claimed
 
 
 async def gets_in_time(log: EventLog, member: Member, **changes: Any) -> list[Delivery]:
     """Return what the member takes as soon as there is something."""
-    return await eventually(lambda: log.take(replace(member, **changes)))
+    return await eventually(lambda: log.claim(replace(member, **changes)))
 
 
 async def lag(log: EventLog, group: str = GROUP) -> Lag:

@@ -10,18 +10,18 @@ from tests.contract.events import ANA, APP, BEN, GROUP, appended, lag, takes, wo
 
 async def test_what_is_released_at_no_ones_fault_spends_no_try(log: EventLog) -> None:
     await appended(log, "a1 b1")
-    await log.take(ANA)
-    await log.release(APP, GROUP, "ana", spends=False)
+    await log.claim(ANA)
+    await log.release(APP, GROUP, "ana", counts_as_attempt=False)
 
-    assert [0, 0] == [delivery.tries for delivery in await log.take(BEN)]
+    assert [0, 0] == [delivery.attempts for delivery in await log.claim(BEN)]
 
 
 async def test_a_member_without_room_gives_a_sign_of_life_and_keeps_what_it_holds(log: EventLog) -> None:
     await appended(log, "a1 a2 b1")
-    await log.take(ANA)
+    await log.claim(ANA)
     await appended(log, "a3 c1")
 
-    assert "" == await takes(log, ANA, room=0)
+    assert "" == await takes(log, ANA, max_in_flight=0)
     assert "c1" == await takes(log, BEN)
     assert "a3" == await takes(log, ANA)
 
@@ -56,7 +56,7 @@ async def test_an_owner_who_opens_many_at_once_has_no_more(log: EventLog, other_
 
 async def test_what_is_given_up_is_dead_and_in_nobodys_way(log: EventLog) -> None:
     first, _, _ = await appended(log, "a1 a2 b1")
-    await log.take(replace(ANA, room=1))
+    await log.claim(replace(ANA, max_in_flight=1))
 
     assert 1 == await log.give_up(APP, GROUP, [first, first, "1-1", ""])
     assert "a2 b1" == await takes(log, BEN)
@@ -68,8 +68,8 @@ async def test_what_is_given_up_is_dead_and_in_nobodys_way(log: EventLog) -> Non
 
 async def test_what_waits_is_given_up_too_and_retried_in_its_order(log: EventLog) -> None:
     first, second = await appended(log, "a1 a2")
-    await log.take(ANA)
-    await log.release(APP, GROUP, "ana", spends=False)
+    await log.claim(ANA)
+    await log.release(APP, GROUP, "ana", counts_as_attempt=False)
 
     assert 2 == await log.give_up(APP, GROUP, [second, first])
     assert "" == await takes(log, BEN)
@@ -79,10 +79,10 @@ async def test_what_waits_is_given_up_too_and_retried_in_its_order(log: EventLog
 
 async def test_a_member_whose_events_are_given_up_has_room_again(log: EventLog) -> None:
     given = await appended(log, "a1 a2 b1")
-    await log.take(replace(ANA, room=2))
+    await log.claim(replace(ANA, max_in_flight=2))
     await log.give_up(APP, GROUP, given[:2])
 
-    assert "b1" == await takes(log, ANA, room=2)
+    assert "b1" == await takes(log, ANA, max_in_flight=2)
 
 
 async def test_the_lag_of_a_group_that_acknowledged_far_ahead_is_told_at_once(log: EventLog) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from broker.domain.event_log import Entry, log_name
-from broker.domain.events import app_and_place
+from broker.domain.events import app_and_position
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Notice, NoticeKind, Store
 from tests.contract.event_fleets import Broker, EventFleet
@@ -20,7 +20,7 @@ from tests.contract.events import (
     appended,
     gets_in_time,
     lag,
-    places,
+    positions,
     takes,
     words,
 )
@@ -91,8 +91,8 @@ class TestNotices:
     async def test_everybody_hears_of_an_event(self, event_fleet: EventFleet, broker: Broker) -> None:
         other = await event_fleet.connect()
         async with listening(other.store) as ear:
-            place = await append(broker.log, tell=["events:crm", "share list:crm"])
-            came = int(place.partition("-")[0])
+            position = await append(broker.log, tell=["events:crm", "share list:crm"])
+            came = int(position.partition("-")[0])
 
             for name in ("events:crm", "share list:crm"):
                 assert Notice(NoticeKind.APPENDED, name, came) == await ear.next()
@@ -102,8 +102,8 @@ class TestNotices:
     async def test_who_is_done_with_a_corp_calls_for_others_if_something_waits(self, broker: Broker) -> None:
         log = broker.log
         [first, _, other] = await appended(log, "a1 a2 b1")
-        await log.take(replace(ANA, room=1))
-        await log.take(BEN)
+        await log.claim(replace(ANA, max_in_flight=1))
+        await log.claim(BEN)
         async with listening(broker.store) as ear:
             await log.acknowledge(APP, GROUP, [other])
             assert [] == await heard_until_now(ear, broker.store)
@@ -114,23 +114,23 @@ class TestNotices:
     async def test_who_was_full_hears_that_half_of_its_room_is_free(self, broker: Broker) -> None:
         log = broker.log
         await appended(log, "a1 " * 40)
-        full = replace(ANA, room=20)
-        deliveries = await log.take(full)
+        full = replace(ANA, max_in_flight=20)
+        deliveries = await log.claim(full)
         async with listening(broker.store) as ear:
-            for place in places(deliveries)[:9]:
-                await log.acknowledge(APP, GROUP, [place])
+            for position in positions(deliveries)[:9]:
+                await log.acknowledge(APP, GROUP, [position])
             assert [] == await heard_until_now(ear, broker.store)
-            await log.acknowledge(APP, GROUP, places(deliveries)[9:10])
+            await log.acknowledge(APP, GROUP, positions(deliveries)[9:10])
             assert [AVAILABLE] == await heard_until_now(ear, broker.store)
-            assert 10 == len(await log.take(full))
+            assert 10 == len(await log.claim(full))
 
     async def test_a_thousand_acknowledgements_are_no_storm(self, broker: Broker) -> None:
         log = broker.log
         await appended(log, "a1 b1 c1 d1 " * 250)
         async with listening(broker.store) as ear:
-            while deliveries := await log.take(ANA):
-                for place in places(deliveries):
-                    await log.acknowledge(APP, GROUP, [place])
+            while deliveries := await log.claim(ANA):
+                for position in positions(deliveries):
+                    await log.acknowledge(APP, GROUP, [position])
             heard = await heard_until_now(ear, broker.store)
 
         assert {AVAILABLE} == set(heard)
@@ -139,8 +139,8 @@ class TestNotices:
     async def test_a_release_is_told_if_something_was_held(self, broker: Broker) -> None:
         log = broker.log
         await appended(log, "a1")
-        await log.take(ANA)
-        await log.take(BEN)
+        await log.claim(ANA)
+        await log.claim(BEN)
         async with listening(broker.store) as ear:
             await log.release(APP, GROUP, "ben")
             await log.release(APP, GROUP, "nobody")
@@ -152,11 +152,11 @@ class TestNotices:
         log = broker.log
         await appended(log, "a1")
         late = replace(ANA, ack_timeout=timedelta(milliseconds=300))
-        await log.take(late)
+        await log.claim(late)
         async with listening(broker.store) as ear:
 
             async def is_told() -> bool:
-                assert [] == await log.take(late)
+                assert [] == await log.claim(late)
                 return await heard_until_now(ear, broker.store) == [AVAILABLE]
 
             await eventually(is_told)
@@ -164,29 +164,29 @@ class TestNotices:
     async def test_who_leaves_something_for_others_calls_for_them(self, broker: Broker) -> None:
         log = broker.log
         await appended(log, "a1 b1")
-        await log.take(replace(ANA, alive_for=timedelta(milliseconds=1)))
+        await log.claim(replace(ANA, alive_for=timedelta(milliseconds=1)))
         async with listening(broker.store) as ear:
-            [_] = await gets_in_time(log, BEN, room=1)
+            [_] = await gets_in_time(log, BEN, max_in_flight=1)
             assert [AVAILABLE] == await heard_until_now(ear, broker.store)
 
     async def test_who_takes_everything_calls_for_nobody(self, broker: Broker) -> None:
         log = broker.log
         await appended(log, "a1 b1")
-        await log.take(replace(ANA, alive_for=timedelta(milliseconds=1)))
+        await log.claim(replace(ANA, alive_for=timedelta(milliseconds=1)))
         async with listening(broker.store) as ear:
             assert 2 == len(await gets_in_time(log, BEN))
             assert [] == await heard_until_now(ear, broker.store)
 
     async def test_a_rewind_and_a_retry_are_told(self, broker: Broker) -> None:
         log = broker.log
-        [place] = await appended(log, "a1")
-        await log.take(replace(ANA, max_tries=1))
+        [position] = await appended(log, "a1")
+        await log.claim(replace(ANA, max_attempts=1))
         await log.release(APP, GROUP, "ana")
         async with listening(broker.store) as ear:
             await log.retry(APP, GROUP, ["1-1"])
             assert [] == await heard_until_now(ear, broker.store)
-            await log.retry(APP, GROUP, [place])
-            await log.rewind(APP, GROUP, place)
+            await log.retry(APP, GROUP, [position])
+            await log.rewind(APP, GROUP, position)
             assert [AVAILABLE, AVAILABLE] == await heard_until_now(ear, broker.store)
 
 
@@ -208,7 +208,7 @@ class TestLookingOn:
     async def test_an_id_that_is_written_shorter_is_the_same_place(self, log: EventLog) -> None:
         [first, _] = await appended(log, "a1 a2")
         milliseconds, number = (int(part) for part in first.split("-"))
-        _, short = app_and_place("event_id", f"{APP}:{milliseconds}-{number}")
+        _, short = app_and_position("event_id", f"{APP}:{milliseconds}-{number}")
 
         assert "a2" == words(await log.read(APP, short, 10))
 
@@ -216,7 +216,7 @@ class TestLookingOn:
 class TestRewinding:
     async def test_a_group_begins_anew_at_the_place(self, log: EventLog) -> None:
         given = await appended(log, "a1 b1 a2 b2")
-        await log.acknowledge(APP, GROUP, places(await log.take(ANA)))
+        await log.acknowledge(APP, GROUP, positions(await log.claim(ANA)))
         await log.rewind(APP, GROUP, given[1])
 
         assert 3 == (await lag(log)).open
@@ -224,15 +224,15 @@ class TestRewinding:
 
     async def test_nothing_is_held_waiting_or_dead_any_more(self, log: EventLog) -> None:
         given = await appended(log, "a1 b1 b2 c1")
-        await log.take(replace(ANA, max_tries=1))
+        await log.claim(replace(ANA, max_attempts=1))
         await log.release(APP, GROUP, "ana")
-        await log.take(replace(BEN, room=1))
+        await log.claim(replace(BEN, max_in_flight=1))
         await log.rewind(APP, GROUP, given[0])
 
         assert [] == await log.dead(APP, GROUP, "", 10)
-        deliveries = await log.take(ANA)
+        deliveries = await log.claim(ANA)
         assert "a1 b1 b2 c1" == words(deliveries)
-        assert {0} == {delivery.tries for delivery in deliveries}
+        assert {0} == {delivery.attempts for delivery in deliveries}
 
     async def test_a_place_ahead_of_the_log_is_its_end(self, log: EventLog) -> None:
         await appended(log, "a1")
@@ -244,8 +244,8 @@ class TestRewinding:
 
     async def test_a_place_before_the_log_is_its_beginning(self, log: EventLog) -> None:
         await appended(log, "a1 a2 a3", keep=replace(KEEP, count=2))
-        for place in ("0000000000001-000000", "1-1", ""):
-            await log.rewind(APP, GROUP, place)
+        for position in ("0000000000001-000000", "1-1", ""):
+            await log.rewind(APP, GROUP, position)
             assert 2 == (await lag(log)).open
             assert "a2 a3" == await takes(log, ANA)
 
@@ -266,16 +266,16 @@ class TestRewinding:
         assert "a1" == await takes(log, ANA)
 
     async def test_other_groups_go_on(self, log: EventLog) -> None:
-        [place] = await appended(log, "a1")
-        await log.take(ANA)
-        await log.rewind(APP, "bills", place)
+        [position] = await appended(log, "a1")
+        await log.claim(ANA)
+        await log.rewind(APP, "bills", position)
 
         assert "" == await takes(log, BEN)
         assert "a1" == await takes(log, BEN, group="bills")
 
     async def test_what_was_acknowledged_ahead_comes_again(self, log: EventLog) -> None:
         [first, second] = await appended(log, "a1 a2")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
         await log.acknowledge(APP, GROUP, [second])
         await log.rewind(APP, GROUP, first)
 
@@ -286,7 +286,7 @@ class TestDeadEntries:
     async def kill(self, log: EventLog, text: str) -> list[str]:
         given = await appended(log, text)
         for _ in given:
-            await log.take(replace(ANA, max_tries=1))
+            await log.claim(replace(ANA, max_attempts=1))
             await log.release(APP, GROUP, "ana")
         return given
 
@@ -303,15 +303,15 @@ class TestDeadEntries:
         await appended(log, "a3")
 
         assert 1 == await log.retry(APP, GROUP, [first, first, "1-1", ""])
-        deliveries = await log.take(ANA)
+        deliveries = await log.claim(ANA)
         assert "a1 a3" == words(deliveries)
-        assert [0, 0] == [delivery.tries for delivery in deliveries]
+        assert [0, 0] == [delivery.attempts for delivery in deliveries]
         assert "a2" == words(await log.dead(APP, GROUP, "", 10))
 
     async def test_a_retried_one_goes_to_the_owner_of_its_corp(self, log: EventLog) -> None:
         [first] = await self.kill(log, "a1")
         await appended(log, "a2")
-        await log.take(BEN)
+        await log.claim(BEN)
         await log.retry(APP, GROUP, [first])
 
         assert "" == await takes(log, ANA)
@@ -326,7 +326,7 @@ class TestDeadEntries:
 
     async def test_only_dead_ones_are_retried(self, log: EventLog) -> None:
         given = await appended(log, "a1 a2")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
 
         assert 0 == await log.retry(APP, GROUP, given)
         assert 0 == await log.retry(APP, "unknown", given)
@@ -340,8 +340,8 @@ class TestLags:
 
     async def test_what_is_held_and_what_nobody_looked_at_is_open(self, log: EventLog) -> None:
         given = await appended(log, "a1 a2 b1 a3")
-        await log.take(replace(ANA, room=1))
-        await log.take(replace(BEN, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
+        await log.claim(replace(BEN, max_in_flight=1))
         assert 4 == (await lag(log)).open
         await log.acknowledge(APP, GROUP, [given[0], given[3]])
 
@@ -349,8 +349,8 @@ class TestLags:
 
     async def test_the_oldest_open_one_tells_how_far_behind(self, log: EventLog) -> None:
         given = await appended(log, "a1 b1 a2 c1")
-        came = [datetime.fromtimestamp(int(place[:13]) / 1000, UTC) for place in given]
-        await log.take(replace(ANA, room=1))
+        came = [datetime.fromtimestamp(int(position[:13]) / 1000, UTC) for position in given]
+        await log.claim(replace(ANA, max_in_flight=1))
         for done, oldest in zip((1, 0, 2, 3), (came[0], came[2], came[3], None), strict=True):
             await log.acknowledge(APP, GROUP, [given[done]])
             assert oldest == (await lag(log)).oldest
@@ -358,7 +358,7 @@ class TestLags:
     async def test_each_group_has_its_own(self, log: EventLog) -> None:
         given = await appended(log, "a1 a2")
         for group in ("one", "two"):
-            await log.take(replace(ANA, group=group))
+            await log.claim(replace(ANA, group=group))
         await log.acknowledge(APP, "two", given[:1])
 
         assert [("one", 2), ("two", 1)] == [(lag.group, lag.open) for lag in await log.lags(APP)]
@@ -375,10 +375,10 @@ class TestManyAtOnce:
         async def work(name: str) -> None:
             own = (await event_fleet.connect()).log
             while len(done) < len(given):
-                for delivery in await own.take(replace(ANA, name=name, room=7)):
-                    order[delivery.entry.corp_id].append(delivery.entry.place)
-                    done.append(delivery.entry.place)
-                    assert 1 == await own.acknowledge(APP, GROUP, [delivery.entry.place])
+                for delivery in await own.claim(replace(ANA, name=name, max_in_flight=7)):
+                    order[delivery.entry.corp_id].append(delivery.entry.position)
+                    done.append(delivery.entry.position)
+                    assert 1 == await own.acknowledge(APP, GROUP, [delivery.entry.position])
                 await asyncio.sleep(0)
 
         await asyncio.gather(*[work(f"member {number}") for number in range(5)])

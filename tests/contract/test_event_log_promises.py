@@ -21,7 +21,7 @@ from tests.contract.events import (
     appended,
     gets_in_time,
     lag,
-    places,
+    positions,
     takes,
     takes_all,
     words,
@@ -37,12 +37,12 @@ class TestPromise1EveryGroupGetsEveryEntry:
             assert "a1 b1 a2" == await takes(other_log, ANA, group=group)
 
     async def test_an_entry_comes_out_as_it_went_in(self, log: EventLog) -> None:
-        place = await append(log, "ww1 {}:\0", bytes(range(256)), event_type="中 文")
-        [delivery] = await log.take(ANA)
+        position = await append(log, "ww1 {}:\0", bytes(range(256)), event_type="中 文")
+        [delivery] = await log.claim(ANA)
 
         entry = delivery.entry
         assert (APP, "ww1 {}:\0", "中 文") == (entry.app, entry.corp_id, entry.event_type)
-        assert (bytes(range(256)), place, 0) == (entry.payload, entry.place, delivery.tries)
+        assert (bytes(range(256)), position, 0) == (entry.payload, entry.position, delivery.attempts)
 
     async def test_apps_have_nothing_in_common(self, log: EventLog) -> None:
         await append(log, payload=b"a1", app="crm")
@@ -56,14 +56,14 @@ class TestPromise1EveryGroupGetsEveryEntry:
         given = [await append(one) for _ in range(50) for one in (log, other_log)]
 
         assert sorted(set(given)) == given
-        assert {20} == {len(place) for place in given}
+        assert {20} == {len(position) for position in given}
 
     async def test_a_long_backlog_comes_piece_by_piece_and_whole(self, log: EventLog) -> None:
         given = [await append(log, "abc"[number % 3]) for number in range(1300)]
         got: list[str] = []
-        while deliveries := await log.take(ANA):
-            got += places(deliveries)
-            assert len(deliveries) == await log.acknowledge(APP, GROUP, places(deliveries))
+        while deliveries := await log.claim(ANA):
+            got += positions(deliveries)
+            assert len(deliveries) == await log.acknowledge(APP, GROUP, positions(deliveries))
 
         assert given == sorted(got)
 
@@ -71,9 +71,9 @@ class TestPromise1EveryGroupGetsEveryEntry:
 class TestPromise2UntilItIsAcknowledged:
     async def test_what_is_acknowledged_never_comes_again(self, log: EventLog, other_log: EventLog) -> None:
         await appended(log, "a1 a2 b1")
-        deliveries = await log.take(ANA)
+        deliveries = await log.claim(ANA)
 
-        assert 3 == await other_log.acknowledge(APP, GROUP, places(deliveries))
+        assert 3 == await other_log.acknowledge(APP, GROUP, positions(deliveries))
         await log.release(APP, GROUP, "ana")
         assert "" == await takes(other_log, BEN)
 
@@ -86,40 +86,40 @@ class TestPromise2UntilItIsAcknowledged:
 
     async def test_what_is_released_comes_again(self, log: EventLog) -> None:
         await appended(log, "a1 b1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
 
         assert "a1 b1" == await takes(log, BEN)
 
     async def test_what_was_acknowledged_before_a_release_is_done(self, log: EventLog) -> None:
         [first, _] = await appended(log, "a1 a2")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.acknowledge(APP, GROUP, [first])
         await log.release(APP, GROUP, "ana")
 
         assert "a2" == await takes(log, BEN)
 
     async def test_who_lost_it_may_still_acknowledge_it(self, log: EventLog) -> None:
-        [place] = await appended(log, "a1")
-        await log.take(ANA)
+        [position] = await appended(log, "a1")
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
 
-        assert 1 == await log.acknowledge(APP, GROUP, [place])
+        assert 1 == await log.acknowledge(APP, GROUP, [position])
         assert "" == await takes(log, BEN)
 
     async def test_what_another_holds_may_be_acknowledged(self, log: EventLog) -> None:
-        [place, _] = await appended(log, "a1 a2")
-        await log.take(ANA)
+        [position, _] = await appended(log, "a1 a2")
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
-        await log.take(BEN)
+        await log.claim(BEN)
 
-        assert 1 == await log.acknowledge(APP, GROUP, [place])
+        assert 1 == await log.acknowledge(APP, GROUP, [position])
         await log.release(APP, GROUP, "ben")
         assert "a2" == await takes(log, ANA)
 
     async def test_an_entry_that_was_never_handed_out_may_be_acknowledged(self, log: EventLog) -> None:
         [_, second, _] = await appended(log, "a1 a2 a3")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
 
         assert 1 == await log.acknowledge(APP, GROUP, [second])
         assert 0 == await log.acknowledge(APP, GROUP, [second])
@@ -135,24 +135,24 @@ class TestPromise2UntilItIsAcknowledged:
         assert "a1" == await takes(log, ANA)
 
     async def test_only_what_was_open_is_counted(self, log: EventLog) -> None:
-        [place] = await appended(log, "a1")
-        await log.take(ANA)
-        strange = ["", "nonsense", "1-1", "9999999999999-999999", "9" * 40 + "-1", "²-1", f"{APP}:{place}"]
+        [position] = await appended(log, "a1")
+        await log.claim(ANA)
+        strange = ["", "nonsense", "1-1", "9999999999999-999999", "9" * 40 + "-1", "²-1", f"{APP}:{position}"]
 
-        assert 1 == await log.acknowledge(APP, GROUP, [*strange, place, place])
-        assert 0 == await log.acknowledge(APP, GROUP, [place])
-        assert 0 == await log.acknowledge(APP, "unknown", [place])
+        assert 1 == await log.acknowledge(APP, GROUP, [*strange, position, position])
+        assert 0 == await log.acknowledge(APP, GROUP, [position])
+        assert 0 == await log.acknowledge(APP, "unknown", [position])
         assert 0 == await log.acknowledge(APP, GROUP, [])
 
     async def test_groups_acknowledge_for_themselves(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.acknowledge(APP, GROUP, places(await log.take(ANA)))
+        await log.acknowledge(APP, GROUP, positions(await log.claim(ANA)))
 
         assert "a1" == await takes(log, ANA, group="bills")
 
     async def test_thousands_are_acknowledged_at_once(self, log: EventLog) -> None:
         given = await appended(log, "a1 b1 " * 600)
-        got = places(await takes_all(log, replace(ANA, room=2000)))
+        got = positions(await takes_all(log, replace(ANA, max_in_flight=2000)))
 
         assert given == sorted(got)
         assert 1200 == await log.acknowledge(APP, GROUP, got)
@@ -162,13 +162,13 @@ class TestPromise3OrderOfACorp:
     async def test_the_entries_of_a_corp_come_in_order(self, log: EventLog) -> None:
         await appended(log, "a1 a2 b1 a3 b2")
 
-        assert "a1 a2" == await takes(log, ANA, room=2)
+        assert "a1 a2" == await takes(log, ANA, max_in_flight=2)
         assert "b1 b2" == await takes(log, BEN)
         assert "a3" == await takes(log, ANA)
 
     async def test_while_one_is_held_the_others_go_to_the_same_member(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await appended(log, "a2 b1")
 
         assert "b1" == await takes(log, BEN)
@@ -176,7 +176,7 @@ class TestPromise3OrderOfACorp:
 
     async def test_who_acknowledged_all_of_a_corp_has_no_claim_to_it(self, log: EventLog) -> None:
         [first] = await appended(log, "a1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.acknowledge(APP, GROUP, [first])
         await appended(log, "a2")
 
@@ -184,7 +184,7 @@ class TestPromise3OrderOfACorp:
 
     async def test_what_waited_for_its_owner_is_free_when_the_owner_is_done(self, log: EventLog) -> None:
         [first, *_] = await appended(log, "a1 a2 a3")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
         assert "" == await takes(log, BEN)
         await log.acknowledge(APP, GROUP, [first])
 
@@ -192,7 +192,7 @@ class TestPromise3OrderOfACorp:
 
     async def test_what_comes_again_comes_before_what_follows(self, log: EventLog) -> None:
         await appended(log, "a1 a2 a3 a4")
-        await log.take(replace(ANA, room=2))
+        await log.claim(replace(ANA, max_in_flight=2))
         assert "" == await takes(log, BEN)
         await log.release(APP, GROUP, "ana")
         await appended(log, "a5")
@@ -201,75 +201,75 @@ class TestPromise3OrderOfACorp:
 
     async def test_a_stuck_corp_is_not_in_the_way_of_others(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
         await appended(log, "a2 " * 1200 + "b1 a3 c1")
 
         assert "b1 c1" == await takes(log, BEN)
         assert 1204 == (await lag(log)).open
-        assert 100 == len(await log.take(replace(ANA, room=101)))
+        assert 100 == len(await log.claim(replace(ANA, max_in_flight=101)))
 
     async def test_the_oldest_comes_first_among_corps_that_wait(self, log: EventLog) -> None:
         await appended(log, "b1 a1 c1 a2 b2 c2")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
 
-        assert "b1" == await takes(log, BEN, room=1)
-        assert "a1" == await takes(log, CLEO, room=1)
-        assert "c1" == await takes(log, replace(ANA, name="dan"), room=1)
+        assert "b1" == await takes(log, BEN, max_in_flight=1)
+        assert "a1" == await takes(log, CLEO, max_in_flight=1)
+        assert "c1" == await takes(log, replace(ANA, name="dan"), max_in_flight=1)
 
     async def test_corps_whose_names_begin_alike_are_different(self, log: EventLog) -> None:
         for corp_id in ("ww", "ww1", "ww1:", "1:ww", ""):
             await append(log, corp_id, corp_id.encode())
-        one = await log.take(replace(ANA, room=2))
-        two = await log.take(replace(BEN, room=2))
+        one = await log.claim(replace(ANA, max_in_flight=2))
+        two = await log.claim(replace(BEN, max_in_flight=2))
 
         assert ["ww", "ww1"] == [delivery.entry.corp_id for delivery in one]
         assert ["ww1:", "1:ww"] == [delivery.entry.corp_id for delivery in two]
-        await log.acknowledge(APP, GROUP, places(one))
+        await log.acknowledge(APP, GROUP, positions(one))
         await append(log, "ww1:", b"more")
-        assert "" == await takes(log, ANA, room=1)
-        assert "more" == await takes(log, BEN, room=3)
+        assert "" == await takes(log, ANA, max_in_flight=1)
+        assert "more" == await takes(log, BEN, max_in_flight=3)
 
 
 class TestPromise4Room:
     async def test_a_member_holds_no_more_than_it_has_room_for(self, log: EventLog) -> None:
         given = await appended(log, "a1 b1 a2 b2 a3")
 
-        assert "a1 b1" == await takes(log, ANA, room=2)
-        assert "" == await takes(log, ANA, room=2)
+        assert "a1 b1" == await takes(log, ANA, max_in_flight=2)
+        assert "" == await takes(log, ANA, max_in_flight=2)
         await log.acknowledge(APP, GROUP, given[:1])
-        assert 1 == len(await log.take(replace(ANA, room=2)))
-        assert "" == await takes(log, ANA, room=2)
+        assert 1 == len(await log.claim(replace(ANA, max_in_flight=2)))
+        assert "" == await takes(log, ANA, max_in_flight=2)
 
     async def test_room_that_shrank_takes_nothing_away(self, log: EventLog) -> None:
         await appended(log, "a1 a2 a3")
-        await log.take(replace(ANA, room=2))
+        await log.claim(replace(ANA, max_in_flight=2))
 
-        assert "" == await takes(log, ANA, room=1)
-        assert "a3" == await takes(log, ANA, room=3)
+        assert "" == await takes(log, ANA, max_in_flight=1)
+        assert "a3" == await takes(log, ANA, max_in_flight=3)
 
 
 class TestPromise5WhoIsGone:
     async def test_what_it_held_is_free_again_and_no_try_is_spent(self, log: EventLog) -> None:
         await appended(log, "a1 b1")
-        await log.take(replace(ANA, alive_for=BRIEF))
+        await log.claim(replace(ANA, alive_for=BRIEF))
         deliveries = await gets_in_time(log, BEN)
 
         assert "a1 b1" == words(deliveries)
-        assert [0, 0] == [delivery.tries for delivery in deliveries]
+        assert [0, 0] == [delivery.attempts for delivery in deliveries]
 
     async def test_who_takes_is_not_gone(self, log: EventLog) -> None:
         await appended(log, "a1 a2")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
 
-        assert "a2" == await takes(log, ANA, room=2, alive_for=BRIEF)
+        assert "a2" == await takes(log, ANA, max_in_flight=2, alive_for=BRIEF)
         assert "a1 a2" == words(await gets_in_time(log, BEN))
 
     async def test_who_is_alive_keeps_what_it_holds(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await appended(log, "b1")
-        await log.take(replace(BEN, alive_for=BRIEF))
+        await log.claim(replace(BEN, alive_for=BRIEF))
 
         assert "b1" == words(await gets_in_time(log, CLEO))
         assert "" == await takes(log, CLEO)
@@ -277,7 +277,7 @@ class TestPromise5WhoIsGone:
     async def test_who_was_gone_begins_anew(self, log: EventLog) -> None:
         await appended(log, "a1")
         gone = replace(ANA, alive_for=BRIEF)
-        await log.take(gone)
+        await log.claim(gone)
         assert "a1" == words(await gets_in_time(log, BEN))
 
         assert "" == await takes(log, ANA)
@@ -286,25 +286,25 @@ class TestPromise5WhoIsGone:
 
     async def test_who_was_gone_and_comes_first_gets_the_same_again(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.take(replace(ANA, alive_for=timedelta(milliseconds=1)))
+        await log.claim(replace(ANA, alive_for=timedelta(milliseconds=1)))
 
         [delivery] = await gets_in_time(log, ANA, alive_for=timedelta(milliseconds=1))
-        assert 0 == delivery.tries
+        assert 0 == delivery.attempts
 
 
 class TestPromise6WhoAcknowledgesNothing:
     async def test_it_loses_what_it_holds(self, log: EventLog) -> None:
         await appended(log, "a1 b1")
-        await log.take(replace(ANA, ack_timeout=BRIEF))
+        await log.claim(replace(ANA, ack_timeout=BRIEF))
         deliveries = await gets_in_time(log, BEN)
 
         assert "a1 b1" == words(deliveries)
-        assert [1, 0] == [delivery.tries for delivery in deliveries]
+        assert [1, 0] == [delivery.attempts for delivery in deliveries]
 
     async def test_it_finds_that_out_itself_and_others_come_first(self, log: EventLog) -> None:
         await appended(log, "a1 b1")
         late = replace(ANA, ack_timeout=BRIEF)
-        await log.take(late)
+        await log.claim(late)
 
         async def is_late() -> bool:
             assert "" == await takes(log, late)
@@ -315,15 +315,15 @@ class TestPromise6WhoAcknowledgesNothing:
     async def test_alone_it_gets_them_again_afterwards(self, log: EventLog) -> None:
         await appended(log, "a1")
         late = replace(ANA, ack_timeout=BRIEF)
-        await log.take(late)
+        await log.claim(late)
 
         [delivery] = await gets_in_time(log, late)
-        assert 1 == delivery.tries
+        assert 1 == delivery.attempts
 
     async def test_who_acknowledges_some_keeps_the_others(self, log: EventLog) -> None:
         given = await appended(log, "a1 " * 100)
         watch, handled = Stopwatch(), 0
-        await log.take(replace(ANA, ack_timeout=timedelta(milliseconds=400)))
+        await log.claim(replace(ANA, ack_timeout=timedelta(milliseconds=400)))
         while watch.seconds < 0.9 and handled < len(given):
             assert "" == await takes(log, BEN)
             assert 1 == await log.acknowledge(APP, GROUP, [given[handled]])
@@ -334,52 +334,52 @@ class TestPromise6WhoAcknowledgesNothing:
 
     async def test_who_gets_more_gets_no_more_time(self, log: EventLog) -> None:
         await appended(log, "a1")
-        late = replace(ANA, ack_timeout=BRIEF, room=100_000)
-        await log.take(late)
+        late = replace(ANA, ack_timeout=BRIEF, max_in_flight=100_000)
+        await log.claim(late)
 
         async def goes_on() -> str:
             await appended(log, "b1")
-            await log.take(late)
+            await log.claim(late)
             return await takes(log, BEN)
 
         await eventually(goes_on, lambda got: "a1" in got)
 
     async def test_who_holds_nothing_has_nothing_to_acknowledge(self, log: EventLog) -> None:
         quick = replace(ANA, ack_timeout=BRIEF)
-        [place] = await appended(log, "a1")
-        await log.take(quick)
-        assert 1 == await log.acknowledge(APP, GROUP, [place])
+        [position] = await appended(log, "a1")
+        await log.claim(quick)
+        assert 1 == await log.acknowledge(APP, GROUP, [position])
         await asyncio.sleep(2 * BRIEF.total_seconds())
         await appended(log, "a2")
-        [delivery] = await log.take(quick)
+        [delivery] = await log.claim(quick)
 
-        assert (b"a2", 0) == (delivery.entry.payload, delivery.tries)
+        assert (b"a2", 0) == (delivery.entry.payload, delivery.attempts)
 
-    @pytest.mark.parametrize(("acks_within", "alive_for", "tries"), [(1, 10, 1), (10, 1, 0)])
+    @pytest.mark.parametrize(("acks_within", "alive_for", "attempts"), [(1, 10, 1), (10, 1, 0)])
     async def test_of_being_gone_and_being_late_what_came_first_counts(
-        self, log: EventLog, acks_within: int, alive_for: int, tries: int
+        self, log: EventLog, acks_within: int, alive_for: int, attempts: int
     ) -> None:
         await appended(log, "a1")
         soon, later = timedelta(milliseconds=acks_within), timedelta(milliseconds=alive_for)
-        await log.take(replace(ANA, ack_timeout=soon, alive_for=later))
+        await log.claim(replace(ANA, ack_timeout=soon, alive_for=later))
         await asyncio.sleep(0.02)
 
-        assert [tries] == [delivery.tries for delivery in await log.take(BEN)]
+        assert [attempts] == [delivery.attempts for delivery in await log.claim(BEN)]
 
 
 class TestPromise7Tries:
     async def test_the_oldest_that_was_released_spends_one(self, log: EventLog) -> None:
         await appended(log, "b1 a1 b2")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
 
-        tries = {delivery.entry.payload: delivery.tries for delivery in await log.take(BEN)}
-        assert {b"b1": 1, b"a1": 0, b"b2": 0} == tries
+        attempts = {delivery.entry.payload: delivery.attempts for delivery in await log.claim(BEN)}
+        assert {b"b1": 1, b"a1": 0, b"b2": 0} == attempts
 
     async def test_an_entry_that_spent_all_is_dead_and_not_in_the_way(self, log: EventLog) -> None:
         await appended(log, "a1 a2 b1")
         for expected in ("a1 a2 b1", "a1 a2 b1"):
-            assert sorted(expected.split()) == sorted((await takes(log, ANA, max_tries=2)).split())
+            assert sorted(expected.split()) == sorted((await takes(log, ANA, max_attempts=2)).split())
             await log.release(APP, GROUP, "ana")
 
         assert "a1" == words(await log.dead(APP, GROUP, "", 10))
@@ -388,14 +388,14 @@ class TestPromise7Tries:
 
     async def test_an_entry_dies_of_late_acknowledgements_too(self, log: EventLog) -> None:
         await appended(log, "a1 a2")
-        await log.take(replace(ANA, ack_timeout=BRIEF, max_tries=1))
+        await log.claim(replace(ANA, ack_timeout=BRIEF, max_attempts=1))
 
         assert "a2" == words(await gets_in_time(log, BEN))
         assert "a1" == words(await log.dead(APP, GROUP, "", 10))
 
     async def test_a_group_gives_up_for_itself(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.take(replace(ANA, max_tries=1))
+        await log.claim(replace(ANA, max_attempts=1))
         await log.release(APP, GROUP, "ana")
 
         assert "a1" == await takes(log, ANA, group="bills")
@@ -404,18 +404,18 @@ class TestPromise7Tries:
     async def test_who_holds_nothing_releases_nothing(self, log: EventLog) -> None:
         await log.release(APP, GROUP, "nobody")
         await appended(log, "a1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ben")
 
         assert "" == await takes(log, BEN)
 
     async def test_what_is_released_twice_spends_one_try(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
         await log.release(APP, GROUP, "ana")
 
-        assert [1] == [delivery.tries for delivery in await log.take(BEN)]
+        assert [1] == [delivery.attempts for delivery in await log.claim(BEN)]
 
 
 class TestPromise8Types:
@@ -430,7 +430,7 @@ class TestPromise8Types:
 
     async def test_what_waits_is_judged_by_who_takes_it(self, log: EventLog) -> None:
         [_, second] = [await append(log, "a", kind.encode(), event_type=kind) for kind in ("text", "image")]
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
 
         assert "text" == await takes(log, BEN, event_types=frozenset({"text"}))
@@ -459,7 +459,7 @@ class TestPromise9NewGroups:
 
     async def test_a_forgotten_group_is_a_new_one(self, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.acknowledge(APP, GROUP, places(await log.take(ANA)))
+        await log.acknowledge(APP, GROUP, positions(await log.claim(ANA)))
         await log.forget_groups(APP, timedelta(hours=1))
         assert "" == await takes(log, ANA)
 
@@ -492,7 +492,7 @@ class TestPromise10Retention:
 
     async def test_what_waits_is_dropped(self, log: EventLog, two: Retention) -> None:
         await appended(log, "a1 b1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await log.release(APP, GROUP, "ana")
         await appended(log, "c1", keep=two)
 
@@ -501,7 +501,7 @@ class TestPromise10Retention:
 
     async def test_what_is_held_is_dropped_and_its_corp_is_free(self, log: EventLog, two: Retention) -> None:
         [first] = await appended(log, "a1")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
         await appended(log, "a2 a3", keep=two)
 
         assert 2 == (await lag(log)).open
@@ -510,11 +510,11 @@ class TestPromise10Retention:
 
     async def test_what_is_held_and_dropped_costs_nothing(self, log: EventLog, two: Retention) -> None:
         await appended(log, "a1")
-        late = replace(ANA, ack_timeout=timedelta(milliseconds=20), max_tries=1)
-        await log.take(replace(late, room=1))
+        late = replace(ANA, ack_timeout=timedelta(milliseconds=20), max_attempts=1)
+        await log.claim(replace(late, max_in_flight=1))
         await appended(log, "a2 a3", keep=two)
         await asyncio.sleep(0.03)
-        deliveries = await log.take(replace(late, ack_timeout=ANA.ack_timeout))
+        deliveries = await log.claim(replace(late, ack_timeout=ANA.ack_timeout))
 
         assert "a2 a3" == words(deliveries)
         await log.release(APP, GROUP, "ana")
@@ -522,7 +522,7 @@ class TestPromise10Retention:
 
     async def test_what_is_dead_is_dropped(self, log: EventLog, two: Retention) -> None:
         [first] = await appended(log, "a1")
-        await log.take(replace(ANA, max_tries=1))
+        await log.claim(replace(ANA, max_attempts=1))
         await log.release(APP, GROUP, "ana")
         await appended(log, "a2 a3", keep=two)
 
@@ -531,7 +531,7 @@ class TestPromise10Retention:
         assert (2, 0) == ((await lag(log)).open, (await lag(log)).dead)
 
     async def test_what_nobody_looked_at_is_not_counted(self, log: EventLog, two: Retention) -> None:
-        await log.take(ANA)
+        await log.claim(ANA)
         given = await appended(log, "a1 a2 a3 a4", keep=replace(KEEP, count=3))
         await log.acknowledge(APP, GROUP, given)
         await appended(log, "a5 a6 a7", keep=two)
@@ -541,7 +541,7 @@ class TestPromise10Retention:
 
     async def test_a_long_backlog_may_be_dropped_while_it_waits(self, log: EventLog, two: Retention) -> None:
         await appended(log, "a1 " * 1100 + "b1")
-        await takes_all(log, replace(ANA, room=2000))
+        await takes_all(log, replace(ANA, max_in_flight=2000))
         await log.release(APP, GROUP, "ana")
         await appended(log, "c1 c2", keep=two)
 
@@ -552,11 +552,11 @@ class TestPromise10Retention:
 async def test_a_log_that_lost_everything_begins_anew(event_fleet: EventFleet, broker: Broker) -> None:
     log = broker.log
     before = await appended(log, "a1 a2")
-    await log.take(ANA)
+    await log.claim(ANA)
     await event_fleet.lose_data()
 
     assert 0 == await log.acknowledge(APP, GROUP, before)
     assert "" == await takes(log, ANA)
-    [place] = await appended(log, "a3")
+    [position] = await appended(log, "a3")
     assert "a3" == await takes(log, ANA)
-    assert 1 == await log.acknowledge(APP, GROUP, [place])
+    assert 1 == await log.acknowledge(APP, GROUP, [position])

@@ -25,7 +25,7 @@ from tests.contract.events import (
     append,
     appended,
     lag,
-    places,
+    positions,
     takes,
     takes_all,
     words,
@@ -61,7 +61,7 @@ def log(client: RedisClient) -> EventLog:
 async def use_everything(log: EventLog) -> None:
     """Do all that a broker does."""
     given = await appended(log, "a1 a2 b1", tell=["events:crm"])
-    assert "a1" == await takes(log, ANA, room=1, max_tries=1)
+    assert "a1" == await takes(log, ANA, max_in_flight=1, max_attempts=1)
     assert "b1" == await takes(log, BEN)
     await log.release(APP, GROUP, "ana")
     assert "a2" == await takes(log, ANA)
@@ -146,18 +146,18 @@ class TestOutages:
     async def test_a_dead_server_is_unavailable_and_nothing_else(
         self, own_redis: RedisServer, client: RedisClient, log: EventLog
     ) -> None:
-        [place] = await appended(log, "a1")
+        [position] = await appended(log, "a1")
         own_redis.kill()
 
         for command in (
             append(log),
-            log.take(ANA),
-            log.acknowledge(APP, GROUP, [place]),
+            log.claim(ANA),
+            log.acknowledge(APP, GROUP, [position]),
             log.release(APP, GROUP, "ana"),
-            log.rewind(APP, GROUP, place),
+            log.rewind(APP, GROUP, position),
             log.read(APP, "", 10),
             log.dead(APP, GROUP, "", 10),
-            log.retry(APP, GROUP, [place]),
+            log.retry(APP, GROUP, [position]),
             log.lags(APP),
             log.forget_groups(APP, LONG),
         ):
@@ -169,19 +169,19 @@ class TestOutages:
         self, client: RedisClient, log: EventLog
     ) -> None:
         await appended(log, "a1")
-        await log.take(ANA)
+        await log.claim(ANA)
         await client.run(lambda redis: redis.script_flush())
 
-        [place] = await appended(log, "a2")
+        [position] = await appended(log, "a2")
         assert "a2" == await takes(log, ANA)
-        assert 1 == await log.acknowledge(APP, GROUP, [place])
+        assert 1 == await log.acknowledge(APP, GROUP, [position])
 
     async def test_what_was_appended_and_held_is_there_after_a_crash(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path, "--appendfsync", "always", append_only=True) as server:
             async with connect_redis(server.url) as client:
                 log = RedisEventLog(client, "test")
                 given = await appended(log, "a1 a2 b1")
-                await log.take(replace(ANA, room=1))
+                await log.claim(replace(ANA, max_in_flight=1))
                 server.kill()
                 server.start()
 
@@ -221,7 +221,7 @@ class TestOutages:
             return [key for key in await redis.keys("*") if await redis.pttl(key) >= 0]
 
         await appended(log, "a1")
-        await log.take(ANA)
+        await log.claim(ANA)
 
         assert {b"seen"} == {key.split(b":")[3] for key in await client.run(mortal)}
 
@@ -246,7 +246,7 @@ class TestCost:
 
     async def test_a_stuck_corp_costs_others_nothing(self, client: RedisClient, log: EventLog) -> None:
         await appended(log, "a1")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
         await appended(log, "a2 " * 3000)
         assert "" == await takes(log, BEN)
         await appended(log, "b1 a3 c1")
@@ -259,9 +259,9 @@ class TestCost:
         self, client: RedisClient, log: EventLog
     ) -> None:
         given = await appended(log, "a1 " * 3000)
-        await takes_all(log, replace(ANA, room=3000))
+        await takes_all(log, replace(ANA, max_in_flight=3000))
         await log.release(APP, GROUP, "ana")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
 
         before = await self.commands(client)
         assert 1 == await log.acknowledge(APP, GROUP, given[:1])
@@ -271,13 +271,13 @@ class TestCost:
         self, client: RedisClient, log: EventLog
     ) -> None:
         await appended(log, "a1")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
         await appended(log, "a2 " * 3000 + "b1")
 
         async def reset(redis: Redis) -> None:
             await redis.config_resetstat()
 
         await client.run(reset)
-        assert places(await log.take(BEN))
+        assert positions(await log.claim(BEN))
         stats = await client.run(lambda redis: redis.info("commandstats"))
         assert 6 <= stats["cmdstat_evalsha"]["calls"] <= 8

@@ -65,8 +65,8 @@ async def test_what_does_not_open_is_told_and_given_up(
     await appended(strange, "a2")
     await appended(log, "a3")
 
-    assert "a1" == await takes(log, ANA, room=1)
-    assert "a3" == await takes(log, ANA, room=2)
+    assert "a1" == await takes(log, ANA, max_in_flight=1)
+    assert "a3" == await takes(log, ANA, max_in_flight=2)
     assert ["opening an event"] == notebook.told
     assert 2 == (await lag(log)).open
 
@@ -88,7 +88,7 @@ async def test_a_page_of_the_dead_is_full_though_some_do_not_open(
 ) -> None:
     for text, key in (("a1", log), ("b1", strange), ("c1", log), ("d1", log)):
         await appended(key, text)
-    await inner.give_up(APP, GROUP, [entry.entry.place for entry in await inner.take(ANA)])
+    await inner.give_up(APP, GROUP, [entry.entry.position for entry in await inner.claim(ANA)])
 
     assert "a1 c1" == words(await log.dead(APP, GROUP, "", 2))
 
@@ -97,14 +97,14 @@ async def test_a_run_that_does_not_open_is_passed_at_once(log: EventLog, strange
     await appended(strange, "a1 a2 a3 a4 a5")
     await appended(log, "a6")
 
-    assert "a6" == await takes(log, ANA, room=2)
+    assert "a6" == await takes(log, ANA, max_in_flight=2)
     assert "a6" == words(await log.read(APP, "", 2))
 
 
 async def test_only_what_does_not_open_is_nothing(log: EventLog, strange: EventLog) -> None:
     await appended(strange, "a1 a2")
 
-    assert "" == await takes(log, ANA, room=1)
+    assert "" == await takes(log, ANA, max_in_flight=1)
     assert [] == await log.read(APP, "", 1)
     assert 0 == (await lag(log)).open
 
@@ -126,7 +126,7 @@ async def test_what_does_not_open_is_left_out_of_the_dead(
     await appended(strange, "a1 b1")
     await appended(log, "c1")
     for _ in range(3):
-        await inner.take(replace(ANA, max_tries=1))
+        await inner.claim(replace(ANA, max_attempts=1))
         await inner.release(APP, GROUP, "ana")
 
     assert 3 == (await lag(log)).dead

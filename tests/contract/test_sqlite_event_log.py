@@ -28,9 +28,9 @@ class TestDurability:
             given = await appended(log, "a1 b1 c1")
             [entry, *_] = await log.read(APP, "", 1)
             await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
-            await log.take(replace(ANA, room=1))
+            await log.claim(replace(ANA, max_in_flight=1))
             await log.acknowledge(APP, GROUP, given[:1])
-            await log.take(replace(ANA, room=1, max_tries=1))
+            await log.claim(replace(ANA, max_in_flight=1, max_attempts=1))
             await log.release(APP, GROUP, "ana")
 
         async with open_sqlite(path, SystemClock()) as store:
@@ -44,17 +44,17 @@ class TestDurability:
         async with open_sqlite(path, SystemClock()) as store:
             log = SqliteEventLog(store.connection, SystemClock())
             await appended(log, "a1")
-            await log.take(ANA)
+            await log.claim(ANA)
 
         async with open_sqlite(path, SystemClock()) as store:
-            [delivery] = await SqliteEventLog(store.connection, SystemClock()).take(BEN)
-            assert 0 == delivery.tries
+            [delivery] = await SqliteEventLog(store.connection, SystemClock()).claim(BEN)
+            assert 0 == delivery.attempts
 
     async def test_it_is_in_the_file_before_it_is_said(self, path: Path) -> None:
         async with open_sqlite(path, SystemClock()) as store:
-            place = await append(SqliteEventLog(store.connection, SystemClock()))
+            position = await append(SqliteEventLog(store.connection, SystemClock()))
             database = sqlite3.connect(path)
-            assert [(place,)] == database.execute("SELECT place FROM events").fetchall()
+            assert [(position,)] == database.execute("SELECT place FROM events").fetchall()
             database.close()
 
     async def test_places_grow_though_the_clock_goes_back(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class TestDurability:
             database.close()
 
             with pytest.raises(StoreUnavailable, match="the embedded store failed"):
-                await log.take(ANA)
+                await log.claim(ANA)
             assert [] == store.connection.database.execute("SELECT * FROM event_groups").fetchall()
 
 
@@ -98,7 +98,7 @@ async def test_a_stuck_corp_costs_others_nothing(path: Path) -> None:
         database.execute("PRAGMA synchronous = OFF")
         log = SqliteEventLog(store.connection, SystemClock())
         await appended(log, "a1")
-        await log.take(replace(ANA, room=1))
+        await log.claim(replace(ANA, max_in_flight=1))
         cheap = await steps_of_a_round(database, log)
         await appended(log, "a2 " * 3000)
         assert [] == await takes_all(log, BEN)

@@ -44,7 +44,7 @@ members = st.sampled_from(["ana", "ana", "ben"])
 rooms = st.sampled_from([100, 1, 2, 4])
 picks = st.lists(st.integers(0, 30), max_size=4)
 appends = st.tuples(st.just("append"), st.sampled_from("aabc"), st.sampled_from(["text", "text", "image"]))
-takes = st.tuples(st.just("take"), groups, members, rooms)
+takes = st.tuples(st.just("claim"), groups, members, rooms)
 acknowledges = st.tuples(st.just("acknowledge held"), groups, members, picks)
 passes = st.tuples(st.just("pass"), st.sampled_from([10, 10, 15, 19.999, 20, 30, 200]))
 seldom = st.one_of(
@@ -67,27 +67,31 @@ class Books:
     start: str
     handled: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
-    tries: dict[str, int] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     holders: dict[str, str] = field(default_factory=dict)
     alive_until: dict[str, datetime] = field(default_factory=dict)
     since: dict[str, datetime] = field(default_factory=dict)
 
     def forget_what_is_not_kept(self) -> None:
-        kept = {entry.place for entry in self.kept}
+        kept = {entry.position for entry in self.kept}
         self.dead &= kept
-        self.holders = {place: name for place, name in self.holders.items() if place in kept}
-        self.tries = {place: tries for place, tries in self.tries.items() if place in kept}
+        self.holders = {position: name for position, name in self.holders.items() if position in kept}
+        self.attempts = {
+            position: attempts for position, attempts in self.attempts.items() if position in kept
+        }
 
     def open(self) -> list[Entry]:
         done = self.handled | self.dead
-        return [entry for entry in self.kept if entry.place >= self.start and entry.place not in done]
+        return [entry for entry in self.kept if entry.position >= self.start and entry.position not in done]
 
     def held_by(self, name: str) -> list[str]:
-        return sorted(place for place, holder in self.holders.items() if holder == name)
+        return sorted(position for position, holder in self.holders.items() if holder == name)
 
     def owners(self) -> dict[str, str]:
         return {
-            entry.corp_id: self.holders[entry.place] for entry in self.kept if entry.place in self.holders
+            entry.corp_id: self.holders[entry.position]
+            for entry in self.kept
+            if entry.position in self.holders
         }
 
     def for_member(self, member: Member) -> list[Entry]:
@@ -96,18 +100,18 @@ class Books:
         return [
             entry
             for entry in self.open()
-            if entry.place not in self.holders
+            if entry.position not in self.holders
             and owners.get(entry.corp_id, member.name) == member.name
             and (not member.event_types or entry.event_type in member.event_types)
         ]
 
-    def lose(self, name: str, *, spends: bool) -> None:
+    def lose(self, name: str, *, counts_as_attempt: bool) -> None:
         held = self.held_by(name)
-        for place in held:
-            del self.holders[place]
-        if held and spends:
-            self.tries[held[0]] = self.tries.get(held[0], 0) + 1
-            if self.tries[held[0]] == MAX_TRIES:
+        for position in held:
+            del self.holders[position]
+        if held and counts_as_attempt:
+            self.attempts[held[0]] = self.attempts.get(held[0], 0) + 1
+            if self.attempts[held[0]] == MAX_TRIES:
                 self.dead.add(held[0])
 
     def pass_until(self, now: datetime) -> set[str]:
@@ -116,10 +120,10 @@ class Books:
         for name, gone in list(self.alive_until.items()):
             loses = self.since[name] + ACK_TIMEOUT if self.held_by(name) else gone
             if loses < gone and loses <= now:
-                self.lose(name, spends=True)
+                self.lose(name, counts_as_attempt=True)
                 late.add(name)
             if gone <= now:
-                self.lose(name, spends=False)
+                self.lose(name, counts_as_attempt=False)
                 del self.alive_until[name]
         return late
 
@@ -142,12 +146,12 @@ class Rules:
         self._count += 1
         entry = Entry(APP, corp_id, event_type, b"%d" % self._count)
         key, retention = f"key {self._count}", Retention(AGE, keep)
-        place = await self._log.append(entry, key=key, once_in=AGE, keep=retention, tell=[])
-        assert not self._kept or place > self._kept[-1].place
+        position = await self._log.append(entry, key=key, once_in=AGE, keep=retention, tell=[])
+        assert not self._kept or position > self._kept[-1].position
         assert not await self._log.append(entry, key=key, once_in=AGE, keep=retention, tell=[])
-        self._kept.append(replace(entry, place=place))
+        self._kept.append(replace(entry, position=position))
         oldest = (self._clock.now() - AGE).timestamp()
-        self._kept[:] = [entry for entry in self._kept[-keep:] if came(entry.place).timestamp() >= oldest]
+        self._kept[:] = [entry for entry in self._kept[-keep:] if came(entry.position).timestamp() >= oldest]
         for books in self._books.values():
             books.forget_what_is_not_kept()
 
@@ -155,23 +159,25 @@ class Rules:
         for corp_id in "abacada":
             await self.append(corp_id, "text", keep)
 
-    async def take(self, group: str, name: str, room: int) -> None:
-        member = Member(APP, group, name, WANTED[group], room, ACK_TIMEOUT, ALIVE_FOR, MAX_TRIES)
+    async def claim(self, group: str, name: str, max_in_flight: int) -> None:
+        member = Member(APP, group, name, WANTED[group], max_in_flight, ACK_TIMEOUT, ALIVE_FOR, MAX_TRIES)
         books = self._books.setdefault(group, Books(self._kept, ""))
         late = books.pass_until(self._clock.now())
         before = books.held_by(name)
-        deliveries = await self._log.take(member)
+        deliveries = await self._log.claim(member)
         books.alive_until[name] = self._clock.now() + ALIVE_FOR
         if name in late:
             assert [] == deliveries, "6: others come first"
             return
         for delivery in deliveries:
             self._judge(books, member, delivery)
-            books.holders[delivery.entry.place] = name
+            books.holders[delivery.entry.position] = name
         if deliveries and not before:
             books.since[name] = self._clock.now()
-        assert len(before) + len(deliveries) <= max(room, len(before)), "4: no more than there is room for"
-        if not deliveries and len(before) < room:
+        assert len(before) + len(deliveries) <= max(max_in_flight, len(before)), (
+            "4: no more than there is room for"
+        )
+        if not deliveries and len(before) < max_in_flight:
             assert [] == books.for_member(member), "1: nothing is kept back"
 
     @staticmethod
@@ -180,61 +186,67 @@ class Rules:
         possible = books.for_member(member)
         assert entry in possible, "2, 3, 8, 10: it is open, free, of a corp that is free, wanted and kept"
         earlier = [
-            other for other in possible if other.corp_id == entry.corp_id and other.place < entry.place
+            other for other in possible if other.corp_id == entry.corp_id and other.position < entry.position
         ]
         assert [] == earlier, "3: in the log's order"
-        assert books.tries.get(entry.place, 0) == delivery.tries, "5, 7: tries are spent by a fault only"
+        assert books.attempts.get(entry.position, 0) == delivery.attempts, (
+            "5, 7: tries are spent by a fault only"
+        )
 
     async def acknowledge_held(self, group: str, name: str, chosen: list[int]) -> None:
         if group in self._books and (held := self._books[group].held_by(name)):
             await self._acknowledge(group, [held[number % len(held)] for number in chosen])
 
     async def acknowledge_any(self, group: str, chosen: list[int]) -> None:
-        of_use = [entry.place for entry in self._kept if wanted(group, entry)]
+        of_use = [entry.position for entry in self._kept if wanted(group, entry)]
         if of_use:
             await self._acknowledge(group, [of_use[number % len(of_use)] for number in chosen])
 
-    async def _acknowledge(self, group: str, places: list[str]) -> None:
-        count = await self._log.acknowledge(APP, group, places)
+    async def _acknowledge(self, group: str, positions: list[str]) -> None:
+        count = await self._log.acknowledge(APP, group, positions)
         if group not in self._books:
             assert 0 == count
             return
         books = self._books[group]
         books.pass_until(self._clock.now())
-        open_or_dead = {entry.place for entry in books.open()} | books.dead
-        assert len(open_or_dead.intersection(places)) == count
-        for place in open_or_dead.intersection(places):
-            if holder := books.holders.pop(place, None):
+        open_or_dead = {entry.position for entry in books.open()} | books.dead
+        assert len(open_or_dead.intersection(positions)) == count
+        for position in open_or_dead.intersection(positions):
+            if holder := books.holders.pop(position, None):
                 books.since[holder] = self._clock.now()
-            books.handled.add(place)
-            books.dead.discard(place)
-            books.tries.pop(place, None)
+            books.handled.add(position)
+            books.dead.discard(position)
+            books.attempts.pop(position, None)
 
-    async def release(self, group: str, name: str, spends: bool = True) -> None:
-        await self._log.release(APP, group, name, spends=spends)
+    async def release(self, group: str, name: str, counts_as_attempt: bool = True) -> None:
+        await self._log.release(APP, group, name, counts_as_attempt=counts_as_attempt)
         if group in self._books:
             books = self._books[group]
             books.pass_until(self._clock.now())
-            books.lose(name, spends=spends)
+            books.lose(name, counts_as_attempt=counts_as_attempt)
             books.alive_until.pop(name, None)
 
     async def retry(self, group: str, chosen: list[int]) -> None:
         books = self._books.get(group)
         dead = sorted(books.dead) if books else []
-        places = [dead[number % len(dead)] for number in chosen if dead]
-        assert len(set(places)) == await self._log.retry(APP, group, places)
+        positions = [dead[number % len(dead)] for number in chosen if dead]
+        assert len(set(positions)) == await self._log.retry(APP, group, positions)
         if books:
             books.pass_until(self._clock.now())
-            books.dead -= set(places)
-            for place in places:
-                books.tries.pop(place, None)
+            books.dead -= set(positions)
+            for position in positions:
+                books.attempts.pop(position, None)
 
     async def rewind(self, group: str, chosen: int) -> None:
-        places = ["0000000000001-000000", *[entry.place for entry in self._kept], "9999999999999-000000"]
-        place = places[chosen % len(places)]
-        await self._log.rewind(APP, group, place)
-        end = self._kept[-1].place + "~" if self._kept else ""
-        self._books[group] = Books(self._kept, min(place, end))
+        positions = [
+            "0000000000001-000000",
+            *[entry.position for entry in self._kept],
+            "9999999999999-000000",
+        ]
+        position = positions[chosen % len(positions)]
+        await self._log.rewind(APP, group, position)
+        end = self._kept[-1].position + "~" if self._kept else ""
+        self._books[group] = Books(self._kept, min(position, end))
 
     async def pass_(self, seconds: float) -> None:
         await self._clock.advance(timedelta(seconds=seconds))
@@ -249,7 +261,7 @@ class Rules:
 
     async def _compare(self, group: str, books: Books, lag: Lag) -> None:
         dead = await self._log.dead(APP, group, "", 1000)
-        assert sorted(books.dead) == [entry.place for entry in dead], (
+        assert sorted(books.dead) == [entry.position for entry in dead], (
             "7: who spent all its tries, nobody else"
         )
         assert self._kept == await self._log.read(APP, "", 1000), "1, 10: what retention says"
@@ -257,7 +269,7 @@ class Rules:
         certain = [entry for entry in unhandled if wanted(group, entry)]
         assert len(certain) <= lag.open <= len(unhandled)
         if len(certain) == len(unhandled):
-            oldest = came(unhandled[0].place) if unhandled else None
+            oldest = came(unhandled[0].position) if unhandled else None
             assert Lag(APP, group, len(unhandled), len(books.dead), oldest) == lag
 
     async def drain(self) -> None:
@@ -265,10 +277,10 @@ class Rules:
         for group, books in self._books.items():
             for name in list(books.alive_until):
                 await self.release(group, name)
-            expected = [entry.place for entry in books.open() if wanted(group, entry)]
+            expected = [entry.position for entry in books.open() if wanted(group, entry)]
             seen: list[str] = []
             while True:
-                await self.take(group, "last", 100)
+                await self.claim(group, "last", 100)
                 held = books.held_by("last")
                 if not held:
                     break
@@ -277,8 +289,8 @@ class Rules:
             assert expected == sorted(seen), "1: nothing is lost"
 
 
-def came(place: str) -> datetime:
-    return datetime.fromtimestamp(int(place[:13]) / 1000, UTC)
+def came(position: str) -> datetime:
+    return datetime.fromtimestamp(int(position[:13]) / 1000, UTC)
 
 
 def wanted(group: str, entry: Entry) -> bool:

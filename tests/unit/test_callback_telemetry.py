@@ -55,8 +55,8 @@ def test_callbacks_are_counted_by_app_and_outcome_and_timed_together(telemetry: 
 
 
 def test_deliveries_are_counted_by_whether_they_are_the_first(telemetry: Telemetry) -> None:
-    for tries in (0, 0, 1, 7):
-        telemetry.event_delivered("crm", "orders", tries)
+    for attempts in (0, 0, 1, 7):
+        telemetry.event_delivered("crm", "orders", attempts)
 
     assert 2 == value(telemetry, "events_delivered_total", app="crm", group="orders", again="no")
     assert 2 == value(telemetry, "events_delivered_total", app="crm", group="orders", again="yes")

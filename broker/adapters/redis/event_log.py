@@ -14,7 +14,7 @@ from broker.domain.ports.store import NoticeKind
 GroupScript = Callable[..., Awaitable[Any]]
 """A script as a function of an app, a group and arguments."""
 AT_ONCE = 500
-"""How many places one script looks at."""
+"""How many positions one script looks at."""
 
 
 class RedisEventLog:
@@ -28,7 +28,7 @@ class RedisEventLog:
         self._keys = RedisKeys(prefix)
         self._append = client.script(log_script("append"))
         self._open = self._of_a_group("open")
-        self._take = self._of_a_group("take")
+        self._claim = self._of_a_group("take")
         self._acknowledge = self._of_a_group("acknowledge")
         self._give_up = self._of_a_group("give_up")
         self._release = self._of_a_group("release")
@@ -45,41 +45,41 @@ class RedisEventLog:
         log, head, _ = self._keys.log(entry.app)
         told = [self._keys.channel, NoticeKind.APPENDED, *tell]
         kept = [milliseconds(once_in), milliseconds(keep.age), keep.count]
-        place = await self._append(
+        position = await self._append(
             [log, head, self._keys.seen(entry.app, key)],
             [*kept, entry.corp_id, entry.event_type, entry.payload, *told],
         )
-        return str(place.decode())
+        return str(position.decode())
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
         """See `EventLog.open_group`."""
         return bool(await self._open(app, group, most))
 
-    async def take(self, member: Member) -> list[Delivery]:
-        """See `EventLog.take`. Each script does a bounded part, until it finds something or all is done."""
+    async def claim(self, member: Member) -> list[Delivery]:
+        """See `EventLog.claim`. Each script does a bounded part, until it finds something or all is done."""
         spans = [milliseconds(span) for span in (member.alive_for, member.ack_timeout)]
-        asked = [member.name, member.room, *spans, member.max_tries, *sorted(member.event_types)]
+        asked = [member.name, member.max_in_flight, *spans, member.max_attempts, *sorted(member.event_types)]
         more = True
-        taken: list[list[bytes]] = []
-        while more and not taken:
-            more, *taken = await self._take(member.app, member.group, *asked)
-        return [Delivery(_entry(member.app, *fields), int(tries)) for *fields, tries in taken]
+        claimed: list[list[bytes]] = []
+        while more and not claimed:
+            more, *claimed = await self._claim(member.app, member.group, *asked)
+        return [Delivery(_entry(member.app, *fields), int(attempts)) for *fields, attempts in claimed]
 
-    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.acknowledge`."""
-        return await self._in_parts(self._acknowledge, app, group, places)
+        return await self._in_parts(self._acknowledge, app, group, positions)
 
-    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.give_up`."""
-        return await self._in_parts(self._give_up, app, group, places)
+        return await self._in_parts(self._give_up, app, group, positions)
 
-    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
         """See `EventLog.release`."""
-        await self._release(app, group, member, "yes" if spends else "no")
+        await self._release(app, group, member, "yes" if counts_as_attempt else "no")
 
-    async def rewind(self, app: str, group: str, place: str) -> None:
+    async def rewind(self, app: str, group: str, position: str) -> None:
         """See `EventLog.rewind`."""
-        await self._rewind(app, group, tidy(place) or FIRST)
+        await self._rewind(app, group, tidy(position) or FIRST)
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.read`."""
@@ -88,8 +88,10 @@ class RedisEventLog:
         found = await self._client.run(lambda redis: redis.xrange(log, first, "+", limit))
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", found)
         return [
-            _entry(app, tidy(place.decode()).encode(), fields[b"corp"], fields[b"type"], fields[b"payload"])
-            for place, fields in rows
+            _entry(
+                app, tidy(position.decode()).encode(), fields[b"corp"], fields[b"type"], fields[b"payload"]
+            )
+            for position, fields in rows
         ]
 
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
@@ -97,9 +99,9 @@ class RedisEventLog:
         rows = await self._dead(app, group, tidy(after), limit)
         return [_entry(app, *fields) for fields in rows]
 
-    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.retry`."""
-        return await self._in_parts(self._retry, app, group, places)
+        return await self._in_parts(self._retry, app, group, positions)
 
     async def lags(self, app: str) -> list[Lag]:
         """See `EventLog.lags`."""
@@ -121,9 +123,9 @@ class RedisEventLog:
         return sorted(name.decode() for name in names)
 
     @staticmethod
-    async def _in_parts(script: GroupScript, app: str, group: str, places: Sequence[str]) -> int:
-        """Run the script for some places at a time, and return the sum of its counts."""
-        written = [place for place in map(tidy, places) if place]
+    async def _in_parts(script: GroupScript, app: str, group: str, positions: Sequence[str]) -> int:
+        """Run the script for some positions at a time, and return the sum of its counts."""
+        written = [position for position in map(tidy, positions) if position]
         count = 0
         for start in range(0, len(written), AT_ONCE):
             count += await script(app, group, *written[start : start + AT_ONCE])
@@ -140,5 +142,5 @@ class RedisEventLog:
         return run
 
 
-def _entry(app: str, place: bytes, corp_id: bytes, event_type: bytes, payload: bytes) -> Entry:
-    return Entry(app, corp_id.decode(), event_type.decode(), payload, place.decode())
+def _entry(app: str, position: bytes, corp_id: bytes, event_type: bytes, payload: bytes) -> Entry:
+    return Entry(app, corp_id.decode(), event_type.decode(), payload, position.decode())

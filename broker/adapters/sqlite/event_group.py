@@ -20,7 +20,7 @@ class SqliteEventGroup:
     def __init__(self, database: sqlite3.Connection, app: str, group: Row, now: int) -> None:
         self._database = database
         self._app = app
-        self._id, self.name, self._place, self._number = group
+        self._id, self.name, self._position, self._number = group
         self._now = now
         self._late: set[str] = set()
         self.freed = False
@@ -41,15 +41,15 @@ class SqliteEventGroup:
         )
         for name, alive_until, loses in due:
             if loses is not None and loses < alive_until:
-                self._lose(name, spends=True)
+                self._lose(name, counts_as_attempt=True)
                 self._late.add(name)
             if alive_until <= self._now:
-                self._lose(name, spends=False)
+                self._lose(name, counts_as_attempt=False)
                 self._do("DELETE FROM event_members WHERE group_id = ? AND name = ?", self._id, name)
 
-    def take(self, member: Member, alive_until: int, ack_timeout: int) -> list[Delivery]:
+    def claim(self, member: Member, alive_until: int, ack_timeout: int) -> list[Delivery]:
         """Hand out what waits, then what nobody has looked at, as far as the member has room."""
-        terms = (alive_until, ack_timeout, member.max_tries, member.room)
+        terms = (alive_until, ack_timeout, member.max_attempts, member.max_in_flight)
         self._do(
             "INSERT INTO event_members (group_id, name, alive_until, ack_timeout, max_tries, room)"
             " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (group_id, name) DO UPDATE"
@@ -60,64 +60,66 @@ class SqliteEventGroup:
             self.unfinished = False
             return []
         held = self._held_count(member.name)
-        taken = self._take_waiting(member, member.room - held)
-        taken += self._take_new(member, member.room - held - len(taken))
-        if taken and not held:
+        claimed = self._claim_waiting(member, member.max_in_flight - held)
+        claimed += self._claim_new(member, member.max_in_flight - held - len(claimed))
+        if claimed and not held:
             self._loses_at(member.name, self._now + ack_timeout)
-        return taken
+        return claimed
 
-    def acknowledge(self, places: Iterable[str]) -> tuple[int, bool]:
+    def acknowledge(self, positions: Iterable[str]) -> tuple[int, bool]:
         """Return how many were open or dead, and whether somebody may have something by that."""
         count, handled_by = 0, Counter[str]()
-        for place in places:
+        for position in positions:
             work = self._row(
                 "SELECT corp_id, state, holder FROM event_work WHERE group_id = ? AND place = ?",
-                *(self._id, place),
+                *(self._id, position),
             )
             if work and work[1] != "skip":
-                self._settle(work[0], place)
+                self._settle(work[0], position)
                 handled_by.update([work[2]] if work[2] else [])
                 count += 1
-            elif not work and place > self._place:
-                entry = self._row("SELECT corp_id FROM events WHERE app = ? AND place = ?", self._app, place)
+            elif not work and position > self._position:
+                entry = self._row(
+                    "SELECT corp_id FROM events WHERE app = ? AND place = ?", self._app, position
+                )
                 if entry:
-                    self._add_work(place, entry[0], "skip")
+                    self._add_work(position, entry[0], "skip")
                     count += 1
         through = [self._goes_on(member, handled) for member, handled in handled_by.items()]
         return count, any(through) or self.has_freed()
 
-    def give_up(self, places: Iterable[str]) -> int:
+    def give_up(self, positions: Iterable[str]) -> int:
         """Make what waits or is held dead; return how many did."""
         count = 0
-        for place in places:
+        for position in positions:
             work = self._row(
                 "SELECT corp_id FROM event_work"
                 " WHERE group_id = ? AND place = ? AND state IN ('waiting', 'held')",
-                *(self._id, place),
+                *(self._id, position),
             )
             if work:
-                self._change_work(place, "dead", tries=0)
+                self._change_work(position, "dead", attempts=0)
                 self._sum_up(work[0])
                 count += 1
         return count
 
-    def release(self, name: str, *, spends: bool) -> bool:
+    def release(self, name: str, *, counts_as_attempt: bool) -> bool:
         """Free what a member holds, and forget it; tell whether it held something."""
         held = self._held_count(name)
-        self._lose(name, spends=spends)
+        self._lose(name, counts_as_attempt=counts_as_attempt)
         self._do("DELETE FROM event_members WHERE group_id = ? AND name = ?", self._id, name)
         return held > 0
 
-    def retry(self, places: Iterable[str]) -> int:
+    def retry(self, positions: Iterable[str]) -> int:
         """Let dead entries wait again; return how many were dead."""
         count = 0
-        for place in places:
+        for position in positions:
             work = self._row(
                 "SELECT corp_id FROM event_work WHERE group_id = ? AND place = ? AND state = 'dead'",
-                *(self._id, place),
+                *(self._id, position),
             )
             if work:
-                self._change_work(place, "waiting", tries=0)
+                self._change_work(position, "waiting", attempts=0)
                 self._sum_up(work[0])
                 count += 1
         return count
@@ -138,7 +140,7 @@ class SqliteEventGroup:
             "SELECT place FROM events WHERE app = ?1 AND place > ?2 AND NOT EXISTS"
             " (SELECT 1 FROM event_work WHERE group_id = ?3 AND event_work.place = events.place)"
             " ORDER BY place LIMIT 1",
-            *(self._app, self._place, self._id),
+            *(self._app, self._position, self._id),
         )
         oldest = looked_at[0] or (new[0] if new else "")
         return waiting + held + max(0, unseen - skipped), dead, oldest
@@ -153,8 +155,8 @@ class SqliteEventGroup:
             "SELECT place, corp_id FROM event_work WHERE group_id = ? AND place < ? LIMIT ?",
             *(self._id, self._floor, WORK),
         )
-        for place, corp_id in gone:
-            self._settle(corp_id, place)
+        for position, corp_id in gone:
+            self._settle(corp_id, position)
         self.unfinished = len(gone) == WORK
         if gone:
             self._do(
@@ -163,7 +165,7 @@ class SqliteEventGroup:
                 self._id,
             )
 
-    def _lose(self, name: str, *, spends: bool) -> None:
+    def _lose(self, name: str, *, counts_as_attempt: bool) -> None:
         """Free what a member holds; the oldest of it spends a try, and may die of it (promise 7)."""
         held = self._rows(
             "SELECT place, corp_id, tries FROM event_work WHERE group_id = ? AND holder = ? ORDER BY place",
@@ -175,71 +177,71 @@ class SqliteEventGroup:
         )
         self._loses_at(name, None)
         kept = [work for work in held if work[0] >= self._floor]
-        if kept and spends:
+        if kept and counts_as_attempt:
             terms = "SELECT max_tries FROM event_members WHERE group_id = ? AND name = ?"
-            (max_tries,) = self._row(terms, self._id, name)
-            place, _, tries = kept[0]
-            state = "dead" if tries + 1 >= max_tries else "waiting"
-            self._change_work(place, state, tries=tries + 1)
+            (max_attempts,) = self._row(terms, self._id, name)
+            position, _, attempts = kept[0]
+            state = "dead" if attempts + 1 >= max_attempts else "waiting"
+            self._change_work(position, state, attempts=attempts + 1)
         for corp_id in {corp_id for _, corp_id, _ in held}:
             self._sum_up(corp_id)
 
-    def _take_waiting(self, member: Member, room: int) -> list[Delivery]:
+    def _claim_waiting(self, member: Member, max_in_flight: int) -> list[Delivery]:
         """Take what waits; the corp with the oldest of it comes first."""
-        taken: list[Delivery] = []
+        claimed: list[Delivery] = []
         looked = 0
-        while len(taken) < room and looked < WORK:
+        while len(claimed) < max_in_flight and looked < WORK:
             ready = min(filter(None, map(self._first_ready, (member.name, ""))), default=())
             if not ready:
-                return taken
+                return claimed
             _, corp_id = ready
             waiting = self._rows(
                 "SELECT w.place, w.tries, e.event_type, e.payload FROM event_work w"
                 " LEFT JOIN events e ON e.app = ? AND e.place = w.place"
                 " WHERE w.group_id = ? AND w.corp_id = ? AND w.state = 'waiting' ORDER BY w.place LIMIT ?",
-                *(self._app, self._id, corp_id, min(room - len(taken), WORK - looked)),
+                *(self._app, self._id, corp_id, min(max_in_flight - len(claimed), WORK - looked)),
             )
-            for place, tries, event_type, payload in waiting:
+            for position, attempts, event_type, payload in waiting:
                 looked += 1
                 if payload is None or not _wants(member, event_type):
-                    self._do("DELETE FROM event_work WHERE group_id = ? AND place = ?", self._id, place)
+                    self._do("DELETE FROM event_work WHERE group_id = ? AND place = ?", self._id, position)
                     continue
-                self._change_work(place, "held", holder=member.name, tries=tries)
-                taken.append(Delivery(Entry(self._app, corp_id, event_type, payload, place), tries))
+                self._change_work(position, "held", holder=member.name, attempts=attempts)
+                claimed.append(Delivery(Entry(self._app, corp_id, event_type, payload, position), attempts))
             self._sum_up(corp_id)
         self.unfinished = self.unfinished or looked >= WORK
-        return taken
+        return claimed
 
-    def _take_new(self, member: Member, room: int) -> list[Delivery]:
+    def _claim_new(self, member: Member, max_in_flight: int) -> list[Delivery]:
         """Look at what nobody has looked at; what belongs to others waits for them."""
-        taken: list[Delivery] = []
-        if self.unfinished or room <= 0:
-            return taken
+        claimed: list[Delivery] = []
+        if self.unfinished or max_in_flight <= 0:
+            return claimed
         new = self._database.execute(
             "SELECT place, number, corp_id, event_type, payload FROM events"
             " WHERE app = ? AND place > ? ORDER BY place LIMIT ?",
-            (self._app, self._place, WORK),
+            (self._app, self._position, WORK),
         )
         looked = 0
-        for place, number, corp_id, event_type, payload in new:
+        for position, number, corp_id, event_type, payload in new:
             looked += 1
-            self._place, self._number = place, number
-            if self._skips(place) or not _wants(member, event_type):
+            self._position, self._number = position, number
+            if self._skips(position) or not _wants(member, event_type):
                 continue
             owner, first = self._corp(corp_id)
             if owner in {"", member.name} and not first:
-                self._add_work(place, corp_id, "held", member.name)
-                taken.append(Delivery(Entry(self._app, corp_id, event_type, payload, place), 0))
+                self._add_work(position, corp_id, "held", member.name)
+                claimed.append(Delivery(Entry(self._app, corp_id, event_type, payload, position), 0))
             else:
-                self._add_work(place, corp_id, "waiting")
+                self._add_work(position, corp_id, "waiting")
             self._sum_up(corp_id)
-            if len(taken) == room:
+            if len(claimed) == max_in_flight:
                 break
         new.close()
-        self.unfinished = looked == WORK and len(taken) < room
+        self.unfinished = looked == WORK and len(claimed) < max_in_flight
         where = "UPDATE event_groups SET place = ?, number = ? WHERE id = ?"
-        self._do(where, self._place, self._number, self._id)
-        return taken
+        self._do(where, self._position, self._number, self._id)
+        return claimed
 
     def _goes_on(self, name: str, handled: int) -> bool:
         """Let the member's time begin anew; tell whether half of its room came free and it may have more.
@@ -247,24 +249,24 @@ class SqliteEventGroup:
         Not at each acknowledgement: that would wake everybody thousands of times.
         """
         terms = "SELECT ack_timeout, room FROM event_members WHERE group_id = ? AND name = ?"
-        ack_timeout, room = self._row(terms, self._id, name)
+        ack_timeout, max_in_flight = self._row(terms, self._id, name)
         held = self._held_count(name)
         self._loses_at(name, self._now + ack_timeout if held else None)
-        if not held <= room // 2 < held + handled:
+        if not held <= max_in_flight // 2 < held + handled:
             return False
         unseen = "SELECT 1 FROM events WHERE app = ? AND place > ? LIMIT 1"
         return bool(
-            self._first_ready(name) or self._first_ready("") or self._row(unseen, self._app, self._place)
+            self._first_ready(name) or self._first_ready("") or self._row(unseen, self._app, self._position)
         )
 
-    def _settle(self, corp_id: str, place: str) -> None:
+    def _settle(self, corp_id: str, position: str) -> None:
         """Forget work that is handled, or not kept any more."""
-        self._do("DELETE FROM event_work WHERE group_id = ? AND place = ?", self._id, place)
+        self._do("DELETE FROM event_work WHERE group_id = ? AND place = ?", self._id, position)
         self._sum_up(corp_id)
 
-    def _skips(self, place: str) -> bool:
+    def _skips(self, position: str) -> bool:
         skip = "DELETE FROM event_work WHERE group_id = ? AND place = ? AND state = 'skip'"
-        return self._do(skip, self._id, place) > 0
+        return self._do(skip, self._id, position) > 0
 
     def _sum_up(self, corp_id: str) -> None:
         """Bring the sum of a corp's work up to date."""
@@ -298,13 +300,13 @@ class SqliteEventGroup:
         change = "UPDATE event_members SET loses = ? WHERE group_id = ? AND name = ?"
         self._do(change, moment, self._id, name)
 
-    def _add_work(self, place: str, corp_id: str, state: str, holder: str | None = None) -> None:
+    def _add_work(self, position: str, corp_id: str, state: str, holder: str | None = None) -> None:
         add = "INSERT INTO event_work (group_id, place, corp_id, state, holder) VALUES (?, ?, ?, ?, ?)"
-        self._do(add, self._id, place, corp_id, state, holder)
+        self._do(add, self._id, position, corp_id, state, holder)
 
-    def _change_work(self, place: str, state: str, *, tries: int, holder: str | None = None) -> None:
+    def _change_work(self, position: str, state: str, *, attempts: int, holder: str | None = None) -> None:
         change = "UPDATE event_work SET state = ?, holder = ?, tries = ? WHERE group_id = ? AND place = ?"
-        self._do(change, state, holder, tries, self._id, place)
+        self._do(change, state, holder, attempts, self._id, position)
 
     def _do(self, statement: str, *values: object) -> int:
         return self._database.execute(statement, values).rowcount

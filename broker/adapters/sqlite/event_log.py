@@ -7,7 +7,7 @@ from typing import TypeVar
 from broker.adapters.sqlite.connection import SqliteConnection
 from broker.adapters.sqlite.event_group import SqliteEventGroup
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
-from broker.domain.event_positions import EPOCH, milliseconds_of, next_place, place_at, tidy
+from broker.domain.event_positions import EPOCH, milliseconds_of, next_position, position_at, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
 
@@ -37,18 +37,18 @@ class SqliteEventLog:
             if self._database.execute(seen, (entry.app, key)).fetchone():
                 return ""
             newest, number = self._newest(entry.app)
-            place, number = next_place(newest, now // 1000), number + 1
-            values = (entry.app, place, number, entry.corp_id, entry.event_type, entry.payload)
+            position, number = next_position(newest, now // 1000), number + 1
+            values = (entry.app, position, number, entry.corp_id, entry.event_type, entry.payload)
             self._database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", values)
             self._database.execute(
-                "INSERT OR REPLACE INTO event_logs VALUES (?, ?, ?)", (entry.app, place, number)
+                "INSERT OR REPLACE INTO event_logs VALUES (?, ?, ?)", (entry.app, position, number)
             )
             ends = now + once_in // MICROSECOND
             self._database.execute("INSERT INTO event_keys VALUES (?, ?, ?)", (entry.app, key, ends))
             self._trim(entry.app, keep)
             for name in tell:
-                self._connection.publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(place)))
-            return place
+                self._connection.publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(position)))
+            return position
 
         return await self._connection.run(write)
 
@@ -67,56 +67,56 @@ class SqliteEventLog:
 
         return await self._connection.run(open_it)
 
-    async def take(self, member: Member) -> list[Delivery]:
-        """See `EventLog.take`. A transaction does a bounded part; others follow until one finds something."""
+    async def claim(self, member: Member) -> list[Delivery]:
+        """See `EventLog.claim`. A transaction does a bounded part; more follow until one finds something."""
 
-        def take() -> tuple[list[Delivery], bool]:
+        def claim() -> tuple[list[Delivery], bool]:
             now = self._now()
             self._add_group(member.app, member.group)
             [group] = self._groups(member.app, member.group)
             alive_until = now + member.alive_for // MICROSECOND
-            taken = group.take(member, alive_until, member.ack_timeout // MICROSECOND)
+            claimed = group.claim(member, alive_until, member.ack_timeout // MICROSECOND)
             if group.has_freed():
                 self._publish_available(member.app)
-            return taken, group.unfinished
+            return claimed, group.unfinished
 
-        taken, unfinished = await self._connection.run(take)
-        while unfinished and not taken:
-            taken, unfinished = await self._connection.run(take)
-        return taken
+        claimed, unfinished = await self._connection.run(claim)
+        while unfinished and not claimed:
+            claimed, unfinished = await self._connection.run(claim)
+        return claimed
 
-    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.acknowledge`."""
 
         def handle(known: SqliteEventGroup) -> int:
-            count, available = known.acknowledge(map(tidy, places))
+            count, available = known.acknowledge(map(tidy, positions))
             if available:
                 self._publish_available(app)
             return count
 
         return await self._in_group(app, group, handle, 0)
 
-    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.give_up`."""
 
         def bury(known: SqliteEventGroup) -> int:
-            count = known.give_up(map(tidy, places))
+            count = known.give_up(map(tidy, positions))
             if known.has_freed():
                 self._publish_available(app)
             return count
 
         return await self._in_group(app, group, bury, 0)
 
-    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
         """See `EventLog.release`."""
 
         def free(known: SqliteEventGroup) -> None:
-            if known.release(member, spends=spends) or known.has_freed():
+            if known.release(member, counts_as_attempt=counts_as_attempt) or known.has_freed():
                 self._publish_available(app)
 
         await self._in_group(app, group, free, None)
 
-    async def rewind(self, app: str, group: str, place: str) -> None:
+    async def rewind(self, app: str, group: str, position: str) -> None:
         """See `EventLog.rewind`."""
 
         def begin_anew() -> None:
@@ -125,7 +125,7 @@ class SqliteEventLog:
             if known:
                 self._forget(known[0])
             used = known[1] if known else self._now()
-            start, number = self._before(app, tidy(place))
+            start, number = self._before(app, tidy(position))
             add = "INSERT INTO event_groups (app, name, place, number, used) VALUES (?, ?, ?, ?, ?)"
             self._database.execute(add, (app, group, start, number, used))
             self._publish_available(app)
@@ -154,11 +154,11 @@ class SqliteEventLog:
         rows = await self._connection.run(lambda: self._database.execute(query, values).fetchall())
         return [Entry(*row) for row in rows]
 
-    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.retry`."""
 
         def free(known: SqliteEventGroup) -> int:
-            count = known.retry(map(tidy, places))
+            count = known.retry(map(tidy, positions))
             if count or known.has_freed():
                 self._publish_available(app)
             return count
@@ -225,10 +225,10 @@ class SqliteEventLog:
         query = "SELECT place, number FROM event_logs WHERE app = ?"
         return self._database.execute(query, (app,)).fetchone() or ("", 0)
 
-    def _before(self, app: str, place: str) -> tuple[str, int]:
-        """Return the entry before the first that is at or after a place; the newest, if there is none."""
+    def _before(self, app: str, position: str) -> tuple[str, int]:
+        """Return the entry before the first that is at or after a position; the newest, if there is none."""
         at = "SELECT place, number FROM events WHERE app = ? AND place >= ? ORDER BY place LIMIT 1"
-        first = self._database.execute(at, (app, place)).fetchone()
+        first = self._database.execute(at, (app, position)).fetchone()
         if first is None:
             return self._newest(app)
         before = "SELECT place FROM events WHERE app = ? AND place < ? ORDER BY place DESC LIMIT 1"
@@ -240,7 +240,7 @@ class SqliteEventLog:
         oldest = "SELECT place, number FROM events WHERE app = ? ORDER BY place LIMIT 1"
         _, newest = self._newest(app)
         _, number = self._database.execute(oldest, (app,)).fetchone()
-        floor = place_at(self._clock.now() - keep.age)
+        floor = position_at(self._clock.now() - keep.age)
         if (surplus := newest - number + 1 - keep.count) > 0:
             [kept] = self._database.execute(oldest.replace("LIMIT 1", "LIMIT 1 OFFSET ?"), (app, surplus))
             floor = max(floor, kept[0])

@@ -15,8 +15,8 @@ from broker.domain.ports.observer import Observer
 class SealedEventLog:
     """Seal what goes into a log and open what comes out.
 
-    An entry that does not open is told and left out. A group that gets it gives it up: it is in nobody's way,
-    and may be retried by a broker that has the key.
+    An entry that does not open is reported and left out. A group that gets it gives it up: it blocks no
+    other, and may be retried by a broker that has the key.
     """
 
     def __init__(self, inner: EventLog, seal: Seal, observer: Observer) -> None:
@@ -35,49 +35,53 @@ class SealedEventLog:
         """See `EventLog.open_group`."""
         return await self._inner.open_group(app, group, most=most)
 
-    async def take(self, member: Member) -> list[Delivery]:
-        """See `EventLog.take`."""
-        while deliveries := await self._inner.take(member):
+    async def claim(self, member: Member) -> list[Delivery]:
+        """See `EventLog.claim`."""
+        while deliveries := await self._inner.claim(member):
             opened = self._opened([delivery.entry for delivery in deliveries])
-            broken = [delivery.entry.place for delivery in deliveries if delivery.entry.place not in opened]
+            broken = [
+                delivery.entry.position for delivery in deliveries if delivery.entry.position not in opened
+            ]
             if broken:
                 with suppress(StoreUnavailable):  # the member holds it as long as it may, and it comes again
                     await self._inner.give_up(member.app, member.group, broken)
             if opened:
                 return [
-                    replace(delivery, entry=opened[delivery.entry.place])
+                    replace(delivery, entry=opened[delivery.entry.position])
                     for delivery in deliveries
-                    if delivery.entry.place in opened
+                    if delivery.entry.position in opened
                 ]
         return []
 
-    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.acknowledge`."""
-        return await self._inner.acknowledge(app, group, places)
+        return await self._inner.acknowledge(app, group, positions)
 
-    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.give_up`."""
-        return await self._inner.give_up(app, group, places)
+        return await self._inner.give_up(app, group, positions)
 
-    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
         """See `EventLog.release`."""
-        await self._inner.release(app, group, member, spends=spends)
+        await self._inner.release(app, group, member, counts_as_attempt=counts_as_attempt)
 
-    async def rewind(self, app: str, group: str, place: str) -> None:
+    async def rewind(self, app: str, group: str, position: str) -> None:
         """See `EventLog.rewind`."""
-        await self._inner.rewind(app, group, place)
+        await self._inner.rewind(app, group, position)
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.read`."""
-        return await self._filled(lambda place, most: self._inner.read(app, place, most), after, limit)
+        return await self._filled(lambda position, most: self._inner.read(app, position, most), after, limit)
 
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.dead`."""
-        return await self._filled(lambda place, most: self._inner.dead(app, group, place, most), after, limit)
+        return await self._filled(
+            lambda position, most: self._inner.dead(app, group, position, most), after, limit
+        )
 
-    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.retry`."""
-        return await self._inner.retry(app, group, places)
+        return await self._inner.retry(app, group, positions)
 
     async def lags(self, app: str) -> list[Lag]:
         """See `EventLog.lags`."""
@@ -94,11 +98,11 @@ class SealedEventLog:
         found: list[Entry] = []
         while len(found) < limit and (entries := await read(after, limit - len(found))):
             found += self._opened(entries).values()
-            after = entries[-1].place
+            after = entries[-1].position
         return found
 
     def _opened(self, entries: Sequence[Entry]) -> dict[str, Entry]:
-        """Return those that open, by place; tell of the others."""
+        """Return those that open, by position; report the others."""
         opened = {}
         for entry in entries:
             try:
@@ -106,7 +110,7 @@ class SealedEventLog:
             except SealBroken as error:
                 self._observer.background_failed("opening an event", error)
             else:
-                opened[entry.place] = replace(entry, payload=payload)
+                opened[entry.position] = replace(entry, payload=payload)
         return opened
 
 

@@ -22,8 +22,8 @@ def moment_or_id(given: str) -> datetime | str:
     try:
         return datetime.fromisoformat(given).astimezone()
     except (ValueError, OverflowError, OSError):
-        app, _, place = given.partition(":")
-        if not (app and place.replace("-", "").isdigit()):
+        app, _, position = given.partition(":")
+        if not (app and position.replace("-", "").isdigit()):
             raise click.BadParameter(f"{given!r} is neither a time nor the id of an event.") from None
         return given
 

@@ -13,53 +13,53 @@ class EventLog(Protocol):
     async def append(
         self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
     ) -> str:
-        """Write the entry durably and return its place, or "" if `key` was appended within `once_in`.
+        """Write the entry durably; return its position, "" if `key` came within `once_in`.
 
-        In the same step everybody hears `Notice(APPENDED, name, <milliseconds of the place>)` for each name
+        In the same step everybody hears `Notice(APPENDED, name, <its milliseconds>)` for each name
         of `tell`, and what `keep` does not cover is removed.
         """
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
-        """See that the group is there; False if it is not, and its owner has so many others."""
+        """Make sure that the group exists; False if it does not and its owner already has `most`."""
 
-    async def take(self, member: Member) -> list[Delivery]:
-        """Hand out what the member may have now, each corp's in order; empty if there is nothing."""
+    async def claim(self, member: Member) -> list[Delivery]:
+        """Claim what the member may have now, each corp's entries in order; empty if there is nothing."""
 
-    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
         """Mark as handled, whoever holds them, dead ones too; return how many were open or dead.
 
         Everybody hears `Notice(AVAILABLE, log_name(app))` if that lets another member have something.
         """
 
-    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
-        """Make entries that were taken dead for the group, whoever holds them; return how many were open.
+    async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
+        """Make claimed entries dead for the group, whoever holds them; return how many were open.
 
-        For what this broker cannot handle: it is in nobody's way, and `retry` brings it back.
+        For an entry that this broker cannot handle: it blocks no other, and `retry` brings it back.
         """
 
-    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
         """Free what the member holds, and forget it; AVAILABLE follows if it held something.
 
-        It `spends` a try unless what it held has nothing to do with its leaving.
+        It `counts_as_attempt` unless what it held has nothing to do with its leaving.
         """
 
-    async def rewind(self, app: str, group: str, place: str) -> None:
-        """Begin anew with the first entry at or after the place: nothing is held, waiting or dead any more.
+    async def rewind(self, app: str, group: str, position: str) -> None:
+        """Restart at the first entry at or after the position: nothing is held, waiting or dead any more.
 
-        Everybody hears AVAILABLE. A place ahead of the log means its end.
+        Everybody hears AVAILABLE. A position after the log's end means its end.
         """
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
-        """Return entries after a place ("" = from the oldest), for whoever only looks."""
+        """Return entries after a position ("" = from the oldest), for an observer without a group."""
 
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
-        """Return the group's dead entries after a place ("" = from the oldest), in order."""
+        """Return the group's dead entries after a position ("" = from the oldest), in order."""
 
-    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
-        """Free dead entries, with no try spent; return how many were dead. AVAILABLE follows."""
+    async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
+        """Free dead entries, with no attempt counted; return how many were dead. AVAILABLE follows."""
 
     async def lags(self, app: str) -> list[Lag]:
         """Return every group's lag."""
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
-        """Forget the groups of which nobody took anything for so long."""
+        """Forget the groups for which nobody claimed anything for so long."""

@@ -8,8 +8,8 @@ from wecom_broker.v1 import event_service_pb2 as pb
 
 from broker.domain.apps import APP_NAME
 from broker.domain.errors import InvalidRequest
-from broker.domain.event_positions import place_at
-from broker.domain.events import Event, app_and_place
+from broker.domain.event_positions import position_at
+from broker.domain.events import Event, app_and_position
 from broker.server.grpc.messages import SHARE_KINDS_OUT
 
 DEFAULT_ROOM, LARGEST_ROOM = 100, 1000
@@ -64,25 +64,25 @@ def event_ids(given: Sequence[str]) -> Sequence[str]:
 
 
 def replay_from(request: pb.SubscribeEventsRequest, apps: Sequence[str]) -> dict[str, str]:
-    """Return the places to begin anew with, by app. Raises `InvalidRequest`."""
+    """Return the positions to begin anew with, by app. Raises `InvalidRequest`."""
     if request.HasField("replay_from_time"):
         if request.replay_from_event_id:
             raise InvalidRequest("replay_from_event_id", "goes not with replay_from_time")
         try:
             moment = request.replay_from_time.ToDatetime(UTC)
-            place = place_at(max(moment, datetime.fromtimestamp(0, UTC)))
+            position = position_at(max(moment, datetime.fromtimestamp(0, UTC)))
         except (ValueError, OverflowError):
             raise InvalidRequest("replay_from_time", "is not a time") from None
-        return dict.fromkeys(apps, place)
+        return dict.fromkeys(apps, position)
     if not request.replay_from_event_id:
         return {}
-    app, place = app_and_place("replay_from_event_id", request.replay_from_event_id)
+    app, position = app_and_position("replay_from_event_id", request.replay_from_event_id)
     if app not in apps:
         raise InvalidRequest("replay_from_event_id", "is of an app that is not subscribed to")
-    return {app: place}
+    return {app: position}
 
 
-def room(given: int) -> int:
+def max_in_flight(given: int) -> int:
     """Return how many events may be in flight. Raises `InvalidRequest`."""
     if given < 0 or given > LARGEST_ROOM:
         raise InvalidRequest("max_in_flight", f"must be between 1 and {LARGEST_ROOM}")

@@ -1,4 +1,4 @@
-"""Events for the services that care: each group has every event, each event goes to one of its members."""
+"""Events for subscribers: each group gets every event, and each event goes to one member of the group."""
 
 import asyncio
 from collections import defaultdict
@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, Member, log_name
-from broker.domain.event_positions import place_at, place_before
-from broker.domain.events import Event, app_and_place
+from broker.domain.event_positions import position_at, position_before
+from broker.domain.events import Event, app_and_position
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
@@ -21,14 +21,14 @@ from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.notifications import Notifications
 
 ALIVE_FOR = timedelta(seconds=10)
-"""After so long without a sign of its replica a member counts as gone."""
-BATCH = 100
-BLINK = timedelta(milliseconds=100)
-"""How much the clocks of fleet and store may differ."""
-AT_ONCE = 8
-"""How many takes are under way together: one notice wakes everybody, and others need the store too."""
+"""A member whose replica shows no sign of life for this long counts as gone."""
+READ_BATCH = 100
+CLOCK_TOLERANCE = timedelta(milliseconds=100)
+"""How far the clocks of the fleet and the store may differ."""
+MOST_CONCURRENT_CLAIMS = 8
+"""How many claims run at once: one notice wakes every member, and others need the store too."""
 MOST_GROUPS = 100
-"""How many groups of an app one caller may have: each costs memory in the store, and a line of metrics."""
+"""How many groups of an app one caller may have: each costs memory in the store and a metrics series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +38,20 @@ class SubscriptionOptions:
     apps: tuple[str, ...]
     event_types: frozenset[str]
     replay_from: dict[str, str]
-    """The place to begin anew with, by app."""
-    room: int
+    """The position to start again from, by app."""
+    max_in_flight: int
     """How many events of each app are handed out and not acknowledged, at most."""
     ack_timeout: timedelta
     may_see: MaySee
 
     def shows(self, entry: Entry) -> bool:
-        """Tell whether the subscriber asked for this entry and may see it."""
+        """Return whether the subscriber asked for this entry and may see it."""
         wanted = not self.event_types or entry.event_type in self.event_types
         return wanted and self.may_see(entry.app, entry.corp_id)
 
 
 class EventFeed:
-    """Hand events out, and take acknowledgements. Lives as long as the broker."""
+    """Hand out events and accept acknowledgements. Lives as long as the broker."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class EventFeed:
         randomness: Randomness,
         observer: Observer,
         tasks: Background,
-        max_tries: int,
+        max_attempts: int,
     ) -> None:
         self._log = log
         self._notifications = notifications
@@ -70,109 +70,111 @@ class EventFeed:
         self._randomness = randomness
         self._observer = observer
         self._tasks = tasks
-        self._max_tries = max_tries
-        self._few = asyncio.Semaphore(AT_ONCE)
+        self._max_attempts = max_attempts
+        self._claims = asyncio.Semaphore(MOST_CONCURRENT_CLAIMS)
         self._closing = False
         self._endings: set[Callable[[], None]] = set()
 
-    async def subscribe(self, group: str, wish: SubscriptionOptions) -> AsyncGenerator[Delivery | None, None]:
-        """Yield None once the subscription stands, then what this member of the group is to handle.
+    async def subscribe(
+        self, group: str, options: SubscriptionOptions
+    ) -> AsyncGenerator[Delivery | None, None]:
+        """Yield None once subscribed, then each delivery for this member of the group.
 
-        Raises `InvalidRequest` for one group too many, and `StoreUnavailable`: only before it stands, later
+        Raises `InvalidRequest` for one group too many, and `StoreUnavailable` if it cannot subscribe; later
         outages are waited out.
         """
-        async with self._few:
-            await self._open(group, wish)
-        takers = [
+        async with self._claims:
+            await self._open(group, options)
+        members = [
             GroupMember(
-                self._log, self._member(app, group, wish), wish.may_see, self._clock, self._randomness
+                self._log, self._member(app, group, options), options.may_see, self._clock, self._randomness
             )
-            for app in wish.apps
+            for app in options.apps
         ]
-        with self._notifications.waiter(*map(log_name, wish.apps)) as waiter:
-            subscription = EventSubscription(takers, waiter, self._few, self._clock)
+        with self._notifications.waiter(*map(log_name, options.apps)) as waiter:
+            subscription = EventSubscription(members, waiter, self._claims, self._clock)
             with self._ended_by(subscription.close):
                 self._tasks.create_task(subscription.run())
                 try:
-                    await subscription.stands()
+                    await subscription.subscribed()
                     yield None
                     while delivery := await subscription.next():
-                        self._observer.event_delivered(delivery.entry.app, group, delivery.tries)
+                        self._observer.event_delivered(delivery.entry.app, group, delivery.attempts)
                         yield delivery
                 finally:
                     subscription.leave()
 
-    async def look_on(self, wish: SubscriptionOptions) -> AsyncGenerator[Delivery | None, None]:
-        """Yield None once it stands, then every event from now on, or from a place; nothing is kept of it.
+    async def look_on(self, options: SubscriptionOptions) -> AsyncGenerator[Delivery | None, None]:
+        """Yield None once subscribed, then every event from now on, or from a position; no state is kept.
 
         Raises `StoreUnavailable` as `subscribe`.
         """
-        now = place_at(self._clock.now() - BLINK)
-        seen = {app: place_before(wish.replay_from.get(app, now)) for app in wish.apps}
-        with self._notifications.waiter(*map(log_name, wish.apps)) as waiter, self._ended_by(waiter.ring):
-            await self._log.read(wish.apps[0], seen[wish.apps[0]], 1)
+        now = position_at(self._clock.now() - CLOCK_TOLERANCE)
+        seen = {app: position_before(options.replay_from.get(app, now)) for app in options.apps}
+        with self._notifications.waiter(*map(log_name, options.apps)) as waiter, self._ended_by(waiter.ring):
+            await self._log.read(options.apps[0], seen[options.apps[0]], 1)
             yield None
             while not self._closing:
                 found = False
-                for app in wish.apps:
+                for app in options.apps:
                     for entry in await self._read(app, seen[app]):
-                        found, seen[app] = True, entry.place
-                        if wish.shows(entry):
+                        found, seen[app] = True, entry.position
+                        if options.shows(entry):
                             yield Delivery(entry, 0)
                 if not found:
                     await waiter.wait(LOOK_EVERY, self._clock)
 
     async def acknowledge(self, group: str, event_ids: Sequence[str], apps: Iterable[str]) -> int:
-        """Mark events as handled; return how many were not. Raises `InvalidRequest`, `StoreUnavailable`."""
-        places = _by_app(event_ids, apps)
-        return sum([await self._log.acknowledge(app, group, found) for app, found in places.items()])
+        """Mark events as handled; return how many were open. Raises `InvalidRequest`, `StoreUnavailable`."""
+        positions = _by_app(event_ids, apps)
+        return sum([await self._log.acknowledge(app, group, found) for app, found in positions.items()])
 
     async def dead(self, group: str, app: str, after: str, limit: int) -> list[Event]:
-        """Return events that the group gave up, in order. Raises `StoreUnavailable`."""
+        """Return the group's dead events, in order. Raises `StoreUnavailable`."""
         return [from_entry(entry) for entry in await self._log.dead(app, group, after, limit)]
 
     async def retry(self, group: str, event_ids: Sequence[str], apps: Iterable[str]) -> int:
-        """Hand given up events out again; return how many were. Raises as `acknowledge`."""
-        places = _by_app(event_ids, apps)
-        return sum([await self._log.retry(app, group, found) for app, found in places.items()])
+        """Hand out dead events again; return how many were dead. Raises as `acknowledge`."""
+        positions = _by_app(event_ids, apps)
+        return sum([await self._log.retry(app, group, found) for app, found in positions.items()])
 
     def close(self) -> None:
-        """End every subscription: the broker stops, and the subscribers will find another."""
+        """End every subscription: the broker is stopping, and subscribers will find another replica."""
         self._closing = True
         for end in self._endings:
             end()
 
-    async def _open(self, group: str, wish: SubscriptionOptions) -> None:
-        for app in wish.apps:
+    async def _open(self, group: str, options: SubscriptionOptions) -> None:
+        for app in options.apps:
             if not await self._log.open_group(app, group, most=MOST_GROUPS):
                 raise InvalidRequest(
                     "group", f"is one more than the {MOST_GROUPS} that a caller may have", app=app
                 )
-        for app, place in wish.replay_from.items():
-            await self._log.rewind(app, group, place)
+        for app, position in options.replay_from.items():
+            await self._log.rewind(app, group, position)
 
-    def _member(self, app: str, group: str, wish: SubscriptionOptions) -> Member:
+    def _member(self, app: str, group: str, options: SubscriptionOptions) -> Member:
         return Member(
             app=app,
             group=group,
             name=self._randomness.unguessable(),
-            event_types=wish.event_types,
-            room=wish.room,
-            ack_timeout=wish.ack_timeout,
+            event_types=options.event_types,
+            max_in_flight=options.max_in_flight,
+            ack_timeout=options.ack_timeout,
             alive_for=ALIVE_FOR,
-            max_tries=self._max_tries,
+            max_attempts=self._max_attempts,
         )
 
     async def _read(self, app: str, after: str) -> list[Entry]:
-        """Return the next entries, none while the store is away."""
+        """Return the next entries; none while the store is unavailable."""
         try:
-            return await self._log.read(app, after, BATCH)
+            return await self._log.read(app, after, READ_BATCH)
         except StoreUnavailable:
             return []
 
     @contextmanager
     def _ended_by(self, end: Callable[[], None]) -> Iterator[None]:
-        """Have a stream ended when the broker closes, at once if it does so already."""
+        """End a stream when the broker closes, at once if it is closing already."""
         self._endings.add(end)
         if self._closing:
             end()
@@ -183,11 +185,11 @@ class EventFeed:
 
 
 def _by_app(event_ids: Sequence[str], apps: Iterable[str]) -> dict[str, list[str]]:
-    """Return the places of events by app; those of apps that are no longer there are nobody's."""
+    """Return the positions of events by app, without those of apps that are no longer configured."""
     known = frozenset(apps)
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for position, given in enumerate(event_ids):
-        app, place = app_and_place(f"event_ids[{position}]", given)
+    for index, given in enumerate(event_ids):
+        app, position = app_and_position(f"event_ids[{index}]", given)
         if app in known:
-            found[app].append(place)
+            found[app].append(position)
     return found

@@ -25,7 +25,7 @@ def to_entry(event: Event) -> Entry:
 
 
 def from_entry(entry: Entry) -> Event:
-    """Read the event that stands at a place of the log."""
+    """Return the event of an entry."""
     payload = json.loads(entry.payload)
     return Event(
         app=entry.app,
@@ -40,5 +40,5 @@ def from_entry(entry: Entry) -> Event:
         fields=payload["fields"],
         xml=payload["xml"],
         corp_unknown=payload["corp_unknown"],
-        event_id=event_id(entry.app, entry.place),
+        event_id=event_id(entry.app, entry.position),
     )

@@ -1,4 +1,4 @@
-"""One subscriber at work: what it is to handle, and the taking behind it."""
+"""One subscriber: its deliveries, and the task that claims them."""
 
 import asyncio
 from collections import deque
@@ -13,57 +13,57 @@ from broker.usecases.events.group_member import GroupMember
 from broker.usecases.fleet.notifications import Waiter
 
 LOOK_EVERY = timedelta(seconds=2)
-"""How often a member looks without having been told: its sign of life, and the net under a lost notice."""
+"""How often a member looks without a notice: its sign of life, and the cover for a lost notice."""
 
 
 class EventSubscription:
-    """Take for one subscriber until the end, whether it reads or not.
+    """Claim for one subscriber until the end, whether it reads or not.
 
-    `run` is a task of its own. A take that is under way when the subscriber leaves must end before the
-    release: the store would hold its events for nobody.
+    `run` is a task of its own. A claim that is running when the subscriber leaves must end before the
+    release, or the store would hold its events for a member that is gone.
     """
 
     def __init__(
-        self, takers: Sequence[GroupMember], waiter: Waiter, few: asyncio.Semaphore, clock: Clock
+        self, members: Sequence[GroupMember], waiter: Waiter, claims: asyncio.Semaphore, clock: Clock
     ) -> None:
-        self._takers = takers
-        self._turns = deque(takers)
+        self._members = members
+        self._turns = deque(members)
         self._waiter = waiter
-        self._few = few
+        self._claims = claims
         self._clock = clock
-        self._news = asyncio.Event()
-        self._stands = self._ending = self._over = False
-        self._spends = True
+        self._changed = asyncio.Event()
+        self._subscribed = self._ending = self._over = False
+        self._counts_as_attempt = True
         self._failure: Exception | None = None
 
     async def run(self) -> None:
-        """Take until the end, then free everything; once it stands, an outage of the store is waited out."""
+        """Claim until the end, then free everything; once subscribed, outages of the store are waited out."""
         try:
-            for taker in self._takers:
+            for member in self._members:
                 if not self._ending:
-                    await self._take(taker)
-            self._stands = True
-            self._news.set()
+                    await self._claim(member)
+            self._subscribed = True
+            self._changed.set()
             while not self._ending:
-                if not await self._take_what_there_is():
+                if not await self._claim_available():
                     await self._waiter.wait(LOOK_EVERY, self._clock)
-        except Exception as error:  # noqa: BLE001 - the subscriber hears it
+        except Exception as error:  # noqa: BLE001 - raised to the subscriber
             self._failure = error
         finally:
-            for taker in self._takers:
-                async with self._few:
-                    await taker.release(spends=self._spends)
+            for member in self._members:
+                async with self._claims:
+                    await member.release(counts_as_attempt=self._counts_as_attempt)
             self._over = True
-            self._news.set()
+            self._changed.set()
 
-    async def stands(self) -> None:
-        """Return once it stands. Raises `StoreUnavailable`."""
-        while not (self._stands or self._over):
+    async def subscribed(self) -> None:
+        """Return once every member has claimed once. Raises `StoreUnavailable`."""
+        while not (self._subscribed or self._over):
             await self._on_notice()
         self._raise_failure()
 
     async def next(self) -> Delivery | None:
-        """Return what is to be handled next; None at the end."""
+        """Return the next delivery; None at the end."""
         while not self._over:
             if not self._ending and (delivery := self._read()):
                 return delivery
@@ -72,41 +72,41 @@ class EventSubscription:
         return None
 
     def leave(self) -> None:
-        """End it: the subscriber has gone, nobody knows why."""
+        """End it: the subscriber has left, for a reason unknown."""
         self._ending = True
         self._waiter.ring()
 
     def close(self) -> None:
-        """End it, where that is not the fault of what the subscriber has at hand."""
-        self._spends = False
+        """End it for a reason that has nothing to do with the events the subscriber holds."""
+        self._counts_as_attempt = False
         self.leave()
 
-    async def _take_what_there_is(self) -> bool:
+    async def _claim_available(self) -> bool:
         found = False
-        for taker in self._takers:
+        for member in self._members:
             with suppress(StoreUnavailable):
-                found |= await self._take(taker)
-            self._news.set()
+                found |= await self._claim(member)
+            self._changed.set()
         return found
 
-    async def _take(self, taker: GroupMember) -> bool:
-        async with self._few:
-            return await taker.take()
+    async def _claim(self, member: GroupMember) -> bool:
+        async with self._claims:
+            return await member.claim()
 
     def _read(self) -> Delivery | None:
-        """Read what comes next, each app in its turn."""
-        for taker in tuple(self._turns):
+        """Read the next delivery, each app in turn."""
+        for member in tuple(self._turns):
             self._turns.rotate(-1)
-            had_room = taker.has_room
-            if delivery := taker.read():
-                if taker.has_room and not had_room:
+            had_capacity = member.has_capacity
+            if delivery := member.read():
+                if member.has_capacity and not had_capacity:
                     self._waiter.ring()
                 return delivery
         return None
 
     async def _on_notice(self) -> None:
-        await self._news.wait()
-        self._news.clear()
+        await self._changed.wait()
+        self._changed.clear()
 
     def _raise_failure(self) -> None:
         if self._failure:

@@ -33,8 +33,8 @@ class Ears:
         self.lags: list[list[Lag]] = []
         self.failures: list[tuple[str, Exception]] = []
 
-    def event_delivered(self, app: str, group: str, tries: int) -> None:
-        self.delivered.append((app, group, tries))
+    def event_delivered(self, app: str, group: str, attempts: int) -> None:
+        self.delivered.append((app, group, attempts))
 
     def groups_lag(self, lags: Iterable[Lag]) -> None:
         self.lags.append(list(lags))
@@ -55,24 +55,24 @@ class WatchedLog(MemoryEventLog):
         """While it is shut, takes have happened, and nobody has heard what they found."""
         self.losing_answers = False
 
-    async def take(self, member: Member) -> list[Delivery]:
+    async def claim(self, member: Member) -> list[Delivery]:
         self.calls.append(("take", member))
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            taken = await super().take(member)
+            claimed = await super().claim(member)
             if self.gate:
                 await self.gate.wait()
             if self.losing_answers:
                 self._store.away = True
                 await self._store._reach()
-            return taken
+            return claimed
         finally:
             self.under_way -= 1
 
-    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
-        await super().release(app, group, member, spends=spends)
-        self.calls.append(("release", (member, spends)))
+    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
+        await super().release(app, group, member, counts_as_attempt=counts_as_attempt)
+        self.calls.append(("release", (member, counts_as_attempt)))
 
     @property
     def takes(self) -> list[Member]:
@@ -112,7 +112,7 @@ def wish_for(**changes: Any) -> SubscriptionOptions:
         "apps": (APP,),
         "event_types": EVERYTHING,
         "replay_from": {},
-        "room": 100,
+        "max_in_flight": 100,
         "ack_timeout": ACK_TIMEOUT,
         "may_see": lambda _app, _corp_id: True,
     }
@@ -156,7 +156,7 @@ class Subscriber:
     @property
     def ids(self) -> list[str]:
         """Return the ids of what it got."""
-        return [f"{delivery.entry.app}:{delivery.entry.place}" for delivery in self.got]
+        return [f"{delivery.entry.app}:{delivery.entry.position}" for delivery in self.got]
 
     def heard(self) -> str:
         """Return what it got since it was asked last."""
@@ -193,7 +193,7 @@ class FeedWorld:
             randomness=self._randomness,  # type: ignore[arg-type]
             observer=ears,  # type: ignore[arg-type]
             tasks=tasks,
-            max_tries=MAX_TRIES,
+            max_attempts=MAX_TRIES,
         )
         tasks.keep_running("hearing notices", notifications.run)
         await settle()
@@ -207,8 +207,8 @@ class FeedWorld:
             self._count += 1
             entry = Entry(app, word[0], event_type, word.encode())
             key, tell = f"key {self._count}", [log_name(app)]
-            place = await log.append(entry, key=key, once_in=timedelta(hours=1), keep=KEEP, tell=tell)
-            ids.append(f"{app}:{place}")
+            position = await log.append(entry, key=key, once_in=timedelta(hours=1), keep=KEEP, tell=tell)
+            ids.append(f"{app}:{position}")
         await settle()
         return ids
 

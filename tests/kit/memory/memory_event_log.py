@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
-from broker.domain.event_positions import milliseconds_of, next_place, tidy
+from broker.domain.event_positions import milliseconds_of, next_position, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
 from tests.kit.memory.memory_store import MemoryStore
@@ -32,7 +32,7 @@ class Group:
     used: datetime
     handled: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
-    tries: dict[str, int] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     holders: dict[str, str] = field(default_factory=dict)
     """By place: who holds it."""
     seats: dict[str, Seat] = field(default_factory=dict)
@@ -40,16 +40,16 @@ class Group:
     """The last place that anybody looked at: who may have something up to there does not know of it yet."""
 
     def held_by(self, name: str) -> list[str]:
-        return sorted(place for place, holder in self.holders.items() if holder == name)
+        return sorted(position for position, holder in self.holders.items() if holder == name)
 
     def lose(self, name: str, *, spend: bool) -> None:
         """Free what a member holds, at the cost of a try of its oldest entry (promise 7)."""
         held = self.held_by(name)
-        for place in held:
-            del self.holders[place]
+        for position in held:
+            del self.holders[position]
         if held and spend:
-            self.tries[held[0]] = self.tries.get(held[0], 0) + 1
-            if self.tries[held[0]] >= self.seats[name].member.max_tries:
+            self.attempts[held[0]] = self.attempts.get(held[0], 0) + 1
+            if self.attempts[held[0]] >= self.seats[name].member.max_attempts:
                 self.dead.add(held[0])
 
     def look_at_the_clock(self, now: datetime) -> set[str]:
@@ -69,9 +69,9 @@ class Group:
         """Forget what is not kept any more (promise 10)."""
         self.handled -= gone
         self.dead -= gone
-        for kept in (self.tries, self.holders):
-            for place in gone & kept.keys():
-                del kept[place]
+        for kept in (self.attempts, self.holders):
+            for position in gone & kept.keys():
+                del kept[position]
 
 
 @dataclass
@@ -86,21 +86,23 @@ class Log:
     def open(self, group: Group) -> list[Entry]:
         """Return what the group has not handled, in order."""
         done = group.handled | group.dead
-        return [entry for entry in self.entries if entry.place >= group.start and entry.place not in done]
+        return [
+            entry for entry in self.entries if entry.position >= group.start and entry.position not in done
+        ]
 
     def free_for(self, group: Group, name: str | None) -> list[Entry]:
         """Return what nobody holds and a member may have (promise 3); None stands for a new member."""
         held = group.holders
-        owners = {entry.corp_id: held[entry.place] for entry in self.entries if entry.place in held}
+        owners = {entry.corp_id: held[entry.position] for entry in self.entries if entry.position in held}
         return [
             entry
             for entry in self.open(group)
-            if entry.place not in held and owners.get(entry.corp_id) in {None, name}
+            if entry.position not in held and owners.get(entry.corp_id) in {None, name}
         ]
 
     def waiting(self, group: Group) -> set[str]:
         """Return the places of what was looked at, and anybody may have."""
-        return {entry.place for entry in self.free_for(group, None) if entry.place <= group.looked}
+        return {entry.position for entry in self.free_for(group, None) if entry.position <= group.looked}
 
 
 @dataclass
@@ -128,11 +130,11 @@ class MemoryEventLog:
         if log.seen.get(key, now) > now:
             return ""
         log.seen[key] = now + once_in
-        log.newest = next_place(log.newest, milliseconds(now))
-        log.entries.append(replace(entry, place=log.newest))
+        log.newest = next_position(log.newest, milliseconds(now))
+        log.entries.append(replace(entry, position=log.newest))
         oldest = milliseconds(now - keep.age)
-        kept = [entry for entry in log.entries[-keep.count :] if milliseconds_of(entry.place) >= oldest]
-        gone = {entry.place for entry in log.entries} - {entry.place for entry in kept}
+        kept = [entry for entry in log.entries[-keep.count :] if milliseconds_of(entry.position) >= oldest]
+        gone = {entry.position for entry in log.entries} - {entry.position for entry in kept}
         log.entries = kept
         for group in log.groups.values():
             group.drop(gone)
@@ -148,7 +150,7 @@ class MemoryEventLog:
         log.groups.setdefault(group, Group("", now))
         return True
 
-    async def take(self, member: Member) -> list[Delivery]:
+    async def claim(self, member: Member) -> list[Delivery]:
         log, now = await self._log(member.app)
         group = log.groups.setdefault(member.group, Group("", now))
         group.used = now
@@ -166,84 +168,86 @@ class MemoryEventLog:
         deliveries: list[Delivery] = []
         for entry in log.free_for(group, member.name):
             held = group.held_by(member.name)
-            if len(held) >= member.room:
+            if len(held) >= member.max_in_flight:
                 break
             if member.event_types and entry.event_type not in member.event_types:
-                group.handled.add(entry.place)
+                group.handled.add(entry.position)
                 continue
             if not held:
                 seat.since = self._shared.clock.now()
-            group.holders[entry.place] = member.name
-            deliveries.append(Delivery(entry, group.tries.get(entry.place, 0)))
-            group.looked = max(group.looked, entry.place)
-        if len(group.held_by(member.name)) < member.room:
+            group.holders[entry.position] = member.name
+            deliveries.append(Delivery(entry, group.attempts.get(entry.position, 0)))
+            group.looked = max(group.looked, entry.position)
+        if len(group.held_by(member.name)) < member.max_in_flight:
             group.looked = log.newest
         return deliveries
 
-    async def acknowledge(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
         log, now, known = await self._group(app, group)
         if not known:
             return 0
-        unhandled = {entry.place: entry for entry in log.open(known)} | {
-            entry.place: entry for entry in log.entries if entry.place in known.dead
+        unhandled = {entry.position: entry for entry in log.open(known)} | {
+            entry.position: entry for entry in log.entries if entry.position in known.dead
         }
-        done = {place for place in map(tidy, places) if place in unhandled}
+        done = {position for position in map(tidy, positions) if position in unhandled}
         before = {name: len(known.held_by(name)) for name in known.seats}
-        for place in done:
-            if place in known.holders:
-                known.seats[known.holders.pop(place)].since = now
-            known.handled.add(place)
-            known.dead.discard(place)
-            known.tries.pop(place, None)
-        corps = {unhandled[place].corp_id for place in done}
+        for position in done:
+            if position in known.holders:
+                known.seats[known.holders.pop(position)].since = now
+            known.handled.add(position)
+            known.dead.discard(position)
+            known.attempts.pop(position, None)
+        corps = {unhandled[position].corp_id for position in done}
         self._tell_if(app, self._lets_go_on(log, known, before, corps))
         return len(done)
 
-    async def give_up(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
         log, _, known = await self._group(app, group)
         if not known:
             return 0
-        looked_at = {entry.place for entry in log.open(known) if entry.place <= known.looked}
-        given_up = looked_at.intersection(map(tidy, places))
+        looked_at = {entry.position for entry in log.open(known) if entry.position <= known.looked}
+        given_up = looked_at.intersection(map(tidy, positions))
         waited = log.waiting(known)
-        for place in given_up:
-            known.holders.pop(place, None)
-            known.tries.pop(place, None)
+        for position in given_up:
+            known.holders.pop(position, None)
+            known.attempts.pop(position, None)
         known.dead |= given_up
         self._tell_if(app, bool(log.waiting(known) - waited))
         return len(given_up)
 
-    async def release(self, app: str, group: str, member: str, *, spends: bool = True) -> None:
+    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
         _, _, known = await self._group(app, group)
         if known and member in known.seats:
             held = known.held_by(member)
-            known.lose(member, spend=spends)
+            known.lose(member, spend=counts_as_attempt)
             del known.seats[member]
             self._tell_if(app, bool(held))
 
-    async def rewind(self, app: str, group: str, place: str) -> None:
+    async def rewind(self, app: str, group: str, position: str) -> None:
         log, now = await self._log(app)
         used = log.groups[group].used if group in log.groups else now
-        start = next((entry.place for entry in log.entries if entry.place >= tidy(place)), None)
-        log.groups[group] = Group(start or next_place(log.newest, 0), used)
+        start = next((entry.position for entry in log.entries if entry.position >= tidy(position)), None)
+        log.groups[group] = Group(start or next_position(log.newest, 0), used)
         self._tell_if(app, True)
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
         log, _ = await self._log(app)
-        return [entry for entry in log.entries if entry.place > tidy(after)][:limit]
+        return [entry for entry in log.entries if entry.position > tidy(after)][:limit]
 
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
         log, _, known = await self._group(app, group)
         dead = known.dead if known else set()
-        return [entry for entry in log.entries if entry.place in dead and entry.place > tidy(after)][:limit]
+        return [entry for entry in log.entries if entry.position in dead and entry.position > tidy(after)][
+            :limit
+        ]
 
-    async def retry(self, app: str, group: str, places: Sequence[str]) -> int:
+    async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
         _, _, known = await self._group(app, group)
-        freed = known.dead.intersection(map(tidy, places)) if known else set()
+        freed = known.dead.intersection(map(tidy, positions)) if known else set()
         if known and freed:
             known.dead -= freed
-            for place in freed:
-                known.tries.pop(place, None)
+            for position in freed:
+                known.attempts.pop(position, None)
             self._tell_if(app, True)
         return len(freed)
 
@@ -252,9 +256,9 @@ class MemoryEventLog:
         lags = []
         for name, group in sorted(log.groups.items()):
             self._look_at_the_clock(log, app, group, now)
-            places = [entry.place for entry in log.open(group)]
-            oldest = datetime.fromtimestamp(milliseconds_of(places[0]) / 1000, UTC) if places else None
-            lags.append(Lag(app, name, len(places), len(group.dead), oldest))
+            positions = [entry.position for entry in log.open(group)]
+            oldest = datetime.fromtimestamp(milliseconds_of(positions[0]) / 1000, UTC) if positions else None
+            lags.append(Lag(app, name, len(positions), len(group.dead), oldest))
         return lags
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
@@ -280,10 +284,11 @@ class MemoryEventLog:
     def _lets_go_on(log: Log, group: Group, before: dict[str, int], corps: set[str]) -> bool:
         """Tell whether a corp is free for anybody, or whoever was busy is through with half of its work."""
         waiting = log.waiting(group)
-        if any(entry.corp_id in corps and entry.place in waiting for entry in log.entries):
+        if any(entry.corp_id in corps and entry.position in waiting for entry in log.entries):
             return True
         return any(
-            len(group.held_by(name)) <= seat.member.room // 2 < before[name] and log.free_for(group, name)
+            len(group.held_by(name)) <= seat.member.max_in_flight // 2 < before[name]
+            and log.free_for(group, name)
             for name, seat in group.seats.items()
         )
 

@@ -59,12 +59,12 @@ def test_lists_are_bounded() -> None:
 
 @pytest.mark.parametrize(("given", "meant"), [(0, 100), (1, 1), (1000, 1000)])
 def test_room_has_a_usual_size(given: int, meant: int) -> None:
-    assert meant == convert.room(given)
+    assert meant == convert.max_in_flight(given)
 
 
 @pytest.mark.parametrize("given", [-1, 1001, 2**31 - 1, -(2**31)])
 def test_room_that_is_none_is_refused(given: int) -> None:
-    assert "max_in_flight" == refused_field(convert.room, given)
+    assert "max_in_flight" == refused_field(convert.max_in_flight, given)
 
 
 def test_the_time_for_acknowledgements_has_a_usual_length() -> None:
@@ -97,9 +97,11 @@ def test_without_a_replay_no_app_is_set_back() -> None:
 
 
 def test_a_time_sets_all_apps_back() -> None:
-    place = f"{int(NOON.timestamp()) * 1000}-000000"
+    position = f"{int(NOON.timestamp()) * 1000}-000000"
 
-    assert {"crm": place, "hr": place} == convert.replay_from(subscribe(replay_from_time=NOON), ["crm", "hr"])
+    assert {"crm": position, "hr": position} == convert.replay_from(
+        subscribe(replay_from_time=NOON), ["crm", "hr"]
+    )
 
 
 def test_a_time_before_all_time_means_the_oldest() -> None:

@@ -9,7 +9,7 @@ from wecom_broker.v1 import event_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
-from broker.domain.events import app_and_place, event_id
+from broker.domain.events import app_and_position, event_id
 from broker.server.grpc import event_messages, messages
 from broker.server.grpc.access import Rights, current_caller
 from broker.server.grpc.context import Context
@@ -20,7 +20,7 @@ from broker.usecases.shares.targets import Targets
 
 
 class EventServicer(pb_grpc.EventServiceServicer):
-    """Parse, ask `EventFeed`, reply. A group belongs to its caller: nobody takes another's events."""
+    """Parse, ask `EventFeed`, reply. A group belongs to its caller, so no caller gets another's events."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class EventServicer(pb_grpc.EventServiceServicer):
         self, request: pb.SubscribeEventsRequest, context: Context
     ) -> AsyncIterator[pb.SubscribeEventsResponse]:
         """Stream events to one member of a group, or to one who only looks on."""
-        wish = self._wish(request)
+        options = self._options(request)
         if request.group:
-            deliveries = self._feed.subscribe(_group(request.group), wish)
+            deliveries = self._feed.subscribe(_group(request.group), options)
         else:
-            deliveries = self._feed.look_on(wish)
+            deliveries = self._feed.look_on(options)
         async with aclosing(deliveries) as stream:
             await anext(stream)
             # A subscription may be silent for hours: by this its caller knows that it stands.
@@ -52,7 +52,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             async for delivery in stream:
                 if delivery:
                     found = event_messages.event(from_entry(delivery.entry))
-                    yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.tries + 1)
+                    yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.attempts + 1)
 
     async def AcknowledgeEvents(
         self, request: pb.AcknowledgeEventsRequest, context: Context
@@ -70,7 +70,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         group, app = _group(request.group), self._app("app", request.app)
         size, after = messages.page_size_of(request.page_size), messages.read_token(request.page_token)
         if after:
-            app_and_place("page_token", event_id(app, after))
+            app_and_position("page_token", event_id(app, after))
         found = await self._feed.dead(group, app, after, size + 1)
         shown, may_see = found[:size], self._may_see()
         return pb.ListDeadEventsResponse(
@@ -89,7 +89,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         count = await self._feed.retry(group, ids, self._called_back)
         return pb.RetryDeadEventsResponse(retried_count=count)
 
-    def _wish(self, request: pb.SubscribeEventsRequest) -> SubscriptionOptions:
+    def _options(self, request: pb.SubscribeEventsRequest) -> SubscriptionOptions:
         apps = tuple(
             dict.fromkeys(self._app(f"apps[{position}]", name) for position, name in enumerate(request.apps))
         )
@@ -108,7 +108,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             apps=apps,
             event_types=event_messages.event_types(request.event_types),
             replay_from=event_messages.replay_from(request, apps),
-            room=event_messages.room(request.max_in_flight),
+            max_in_flight=event_messages.max_in_flight(request.max_in_flight),
             ack_timeout=event_messages.ack_timeout(request, self._ack_timeout),
             may_see=self._may_see(),
         )

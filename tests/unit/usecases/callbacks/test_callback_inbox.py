@@ -33,7 +33,7 @@ class Log:
     """Writes down what it is given; while it is away it says so."""
 
     away_until: float = 0.0
-    tries: int = 0
+    attempts: int = 0
     is_repeat: bool = False
     entries: list[Entry] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Log:
     async def append(
         self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
     ) -> str:
-        self.tries += 1
+        self.attempts += 1
         if time.monotonic() < self.away_until:
             raise StoreUnavailable("away")
         assert KEEP == keep
@@ -108,7 +108,7 @@ def inbox(replica: Replica, log: Log, monkeypatch: pytest.MonkeyPatch) -> Inbox:
 async def test_an_event_is_written_as_it_came(inbox: Inbox, log: Log) -> None:
     assert await inbox.receive(Event="enter_agent")
     [entry] = log.entries
-    event = from_entry(replace(entry, place="1772438400000-000000"))
+    event = from_entry(replace(entry, position="1772438400000-000000"))
 
     assert ("crm", PARENT, "enter_agent") == (entry.app, entry.corp_id, entry.event_type)
     assert document(**SENT, Event="enter_agent") == event.xml
@@ -165,7 +165,7 @@ async def test_a_store_that_restarts_is_waited_for(inbox: Inbox, log: Log) -> No
     log.away_until = time.monotonic() + PATIENCE / 2
 
     assert await inbox.receive(Event="subscribe")
-    assert 2 < log.tries < 20
+    assert 2 < log.attempts < 20
     assert 1 == len(log.entries)
 
 
@@ -176,7 +176,7 @@ async def test_a_store_that_stays_away_is_told_in_time_whatever_the_clock_does(
     class Stepping(Log):
         async def append(self, *args: object, **options: object) -> str:
             replica.clock.skew = step
-            self.tries += 1
+            self.attempts += 1
             raise StoreUnavailable("away")
 
     inbox.inbox._log = away = Stepping()  # type: ignore[assignment]
@@ -185,7 +185,7 @@ async def test_a_store_that_stays_away_is_told_in_time_whatever_the_clock_does(
         await inbox.receive(Event="subscribe")
 
     assert PATIENCE <= time.monotonic() - began < PATIENCE + 1
-    assert away.tries > 2
+    assert away.attempts > 2
 
 
 def test_an_app_without_callbacks_is_told(inbox: Inbox) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
-from broker.domain.event_positions import place_at
+from broker.domain.event_positions import position_at
 from broker.usecases.events.feed import ALIVE_FOR, MOST_GROUPS
 from broker.usecases.events.subscription import LOOK_EVERY
 from tests.kit.memory.fake_clock import settle
@@ -107,7 +107,7 @@ class TestWhatComes:
         await world.clock.advance(SECOND)
         moment = world.clock.now()
         await world.append("a2")
-        subscriber = await replica.joins(replay_from={APP: place_at(moment)})
+        subscriber = await replica.joins(replay_from={APP: position_at(moment)})
 
         assert "a2" == subscriber.words
 
@@ -122,7 +122,7 @@ class TestWhatIsNotAcknowledged:
         await leaver.leaves()
 
         assert "a1 b1" == stayer.words
-        assert [1, 0] == [delivery.tries for delivery in stayer.got]
+        assert [1, 0] == [delivery.attempts for delivery in stayer.got]
 
     async def test_it_goes_to_another_when_the_subscriber_hangs(
         self, world: FeedWorld, replica: FeedReplica
@@ -154,7 +154,7 @@ class TestWhatIsNotAcknowledged:
         await world.append("a1")
         await world.clock.advance(ACK_TIMEOUT + 3 * LOOK_EVERY)
 
-        assert [0, 1] == [delivery.tries for delivery in hanging.got]
+        assert [0, 1] == [delivery.attempts for delivery in hanging.got]
 
     async def test_it_goes_to_another_when_the_replica_dies(
         self, world: FeedWorld, replica: FeedReplica
@@ -168,7 +168,7 @@ class TestWhatIsNotAcknowledged:
         await world.clock.advance(2 * LOOK_EVERY + SECOND)
 
         assert "a1" == other.words
-        assert [0] == [delivery.tries for delivery in other.got]
+        assert [0] == [delivery.attempts for delivery in other.got]
 
     async def test_another_replica_takes_the_acknowledgement(
         self, world: FeedWorld, replica: FeedReplica
@@ -236,8 +236,8 @@ class TestLeaving:
         await stream.aclose()
         await settle()
 
-        assert [False] == [spends for _, spends in replica.log.releases]
-        assert [0] == [delivery.tries for delivery in (await replica.joins()).got]
+        assert [False] == [counts_as_attempt for _, counts_as_attempt in replica.log.releases]
+        assert [0] == [delivery.attempts for delivery in (await replica.joins()).got]
 
     async def test_it_leaves_no_task_behind(self, world: FeedWorld, replica: FeedReplica) -> None:
         await settle()
@@ -307,21 +307,21 @@ class TestSlowReaders:
     async def test_it_fills_no_memory_and_loses_its_events_once(
         self, world: FeedWorld, replica: FeedReplica
     ) -> None:
-        slow = await replica.joins(room=4)
+        slow = await replica.joins(max_in_flight=4)
         slow.gate.clear()
         await world.append("a1 b1 c1 d1 e1 f1")
         for _ in range(50):
             await world.clock.advance(ACK_TIMEOUT)
         quick = await replica.joins()
 
-        assert {0, 1} == {delivery.tries for delivery in quick.got}
+        assert {0, 1} == {delivery.attempts for delivery in quick.got}
         assert 6 == len(quick.got)
         slow.gate.set()
         await settle()
         assert "a1 b1 c1 d1" == slow.words
 
     async def test_who_reads_again_is_served_again(self, world: FeedWorld, replica: FeedReplica) -> None:
-        slow = await replica.joins(room=4)
+        slow = await replica.joins(max_in_flight=4)
         slow.gate.clear()
         ids = await world.append("a1 b1 c1 d1 e1 f1")
         await world.clock.advance(2 * LOOK_EVERY)
@@ -334,7 +334,7 @@ class TestSlowReaders:
     async def test_no_more_than_there_is_room_for_is_at_hand(
         self, world: FeedWorld, replica: FeedReplica
     ) -> None:
-        subscriber = await replica.joins(room=2)
+        subscriber = await replica.joins(max_in_flight=2)
         ids = await world.append("a1 b1 c1 d1")
         assert "a1 b1" == subscriber.words
         await acknowledge(replica, ids[0])
@@ -374,7 +374,7 @@ class TestOutages:
         await settle()
 
         assert "a1 b1" == subscriber.words
-        assert [0, 0] == [delivery.tries for delivery in subscriber.got]
+        assert [0, 0] == [delivery.attempts for delivery in subscriber.got]
 
     async def test_what_was_not_read_before_an_outage_comes_once(
         self, world: FeedWorld, replica: FeedReplica
@@ -395,7 +395,7 @@ class TestOutages:
         self, world: FeedWorld, replica: FeedReplica
     ) -> None:
         await world.append("a1 b1 a2 b2")
-        subscriber = await replica.joins(room=1, may_see=lambda _app, corp_id: corp_id == "b")
+        subscriber = await replica.joins(max_in_flight=1, may_see=lambda _app, corp_id: corp_id == "b")
         replica.log.losing_answers = True
         await acknowledge(replica, *subscriber.ids)
         await world.clock.advance(LOOK_EVERY)
@@ -412,7 +412,11 @@ class TestClosing:
     ) -> None:
         other = await world.start()
         await world.append("a1 b1")
-        reader, slow, looker = await replica.joins(room=1), await replica.joins(), await replica.looks_on()
+        reader, slow, looker = (
+            await replica.joins(max_in_flight=1),
+            await replica.joins(),
+            await replica.looks_on(),
+        )
         slow.gate.clear()
         replica.feed.close()
         await settle()
@@ -420,7 +424,7 @@ class TestClosing:
         assert (True, True) == (reader.ended, looker.ended)
         subscriber = await other.joins()
         assert "a1 b1" == subscriber.words
-        assert [0, 0] == [delivery.tries for delivery in subscriber.got]
+        assert [0, 0] == [delivery.attempts for delivery in subscriber.got]
 
     async def test_what_was_not_read_is_not_handed_out_any_more(
         self, world: FeedWorld, replica: FeedReplica
@@ -448,7 +452,7 @@ class TestRights:
     async def test_what_it_may_not_see_is_in_nobodys_way(
         self, world: FeedWorld, replica: FeedReplica
     ) -> None:
-        wish: dict[str, Any] = {"room": 2, "may_see": lambda _app, corp_id: corp_id == "b"}
+        wish: dict[str, Any] = {"max_in_flight": 2, "may_see": lambda _app, corp_id: corp_id == "b"}
         subscriber = await replica.joins(**wish)
         await world.append("a1 a2 a3 b1 a4 a5 b2")
 
@@ -483,7 +487,7 @@ class TestLookingOn:
     async def test_it_sees_a_long_log_whole(self, world: FeedWorld, replica: FeedReplica) -> None:
         await world.append("a1 " * 450)
 
-        assert 450 == len((await replica.looks_on(replay_from={APP: place_at(world.clock.now())})).got)
+        assert 450 == len((await replica.looks_on(replay_from={APP: position_at(world.clock.now())})).got)
 
 
 class TestGroups:
@@ -501,7 +505,7 @@ class TestGroups:
         for number in range(MOST_GROUPS + 20):
             Subscriber(replica.feed.subscribe(f"orders/{number}", wish_for()))
         await settle()
-        await replica.joins("orders/one-more", replay_from={APP: place_at(world.clock.now())})
+        await replica.joins("orders/one-more", replay_from={APP: position_at(world.clock.now())})
 
         assert MOST_GROUPS == len(await replica.log.lags(APP))
 
@@ -558,10 +562,12 @@ class Order:
         self._count += number
         self._corps[corp] += await self._world.append(" ".join(words))
 
-    async def join(self, name: int, room: int) -> None:
+    async def join(self, name: int, max_in_flight: int) -> None:
         if name not in self._members:
             self._homes[name] = name % 2
-            self._members[name] = await self._replicas[name % 2].joins(room=room, ack_timeout=60 * MINUTE)
+            self._members[name] = await self._replicas[name % 2].joins(
+                max_in_flight=max_in_flight, ack_timeout=60 * MINUTE
+            )
             self._read[name] = 0
 
     async def leave(self, name: int) -> None:
@@ -618,10 +624,10 @@ class Order:
         for name in list(self._members):
             await self.leave(name)
         await self._world.clock.advance(2 * ALIVE_FOR)
-        last = await self._replicas[0].joins(room=1000)
+        last = await self._replicas[0].joins(max_in_flight=1000)
         everything = {found for ids in self._corps.values() for found in ids}
         dead = await self._replicas[0].log.dead(APP, GROUP, "", 1000)
-        given_up = {f"{APP}:{entry.place}" for entry in dead}
+        given_up = {f"{APP}:{entry.position}" for entry in dead}
         assert everything == set(last.ids) | self._acknowledged | given_up
 
 

@@ -43,7 +43,7 @@ def figure(telemetry: Telemetry, name: str, app: str = APP, group: str = GROUP) 
 async def test_it_shows_how_far_each_group_is_behind(
     world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
 ) -> None:
-    subscriber = await replica.joins(room=1)
+    subscriber = await replica.joins(max_in_flight=1)
     await world.append("a1 b1 c1")
     await world.clock.advance(timedelta(seconds=7))
     await keeping.look()
@@ -127,8 +127,8 @@ async def test_groups_that_a_caller_invents_do_not_flood_the_metrics(
 
 
 async def test_first_and_later_deliveries_are_counted_apart(telemetry: Telemetry) -> None:
-    for tries in (0, 1, 2):
-        telemetry.event_delivered(APP, GROUP, tries)
+    for attempts in (0, 1, 2):
+        telemetry.event_delivered(APP, GROUP, attempts)
 
     counts = [
         telemetry.metrics.registry.get_sample_value(

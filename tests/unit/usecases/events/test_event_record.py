@@ -28,7 +28,7 @@ PLACE = "1772438401123-000007"
 
 
 def test_an_event_comes_out_as_it_went_in() -> None:
-    read = from_entry(replace(to_entry(EVENT), place=PLACE))
+    read = from_entry(replace(to_entry(EVENT), position=PLACE))
 
     assert replace(EVENT, event_id=f"crm:{PLACE}") == read
 
@@ -59,5 +59,5 @@ def test_the_entry_shows_outside_of_its_payload_only_what_the_log_sorts_by() -> 
         entry.app,
         entry.corp_id,
         entry.event_type,
-        entry.place,
+        entry.position,
     )

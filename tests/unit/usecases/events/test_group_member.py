@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.event_log import Member
-from broker.usecases.events.group_member import REST, GroupMember
+from broker.usecases.events.group_member import YIELDS_FOR, GroupMember
 from tests.kit.memory.fake_clock import SkewedClock
 from tests.kit.memory.fake_users import CountedChance
 from tests.kit.memory.feed_world import ACK_TIMEOUT, APP, EVERYTHING, GROUP, FeedWorld
@@ -27,33 +27,33 @@ def clock(world: FeedWorld) -> SkewedClock:
 
 
 @pytest.fixture
-async def taker(world: FeedWorld, clock: SkewedClock) -> GroupMember:
+async def member(world: FeedWorld, clock: SkewedClock) -> GroupMember:
     member = Member(APP, GROUP, "one", EVERYTHING, 10, ACK_TIMEOUT, HOUR, 3)
     log = (await world.start()).log
     return GroupMember(log, member, lambda _app, _corp_id: True, clock, CountedChance())  # type: ignore[arg-type]
 
 
 async def test_it_takes_though_the_clock_was_set_back(
-    world: FeedWorld, taker: GroupMember, clock: SkewedClock
+    world: FeedWorld, member: GroupMember, clock: SkewedClock
 ) -> None:
     clock.skew = -HOUR
     await world.append("a1")
 
-    assert await taker.take()
-    assert taker.read()
+    assert await member.claim()
+    assert member.read()
 
 
 async def test_it_rests_after_it_lost_its_events_and_no_longer_than_that(
-    world: FeedWorld, taker: GroupMember, clock: SkewedClock
+    world: FeedWorld, member: GroupMember, clock: SkewedClock
 ) -> None:
     await world.append("a1")
-    assert await taker.take()
+    assert await member.claim()
     await world.clock.advance(ACK_TIMEOUT)
-    assert not await taker.take()  # finds out that it lost it
-    assert not await taker.take()  # gets it again, and leaves it to others
-    assert not await taker.take()
+    assert not await member.claim()  # finds out that it lost it
+    assert not await member.claim()  # gets it again, and leaves it to others
+    assert not await member.claim()
 
-    await world.clock.advance(REST / 2)
-    assert not await taker.take()
+    await world.clock.advance(YIELDS_FOR / 2)
+    assert not await member.claim()
     clock.skew = -HOUR
-    assert await taker.take()
+    assert await member.claim()
