@@ -3,53 +3,125 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from broker.adapters.redis.replies import cause_of, comes_from_wrong_server
+from broker.adapters.redis.subscription import Subscription
 from broker.domain.errors import StoreUnavailable
 
 ANSWER_SECONDS = 1.0
 """How long Redis may take: callers wait for it before they are served without it."""
 LEFT_ALONE_SECONDS = 0.5
 """How long nobody tries again after a failure: a hung Redis must not cost every caller a second."""
+RECONNECT_SECONDS = 1.0
+"""How often all connections are made anew at most, while the address leads to a wrong server."""
 
 Answer = TypeVar("Answer")
 
 
 class RedisClient:
-    """Run commands; a Redis that fails, hangs or refuses is `StoreUnavailable`."""
+    """Run commands; a Redis that fails, hangs or refuses is `StoreUnavailable`.
 
-    def __init__(self, client: Redis) -> None:
-        self._client = client
+    A reply that says "this is not the server you want" ends all connections, those of subscriptions too: the
+    next ones are made by the address, which leads to another server after a failover.
+    """
+
+    def __init__(self, connect: Callable[[], Redis]) -> None:
+        self._connect = connect
+        self._redis = connect()
         self._failed = False
+        self._cause = ""
         self._down_until = 0.0
+        self._reconnect_after = 0.0
+        self._subscriptions: set[Subscription] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def run(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
         """Return the command's answer. Raises `StoreUnavailable`."""
+        try:
+            return await self._attempt(command)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _unavailable(cause_of(error)) from None
+
+    async def prove(self, write: Callable[[Redis], Awaitable[object]]) -> None:
+        """Return if the server is the right one, even if it refuses the write. Raises `StoreUnavailable`."""
+        try:
+            await self._attempt(write)
+        except (RedisError, OSError, TimeoutError) as error:
+            if comes_from_wrong_server(error) or not isinstance(error, ResponseError):
+                raise _unavailable(cause_of(error)) from None
+
+    def script(self, text: str) -> Callable[..., Awaitable[Any]]:
+        """Return the script as a function of keys and arguments."""
+        script = self._redis.register_script(text)
+
+        async def call(keys: list[str], arguments: list[Any]) -> Any:
+            return await self.run(lambda redis: script(keys=keys, args=arguments, client=redis))
+
+        return call
+
+    @asynccontextmanager
+    async def subscription(self, channel: str) -> AsyncIterator[Subscription]:
+        """Hold a connection of its own that is subscribed. Raises `StoreUnavailable`."""
+        pubsub = self._redis.pubsub()
+        subscription = Subscription(pubsub)
+        self._subscriptions.add(subscription)
+        try:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await pubsub.subscribe(channel)
+                    # Only sent so far: what is published before Redis confirms it would be missed.
+                    await pubsub.get_message(timeout=None)
+            except (RedisError, OSError, TimeoutError) as error:
+                raise _unavailable(cause_of(error)) from None
+            self._answers()
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def seconds(self) -> float:
+        """Return the time of Redis, in seconds since 1970, as it is now. Raises `StoreUnavailable`."""
+        began = time.monotonic()
+        seconds, micros = await self.run(lambda redis: redis.time())
+        return float(seconds) + float(micros) / 1e6 + (time.monotonic() - began) / 2
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await asyncio.gather(*self._retiring)
+        await self._redis.aclose()
+        await self._redis.connection_pool.aclose()
+
+    async def _attempt(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
+        """Return the command's answer, and keep in mind what it says about the server."""
         if time.monotonic() < self._down_until:
-            raise _unavailable("it failed a moment ago")
+            raise _unavailable(f"{self._cause} (a moment ago)")
         trying_again = self._failed
         if trying_again:
             # One caller finds out whether it is back; the others do not wait for that.
             self._down_until = time.monotonic() + ANSWER_SECONDS
+        redis = self._redis
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await command(self._client)
+                answer = await command(redis)
         except ResponseError as error:
             # It answers: what it refuses to one command says nothing about the others.
             self._answers()
-            raise _unavailable(_said(error)) from None
+            self._reconnect_if_wrong(redis, error)
+            raise
         except (RedisError, OSError, TimeoutError) as error:
             self._failed = True
+            self._cause = cause_of(error)
             self._down_until = time.monotonic() + LEFT_ALONE_SECONDS
-            raise _unavailable(_said(error)) from None
+            self._reconnect_if_wrong(redis, error)
+            raise
         except asyncio.CancelledError:
             if trying_again:
                 self._down_until = 0.0
@@ -57,41 +129,23 @@ class RedisClient:
         self._answers()
         return answer
 
-    def script(self, text: str) -> Callable[..., Awaitable[Any]]:
-        """Return the script as a function of keys and arguments."""
-        script = self._client.register_script(text)
-
-        async def call(keys: list[str], arguments: list[Any]) -> Any:
-            return await self.run(lambda client: script(keys=keys, args=arguments, client=client))
-
-        return call
-
-    @asynccontextmanager
-    async def subscription(self, channel: str) -> AsyncIterator[PubSub]:
-        """Hold a connection of its own that is subscribed. Raises `StoreUnavailable`."""
-        pubsub = self._client.pubsub()
-        try:
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await pubsub.subscribe(channel)
-                    # Only sent so far: what is told before Redis confirms it would be missed.
-                    await pubsub.get_message(timeout=None)
-            except (RedisError, OSError, TimeoutError) as error:
-                raise _unavailable(_said(error)) from None
-            self._answers()
-            yield pubsub
-        finally:
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
-
     def _answers(self) -> None:
         self._failed = False
         self._down_until = 0.0
 
-    async def seconds(self) -> float:
-        """Return the time of Redis, in seconds since 1970, as it is now. Raises `StoreUnavailable`."""
-        began = time.monotonic()
-        seconds, micros = await self.run(lambda client: client.time())
-        return float(seconds) + float(micros) / 1e6 + (time.monotonic() - began) / 2
+    def _reconnect_if_wrong(self, redis: Redis, error: Exception) -> None:
+        """Leave the server, unless that was done since the command was sent, or a moment ago."""
+        if not comes_from_wrong_server(error) or redis is not self._redis:
+            return
+        if time.monotonic() < self._reconnect_after:
+            return
+        self._reconnect_after = time.monotonic() + RECONNECT_SECONDS
+        self._redis = self._connect()
+        for subscription in self._subscriptions:
+            subscription.end(cause_of(error))
+        retiring = asyncio.create_task(_retire(redis))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
 
 
 @asynccontextmanager
@@ -100,6 +154,19 @@ async def connect_redis(url: str) -> AsyncIterator[RedisClient]:
 
     Raises `StoreUnavailable` at the first command, not here.
     """
+    client = RedisClient(lambda: _open(url))
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def milliseconds(duration: timedelta) -> int:
+    """Return a duration in whole milliseconds, at least one."""
+    return max(1, int(duration.total_seconds() * 1000))
+
+
+def _open(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         socket_timeout=None,  # each command has its own, in `run`; a subscription waits for ever
@@ -110,21 +177,14 @@ async def connect_redis(url: str) -> AsyncIterator[RedisClient]:
         max_connections=16,
         timeout=ANSWER_SECONDS,
     )
-    client = Redis(connection_pool=pool)
-    try:
-        yield RedisClient(client)
-    finally:
-        await client.aclose()
-        await pool.aclose()
+    return Redis(connection_pool=pool)
 
 
-def milliseconds(duration: timedelta) -> int:
-    """Return a duration in whole milliseconds, at least one."""
-    return max(1, int(duration.total_seconds() * 1000))
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+async def _retire(redis: Redis) -> None:
+    """Close the connections: the idle ones now, those in use once their command is answered."""
+    with suppress(RedisError, OSError):
+        await redis.connection_pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
+        await redis.connection_pool.disconnect(inuse_connections=False)
 
 
 def _unavailable(why: str) -> StoreUnavailable:

@@ -9,6 +9,8 @@ class RedisKeys:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self.channel = f"{prefix}:notices"
+        self.probe = f"{prefix}:probe"
+        """Nothing is there: deleting it proves that the server takes writes."""
 
     def record(self, name: str) -> str:
         """Return the hash that holds a record and the numbers of its fence."""

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
@@ -17,9 +15,7 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 
-HEARTBEAT_SECONDS = 1.0
-"""How often the subscription proves that it is alive: a lost one hears nothing."""
-RECONNECT_SECONDS = 0.25
+RESUBSCRIBE_SECONDS = 0.25
 
 
 class RedisStore(RedisLeases):
@@ -102,39 +98,22 @@ class RedisStore(RedisLeases):
         lost: StoreUnavailable | None = None
         while True:
             try:
-                async with self._client.subscription(self._keys.channel) as pubsub:
+                async with self._client.subscription(self._keys.channel) as subscription:
+                    # Before a failover is over the address leads to a server that nobody can write to.
+                    await self._client.prove(lambda redis: redis.delete(self._keys.probe))
                     self._clock.set_fleet_time(await self._client.seconds())
                     if lost:
                         self._observer.store_back()
                     lost = None
                     yield Notice(NoticeKind.CONNECTED)
-                    async for notice in self._listen(pubsub):
-                        yield notice
+                    async for text in subscription.messages():
+                        if notice := self._keys.read_notice(text):
+                            yield notice
             except StoreUnavailable as error:
                 if lost is None:
                     self._observer.store_lost(error)
                 lost = error
-            await asyncio.sleep(RECONNECT_SECONDS)
-
-    async def _listen(self, pubsub: PubSub) -> AsyncIterator[Notice]:
-        """Yield notices until the connection is lost. Raises `StoreUnavailable`."""
-        alive = True
-        try:
-            while True:
-                message = await pubsub.get_message(timeout=HEARTBEAT_SECONDS)
-                if message is None:
-                    if not alive:
-                        raise StoreUnavailable("Redis is not available: the subscription is silent")
-                    alive = False
-                    await pubsub.ping()
-                    continue
-                alive = True
-                if message["type"] != "message":
-                    continue
-                if notice := self._keys.read_notice(message["data"].decode(errors="replace")):
-                    yield notice
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis is not available: {type(error).__name__}") from None
+            await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     def _told(self, name: str, fence: int) -> list[str]:
         return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]

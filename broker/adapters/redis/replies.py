@@ -1,0 +1,66 @@
+"""What an error reply of Redis says about the server that gave it."""
+
+import re
+from collections.abc import Mapping
+
+from redis.exceptions import RedisError
+
+WRONG_SERVER: Mapping[str, bool] = {
+    # A replica: it was the primary until a failover, and the address leads to another server by now.
+    "READONLY": True,
+    "MASTERDOWN": True,
+    # A primary that lost its replicas: they may have elected another.
+    "NOREPLICAS": True,
+    # A server that was just started, or is copying from its primary.
+    "LOADING": True,
+    # A member of a cluster that does not have the key (any more), or has lost the others.
+    "MOVED": True,
+    "ASK": True,
+    "CLUSTERDOWN": True,
+    # A server with other users, or one whose users were changed: a new connection logs in anew.
+    "NOAUTH": True,
+    "WRONGPASS": True,
+    # The one reply without a word of its own; sent in place of a greeting, before the connection is closed.
+    "max number of clients reached": True,
+    # It cannot save: whoever moves the address away from a server with a full disk makes no replica of it.
+    "MISCONF": True,
+    # The right server, which refuses this command now ...
+    "OOM": False,
+    "BUSY": False,
+    "TRYAGAIN": False,
+    # ... or always: another connection would hear the same.
+    "NOSCRIPT": False,
+    "WRONGTYPE": False,
+    "NOPERM": False,
+    "CROSSSLOT": False,
+    "EXECABORT": False,
+    "NOPROTO": False,
+}
+"""Whether that reply ends every connection: the address is resolved, and connected to, anew.
+
+A reply that is not here ends none.
+"""
+
+LONGEST_CAUSE = 200
+
+# Before version 7 the reply to a command in a script comes at the end of another one: ERR Error running
+# script (call to f_1): @user_script:1: @user_script: 1: -READONLY You can't write ...
+_IN_A_SCRIPT = re.compile(r"@user_script: ?\d+: -([A-Z]+) ")
+
+
+def comes_from_wrong_server(error: Exception) -> bool:
+    """Return whether the reply is one of a server that should not be asked."""
+    if not isinstance(error, RedisError):
+        return False
+    text = str(error)
+    wrapped = _IN_A_SCRIPT.search(text)
+    code = wrapped[1] if wrapped else error.status_code or text.partition(" ")[0]
+    return WRONG_SERVER.get(text if code == "ERR" else code, False)
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the server's own words, or what else went wrong, in one line; no secret is in it."""
+    # Where a command is unknown Redis repeats its arguments, and those of HELLO are user and password.
+    text = " ".join(str(error).partition(", with args beginning with")[0].split())[:LONGEST_CAUSE]
+    word = (error.status_code if isinstance(error, RedisError) else None) or f"{type(error).__name__}:"
+    return f"{word} {text}".rstrip(": ")
