@@ -12,6 +12,8 @@ from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 
 NO_TIME = timedelta(0)
+MOMENT = timedelta(seconds=1)
+"""How long an answer of WeCom takes, generously."""
 
 
 class CredentialKind(StrEnum):
@@ -143,6 +145,20 @@ class Credential:
         """Tell whether it is valid, and asking WeCom again so soon would hardly bring a better one."""
         lately = min(policy.cooldown, (self.expires_at - self.renewed_at) / 10)
         return self.is_valid(now) and now - self.renewed_at < lately
+
+    @property
+    def is_repeated(self) -> bool:
+        """Return whether WeCom last gave the value that it had given before."""
+        return self.fence > self.generation
+
+    def outlasts_asking(self, now: datetime, policy: RefreshPolicy) -> bool:
+        """Return whether WeCom has nothing better before it ends: it is valid, nearly gone and repeated."""
+        return self.is_valid(now) and self.is_repeated and self.expires_at - now < self._mandatory(policy)
+
+    def ends_before_an_answer(self, now: datetime) -> bool:
+        """Return whether the repeat that WeCom would give now had ended when it came."""
+        left = self.expires_at - now
+        return NO_TIME < left < min(MOMENT, (self.expires_at - self.obtained_at) / 10) and self.is_repeated
 
     def is_valid(self, now: datetime) -> bool:
         """Tell whether it may still be served."""

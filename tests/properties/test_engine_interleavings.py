@@ -51,10 +51,15 @@ def seconds(*choices: float) -> st.SearchStrategy[timedelta]:
 replicas = st.integers(0, 2)
 keys = st.sampled_from(KEYS)
 needs = seconds(0, 0, 1800, 3 * 3600)
-asking = st.one_of(
+getting = st.one_of(
     st.tuples(st.just("herd"), keys, needs),
     st.tuples(st.just("herd"), keys, needs),
     st.tuples(st.just("get"), replicas, keys, needs),
+)
+asking = st.one_of(
+    getting,
+    getting,
+    getting,
     st.tuples(st.just("report"), replicas, keys, st.sampled_from(["current", "current", "old", "lying"])),
 )
 passing = st.one_of(
@@ -86,8 +91,14 @@ def long_program(step: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]
     return st.tuples(*[st.lists(step, max_size=12)] * 8).map(lambda parts: list(chain.from_iterable(parts)))
 
 
+wecom_is_well = st.one_of(
+    st.tuples(st.just("habit"), st.sampled_from(Habit)),
+    st.tuples(st.just("delay"), seconds(0, 0.3, 3)),
+    st.tuples(st.just("answers as asked"), st.booleans()),
+)
 programs = long_program(st.one_of(asking, asking, passing, passing, wecom_does, store_does))
 calm_programs = long_program(st.one_of(asking, asking, passing, wecom_does))
+healthy_programs = long_program(st.one_of(getting, getting, passing, passing, wecom_is_well))
 
 
 @dataclass
@@ -100,6 +111,7 @@ class Run:
     expiries: dict[tuple[int, CredentialKey, str], datetime] = field(default_factory=dict)
     in_store: dict[CredentialKey, Credential] = field(default_factory=dict)
     forced: defaultdict[CredentialKey, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    nobody_may_fail: bool = False
     disturbed_at: datetime | None = None
     most_skew: timedelta = NO_TIME
     broken: list[str] = field(default_factory=list)
@@ -145,6 +157,9 @@ class Run:
     async def _delay(self, delay: timedelta) -> None:
         self.world.wecom.delay = delay
 
+    async def _answers_as_asked(self, early: bool) -> None:
+        self.world.wecom.answers_as_asked = early
+
     async def _fail(self, endpoint: Endpoint, kind: type[BrokerError]) -> None:
         self.world.wecom.fail(endpoint, lambda: kind("so it is"))
 
@@ -166,7 +181,7 @@ class Run:
     async def _deafen(self, number: int) -> None:
         self.world.replicas[number].store.deaf = True
 
-    async def _on_notice(self, number: int) -> None:
+    async def _hear(self, number: int) -> None:
         self.world.replicas[number].store.deaf = False
 
     async def _lose_leases(self) -> None:
@@ -289,6 +304,10 @@ class Run:
             self.served[number, key] = credential
 
     def _on_error(self, replica: Replica, key: CredentialKey, error: BrokerError, *, reported: bool) -> None:
+        if self.nobody_may_fail:
+            self._break(
+                f"rule 5: {type(error).__name__} for {key.name} though WeCom is well: {error.message}"
+            )
         entry = replica.memory.find(key)
         # Who reports a token as dead is told why there is no other.
         if not reported and entry and entry.credential and entry.credential.is_valid(replica.clock.now()):
@@ -340,9 +359,9 @@ class Run:
         self.broken.append(rule)
 
 
-async def keeps_the_rules(program: list[Step]) -> None:
+async def keeps_the_rules(program: list[Step], *, nobody_may_fail: bool = False) -> None:
     async with EngineWorld() as world:
-        run = Run(world)
+        run = Run(world, nobody_may_fail=nobody_may_fail)
         await run.start()
         for word, *what in program:
             await run.step(word, *what)
@@ -378,3 +397,9 @@ def test_rules_1_to_7_hold_whatever_happens_in_many_worlds(program: list[Step]) 
 @many
 def test_rules_1_to_7_hold_without_excuse_in_many_worlds(program: list[Step]) -> None:
     asyncio.run(keeps_the_rules(program))
+
+
+@given(healthy_programs)
+@few
+def test_nobody_is_refused_while_wecom_is_well(program: list[Step]) -> None:
+    asyncio.run(keeps_the_rules(program, nobody_may_fail=True))

@@ -7,7 +7,9 @@ Rule 3. A commit carries the lease's fencing number; the store drops one that is
 Rule 4. A failed refresh never replaces a valid credential. Fresh: serve. Ageing: serve, and refresh in
         the background. Nearly gone: wait for the refresh, serve what is valid if it fails, and don't
         make every call pay for the failing attempt.
-Rule 5. The same value does not get a later expiry while its old expiry is ahead.
+Rule 5. The same value does not get a later expiry while its old expiry is ahead. Where WeCom repeats a value
+        that ends before it can be used, ask once more after its end: that is no outage, nobody is refused
+        for it, and nothing is remembered. While WeCom repeats it, nobody waits for the same again.
 Rule 6. A report compares first: an old generation changes nothing. One forced fetch per credential per
         cooldown over the whole fleet. A child fetch that finds the parent's token dead replaces that
         generation, once.
@@ -117,15 +119,17 @@ class CredentialEngine:
         now = entry.used_at = self._clock.now()
         if now < entry.fresh_until and not min_ttl:
             return held
-        match held.freshness(now, self._policy, min_ttl):
-            case Freshness.FRESH:
+        freshness = held.freshness(now, self._policy, min_ttl)
+        if freshness is Freshness.NEARLY_GONE:
+            if self._rests(entry) or held.renewed_lately(now, self._policy):
                 return held
-            case Freshness.AGEING:
-                self.renew_ahead(key)
-                return held
-            case Freshness.NEARLY_GONE if self._rests(entry) or held.renewed_lately(now, self._policy):
-                return held
-        return await self._renewed(key, min_ttl)
+            if held.outlasts_asking(now, self._policy):
+                freshness = Freshness.AGEING
+        if freshness <= Freshness.NEARLY_GONE:
+            return await self._renewed(key, min_ttl)
+        if freshness is Freshness.AGEING:
+            self.renew_ahead(key)
+        return held
 
     async def using(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]) -> Answer:
         """Call WeCom with the credential; if it turns out dead, replace that generation and call once more.
@@ -190,7 +194,7 @@ class CredentialEngine:
         Not without the store: several replicas, each with a token of its own, could kill each other's.
         """
         entry = self._memory.find(key)
-        if entry and self._rests(entry):
+        if entry and (self._rests(entry) or _is_at_its_end(entry, self._clock.now())):
             return None
         return self._renewals.start(key, lambda: self._renew(key, NO_TIME, ahead=True))
 
@@ -275,8 +279,13 @@ class CredentialEngine:
         began = self._clock.now()
         try:
             await self._error_cache.check(key.name, app=key.app)
-            grant = await self._source.fetch(key, self)
-            credential = self._merge(key, grant, lease, began)
+            credential = self._merge(key, await self._source.fetch(key, self), lease, began)
+            if not credential.is_valid(self._clock.now()):
+                # WeCom repeated a value that has ended by now (rule 5).
+                began = self._clock.now()
+                credential = self._merge(key, await self._source.fetch(key, self), lease, began)
+            if not credential.is_valid(self._clock.now()):
+                raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
         except BrokerError as error:
             await self._note_failure(key, error)
             raise
@@ -290,10 +299,7 @@ class CredentialEngine:
         return credential
 
     def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, began: datetime) -> Credential:
-        """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5).
-
-        Raises `WecomUnavailable` if it has run out by now.
-        """
+        """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5)."""
         merged = Credential(key, grant.value, lease.fence, lease.fence, began, began + grant.lifetime, began)
         held = self._held(key)
         if held and held.value == grant.value:
@@ -301,8 +307,6 @@ class CredentialEngine:
             merged = replace(
                 merged, generation=held.generation, obtained_at=held.obtained_at, expires_at=expires_at
             )
-        if not merged.is_valid(self._clock.now()):
-            raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
         return merged
 
     async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
@@ -360,3 +364,7 @@ class CredentialEngine:
     def _given_up(self, died: TokenDied) -> WecomUnavailable:
         """WeCom calls a token dead that it has just given: not the token's fault, so wait."""
         return WecomUnavailable(died.message, self._policy.cooldown, **died.metadata)
+
+
+def _is_at_its_end(entry: CacheEntry, now: datetime) -> bool:
+    return entry.credential is not None and entry.credential.ends_before_an_answer(now)

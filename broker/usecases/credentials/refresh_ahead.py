@@ -95,7 +95,8 @@ class RefreshAhead:
         entry, now = self._memory.find(key), self._clock.now()
         if entry and entry.credential and self._is_due(entry.credential, now):
             # It failed, or WeCom had nothing better: come back for it.
-            self._push(max(entry.rests_until or now, now + REST), key)
+            soon = entry.credential.expires_at if entry.credential.ends_before_an_answer(now) else now + REST
+            self._push(max(entry.rests_until or now, soon), key)
 
     def _is_due(self, credential: Credential, now: datetime) -> bool:
         return credential.freshness(now, self._policy) < Freshness.FRESH

@@ -84,6 +84,8 @@ class FakeWecom:
     habit: Habit = Habit.NEW_KILLS_OLD
     lifetime: timedelta = LIFETIME
     delay: timedelta = timedelta(0)
+    answers_as_asked: bool = False
+    """Whether an answer tells what was true when the call came, not when the answer left."""
     shares: list[AppShare] = field(default_factory=lambda: [CHILD_SHARE])
     calls: list[Call] = field(default_factory=list)
     in_flight: Counter[str] = field(default_factory=Counter)
@@ -138,11 +140,12 @@ class FakeWecom:
         self.in_flight_all += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight_all)
         try:
+            early = answer() if self.answers_as_asked else None
             await self.clock.sleep(self.delay)
             if troubles := self.troubles.get(endpoint):
                 error = troubles.pop()()
                 raise error
-            return answer()
+            return early or answer()
         except BrokerError as error:
             call.error = error
             raise

@@ -225,21 +225,66 @@ async def test_rule_5_a_value_that_outlives_its_expiry_is_believed_again(
     assert clock.now() + LIFETIME == again.expires_at
 
 
-async def test_rule_5_a_value_that_runs_out_while_it_is_fetched_again_is_not_served(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+async def test_rule_5_a_value_that_runs_out_while_it_is_fetched_again_is_asked_for_once_more(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock, habit: Habit
 ) -> None:
-    wecom.habit = Habit.SAME_FULL
-    wecom.tokens[held.value.reveal()].expires_at += 3 * SECOND
+    wecom.habit = habit
     wecom.delay = 2 * SECOND
+    wecom.answers_as_asked = True
     await clock.jump(LIFETIME - SECOND)
 
-    refused = await world.run(outcome(replica.engine.get(OWN)))
-    await clock.advance(4 * SECOND)
     found = await world.run(replica.engine.get(OWN))
+
+    assert found.generation > held.generation
+    assert wecom.is_alive(found.value)
+    assert 3 == wecom.count()
+    assert (OWN.name, "failed") not in replica.witness.refreshes
+    assert replica.error_cache.standing(OWN.name) is None
+
+
+@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+@pytest.mark.parametrize("lifetime", [10 * SECOND, 30 * SECOND, LIFETIME])
+async def test_rule_5_nobody_is_refused_and_nobody_waits_for_two_fetches_at_a_rotation(
+    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, habit: Habit, lifetime: timedelta
+) -> None:
+    wecom.habit, wecom.lifetime, wecom.answers_as_asked = habit, lifetime, True
+    wecom.delay = SECOND / 5
+    replicas = await world.fleet(2)
+    for replica in replicas:
+        replica.refresh_ahead()
+    await world.gather(*(replica.engine.get(OWN) for replica in replicas))
+    await clock.advance(lifetime - 6 * SECOND)
+    waits: list[timedelta] = []
+
+    async def ask(replica: Replica) -> None:
+        began = clock.now()
+        found = await replica.engine.get(OWN)
+        assert found.is_valid(clock.now())
+        waits.append(clock.now() - began)
+
+    tasks = []
+    for _ in range(200):
+        tasks += [asyncio.create_task(ask(replica)) for replica in replicas]
+        await clock.advance(SECOND / 20)
+    await clock.advance(2 * SECOND)
+    await asyncio.gather(*tasks)
+
+    assert max(waits) <= wecom.delay * 1.25
+    assert 3 <= wecom.count() <= 30
+
+
+async def test_rule_5_a_value_that_never_becomes_usable_is_an_outage(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom
+) -> None:
+    wecom.lifetime = SECOND
+    wecom.delay = 2 * SECOND
+
+    refused = await world.run(outcome(replica.engine.get(OWN)))
 
     assert isinstance(refused, WecomUnavailable)
     assert refused.retry_after
-    assert found.generation > held.generation
+    assert 2 == wecom.count()
 
 
 async def test_rule_5_a_token_in_its_last_minute_is_asked_for_ever_less_often_than_it_is_served(
