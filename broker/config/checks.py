@@ -37,6 +37,7 @@ def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecur
         for position, app in enumerate(config.apps)
         if app.agent_id is None and "share_kinds" in app.model_fields_set and app.share_kinds
     ]
+    problems += _same_callbacks(config)
     asks_for_names = server.tls is not None and server.tls.client_ca is not None
     if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
         problems.append("server.tls.client_ca: is required where a caller has an identity")
@@ -46,12 +47,22 @@ def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecur
 def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:
     """Yield what is missing where not only this machine can call."""
     for position, address in enumerate(config.server.grpc):
-        if _is_local(address):
+        if is_local(address):
             continue
         if config.server.tls is None:
             yield f"server.grpc[{position}]: {address} is off loopback and needs server.tls (or --insecure)"
         if not config.callers and "callers" not in broken:
             yield f"callers: at least one is required, {address} is off loopback (or --insecure)"
+
+
+def _same_callbacks(config: Config) -> Iterator[str]:
+    """Yield the apps whose callbacks another app's keys open: an event of one would pass as the other's."""
+    seen: dict[tuple[object, object], str] = {}
+    for position, app in enumerate(config.apps):
+        if app.callback:
+            other = seen.setdefault((app.callback.token, app.callback.aes_key), app.name)
+            if other != app.name:
+                yield f"apps[{position}].callback: has the token and aes_key of {other}; each app has its own"
 
 
 def _repeated(table: str, key: str, entries: Sequence[object]) -> list[str]:
@@ -60,10 +71,13 @@ def _repeated(table: str, key: str, entries: Sequence[object]) -> list[str]:
     return [f"{table}[{position}].{key}: {names[position]} is used already" for position in again]
 
 
-def _is_local(address: str) -> bool:
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
+def is_local(address: str) -> bool:
+    """Return whether only this machine reaches the address."""
+    return address.startswith("unix:") or is_loopback(address.rpartition(":")[0].strip("[]"))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,5 +1,6 @@
 """The types of single keys, each with a message that says how to write one."""
 
+import hashlib
 import os
 import re
 from ipaddress import ip_network
@@ -12,9 +13,9 @@ from broker.domain.apps import APP_NAME
 from broker.domain.corps import CORP_ID
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+def _matching(pattern: str | re.Pattern[str], what: str) -> AfterValidator:
     def check(value: str) -> str:
-        if not pattern.fullmatch(value):
+        if not re.fullmatch(pattern, value):
             raise ValueError(f"is not {what}")
         return value
 
@@ -60,9 +61,26 @@ def _readable(path: str) -> str:
     return path
 
 
+def _token_digest(value: str) -> str:
+    if value == hashlib.sha256(b"").hexdigest():
+        raise ValueError("is the digest of an empty token")
+    if value == hashlib.sha256(b"example").hexdigest():
+        raise ValueError("is the digest of a published example; make a token of your own")
+    return value
+
+
 AgentId = Annotated[int, Field(strict=True, lt=2**63), AfterValidator(_agent_id)]
 Name = Annotated[str, _matching(APP_NAME, "a name: letters, digits, '.', '_', '-', at most 64")]
-CorpId = Annotated[str, _matching(CORP_ID, "a corp id")]
+CorpId = Annotated[str, _matching(CORP_ID, "a corp id, such as ww0123456789abcdef")]
+KeyId = Annotated[str, _matching("[A-Za-z0-9_.-]{1,32}", "1 to 32 letters, digits, '.', '_' or '-'")]
+Prefix = Annotated[str, _matching("[A-Za-z0-9_.:-]{1,64}", "1 to 64 letters, digits, '.', '_', ':' or '-'")]
+MiniProgramId = Annotated[str, _matching("[A-Za-z0-9_-]{1,64}", "an appid, such as wx0123456789abcdef")]
+Identity = Annotated[str, _matching("(spiffe://|dns:).+", "spiffe://… or dns:…")]
+TokenDigest = Annotated[
+    str,
+    _matching("[0-9a-f]{64}", "a SHA-256 in 64 hexadecimal digits, lower case"),
+    AfterValidator(_token_digest),
+]
 Address = Annotated[str, AfterValidator(_address)]
 ReadablePath = Annotated[str, AfterValidator(_readable)]
 Network = Annotated[str, AfterValidator(_network)]

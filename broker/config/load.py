@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from broker.config.checks import mistakes_together
 from broker.config.schema import Config
 from broker.config.text import NotUtf8, read_text
+from broker.config.wording import message_of
 
 LEVEL_VARIABLE = "WECOM_BROKER_LOG_LEVEL"
 
@@ -44,10 +45,10 @@ def parse_config(given: Mapping[str, Any], *, insecure: bool = False) -> Config:
     try:
         config = Config.model_validate(given)
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        problems = [f"{_key(problem['loc'])}: {_said(problem)}" for problem in found]
+        found = error.errors(include_url=False, include_context=False)
+        problems = [f"{_key(problem['loc'])}: {message_of(problem, Config)}" for problem in found]
         broken = {problem["loc"][0] for problem in found}
-        # The tables that are right are still seen together: all mistakes are told at once.
+        # The tables that are right are still seen together: all mistakes are reported at once.
         config = Config.model_validate({name: table for name, table in given.items() if name not in broken})
     problems += mistakes_together(config, broken, insecure=insecure)
     if problems:
@@ -66,8 +67,3 @@ def _key(location: tuple[int | str, ...]) -> str:
         return LEVEL_VARIABLE
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return key.removeprefix(".") or "the file"
-
-
-def _said(problem: Mapping[str, Any]) -> str:
-    plain = {"extra_forbidden": "unknown key", "missing": "is required", "model_type": "must be a table"}
-    return plain.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")

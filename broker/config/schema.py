@@ -11,10 +11,15 @@ from broker.config.field_types import (
     AgentId,
     ChildKind,
     CorpId,
+    Identity,
+    KeyId,
+    MiniProgramId,
     Name,
     Network,
+    Prefix,
     ReadablePath,
     Seconds,
+    TokenDigest,
     Url,
 )
 from broker.config.secrets import AnySecret, AppSecret, SealKey, secret_matching
@@ -55,7 +60,7 @@ class ServerTable(Table):
 class SealKeyTable(Table):
     """One of `seal_keys`."""
 
-    id: Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
+    id: KeyId
     key: SealKey
 
     def key_bytes(self) -> bytes:
@@ -67,7 +72,7 @@ class StoreTable(Table):
     """`[store]`."""
 
     url: StoreUrl = Secret("sqlite:///wecom-broker.db")
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "wecom-broker"
+    prefix: Prefix = "wecom-broker"
     seal_keys: list[SealKeyTable] = []
 
     @property
@@ -139,7 +144,7 @@ class EventsTable(Table):
 class MiniProgramTable(Table):
     """`mini_program` of an app: what decrypted data must carry."""
 
-    app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    app_id: MiniProgramId | None = None
     max_age_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
@@ -175,8 +180,8 @@ class CallerTable(Table):
     """One of `[[callers]]`."""
 
     name: Name
-    identity: Annotated[str, Field(pattern=r"^(spiffe://|dns:).+")] | None = None
-    token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    identity: Identity | None = None
+    token_sha256: TokenDigest | None = None
     allow: list[RuleTable] = []
 
     @model_validator(mode="after")

@@ -140,6 +140,34 @@ def test_the_configuration_may_be_named_by_the_environment(good: Path) -> None:
     assert 0 == run("check-config", WECOM_BROKER_CONFIG=str(good)).exit_code
 
 
+def test_what_is_hardly_meant_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "broker.toml"
+    path.write_text(to_toml({"server": {"http": "0.0.0.0:8080"}, "apps": [APP]}))
+
+    shown = run("check-config", "--config", str(path))
+    told = json.loads(run("check-config", "--config", str(path), "--json").stdout)
+
+    assert 0 == shown.exit_code
+    assert shown.stderr.startswith("warning: server.http: 0.0.0.0:8080 is off loopback")
+    assert (True, ["crm"], ["server.http"]) == (
+        told["ok"],
+        told["apps"],
+        [warning["key"] for warning in told["warnings"]],
+    )
+
+
+def test_mistakes_come_as_json_for_programs(tmp_path: Path) -> None:
+    path = tmp_path / "broker.toml"
+    path.write_text(to_toml({"server": {"grcp": ["127.0.0.1:1"]}, "apps": [APP]}))
+    result = run("check-config", "--config", str(path), "--json")
+
+    assert 2 == result.exit_code
+    assert {
+        "ok": False,
+        "mistakes": [{"key": "server.grcp", "message": "unknown key; did you mean grpc?"}],
+    } == json.loads(result.stdout)
+
+
 def test_all_mistakes_of_a_configuration_are_told_on_stderr(tmp_path: Path) -> None:
     path = tmp_path / "broker.toml"
     path.write_text(
@@ -161,7 +189,6 @@ def test_all_mistakes_of_a_configuration_are_told_on_stderr(tmp_path: Path) -> N
         "log.level",
         "apps[2].name",
         "apps[2].corp_id",
-        "apps[2].agent_id",
         "apps[2].secret",
     } <= set(re.findall(r"^config: ([^:]+): ", result.stderr, re.MULTILINE))
     assert result.stderr.endswith(f"error: {path} cannot be used\n")

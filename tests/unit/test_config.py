@@ -99,7 +99,7 @@ allow = [ { apps = ["crm"], corps = ["*"], actions = ["token.get", "jssdk.sign"]
 
 [[callers]]
 name = "billing"
-token_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+token_sha256 = "7d1a54127b222502f5b79b5fb0803061152a44f92b37e23c6527baf665d4da9a"
 allow = [ { apps = ["crm"], actions = ["api.call"], paths = ["/cgi-bin/user/get"] } ]
 """
 
