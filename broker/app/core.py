@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from broker.app.storage import Storage
 from broker.domain.apps import App
 from broker.domain.credentials import RefreshPolicy
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.store import Store
 from broker.domain.ports.wecom import WecomApi, WecomTickets
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
@@ -33,7 +33,7 @@ class Surroundings:
     """What the core takes from the outside."""
 
     apps: Mapping[str, App]
-    store: Store
+    storage: Storage
     clock: Clock
     randomness: Randomness
     policy: RefreshPolicy
@@ -46,9 +46,9 @@ class Limits:
 
     def __init__(self, around: Surroundings) -> None:
         fingerprints = {app.name: app.secret.fingerprint() for app in around.apps.values()}
-        self.error_cache = ErrorCache(around.store, around.clock, around.randomness, fingerprints)
+        self.error_cache = ErrorCache(around.storage.errors, around.clock, around.randomness, fingerprints)
         breakers = CircuitBreakers(around.clock, around.randomness)
-        self.gate = RateGate(around.store, self.error_cache, breakers)
+        self.gate = RateGate(around.storage.coordination, self.error_cache, breakers)
 
 
 class Core:
@@ -64,15 +64,17 @@ class Core:
         called_back: Collection[str],
         sync_every: timedelta,
     ) -> None:
-        store, clock, observer, tasks = around.store, around.clock, around.observer, around.tasks
+        storage, clock, observer, tasks = around.storage, around.clock, around.observer, around.tasks
+        coordination = storage.coordination
         self._tasks = tasks
         self.error_cache, self.gate = limits.error_cache, limits.gate
-        self.notifications = Notifications(store)
+        self.notifications = Notifications(coordination)
         self.memory = CredentialCache(around.policy)
-        self.quota = TicketQuota(store, clock)
-        self.fleet = LeasedFlight(store, self.notifications, clock, observer)
+        self.quota = TicketQuota(coordination, clock)
+        self.fleet = LeasedFlight(coordination, self.notifications, clock, observer)
         self.engine = CredentialEngine(
-            store=store,
+            credentials=storage.credentials,
+            counters=coordination,
             source=WecomCredentialSource(around.apps, wecom, tickets, self.quota),
             memory=self.memory,
             fleet=self.fleet,
@@ -85,11 +87,12 @@ class Core:
         self.shares = AppShares(
             apps=around.apps,
             wecom=wecom,
-            store=store,
+            share_lists=storage.share_lists,
+            counters=coordination,
             engine=self.engine,
             fleet=self.fleet,
             error_cache=self.error_cache,
-            revocation=ShareRevocation(store, self.memory, self.error_cache),
+            revocation=ShareRevocation(storage.credentials, self.memory, self.error_cache),
             clock=clock,
             observer=observer,
             cooldown=around.policy.cooldown,
@@ -105,7 +108,7 @@ class Core:
             tasks=tasks,
         )
         self.targets = Targets(around.apps, self.shares)
-        self.follower = MemoryFollower(store, self.memory, clock)
+        self.follower = MemoryFollower(storage.credentials, self.memory, clock)
         self.ahead = RefreshAhead(self.engine, self.memory, clock, around.randomness, around.policy, observer)
         self.notifications.subscribe(self.error_cache.on_notice)
         self.notifications.subscribe(self.follower.on_notice)

@@ -48,11 +48,11 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
     telemetry = Telemetry(clock)
     policy = CallerPolicy(mapping.callers(config))
     async with AsyncExitStack() as stack:
-        store, log = await stack.enter_async_context(open_store(config, clock, telemetry))
+        storage, log = await stack.enter_async_context(open_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry))
         around = Surroundings(
             mapping.apps(config),
-            store,
+            storage,
             clock,
             randomness,
             mapping.refresh_policy(config),
@@ -82,7 +82,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         services = Services(
             config, around, core, http=http, users=users, log=log, telemetry=telemetry, policy=policy
         )
-        health = Health(services.admin, core.shares, store, clock, telemetry)
+        health = Health(services.admin, core.shares, storage.coordination, clock, telemetry)
         await health.look()
         core.start()
         core.renew()

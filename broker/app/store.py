@@ -13,10 +13,11 @@ from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import StoreInUse, open_sqlite
+from broker.adapters.storage.seal import Seal, SealBroken, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
-from broker.adapters.storage.sealed_store import Seal, SealBroken, SealedStore, SealKey
 from broker.adapters.system import SystemClock
 from broker.app.errors import CannotStart
+from broker.app.storage import Storage, storage_in
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventLog
@@ -31,7 +32,7 @@ SEAL_CHECK = "seal-check"
 @asynccontextmanager
 async def open_store(
     config: Config, clock: SystemClock, observer: Observer
-) -> AsyncIterator[tuple[Store, EventLog]]:
+) -> AsyncIterator[tuple[Storage, EventLog]]:
     """Open the configured store and its event log, sealed; prove that it answers and our keys open it."""
     async with AsyncExitStack() as stack:
         inner: Store
@@ -53,7 +54,7 @@ async def open_store(
         except StoreUnavailable as error:
             # It answers, but takes no writes: a replica, a full memory, or a user who may not.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
-        yield SealedStore(inner, seal, observer), SealedEventLog(log, seal, observer)
+        yield storage_in(inner, seal, observer), SealedEventLog(log, seal, observer)
 
 
 async def _wait_for(store: Store, config: Config) -> None:

@@ -2,8 +2,9 @@
 
     BrokerError
     ├── CallerMistake               the caller: send something else
-    │   ├── InvalidRequest          a malformed field, named
-    │   ├── AmbiguousTarget         a field is needed to choose
+    │   ├── FieldMistake            a field, named
+    │   │   ├── InvalidRequest      it is malformed
+    │   │   └── AmbiguousTarget     it is needed to choose
     │   ├── CodeRejected            a spent or foreign login code
     │   ├── DataRejected            data that does not fit its session
     │   │   └── EnvelopeRejected    a callback that is not WeCom's, or not for this app
@@ -31,8 +32,12 @@
 `metadata` goes to the caller: names, codes and addresses, never a secret.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
+
+KINDS: dict[str, type["BrokerError"]] = {}
+"""The kinds of errors by their reason; where narrower ones share it, the widest."""
 
 
 class BrokerError(Exception):
@@ -40,35 +45,51 @@ class BrokerError(Exception):
 
     reason: ClassVar[str]
 
-    def __init__(self, message: str, **metadata: object) -> None:
+    def __init_subclass__(cls) -> None:
+        if hasattr(cls, "reason"):
+            KINDS.setdefault(cls.reason, cls)
+
+    def __init__(self, message: str, /, **metadata: object) -> None:
         super().__init__(message)
         self.message = message
         self.metadata = {name: str(value) for name, value in metadata.items() if value not in (None, "")}
         self.retry_after: timedelta | None = None
         self.remembered = False
-        """Whether somebody keeps it in mind already, so that nobody above has to (engine rule 7)."""
+        """Whether it is remembered already, so that no caller above has to remember it (engine rule 7)."""
+
+    @classmethod
+    def restored(cls, message: str, metadata: Mapping[str, str]) -> Self:
+        """Make an error of this kind from what was kept of another one."""
+        return cls(message, **metadata)
 
 
 class CallerMistake(BrokerError):
     """The caller must send something else."""
 
 
-class InvalidRequest(CallerMistake):
-    """A field is malformed; `field` in the metadata names it."""
+class FieldMistake(CallerMistake):
+    """A field must be another one; `field` in the metadata names it."""
+
+    def __init__(self, field: str, problem: str, /, **metadata: object) -> None:
+        super().__init__(f"{field}: {problem}", **{"field": field, **metadata})
+
+    @classmethod
+    def restored(cls, message: str, metadata: Mapping[str, str]) -> Self:
+        """See `BrokerError.restored`."""
+        field, _, problem = message.partition(": ")
+        return cls(field, problem, **metadata)
+
+
+class InvalidRequest(FieldMistake):
+    """The field is malformed."""
 
     reason = "INVALID_REQUEST"
 
-    def __init__(self, field: str, problem: str, **metadata: object) -> None:
-        super().__init__(f"{field}: {problem}", field=field, **metadata)
 
-
-class AmbiguousTarget(CallerMistake):
-    """More than one share fits; `field` in the metadata names what would choose."""
+class AmbiguousTarget(FieldMistake):
+    """More than one share fits, and the field would choose."""
 
     reason = "AMBIGUOUS_TARGET"
-
-    def __init__(self, field: str, problem: str, **metadata: object) -> None:
-        super().__init__(f"{field}: {problem}", field=field, **metadata)
 
 
 class CodeRejected(CallerMistake):
@@ -168,7 +189,7 @@ class SuiteTicketMissing(WecomRefused):
 class RetryLater(BrokerError):
     """Waiting `retry_after` helps."""
 
-    def __init__(self, message: str, retry_after: timedelta | None = None, **metadata: object) -> None:
+    def __init__(self, message: str, /, retry_after: timedelta | None = None, **metadata: object) -> None:
         super().__init__(message, **metadata)
         self.retry_after = retry_after
 

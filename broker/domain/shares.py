@@ -8,6 +8,8 @@ from functools import cached_property
 
 from broker.domain.corps import ShareKind
 
+ListingKey = tuple[str, ShareKind]
+"""The app and the kind of share that a listing is of."""
 AHEAD = timedelta(seconds=1)
 """How far the clocks of a fleet may be apart."""
 
@@ -56,6 +58,11 @@ class ShareList:
     def name_of(app: str, share_kind: ShareKind) -> str:
         """Return the listing's name in stores and leases."""
         return f"shares:{app}:{share_kind}"
+
+    @property
+    def key(self) -> ListingKey:
+        """Return what it is a listing of."""
+        return (self.app, self.share_kind)
 
     @property
     def name(self) -> str:

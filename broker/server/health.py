@@ -7,7 +7,7 @@ from grpc_health.v1 import health, health_pb2
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.store import Store
+from broker.domain.ports.store import Counters
 from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import Admin
 from broker.usecases.shares.app_shares import AppShares
@@ -32,12 +32,12 @@ class Health:
     """Look at the vitals once a second; an outage of WeCom is no reason while valid tokens remain."""
 
     def __init__(
-        self, admin: Admin, shares: AppShares, store: Store, clock: Clock, telemetry: Telemetry
+        self, admin: Admin, shares: AppShares, counters: Counters, clock: Clock, telemetry: Telemetry
     ) -> None:
         self.servicer = health.aio.HealthServicer()
         self._admin = admin
         self._shares = shares
-        self._store = store
+        self._counters = counters
         self._clock = clock
         self._telemetry = telemetry
 
@@ -57,7 +57,7 @@ class Health:
         replica_health = self._admin.replica_health
         try:
             # A write: a store that only reads is away for all that matters.
-            await self._store.count("health", 10 * EVERY)
+            await self._counters.count("health", 10 * EVERY)
             self._telemetry.store_back()
         except StoreUnavailable as error:
             self._telemetry.store_lost(error)

@@ -10,7 +10,8 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
 from broker.domain.ports.clock import Clock, Randomness
-from broker.domain.ports.store import Store
+from broker.domain.ports.collection import Collection
+from broker.domain.ports.store import Counters
 from broker.domain.ports.wecom import LoginSession, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
@@ -18,7 +19,6 @@ from broker.protocol.mini_program import check_watermark, decrypt_data, signatur
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.identity import read_code, spend_code
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
-from broker.usecases.session_record import from_record, to_record
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets
 
@@ -46,7 +46,8 @@ class MiniProgramLogins:
         shares: AppShares,
         engine: CredentialEngine,
         users: WecomUsers,
-        store: Store,
+        sessions: Collection[str, Session],
+        counters: Counters,
         clock: Clock,
         randomness: Randomness,
         watermarks: dict[str, Watermark],
@@ -55,7 +56,8 @@ class MiniProgramLogins:
         self._shares = shares
         self._engine = engine
         self._users = users
-        self._store = store
+        self._sessions = sessions
+        self._counters = counters
         self._clock = clock
         self._randomness = randomness
         self._watermarks = watermarks
@@ -75,7 +77,7 @@ class MiniProgramLogins:
         secret = read_code("js_code", js_code)
         app = self._targets.app(app_name)
         # A session that cannot be kept would cost the user the code: without a store it is not spent.
-        await self._store.count("session-check", LIFETIME)
+        await self._counters.count("session-check", LIFETIME)
         login = await spend_code(
             self._engine,
             CredentialKey.own_token(app),
@@ -114,9 +116,7 @@ class MiniProgramLogins:
         """
         if not SESSION_ID.fullmatch(session_id):
             raise InvalidRequest("session_id", "is not one that the broker gave")
-        name = Session.name_of(session_id)
-        record = (await self._store.load([name])).get(name)
-        session = from_record(session_id, record) if record and not record.is_tombstone else None
+        session = await self._sessions.find(session_id)
         if session is None or session.expires_at <= self._clock.now() or not await self._is_shared(session):
             raise SessionNotFound("no such session, or no longer")
         return session
@@ -134,7 +134,7 @@ class MiniProgramLogins:
 
     async def delete(self, session_id: str) -> None:
         """Forget the session. Raises `StoreUnavailable`."""
-        await self._store.forget(Session.name_of(session_id), 1)
+        await self._sessions.forget(session_id, 1)
 
     async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:
         begin_recovery_budget()
@@ -179,5 +179,5 @@ class MiniProgramLogins:
             key.agent_id,
             listing_fence,
         )
-        await self._store.offer(to_record(session))
+        await self._sessions.offer(session)
         return session

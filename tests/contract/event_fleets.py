@@ -12,8 +12,8 @@ from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
+from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
-from broker.adapters.storage.sealed_store import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.event_log import EventLog

@@ -11,10 +11,11 @@ from pathlib import Path
 from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
-from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
+from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
+from tests.contract.sealed import SealedStore
 from tests.kit.memory.memory_store import MemoryStore, Shared
 from tests.kit.processes.redis_server import RedisServer
 
@@ -58,6 +59,7 @@ async def sqlite_fleet(path: Path) -> AsyncIterator[Fleet]:
                 for table in ("records", "leases", "tallies"):
                     database.execute(f"DELETE FROM {table}")
             database.close()
+            await asyncio.sleep(0.002)
 
         yield Fleet(connect, lose_data)
 

@@ -21,12 +21,13 @@ from redis.asyncio import Redis
 
 from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.store import RedisStore
-from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
+from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
 from tests.contract.making import LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
+from tests.contract.sealed import SealedStore
 from tests.contract.waiting import Stopwatch, eventually, listening
 from tests.kit.processes.redis_server import RedisServer
 

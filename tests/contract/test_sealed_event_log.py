@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
-from broker.adapters.storage.sealed_store import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventLog

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.sqlite.store import SqliteStore, StoreInUse, open_sqlite
-from broker.adapters.storage.sealed_store import Seal, SealedStore, SealKey
+from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Busy, Notice, NoticeKind, Record
 from tests.contract.making import LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
+from tests.contract.sealed import SealedStore
 from tests.contract.waiting import listening
 
 REPOSITORY = Path(__file__).parents[2]

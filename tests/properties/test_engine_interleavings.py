@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.adapters.storage import codecs
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, RateLimited, SecretRejected, WecomProtocol, WecomUnavailable
-from broker.usecases.credentials.record import from_record
 from broker.usecases.fleet.leased_flight import LEASE
 from broker.usecases.limits.error_cache import HOUR
 from tests.kit.memory.engine_world import (
@@ -341,7 +341,7 @@ class Run:
             record = self.world.shared.records.get(key.name)
             if record is None:
                 continue
-            stored, before = from_record(key, record), self.in_store.get(key)
+            stored, before = codecs.CREDENTIALS.decode(key, record), self.in_store.get(key)
             if before and (stored.fence < before.fence or stored.generation < before.generation):
                 self._break(f"rule 3: {key.name} went back in the store")
             self.in_store[key] = stored

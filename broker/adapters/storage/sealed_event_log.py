@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from broker.adapters.storage.sealed_store import Seal, SealBroken
+from broker.adapters.storage.seal import Seal, SealBroken
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
 from broker.domain.ports.event_log import EventLog

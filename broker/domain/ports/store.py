@@ -1,5 +1,7 @@
 """What all replicas of a broker share: records, leases, counters and notices.
 
+Use cases see `Coordination`, and records as a `Collection` of one type (`ports.collection`).
+
 Every method raises `StoreUnavailable` when the store is unavailable, and nothing else.
 """
 
@@ -22,7 +24,7 @@ class Record:
 
     @property
     def is_tombstone(self) -> bool:
-        """Tell whether it stands for something forgotten on purpose."""
+        """Return whether it stands for something forgotten on purpose."""
         return not self.payload
 
 
@@ -113,11 +115,15 @@ class Counters(Protocol):
         """Return how many there are now; none = 0."""
 
 
-class Store(Records, Leases, Counters, Protocol):
-    """What all replicas of a broker share."""
+class Coordination(Leases, Counters, Protocol):
+    """What keeps replicas in step, besides values."""
 
     def notices(self) -> AsyncIterator[Notice]:
         """Yield what happens, for ever: CONNECTED first, and again after each lost connection."""
 
     async def ping(self) -> None:
         """Return if the store answers."""
+
+
+class Store(Records, Coordination, Protocol):
+    """One kind of store."""

@@ -45,10 +45,10 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.store import Lease, Store
+from broker.domain.ports.store import Counters, Lease
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
-from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.single_flight import SingleFlight
@@ -83,7 +83,8 @@ class CredentialEngine:
     def __init__(
         self,
         *,
-        store: Store,
+        credentials: Collection[CredentialKey, Credential],
+        counters: Counters,
         source: CredentialSource,
         memory: CredentialCache,
         fleet: LeasedFlight,
@@ -93,7 +94,8 @@ class CredentialEngine:
         observer: Observer,
         tasks: Background,
     ) -> None:
-        self._store = store
+        self._credentials = credentials
+        self._counters = counters
         self._source = source
         self._memory = memory
         self._fleet = fleet
@@ -168,7 +170,7 @@ class CredentialEngine:
         """Fetch anew for an operator, past any remembered refusal; tell whether the value changed."""
         with suppress(StoreUnavailable):
             # Whoever tries a wrong secret again and again has the IP barred (wecom-api D, 45009).
-            if await self._store.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
+            if await self._counters.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
                 await self._error_cache.lift(key.name)
         entry = self._memory.find(key)
         before = entry.credential if entry else None
@@ -289,7 +291,7 @@ class CredentialEngine:
         except BrokerError as error:
             await self._note_failure(key, error)
             raise
-        if not await self._fleet.publish(to_record(credential), lease):
+        if not await self._fleet.publish(self._credentials, credential, lease):
             self._observer.refreshed(key.name, key.kind, "superseded")
             return None
         await self._error_cache.forget(key.name)
@@ -321,7 +323,7 @@ class CredentialEngine:
     async def _claim_forced_fetch(self, key: CredentialKey) -> bool:
         """Tell whether no forced fetch of this credential happened during the cooldown, fleet-wide."""
         try:
-            return await self._store.count(f"forced:{key.name}", self._policy.cooldown) == 1
+            return await self._counters.count(f"forced:{key.name}", self._policy.cooldown) == 1
         except StoreUnavailable:
             now = self._clock.now().timestamp()
             last = self._forced_alone.get(key, 0.0)
@@ -334,10 +336,10 @@ class CredentialEngine:
 
     async def _look(self, key: CredentialKey) -> Credential | None:
         """Return what the store holds, and keep it in memory; what memory holds if that is newer (rule 3)."""
-        record = (await self._store.load([key.name])).get(key.name)
-        if record is None or record.is_tombstone:
+        stored = await self._credentials.find(key)
+        if stored is None:
             return None
-        self._memory.put(from_record(key, record))
+        self._memory.put(stored)
         return self._held(key)
 
     def _held(self, key: CredentialKey) -> Credential | None:

@@ -7,9 +7,9 @@ from datetime import timedelta
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.store import Notice, NoticeKind, Record, Store
+from broker.domain.ports.collection import Collection, Stored
+from broker.domain.ports.store import Notice, NoticeKind
 from broker.usecases.credentials.cache import CredentialCache
-from broker.usecases.credentials.record import from_record, to_record
 
 BATCH = 500
 """How many records are looked at again in one step."""
@@ -20,8 +20,10 @@ REST = timedelta(seconds=1)
 class MemoryFollower:
     """Look again at what a notice calls stale; bring back to a store what it has lost."""
 
-    def __init__(self, store: Store, memory: CredentialCache, clock: Clock) -> None:
-        self._store = store
+    def __init__(
+        self, credentials: Collection[CredentialKey, Credential], memory: CredentialCache, clock: Clock
+    ) -> None:
+        self._credentials = credentials
         self._memory = memory
         self._clock = clock
         self._stale: dict[CredentialKey, None] = {}
@@ -49,29 +51,29 @@ class MemoryFollower:
                 # Off the list before we look: what becomes stale meanwhile is looked at again.
                 keys = [self._stale.popitem()[0] for _ in range(min(BATCH, len(self._stale)))]
                 try:
-                    records = await self._store.load([key.name for key in keys])
+                    stored = await self._credentials.load(keys)
                     for key in keys:
-                        await self._reconcile(key, records.get(key.name))
+                        await self._reconcile(key, stored.get(key))
                 except StoreUnavailable:
                     self._stale.update(dict.fromkeys(keys))
                     await self._clock.sleep(REST)
 
-    async def _reconcile(self, key: CredentialKey, record: Record | None) -> None:
+    async def _reconcile(self, key: CredentialKey, found: Stored[Credential] | None) -> None:
         """Let the newer of memory and store be in both."""
         entry = self._memory.find(key)
         held = entry.credential if entry else None
-        if record and record.is_tombstone:
-            if held and held.fence <= record.fence:
+        stored = found.value if found else None
+        if found and stored is None:
+            if held and held.fence <= found.fence:
                 self._drop(key)
             return
-        stored = from_record(key, record) if record else None
         if held is None:
             if stored:
                 self._memory.put(stored)
             return
         newest = _newest(held, stored) if stored else held
         is_news = stored is None or newest.fence > stored.fence
-        if is_news and newest.is_valid(self._clock.now()) and not await self._store.offer(to_record(newest)):
+        if is_news and newest.is_valid(self._clock.now()) and not await self._credentials.offer(newest):
             self._stale[key] = None  # something newer was committed since we looked
         else:
             self._memory.put(newest)

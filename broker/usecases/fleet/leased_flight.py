@@ -8,15 +8,17 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record, Store
+from broker.domain.ports.store import Busy, Coordination, Lease, Notice, NoticeKind
 from broker.usecases.fleet.notifications import Notifications
 
 Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 LEASE = timedelta(seconds=5)
 """How long a killed holder keeps the others waiting."""
@@ -33,7 +35,7 @@ class LeasedFlight:
 
     def __init__(
         self,
-        store: Store,
+        coordination: Coordination,
         notifications: Notifications,
         clock: Clock,
         observer: Observer,
@@ -41,7 +43,7 @@ class LeasedFlight:
         lease: timedelta = LEASE,
         poll: timedelta = POLL,
     ) -> None:
-        self._store = store
+        self._coordination = coordination
         self._notifications = notifications
         self._clock = clock
         self._observer = observer
@@ -81,15 +83,15 @@ class LeasedFlight:
             if found is not None:
                 return found
 
-    async def publish(self, record: Record, lease: Lease) -> bool:
+    async def publish(self, collection: Collection[Any, Value], value: Value, lease: Lease) -> bool:
         """Commit under the lease, or offer what was fetched alone: the store may be back by now.
 
         A fetch that outlived the store counts, in this replica's memory.
         """
         try:
             if lease.owner:
-                return await self._store.commit(record, lease)
-            return await self._store.offer(record)
+                return await collection.commit(value, lease)
+            return await collection.offer(value)
         except StoreUnavailable:
             self._unshared = True
             return True
@@ -101,7 +103,7 @@ class LeasedFlight:
             if self._unshared:
                 with suppress(StoreUnavailable):
                     # A write: the followers must not be sent to a store that refuses theirs.
-                    await self._store.count("shared-again", REPUBLISH_AFTER)
+                    await self._coordination.count("shared-again", REPUBLISH_AFTER)
                     self._unshared = False
                     self._notifications.publish(Notice(NoticeKind.CONNECTED))
 
@@ -118,7 +120,7 @@ class LeasedFlight:
             while True:
                 if (found := await look()) is not None:
                     break
-                lease = await self._store.acquire(name, self._lease, floor)
+                lease = await self._coordination.acquire(name, self._lease, floor)
                 if isinstance(lease, Busy):
                     waited = True
                     await waiter.wait(min(lease.remaining, self._poll), self._clock)
@@ -145,7 +147,7 @@ class LeasedFlight:
                 await keeper
             # After a commit this finds the lease released. Without a store it runs out by itself.
             with suppress(StoreUnavailable):
-                await self._store.release(lease)
+                await self._coordination.release(lease)
 
     async def _renew(self, lease: Lease) -> None:
         """Renew until it is lost: the fetch goes on, and its commit will be refused (engine rule 3)."""
@@ -153,4 +155,4 @@ class LeasedFlight:
         while held:
             await self._clock.sleep(lease.duration / 3)
             with suppress(StoreUnavailable):
-                held = await self._store.renew(lease)
+                held = await self._coordination.renew(lease)

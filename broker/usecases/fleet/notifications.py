@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.store import Notice, NoticeKind, Store
+from broker.domain.ports.store import Coordination, Notice, NoticeKind
 
 
 class Notifications:
     """Ring the bells of a name, and tell every keeper of copies. Lives as long as the broker."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, coordination: Coordination) -> None:
+        self._coordination = coordination
         self._bells: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._keepers: list[Callable[[Notice], None]] = []
 
@@ -38,7 +38,7 @@ class Notifications:
 
     async def run(self) -> None:
         """Pass on notices for ever."""
-        async for notice in self._store.notices():
+        async for notice in self._coordination.notices():
             self.publish(notice)
 
     def publish(self, notice: Notice) -> None:

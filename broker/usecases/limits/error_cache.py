@@ -4,19 +4,18 @@ A rejected secret is not tried again by callers' traffic: several wrong ones, an
 for an hour (wecom-api D, 45009). An outage is tried again soon, then less and less often.
 """
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
 from broker.domain.ports.clock import Clock, Randomness
-from broker.domain.ports.store import Notice, NoticeKind, Record, Records
+from broker.domain.ports.collection import Collection
+from broker.domain.ports.store import Notice, NoticeKind
+from broker.domain.remembered_errors import RememberedError
 
-SCOPE = "refusal:"
 SWEPT_AT = 1000
 """So many remembered errors are looked through for what is over."""
 
@@ -47,24 +46,17 @@ HOLDS: dict[type[BrokerError], Hold] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RememberedError:
-    """One remembered error."""
-
-    error: BrokerError
-    until: datetime
-    streak: int
-    fingerprint: str
-    """The fingerprint of the secret that was refused: another secret is another story."""
-
-
 class ErrorCache:
     """Remember errors by scope: a credential, or an endpoint of a corp. The store makes them the fleet's."""
 
     def __init__(
-        self, records: Records, clock: Clock, randomness: Randomness, fingerprints: Mapping[str, str]
+        self,
+        errors: Collection[str, RememberedError],
+        clock: Clock,
+        randomness: Randomness,
+        fingerprints: Mapping[str, str],
     ) -> None:
-        self._records = records
+        self._errors = errors
         self._clock = clock
         self._randomness = randomness
         self._fingerprints = fingerprints
@@ -72,34 +64,31 @@ class ErrorCache:
 
     def on_notice(self, notice: Notice) -> None:
         """Drop what another replica has forgotten."""
-        if notice.kind is NoticeKind.FORGOTTEN and notice.name.startswith(SCOPE):
-            self._memory.pop(notice.name.removeprefix(SCOPE), None)
+        if notice.kind is NoticeKind.FORGOTTEN:
+            self._memory.pop(notice.name, None)
 
     def standing(self, scope: str, app: str = "") -> RememberedError | None:
         """Return what this replica remembers and still holds."""
-        refusal = self._memory.get(scope)
-        if (
-            refusal
-            and refusal.fingerprint == self._fingerprints.get(app, "")
-            and self._clock.now() < refusal.until
-        ):
-            return refusal
-        return None
+        remembered = self._memory.get(self._errors.name_of(scope))
+        if remembered is None or remembered.fingerprint != self._fingerprints.get(app, ""):
+            return None
+        return remembered if self._clock.now() < remembered.until else None
 
     async def check(self, *scopes: str, app: str = "") -> None:
         """Raise what is remembered of any of the scopes, here or by another replica."""
         await self._recall([scope for scope in scopes if not self.standing(scope, app)])
         for scope in scopes:
-            if refusal := self.standing(scope, app):
-                raise _again(refusal, self._clock.now())
+            if remembered := self.standing(scope, app):
+                raise remembered.as_error(self._clock.now())
 
     async def remember(self, scope: str, error: BrokerError, app: str = "") -> None:
-        """Keep the error in mind for as long as its kind says; sets its `retry_after`."""
-        hold = _hold_of(error)
-        if hold is None:
+        """Remember the error for as long as its kind says; sets its `retry_after`."""
+        kind = next((kind for kind in type(error).__mro__ if kind in HOLDS), None)
+        if kind is None:
             return
-        now = self._clock.now()
-        before = self._memory.get(scope)
+        hold, now = HOLDS[kind], self._clock.now()
+        name = self._errors.name_of(scope)
+        before = self._memory.get(name)
         streak = 0
         if before and now < before.until + 2 * hold.longest:
             # A repeat soon after the last hold ended makes the next one longer; what fails while it lasts
@@ -111,20 +100,29 @@ class ErrorCache:
         if isinstance(error, RetryLater):
             length = max(length, error.retry_after or timedelta(0))
             error.retry_after = length
-        refusal = RememberedError(error, now + length, streak, self._fingerprints.get(app, ""))
         error.remembered = True
+        remembered = RememberedError(
+            scope=scope,
+            fence=self._fence(),
+            kind=kind,
+            message=error.message,
+            metadata=error.metadata,
+            until=now + length,
+            streak=streak,
+            fingerprint=self._fingerprints.get(app, ""),
+        )
         if len(self._memory) >= SWEPT_AT:
             # Callers choose paths, and each is a scope; what is long over need not be kept for its streak.
             self._memory = {name: kept for name, kept in self._memory.items() if now < kept.until + HOUR}
-        self._memory[scope] = refusal
+        self._memory[name] = remembered
         with suppress(StoreUnavailable):
-            await self._records.offer(_to_record(scope, refusal, now))
+            await self._errors.offer(remembered)
 
     async def forget(self, scope: str) -> None:
         """Forget the scope, because it worked."""
-        if self._memory.pop(scope, None):
+        if self._memory.pop(self._errors.name_of(scope), None):
             with suppress(StoreUnavailable):
-                await self._records.forget(SCOPE + scope, _moment(self._clock.now()))
+                await self._errors.forget(scope, self._fence())
 
     async def lift(self, scope: str) -> None:
         """Forget the scope even if only another replica remembers it."""
@@ -133,47 +131,9 @@ class ErrorCache:
 
     async def _recall(self, scopes: list[str]) -> None:
         with suppress(StoreUnavailable):
-            for name, record in (await self._records.load([SCOPE + scope for scope in scopes])).items():
-                if not record.is_tombstone:
-                    self._memory[name.removeprefix(SCOPE)] = _from_record(record)
+            for scope, stored in (await self._errors.load(scopes)).items():
+                if stored.value:
+                    self._memory[self._errors.name_of(scope)] = stored.value
 
-
-def _hold_of(error: BrokerError) -> Hold | None:
-    return next((HOLDS[kind] for kind in type(error).__mro__ if kind in HOLDS), None)
-
-
-def _again(refusal: RememberedError, now: datetime) -> BrokerError:
-    error = refusal.error.with_traceback(None)
-    if isinstance(error, RetryLater):
-        error.retry_after = max(refusal.until - now, timedelta(milliseconds=1))
-    return error
-
-
-def _moment(now: datetime) -> int:
-    return int(now.timestamp() * 1000)
-
-
-_BY_REASON = {kind.reason: kind for kind in HOLDS}
-
-
-def _to_record(scope: str, refusal: RememberedError, now: datetime) -> Record:
-    payload = {
-        "reason": refusal.error.reason,
-        "message": refusal.error.message,
-        "metadata": refusal.error.metadata,
-        "until": refusal.until.timestamp(),
-        "streak": refusal.streak,
-        "mark": refusal.fingerprint,
-    }
-    kept = refusal.until + (refusal.until - now)
-    return Record(SCOPE + scope, _moment(now), json.dumps(payload).encode(), kept)
-
-
-def _from_record(record: Record) -> RememberedError:
-    payload = json.loads(record.payload)
-    kind = _BY_REASON[payload["reason"]]
-    error = kind.__new__(kind)
-    BrokerError.__init__(error, payload["message"], **payload["metadata"])
-    error.remembered = True
-    until = datetime.fromtimestamp(payload["until"], UTC)
-    return RememberedError(error, until, payload["streak"], payload["mark"])
+    def _fence(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)

@@ -12,16 +12,16 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, StoreUnavailable
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.store import Lease, Notice, NoticeKind, Store
+from broker.domain.ports.store import Counters, Lease, Notice, NoticeKind
 from broker.domain.ports.wecom import WecomApi
-from broker.domain.shares import AppShare, ShareChanges, ShareList
+from broker.domain.shares import AppShare, ListingKey, ShareChanges, ShareList
 from broker.usecases.credentials.engine import REST, CredentialEngine
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.single_flight import SingleFlight
 from broker.usecases.limits.error_cache import ErrorCache
-from broker.usecases.shares.record import from_record, to_record
 from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.watches import ShareWatches
 
@@ -31,8 +31,6 @@ RELISTS = 5
 SOON = timedelta(milliseconds=100)
 """How long it takes at most from being counted to holding the lease."""
 NEVER = datetime.min.replace(tzinfo=UTC)
-
-ListingKey = tuple[str, ShareKind]
 
 
 class ListingRequirement(Enum):
@@ -52,7 +50,8 @@ class AppShares:
         *,
         apps: Mapping[str, App],
         wecom: WecomApi,
-        store: Store,
+        share_lists: Collection[ListingKey, ShareList],
+        counters: Counters,
         engine: CredentialEngine,
         fleet: LeasedFlight,
         error_cache: ErrorCache,
@@ -64,7 +63,8 @@ class AppShares:
     ) -> None:
         self._apps = apps
         self._wecom = wecom
-        self._store = store
+        self._share_lists = share_lists
+        self._counters = counters
         self._engine = engine
         self._fleet = fleet
         self._error_cache = error_cache
@@ -237,7 +237,7 @@ class AppShares:
             # Under the lease, what we looked at is the newest that there is.
             before = self._listings.get((app.name, kind))
             listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares)).following(before)
-            if not await self._fleet.publish(to_record(listing), lease):
+            if not await self._fleet.publish(self._share_lists, listing, lease):
                 return None
             await self._adopt(listing)
             return listing
@@ -249,9 +249,9 @@ class AppShares:
         """Tell whether a caller's unknown child may cause a listing: once a cooldown each, and few in all."""
         name = ShareList.name_of(app.name, kind)
         try:
-            if await self._store.count(f"relist:{name}:{corp_id}", self._cooldown) > 1:
+            if await self._counters.count(f"relist:{name}:{corp_id}", self._cooldown) > 1:
                 return False
-            return await self._store.count(f"relist:{name}", self._cooldown) <= RELISTS
+            return await self._counters.count(f"relist:{name}", self._cooldown) <= RELISTS
         except StoreUnavailable:
             now = self._clock.now()
             return not self._listings[app.name, kind].begun_since(now - self._cooldown, now)
@@ -265,20 +265,18 @@ class AppShares:
     # --- keeping in step
 
     async def _load(self, app: str, kind: ShareKind) -> ShareList | None:
-        name = ShareList.name_of(app, kind)
-        record = (await self._store.load([name])).get(name)
-        if record is None or record.is_tombstone:
+        listing = await self._share_lists.find((app, kind))
+        if listing is None:
             return None
         held = self._listings.get((app, kind))
-        if held and held.fence == record.fence:
+        if held and held.fence == listing.fence:
             return held
-        listing = from_record(app, kind, record)
         await self._adopt(listing)
         return listing
 
     async def _adopt(self, listing: ShareList) -> None:
         """Make it the current one: drop the tokens of children that left, tell the watchers."""
-        key = (listing.app, listing.share_kind)
+        key = listing.key
         held = self._listings.get(key)
         if held and held.fence >= listing.fence:
             return
@@ -323,7 +321,7 @@ class AppShares:
                     stored = await self._load(*key)
                     held = self._listings[key]
                     if stored is None or stored.fence < held.fence:
-                        await self._store.offer(to_record(held))
+                        await self._share_lists.offer(held)
                 except StoreUnavailable:
                     self._stale.add(key)
                     await self._clock.sleep(REST)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from broker.domain.apps import App
-from broker.domain.credentials import CredentialKey, CredentialKind
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import AppNotShared, StoreUnavailable
-from broker.domain.ports.store import Store
+from broker.domain.ports.collection import Collection
 from broker.domain.shares import AppShare
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.limits.error_cache import ErrorCache
@@ -18,8 +18,13 @@ BATCH = 500
 class ShareRevocation:
     """End the tokens and tickets of children that left; take those that came without prejudice."""
 
-    def __init__(self, store: Store, memory: CredentialCache, error_cache: ErrorCache) -> None:
-        self._store = store
+    def __init__(
+        self,
+        credentials: Collection[CredentialKey, Credential],
+        memory: CredentialCache,
+        error_cache: ErrorCache,
+    ) -> None:
+        self._credentials = credentials
         self._memory = memory
         self._error_cache = error_cache
 
@@ -34,20 +39,20 @@ class ShareRevocation:
 
     async def tombstone(self, app: App, gone: Iterable[AppShare]) -> None:
         """Leave tombstones in the store, and tell the replicas; without a store each finds it out itself."""
-        names = [key.name for key in _keys(app, gone)]
+        keys = _keys(app, gone)
         with suppress(StoreUnavailable):
-            for start in range(0, len(names), BATCH):
-                await self._tombstone(names[start : start + BATCH])
+            for start in range(0, len(keys), BATCH):
+                await self._tombstone(keys[start : start + BATCH])
 
     async def reinstate(self, app: App, came: Iterable[AppShare]) -> None:
         """Forget that WeCom refused them before."""
         for share in came:
             await self._error_cache.forget(CredentialKey.child_token(app, share).name)
 
-    async def _tombstone(self, names: Sequence[str]) -> None:
-        for name, record in (await self._store.load(names)).items():
-            if not record.is_tombstone:
-                await self._store.forget(name, record.fence)
+    async def _tombstone(self, keys: Sequence[CredentialKey]) -> None:
+        for key, stored in (await self._credentials.load(keys)).items():
+            if stored.value:
+                await self._credentials.forget(key, stored.fence)
 
 
 def _keys(app: App, shares: Iterable[AppShare]) -> list[CredentialKey]:

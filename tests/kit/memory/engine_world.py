@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from broker.app.core import Core, Limits, Surroundings
+from broker.app.storage import storage_in
 from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
@@ -21,7 +22,7 @@ from broker.domain.shares import AppShare
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
-from tests.kit.memory.memory_store import MemoryStore, Shared
+from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
 
 POLICY = RefreshPolicy()
 LIFETIME = timedelta(hours=2)
@@ -300,7 +301,8 @@ class Replica:
         self.witness = witness = Witness()
         self.tasks = tasks = Background(witness)
         self.store = store = MemoryStore(world.shared)
-        around = Surroundings(apps, store, clock, world.randomness, world.policy, witness, tasks)
+        self.storage = storage = storage_in(store, NoSeal(), witness)
+        around = Surroundings(apps, storage, clock, world.randomness, world.policy, witness, tasks)
         limits = Limits(around)
         self.wecom = Door(world.wecom, limits.gate, number)
         self.core = core = Core(

@@ -9,9 +9,26 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
+from broker.adapters.storage.seal import Seal, SealKey
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
+
+
+class NoSeal(Seal):
+    """Leaves payloads as they are, for tests that look into the store."""
+
+    def __init__(self) -> None:
+        super().__init__([SealKey("none", bytes(32))])
+
+    def close(self, name: str, payload: bytes) -> bytes:
+        return payload
+
+    def open(self, name: str, sealed: bytes) -> bytes:
+        return sealed
+
+    def is_current(self, sealed: bytes) -> bool:
+        return True
 
 
 @dataclass

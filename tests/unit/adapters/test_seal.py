@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.storage.sealed_store import Seal, SealBroken, SealKey
+from broker.adapters.storage.seal import Seal, SealBroken, SealKey
 
 OLD = SealKey("k1", bytes(range(32)))
 NEW = SealKey("k2", bytes(range(32, 64)))

@@ -8,9 +8,11 @@ import pytest
 
 from broker.domain import errors
 from broker.domain.errors import (
+    KINDS,
     AmbiguousTarget,
     BrokerError,
     EnvelopeRejected,
+    FieldMistake,
     InvalidRequest,
     RateLimited,
     RetryLater,
@@ -89,10 +91,26 @@ def test_what_passes_by_itself_says_when(kind: type[RetryLater]) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if not issubclass(kind, RetryLater)])
 def test_waiting_helps_with_nothing_else(kind: type[BrokerError]) -> None:
-    named = (InvalidRequest, AmbiguousTarget, EnvelopeRejected)
+    named = (FieldMistake, InvalidRequest, AmbiguousTarget, EnvelopeRejected)
     arguments = ("field", "problem") if kind in named else ("message",)
 
     assert None is kind(*arguments).retry_after
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if "reason" in vars(kind)])
+def test_an_error_is_restored_from_its_reason_message_and_metadata(kind: type[BrokerError]) -> None:
+    given = ("field", "problem") if issubclass(kind, FieldMistake) else ("message",)
+    error = kind(*given, errcode=40001)
+    again = KINDS[error.reason].restored(error.message, error.metadata)
+
+    assert (kind, error.message, error.metadata) == (type(again), again.message, again.metadata)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if "reason" in vars(kind)])
+def test_whatever_was_kept_of_an_error_it_is_restored(kind: type[BrokerError]) -> None:
+    strange = dict.fromkeys(("message", "field", "problem", "retry_after", "self", "cls", ""), "x")
+
+    assert kind.restored("no field", strange).message.startswith("no field")
 
 
 def test_a_dead_token_reaches_callers_as_wecom_being_unavailable() -> None:

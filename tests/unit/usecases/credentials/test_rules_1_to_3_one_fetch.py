@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from broker.adapters.storage import codecs
 from broker.domain.credentials import Credential
 from broker.domain.errors import WecomProtocol
 from broker.domain.ports.store import Lease
 from broker.domain.secret import Secret
-from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.leased_flight import LEASE
 from tests.kit.memory.engine_world import (
     CHILD,
@@ -136,7 +136,7 @@ async def test_rule_3_a_commit_after_the_lease_was_lost_is_dropped(
     mine = await world.run(wait_for(slow))
 
     assert theirs == mine
-    assert theirs.value == from_record(OWN, world.shared.records[OWN.name]).value
+    assert theirs.value == codecs.CREDENTIALS.decode(OWN, world.shared.records[OWN.name]).value
     assert (OWN.name, "superseded") in frozen.witness.refreshes
 
 
@@ -183,7 +183,7 @@ async def test_rule_3_a_report_on_a_store_that_is_behind_never_hands_out_an_olde
 async def test_rule_3_a_credential_survives_the_store_as_it_was(replica: Replica, world: EngineWorld) -> None:
     credential = await world.run(replica.engine.get(OWN))
 
-    assert credential == from_record(OWN, to_record(credential))
+    assert credential == codecs.CREDENTIALS.decode(OWN, codecs.CREDENTIALS.encode(credential))
 
 
 async def nothing_remembered(*scopes: str, app: str = "") -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from broker.adapters.storage import codecs
 from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
@@ -13,7 +14,6 @@ from broker.domain.errors import StoreUnavailable, WecomUnavailable
 from broker.domain.ports.store import Record
 from broker.domain.shares import AppShare
 from broker.usecases.credentials.engine import ReportOutcome
-from broker.usecases.credentials.record import from_record, to_record
 from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES, POLL
 from tests.kit.memory.engine_world import (
     CHILD,
@@ -36,7 +36,7 @@ SECOND = timedelta(seconds=1)
 
 
 def stored(world: EngineWorld, key: CredentialKey = OWN) -> Credential:
-    return from_record(key, world.shared.records[key.name])
+    return codecs.CREDENTIALS.decode(key, world.shared.records[key.name])
 
 
 # --- engine rule 8
@@ -193,7 +193,7 @@ async def test_rule_9_a_notice_that_comes_while_the_follower_looks_is_not_lost(
     other.store.load = slow_load  # type: ignore[assignment, method-assign]
     for turn in (1, 2):
         newer = replace(held, generation=held.generation + turn, fence=held.fence + turn)
-        await one.store.offer(to_record(newer))
+        await one.storage.credentials.offer(newer)
         await clock.advance(SECOND / 2)
     await clock.advance(3 * SECOND)
 
@@ -406,7 +406,7 @@ async def test_rule_10_a_value_renewed_by_the_fleet_meanwhile_gets_a_number_that
     # The fleet has the first value still, and renews it.
     await clock.jump(SECOND)
     renewed = replace(held, fence=alone.fence + 1, renewed_at=clock.now())
-    await other.store.offer(to_record(renewed))
+    await other.storage.credentials.offer(renewed)
 
     offline_slots.store.mend()
     await settle()
@@ -447,7 +447,7 @@ async def test_rule_10_a_renewal_alone_in_the_same_moment_as_the_fleets_fetch_ge
     offline_slots.store.cut()
     moment = held.fence + 1000
     offline_slots.memory.put(replace(held, fence=moment))
-    await other.store.offer(to_record(replace(held, fence=moment, generation=moment)))
+    await other.storage.credentials.offer(replace(held, fence=moment, generation=moment))
 
     offline_slots.store.mend()
     await settle()

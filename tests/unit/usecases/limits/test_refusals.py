@@ -4,12 +4,15 @@ from datetime import timedelta
 
 import pytest
 
+from broker.app.storage import storage_in
 from broker.domain import errors
-from broker.domain.errors import BrokerError, RetryLater
+from broker.domain.errors import BrokerError, FieldMistake, RetryLater
 from broker.domain.ports.store import Notice, NoticeKind
-from broker.usecases.limits.error_cache import HOLDS, SCOPE, ErrorCache
+from broker.domain.remembered_errors import RememberedError
+from broker.usecases.limits.error_cache import HOLDS, ErrorCache
+from tests.contract.observer import Notebook
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness
-from tests.kit.memory.memory_store import MemoryStore, Shared
+from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -23,7 +26,8 @@ class Fleet:
         self.randomness = FixedRandomness()
 
     def error_cache(self, fingerprint: str = "m1") -> ErrorCache:
-        return ErrorCache(MemoryStore(self.shared), self.clock, self.randomness, {"crm": fingerprint})
+        storage = storage_in(MemoryStore(self.shared), NoSeal(), Notebook())
+        return ErrorCache(storage.errors, self.clock, self.randomness, {"crm": fingerprint})
 
 
 @pytest.fixture
@@ -32,9 +36,8 @@ def fleet() -> Fleet:
 
 
 def made(kind: type[BrokerError]) -> BrokerError:
-    error = kind.__new__(kind)
-    BrokerError.__init__(error, "as it was said", errcode=40001, endpoint="/cgi-bin/gettoken")
-    return error
+    named = ["corp_id"] if issubclass(kind, FieldMistake) else []
+    return kind(*named, "as it was said", errcode=40001, endpoint="/cgi-bin/gettoken")
 
 
 @pytest.mark.parametrize("kind", HOLDS)
@@ -44,11 +47,38 @@ async def test_an_error_survives_the_store_as_it_was(fleet: Fleet, kind: type[Br
     with pytest.raises(kind) as raised:
         await fleet.error_cache().check("another scope", "scope")
 
+    named = issubclass(kind, FieldMistake)
     assert kind is type(raised.value)
-    assert "as it was said" == raised.value.message == str(raised.value)
-    assert {"errcode": "40001", "endpoint": "/cgi-bin/gettoken"} == raised.value.metadata
+    assert ("corp_id: " if named else "") + "as it was said" == raised.value.message == str(raised.value)
+    assert {
+        "errcode": "40001",
+        "endpoint": "/cgi-bin/gettoken",
+        **({"field": "corp_id"} if named else {}),
+    } == raised.value.metadata
     assert raised.value.remembered
     assert (raised.value.retry_after is not None) is isinstance(raised.value, RetryLater)
+
+
+async def test_everybody_who_is_refused_gets_an_exception_of_their_own(fleet: Fleet) -> None:
+    error_cache, original = fleet.error_cache(), made(errors.RateLimited)
+    await error_cache.remember("scope", original)
+    refused: list[BrokerError] = [original]
+    for _ in range(2):
+        with pytest.raises(errors.RateLimited) as raised:
+            await error_cache.check("scope")
+        refused.append(raised.value)
+
+    assert 3 == len({id(error) for error in refused})
+    assert 1 == len({(error.message, str(error.metadata)) for error in refused})
+
+
+async def test_a_dead_token_is_remembered_as_wecom_being_unavailable(fleet: Fleet) -> None:
+    error_cache = fleet.error_cache()
+    await error_cache.remember("scope", errors.TokenDied("42001"))
+
+    with pytest.raises(errors.WecomUnavailable) as raised:
+        await error_cache.check("scope")
+    assert errors.WecomUnavailable is type(raised.value)
 
 
 @pytest.mark.parametrize("kind", HOLDS)
@@ -121,7 +151,7 @@ async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None
     with pytest.raises(errors.SecretRejected):
         await other.check("scope")
     await one.forget("scope")
-    other.on_notice(Notice(NoticeKind.FORGOTTEN, SCOPE + "scope"))
+    other.on_notice(Notice(NoticeKind.FORGOTTEN, RememberedError.name_of("scope")))
 
     await one.check("scope")
     await other.check("scope")

@@ -1,20 +1,36 @@
-"""`SealedStore`: what does not open counts as missing; what an old key sealed is sealed anew."""
+"""`SealedCollection`: what cannot be read counts as missing; what an old key sealed is sealed anew."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.adapters.storage.sealed_store import Seal, SealBroken, SealedStore, SealKey
+from broker.adapters.storage import codecs
+from broker.adapters.storage.collection import SealedCollection
+from broker.adapters.storage.payload import RecordDamaged
+from broker.adapters.storage.seal import Seal, SealBroken, SealKey
 from broker.adapters.system import SystemClock
+from broker.domain.corps import ShareKind
+from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.collection import Stored
 from broker.domain.ports.store import Record
-from tests.contract.making import NAME, held, record, taken
+from broker.domain.secret import Secret
+from tests.contract.making import FAR, NAME, held, record, taken
 from tests.contract.observer import Notebook
+from tests.contract.sealed import SealedStore
 from tests.contract.waiting import listening
 from tests.kit.memory.memory_store import MemoryStore, Shared
 
 OLD = SealKey("k1", bytes(range(32)))
 NEW = SealKey("k2", bytes(range(32, 64)))
+Credentials = SealedCollection[CredentialKey, Credential]
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+BAD = CredentialKey("crm", "ww-child", 7, ShareKind.CORP_GROUP)
+GOOD = Credential(
+    CredentialKey("crm", "ww1", 1000002), Secret("token"), 5, 5, NOW, NOW + timedelta(hours=2), NOW
+)
 
 
 @pytest.fixture
@@ -145,3 +161,69 @@ async def test_a_store_that_is_away_is_away_for_the_sealed_one_too(
         with pytest.raises(StoreUnavailable):
             await command
     assert [] == notebook.failures
+
+
+class TestDamage:
+    """One record that cannot be read harms nobody else, and is reported once."""
+
+    @pytest.fixture
+    def credentials(self, inner: MemoryStore, notebook: Notebook) -> Credentials:
+        return SealedCollection(inner, Seal([OLD]), codecs.CREDENTIALS, notebook)
+
+    @pytest.mark.parametrize(
+        "payload",
+        [b"", b"garbage", b"null", b'{"value": "x"}', b"\xff", b'{"value": 5}', b'{"expires_at": 1e300}'],
+    )
+    async def test_it_is_missing_and_the_others_of_the_batch_are_there(
+        self,
+        credentials: Credentials,
+        inner: MemoryStore,
+        notebook: Notebook,
+        payload: bytes,
+    ) -> None:
+        await credentials.offer(GOOD)
+        await inner.offer(Record(BAD.name, 1, Seal([OLD]).close(BAD.name, payload), FAR))
+
+        assert {GOOD.key: Stored(GOOD.fence, GOOD)} == await credentials.load([BAD, GOOD.key])
+        assert None is await credentials.find(BAD)
+        assert [RecordDamaged] == [type(error) for error in notebook.failures]
+        assert BAD.name in str(notebook.failures[0])
+
+    @pytest.mark.parametrize("fence", [-1, 0, 2**53, 2**70])
+    async def test_a_fencing_number_out_of_range_is_damage(
+        self,
+        credentials: Credentials,
+        inner: MemoryStore,
+        notebook: Notebook,
+        fence: int,
+    ) -> None:
+        await credentials.offer(GOOD)
+        inner._shared.records[GOOD.key.name] = replace(inner._shared.records[GOOD.key.name], fence=fence)
+
+        assert {} == await credentials.load([GOOD.key])
+        assert [RecordDamaged] == [type(error) for error in notebook.failures]
+
+    async def test_it_is_reported_once_without_a_traceback_and_again_after_it_was_well(
+        self,
+        credentials: Credentials,
+        inner: MemoryStore,
+        notebook: Notebook,
+    ) -> None:
+        await inner.offer(Record(GOOD.key.name, 1, b"garbage", FAR))
+        for _ in range(3):
+            await credentials.find(GOOD.key)
+        assert ["opening a record"] == notebook.told
+        assert None is notebook.failures[0].__traceback__
+
+        await credentials.offer(GOOD)
+        assert GOOD == await credentials.find(GOOD.key)
+        await inner.offer(Record(GOOD.key.name, GOOD.fence + 1, b"garbage", FAR))
+        await credentials.find(GOOD.key)
+        assert 2 == len(notebook.told)
+
+    async def test_a_tombstone_is_found_by_load_alone(self, credentials: Credentials) -> None:
+        await credentials.offer(GOOD)
+        await credentials.forget(GOOD.key, GOOD.fence)
+
+        assert {GOOD.key: Stored(GOOD.fence, None)} == await credentials.load([GOOD.key])
+        assert None is await credentials.find(GOOD.key)

@@ -1,0 +1,153 @@
+"""How credentials, share lists, sessions and remembered errors are written into records, and read again.
+
+Replicas of several versions share a store: a field that was added later may be missing, and one that this
+version does not know is passed over.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from broker.adapters.storage.payload import (
+    Count,
+    Fence,
+    Moment,
+    Number,
+    Payload,
+    RecordDamaged,
+    SecretText,
+)
+from broker.domain.corps import ShareKind
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import KINDS
+from broker.domain.ports.store import Record
+from broker.domain.remembered_errors import RememberedError
+from broker.domain.sessions import Session
+from broker.domain.shares import AppShare, ListingKey, ShareList
+
+CREDENTIAL_KEPT = timedelta(days=1)
+"""After its expiry, so that the fencing number outlives the credential (engine rule 3)."""
+SHARES_KEPT = timedelta(days=30)
+"""A broker that was away for long starts from what it knew, and lists anew."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Codec(Generic[Key, Value]):
+    """How values of one type are written into records that are not sealed, and read from them."""
+
+    name_of: Callable[[Key], str]
+    encode: Callable[[Value], Record]
+    decode: Callable[[Key, Record], Value]
+    """Raises `RecordDamaged`."""
+
+
+class _CredentialPayload(Payload):
+    value: SecretText
+    generation: Fence
+    obtained_at: Moment
+    expires_at: Moment
+    renewed_at: Moment
+
+
+def _encode_credential(credential: Credential) -> Record:
+    payload = _CredentialPayload.model_validate(credential, from_attributes=True)
+    kept_until = credential.expires_at + CREDENTIAL_KEPT
+    return Record(credential.key.name, credential.fence, payload.to_bytes(), kept_until)
+
+
+def _decode_credential(key: CredentialKey, record: Record) -> Credential:
+    return Credential(key, fence=record.fence, **_CredentialPayload.fields_of(record))
+
+
+class _SharesPayload(Payload):
+    listed_at: Moment
+    shares: list[tuple[str, Number, str]]
+    since: list[Fence] | None = None
+    """Beside the shares, as older brokers read three words of each; they do not write it."""
+
+
+def _encode_shares(listing: ShareList) -> Record:
+    payload = _SharesPayload(
+        listed_at=listing.listed_at,
+        shares=[(share.corp_id, share.agent_id, share.corp_name) for share in listing.shares],
+        since=[share.since for share in listing.shares],
+    )
+    return Record(listing.name, listing.fence, payload.to_bytes(), listing.listed_at + SHARES_KEPT)
+
+
+def _decode_shares(key: ListingKey, record: Record) -> ShareList:
+    app, kind = key
+    read = _SharesPayload.of(record)
+    since = read.since or [0] * len(read.shares)
+    if len(since) != len(read.shares):
+        raise RecordDamaged(record.name, "since: not one for each share")
+    shares = (AppShare(kind, *share, began) for share, began in zip(read.shares, since, strict=True))
+    return ShareList(app, kind, record.fence, read.listed_at, tuple(shares))
+
+
+class _SessionPayload(Payload):
+    app: str
+    corp_id: str
+    user_id: str
+    source_user_id: str
+    converted: bool
+    session_key: SecretText
+    expires_at: Moment
+    # Older brokers do not write these.
+    share_kind: ShareKind | None = None
+    agent_id: Number = 0
+    listing_fence: Fence = 0
+
+
+def _encode_session(session: Session) -> Record:
+    payload = _SessionPayload.model_validate(session, from_attributes=True)
+    return Record(Session.name_of(session.session_id), 1, payload.to_bytes(), session.expires_at)
+
+
+def _decode_session(session_id: str, record: Record) -> Session:
+    return Session(session_id, **_SessionPayload.fields_of(record))
+
+
+class _ErrorPayload(Payload):
+    reason: str
+    message: str
+    metadata: dict[str, str]
+    until: Moment
+    streak: Count
+    mark: str
+    """The fingerprint of the secret."""
+
+
+def _encode_error(remembered: RememberedError) -> Record:
+    payload = _ErrorPayload(
+        reason=remembered.kind.reason,
+        message=remembered.message,
+        metadata=dict(remembered.metadata),
+        until=remembered.until,
+        streak=remembered.streak,
+        mark=remembered.fingerprint,
+    )
+    # The streak matters for as long again.
+    length = remembered.until - datetime.fromtimestamp(remembered.fence / 1000, UTC)
+    kept_until = remembered.until + length
+    return Record(remembered.name_of(remembered.scope), remembered.fence, payload.to_bytes(), kept_until)
+
+
+def _decode_error(scope: str, record: Record) -> RememberedError:
+    read = _ErrorPayload.of(record)
+    if read.reason not in KINDS:
+        raise RecordDamaged(record.name, "reason: unknown")
+    kind = KINDS[read.reason]
+    return RememberedError(
+        scope, record.fence, kind, read.message, read.metadata, read.until, read.streak, read.mark
+    )
+
+
+CREDENTIALS = Codec(lambda key: key.name, _encode_credential, _decode_credential)
+SHARE_LISTS = Codec(lambda key: ShareList.name_of(*key), _encode_shares, _decode_shares)
+SESSIONS = Codec(Session.name_of, _encode_session, _decode_session)
+ERRORS = Codec(RememberedError.name_of, _encode_error, _decode_error)

@@ -1,0 +1,87 @@
+"""Typed collections over the records of a store: a codec for the values, a seal for what is written."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from broker.adapters.storage.codecs import Codec
+from broker.adapters.storage.payload import LARGEST_FENCE, RecordDamaged
+from broker.adapters.storage.seal import Seal, SealBroken
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.collection import Stored
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Lease, Record, Records
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class SealedCollection(Generic[Key, Value]):
+    """The collection of one type of value in a store.
+
+    A record that does not open, or that the codec cannot read, is reported once and counts as missing: the
+    broker fetches anew, and writes over it.
+    """
+
+    def __init__(self, records: Records, seal: Seal, codec: Codec[Key, Value], observer: Observer) -> None:
+        self._records = records
+        self._seal = seal
+        self._codec = codec
+        self._observer = observer
+        self._reported: set[str] = set()
+
+    def name_of(self, key: Key) -> str:
+        """See `Collection.name_of`."""
+        return self._codec.name_of(key)
+
+    async def load(self, keys: Sequence[Key]) -> dict[Key, Stored[Value]]:
+        """See `Collection.load`. Seals anew what an older key sealed."""
+        by_name = {self._codec.name_of(key): key for key in keys}
+        found = {}
+        for name, record in (await self._records.load(list(by_name))).items():
+            key = by_name[name]
+            try:
+                found[key] = await self._read(key, record)
+            except (SealBroken, RecordDamaged) as error:
+                self._report(name, error)
+            else:
+                self._reported.discard(name)
+        return found
+
+    async def find(self, key: Key) -> Value | None:
+        """See `Collection.find`."""
+        stored = (await self.load([key])).get(key)
+        return stored.value if stored else None
+
+    async def commit(self, value: Value, lease: Lease) -> bool:
+        """See `Collection.commit`."""
+        return await self._records.commit(self._sealed(self._codec.encode(value)), lease)
+
+    async def offer(self, value: Value) -> bool:
+        """See `Collection.offer`."""
+        return await self._records.offer(self._sealed(self._codec.encode(value)))
+
+    async def forget(self, key: Key, fence: int) -> None:
+        """See `Collection.forget`."""
+        await self._records.forget(self._codec.name_of(key), fence)
+
+    async def _read(self, key: Key, record: Record) -> Stored[Value]:
+        if not 0 < record.fence <= LARGEST_FENCE:
+            raise RecordDamaged(record.name, "its fencing number")
+        if record.is_tombstone:
+            return Stored(record.fence, None)
+        opened = replace(record, payload=self._seal.open(record.name, record.payload))
+        value = self._codec.decode(key, opened)
+        if not self._seal.is_current(record.payload):
+            with suppress(StoreUnavailable):  # it was read; whoever reads it next seals it anew
+                await self._records.replace(self._sealed(opened))
+        return Stored(record.fence, value)
+
+    def _sealed(self, record: Record) -> Record:
+        return replace(record, payload=self._seal.close(record.name, record.payload))
+
+    def _report(self, name: str, error: Exception) -> None:
+        if name not in self._reported:
+            self._reported.add(name)
+            self._observer.background_failed("opening a record", error.with_traceback(None))

@@ -1,0 +1,74 @@
+"""The JSON that stands in a record: one model for each kind of value, its types and ranges checked."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+
+from broker.domain.ports.store import Record
+from broker.domain.secret import Secret
+
+LARGEST_FENCE = 2**53 - 1
+"""Redis compares fencing numbers as doubles."""
+LATEST_SECONDS = 2.5e11
+"""A moment in the year 9892: a day more can be added to it."""
+
+
+class RecordDamaged(Exception):
+    """A record is not what a broker writes; the message names the record and the field, never a value."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} is damaged: {problem}")
+
+
+class Payload(BaseModel):
+    """The fields in the order in which they are written; those of a newer broker are passed over."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    def to_bytes(self) -> bytes:
+        """Return the JSON."""
+        return json.dumps(self.model_dump()).encode()
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Read what is in the opened record. Raises `RecordDamaged`."""
+        try:
+            return cls.model_validate_json(record.payload)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field = ".".join(map(str, problem["loc"]))
+            raise RecordDamaged(record.name, f"{field}: {problem['type']}") from None
+
+    @classmethod
+    def fields_of(cls, record: Record) -> dict[str, Any]:
+        """Return the fields by name, for a value that has the same ones. Raises `RecordDamaged`."""
+        return dict(cls.of(record))
+
+
+def _moment(given: object) -> datetime:
+    if isinstance(given, datetime):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= LATEST_SECONDS:
+        raise ValueError("is not a moment")
+    return datetime.fromtimestamp(given, UTC)
+
+
+def _secret(given: object) -> Secret:
+    if isinstance(given, str) and given:
+        return Secret(given)
+    if isinstance(given, Secret):
+        return given
+    raise ValueError("is not a secret")
+
+
+Moment = Annotated[datetime, PlainValidator(_moment), PlainSerializer(lambda moment: moment.timestamp())]
+"""Seconds since 1970."""
+SecretText = Annotated[Secret, PlainValidator(_secret), PlainSerializer(lambda secret: secret.reveal())]
+"""The secret itself: the seal keeps it."""
+Fence = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]

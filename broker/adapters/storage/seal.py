@@ -1,0 +1,62 @@
+"""The seal on what a store holds: AES-256-GCM, the record's name as associated data."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE_BYTES = 12
+
+
+class SealBroken(Exception):
+    """No configured key opens a payload: the key is missing, or somebody wrote to the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealKey:
+    """A named key of 32 bytes."""
+
+    id: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"SealKey({self.id!r}, ***)"
+
+
+class Seal:
+    """Seal with the first key, open with any. Layout: length of the key's id, id, nonce, ciphertext."""
+
+    def __init__(self, keys: Sequence[SealKey]) -> None:
+        self._first = keys[0].id
+        self._ciphers = {key.id: AESGCM(key.key) for key in keys}
+
+    def close(self, name: str, payload: bytes) -> bytes:
+        """Return the payload sealed for that name."""
+        nonce = os.urandom(NONCE_BYTES)
+        key_id = self._first.encode()
+        sealed = self._ciphers[self._first].encrypt(nonce, payload, name.encode())
+        return bytes([len(key_id)]) + key_id + nonce + sealed
+
+    def open(self, name: str, sealed: bytes) -> bytes:
+        """Return the payload. Raises `SealBroken`."""
+        key_id, nonce, ciphertext = _split(sealed)
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise SealBroken(f"{name} is sealed with key {key_id!r}, which is not configured")
+        try:
+            return cipher.decrypt(nonce, ciphertext, name.encode())
+        except (InvalidTag, ValueError):  # the latter: too short for a nonce
+            raise SealBroken(f"{name} does not open with key {key_id!r}") from None
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Return whether the first key sealed it."""
+        return _split(sealed)[0] == self._first
+
+
+def _split(sealed: bytes) -> tuple[str, bytes, bytes]:
+    length = sealed[0] if sealed else 0
+    start = 1 + length
+    key_id = sealed[1:start].decode(errors="replace")
+    return key_id, sealed[start : start + NONCE_BYTES], sealed[start + NONCE_BYTES :]

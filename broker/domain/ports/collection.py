@@ -1,0 +1,48 @@
+"""Values of one type that all replicas share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from broker.domain.ports.store import Lease
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[Value]):
+    """What the store holds for a key."""
+
+    fence: int
+    value: Value | None
+    """None for a tombstone: it was forgotten on purpose."""
+
+
+class Collection(Protocol[Key, Value]):
+    """Values by their keys; of two values for one key that with the larger fencing number wins.
+
+    A value that cannot be read counts as missing. Every method raises `StoreUnavailable` when the store is
+    unavailable, and nothing else.
+    """
+
+    def name_of(self, key: Key) -> str:
+        """Return the name of the key in leases and notices."""
+
+    async def load(self, keys: Sequence[Key]) -> dict[Key, Stored[Value]]:
+        """Return what the store holds for the keys, tombstones included."""
+
+    async def find(self, key: Key) -> Value | None:
+        """Return the value of the key; None if there is none, or a tombstone."""
+
+    async def commit(self, value: Value, lease: Lease) -> bool:
+        """Write, release the lease and tell everybody, in one step (engine rule 3).
+
+        False if the lease was lost or the store holds something newer: then nothing is changed.
+        """
+
+    async def offer(self, value: Value) -> bool:
+        """Write and tell everybody unless the store holds the same or something newer."""
+
+    async def forget(self, key: Key, fence: int) -> None:
+        """Leave a tombstone if the value is of that fence or older, and tell everybody."""

@@ -1,0 +1,39 @@
+"""Errors that stay true for a while, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from broker.domain.errors import BrokerError, RetryLater
+
+PREFIX = "refusal:"
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedError:
+    """What is remembered of an error, for one scope: a credential, or an endpoint of a corp."""
+
+    scope: str
+    fence: int
+    """When it was remembered, in milliseconds: the latest counts."""
+    kind: type[BrokerError]
+    message: str
+    metadata: Mapping[str, str]
+    until: datetime
+    streak: int
+    """How many times in a row it came back after it had been remembered."""
+    fingerprint: str
+    """The fingerprint of the secret that was refused: with another secret the error says nothing."""
+
+    def as_error(self, now: datetime) -> BrokerError:
+        """Make a new exception, with the time that is left as its `retry_after` where waiting helps."""
+        error = self.kind.restored(self.message, self.metadata)
+        error.remembered = True
+        if isinstance(error, RetryLater):
+            error.retry_after = max(self.until - now, timedelta(milliseconds=1))
+        return error
+
+    @staticmethod
+    def name_of(scope: str) -> str:
+        """Return the name of the scope's error in stores and notices."""
+        return f"{PREFIX}{scope}"

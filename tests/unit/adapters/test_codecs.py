@@ -1,0 +1,290 @@
+"""Codecs: the bytes are those that older brokers of the fleet read and write; damage is told from values."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from broker.adapters.storage import codecs
+from broker.adapters.storage.codecs import Codec
+from broker.adapters.storage.payload import RecordDamaged
+from broker.domain.corps import ShareKind
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import InvalidRequest, RateLimited
+from broker.domain.ports.store import Record
+from broker.domain.remembered_errors import RememberedError
+from broker.domain.secret import Secret
+from broker.domain.sessions import Session
+from broker.domain.shares import AppShare, ShareList
+
+AT = datetime(2026, 3, 2, 8, 0, 1, 123456, tzinfo=UTC)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+KEY = CredentialKey("crm", "ww1", 1000002)
+LISTING = ("crm", ShareKind.CORP_GROUP)
+SESSION_ID = "0123456789abcdef0123456789abcdef"
+LIMIT, CHILD = "limit:/cgi-bin/gettoken:ww1", "access_token:crm:corp_group:ww-child:7"
+
+TEXT = (None, 5, True, [], {})
+MAYBE_TEXT = TEXT[1:]
+NUMBER = (None, "5", 1.5, 1e300, True, 2**70, -(2**70), [], float("nan"))
+FENCE = (*NUMBER, -1, 2**53)
+FLAG = (None, 0, 1, "true", [])
+MOMENT = (None, "1772438401", True, [], -1, 1e12, 1e300, 2**70, float("nan"), float("inf"))
+SECRET = (None, "", 5, True, [], {})
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value, the record of it that a broker of 1.0 wrote, and what may not stand in its fields."""
+
+    codec: Codec[Any, Any]
+    key: Any
+    value: Any
+    record: Record
+    damage: Mapping[str, Sequence[object]]
+
+
+CREDENTIAL = Kept(
+    codecs.CREDENTIALS,
+    KEY,
+    Credential(
+        KEY, Secret('tok-中"en'), 1772438401123, 1772438401124, AT, AT + 2 * HOUR, renewed_at=AT + HOUR
+    ),
+    Record(
+        "access_token:crm:own:ww1:1000002",
+        1772438401124,
+        b'{"value": "tok-\\u4e2d\\"en", "generation": 1772438401123, "obtained_at": 1772438401.123456,'
+        b' "expires_at": 1772445601.123456, "renewed_at": 1772442001.123456}',
+        AT + 2 * HOUR + timedelta(days=1),
+    ),
+    {
+        "value": SECRET,
+        "generation": FENCE,
+        **dict.fromkeys(("obtained_at", "expires_at", "renewed_at"), MOMENT),
+    },
+)
+SHARE_LIST = Kept(
+    codecs.SHARE_LISTS,
+    LISTING,
+    ShareList(
+        *LISTING,
+        1772438401124,
+        AT,
+        (
+            AppShare(ShareKind.CORP_GROUP, "ww-child", 7, "示例", 1772438401000),
+            AppShare(ShareKind.CORP_GROUP, "ww-other", 0),
+        ),
+    ),
+    Record(
+        "shares:crm:corp_group",
+        1772438401124,
+        b'{"listed_at": 1772438401.123456, "shares": [["ww-child", 7, "\\u793a\\u4f8b"],'
+        b' ["ww-other", 0, ""]], "since": [1772438401000, 0]}',
+        AT + timedelta(days=30),
+    ),
+    {
+        "listed_at": MOMENT,
+        "shares": (None, {}, "x", [5, 6], [["ww", 7]] * 2, [["ww", 2**70, ""]] * 2, [["ww", "7", ""]] * 2),
+        "since": (5, {}, [1], [1, 2, 3], [-1, 0], [1e300, 0], [2**70, 0], ["1", "2"], [None, None]),
+    },
+)
+SESSION = Kept(
+    codecs.SESSIONS,
+    SESSION_ID,
+    Session(
+        SESSION_ID,
+        "crm",
+        "ww-child",
+        "child-lisi",
+        "wo-lisi",
+        converted=True,
+        session_key=Secret("a2V5"),
+        expires_at=AT,
+        share_kind=ShareKind.SUPPLY_CHAIN,
+        agent_id=7,
+        listing_fence=1772438401124,
+    ),
+    Record(
+        "session:3eb1bd439947eb762998e566ccc2e099c791118b",
+        1,
+        b'{"app": "crm", "corp_id": "ww-child", "user_id": "child-lisi", "source_user_id": "wo-lisi",'
+        b' "converted": true, "session_key": "a2V5", "expires_at": 1772438401.123456,'
+        b' "share_kind": "supply_chain", "agent_id": 7, "listing_fence": 1772438401124}',
+        AT,
+    ),
+    {
+        **dict.fromkeys(("app", "corp_id", "user_id", "source_user_id"), TEXT),
+        "converted": FLAG,
+        "session_key": SECRET,
+        "expires_at": MOMENT,
+        "share_kind": (*MAYBE_TEXT, "", "a kind of 2030"),
+        "agent_id": NUMBER,
+        "listing_fence": FENCE,
+    },
+)
+UNKIND_SESSION = Kept(
+    SESSION.codec,
+    SESSION_ID,
+    replace(SESSION.value, share_kind=None, agent_id=0, listing_fence=0),
+    replace(
+        SESSION.record,
+        payload=SESSION.record.payload.partition(b' "share_kind"')[0]
+        + b' "share_kind": null, "agent_id": 0, "listing_fence": 0}',
+    ),
+    {},
+)
+REMEMBERED = Kept(
+    codecs.ERRORS,
+    LIMIT,
+    RememberedError(
+        LIMIT,
+        1772438401123,
+        RateLimited,
+        "closed: 45009",
+        {"errcode": "45009", "corp_id": "ww1"},
+        AT + MINUTE,
+        streak=2,
+        fingerprint="0123456789ab",
+    ),
+    Record(
+        f"refusal:{LIMIT}",
+        1772438401123,
+        b'{"reason": "RATE_LIMITED", "message": "closed: 45009", "metadata": {"errcode": "45009",'
+        b' "corp_id": "ww1"}, "until": 1772438461.123456, "streak": 2, "mark": "0123456789ab"}',
+        AT + 2 * MINUTE,
+    ),
+    {
+        "reason": (*TEXT, "", "A_REASON_OF_2030"),
+        "message": TEXT,
+        "metadata": (None, [], "x", {"errcode": 45009}),
+        "until": MOMENT,
+        "streak": (*NUMBER, -1),
+        "mark": TEXT,
+    },
+)
+MISTAKE = Kept(
+    REMEMBERED.codec,
+    CHILD,
+    RememberedError(
+        CHILD,
+        1772438401123,
+        InvalidRequest,
+        "corp_id: is unknown",
+        {"field": "corp_id", "errcode": "40013"},
+        AT + MINUTE,
+        streak=0,
+        fingerprint="",
+    ),
+    Record(
+        f"refusal:{CHILD}",
+        1772438401123,
+        b'{"reason": "INVALID_REQUEST", "message": "corp_id: is unknown", "metadata": {"field": "corp_id",'
+        b' "errcode": "40013"}, "until": 1772438461.123456, "streak": 0, "mark": ""}',
+        AT + 2 * MINUTE,
+    ),
+    {},
+)
+ALL = {
+    "credential": CREDENTIAL,
+    "share list": SHARE_LIST,
+    "session": SESSION,
+    "session without its share": UNKIND_SESSION,
+    "remembered error": REMEMBERED,
+    "remembered mistake": MISTAKE,
+}
+every_kind = pytest.mark.parametrize("kept", ALL.values(), ids=ALL)
+
+
+def changed(kept: Kept, **fields: object) -> Record:
+    """Return the record with other fields."""
+    return replace(kept.record, payload=json.dumps({**json.loads(kept.record.payload), **fields}).encode())
+
+
+def without(kept: Kept, *names: str) -> Record:
+    """Return the record without some fields."""
+    left = {name: value for name, value in json.loads(kept.record.payload).items() if name not in names}
+    return replace(kept.record, payload=json.dumps(left).encode())
+
+
+@every_kind
+def test_what_is_written_is_what_older_brokers_write(kept: Kept) -> None:
+    written = kept.codec.encode(kept.value)
+
+    assert kept.codec.name_of(kept.key) == kept.record.name == written.name
+    assert (kept.record.fence, kept.record.payload) == (written.fence, written.payload)
+    assert abs(kept.record.keep_until - written.keep_until) <= timedelta(milliseconds=1)
+
+
+@every_kind
+def test_what_older_brokers_wrote_is_read(kept: Kept) -> None:
+    assert kept.value == kept.codec.decode(kept.key, kept.record)
+
+
+@every_kind
+def test_what_a_later_broker_added_is_no_hindrance(kept: Kept) -> None:
+    assert kept.value == kept.codec.decode(kept.key, changed(kept, mood="good"))
+
+
+def test_a_share_list_of_a_broker_that_did_not_write_since_when_is_read() -> None:
+    read = codecs.SHARE_LISTS.decode(LISTING, without(SHARE_LIST, "since"))
+
+    assert [0, 0] == [share.since for share in read.shares]
+    assert SHARE_LIST.value == read
+
+
+def test_a_session_of_a_broker_that_did_not_write_its_share_is_read() -> None:
+    older = without(SESSION, "share_kind", "agent_id", "listing_fence")
+
+    assert UNKIND_SESSION.value == codecs.SESSIONS.decode(SESSION_ID, older)
+
+
+@pytest.mark.parametrize(
+    ("kept", "field", "damage"),
+    [
+        pytest.param(kept, field, damage, id=f"{name}: {field}: {json.dumps(damage)[:20]}")
+        for name, kept in ALL.items()
+        for field, values in kept.damage.items()
+        for damage in values
+    ],
+)
+def test_a_field_of_a_wrong_type_or_out_of_range_is_damage(kept: Kept, field: str, damage: object) -> None:
+    with pytest.raises(RecordDamaged, match=field):
+        kept.codec.decode(kept.key, changed(kept, **{field: damage}))
+
+
+@pytest.mark.parametrize(
+    ("kept", "field"),
+    [
+        pytest.param(kept, field, id=f"{name}: {field}")
+        for name, kept in ALL.items()
+        for field in kept.damage
+        if field not in ("since", "share_kind", "agent_id", "listing_fence")
+    ],
+)
+def test_a_field_that_is_missing_is_damage(kept: Kept, field: str) -> None:
+    with pytest.raises(RecordDamaged, match=field):
+        kept.codec.decode(kept.key, without(kept, field))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"{", b"null", b"[]", b"5", b'"x"', b"\xff", b"[" * 100_000, b'{"value": "\\ud800"}', b"9" * 10_000],
+    ids=repr,
+)
+@every_kind
+def test_what_is_no_payload_is_damage(kept: Kept, payload: bytes) -> None:
+    with pytest.raises(RecordDamaged):
+        kept.codec.decode(kept.key, replace(kept.record, payload=payload))
+
+
+@pytest.mark.parametrize("damaged", [changed(CREDENTIAL, expires_at="x"), without(CREDENTIAL, "expires_at")])
+def test_damage_is_told_without_what_is_secret(damaged: Record) -> None:
+    with pytest.raises(RecordDamaged) as told:
+        codecs.CREDENTIALS.decode(KEY, damaged)
+
+    assert "tok-" not in str(told.value)
+    assert KEY.name in str(told.value)
+    assert told.value.__suppress_context__
