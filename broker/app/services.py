@@ -11,8 +11,8 @@ from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
 from broker.domain.ports.event_log import EventLog
-from broker.server.grpc.access import Rights
 from broker.server.grpc.audit import Audit
+from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.admin import AdminServicer
 from broker.server.grpc.services.app_shares import AppShareServicer
 from broker.server.grpc.services.callbacks import CallbackServicer

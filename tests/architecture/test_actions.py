@@ -1,18 +1,22 @@
-"""No rpc without a right: each asks for an action."""
+"""No rpc without a right: each declares the action that its caller needs."""
 
 import importlib
+import inspect
 import pkgutil
+from collections.abc import Iterator
 
 import wecom_broker.v1
 
-from broker.server.grpc.guard import ACTIONS
+from broker.server.grpc import services
+from broker.server.grpc.rights import requirement_of
+from tests.kit.actions import ACTIONS
 
 
 def rpcs() -> set[str]:
     """Return the rpcs of all services, as a call names them."""
     modules = [importlib.import_module(f"wecom_broker.v1.{found.name}") for found in stub_modules()]
-    services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
-    return {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
+    descriptors = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
+    return {f"/{service.full_name}/{method.name}" for service in descriptors for method in service.methods}
 
 
 def stub_modules() -> list[pkgutil.ModuleInfo]:
@@ -20,5 +24,27 @@ def stub_modules() -> list[pkgutil.ModuleInfo]:
     return [found for found in pkgutil.iter_modules(wecom_broker.v1.__path__) if found.name.endswith("_pb2")]
 
 
-def test_every_rpc_needs_an_action_and_nothing_else_does() -> None:
+def servicers() -> Iterator[type]:
+    """Yield the servicers of the broker."""
+    for found in pkgutil.iter_modules(services.__path__):
+        module = importlib.import_module(f"{services.__name__}.{found.name}")
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if kind.__module__ == module.__name__ and kind.__name__.endswith("Servicer"):
+                yield kind
+
+
+def test_every_rpc_is_promised_to_need_an_action_and_nothing_else_is() -> None:
     assert rpcs() == set(ACTIONS)
+
+
+def test_every_handler_declares_the_action_that_is_promised() -> None:
+    declared = {
+        f"/wecom_broker.v1.{kind.__name__.removesuffix('Servicer')}Service/{name}": requirement_of(
+            name, handler
+        )
+        for kind in servicers()
+        for name, handler in vars(kind).items()
+        if name[0].isupper()
+    }
+
+    assert ACTIONS == {rpc: requirement.action for rpc, requirement in declared.items()}

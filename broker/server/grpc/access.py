@@ -2,10 +2,9 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from contextvars import ContextVar
 
-from broker.domain.access import ANYONE, Action, Caller, CallerPolicy
+from broker.domain.access import ANYONE, Caller, CallerPolicy
 from broker.domain.errors import Unauthenticated
 from broker.server.grpc.context import Context
 
@@ -63,28 +62,3 @@ class Identity:
         if len(self._proved) < 4 * len(self._by_token):
             self._proved[header] = found
         return found
-
-
-class Rights:
-    """What the caller of this request may do, where only the answer tells which corp it is about."""
-
-    def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str]) -> None:
-        self._policy = policy
-        self._own_corps = own_corps
-
-    def check(self, action: Action, app: str, corp_id: str, path: str = "") -> None:
-        """Return if the caller may; no corp id = the app's own corp. Raises `CallerNotAllowed`."""
-        corp_id = corp_id or self._own_corps.get(app, "")
-        self._policy.check(current_caller.get(), action, app, corp_id, path)
-
-    def may(self, caller: Caller, action: Action, app: str, corp_id: str) -> bool:
-        """Tell whether that caller may."""
-        return self._policy.may(caller, action, app, corp_id)
-
-    def may_somewhere(self, caller: Caller, action: Action, app: str) -> bool:
-        """Tell whether that caller may in some corp."""
-        return self._policy.may_somewhere(caller, action, app)
-
-    def check_somewhere(self, action: Action, app: str = "") -> None:
-        """Return if the caller may in some corp, or with some app. Raises `CallerNotAllowed`."""
-        self._policy.check_somewhere(current_caller.get(), action, app)

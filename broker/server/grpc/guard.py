@@ -13,86 +13,19 @@ from typing import Any, TypeAlias, cast
 import grpc
 import structlog
 
-from broker.domain.access import Action, CallerPolicy
+from broker.domain.access import CallerPolicy
 from broker.domain.apps import APP_NAME
 from broker.domain.corps import CORP_ID
 from broker.domain.errors import BrokerError
 from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import Of, Permit, Requirement, current_permit, requirement_of
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 
-ACTIONS: Mapping[str, Action] = {
-    "/wecom_broker.v1.TokenService/GetAccessToken": Action.TOKEN_GET,
-    "/wecom_broker.v1.TokenService/WatchAccessToken": Action.TOKEN_GET,
-    "/wecom_broker.v1.TokenService/ReportInvalidToken": Action.TOKEN_REPORT,
-    "/wecom_broker.v1.AppShareService/ListAppShares": Action.SHARE_READ,
-    "/wecom_broker.v1.AppShareService/WatchAppShares": Action.SHARE_READ,
-    "/wecom_broker.v1.AppShareService/SyncAppShares": Action.SHARE_SYNC,
-    "/wecom_broker.v1.AdminService/ListApps": Action.ADMIN_READ,
-    "/wecom_broker.v1.AdminService/ListCredentials": Action.ADMIN_READ,
-    "/wecom_broker.v1.AdminService/GetQuotas": Action.ADMIN_READ,
-    "/wecom_broker.v1.AdminService/GetStatus": Action.ADMIN_READ,
-    "/wecom_broker.v1.AdminService/RefreshCredential": Action.ADMIN_REFRESH,
-    "/wecom_broker.v1.JsSdkService/SignPage": Action.JSSDK_SIGN,
-    "/wecom_broker.v1.JsSdkService/SignConfig": Action.JSSDK_SIGN,
-    "/wecom_broker.v1.JsSdkService/SignAgentConfig": Action.JSSDK_SIGN,
-    "/wecom_broker.v1.JsSdkService/ReportInvalidTicket": Action.JSSDK_SIGN,
-    "/wecom_broker.v1.IdentityService/BuildAuthorizeUrl": Action.IDENTITY_EXCHANGE,
-    "/wecom_broker.v1.IdentityService/ExchangeAuthCode": Action.IDENTITY_EXCHANGE,
-    "/wecom_broker.v1.IdentityService/GetUserProfile": Action.IDENTITY_EXCHANGE,
-    "/wecom_broker.v1.MiniProgramService/ExchangeLoginCode": Action.MINIPROGRAM_SESSION,
-    "/wecom_broker.v1.MiniProgramService/ConvertSession": Action.MINIPROGRAM_SESSION,
-    "/wecom_broker.v1.MiniProgramService/DecryptData": Action.MINIPROGRAM_SESSION,
-    "/wecom_broker.v1.MiniProgramService/VerifySignature": Action.MINIPROGRAM_SESSION,
-    "/wecom_broker.v1.MiniProgramService/GetSessionKey": Action.MINIPROGRAM_SESSION_KEY,
-    "/wecom_broker.v1.MiniProgramService/DeleteSession": Action.MINIPROGRAM_SESSION,
-    "/wecom_broker.v1.EventService/SubscribeEvents": Action.EVENT_SUBSCRIBE,
-    "/wecom_broker.v1.EventService/AcknowledgeEvents": Action.EVENT_SUBSCRIBE,
-    "/wecom_broker.v1.EventService/ListDeadEvents": Action.EVENT_SUBSCRIBE,
-    "/wecom_broker.v1.EventService/RetryDeadEvents": Action.EVENT_SUBSCRIBE,
-    "/wecom_broker.v1.CallbackService/VerifyUrl": Action.CALLBACK_OPEN,
-    "/wecom_broker.v1.CallbackService/OpenEnvelope": Action.CALLBACK_OPEN,
-    "/wecom_broker.v1.CallbackService/SealReply": Action.CALLBACK_OPEN,
-    "/wecom_broker.v1.WecomApiService/CallApi": Action.API_CALL,
-    "/wecom_broker.v1.WecomApiService/UploadMedia": Action.API_CALL,
-    "/wecom_broker.v1.WecomApiService/DownloadMedia": Action.API_CALL,
-}
-"""What each rpc needs; one that is not here is not the broker's own (health, reflection) and open to all."""
-
-ALL_APPS = frozenset(
-    f"/wecom_broker.v1.AdminService/{name}"
-    for name in ("ListApps", "ListCredentials", "GetQuotas", "GetStatus")
-)
-"""Their requests may name no app: then they are about all of them."""
-
-KNOWN_LATER = frozenset(
-    f"/wecom_broker.v1.{name}"
-    for name in (
-        "IdentityService/BuildAuthorizeUrl",
-        "IdentityService/ExchangeAuthCode",
-        "MiniProgramService/ExchangeLoginCode",
-        "MiniProgramService/DecryptData",
-        "MiniProgramService/VerifySignature",
-        "MiniProgramService/GetSessionKey",
-        "MiniProgramService/DeleteSession",
-        "EventService/SubscribeEvents",
-        "EventService/AcknowledgeEvents",
-        "EventService/ListDeadEvents",
-        "EventService/RetryDeadEvents",
-        "CallbackService/VerifyUrl",
-        "CallbackService/OpenEnvelope",
-        "CallbackService/SealReply",
-        "WecomApiService/CallApi",
-        "WecomApiService/UploadMedia",
-        "WecomApiService/DownloadMedia",
-    )
-)
-"""Their requests do not tell the corp, or not the path: the servicer checks the rights, once it knows."""
-
-REMEMBERED = 50_000
-"""Decisions that are not worked out again, at most."""
+MOST_REMEMBERED = 50_000
+"""Decisions of one method that are not worked out again."""
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
@@ -113,11 +46,11 @@ class RpcGuard:
         self._log = structlog.get_logger(LOGGER)
 
     def before(self, server: grpc.aio.Server) -> "Registrar":
-        """Return what takes servicers in the server's place, and registers them behind this doorway."""
+        """Return what takes servicers in the server's place, and registers them behind this guard."""
         return Registrar(self, server)
 
     def guard(self, method: str, handler: Method) -> Method:
-        """Return the method's handler, wrapped."""
+        """Return the method's handler, wrapped. Raises `Undeclared` if it declares no right."""
         codec = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
@@ -132,15 +65,17 @@ class RpcGuard:
         return grpc.unary_stream_rpc_method_handler(stream, **codec)
 
     def _unary(self, method: str, handler: Handler) -> Handler:
-        finish = self._finisher(method)
-        admit = self._admitter(method)
+        authorize = self._authorizer(method, requirement_of(method, handler))
+        record = self._recorder(method)
 
         async def call(request: Any, context: Context) -> Any:
             began = time.perf_counter()
             code = "CANCELLED"
             try:
-                admit(request, context)
+                permit = authorize(request, context)
                 response = await handler(request, context)
+                if permit:
+                    permit.demand()
             except Exception as error:  # noqa: BLE001 - the outermost place: nothing may reach the caller raw
                 failure, code = self._failure(method, error)
                 await errors.abort(context, failure)
@@ -148,63 +83,67 @@ class RpcGuard:
                 code = "OK"
                 return response
             finally:
-                finish(code, began)
+                record(code, began)
 
         return call
 
     def _stream(self, method: str, handler: StreamHandler) -> Callable[[Any, Context], AsyncIterator[Any]]:
-        finish = self._finisher(method)
-        admit = self._admitter(method)
+        authorize = self._authorizer(method, requirement_of(method, handler))
+        record = self._recorder(method)
 
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             began = time.perf_counter()
             code = "CANCELLED"
             try:
-                admit(request, context)
+                permit = authorize(request, context)
                 # Closed here: a caller who leaves between two answers must not leave a connection behind.
                 async with aclosing(handler(request, context)) as responses:
                     async for response in responses:
+                        if permit:
+                            permit.demand()
                         yield response
                 code = "OK"
             except Exception as error:  # noqa: BLE001 - as above
                 failure, code = self._failure(method, error)
                 await errors.abort(context, failure)
             finally:
-                finish(code, began)
+                record(code, began)
 
         return call
 
-    def _admitter(self, method: str) -> Callable[[Any, Context], None]:
-        """Return what lets a request of the method in, or raises."""
-        action = ACTIONS[method]
+    def _authorizer(self, method: str, required: Requirement) -> Callable[[Any, Context], Permit | None]:
+        """Return what lets a request of the method in: with all it needs, or with a permit to ask for."""
         # Rights do not change while the broker runs: what was allowed once need not be worked out again.
         allowed: set[tuple[str, str, str]] = set()
 
-        def admit(request: Any, context: Context) -> None:
+        def authorize(request: Any, context: Context) -> Permit | None:
             caller = self._identity.of(context)
             current_caller.set(caller)
-            if self._policy.is_open or method in KNOWN_LATER:
-                return
+            if required.of is Of.HANDLER:
+                return _permit(method, required)
+            if self._policy.is_open:
+                return None
             app, corp_id = _named_in(request)
             if (caller.name, app, corp_id) in allowed:
-                return
+                return None
             # A name that is missing or malformed is refused by field, further in: no question of rights.
-            named = bool(APP_NAME.fullmatch(app)) or (not app and method in ALL_APPS)
+            named = bool(APP_NAME.fullmatch(app)) or (not app and required.of is Of.REQUEST_OR_ALL_APPS)
             if not named or (corp_id and not CORP_ID.fullmatch(corp_id)):
-                return
-            self._policy.check(caller, action, app, corp_id or self._own_corps.get(app, ""))
-            if len(allowed) < REMEMBERED:
+                return _permit(method, required)
+            self._policy.check(caller, required.action, app, corp_id or self._own_corps.get(app, ""))
+            if len(allowed) < MOST_REMEMBERED:
                 allowed.add((caller.name, app, corp_id))
+            return None
 
-        return admit
+        return authorize
 
-    def _finisher(self, method: str) -> Callable[[str, float], None]:
-        """Return what counts and logs a request of the method when it ends."""
+    def _recorder(self, method: str) -> Callable[[str, float], None]:
+        """Return what counts and times a request of the method when it ends."""
         rpc = method.rpartition("/")[2]
         seconds = self._metrics.request_seconds.labels(rpc)
         counts: dict[str, Any] = {}
 
-        def finish(code: str, began: float) -> None:
+        def record(code: str, began: float) -> None:
             took = time.perf_counter() - began
             count = counts.get(code)
             if count is None:
@@ -212,7 +151,7 @@ class RpcGuard:
             count.inc()
             seconds.observe(took)
 
-        return finish
+        return record
 
     def _failure(self, method: str, error: Exception) -> tuple[BrokerError, str]:
         """Return what the caller may know of an error, and the code it is counted under."""
@@ -224,6 +163,12 @@ class RpcGuard:
         caller = current_caller.get().name
         self._log.debug("refused", rpc=method, caller=caller, reason=error.reason, problem=error.message)
         return error, code.name
+
+
+def _permit(method: str, required: Requirement) -> Permit:
+    permit = Permit(method, required.action)
+    current_permit.set(permit)
+    return permit
 
 
 def _named_in(request: Any) -> tuple[str, str]:
@@ -244,7 +189,7 @@ class Registrar:
         """Do nothing: generated code names every method to the other verb too."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Method]) -> None:
-        """Register the methods of one service, each behind the doorway."""
+        """Register the methods of one service, each behind the guard."""
         guarded = {
             name: self._guard.guard(f"/{service}/{name}", handler) for name, handler in handlers.items()
         }

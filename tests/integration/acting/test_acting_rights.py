@@ -14,7 +14,6 @@ from wecom_broker.v1 import js_sdk_service_pb2 as js_pb
 from wecom_broker.v1 import mini_program_service_pb2 as mini_pb
 from wecom_broker.v1 import wecom_api_service_pb2 as api_pb
 
-from broker.server.grpc.guard import ACTIONS
 from broker.simulator.demo import PARENT
 from tests.integration.acting.acting import (
     APP,
@@ -27,6 +26,7 @@ from tests.integration.acting.acting import (
     refusal_of,
     target,
 )
+from tests.kit.actions import ACTIONS
 
 URL = "https://crm.example.com/"
 OTHER_CHILD = "ww1child000000002"

@@ -4,9 +4,11 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
 
 import broker
+from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import Of, requires
 from broker.usecases.admin import Admin
 
 
@@ -16,10 +18,12 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
 
+    @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def ListApps(self, request: pb.ListAppsRequest, context: Context) -> pb.ListAppsResponse:
         """Return the configured apps."""
         return pb.ListAppsResponse(apps=[messages.app(app) for app in self._admin.apps()])
 
+    @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def ListCredentials(
         self, request: pb.ListCredentialsRequest, context: Context
     ) -> pb.ListCredentialsResponse:
@@ -30,6 +34,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             credentials=[messages.credential_info(view) for view in shown], next_page_token=token
         )
 
+    @requires(Action.ADMIN_REFRESH)
     async def RefreshCredential(
         self, request: pb.RefreshCredentialRequest, context: Context
     ) -> pb.RefreshCredentialResponse:
@@ -40,11 +45,13 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         rotated, view = await self._admin.refresh(messages.target(request.target), kind)
         return pb.RefreshCredentialResponse(credential=messages.credential_info(view), rotated=rotated)
 
+    @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def GetQuotas(self, request: pb.GetQuotasRequest, context: Context) -> pb.GetQuotasResponse:
         """Return the use of WeCom's limits."""
         quotas = await self._admin.quotas(request.app and messages.app_name("app", request.app))
         return pb.GetQuotasResponse(quotas=[messages.quota(use) for use in quotas])
 
+    @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return the state of this replica."""
         replica_health = self._admin.replica_health

@@ -6,9 +6,11 @@ from contextlib import aclosing
 from wecom_broker.v1 import app_share_service_pb2 as pb
 from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
 
+from broker.domain.access import Action
 from broker.domain.shares import AppShare
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import requires
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets
 
@@ -23,6 +25,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self._targets = targets
         self._shares = shares
 
+    @requires(Action.SHARE_READ)
     async def ListAppShares(
         self, request: pb.ListAppSharesRequest, context: Context
     ) -> pb.ListAppSharesResponse:
@@ -34,6 +37,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
             shares=[messages.app_share(app.name, share) for share in shown], next_page_token=token
         )
 
+    @requires(Action.SHARE_SYNC)
     async def SyncAppShares(
         self, request: pb.SyncAppSharesRequest, context: Context
     ) -> pb.SyncAppSharesResponse:
@@ -47,6 +51,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
             unchanged_count=changes.unchanged_count,
         )
 
+    @requires(Action.SHARE_READ)
     async def WatchAppShares(
         self, request: pb.WatchAppSharesRequest, context: Context
     ) -> AsyncIterator[pb.WatchAppSharesResponse]:

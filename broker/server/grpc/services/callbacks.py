@@ -5,8 +5,8 @@ from wecom_broker.v1 import callback_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.server.grpc import event_messages, messages
-from broker.server.grpc.access import Rights
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.callbacks.decoder import Signed
 from broker.usecases.callbacks.external import ExternalCallbacks
 
@@ -18,27 +18,30 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
         self._desk = desk
         self._rights = rights
 
+    @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
     async def VerifyUrl(self, request: pb.VerifyUrlRequest, context: Context) -> pb.VerifyUrlResponse:
         """Return what WeCom wants to hear."""
         app = messages.app_name("app", request.app)
-        self._rights.check(Action.CALLBACK_OPEN, app, "")
+        self._rights.grant(app, "")
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
         return pb.VerifyUrlResponse(plaintext=self._desk.verify_url(app, signed, request.echostr))
 
+    @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
     async def OpenEnvelope(
         self, request: pb.OpenEnvelopeRequest, context: Context
     ) -> pb.OpenEnvelopeResponse:
         """Return the event in an envelope."""
         app = messages.app_name("app", request.app)
-        self._rights.check_somewhere(Action.CALLBACK_OPEN, app)
+        self._rights.check_somewhere(app)
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
         event = await self._desk.open(app, signed, request.body)
-        self._rights.check(Action.CALLBACK_OPEN, app, event.corp_id)
+        self._rights.grant(app, event.corp_id)
         return pb.OpenEnvelopeResponse(event=event_messages.event(event))
 
+    @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
     async def SealReply(self, request: pb.SealReplyRequest, context: Context) -> pb.SealReplyResponse:
         """Return the body that replies to an event."""
         app = messages.app_name("app", request.app)
         corp_id = messages.corp_id("corp_id", request.corp_id)
-        self._rights.check(Action.CALLBACK_OPEN, app, corp_id)
+        self._rights.grant(app, corp_id)
         return pb.SealReplyResponse(body=await self._desk.seal_reply(app, corp_id, request.message))

@@ -11,10 +11,10 @@ from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.events import app_and_position, event_id
 from broker.server.grpc import event_messages, messages
-from broker.server.grpc.access import Rights, current_caller
+from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
-from broker.usecases.events.group_member import MaySee
 from broker.usecases.events.record import from_entry
 from broker.usecases.shares.targets import Targets
 
@@ -36,6 +36,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         self._called_back = called_back
         self._ack_timeout = ack_timeout
 
+    @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)
     async def SubscribeEvents(
         self, request: pb.SubscribeEventsRequest, context: Context
     ) -> AsyncIterator[pb.SubscribeEventsResponse]:
@@ -54,15 +55,17 @@ class EventServicer(pb_grpc.EventServiceServicer):
                     found = event_messages.event(from_entry(delivery.entry))
                     yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.attempts + 1)
 
+    @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)
     async def AcknowledgeEvents(
         self, request: pb.AcknowledgeEventsRequest, context: Context
     ) -> pb.AcknowledgeEventsResponse:
         """Mark events as handled."""
-        self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
+        self._rights.grant_somewhere()
         group, ids = _group(request.group), event_messages.event_ids(request.event_ids)
         count = await self._feed.acknowledge(group, ids, self._called_back)
         return pb.AcknowledgeEventsResponse(acknowledged_count=count)
 
+    @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)
     async def ListDeadEvents(
         self, request: pb.ListDeadEventsRequest, context: Context
     ) -> pb.ListDeadEventsResponse:
@@ -72,7 +75,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         if after:
             app_and_position("page_token", event_id(app, after))
         found = await self._feed.dead(group, app, after, size + 1)
-        shown, may_see = found[:size], self._may_see()
+        shown, may_see = found[:size], self._rights.visible()
         return pb.ListDeadEventsResponse(
             events=[event_messages.event(event) for event in shown if may_see(app, event.corp_id)],
             next_page_token=messages.token(shown[-1].event_id.rpartition(":")[2])
@@ -80,11 +83,12 @@ class EventServicer(pb_grpc.EventServiceServicer):
             else "",
         )
 
+    @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)
     async def RetryDeadEvents(
         self, request: pb.RetryDeadEventsRequest, context: Context
     ) -> pb.RetryDeadEventsResponse:
         """Hand out again what the group gave up."""
-        self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
+        self._rights.grant_somewhere()
         group, ids = _group(request.group), event_messages.event_ids(request.event_ids)
         count = await self._feed.retry(group, ids, self._called_back)
         return pb.RetryDeadEventsResponse(retried_count=count)
@@ -94,12 +98,8 @@ class EventServicer(pb_grpc.EventServiceServicer):
             dict.fromkeys(self._app(f"apps[{position}]", name) for position, name in enumerate(request.apps))
         )
         if not apps:
-            self._rights.check_somewhere(Action.EVENT_SUBSCRIBE)
-            apps = tuple(
-                app
-                for app in self._called_back
-                if self._rights.may_somewhere(current_caller.get(), Action.EVENT_SUBSCRIBE, app)
-            )
+            self._rights.grant_somewhere()
+            apps = tuple(app for app in self._called_back if self._rights.may_somewhere(app))
         if not apps:
             raise InvalidRequest(
                 "apps", "has no callback in the configuration, whichever the caller may have"
@@ -110,20 +110,16 @@ class EventServicer(pb_grpc.EventServiceServicer):
             replay_from=event_messages.replay_from(request, apps),
             max_in_flight=event_messages.max_in_flight(request.max_in_flight),
             ack_timeout=event_messages.ack_timeout(request, self._ack_timeout),
-            may_see=self._may_see(),
+            may_see=self._rights.visible(),
         )
 
     def _app(self, field: str, name: str) -> str:
         """Return the name of an app whose events the caller may have somewhere."""
         app = self._targets.app(messages.app_name(field, name)).name
-        self._rights.check_somewhere(Action.EVENT_SUBSCRIBE, app)
+        self._rights.grant_somewhere(app)
         if app not in self._called_back:
             raise InvalidRequest(field, "has no callback in the configuration")
         return app
-
-    def _may_see(self) -> MaySee:
-        caller = current_caller.get()
-        return lambda app, corp_id: self._rights.may(caller, Action.EVENT_SUBSCRIBE, app, corp_id)
 
 
 def _group(given: str) -> str:

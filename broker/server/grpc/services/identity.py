@@ -8,8 +8,8 @@ from broker.domain.errors import InvalidRequest
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.server.grpc import messages
-from broker.server.grpc.access import Rights
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.identity import Identities
 
 SCOPES = {
@@ -32,30 +32,33 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         self._identity = identity
         self._rights = rights
 
+    @requires(Action.IDENTITY_EXCHANGE, of=Of.HANDLER)
     async def BuildAuthorizeUrl(
         self, request: pb.BuildAuthorizeUrlRequest, context: Context
     ) -> pb.BuildAuthorizeUrlResponse:
         """Return the link to WeCom."""
         app = messages.app_name("app", request.app)
         # The link is the same for the visitors of every corp.
-        self._rights.check_somewhere(Action.IDENTITY_EXCHANGE, app)
+        self._rights.grant_somewhere(app)
         scope = SCOPES.get(request.scope)
         if scope is None:
             raise InvalidRequest("scope", "is not a known scope")
         url, state = self._identity.build_authorize_url(app, request.redirect_uri, scope, request.state)
         return pb.BuildAuthorizeUrlResponse(url=url, state=state)
 
+    @requires(Action.IDENTITY_EXCHANGE, of=Of.HANDLER)
     async def ExchangeAuthCode(
         self, request: pb.ExchangeAuthCodeRequest, context: Context
     ) -> pb.ExchangeAuthCodeResponse:
         """Return who came back with the code."""
         app = messages.app_name("app", request.app)
         # Only the answer tells the corp; nobody spends a code who may not act for any.
-        self._rights.check_somewhere(Action.IDENTITY_EXCHANGE, app)
+        self._rights.check_somewhere(app)
         user, known = await self._identity.exchange_code(app, request.code)
-        self._rights.check(Action.IDENTITY_EXCHANGE, app, user.corp_id)
+        self._rights.grant(app, user.corp_id)
         return pb.ExchangeAuthCodeResponse(user=_user(user, known=known))
 
+    @requires(Action.IDENTITY_EXCHANGE)
     async def GetUserProfile(
         self, request: pb.GetUserProfileRequest, context: Context
     ) -> pb.GetUserProfileResponse:

@@ -3,10 +3,12 @@
 from wecom_broker.v1 import js_sdk_service_pb2 as pb
 from wecom_broker.v1 import js_sdk_service_pb2_grpc as pb_grpc
 
+from broker.domain.access import Action
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import requires
 from broker.usecases.signing import Signature, Signing
 
 KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: CredentialKind.AGENT_TICKET}
@@ -18,17 +20,20 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
     def __init__(self, signing: Signing) -> None:
         self._signing = signing
 
+    @requires(Action.JSSDK_SIGN)
     async def SignPage(self, request: pb.SignPageRequest, context: Context) -> pb.SignPageResponse:
         """Sign for wx.config and wx.agentConfig."""
         config, agent = await self._signing.sign_page(messages.target(request.target), request.url)
         return pb.SignPageResponse(config=_config(config), agent_config=_agent_config(agent))
 
+    @requires(Action.JSSDK_SIGN)
     async def SignConfig(self, request: pb.SignConfigRequest, context: Context) -> pb.SignConfigResponse:
         """Sign for wx.config."""
         target = messages.target(request.target)
         signature = await self._signing.sign(target, request.url, CredentialKind.CORP_TICKET)
         return pb.SignConfigResponse(config=_config(signature))
 
+    @requires(Action.JSSDK_SIGN)
     async def SignAgentConfig(
         self, request: pb.SignAgentConfigRequest, context: Context
     ) -> pb.SignAgentConfigResponse:
@@ -37,6 +42,7 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
         signature = await self._signing.sign(target, request.url, CredentialKind.AGENT_TICKET)
         return pb.SignAgentConfigResponse(agent_config=_agent_config(signature))
 
+    @requires(Action.JSSDK_SIGN)
     async def ReportInvalidTicket(
         self, request: pb.ReportInvalidTicketRequest, context: Context
     ) -> pb.ReportInvalidTicketResponse:

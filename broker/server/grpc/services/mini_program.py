@@ -6,9 +6,9 @@ from wecom_broker.v1 import mini_program_service_pb2_grpc as pb_grpc
 from broker.domain.access import Action
 from broker.domain.sessions import Session
 from broker.server.grpc import messages
-from broker.server.grpc.access import Rights
 from broker.server.grpc.audit import Audit
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.mini_program import MiniProgramLogins
 
 
@@ -20,6 +20,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
         self._audit = audit
         self._rights = rights
 
+    @requires(Action.MINIPROGRAM_SESSION, of=Of.HANDLER)
     async def ExchangeLoginCode(
         self, request: pb.ExchangeLoginCodeRequest, context: Context
     ) -> pb.ExchangeLoginCodeResponse:
@@ -27,15 +28,16 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
         app = messages.app_name("app", request.app)
         kind = messages.share_kind("share_kind", request.share_kind)
         # Only the answer tells the corp; nobody spends a code who may not act for any.
-        self._rights.check_somewhere(Action.MINIPROGRAM_SESSION, app)
+        self._rights.check_somewhere(app)
         session = await self._sessions.exchange_login_code(
             app,
             request.js_code,
             kind,
-            lambda corp_id: self._rights.check(Action.MINIPROGRAM_SESSION, app, corp_id),
+            lambda corp_id: self._rights.grant(app, corp_id),
         )
         return pb.ExchangeLoginCodeResponse(session=_session(session))
 
+    @requires(Action.MINIPROGRAM_SESSION)
     async def ConvertSession(
         self, request: pb.ConvertSessionRequest, context: Context
     ) -> pb.ConvertSessionResponse:
@@ -44,41 +46,45 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
         session = await self._sessions.convert(target, request.user_id, request.session_key)
         return pb.ConvertSessionResponse(session=_session(session))
 
+    @requires(Action.MINIPROGRAM_SESSION, of=Of.HANDLER)
     async def DecryptData(self, request: pb.DecryptDataRequest, context: Context) -> pb.DecryptDataResponse:
         """Return what the mini-program sent."""
-        session = await self._usable(request.session_id, Action.MINIPROGRAM_SESSION)
+        session = await self._usable(request.session_id)
         plaintext = self._sessions.decrypt(session, request.encrypted_data, request.iv)
         return pb.DecryptDataResponse(plaintext=plaintext)
 
+    @requires(Action.MINIPROGRAM_SESSION, of=Of.HANDLER)
     async def VerifySignature(
         self, request: pb.VerifySignatureRequest, context: Context
     ) -> pb.VerifySignatureResponse:
         """Tell whether the session's key made the signature."""
-        session = await self._usable(request.session_id, Action.MINIPROGRAM_SESSION)
+        session = await self._usable(request.session_id)
         valid = self._sessions.verify(session, request.raw_data, request.signature)
         return pb.VerifySignatureResponse(valid=valid)
 
+    @requires(Action.MINIPROGRAM_SESSION_KEY, of=Of.HANDLER)
     async def GetSessionKey(
         self, request: pb.GetSessionKeyRequest, context: Context
     ) -> pb.GetSessionKeyResponse:
         """Return the key itself."""
-        session = await self._usable(request.session_id, Action.MINIPROGRAM_SESSION_KEY)
+        session = await self._usable(request.session_id)
         self._audit.session_key(session)
         return pb.GetSessionKeyResponse(session_key=session.session_key.reveal())
 
+    @requires(Action.MINIPROGRAM_SESSION, of=Of.HANDLER)
     async def DeleteSession(
         self, request: pb.DeleteSessionRequest, context: Context
     ) -> pb.DeleteSessionResponse:
         """Forget the session."""
-        await self._usable(request.session_id, Action.MINIPROGRAM_SESSION)
+        await self._usable(request.session_id)
         await self._sessions.delete(request.session_id)
         return pb.DeleteSessionResponse()
 
-    async def _usable(self, session_id: str, action: Action) -> Session:
+    async def _usable(self, session_id: str) -> Session:
         """Return a session that the caller may use. Raises `SessionNotFound`, `CallerNotAllowed`."""
-        self._rights.check_somewhere(action)
+        self._rights.check_somewhere()
         session = await self._sessions.find(session_id)
-        self._rights.check(action, session.app, session.corp_id)
+        self._rights.grant(session.app, session.corp_id)
         return session
 
 

@@ -10,6 +10,7 @@ from broker.domain.access import Action
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import requires
 from broker.usecases.access_tokens import AccessTokens
 
 MADE = 20_000
@@ -26,6 +27,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self._audit = audit
         self._responses: dict[CredentialKey, tuple[Credential, pb.GetAccessTokenResponse]] = {}
 
+    @requires(Action.TOKEN_GET)
     async def GetAccessToken(
         self, request: pb.GetAccessTokenRequest, context: Context
     ) -> pb.GetAccessTokenResponse:
@@ -45,6 +47,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
             self._responses[credential.key] = (credential, response)
         return response
 
+    @requires(Action.TOKEN_GET)
     async def WatchAccessToken(
         self, request: pb.WatchAccessTokenRequest, context: Context
     ) -> AsyncIterator[pb.WatchAccessTokenResponse]:
@@ -54,6 +57,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
                 self._audit(Action.TOKEN_GET, credential)
                 yield pb.WatchAccessTokenResponse(token=messages.access_token(credential))
 
+    @requires(Action.TOKEN_REPORT)
     async def ReportInvalidToken(
         self, request: pb.ReportInvalidTokenRequest, context: Context
     ) -> pb.ReportInvalidTokenResponse:

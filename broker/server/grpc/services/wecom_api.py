@@ -13,8 +13,8 @@ from broker.domain.apps import Target
 from broker.domain.errors import InvalidRequest
 from broker.domain.ports.passthrough import ApiCall, MediaHead
 from broker.server.grpc import messages
-from broker.server.grpc.access import Rights
 from broker.server.grpc.context import Context
+from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.api_calls import LONGEST_PATH, ApiCalls
 
 UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
@@ -32,6 +32,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
         self._calls = calls
         self._rights = rights
 
+    @requires(Action.API_CALL, of=Of.HANDLER)
     async def CallApi(self, request: pb.CallApiRequest, context: Context) -> pb.CallApiResponse:
         """Pass a call on, and its answer back."""
         target = messages.target(request.target)
@@ -40,6 +41,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
         answer = await self._calls.call(target, call)
         return pb.CallApiResponse(errcode=answer.errcode, errmsg=answer.errmsg, body=answer.body)
 
+    @requires(Action.API_CALL, of=Of.HANDLER)
     async def UploadMedia(
         self, request: AsyncIterator[pb.UploadMediaRequest], context: Context
     ) -> pb.UploadMediaResponse:
@@ -57,6 +59,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
         answer, media_id = await self._calls.upload(target, first.type, head, _chunks(first, request))
         return pb.UploadMediaResponse(errcode=answer.errcode, errmsg=answer.errmsg, media_id=media_id)
 
+    @requires(Action.API_CALL, of=Of.HANDLER)
     async def DownloadMedia(
         self, request: pb.DownloadMediaRequest, context: Context
     ) -> AsyncIterator[pb.DownloadMediaResponse]:
@@ -74,7 +77,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
 
     def _check(self, target: Target, path: str) -> None:
         # One that is empty or too long is refused by its field, further in.
-        self._rights.check(Action.API_CALL, target.app, target.corp_id, path[: LONGEST_PATH + 1] or "/")
+        self._rights.grant(target.app, target.corp_id, path[: LONGEST_PATH + 1] or "/")
 
 
 def _method(request: pb.CallApiRequest) -> str:

@@ -15,10 +15,12 @@ from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
-from broker.domain.errors import AppNotShared
+from broker.domain.errors import AppNotShared, InvalidRequest
 from broker.server.grpc.access import current_caller
-from broker.server.grpc.guard import ACTIONS, RpcGuard
+from broker.server.grpc.guard import RpcGuard
+from broker.server.grpc.rights import Of, Rights, Undeclared, requires
 from broker.telemetry.metrics import Metrics
+from tests.kit.actions import ACTIONS
 from tests.unit.server.fakes import Context, bearer, error_info
 
 GET = "/wecom_broker.v1.TokenService/GetAccessToken"
@@ -54,14 +56,21 @@ class Door:
             self.handled.append(request)
             return "answered"
 
-        guarded: Any = self._guard.guard(method, grpc.unary_unary_rpc_method_handler(handler or handle))
+        of = Of.REQUEST_OR_ALL_APPS if method == STATUS else Of.REQUEST
+        declared = requires(ACTIONS[method], of=of)(handler or handle)
+        guarded: Any = self._guard.guard(method, grpc.unary_unary_rpc_method_handler(declared))
         return await guarded.unary_unary(request, context)
 
     def stream(
-        self, request: object, context: Context, handler: Callable[[Any, Any], AsyncIterator[object]]
+        self,
+        request: object,
+        context: Context,
+        handler: Callable[[Any, Any], AsyncIterator[object]],
+        of: Of = Of.REQUEST,
     ) -> AsyncIterator[object]:
         """Send a request through the door of a stream."""
-        guarded: Any = self._guard.guard(WATCH, grpc.unary_stream_rpc_method_handler(handler))
+        declared = requires(ACTIONS[WATCH], of=of)(handler)
+        guarded: Any = self._guard.guard(WATCH, grpc.unary_stream_rpc_method_handler(declared))
         stream: AsyncIterator[object] = guarded.unary_stream(request, context)
         return stream
 
@@ -172,19 +181,97 @@ async def test_without_configured_callers_everybody_is_let_in_as_anyone() -> Non
 async def test_a_malformed_name_is_left_to_the_field_checks(request_: object) -> None:
     door = Door()
 
-    assert "answered" == await door.unary(request_, bearer("orders"))
+    async def handle(_request: object, _context: object) -> None:
+        raise InvalidRequest("target.app", "is malformed")
+
+    with pytest.raises(grpc.aio.AbortError):
+        await door.unary(request_, context := bearer("orders"), handler=handle)
+
+    assert "INVALID_REQUEST" == error_info(context.rich).reason
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [asking(app=""), asking(app="no name"), asking(corp_id="no id")],
+    ids=["none", "app", "corp_id"],
+)
+async def test_a_handler_that_takes_a_malformed_name_answers_nobody(request_: object) -> None:
+    assert "CALLER_NOT_ALLOWED" == await refusal(Door(), request_, bearer("orders"))
 
 
 async def test_a_malformed_name_does_not_help_the_unknown() -> None:
     assert "UNAUTHENTICATED" == await refusal(Door(), asking(app="no name"), bearer("wrong"))
 
 
-def test_every_rpc_needs_an_action() -> None:
-    with pytest.raises(KeyError):
-        RpcGuard(CallerPolicy(), {}, Metrics()).guard(
-            "/wecom_broker.v1.TokenService/NewRpc", grpc.unary_unary_rpc_method_handler(lambda *_: None)
-        )
-    assert set(ACTIONS.values()) <= set(Action)
+NEW = "/wecom_broker.v1.TokenService/NewRpc"
+
+
+class NewServicer:
+    """What a developer adds, and how right it is."""
+
+    def __init__(self, rights: Rights) -> None:
+        self._rights = rights
+
+    async def undeclared(self, request: object, context: object) -> str:
+        return "leaked"
+
+    @requires(Action.TOKEN_GET, of=Of.HANDLER)
+    async def forgetful(self, request: object, context: object) -> str:
+        return "leaked"
+
+    @requires(Action.TOKEN_GET, of=Of.HANDLER)
+    async def hasty(self, request: object, context: object) -> str:
+        self._rights.check_somewhere("crm")
+        return "leaked"
+
+    @requires(Action.TOKEN_GET, of=Of.HANDLER)
+    async def careful(self, request: object, context: object) -> str:
+        self._rights.grant("crm", "ww1")
+        return "answered"
+
+    @requires(Action.TOKEN_GET, of=Of.HANDLER)
+    async def forgetful_stream(self, request: object, context: object) -> AsyncIterator[str]:
+        yield "leaked"
+
+
+@pytest.fixture
+def new() -> NewServicer:
+    return NewServicer(Rights(CallerPolicy((ORDERS,)), {"crm": "ww0parent"}))
+
+
+def test_a_handler_without_a_declared_right_is_not_served(new: NewServicer) -> None:
+    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+
+    with pytest.raises(Undeclared, match="NewRpc"):
+        guard.guard(NEW, grpc.unary_unary_rpc_method_handler(new.undeclared))
+
+
+@pytest.mark.parametrize("name", ["forgetful", "hasty"])
+async def test_a_handler_that_asks_for_no_permit_answers_nobody(new: NewServicer, name: str) -> None:
+    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+    guarded: Any = guard.guard(NEW, grpc.unary_unary_rpc_method_handler(getattr(new, name)))
+
+    with pytest.raises(grpc.aio.AbortError):
+        await guarded.unary_unary(object(), context := bearer("orders"))
+
+    assert "CALLER_NOT_ALLOWED" == error_info(context.rich).reason
+
+
+async def test_a_handler_with_a_permit_answers(new: NewServicer) -> None:
+    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+    guarded: Any = guard.guard(NEW, grpc.unary_unary_rpc_method_handler(new.careful))
+
+    assert "answered" == await guarded.unary_unary(object(), bearer("orders"))
+
+
+async def test_a_stream_without_a_permit_yields_nothing(new: NewServicer) -> None:
+    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+    guarded: Any = guard.guard(NEW, grpc.unary_stream_rpc_method_handler(new.forgetful_stream))
+
+    with pytest.raises(grpc.aio.AbortError):
+        await anext(aiter(guarded.unary_stream(object(), context := bearer("orders"))))
+
+    assert "CALLER_NOT_ALLOWED" == error_info(context.rich).reason
 
 
 # --- how calls end

@@ -1,0 +1,108 @@
+"""The right that each rpc needs: declared where it is handled, granted before anything leaves.
+
+A method without a declaration is not registered. Where only the handler learns which corp a request is
+about, the handler asks for the permit; a handler that answers without one answers nobody.
+"""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from broker.domain.access import Action, CallerPolicy
+from broker.domain.errors import CallerNotAllowed
+from broker.server.grpc.access import current_caller
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class Of(Enum):
+    """What tells the app and the corp that a request is about."""
+
+    REQUEST = auto()
+    REQUEST_OR_ALL_APPS = auto()
+    """A request that names no app is about all of them."""
+    HANDLER = auto()
+    """The handler: the answer names the corp, or the path has rules of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a caller of an rpc needs."""
+
+    action: Action
+    of: Of
+
+
+class Undeclared(Exception):
+    """A method declares no right: it must not be served."""
+
+
+def requires(action: Action, *, of: Of = Of.REQUEST) -> Callable[[Handler], Handler]:
+    """Declare the action that a caller of the method needs."""
+
+    def declare(handler: Handler) -> Handler:
+        handler.__dict__["requirement"] = Requirement(action, of)
+        return handler
+
+    return declare
+
+
+def requirement_of(method: str, handler: object) -> Requirement:
+    """Return what the handler declares. Raises `Undeclared`."""
+    found = getattr(handler, "requirement", None)
+    if not isinstance(found, Requirement):
+        raise Undeclared(f"{method} is handled without @requires: say which action its caller needs")
+    return found
+
+
+class Permit:
+    """The leave of one request, until it is granted."""
+
+    def __init__(self, method: str, action: Action) -> None:
+        self._method = method
+        self.action = action
+        self.granted = False
+
+    def demand(self) -> None:
+        """Return if it was granted. Raises `CallerNotAllowed`: nothing may leave that was not."""
+        if not self.granted:
+            raise CallerNotAllowed("the right to this answer was not checked", rpc=self._method)
+
+
+current_permit: ContextVar[Permit] = ContextVar("current_permit")
+"""The permit of the request that this task works for, where the handler has to ask for it."""
+
+
+class Rights:
+    """What the caller of this request may do, for handlers declared `Of.HANDLER`."""
+
+    def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str]) -> None:
+        self._policy = policy
+        self._own_corps = own_corps
+
+    def grant(self, app: str, corp_id: str, path: str = "") -> None:
+        """Grant the permit if the caller may; no corp id = the app's own. Raises `CallerNotAllowed`."""
+        permit = current_permit.get()
+        corp_id = corp_id or self._own_corps.get(app, "")
+        self._policy.check(current_caller.get(), permit.action, app, corp_id, path)
+        permit.granted = True
+
+    def grant_somewhere(self, app: str = "") -> None:
+        """Grant the permit if the caller may in some corp, or with some app. Raises `CallerNotAllowed`."""
+        self.check_somewhere(app)
+        current_permit.get().granted = True
+
+    def check_somewhere(self, app: str = "") -> None:
+        """Return if the caller may in some corp, or with some app, and grant nothing. Raises as `grant`."""
+        self._policy.check_somewhere(current_caller.get(), current_permit.get().action, app)
+
+    def visible(self) -> Callable[[str, str], bool]:
+        """Return what says, outside this task too, whether this caller may have an app's corp."""
+        caller, action = current_caller.get(), current_permit.get().action
+        return lambda app, corp_id: self._policy.may(caller, action, app, corp_id)
+
+    def may_somewhere(self, app: str) -> bool:
+        """Return whether the caller may in some corp of the app."""
+        return self._policy.may_somewhere(current_caller.get(), current_permit.get().action, app)
