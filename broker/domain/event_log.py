@@ -21,6 +21,8 @@ What a log promises to the group of one app (the contract suite is named after t
 8. Entries of a type that the member does not want count as handled for its group.
 9. A new group begins with the oldest entry that is kept.
 10. What retention removes is dropped from every group in silence, also while it is held or dead.
+11. A delivery says how often its entry has been handed out, this time included, however a member lost or
+    released it before; `retry` changes nothing about that, a new beginning starts from 1.
 """
 
 from dataclasses import dataclass
@@ -69,6 +71,8 @@ class Delivery:
 
     entry: Entry
     attempts: int
+    count: int = 1
+    """How often it has been handed out, this time included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,9 +91,9 @@ class Telemetry:
             self._sealed_for.add((app, corp_id))
             self._log.info("callbacks are sealed for the child corp", app=app, corp_id=corp_id)
 
-    def event_delivered(self, app: str, group: str, attempts: int) -> None:
+    def event_delivered(self, app: str, group: str, earlier: int) -> None:
         """See `Observer.event_delivered`."""
-        self.metrics.events_delivered.labels(app, group, "yes" if attempts else "no").inc()
+        self.metrics.events_delivered.labels(app, group, "yes" if earlier else "no").inc()
 
     def groups_lag(self, lags: Iterable[Lag]) -> None:
         """See `Observer.groups_lag`; a group that is gone has no lag."""

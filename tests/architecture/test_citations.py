@@ -56,7 +56,7 @@ def test_no_two_sections_have_one_id(cited: Cited) -> None:
         ("The link (doc 12345).", "no page 12345"),
         ("Waits (engine rule 11).", "the engine has no rule 11"),
         ("Waits (rule 3).", 'Say "engine rule 3"'),
-        ("Dropped (promise 11).", "no promise 11"),
+        ("Dropped (promise 12).", "no promise 12"),
         ("See nowhere.md for it.", "no file nowhere.md"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The ten promises of the event log, in their order."""
+"""The promises of the event log, in their order."""
 
 import asyncio
 from dataclasses import replace
@@ -547,6 +547,73 @@ class TestPromise10Retention:
 
         assert 2 == (await lag(log)).open
         assert "c1 c2" == await takes(log, BEN)
+
+
+class TestPromise11HowOftenItWasHandedOut:
+    @staticmethod
+    async def counts(log: EventLog) -> dict[str, int]:
+        deliveries = await gets_in_time(log, BEN)
+        return {delivery.entry.payload.decode(): delivery.count for delivery in deliveries}
+
+    async def test_the_first_time_is_one(self, log: EventLog) -> None:
+        await appended(log, "a1 b1 a2")
+
+        assert {"a1": 1, "b1": 1, "a2": 1} == await self.counts(log)
+
+    @pytest.mark.parametrize("counts_as_attempt", [True, False])
+    async def test_what_was_released_counts_though_it_is_no_attempt(
+        self, log: EventLog, counts_as_attempt: bool
+    ) -> None:
+        await appended(log, "a1 b1")
+        await log.claim(ANA)
+        await appended(log, "b2")
+        await log.release(APP, GROUP, "ana", counts_as_attempt=counts_as_attempt)
+
+        assert {"a1": 2, "b1": 2, "b2": 1} == await self.counts(log)
+
+    async def test_what_a_member_held_that_is_gone_counts(self, log: EventLog) -> None:
+        await appended(log, "a1 b1")
+        await log.claim(replace(ANA, alive_for=BRIEF))
+
+        assert {"a1": 2, "b1": 2} == await self.counts(log)
+
+    async def test_what_a_member_lost_for_its_silence_counts(self, log: EventLog) -> None:
+        await appended(log, "a1 b1")
+        await log.claim(replace(ANA, ack_timeout=BRIEF))
+
+        assert {"a1": 2, "b1": 2} == await self.counts(log)
+
+    async def test_what_comes_to_life_again_goes_on_counting(self, log: EventLog) -> None:
+        given = await appended(log, "a1")
+        await log.claim(replace(ANA, max_attempts=1))
+        await log.release(APP, GROUP, "ana")
+        assert 1 == await log.retry(APP, GROUP, given)
+
+        assert {"a1": 2} == await self.counts(log)
+
+    async def test_what_was_given_up_goes_on_counting(self, log: EventLog) -> None:
+        given = await appended(log, "a1")
+        await log.claim(ANA)
+        await log.release(APP, GROUP, "ana")
+        await log.claim(CLEO)
+        assert 1 == await log.give_up(APP, GROUP, given)
+        assert 1 == await log.retry(APP, GROUP, given)
+
+        assert {"a1": 2} == await self.counts(log)
+
+    async def test_a_new_beginning_starts_from_one(self, log: EventLog) -> None:
+        given = await appended(log, "a1")
+        await log.claim(ANA)
+        await log.rewind(APP, GROUP, given[0])
+
+        assert {"a1": 1} == await self.counts(log)
+
+    async def test_each_group_counts_for_itself(self, log: EventLog) -> None:
+        await appended(log, "a1")
+        await log.claim(replace(ANA, group="bills"))
+        await log.release(APP, "bills", "ana")
+
+        assert {"a1": 1} == await self.counts(log)
 
 
 async def test_a_log_that_lost_everything_begins_anew(event_fleet: EventFleet, broker: Broker) -> None:

@@ -208,7 +208,7 @@ class TestOutages:
             await append(log)
             [entry] = await log.read(APP, "", 1)
             await client.run(limit)
-            with pytest.raises(StoreUnavailable, match="OutOfMemory"):
+            with pytest.raises(StoreUnavailable, match="OOM"):
                 await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
             await client.run(lift)
 

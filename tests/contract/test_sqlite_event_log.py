@@ -78,6 +78,19 @@ class TestDurability:
             assert await append(SqliteEventLog(store.connection, SystemClock()))
             assert (1, b"payload") == await held(store, "kept")
 
+    async def test_a_file_from_before_deliveries_were_counted_counts_from_now_on(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            log = SqliteEventLog(store.connection, SystemClock())
+            await appended(log, "a1")
+            await log.claim(ANA)
+        database = sqlite3.connect(path)
+        database.execute("ALTER TABLE event_work DROP COLUMN losses")
+        database.close()
+
+        async with open_sqlite(path, SystemClock()) as store:
+            [delivery] = await SqliteEventLog(store.connection, SystemClock()).claim(BEN)
+            assert 2 == delivery.count
+
     async def test_a_transaction_that_fails_changes_nothing_and_tells_nothing(self, path: Path) -> None:
         async with open_sqlite(path, SystemClock()) as store:
             log = SqliteEventLog(store.connection, SystemClock())

@@ -68,6 +68,7 @@ class Books:
     handled: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     attempts: dict[str, int] = field(default_factory=dict)
+    losses: dict[str, int] = field(default_factory=dict)
     holders: dict[str, str] = field(default_factory=dict)
     alive_until: dict[str, datetime] = field(default_factory=dict)
     since: dict[str, datetime] = field(default_factory=dict)
@@ -109,6 +110,7 @@ class Books:
         held = self.held_by(name)
         for position in held:
             del self.holders[position]
+            self.losses[position] = self.losses.get(position, 0) + 1
         if held and counts_as_attempt:
             self.attempts[held[0]] = self.attempts.get(held[0], 0) + 1
             if self.attempts[held[0]] == MAX_TRIES:
@@ -192,6 +194,7 @@ class Rules:
         assert books.attempts.get(entry.position, 0) == delivery.attempts, (
             "5, 7: tries are spent by a fault only"
         )
+        assert books.losses.get(entry.position, 0) + 1 == delivery.count, "11: every delivery counts"
 
     async def acknowledge_held(self, group: str, name: str, chosen: list[int]) -> None:
         if group in self._books and (held := self._books[group].held_by(name)):

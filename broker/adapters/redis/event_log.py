@@ -28,7 +28,7 @@ class RedisEventLog:
         self._keys = RedisKeys(prefix)
         self._append = client.script(log_script("append"))
         self._open = self._of_a_group("open")
-        self._claim = self._of_a_group("take")
+        self._claim = self._of_a_group("claim")
         self._acknowledge = self._of_a_group("acknowledge")
         self._give_up = self._of_a_group("give_up")
         self._release = self._of_a_group("release")
@@ -63,7 +63,10 @@ class RedisEventLog:
         claimed: list[list[bytes]] = []
         while more and not claimed:
             more, *claimed = await self._claim(member.app, member.group, *asked)
-        return [Delivery(_entry(member.app, *fields), int(attempts)) for *fields, attempts in claimed]
+        return [
+            Delivery(_entry(member.app, *fields), int(attempts), int(losses) + 1)
+            for *fields, attempts, losses in claimed
+        ]
 
     async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
         """See `EventLog.acknowledge`."""

@@ -87,10 +87,18 @@ async def connect_sqlite(path: Path) -> AsyncIterator[SqliteConnection]:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
-            database.executescript(SCHEMA.read_text(encoding="utf-8"))
+            _bring_up_to_date(database)
             if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError(f"{path} is damaged")
             yield SqliteConnection(database, thread)
         finally:
             thread.shutdown(wait=True)
             database.close()
+
+
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    """Make the tables that are missing, and the columns that an older broker did not make."""
+    database.executescript(SCHEMA.read_text(encoding="utf-8"))
+    columns = {name for _, name, *_ in database.execute("PRAGMA table_info(event_work)")}
+    if "losses" not in columns:
+        database.execute("ALTER TABLE event_work ADD COLUMN losses INTEGER NOT NULL DEFAULT 0")

@@ -172,7 +172,8 @@ class SqliteEventGroup:
             *(self._id, name),
         )
         self._do(
-            "UPDATE event_work SET state = 'waiting', holder = NULL WHERE group_id = ? AND holder = ?",
+            "UPDATE event_work SET state = 'waiting', holder = NULL, losses = losses + 1"
+            " WHERE group_id = ? AND holder = ?",
             *(self._id, name),
         )
         self._loses_at(name, None)
@@ -196,18 +197,19 @@ class SqliteEventGroup:
                 return claimed
             _, corp_id = ready
             waiting = self._rows(
-                "SELECT w.place, w.tries, e.event_type, e.payload FROM event_work w"
+                "SELECT w.place, w.tries, w.losses, e.event_type, e.payload FROM event_work w"
                 " LEFT JOIN events e ON e.app = ? AND e.place = w.place"
                 " WHERE w.group_id = ? AND w.corp_id = ? AND w.state = 'waiting' ORDER BY w.place LIMIT ?",
                 *(self._app, self._id, corp_id, min(max_in_flight - len(claimed), WORK - looked)),
             )
-            for position, attempts, event_type, payload in waiting:
+            for position, attempts, losses, event_type, payload in waiting:
                 looked += 1
                 if payload is None or not _wants(member, event_type):
                     self._do("DELETE FROM event_work WHERE group_id = ? AND place = ?", self._id, position)
                     continue
                 self._change_work(position, "held", holder=member.name, attempts=attempts)
-                claimed.append(Delivery(Entry(self._app, corp_id, event_type, payload, position), attempts))
+                entry = Entry(self._app, corp_id, event_type, payload, position)
+                claimed.append(Delivery(entry, attempts, losses + 1))
             self._sum_up(corp_id)
         self.unfinished = self.unfinished or looked >= WORK
         return claimed

@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS event_keys (
 CREATE INDEX IF NOT EXISTS event_keys_by_end ON event_keys (ends);
 
 -- A group has looked at all up to (place, number). What it looked at and did not handle is its work:
--- "waiting", "held" or "dead"; "skip" was acknowledged before it was looked at. event_corps sums up the
+-- "waiting", "held" or "dead"; "skip" was acknowledged before it was looked at. It was handed out in vain
+-- `losses` times, of which `tries` count. event_corps sums up the
 -- work of a corp: who holds some of it ("" = nobody), and the first that waits. event_work has row ids, since
 -- SQLite would search a table without them by part of its key rather than by the whole of an index.
 CREATE TABLE IF NOT EXISTS event_groups (
@@ -31,7 +32,7 @@ CREATE TABLE IF NOT EXISTS event_members (
   PRIMARY KEY (group_id, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS event_work (
   group_id INTEGER NOT NULL, place TEXT NOT NULL, corp_id TEXT NOT NULL, state TEXT NOT NULL, holder TEXT,
-  tries INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (group_id, place));
+  tries INTEGER NOT NULL DEFAULT 0, losses INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (group_id, place));
 CREATE INDEX IF NOT EXISTS event_work_by_corp ON event_work (group_id, corp_id, state, place);
 CREATE INDEX IF NOT EXISTS event_work_by_state ON event_work (group_id, state, place);
 CREATE INDEX IF NOT EXISTS event_work_by_holder ON event_work (group_id, holder, place) WHERE holder NOTNULL;

@@ -36,8 +36,8 @@ class Observer(Protocol):
     def sealed_for_child(self, app: str, corp_id: str) -> None:
         """A callback was sealed for a child corp instead of the app's own: WeCom documents neither."""
 
-    def event_delivered(self, app: str, group: str, attempts: int) -> None:
-        """An event was handed to a member of a group, after so many failed attempts."""
+    def event_delivered(self, app: str, group: str, earlier: int) -> None:
+        """An event was handed to a member of a group, as it was so often earlier."""
 
     def groups_lag(self, lags: Iterable[Lag]) -> None:
         """All groups there are, and how far each is behind."""

@@ -16,12 +16,10 @@ from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
 from broker.usecases.events.group_member import GroupMember, MaySee
 from broker.usecases.events.record import from_entry
-from broker.usecases.events.subscription import LOOK_EVERY, EventSubscription
+from broker.usecases.events.subscription import ALIVE_FOR, LOOK_EVERY, EventSubscription
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.notifications import Notifications
 
-ALIVE_FOR = timedelta(seconds=10)
-"""A member whose replica shows no sign of life for this long counts as gone."""
 READ_BATCH = 100
 CLOCK_TOLERANCE = timedelta(milliseconds=100)
 """How far the clocks of the fleet and the store may differ."""
@@ -99,7 +97,7 @@ class EventFeed:
                     await subscription.subscribed()
                     yield None
                     while delivery := await subscription.next():
-                        self._observer.event_delivered(delivery.entry.app, group, delivery.attempts)
+                        self._observer.event_delivered(delivery.entry.app, group, delivery.count - 1)
                         yield delivery
                 finally:
                     subscription.leave()

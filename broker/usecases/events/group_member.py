@@ -2,11 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Delivery, Entry, Member
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.event_log import EventLog
@@ -80,9 +78,11 @@ class GroupMember:
         return bool(claimed)
 
     async def release(self, *, counts_as_attempt: bool) -> None:
-        """Free what it holds; that counts as an attempt only if the subscriber saw some of it."""
-        with suppress(StoreUnavailable):  # it counts as gone soon anyway
-            await self._release(counts_as_attempt=counts_as_attempt and self._was_read)
+        """Free what it holds; that counts as an attempt only if the subscriber saw some of it.
+
+        Raises `StoreUnavailable`; to release it again does no harm.
+        """
+        await self._release(counts_as_attempt=counts_as_attempt and self._was_read)
 
     def _comes_back(self, delivery: Delivery) -> bool:
         """Return whether this member had that event before and lost it: it only was the quickest again."""

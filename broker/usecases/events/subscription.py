@@ -12,6 +12,10 @@ from broker.domain.ports.clock import Clock
 from broker.usecases.events.group_member import GroupMember
 from broker.usecases.fleet.notifications import Waiter
 
+ALIVE_FOR = timedelta(seconds=10)
+"""A member whose replica shows no sign of life for this long counts as gone."""
+RELEASE_EVERY = timedelta(milliseconds=500)
+"""How often a member that left while the store was unavailable is released again."""
 LOOK_EVERY = timedelta(seconds=2)
 """How often a member looks without a notice: its sign of life, and the cover for a lost notice."""
 
@@ -50,11 +54,10 @@ class EventSubscription:
         except Exception as error:  # noqa: BLE001 - raised to the subscriber
             self._failure = error
         finally:
-            for member in self._members:
-                async with self._claims:
-                    await member.release(counts_as_attempt=self._counts_as_attempt)
+            holding = await self._release(self._members)
             self._over = True
             self._changed.set()
+        await self._release_once_possible(holding)
 
     async def subscribed(self) -> None:
         """Return once every member has claimed once. Raises `StoreUnavailable`."""
@@ -88,6 +91,24 @@ class EventSubscription:
                 found |= await self._claim(member)
             self._changed.set()
         return found
+
+    async def _release_once_possible(self, members: Sequence[GroupMember]) -> None:
+        """Release them when the store is back: others wait for what they hold until they count as gone."""
+        ends = self._clock.now() + ALIVE_FOR
+        while members and self._clock.now() < ends:
+            await self._clock.sleep(RELEASE_EVERY)
+            members = await self._release(members)
+
+    async def _release(self, members: Sequence[GroupMember]) -> list[GroupMember]:
+        """Free what they hold; return those that the store did not hear of."""
+        holding = []
+        for member in members:
+            try:
+                async with self._claims:
+                    await member.release(counts_as_attempt=self._counts_as_attempt)
+            except StoreUnavailable:
+                holding.append(member)
+        return holding
 
     async def _claim(self, member: GroupMember) -> bool:
         async with self._claims:

@@ -33,8 +33,8 @@ class Ears:
         self.lags: list[list[Lag]] = []
         self.failures: list[tuple[str, Exception]] = []
 
-    def event_delivered(self, app: str, group: str, attempts: int) -> None:
-        self.delivered.append((app, group, attempts))
+    def event_delivered(self, app: str, group: str, earlier: int) -> None:
+        self.delivered.append((app, group, earlier))
 
     def groups_lag(self, lags: Iterable[Lag]) -> None:
         self.lags.append(list(lags))

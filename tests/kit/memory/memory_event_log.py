@@ -33,6 +33,8 @@ class Group:
     handled: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     attempts: dict[str, int] = field(default_factory=dict)
+    losses: dict[str, int] = field(default_factory=dict)
+    """By position: how often it was handed out in vain."""
     holders: dict[str, str] = field(default_factory=dict)
     """By place: who holds it."""
     seats: dict[str, Seat] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Group:
         held = self.held_by(name)
         for position in held:
             del self.holders[position]
+            self.losses[position] = self.losses.get(position, 0) + 1
         if held and spend:
             self.attempts[held[0]] = self.attempts.get(held[0], 0) + 1
             if self.attempts[held[0]] >= self.seats[name].member.max_attempts:
@@ -69,7 +72,7 @@ class Group:
         """Forget what is not kept any more (promise 10)."""
         self.handled -= gone
         self.dead -= gone
-        for kept in (self.attempts, self.holders):
+        for kept in (self.attempts, self.losses, self.holders):
             for position in gone & kept.keys():
                 del kept[position]
 
@@ -176,7 +179,9 @@ class MemoryEventLog:
             if not held:
                 seat.since = self._shared.clock.now()
             group.holders[entry.position] = member.name
-            deliveries.append(Delivery(entry, group.attempts.get(entry.position, 0)))
+            counts = (kept.get(entry.position, 0) for kept in (group.attempts, group.losses))
+            attempts, losses = counts
+            deliveries.append(Delivery(entry, attempts, losses + 1))
             group.looked = max(group.looked, entry.position)
         if len(group.held_by(member.name)) < member.max_in_flight:
             group.looked = log.newest
@@ -197,6 +202,7 @@ class MemoryEventLog:
             known.handled.add(position)
             known.dead.discard(position)
             known.attempts.pop(position, None)
+            known.losses.pop(position, None)
         corps = {unhandled[position].corp_id for position in done}
         self._tell_if(app, self._lets_go_on(log, known, before, corps))
         return len(done)

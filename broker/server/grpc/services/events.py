@@ -53,7 +53,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             async for delivery in stream:
                 if delivery:
                     found = event_messages.event(from_entry(delivery.entry))
-                    yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.attempts + 1)
+                    yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.count)
 
     @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)
     async def AcknowledgeEvents(

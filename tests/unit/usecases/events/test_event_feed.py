@@ -363,6 +363,35 @@ class TestOutages:
 
         assert ("a1", "a1") == (subscriber.words, looker.words)
 
+    async def test_who_left_meanwhile_keeps_nothing_from_others_once_it_is_over(
+        self, world: FeedWorld, replica: FeedReplica
+    ) -> None:
+        """Found after restarts of Redis: some corps' events waited up to 10 s for a member that was gone."""
+        leaving = await replica.joins()
+        await world.append("a1")
+        replica.store.cut()
+        await leaving.leaves()
+        await world.clock.advance(2 * SECOND)
+        replica.store.mend()
+        staying = await replica.joins()
+        assert "" == staying.words
+        await world.clock.advance(SECOND)
+
+        assert "a1" == staying.words
+        assert [2] == [delivery.count for delivery in staying.got]
+
+    async def test_who_left_is_released_for_as_long_as_it_does_not_count_as_gone(
+        self, world: FeedWorld, replica: FeedReplica
+    ) -> None:
+        leaving = await replica.joins()
+        replica.store.cut()
+        await leaving.leaves()
+        await world.clock.advance(3 * ALIVE_FOR)
+        replica.store.mend()
+        await world.clock.advance(ALIVE_FOR)
+
+        assert [] == replica.log.releases
+
     async def test_what_was_handed_out_unheard_comes_again(
         self, world: FeedWorld, replica: FeedReplica
     ) -> None:

@@ -12,7 +12,7 @@ for position = 4, #ARGV do
       if holder then handled_by[holder] = (handled_by[holder] or 0) + 1 end
     elseif drop('d' .. place) then
       was_open = true
-      redis.call('HDEL', state, 'tries:' .. place)
+      forget_counts(place)
     elseif place > cursor then
       was_open = redis.call('ZADD', index, 0, 's' .. place) == 1
     end

@@ -31,11 +31,13 @@ local function unhold(member, corp, place)
   if held_count(member) == 0 then redis.call('ZREM', times, 'd' .. member) end
 end
 
+local function forget_counts(place) redis.call('HDEL', state, 'tries:' .. place, 'losses:' .. place) end
+
 -- The entry is handled, or not kept any more. Return whether it was open, and who held it.
 local function settle(corp, place)
   if not drop('o' .. place .. corp) then return false end
   local holder
-  redis.call('HDEL', state, 'tries:' .. place)
+  forget_counts(place)
   change(corp, function()
     if drop('w' .. named(corp) .. place) then return end
     holder = owner(corp)

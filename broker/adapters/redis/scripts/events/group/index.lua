@@ -1,6 +1,6 @@
 -- What one group has done with the log of an app, in three keys. `state` is a hash: how far the group has
 -- looked ("place", "number"), who owns a corp ("owner:<corp>"), what a member asks for ("terms:<member>"),
--- the tries of an entry ("tries:<place>"). `times` orders members by when they count as gone ("a<member>")
+-- the tries of an entry ("tries:<place>"), and how often it was handed out in vain ("losses:<place>"). `times` orders members by when they count as gone ("a<member>")
 -- and by when they lose what they hold ("d<member>"). `index` is a set ordered as text, so that each question
 -- is one range of it; names in it are written with their length, so that none is the beginning of another:
 --

@@ -25,6 +25,7 @@ local function lose(member, spends)
     if place < floor then
       settle(corp, place)
     else
+      redis.call('HINCRBY', state, 'losses:' .. place, 1)
       change(corp, function()
         unhold(member, corp, place)
         add('w' .. named(corp) .. place)

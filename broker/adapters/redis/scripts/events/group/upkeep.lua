@@ -4,7 +4,7 @@ for _, item in ipairs(trimmed) do settle(item:sub(22), item:sub(2, 21)) end
 for _, letter in ipairs({'d', 's'}) do
   for _, item in ipairs(between(letter, letter .. floor, WORK)) do
     drop(item)
-    redis.call('HDEL', state, 'tries:' .. item:sub(2))
+    forget_counts(item:sub(2))
   end
 end
 

@@ -21,8 +21,8 @@ local function give(found)
   if held == 0 and #taken == 0 then redis.call('ZADD', times, now + ack_timeout, 'd' .. member) end
   add('h' .. named(member) .. named(found.corp) .. found.place)
   redis.call('HSET', state, 'owner:' .. found.corp, member)
-  local tries = redis.call('HGET', state, 'tries:' .. found.place) or '0'
-  taken[#taken + 1] = {found.place, found.corp, found.kind, found.payload, tries}
+  local tries, losses = unpack(redis.call('HMGET', state, 'tries:' .. found.place, 'losses:' .. found.place))
+  taken[#taken + 1] = {found.place, found.corp, found.kind, found.payload, tries or '0', losses or '0'}
   free = free - 1
 end
 
@@ -46,7 +46,7 @@ while corp and free > 0 and work > 0 do
         give(found)
       else
         drop('o' .. place .. corp)
-        redis.call('HDEL', state, 'tries:' .. place)
+        forget_counts(place)
       end
     end
   end)
