@@ -1,4 +1,4 @@
-"""How a command ends: by a signal, or with an error that says what to do."""
+"""How a command runs and ends: by a signal, or with an error that says what to do."""
 
 import asyncio
 import os
@@ -8,11 +8,15 @@ from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 import click
-import uvloop
+
+try:
+    from uvloop import run
+except ImportError:  # Windows and PyPy have none.
+    from asyncio import run  # type: ignore[assignment]
 
 
 def run_until_stopped(serve: Coroutine[Any, Any, None]) -> None:
-    """Run until it ends, or a first SIGINT or SIGTERM cancels it; a second one leaves at once."""
+    """Run until it ends, or a first SIGINT or SIGTERM cancels it; a second one exits immediately."""
 
     async def guarded() -> None:
         task = asyncio.ensure_future(serve)
@@ -37,10 +41,10 @@ def run_until_stopped(serve: Coroutine[Any, Any, None]) -> None:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
-    uvloop.run(guarded())
+    run(guarded())
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Tell the error on stderr, and exit."""
+    """Print the error on stderr, and exit."""
     click.echo(f"error: {message}", err=True)
     sys.exit(code)
