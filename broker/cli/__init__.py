@@ -1,6 +1,9 @@
 """The command line: output for people on a terminal, `--json` for programs, exit 0 only on success."""
 
+import io
+import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -18,11 +21,17 @@ COMMANDS = {
     "events": "remote.events:events",
     "keys": "keys:keys",
 }
-"""Where each command stands; imported when it is called: `keys new` need not wait for a broker's imports."""
+"""The module and function of each command, imported when it is called: `keys new` needs no broker."""
 
 
 class Commands(click.Group):
     """Find commands by name, and import them only then."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command; a character that the terminal cannot show is no error."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order of the table."""

@@ -1,6 +1,9 @@
 """`dev`: simulator and broker, nothing to configure."""
 
 import asyncio
+import shlex
+import sys
+from pathlib import Path
 
 import click
 
@@ -9,28 +12,36 @@ from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import PORT
 from broker.cli.playground import APP, Playground, playground
 from broker.config.load import ConfigError
+from broker.server.http.server import system_reason
 from broker.telemetry.logging import set_up_logging
 
 CHILD = "ww1child000000001"
+OPTIONS = {"server.grpc[0]": "--grpc-port", "server.http": "--http-port"}
+ANOTHER_PORT = "; is another `dev` running? Choose another port, or 0 for a free one"
 
 
 @click.command()
-@click.option("--grpc-port", type=PORT, default=50051, show_default=True, help="0 takes a free one.")
-@click.option("--http-port", type=PORT, default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--grpc-port", type=PORT, default=50051, show_default=True, help="0 chooses a free port.")
+@click.option("--http-port", type=PORT, default=8080, show_default=True, help="0 chooses a free port.")
 @click.option(
     "--wecom-port",
     type=PORT,
     default=8081,
     show_default=True,
-    help="Of the simulated WeCom; 0 takes a free one.",
+    help="The simulated WeCom's; 0 chooses a free port.",
 )
 def dev(grpc_port: int, http_port: int, wecom_port: int) -> None:
     """Serve a simulated WeCom and a broker until Ctrl-C, and print lines to copy."""
     set_up_logging("info", "console")
     try:
         run_until_stopped(_dev(grpc_port, http_port, wecom_port))
-    except (CannotStart, ConfigError, OSError) as error:
+    except CannotStart as error:
+        key, separator, problem = str(error).partition(": ")
+        fail(f"{OPTIONS[key]}: {problem}{ANOTHER_PORT}" if key in OPTIONS else key + separator + problem)
+    except ConfigError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"--wecom-port: cannot listen on 127.0.0.1:{wecom_port}: {system_reason(error)}{ANOTHER_PORT}")
 
 
 async def _dev(grpc_port: int, http_port: int, wecom_port: int) -> None:
@@ -42,31 +53,42 @@ async def _dev(grpc_port: int, http_port: int, wecom_port: int) -> None:
 
 
 def lines_to_copy(running: Playground) -> str:
-    """Return what a newcomer can paste into another terminal."""
+    """Return what a newcomer can paste into another terminal, in the same folder."""
     address = running.address
-    callback = f"http://127.0.0.1:{running.broker.http_port}/callback/{APP}"
+    http = f"http://127.0.0.1:{running.broker.http_port}"
     request = f'{{"target": {{"app": "{APP}", "corp_id": "{CHILD}"}}}}'
+    command, python = program("wecom-broker"), program(Path(sys.executable).name)
     return f"""
-broker          {address}   http://127.0.0.1:{running.broker.http_port}/metrics
+broker          {address}   {http}/metrics
 simulated WeCom {running.wecom_url}   (what was called: {running.wecom_url}/_simulator/calls)
 
-In another terminal:
+In another terminal, in this folder:
 
-  wecom-broker token get {APP} --corp {CHILD} --address {address}
+{command} token get {APP} --corp {CHILD} --address {address}
 
-  wecom-broker events tail --address {address}
-  wecom-broker simulate --event text --corp {CHILD} --callback-url {callback}
+{command} events tail --address {address}
+{command} simulate --event text --corp {CHILD} --callback-url {http}/callback/{APP}
 
-  grpcurl -plaintext -d '{request}' {address} wecom_broker.v1.TokenService/GetAccessToken
+grpcurl -plaintext -d '{request}' {address} wecom_broker.v1.TokenService/GetAccessToken
 
 In Python:
 
-  import asyncio
-  from wecom_broker import Broker
-  async def main():
-      async with Broker("{address}") as broker:
-          print(await broker.access_token("{APP}", corp="{CHILD}"))
-  asyncio.run(main())
+{python} - <<'END'
+import asyncio
+from wecom_broker import Broker
+
+async def main():
+    async with Broker("{address}") as broker:
+        print(await broker.access_token("{APP}", corp="{CHILD}"))
+
+asyncio.run(main())
+END
 
 Ctrl-C ends both.
 """
+
+
+def program(name: str) -> str:
+    """Return how a shell in this folder calls a program of this Python's environment."""
+    path = Path(sys.executable).with_name(name)
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

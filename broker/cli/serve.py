@@ -31,7 +31,7 @@ config_option = click.option(
     required=True,
     envvar="WECOM_BROKER_CONFIG",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The TOML file; also by WECOM_BROKER_CONFIG.",
+    help="The TOML file; or set WECOM_BROKER_CONFIG.",
 )
 insecure_option = click.option(
     "--insecure", is_flag=True, help="Allow listening off loopback without TLS and callers."
@@ -97,7 +97,7 @@ async def _serve(config: Config) -> None:
 
 
 async def _while_supervised(serving: Coroutine[Any, Any, None]) -> None:
-    """Serve until the supervisor is gone, however it ended: nobody else would stop a worker."""
+    """Serve until the supervisor is gone, however it ended: nothing else would stop a worker."""
     supervisor = os.getppid()
     task = asyncio.ensure_future(serving)
     try:
@@ -115,7 +115,7 @@ async def _while_supervised(serving: Coroutine[Any, Any, None]) -> None:
 @click.command("check-config")
 @config_option
 @insecure_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_config(path: Path, insecure: bool, as_json: bool) -> None:
     """Check the configuration and report every mistake, by key; connect to nothing.
 

@@ -11,6 +11,7 @@ from broker.cli.options import AGENT_ID, PORT, seconds
 from broker.cli.simulated_event import KINDS, VERIFY_URL, SimulatedEvent, options_of, succeeded, told, verify
 from broker.domain.secret import Secret
 from broker.protocol.callbacks.envelope import CallbackKeys
+from broker.server.http.server import system_reason
 from broker.simulator.callbacks.callback import Callback
 from broker.simulator.callbacks.envelope import Format
 from broker.simulator.callbacks.kinds import ChangeType, EventKind
@@ -24,52 +25,54 @@ _SERVING = {"host", "port", "children", "token_lifetime", "habit"}
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=PORT, default=8081, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=PORT, default=8081, show_default=True, help="0 chooses a free port.")
+@click.option("--children", type=click.IntRange(0), default=0, show_default=True, help="Extra child corps.")
+@click.option("--token-lifetime", type=seconds, default=7200, show_default=True, help="In seconds.")
 @click.option(
-    "--children", type=click.IntRange(0), default=0, show_default=True, help="So many children more."
-)
-@click.option("--token-lifetime", type=seconds, default=7200, show_default=True, help="Seconds.")
-@click.option(
-    "--habit", type=click.Choice([habit.value for habit in Habit]), default=Habit.NEW_VALUE_OLD_ALIVE.value
+    "--habit",
+    type=click.Choice([habit.value for habit in Habit]),
+    default=Habit.NEW_VALUE_OLD_ALIVE.value,
+    show_default=True,
+    help="What a repeated gettoken answers, and what becomes of the earlier token.",
 )
 @click.option(
     "--event",
     type=click.Choice(KINDS),
     metavar="KIND",
-    help="Send this event to a broker instead, and exit 0 if it says success; an unknown KIND lists all.",
+    help="Send this event to a broker instead, and exit 0 if it answers success; an unknown KIND lists all.",
 )
 @click.option("--callback-url", default="http://127.0.0.1:8080/callback/crm", show_default=True)
 @click.option(
     "--callback-token",
     default=CALLBACK_TOKEN,
     envvar="WECOM_CALLBACK_TOKEN",
-    help="Default the demo's; also by WECOM_CALLBACK_TOKEN, where `ps` does not show it.",
+    help="The demo's by default; or set WECOM_CALLBACK_TOKEN, which `ps` does not show.",
 )
 @click.option(
     "--callback-aes-key",
     default=CALLBACK_AES_KEY,
     envvar="WECOM_CALLBACK_AES_KEY",
-    help="Default the demo's; also by WECOM_CALLBACK_AES_KEY.",
+    help="The demo's by default; or set WECOM_CALLBACK_AES_KEY.",
 )
-@click.option("--corp", default="", help="Where it happens; default the parent corp.")
-@click.option("--user", default="", help="The member, by the plain userid; default one of the corp.")
-@click.option("--agent", type=AGENT_ID, default=0, help="AgentID; default what the demo's corp has.")
-@click.option("--text", default="你好", show_default=True, help="Of a text.")
+@click.option("--corp", default="", help="The corp where it happens; the parent corp by default.")
+@click.option("--user", default="", help="The member's userid; one of the corp's by default.")
+@click.option("--agent", type=AGENT_ID, default=0, help="AgentID; the demo app's by default.")
+@click.option("--text", default="你好", show_default=True, help="Message text.")
 @click.option(
     "--change-type",
     type=click.Choice([change.value for change in ChangeType]),
     default=ChangeType.CORP_JOIN.value,
     show_default=True,
-    help="Of a change_chain.",
+    help="ChangeType of a change_chain event.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1),
     default=1,
-    help="Let it happen so often. Events of the same second, text apart, count as repeats of one.",
+    help="How many times. Events of one second count as repeats of one event, texts excepted.",
 )
-@click.option("--json-envelope", is_flag=True, help="An envelope in JSON; default XML.")
-@click.option("--receive-id", default="", help="The parent corp, or the suite; default the demo's.")
+@click.option("--json-envelope", is_flag=True, help="Send the envelope as JSON instead of XML.")
+@click.option("--receive-id", default="", help="The parent corp or the suite; the demo's by default.")
 @click.pass_context
 def simulate(
     context: click.Context,
@@ -91,7 +94,7 @@ def simulate(
     json_envelope: bool,
     receive_id: str,
 ) -> None:
-    """Serve a WeCom that behaves, or misbehaves, as it is told (`/_simulator/…`), or send one event of it."""
+    """Serve a WeCom that behaves or misbehaves on command (`/_simulator/…`), or send one event of its."""
     _refuse_what_makes_no_sense(context, event)
     if event is None:
         _serve(host, port, children, token_lifetime, Habit(habit))
@@ -121,7 +124,7 @@ def _serve(host: str, port: int, children: int, token_lifetime: timedelta, habit
     try:
         run_until_stopped(serve(world, host, port, announce))
     except OSError as error:
-        fail(f"--port: cannot listen on {host}:{port}: {error.strerror or error}")
+        fail(f"--port: cannot listen on {host}:{port}: {system_reason(error)}")
 
 
 async def _verify(callback: Callback, receive_id: str) -> None:

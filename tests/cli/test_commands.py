@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import socket
 import subprocess
@@ -85,6 +86,36 @@ def test_what_is_no_command_is_told_so(arguments: list[str]) -> None:
 
     assert 2 == result.exit_code
     assert "Usage: " in result.output
+
+
+def test_a_terminal_that_cannot_show_a_character_is_no_error() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "broker", "--help"]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert b"\\u4f01\\u4e1a" in done.stdout
+
+
+def test_without_uvloop_the_loop_of_asyncio_serves() -> None:
+    program = (
+        "import sys; sys.modules['uvloop'] = None\n"
+        "import asyncio; from broker.cli.ending import run_until_stopped\n"
+        "async def main(): print(type(asyncio.get_running_loop()).__module__)\n"
+        "run_until_stopped(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("asyncio.")
+
+
+def test_a_broker_that_is_not_there_is_said_to_be_so_and_where_to_look() -> None:
+    result = run("token", "get", "crm", "--address", "127.0.0.1:1")
+
+    assert 1 == result.exit_code
+    assert result.stderr.startswith("error: BROKER_UNREACHABLE: ")
+    assert result.stderr.endswith("; is it running? see --address\n")
 
 
 def test_python_dash_m_broker_is_the_command() -> None:
@@ -260,8 +291,10 @@ def test_dev_tells_of_a_port_in_use(taken: int, option: str) -> None:
     result = run("dev", *(f"{name}={port}" for name, port in ports.items()))
 
     assert 1 == result.exit_code
-    assert str(taken) in result.stderr.splitlines()[-1]
-    assert result.stderr.splitlines()[-1].startswith("error: ")
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith(f"error: {option}: cannot listen on 127.0.0.1:{taken}: ")
+    assert said.endswith("is another `dev` running? Choose another port, or 0 for a free one")
+    assert "Errno" not in said
 
 
 def test_simulate_tells_of_a_port_in_use(taken: int) -> None:

@@ -175,7 +175,7 @@ async def test_dead_events_are_listed_and_retried(fake: FakeBroker):
     assert f"{LOCAL}  crm  ww1  text  zhang  {FIRST}" == listed.stdout.splitlines()[0]
     assert ["", "", ""] == [json.loads(line)["share_kind"] for line in told.stdout.splitlines()]
     assert "private" not in listed.stdout + told.stdout
-    assert "1 will be handed out again\n" == retried.stdout
+    assert "1 event queued for redelivery\n" == retried.stdout
     assert {"retried_count": 1} == json.loads(retried_as_json.stdout)
     assert ["crm:0000000000003-000000"] == list(fake.dead)
 

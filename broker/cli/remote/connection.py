@@ -1,4 +1,4 @@
-"""How the commands reach a broker, and how they tell its errors."""
+"""How the commands reach a broker, and how they print its errors."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ ca_option = click.option(
     type=click.Path(exists=True, dir_okay=False),
     help="Use TLS, and trust this CA file.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def open_broker(address: str, ca: str | None) -> Broker:
@@ -41,7 +41,7 @@ def open_broker(address: str, ca: str | None) -> Broker:
 
 
 def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
-    """Run the command's coroutine, and tell a broker's error by its reason."""
+    """Run the command's coroutine, and print a broker's error by its reason."""
 
     @wraps(command)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
@@ -53,7 +53,8 @@ def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callabl
                 click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
                 raise SystemExit(1) from None
             details = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
-            fail(f"{error.reason}: {error.message}" + (f" ({details})" if details else ""))
+            hint = "; is it running? see --address" if error.reason == "BROKER_UNREACHABLE" else ""
+            fail(f"{error.reason}: {error.message}" + (f" ({details})" if details else "") + hint)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
 

@@ -14,11 +14,11 @@ from broker.cli.remote.connection import (
     open_broker,
 )
 
-fields_option = click.option("--fields", is_flag=True, help="Show the messages too: what people wrote.")
+fields_option = click.option("--fields", is_flag=True, help="Show the messages too, with what people wrote.")
 
 
 def moment_or_id(given: str) -> datetime | str:
-    """Return a time, local where no zone is said, or the id of an event."""
+    """Return a time, local if it names no zone, or the id of an event."""
     try:
         return datetime.fromisoformat(given).astimezone()
     except (ValueError, OverflowError, OSError):
@@ -30,14 +30,14 @@ def moment_or_id(given: str) -> datetime | str:
 
 @click.group()
 def events() -> None:
-    """What WeCom calls the broker about, from a running broker."""
+    """Events that WeCom sends to the callback URLs of a running broker."""
 
 
 @events.command()
 @click.option("--app", "apps", multiple=True, help="Only of this app; may be repeated.")
 @click.option("--type", "types", multiple=True, help="Only of this type; may be repeated.")
-@click.option("--group", default="", help="Take part in the work of this group; without it only look on.")
-@click.option("--since", type=moment_or_id, help="Begin with this time (ISO 8601), or this event's id.")
+@click.option("--group", default="", help="Join this group; without a group you only observe.")
+@click.option("--since", type=moment_or_id, help="Start at this time (ISO 8601), or at this event's id.")
 @fields_option
 @address_option
 @ca_option
@@ -55,8 +55,8 @@ async def tail(
 ) -> None:
     """Show each event as it comes, until Ctrl-C.
 
-    With --group it is a member: what it shows is taken from the group's other members, and acknowledged.
-    --since then sets back the whole group.
+    With --group the command is a member of the group: the other members do not get the events that it shows
+    and acknowledges, and --since sets the whole group back.
     """
     async with (
         open_broker(address, ca) as broker,
@@ -89,10 +89,11 @@ async def dead(group: str, app: str, fields: bool, address: str, ca: str | None,
 @json_option
 @asynchronous
 async def retry(group: str, event_ids: tuple[str, ...], address: str, ca: str | None, as_json: bool) -> None:
-    """Have events that GROUP gave up handed out again."""
+    """Queue events that GROUP gave up for redelivery."""
     async with open_broker(address, ca) as broker:
         count = await broker.retry_dead_events(group, event_ids)
-    click.echo(json.dumps({"retried_count": count}) if as_json else f"{count} will be handed out again")
+    events_queued = f"{count} event{'' if count == 1 else 's'} queued for redelivery"
+    click.echo(json.dumps({"retried_count": count}) if as_json else events_queued)
 
 
 def _show(event: Event, *, fields: bool, as_json: bool) -> None:
@@ -132,5 +133,5 @@ def _told(event: Event, *, fields: bool) -> dict[str, object]:
 
 
 def _plain(text: str) -> str:
-    """Return the text without what a terminal would obey."""
+    """Return the text without control characters that a terminal would act on."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -42,7 +42,7 @@ async def list_(app: str, share_kind: str | None, address: str, ca: str | None, 
 @json_option
 @asynchronous
 async def sync(app: str, address: str, ca: str | None, as_json: bool) -> None:
-    """List the shares of APP at WeCom anew, and show what changed."""
+    """List the shares of APP at WeCom again, and show what changed."""
     async with open_broker(address, ca) as broker:
         changes = await broker.sync_app_shares(app)
     if as_json:

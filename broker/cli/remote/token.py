@@ -16,9 +16,15 @@ from broker.cli.remote.connection import (
     token_fields,
 )
 
-corp_option = click.option("--corp", default="", help="A child corp; default the app's own.")
-kind_option = click.option("--share-kind", type=click.Choice(sorted(SHARE_KINDS)), help="Where both exist.")
-agent_option = click.option("--agent-id", type=AGENT_ID, default=0, help="To choose among several.")
+corp_option = click.option("--corp", default="", help="A child corp; the app's own by default.")
+kind_option = click.option(
+    "--share-kind",
+    type=click.Choice(sorted(SHARE_KINDS)),
+    help="Needed only if both exist.",
+)
+agent_option = click.option(
+    "--agent-id", type=AGENT_ID, default=0, help="Needed only to choose among several."
+)
 reveal_option = click.option("--reveal", is_flag=True, help="Show the whole token.")
 
 
@@ -32,7 +38,7 @@ def token() -> None:
 @corp_option
 @kind_option
 @agent_option
-@click.option("--min-ttl", type=seconds, help="Least remaining seconds.")
+@click.option("--min-ttl", type=seconds, help="How many seconds the token must still live.")
 @address_option
 @ca_option
 @reveal_option

@@ -1,5 +1,7 @@
 """The HTTP door: `/callback/{app}`, `/livez`, `/readyz`, `/metrics`."""
 
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -59,10 +61,17 @@ async def serve_http(
         try:
             await listener.start()
         except OSError as error:
-            raise CannotListen(f"cannot listen on {address}: {error.strerror or error}") from None
+            raise CannotListen(f"cannot listen on {address}: {system_reason(error)}") from None
         yield _port(runner)
     finally:
         await runner.cleanup()
+
+
+def system_reason(error: OSError) -> str:
+    """Return the system's words for the error, without the sentence and address that asyncio puts there."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno).lower()
 
 
 def _port(runner: web.AppRunner) -> int:
