@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
-from broker.adapters.redis.lua import store_script
+from broker.adapters.redis.lua import fenced_script, store_script
 from broker.domain.ports.store import Busy, Lease, NoticeKind
 
 
@@ -14,7 +14,7 @@ class RedisLeases:
 
     def __init__(self, client: RedisClient, keys: RedisKeys) -> None:
         self._keys = keys
-        self._acquire = client.script(store_script("acquire"))
+        self._acquire = client.script(fenced_script("acquire"))
         self._renew = client.script(store_script("renew"))
         self._release = client.script(store_script("release"))
 

@@ -12,6 +12,11 @@ def store_script(name: str) -> str:
     return _read(f"{name}.lua")
 
 
+def fenced_script(name: str) -> str:
+    """Return a script that reads the fencing number of a record."""
+    return "\n".join([_read("fence.lua"), _read(f"{name}.lua")])
+
+
 def log_script(name: str) -> str:
     """Return a script of the event log that is about no group."""
     return _read(f"events/{name}.lua")

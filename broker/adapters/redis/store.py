@@ -9,13 +9,15 @@ from redis.asyncio import Redis
 from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
-from broker.adapters.redis.lua import store_script
+from broker.adapters.redis.lua import fenced_script, store_script
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 
 RESUBSCRIBE_SECONDS = 0.25
+DIGITS = 20
+"""More than any fencing number has."""
 
 
 class RedisStore(RedisLeases):
@@ -28,10 +30,10 @@ class RedisStore(RedisLeases):
         self._keys = keys
         self._clock = clock
         self._observer = observer
-        self._commit = client.script(store_script("commit"))
-        self._offer = client.script(store_script("offer"))
+        self._commit = client.script(fenced_script("commit"))
+        self._offer = client.script(fenced_script("offer"))
         self._replace = client.script(store_script("replace"))
-        self._forget = client.script(store_script("forget"))
+        self._forget = client.script(fenced_script("forget"))
         self._count = client.script(store_script("count"))
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
@@ -47,7 +49,7 @@ class RedisStore(RedisLeases):
 
         rows = await self._client.run(read)
         return {
-            name: Record(name, int(fence), payload or b"", datetime.max.replace(tzinfo=UTC))
+            name: Record(name, _number(fence), payload or b"", datetime.max.replace(tzinfo=UTC))
             for name, (fence, payload) in zip(names, rows, strict=True)
             if fence is not None
         }
@@ -117,6 +119,11 @@ class RedisStore(RedisLeases):
 
     def _told(self, name: str, fence: int) -> list[str]:
         return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]
+
+
+def _number(fence: bytes) -> int:
+    """Return the fencing number; 0, which is none, where somebody wrote something else."""
+    return int(fence) if fence.isdigit() and len(fence) < DIGITS else 0
 
 
 def _expiry(record: Record) -> int:

@@ -5,8 +5,8 @@ local left = redis.call('PTTL', KEYS[1])
 if left > 0 then return {0, left} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local issued = tonumber(redis.call('HGET', KEYS[2], 'issued') or '0')
-local written = tonumber(redis.call('HGET', KEYS[2], 'fence') or '0')
+local issued = fence_in(KEYS[2], 'issued')
+local written = fence_in(KEYS[2], 'fence')
 local fence = math.max(issued + 1, written + 1, now, tonumber(ARGV[3]) + 1)
 redis.call('HSET', KEYS[2], 'issued', string.format('%.0f', fence))
 if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], 86400000) end

@@ -1,6 +1,5 @@
 -- KEYS: record. ARGV: fence, channel, notice. An empty payload, kept for a day, stands for what was forgotten.
-local fence = redis.call('HGET', KEYS[1], 'fence')
-if fence and tonumber(fence) > tonumber(ARGV[1]) then return 0 end
+if fence_in(KEYS[1], 'fence') > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'payload', '')
 redis.call('PEXPIRE', KEYS[1], 86400000)
 redis.call('PUBLISH', ARGV[2], ARGV[3])
