@@ -1,4 +1,4 @@
-"""Tokens from memory. The rules are those of `wecom_broker._memory` and `wecom_broker._streams`."""
+"""Tokens from memory, by the rules of `_tokens.memory` and `_connection.streams` in the client."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 from wecom_broker import AppShare, AppShareChange, AppShareSync, Broker, ShareChangeType, ShareKind
-from wecom_broker._tokens import SHARE_KIND_NUMBERS
+from wecom_broker._target import SHARE_KIND_NUMBERS
 from wecom_broker.errors import UnknownApp
 from wecom_broker.v1 import app_share_service_pb2 as pb
 

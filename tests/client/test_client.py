@@ -90,7 +90,7 @@ class TestNames:
 
     def test_only_grpcio_and_protobuf_are_imported(self):
         folder = Path(wecom_broker.__file__).parent
-        sources = "\n".join(path.read_text() for path in folder.glob("*.py"))
+        sources = "\n".join(path.read_text() for path in folder.rglob("*.py"))
 
         assert "google.rpc import" not in sources
         assert "grpc_status" not in sources

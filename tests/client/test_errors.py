@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from wecom_broker import Broker, BrokerError, _status_details, errors
+from wecom_broker import Broker, BrokerError, errors
+from wecom_broker._connection import status_details
 
 from tests.client.fake_broker import FakeBroker, RememberedError
 
@@ -122,7 +123,7 @@ async def test_without_a_retry_delay_there_is_none(fake: FakeBroker, broker: Bro
 def test_garbled_details_are_no_details():
     garbled = [("grpc-status-details-bin", b"\xff\xff\xff")]
 
-    assert _status_details.StatusDetails() == _status_details.read(garbled)
+    assert status_details.StatusDetails() == status_details.read(garbled)
 
 
 def test_an_error_survives_pickling():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from wecom_broker import Broker, MediaHead, MediaUpload, Target, sync
-from wecom_broker._media import PIECE
+from wecom_broker._services.media import PIECE
 from wecom_broker.errors import (
     ApiNotAuthorized,
     BrokerClosed,

@@ -1,4 +1,4 @@
-"""Iterators over streams: the rules of `wecom_broker._streams`."""
+"""Iterators over streams: the rules of `wecom_broker._connection.streams`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 import grpc
 import pytest
 from wecom_broker import Broker
-from wecom_broker._backoff import Backoff
+from wecom_broker._connection.backoff import Backoff
 from wecom_broker.errors import AppNotShared, BrokerClosed, BrokerUnreachable
 
 from tests.client.fake_broker import FakeBroker, RememberedError

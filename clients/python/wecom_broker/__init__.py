@@ -8,17 +8,17 @@
 """
 
 from wecom_broker import errors
-from wecom_broker._api import ApiAnswer, HttpMethod
 from wecom_broker._broker import Broker
-from wecom_broker._channel import Tls
-from wecom_broker._event import Event
-from wecom_broker._event_stream import EventStream
-from wecom_broker._media import MediaDownload, MediaHead, MediaUpload
-from wecom_broker._pages import AgentConfigSignature, ConfigSignature, PageSignature, ReportOutcome
-from wecom_broker._sessions import Session
-from wecom_broker._shares import AppShare, AppShareChange, AppShareSync, ShareChangeType
-from wecom_broker._tokens import AccessToken, ShareKind, Target
-from wecom_broker._visitors import AuthorizeUrl, OauthScope, User, UserKind, UserProfile
+from wecom_broker._connection.channel import Tls
+from wecom_broker._events.event import Event
+from wecom_broker._events.event_stream import EventStream
+from wecom_broker._services.app_shares import AppShare, AppShareChange, AppShareSync, ShareChangeType
+from wecom_broker._services.identity import AuthorizeUrl, OauthScope, User, UserKind, UserProfile
+from wecom_broker._services.js_sdk import AgentConfigSignature, ConfigSignature, PageSignature, ReportOutcome
+from wecom_broker._services.media import MediaDownload, MediaHead, MediaUpload
+from wecom_broker._services.mini_programs import Session
+from wecom_broker._services.wecom_api import ApiAnswer, HttpMethod
+from wecom_broker._target import AccessToken, ShareKind, Target
 from wecom_broker.errors import BrokerError
 
 __all__ = [

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Self
 
 from google.protobuf.duration_pb2 import Duration
 
-from wecom_broker._api import Api
-from wecom_broker._callbacks import Callbacks
-from wecom_broker._connection import Connection
-from wecom_broker._events import Events
-from wecom_broker._flights import Flights
-from wecom_broker._memory import TokenMemory
-from wecom_broker._pages import Pages
-from wecom_broker._sessions import Sessions
-from wecom_broker._shares import AppShare, AppShareChange, AppShareSync
-from wecom_broker._tokens import SHARE_KIND_NUMBERS, AccessToken, ShareKind, Target
-from wecom_broker._visitors import Visitors
+from wecom_broker._connection.connection import Connection
+from wecom_broker._events.callbacks import Callbacks
+from wecom_broker._events.events import Events
+from wecom_broker._services.app_shares import AppShare, AppShareChange, AppShareSync
+from wecom_broker._services.identity import Visitors
+from wecom_broker._services.js_sdk import Pages
+from wecom_broker._services.mini_programs import Sessions
+from wecom_broker._services.wecom_api import Api
+from wecom_broker._target import SHARE_KIND_NUMBERS, AccessToken, ShareKind, Target
+from wecom_broker._tokens.flights import Flights
+from wecom_broker._tokens.memory import TokenMemory
 from wecom_broker.errors import Unavailable
 from wecom_broker.v1 import app_share_service_pb2 as shares_pb2
 from wecom_broker.v1 import token_service_pb2 as tokens_pb2
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from wecom_broker._channel import Tls
+    from wecom_broker._connection.channel import Tls
 
 
 class Broker(Pages, Visitors, Sessions, Api, Events, Callbacks):

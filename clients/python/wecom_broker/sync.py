@@ -14,23 +14,28 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from wecom_broker import _broker
-from wecom_broker._api import TRANSFER_TIMEOUT
-from wecom_broker._background import Background
-from wecom_broker._threaded_events import Callbacks, Events, EventStream
-from wecom_broker._visitors import OauthScope
+from wecom_broker._services.identity import OauthScope
+from wecom_broker._services.wecom_api import TRANSFER_TIMEOUT
+from wecom_broker._threads.background import Background
+from wecom_broker._threads.events import Callbacks, Events, EventStream
 from wecom_broker.errors import BrokerClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from wecom_broker._api import ApiAnswer, HttpMethod
-    from wecom_broker._channel import Tls
-    from wecom_broker._media import Content, MediaHead, MediaUpload
-    from wecom_broker._pages import AgentConfigSignature, ConfigSignature, PageSignature, ReportOutcome
-    from wecom_broker._sessions import Session
-    from wecom_broker._shares import AppShare, AppShareChange, AppShareSync
-    from wecom_broker._tokens import AccessToken, ShareKind
-    from wecom_broker._visitors import AuthorizeUrl, User, UserProfile
+    from wecom_broker._connection.channel import Tls
+    from wecom_broker._services.app_shares import AppShare, AppShareChange, AppShareSync
+    from wecom_broker._services.identity import AuthorizeUrl, User, UserProfile
+    from wecom_broker._services.js_sdk import (
+        AgentConfigSignature,
+        ConfigSignature,
+        PageSignature,
+        ReportOutcome,
+    )
+    from wecom_broker._services.media import Content, MediaHead, MediaUpload
+    from wecom_broker._services.mini_programs import Session
+    from wecom_broker._services.wecom_api import ApiAnswer, HttpMethod
+    from wecom_broker._target import AccessToken, ShareKind
 
 __all__ = ["Broker", "EventStream", "MediaDownload"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wecom_broker._event import Event
+from wecom_broker._events.event import Event
 from wecom_broker.v1 import callback_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from wecom_broker._connection import Connection
+    from wecom_broker._connection.connection import Connection
 
 
 class Callbacks:

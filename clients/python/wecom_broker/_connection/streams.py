@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc.aio
 
-from wecom_broker._backoff import Backoff, patience
-from wecom_broker._failures import closed, ended, late, translated
+from wecom_broker._connection.backoff import Backoff, patience
+from wecom_broker._connection.failures import closed, ended, late, translated
 from wecom_broker.errors import (
     AccessDenied,
     BrokerClosed,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from wecom_broker.v1 import identity_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from wecom_broker._connection import Connection
+    from wecom_broker._connection.connection import Connection
 
 
 class OauthScope(StrEnum):

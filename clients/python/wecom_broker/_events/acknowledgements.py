@@ -15,13 +15,13 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._backoff import Backoff, patience
-from wecom_broker._failures import translated
-from wecom_broker._streams import DEFINITIVE
+from wecom_broker._connection.backoff import Backoff, patience
+from wecom_broker._connection.failures import translated
+from wecom_broker._connection.streams import DEFINITIVE
 from wecom_broker.v1 import event_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from wecom_broker._connection import Connection
+    from wecom_broker._connection.connection import Connection
 
 _ROOM = 100
 _LAST_TRY = timedelta(seconds=2)

@@ -6,15 +6,15 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from wecom_broker._event import Event
-from wecom_broker._event_stream import EventStream, subscription
+from wecom_broker._events.event import Event
+from wecom_broker._events.event_stream import EventStream, subscription
 from wecom_broker.v1 import event_service_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
     from datetime import timedelta
 
-    from wecom_broker._connection import Connection
+    from wecom_broker._connection.connection import Connection
 
 Item = TypeVar("Item")
 

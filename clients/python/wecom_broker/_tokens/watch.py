@@ -6,12 +6,12 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from wecom_broker._failures import translated
+from wecom_broker._connection.failures import translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from wecom_broker._tokens import AccessToken
+    from wecom_broker._target import AccessToken
 
 
 class Watch:

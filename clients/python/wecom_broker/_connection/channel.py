@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from wecom_broker._bearer import bearer
+from wecom_broker._connection.bearer import bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._tokens import SHARE_KINDS
+from wecom_broker._target import SHARE_KINDS
 from wecom_broker.v1 import app_share_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wecom_broker._tokens import ShareKind
+    from wecom_broker._target import ShareKind
 
 
 @dataclass(frozen=True, slots=True)

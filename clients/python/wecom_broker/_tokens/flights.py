@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from wecom_broker._failures import translated
+from wecom_broker._connection.failures import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from wecom_broker._watch import Watch
+from wecom_broker._tokens.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from datetime import timedelta
 
-    from wecom_broker._tokens import AccessToken, ShareKind, Target
+    from wecom_broker._target import AccessToken, ShareKind, Target
 
 
 class TokenMemory:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from wecom_broker._tokens import ShareKind, Target
+from wecom_broker._target import ShareKind, Target
 from wecom_broker.v1 import js_sdk_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2
 
 if TYPE_CHECKING:
-    from wecom_broker._connection import Connection
+    from wecom_broker._connection.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._tokens import SHARE_KINDS
+from wecom_broker._target import SHARE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wecom_broker._tokens import ShareKind
+    from wecom_broker._target import ShareKind
     from wecom_broker.v1 import event_service_pb2 as pb
 
 

@@ -10,16 +10,16 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from wecom_broker._media import MediaDownload, MediaHead, MediaUpload, pieces_of
-from wecom_broker._tokens import ShareKind, Target
-from wecom_broker._transfers import receive, send
+from wecom_broker._connection.transfers import receive, send
+from wecom_broker._services.media import MediaDownload, MediaHead, MediaUpload, pieces_of
+from wecom_broker._target import ShareKind, Target
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from wecom_broker._connection import Connection
-    from wecom_broker._media import Content
+    from wecom_broker._connection.connection import Connection
+    from wecom_broker._services.media import Content
 
 TRANSFER_TIMEOUT = timedelta(minutes=5)
 """The deadline of a whole file, unless the caller says another."""

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from wecom_broker._channel import open_channel
-from wecom_broker._failures import closed, translated
-from wecom_broker._streams import Streams
+from wecom_broker._connection.channel import open_channel
+from wecom_broker._connection.failures import closed, translated
+from wecom_broker._connection.streams import Streams
 from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceStub
 from wecom_broker.v1.callback_service_pb2_grpc import CallbackServiceStub
 from wecom_broker.v1.event_service_pb2_grpc import EventServiceStub
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from wecom_broker._channel import Tls
+    from wecom_broker._connection.channel import Tls
     from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceAsyncStub
     from wecom_broker.v1.callback_service_pb2_grpc import CallbackServiceAsyncStub
     from wecom_broker.v1.event_service_pb2_grpc import EventServiceAsyncStub

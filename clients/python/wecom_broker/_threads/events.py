@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from wecom_broker import _broker
-    from wecom_broker._background import Background
-    from wecom_broker._event import Event
+    from wecom_broker._events.event import Event
+    from wecom_broker._threads.background import Background
 
 
 class EventStream:
@@ -64,7 +64,7 @@ class EventStream:
 
 
 class Events:
-    """`wecom_broker._events` for threads."""
+    """`wecom_broker._events.events` for threads."""
 
     _broker: _broker.Broker
     _background: Background
@@ -104,7 +104,7 @@ class Events:
 
 
 class Callbacks:
-    """`wecom_broker._callbacks` for threads."""
+    """`wecom_broker._events.callbacks` for threads."""
 
     _broker: _broker.Broker
     _background: Background

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import grpc.aio
 
-from wecom_broker._failures import translated
+from wecom_broker._connection.failures import translated
 from wecom_broker.errors import BrokerError
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._tokens import SHARE_KIND_NUMBERS, ShareKind, Target
+from wecom_broker._target import SHARE_KIND_NUMBERS, ShareKind, Target
 from wecom_broker.v1 import mini_program_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from wecom_broker._connection import Connection
+    from wecom_broker._connection.connection import Connection
 
 _SHOWN = 4
 """How much of a session id is shown: enough to recognise it, and no use to who finds it in a log."""

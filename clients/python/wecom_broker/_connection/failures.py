@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.aio
 
-from wecom_broker import _status_details
+from wecom_broker._connection import status_details
 from wecom_broker.errors import BY_REASON, BrokerClosed, BrokerError, BrokerUnreachable, DeadlineExceeded
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _REASON_OF_STATUS = {
 
 def error_of(failure: grpc.aio.AioRpcError) -> BrokerError:
     """Return the typed error of a failed call."""
-    details = _status_details.read(failure.trailing_metadata() or ())
+    details = status_details.read(failure.trailing_metadata() or ())
     reason = details.reason or _REASON_OF_STATUS.get(failure.code(), failure.code().name)
     kind = BY_REASON.get(reason, BrokerError)
     return kind(reason, failure.details() or "", details.metadata, details.retry_after)

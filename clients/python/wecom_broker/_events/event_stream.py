@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._acknowledgements import Acknowledgements
-from wecom_broker._event import Event
+from wecom_broker._events.acknowledgements import Acknowledgements
+from wecom_broker._events.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from wecom_broker._connection import Connection
+    from wecom_broker._connection.connection import Connection
     from wecom_broker.v1 import event_service_pb2 as pb
 
 

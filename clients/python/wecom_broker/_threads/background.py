@@ -8,7 +8,7 @@ from concurrent import futures
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from wecom_broker._failures import closed
+from wecom_broker._connection.failures import closed
 from wecom_broker.errors import BrokerClosed
 
 if TYPE_CHECKING:

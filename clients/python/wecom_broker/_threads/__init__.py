@@ -1,0 +1,1 @@
+"""What the client for threads is made of."""

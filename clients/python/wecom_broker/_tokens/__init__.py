@@ -1,0 +1,1 @@
+"""Access tokens: kept in memory, and kept current by watches."""
