@@ -26,12 +26,12 @@ class Backoff:
         *,
         first: timedelta = timedelta(milliseconds=500),
         longest: timedelta = timedelta(seconds=5),
-        chance: Callable[[], float] = random.random,
+        randomness: Callable[[], float] = random.random,
     ) -> None:
-        """Start at the first delay. `chance` returns a number from 0 to 1."""
+        """Start at the first delay. `randomness` returns a number from 0 to 1."""
         self._first = first
         self._longest = longest
-        self._chance = chance
+        self._randomness = randomness
         self._next = first
 
     def delay(self, *, lived: timedelta = timedelta(0), at_least: timedelta | None = None) -> timedelta:
@@ -39,7 +39,7 @@ class Backoff:
         if lived > self._longest:
             self._next = self._first
         delay, self._next = self._next, min(2 * self._next, self._longest)
-        return delay * self._chance() + (at_least or timedelta(0))
+        return delay * self._randomness() + (at_least or timedelta(0))
 
 
 def patience(failure: Exception) -> timedelta:
