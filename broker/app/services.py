@@ -105,7 +105,7 @@ class Services:
         external = ExternalCallbacks(decoder, targets, shares, core.relisting, clock)
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
         self.servicers = Servicers(
-            tokens=TokenServicer(AccessTokens(targets, engine), audit),
+            tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
             shares=AppShareServicer(targets, shares),
             js_sdk=JsSdkServicer(Signing(targets, engine, clock, around.randomness)),
             identity=IdentityServicer(identities, rights),

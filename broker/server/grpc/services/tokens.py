@@ -8,6 +8,7 @@ from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey
+from broker.domain.ports.clock import Clock
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
@@ -22,9 +23,10 @@ Audit = Callable[[Action, Credential], None]
 class TokenServicer(pb_grpc.TokenServiceServicer):
     """Parse, ask `AccessTokens`, reply; each credential handed out is audited."""
 
-    def __init__(self, tokens: AccessTokens, audit: Audit) -> None:
+    def __init__(self, tokens: AccessTokens, audit: Audit, clock: Clock) -> None:
         self._tokens = tokens
         self._audit = audit
+        self._clock = clock
         self._responses: dict[CredentialKey, tuple[Credential, pb.GetAccessTokenResponse]] = {}
 
     @requires(Action.TOKEN_GET)
@@ -38,13 +40,16 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         return self._response(credential)
 
     def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
-        """Return the message of a credential, made once for each rotation."""
-        made_for, response = self._responses.get(credential.key, (None, None))
-        if response is None or made_for is not credential:
+        """Return the message of a credential: made once for each rotation, and a copy of it for each call."""
+        now = self._clock.now()
+        made_for, made = self._responses.get(credential.key, (None, None))
+        if made is None or made_for is not credential:
             if len(self._responses) >= MADE:
                 self._responses.clear()
-            response = pb.GetAccessTokenResponse(token=messages.access_token(credential))
-            self._responses[credential.key] = (credential, response)
+            made = pb.GetAccessTokenResponse(token=messages.access_token(credential, now))
+            self._responses[credential.key] = (credential, made)
+        response = pb.GetAccessTokenResponse(token=made.token)
+        response.token.ttl.FromTimedelta(messages.ttl(credential, now))
         return response
 
     @requires(Action.TOKEN_GET)
@@ -55,7 +60,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         async with aclosing(self._tokens.watch(messages.target(request.target))) as credentials:
             async for credential in credentials:
                 self._audit(Action.TOKEN_GET, credential)
-                yield pb.WatchAccessTokenResponse(token=messages.access_token(credential))
+                yield pb.WatchAccessTokenResponse(token=messages.access_token(credential, self._clock.now()))
 
     @requires(Action.TOKEN_REPORT)
     async def ReportInvalidToken(
@@ -66,5 +71,5 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         outcome, credential = await self._tokens.report(target, request.generation, request.errcode)
         self._audit(Action.TOKEN_REPORT, credential)
         return pb.ReportInvalidTokenResponse(
-            outcome=messages.OUTCOMES[outcome], token=messages.access_token(credential)
+            outcome=messages.OUTCOMES[outcome], token=messages.access_token(credential, self._clock.now())
         )

@@ -25,18 +25,20 @@ REPORT_OUTCOME_UNCHANGED: ReportOutcome
 REPORT_OUTCOME_COOLING_DOWN: ReportOutcome
 
 class AccessToken(_message.Message):
-    __slots__ = ("value", "expire_time", "corp_id", "agent_id", "generation")
+    __slots__ = ("value", "expire_time", "corp_id", "agent_id", "generation", "ttl")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     value: str
     expire_time: _timestamp_pb2.Timestamp
     corp_id: str
     agent_id: int
     generation: int
-    def __init__(self, value: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
+    ttl: _duration_pb2.Duration
+    def __init__(self, value: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., generation: _Optional[int] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GetAccessTokenRequest(_message.Message):
     __slots__ = ("target", "min_ttl")

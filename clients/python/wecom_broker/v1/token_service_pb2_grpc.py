@@ -72,7 +72,7 @@ class TokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportInvalidToken(self, request, context):
-        """Tells that WeCom refused a token. Compares first: an old generation changes nothing.
+        """Reports that WeCom refused a token. The generation is compared first: an old one changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class TokenServiceStub:
     A slow reader skips to the newest token and never delays another.
     """
     ReportInvalidToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.ReportInvalidTokenRequest, _token_service_pb2.ReportInvalidTokenResponse]
-    """Tells that WeCom refused a token. Compares first: an old generation changes nothing."""
+    """Reports that WeCom refused a token. The generation is compared first: an old one changes nothing."""
 
 @_typing.type_check_only
 class TokenServiceAsyncStub(TokenServiceStub):
@@ -54,7 +54,7 @@ class TokenServiceAsyncStub(TokenServiceStub):
     A slow reader skips to the newest token and never delays another.
     """
     ReportInvalidToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.ReportInvalidTokenRequest, _token_service_pb2.ReportInvalidTokenResponse]  # type: ignore[assignment]
-    """Tells that WeCom refused a token. Compares first: an old generation changes nothing."""
+    """Reports that WeCom refused a token. The generation is compared first: an old one changes nothing."""
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     """Access tokens of parent and child corps, fetched once for the whole fleet."""
@@ -83,6 +83,6 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.ReportInvalidTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.ReportInvalidTokenResponse, _abc.Awaitable[_token_service_pb2.ReportInvalidTokenResponse]]:
-        """Tells that WeCom refused a token. Compares first: an old generation changes nothing."""
+        """Reports that WeCom refused a token. The generation is compared first: an old one changes nothing."""
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
