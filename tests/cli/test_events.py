@@ -14,7 +14,7 @@ from wecom_broker.v1 import target_pb2
 
 from broker.simulator.callbacks.kinds import EventKind
 from tests.cli.running import interrupted, process, run
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_events import event_message
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def test_a_beginning_that_is_none_is_told(since: str):
 
 
 async def test_a_refusal_is_told_by_its_reason_and_ends_with_1(fake: FakeBroker):
-    fake.error_cache["SubscribeEvents"] = RememberedError(
+    fake.refusals["SubscribeEvents"] = Refusal(
         grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP", "no such app", metadata={"app": "nosuch"}
     )
     told = await ran(fake, "tail", "--app", "nosuch")

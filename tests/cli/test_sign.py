@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from wecom_broker import ShareKind, Target
 
 from broker.cli import main
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_errands import AGENT_NONCE, CORP_NONCE
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ async def test_the_target_is_chosen_as_for_a_token(fake: FakeBroker):
 
 
 async def test_a_refusal_is_told_by_its_reason_and_ends_with_1(fake: FakeBroker):
-    fake.error_cache["SignPage"] = RememberedError(
+    fake.refusals["SignPage"] = Refusal(
         grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", "must be http", metadata={"field": "url"}
     )
     told = await sign(fake)

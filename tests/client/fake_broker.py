@@ -34,7 +34,7 @@ Context = grpc.aio.ServicerContext
 
 
 @dataclass(frozen=True)
-class RememberedError:
+class Refusal:
     """A status that a call ends with; without a reason there is no ErrorInfo."""
 
     code: grpc.StatusCode
@@ -59,7 +59,7 @@ class RememberedError:
         await context.abort_with_status(rpc_status.to_status(status))
 
 
-BROKEN = RememberedError(grpc.StatusCode.UNAVAILABLE)
+BROKEN = Refusal(grpc.StatusCode.UNAVAILABLE)
 
 
 class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, FakeEvents):
@@ -68,8 +68,10 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
     def __init__(self) -> None:
         super().__init__()
         self.calls: Counter[str] = Counter()
-        self.error_cache: dict[str, RememberedError] = {}
+        self.refusals: dict[str, Refusal] = {}
         self.lifetime = timedelta(hours=2)
+        self.clock_ahead = timedelta(0)
+        self.says_ttl = True
         self.shares: list[shares_pb2.AppShare] = []
         self.share_changes: list[shares_pb2.WatchAppSharesResponse] = []
         self.requests: list[object] = []
@@ -77,7 +79,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
         self.address = "127.0.0.1:0"
         self.server_credentials: grpc.ServerCredentials | None = None
         self._generations: Counter[tuple[str, str]] = Counter()
-        self._streams: dict[asyncio.Queue[tokens_pb2.AccessToken | RememberedError], tuple[str, str]] = {}
+        self._streams: dict[asyncio.Queue[tokens_pb2.AccessToken | Refusal], tuple[str, str]] = {}
         self._answering = asyncio.Event()
         self._answering.set()
         self._changed = asyncio.Event()
@@ -142,10 +144,11 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
         generation = self._generations[app, corp] or 1
         return tokens_pb2.AccessToken(
             value=f"secret-{app}-{corp}-{generation}",
-            expire_time=datetime.now(UTC) + self.lifetime,
+            expire_time=datetime.now(UTC) + self.clock_ahead + self.lifetime,
             corp_id=corp or "ww-own",
             agent_id=1000002,
             generation=generation,
+            ttl=self.lifetime if self.says_ttl else None,
         )
 
     def rotate(self, app: str, corp: str = "", *, generation: int | None = None) -> None:
@@ -156,7 +159,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
             if of == key:
                 queue.put_nowait(self.token(app, corp))
 
-    def end_streams(self, refusal: RememberedError = BROKEN) -> None:
+    def end_streams(self, refusal: Refusal = BROKEN) -> None:
         """End every stream with this status."""
         for queue in self._streams:
             queue.put_nowait(refusal)
@@ -170,7 +173,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
     async def WatchAccessToken(
         self, request: tokens_pb2.WatchAccessTokenRequest, context: Context
     ) -> AsyncIterator[tokens_pb2.WatchAccessTokenResponse]:
-        queue: asyncio.Queue[tokens_pb2.AccessToken | RememberedError] = asyncio.Queue()
+        queue: asyncio.Queue[tokens_pb2.AccessToken | Refusal] = asyncio.Queue()
         key = _key(request.target)
         self._streams[queue] = key
         try:
@@ -178,7 +181,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
             yield tokens_pb2.WatchAccessTokenResponse(token=self.token(*key))
             while True:
                 item = await queue.get()
-                if isinstance(item, RememberedError):
+                if isinstance(item, Refusal):
                     await item.abort(context)
                 else:
                     yield tokens_pb2.WatchAccessTokenResponse(token=item)
@@ -228,7 +231,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
         self.authorizations.add(dict(context.invocation_metadata()).get("authorization"))
         self.changed()
         await self._answering.wait()
-        if refusal := self.error_cache.get(method):
+        if refusal := self.refusals.get(method):
             await refusal.abort(context)
 
 

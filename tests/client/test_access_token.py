@@ -19,14 +19,14 @@ from wecom_broker.errors import (
     UnknownApp,
 )
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.waiting import until
 
 if TYPE_CHECKING:
     from tests.client.conftest import HandClock
 
 DAY = 24 * 3600
-NOT_SHARED = RememberedError(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED")
+NOT_SHARED = Refusal(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED")
 
 
 async def generation_is(broker: Broker, generation: int, app: str = "crm", corp: str = "ww1") -> None:
@@ -181,16 +181,14 @@ class TestBreaks:
     @pytest.mark.parametrize(
         "end",
         [
-            RememberedError(grpc.StatusCode.UNAVAILABLE),
-            RememberedError(
-                grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_after=timedelta(milliseconds=1)
-            ),
-            RememberedError(grpc.StatusCode.FAILED_PRECONDITION, "SECRET_REJECTED"),
-            RememberedError(grpc.StatusCode.INTERNAL),
+            Refusal(grpc.StatusCode.UNAVAILABLE),
+            Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_after=timedelta(milliseconds=1)),
+            Refusal(grpc.StatusCode.FAILED_PRECONDITION, "SECRET_REJECTED"),
+            Refusal(grpc.StatusCode.INTERNAL),
         ],
     )
     async def test_a_broken_watch_is_opened_again_and_the_token_served_meanwhile(
-        self, fake: FakeBroker, broker: Broker, end: RememberedError
+        self, fake: FakeBroker, broker: Broker, end: Refusal
     ):
         token = await broker.access_token("crm", "ww1")
         fake.end_streams(end)
@@ -233,7 +231,7 @@ class TestBreaks:
 
     async def test_a_definitive_end_is_told_to_the_next_caller(self, fake: FakeBroker, broker: Broker):
         await broker.access_token("crm", "ww1")
-        fake.error_cache["WatchAccessToken"] = NOT_SHARED
+        fake.refusals["WatchAccessToken"] = NOT_SHARED
         fake.end_streams(NOT_SHARED)
         await fake.until(lambda: fake.open_streams == 0)
 
@@ -245,9 +243,7 @@ class TestBreaks:
         self, fake: FakeBroker, broker: Broker
     ):
         await broker.access_token("crm", "ww1")
-        fake.error_cache["WatchAccessToken"] = RememberedError(
-            grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"
-        )
+        fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
         fake.end_streams()
 
         await until(lambda: broker.held_token("crm", "ww1") is None)
@@ -257,17 +253,17 @@ class TestBreaks:
 
 class TestFirstOpening:
     async def test_its_error_is_not_remembered(self, fake: FakeBroker, broker: Broker):
-        fake.error_cache["WatchAccessToken"] = RememberedError(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
+        fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
         for _ in range(2):
             with pytest.raises(UnknownApp):
                 await broker.access_token("crm")
-        fake.error_cache.clear()
+        fake.refusals.clear()
 
         assert 1 == (await broker.access_token("crm")).generation
         assert {"WatchAccessToken": 3} == fake.calls
 
     async def test_all_who_wait_get_the_error(self, fake: FakeBroker, broker: Broker):
-        fake.error_cache["WatchAccessToken"] = NOT_SHARED
+        fake.refusals["WatchAccessToken"] = NOT_SHARED
         answers = await asyncio.gather(
             *(broker.access_token("crm", "ww1") for _ in range(5)), return_exceptions=True
         )
@@ -282,10 +278,10 @@ class TestFirstOpening:
             await broker.access_token("crm")
 
     async def test_a_passing_refusal_is_retried(self, fake: FakeBroker, broker: Broker):
-        fake.error_cache["WatchAccessToken"] = RememberedError(grpc.StatusCode.UNAVAILABLE)
+        fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.UNAVAILABLE)
         caller = asyncio.create_task(broker.access_token("crm"))
         await fake.until(lambda: fake.calls["WatchAccessToken"] == 1)
-        fake.error_cache.clear()
+        fake.refusals.clear()
 
         assert 1 == (await caller).generation
 

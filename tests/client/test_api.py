@@ -11,7 +11,7 @@ from wecom_broker import ApiAnswer, Broker, HttpMethod, ShareKind, Target
 from wecom_broker.errors import CallerNotAllowed, DeadlineExceeded
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 
 PATH = "/cgi-bin/user/get"
 
@@ -98,7 +98,7 @@ async def test_an_answer_shows_no_body(fake: FakeBroker, either: Broker):
 
 
 async def test_a_path_that_is_not_allowed_is_told(fake: FakeBroker, either: Broker):
-    fake.error_cache["CallApi"] = RememberedError(
+    fake.refusals["CallApi"] = Refusal(
         grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED", metadata={"path": PATH}
     )
 

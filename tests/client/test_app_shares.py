@@ -9,7 +9,7 @@ from wecom_broker._target import SHARE_KIND_NUMBERS
 from wecom_broker.errors import UnknownApp
 from wecom_broker.v1 import app_share_service_pb2 as pb
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 
 
 def share(number: int, kind: ShareKind = ShareKind.CORP_GROUP) -> AppShare:
@@ -42,7 +42,7 @@ async def test_one_kind_can_be_asked_for(fake: FakeBroker, broker: Broker):
 
 
 async def test_a_refused_listing_raises(fake: FakeBroker, broker: Broker):
-    fake.error_cache["ListAppShares"] = RememberedError(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
+    fake.refusals["ListAppShares"] = Refusal(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
 
     with pytest.raises(UnknownApp):
         await anext(broker.app_shares("crm"))

@@ -8,7 +8,7 @@ from wecom_broker import Broker, Event
 from wecom_broker.errors import InvalidRequest
 from wecom_broker.v1 import callback_service_pb2 as pb
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_events import event_message
 
 QUERY = {"msg_signature": "5c45", "timestamp": "1900000000", "nonce": "1372623149"}
@@ -33,7 +33,7 @@ async def test_a_reply_is_sealed(fake: FakeBroker, either: Broker):
 
 
 async def test_a_foreign_envelope_is_told(fake: FakeBroker, either: Broker):
-    fake.error_cache["OpenEnvelope"] = RememberedError(
+    fake.refusals["OpenEnvelope"] = Refusal(
         grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", metadata={"field": "msg_signature"}
     )
 

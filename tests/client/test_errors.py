@@ -11,7 +11,7 @@ import pytest
 from wecom_broker import Broker, BrokerError, errors
 from wecom_broker._connection import status_details
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 
 # The table of the design, on its own line each: reason, class, status, group.
 REASONS = [
@@ -58,7 +58,7 @@ BARE = [
 async def test_each_reason_has_its_class(
     fake: FakeBroker, broker: Broker, *, reason: str, kind: type, code: str, group: type
 ):
-    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode[code], reason)
+    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode[code], reason)
 
     with pytest.raises(group) as caught:
         await broker.sync_app_shares("crm")
@@ -70,7 +70,7 @@ async def test_each_reason_has_its_class(
 async def test_a_failure_without_a_reason_is_told_by_its_status(
     fake: FakeBroker, broker: Broker, code: str, kind: type, reason: str
 ):
-    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode[code])
+    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode[code])
 
     with pytest.raises(kind) as caught:
         await broker.sync_app_shares("crm")
@@ -78,7 +78,7 @@ async def test_a_failure_without_a_reason_is_told_by_its_status(
 
 
 async def test_an_unknown_reason_is_the_base_class(fake: FakeBroker, broker: Broker):
-    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode.ABORTED, "FROM_THE_FUTURE")
+    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode.ABORTED, "FROM_THE_FUTURE")
 
     with pytest.raises(BrokerError) as caught:
         await broker.sync_app_shares("crm")
@@ -86,7 +86,7 @@ async def test_an_unknown_reason_is_the_base_class(fake: FakeBroker, broker: Bro
 
 
 async def test_a_reason_of_another_domain_is_not_ours(fake: FakeBroker, broker: Broker):
-    fake.error_cache["SyncAppShares"] = RememberedError(
+    fake.refusals["SyncAppShares"] = Refusal(
         grpc.StatusCode.UNAVAILABLE, "APP_NOT_SHARED", domain="mesh.example"
     )
 
@@ -95,7 +95,7 @@ async def test_a_reason_of_another_domain_is_not_ours(fake: FakeBroker, broker: 
 
 
 async def test_message_metadata_and_retry_delay_are_kept(fake: FakeBroker, broker: Broker):
-    fake.error_cache["SyncAppShares"] = RememberedError(
+    fake.refusals["SyncAppShares"] = Refusal(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "RATE_LIMITED",
         message="gettoken is closed",
@@ -112,7 +112,7 @@ async def test_message_metadata_and_retry_delay_are_kept(fake: FakeBroker, broke
 
 
 async def test_without_a_retry_delay_there_is_none(fake: FakeBroker, broker: Broker):
-    fake.error_cache["SyncAppShares"] = RememberedError(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
+    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
 
     with pytest.raises(errors.UnknownApp) as caught:
         await broker.sync_app_shares("crm")

@@ -11,11 +11,11 @@ import pytest
 from wecom_broker import Broker
 from wecom_broker.errors import BrokerClosed, BrokerUnreachable, DeadlineExceeded, UnknownApp
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_events import event_message, number
 from tests.client.waiting import tasks
 
-DOWN = RememberedError(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+DOWN = Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
 
 
 class TestBreaks:
@@ -50,7 +50,7 @@ class TestBreaks:
         self, fake: FakeBroker, broker: Broker
     ):
         fake.come(1)
-        fake.error_cache["AcknowledgeEvents"] = DOWN
+        fake.refusals["AcknowledgeEvents"] = DOWN
         async with broker.events("g") as events:
             await anext(events)
             following = asyncio.create_task(anext(events))
@@ -60,7 +60,7 @@ class TestBreaks:
             told = fake.calls["AcknowledgeEvents"]
             await fake.until(lambda: fake.calls["AcknowledgeEvents"] > told + 6)  # which takes two pauses
             assert 1 == fake.calls["SubscribeEvents"]
-            del fake.error_cache["AcknowledgeEvents"]
+            del fake.refusals["AcknowledgeEvents"]
             fake.come(2)
             assert 2 == number(await following)
 
@@ -87,7 +87,7 @@ class TestBreaks:
         fake.release()
 
     async def test_a_stream_that_cannot_be_opened_raises(self, fake: FakeBroker, broker: Broker):
-        fake.error_cache["SubscribeEvents"] = DOWN
+        fake.refusals["SubscribeEvents"] = DOWN
         with pytest.raises(Exception, match="STORE_UNAVAILABLE"):
             await anext(broker.events("g"))
 
@@ -98,14 +98,14 @@ class TestBreaks:
     async def test_a_definitive_end_is_raised_and_a_new_loop_may_be_begun(
         self, fake: FakeBroker, broker: Broker
     ):
-        fake.error_cache["SubscribeEvents"] = RememberedError(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
+        fake.refusals["SubscribeEvents"] = Refusal(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
         fake.come(1)
         events = broker.events("g", apps=["nosuch"])
         with pytest.raises(UnknownApp):
             async for _ in events:
                 pass
 
-        del fake.error_cache["SubscribeEvents"]
+        del fake.refusals["SubscribeEvents"]
         async with events:
             async for event in events:
                 assert 1 == number(event)
@@ -114,13 +114,11 @@ class TestBreaks:
     async def test_a_replay_is_asked_for_until_the_broker_heard_it_and_never_again(
         self, fake: FakeBroker, broker: Broker
     ):
-        fake.error_cache["SubscribeEvents"] = RememberedError(
-            grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"
-        )
+        fake.refusals["SubscribeEvents"] = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
         async with broker.events("g", replay_from="crm:1-1") as events:
             with pytest.raises(Exception, match="RATE_LIMITED"):
                 await anext(events)
-            del fake.error_cache["SubscribeEvents"]
+            del fake.refusals["SubscribeEvents"]
             aiter(events)
             fake.come(1)
             await anext(events)

@@ -13,11 +13,11 @@ from wecom_broker.errors import (
     CallerNotAllowed,
 )
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_events import CREATED, RECEIVED, event_message, number
 from tests.client.waiting import tasks, until
 
-DOWN = RememberedError(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+DOWN = Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
 
 
 async def handle(broker: Broker, *, until_number: int, group: str = "g") -> list[int]:
@@ -185,34 +185,32 @@ class TestAcknowledging:
 class TestTroubleWithAcknowledging:
     async def test_what_fails_is_told_again_with_what_has_come_since(self, fake: FakeBroker, broker: Broker):
         fake.come(1, 2, 3)
-        fake.error_cache["AcknowledgeEvents"] = DOWN
+        fake.refusals["AcknowledgeEvents"] = DOWN
         async with broker.events("g") as events:
             for _ in range(3):
                 await anext(events)
             await fake.until(lambda: fake.calls["AcknowledgeEvents"] >= 3)
             assert [] == fake.acknowledged("g")
-            del fake.error_cache["AcknowledgeEvents"]
+            del fake.refusals["AcknowledgeEvents"]
             await fake.until(lambda: sorted(fake.acknowledged("g")) == [1, 2])
 
     async def test_a_handled_event_that_comes_again_before_it_could_be_acknowledged_is_not_handled_twice(
         self, fake: FakeBroker, broker: Broker
     ):
         fake.come(1, 2)
-        fake.error_cache["AcknowledgeEvents"] = DOWN
+        fake.refusals["AcknowledgeEvents"] = DOWN
         async with broker.events("g", max_in_flight=1000) as events:
             assert [1, 2] == [number(await anext(events)) for _ in range(2)]
             fake.group("g").holders.clear()  # as after ack_timeout
             fake.come(3)
             await fake.until(lambda: fake.sent[event_message(1).event_id] == 2)
-            del fake.error_cache["AcknowledgeEvents"]
+            del fake.refusals["AcknowledgeEvents"]
             assert 3 == number(await anext(events))
             await fake.until(lambda: {1, 2} == set(fake.acknowledged("g")))
 
     async def test_a_definitive_refusal_ends_the_loop(self, fake: FakeBroker, broker: Broker):
         fake.come(1, 2, 3)
-        fake.error_cache["AcknowledgeEvents"] = RememberedError(
-            grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"
-        )
+        fake.refusals["AcknowledgeEvents"] = Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
         async with broker.events("g") as events:
             await anext(events)
             await anext(events)
@@ -226,7 +224,7 @@ class TestTroubleWithAcknowledging:
     ):
         caplog.set_level("WARNING", "wecom_broker")  # whatever a command of another test has set
         fake.come(1, 2)
-        fake.error_cache["AcknowledgeEvents"] = RememberedError(
+        fake.refusals["AcknowledgeEvents"] = Refusal(
             grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_after=timedelta(hours=1)
         )
         async with asyncio.timeout(5), broker.events("g") as events:

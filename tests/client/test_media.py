@@ -21,7 +21,7 @@ from wecom_broker.errors import (
 )
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.waiting import until
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class TestUpload:
             yield b"first"
             await asyncio.Event().wait()
 
-        fake.error_cache["UploadMedia"] = RememberedError(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+        fake.refusals["UploadMedia"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
 
         with pytest.raises(InvalidRequest):
             await broker.upload_media("crm", "hologram", "a", forever())
@@ -276,9 +276,7 @@ class TestDownload:
         await file.until(lambda: file.open_downloads == 0)
 
     async def test_a_refusal_is_raised_on_entering(self, fake: FakeBroker, downloads: Downloads):
-        fake.error_cache["DownloadMedia"] = RememberedError(
-            grpc.StatusCode.FAILED_PRECONDITION, "API_NOT_AUTHORIZED"
-        )
+        fake.refusals["DownloadMedia"] = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "API_NOT_AUTHORIZED")
 
         with pytest.raises(ApiNotAuthorized):
             async with downloads.open("crm", "media-1"):

@@ -17,7 +17,7 @@ from wecom_broker.errors import InvalidRequest, QuotaReserved
 from wecom_broker.v1 import js_sdk_service_pb2 as pb
 from wecom_broker.v1 import target_pb2, token_service_pb2
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_errands import AGENT_NONCE, CORP_NONCE
 
 URL = "https://crm.test/page?a=1#part"
@@ -90,14 +90,14 @@ async def test_a_report_says_what_it_changed(
 
 
 async def test_a_quota_held_back_is_told_with_the_time_to_wait(fake: FakeBroker, either: Broker):
-    fake.error_cache["SignPage"] = RememberedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_RESERVED")
+    fake.refusals["SignPage"] = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_RESERVED")
 
     with pytest.raises(QuotaReserved):
         await either.sign_page("crm", URL)
 
 
 async def test_a_url_that_cannot_be_signed_names_its_field(fake: FakeBroker, either: Broker):
-    fake.error_cache["SignPage"] = RememberedError(
+    fake.refusals["SignPage"] = Refusal(
         grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", metadata={"field": "url"}
     )
 

@@ -15,7 +15,7 @@ from tests.client.waiting import until
 if TYPE_CHECKING:
     from wecom_broker import Broker
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 
 DEAD = 42001
 
@@ -75,9 +75,7 @@ async def test_a_token_from_elsewhere_can_be_reported(broker: Broker):
 
 async def test_a_refused_report_raises_and_leaves_the_memory_alone(fake: FakeBroker, broker: Broker):
     token = await broker.access_token("crm", "ww1")
-    fake.error_cache["ReportInvalidToken"] = RememberedError(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"
-    )
+    fake.refusals["ReportInvalidToken"] = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
 
     with pytest.raises(RateLimited):
         await broker.rejected(token, DEAD)

@@ -22,13 +22,13 @@ from wecom_broker.v1 import (
     wecom_api_service_pb2,
 )
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-DOWN = RememberedError(grpc.StatusCode.UNAVAILABLE, "WECOM_UNAVAILABLE")
+DOWN = Refusal(grpc.StatusCode.UNAVAILABLE, "WECOM_UNAVAILABLE")
 CODE = "c0de-that-works-once"
 
 ONCE: dict[str, Callable[[Broker], Awaitable[object]]] = {
@@ -74,7 +74,7 @@ USED_BEFORE = {
 async def test_what_must_not_be_repeated_travels_once_though_the_broker_says_unavailable(
     fake: FakeBroker, broker: Broker, method: str
 ):
-    fake.error_cache[method] = DOWN
+    fake.refusals[method] = DOWN
 
     with pytest.raises(WecomUnavailable):
         await ONCE[method](broker)
@@ -83,7 +83,7 @@ async def test_what_must_not_be_repeated_travels_once_though_the_broker_says_una
 
 @pytest.mark.parametrize("method", AGAIN)
 async def test_what_may_be_repeated_is_repeated(fake: FakeBroker, broker: Broker, method: str):
-    fake.error_cache[method] = DOWN
+    fake.refusals[method] = DOWN
 
     with pytest.raises(WecomUnavailable):
         await AGAIN[method](broker)

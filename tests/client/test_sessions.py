@@ -11,7 +11,7 @@ from wecom_broker.errors import CodeRejected, DataRejected, SessionNotFound
 from wecom_broker.v1 import mini_program_service_pb2 as pb
 from wecom_broker.v1 import target_pb2
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_errands import EXPIRY, SESSION_ID
 
 SESSION = Session(SESSION_ID, "ww1", "zhang", "encrypted", converted=True, expire_time=EXPIRY)
@@ -30,7 +30,7 @@ async def test_the_share_kind_can_be_chosen(fake: FakeBroker, either: Broker):
 
 
 async def test_a_spent_code_is_told(fake: FakeBroker, either: Broker):
-    fake.error_cache["ExchangeLoginCode"] = RememberedError(grpc.StatusCode.INVALID_ARGUMENT, "CODE_REJECTED")
+    fake.refusals["ExchangeLoginCode"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "CODE_REJECTED")
 
     with pytest.raises(CodeRejected):
         await either.mini_program_login("crm", "js-code")
@@ -85,13 +85,13 @@ async def test_a_session_that_is_over_is_told(fake: FakeBroker, either: Broker):
         ("GetSessionKey", lambda: either.session_key(SESSION)),
         ("DeleteSession", lambda: either.delete_session(SESSION)),
     ):
-        fake.error_cache[method] = RememberedError(grpc.StatusCode.NOT_FOUND, "SESSION_NOT_FOUND")
+        fake.refusals[method] = Refusal(grpc.StatusCode.NOT_FOUND, "SESSION_NOT_FOUND")
         with pytest.raises(SessionNotFound):
             await call()
 
 
 async def test_data_that_does_not_fit_is_told(fake: FakeBroker, either: Broker):
-    fake.error_cache["DecryptData"] = RememberedError(grpc.StatusCode.INVALID_ARGUMENT, "DATA_REJECTED")
+    fake.refusals["DecryptData"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "DATA_REJECTED")
 
     with pytest.raises(DataRejected):
         await either.decrypt_data(SESSION, "", "")

@@ -12,7 +12,7 @@ from wecom_broker import Broker
 from wecom_broker._connection.backoff import Backoff
 from wecom_broker.errors import AppNotShared, BrokerClosed, BrokerUnreachable
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 
 
 async def test_the_present_token_comes_first_then_each_rotation(fake: FakeBroker, broker: Broker):
@@ -50,7 +50,7 @@ async def test_a_watch_that_cannot_be_opened_raises(fake: FakeBroker, broker: Br
 async def test_a_definitive_end_is_raised(fake: FakeBroker, broker: Broker):
     async with aclosing(broker.watch_access_token("crm", corp="ww1")) as tokens:
         await anext(tokens)
-        fake.end_streams(RememberedError(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED"))
+        fake.end_streams(Refusal(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED"))
 
         with pytest.raises(AppNotShared):
             await anext(tokens)

@@ -17,7 +17,7 @@ from wecom_broker import sync
 from wecom_broker.errors import AppNotShared, BrokerClosed, DeadlineExceeded
 from wecom_broker.v1 import app_share_service_pb2 as shares_pb2
 
-from tests.client.fake_broker import PATIENCE, FakeBroker, RememberedError
+from tests.client.fake_broker import PATIENCE, FakeBroker, Refusal
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def test_a_forgotten_iterator_closes_its_stream(fake: FakeBroker, broker: 
 
 
 async def test_errors_are_those_of_the_async_client(fake: FakeBroker, broker: sync.Broker):
-    fake.error_cache["WatchAccessToken"] = RememberedError(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED")
+    fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED")
 
     with pytest.raises(AppNotShared):
         await asyncio.to_thread(broker.access_token, "crm")

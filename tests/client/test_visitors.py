@@ -8,7 +8,7 @@ from wecom_broker import AuthorizeUrl, Broker, OauthScope, User, UserKind, UserP
 from wecom_broker.errors import CodeRejected
 from wecom_broker.v1 import identity_service_pb2 as pb
 
-from tests.client.fake_broker import FakeBroker, RememberedError
+from tests.client.fake_broker import FakeBroker, Refusal
 
 BACK = "https://crm.test/back"
 
@@ -61,7 +61,7 @@ async def test_a_code_becomes_a_user(fake: FakeBroker, either: Broker, number: i
 
 
 async def test_a_spent_code_is_told(fake: FakeBroker, either: Broker):
-    fake.error_cache["ExchangeAuthCode"] = RememberedError(grpc.StatusCode.INVALID_ARGUMENT, "CODE_REJECTED")
+    fake.refusals["ExchangeAuthCode"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "CODE_REJECTED")
 
     with pytest.raises(CodeRejected):
         await either.user_from_code("crm", "a-code")
