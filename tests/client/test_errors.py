@@ -77,6 +77,39 @@ async def test_a_failure_without_a_reason_is_told_by_its_status(
     assert (kind, reason) == (caught.type, caught.value.reason)
 
 
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"])
+async def test_an_error_that_no_broker_made_names_the_address(fake: FakeBroker, broker: Broker, code: str):
+    fake.refusals["SyncAppShares"] = fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode[code])
+
+    for call in (broker.sync_app_shares("crm"), broker.access_token("crm")):
+        with pytest.raises(errors.Unavailable) as caught:
+            await call
+        assert (
+            f"no answer from the broker at {fake.address}: because the test says so" == caught.value.message
+        )
+
+
+async def test_nobody_at_the_address_is_told_with_it(fake: FakeBroker, broker: Broker):
+    await fake.stop()
+
+    for call in (
+        broker.sync_app_shares("crm"),
+        broker.access_token("crm"),
+        broker.upload_media("crm", "file", "a.txt", b"text"),
+        broker.download_media("crm", "media-1").__aenter__(),
+    ):
+        with pytest.raises(errors.BrokerUnreachable, match=f"no answer from the broker at {fake.address}: "):
+            await call
+
+
+async def test_what_the_broker_itself_says_is_left_as_it_is(fake: FakeBroker, broker: Broker):
+    fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode.UNAVAILABLE, "WECOM_UNAVAILABLE")
+
+    with pytest.raises(errors.WecomUnavailable) as caught:
+        await broker.sync_app_shares("crm")
+    assert "because the test says so" == caught.value.message
+
+
 async def test_an_unknown_reason_is_the_base_class(fake: FakeBroker, broker: Broker):
     fake.refusals["SyncAppShares"] = Refusal(grpc.StatusCode.ABORTED, "FROM_THE_FUTURE")
 

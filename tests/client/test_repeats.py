@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from wecom_broker import Broker
-from wecom_broker._connection import channel
+from wecom_broker._connection.retries import IDEMPOTENT
 from wecom_broker.errors import BrokerUnreachable, WecomUnavailable
 from wecom_broker.v1 import (
     app_share_service_pb2,
@@ -106,7 +106,7 @@ def test_every_method_is_one_or_the_other():
         for service in module.DESCRIPTOR.services_by_name.values()
     ]
     existing = {(service.full_name, method.name) for service in services for method in service.methods}
-    repeated = {(name, method) for name, methods in channel._IDEMPOTENT.items() for method in methods}
+    repeated = {(name, method) for name, methods in IDEMPOTENT.items() for method in methods}
 
     assert set() == repeated - existing
     assert set(ONCE) == {method for _, method in existing - repeated}

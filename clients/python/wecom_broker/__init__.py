@@ -9,7 +9,7 @@
 
 from wecom_broker import errors
 from wecom_broker._broker import Broker
-from wecom_broker._connection.channel import Tls
+from wecom_broker._connection.tls import Tls
 from wecom_broker._events.event import Event
 from wecom_broker._events.event_stream import EventStream
 from wecom_broker._services.app_shares import AppShare, AppShareChange, AppShareSync, ShareChangeType
@@ -18,7 +18,8 @@ from wecom_broker._services.js_sdk import AgentConfigSignature, ConfigSignature,
 from wecom_broker._services.media import MediaDownload, MediaHead, MediaUpload
 from wecom_broker._services.mini_programs import Session
 from wecom_broker._services.wecom_api import ApiAnswer, HttpMethod
-from wecom_broker._target import AccessToken, ShareKind, Target
+from wecom_broker._target import ShareKind, Target
+from wecom_broker._tokens.access_token import AccessToken
 from wecom_broker.errors import BrokerError
 
 __all__ = [

@@ -1,13 +1,11 @@
-"""Whose token, and the token."""
+"""Whose identity is meant: an app, and the corp in which it acts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from wecom_broker.v1 import target_pb2, token_service_pb2
+from wecom_broker.v1 import target_pb2
 
 
 class ShareKind(StrEnum):
@@ -46,11 +44,9 @@ class Target(NamedTuple):
         """Return a checked target. Raises TypeError and ValueError for what no broker could understand."""
         for name, value, wanted in (("app", app, str), ("corp", corp, str), ("agent_id", agent_id, int)):
             if not isinstance(value, wanted):
-                message = f"{name} must be {wanted.__name__}, not {type(value).__name__}"
-                raise TypeError(message)
+                raise TypeError(f"{name} must be {wanted.__name__}, not {type(value).__name__}")
         if not app:
-            message = "app must not be empty"
-            raise ValueError(message)
+            raise ValueError("app must not be empty")
         return cls(app, corp, None if share_kind is None else ShareKind(share_kind), agent_id)
 
     def to_proto(self) -> target_pb2.Target:
@@ -60,32 +56,4 @@ class Target(NamedTuple):
             corp_id=self.corp,
             share_kind=SHARE_KIND_NUMBERS[self.share_kind],
             agent_id=self.agent_id,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """A token, and what is needed to use it and to report it. Only `.value` shows the secret."""
-
-    value: str = field(repr=False)
-    expire_time: datetime
-    corp_id: str
-    """The corp in whose name the token acts."""
-    agent_id: int
-    """The app's agent id in that corp."""
-    generation: int
-    """Grows with every rotation, and never goes back."""
-    target: Target
-    """What was asked for."""
-
-    @classmethod
-    def from_proto(cls, message: token_service_pb2.AccessToken, target: Target) -> Self:
-        """Return the token of a message that answers for the target."""
-        return cls(
-            value=message.value,
-            expire_time=message.expire_time.ToDatetime(UTC),
-            corp_id=message.corp_id,
-            agent_id=message.agent_id,
-            generation=message.generation,
-            target=target,
         )

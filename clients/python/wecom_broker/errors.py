@@ -32,7 +32,9 @@ Every error carries the broker's `reason`; switch on the class or on the reason,
     │   ├── BrokerUnreachable          BROKER_UNREACHABLE, said by this client
     │   └── DeadlineExceeded           DEADLINE_EXCEEDED, said by this client
     ├── WecomProtocolError             WECOM_PROTOCOL
-    └── BrokerClosed                   BROKER_CLOSED: this client was closed by its owner
+    ├── BrokerClosed                   BROKER_CLOSED: this client was closed by its owner
+    ├── WrongEventLoop                 WRONG_EVENT_LOOP: this client belongs to another event loop
+    └── MadeBeforeFork                 MADE_BEFORE_FORK: this client belongs to the parent process
 """
 
 from __future__ import annotations
@@ -192,6 +194,14 @@ class BrokerClosed(BrokerError):
     """The client object was closed before or during the call."""
 
 
+class WrongEventLoop(BrokerError):
+    """An asyncio client was called outside the event loop of its first use."""
+
+
+class MadeBeforeFork(BrokerError):
+    """The client was made in the parent process, and gRPC does not survive a fork."""
+
+
 BY_REASON: Mapping[str, type[BrokerError]] = MappingProxyType(
     {
         "UNKNOWN_APP": UnknownApp,
@@ -218,5 +228,7 @@ BY_REASON: Mapping[str, type[BrokerError]] = MappingProxyType(
         "DEADLINE_EXCEEDED": DeadlineExceeded,
         "WECOM_PROTOCOL": WecomProtocolError,
         "BROKER_CLOSED": BrokerClosed,
+        "WRONG_EVENT_LOOP": WrongEventLoop,
+        "MADE_BEFORE_FORK": MadeBeforeFork,
     },
 )

@@ -1,65 +1,21 @@
-"""The connection to the broker: addresses, TLS, retries, keepalive."""
+"""The gRPC channel: its address, TLS, retries and keepalive."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import grpc.aio
 
 from wecom_broker._connection.bearer import bearer
+from wecom_broker._connection.retries import SERVICE_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What may be sent twice. Reports are among them because the broker compares the generation first.
-#
-# What is not here is handed to the broker's code once at most: calls that consume a code (ExchangeAuthCode,
-# ExchangeLoginCode) or may (GetUserProfile), that make or end something (ConvertSession, DeleteSession), that
-# tell how many they changed (RetryDeadEvents), or do what only WeCom knows (CallApi, UploadMedia). gRPC
-# itself still repeats a call, "transparently", but only one that never left this machine, or, once, one that
-# a leaving server's GOAWAY says it never took: no code of the broker has seen it. A connection that breaks
-# after a call was sent is an error (all this is tested). So codes are safe without `grpc.enable_retries=0`,
-# which would end the retries of the whole channel.
-_IDEMPOTENT = {
-    "wecom_broker.v1.TokenService": ("GetAccessToken", "WatchAccessToken", "ReportInvalidToken"),
-    "wecom_broker.v1.AppShareService": ("ListAppShares", "WatchAppShares"),
-    "wecom_broker.v1.JsSdkService": ("SignPage", "SignConfig", "SignAgentConfig", "ReportInvalidTicket"),
-    "wecom_broker.v1.IdentityService": ("BuildAuthorizeUrl",),
-    "wecom_broker.v1.MiniProgramService": ("DecryptData", "VerifySignature", "GetSessionKey"),
-    "wecom_broker.v1.WecomApiService": ("DownloadMedia",),
-    "wecom_broker.v1.EventService": ("SubscribeEvents", "AcknowledgeEvents", "ListDeadEvents"),
-    "wecom_broker.v1.CallbackService": ("VerifyUrl", "OpenEnvelope", "SealReply"),
-}
-
-_RETRY_POLICY = {
-    "maxAttempts": 3,
-    "initialBackoff": "0.1s",
-    "maxBackoff": "1s",
-    "backoffMultiplier": 2,
-    # CANCELLED is what a broker that has just begun to stop answers to a call that was on its way.
-    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-}
-
-_SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [
-                {"service": service, "method": method}
-                for service, methods in _IDEMPOTENT.items()
-                for method in methods
-            ],
-            "retryPolicy": _RETRY_POLICY,
-        },
-    ],
-}
+    from wecom_broker._connection.tls import Tls
 
 _OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.service_config", SERVICE_CONFIG),
     # A dead peer is noticed within 70 s. The broker takes a ping each 30 s, but none without a call.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -71,42 +27,27 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
 
-
-@dataclass(frozen=True)
-class Tls:
-    """How to know the broker, and how to be known by it.
-
-    Each part is PEM, as bytes or as the path of a file; files are read when the channel is opened.
-    `ca` defaults to gRPC's own roots; `certificate` and `private_key` are for mutual TLS and go together;
-    `server_name` is the name to expect in the broker's certificate when it is not the target's.
-    """
-
-    ca: bytes | str | Path | None = None
-    certificate: bytes | str | Path | None = None
-    private_key: bytes | str | Path | None = field(default=None, repr=False)
-    server_name: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse half a pair."""
-        if (self.certificate is None) != (self.private_key is None):
-            message = "certificate and private_key go together"
-            raise ValueError(message)
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        """Read the files. Raises OSError."""
-        return grpc.ssl_channel_credentials(_pem(self.ca), _pem(self.private_key), _pem(self.certificate))
+# A proxy from the environment is meant for the web. Without TLS it would read every token.
+_NO_PROXY: list[tuple[str, Any]] = [
+    # grpc_proxy, https_proxy, http_proxy
+    ("grpc.enable_http_proxy", 0),
+    # GRPC_ADDRESS_HTTP_PROXY, which does not look at the switch above: it is for no address.
+    ("grpc.address_http_proxy_enabled_addresses", ""),
+]
 
 
-def open_channel(target: str, tls: Tls | None, token: str | Callable[[], str] | None) -> grpc.aio.Channel:
-    """Open a channel. It connects when it is first used, and again whenever it must."""
+def open_channel(
+    target: str,
+    *,
+    tls: Tls | None,
+    token: str | Callable[[], str] | None,
+    trust_env: bool,
+) -> grpc.aio.Channel:
+    """Open a channel. It connects when it is first used, and reconnects whenever it must."""
     interceptors = [] if token is None else bearer(token)
+    options = list(_OPTIONS) if trust_env else _OPTIONS + _NO_PROXY
     if tls is None:
-        return grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=interceptors)
-    options = list(_OPTIONS)
+        return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
     if tls.server_name:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
     return grpc.aio.secure_channel(target, tls.credentials(), options=options, interceptors=interceptors)
-
-
-def _pem(source: bytes | str | Path | None) -> bytes | None:
-    return source if source is None or isinstance(source, bytes) else Path(source).read_bytes()

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from wecom_broker._connection import transfers
 from wecom_broker._connection.channel import open_channel
 from wecom_broker._connection.failures import closed, translated
+from wecom_broker._connection.owner import Owner
+from wecom_broker._connection.process import Process
 from wecom_broker._connection.streams import Streams
-from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceStub
-from wecom_broker.v1.callback_service_pb2_grpc import CallbackServiceStub
-from wecom_broker.v1.event_service_pb2_grpc import EventServiceStub
-from wecom_broker.v1.identity_service_pb2_grpc import IdentityServiceStub
-from wecom_broker.v1.js_sdk_service_pb2_grpc import JsSdkServiceStub
-from wecom_broker.v1.mini_program_service_pb2_grpc import MiniProgramServiceStub
-from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
-from wecom_broker.v1.wecom_api_service_pb2_grpc import WecomApiServiceStub
+from wecom_broker._connection.stubs import Stubs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -25,15 +21,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from wecom_broker._connection.channel import Tls
-    from wecom_broker.v1.app_share_service_pb2_grpc import AppShareServiceAsyncStub
-    from wecom_broker.v1.callback_service_pb2_grpc import CallbackServiceAsyncStub
-    from wecom_broker.v1.event_service_pb2_grpc import EventServiceAsyncStub
-    from wecom_broker.v1.identity_service_pb2_grpc import IdentityServiceAsyncStub
-    from wecom_broker.v1.js_sdk_service_pb2_grpc import JsSdkServiceAsyncStub
-    from wecom_broker.v1.mini_program_service_pb2_grpc import MiniProgramServiceAsyncStub
-    from wecom_broker.v1.token_service_pb2_grpc import TokenServiceAsyncStub
-    from wecom_broker.v1.wecom_api_service_pb2_grpc import WecomApiServiceAsyncStub
+    from wecom_broker._connection.tls import Tls
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -49,72 +37,45 @@ class Connection:
         tls: Tls | None,
         token: str | Callable[[], str] | None,
         timeout: timedelta,
+        trust_env: bool,
     ) -> None:
         """Connect to nothing yet."""
         self.is_closed = False
+        self.owner = Owner()
         self._target = target
-        self._tls = tls
-        self._token = token
-        self._timeout_seconds = timeout.total_seconds()
-        self._streams = Streams(timeout)
+        self._open_channel = partial(open_channel, target, tls=tls, token=token, trust_env=trust_env)
+        self._timeout = timeout
+        self._streams = Streams(target, timeout)
         self._last_work: set[Callable[[], Awaitable[None]]] = set()
         self._channel: grpc.aio.Channel | None = None
+        self._stubs: Stubs | None = None
 
     @property
-    def is_open(self) -> bool:
+    def needs_closing(self) -> bool:
         """Whether there is something to close."""
-        return self._channel is not None and not self.is_closed
+        return self._channel is not None and not self.is_closed and not self.owner.is_parent
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """The channel, opened if it is not. Raises BrokerClosed."""
-        self.require_open()
+        """The channel, opened if it is not. Raises BrokerError where the client cannot be used."""
+        self.require_usable()
         if self._channel is None:
-            self._channel = open_channel(self._target, self._tls, self._token)
+            Process.require_working_grpc()
+            self._channel = self._open_channel()
+            Process.channels.add(self._channel)
         return self._channel
 
-    @cached_property
-    def tokens(self) -> TokenServiceAsyncStub:
-        """The stub of TokenService."""
-        return TokenServiceStub(self.channel)
+    @property
+    def stubs(self) -> Stubs:
+        """The stubs of the channel. Raises BrokerError where the client cannot be used."""
+        channel = self.channel
+        if self._stubs is None:
+            self._stubs = Stubs(channel)
+        return self._stubs
 
-    @cached_property
-    def shares(self) -> AppShareServiceAsyncStub:
-        """The stub of AppShareService."""
-        return AppShareServiceStub(self.channel)
-
-    @cached_property
-    def pages(self) -> JsSdkServiceAsyncStub:
-        """The stub of JsSdkService."""
-        return JsSdkServiceStub(self.channel)
-
-    @cached_property
-    def identity(self) -> IdentityServiceAsyncStub:
-        """The stub of IdentityService."""
-        return IdentityServiceStub(self.channel)
-
-    @cached_property
-    def mini_programs(self) -> MiniProgramServiceAsyncStub:
-        """The stub of MiniProgramService."""
-        return MiniProgramServiceStub(self.channel)
-
-    @cached_property
-    def api(self) -> WecomApiServiceAsyncStub:
-        """The stub of WecomApiService."""
-        return WecomApiServiceStub(self.channel)
-
-    @cached_property
-    def events(self) -> EventServiceAsyncStub:
-        """The stub of EventService."""
-        return EventServiceStub(self.channel)
-
-    @cached_property
-    def callbacks(self) -> CallbackServiceAsyncStub:
-        """The stub of CallbackService."""
-        return CallbackServiceStub(self.channel)
-
-    def require_open(self) -> None:
-        """Raise BrokerClosed after `close`."""
+    def require_usable(self) -> None:
+        """Raise BrokerClosed after `close`, MadeBeforeFork and WrongEventLoop in the wrong place."""
+        self.owner.require()
         if self.is_closed:
             raise closed()
 
@@ -127,8 +88,8 @@ class Connection:
         wait_for_ready: bool | None = None,
     ) -> Response:
         """Return the answer to a unary call; its deadline is the client's by default. Raises BrokerError."""
-        seconds = self._timeout_seconds if timeout is None else timeout.total_seconds()
-        with translated():
+        seconds = (timeout or self._timeout).total_seconds()
+        with translated(self._target):
             return await method(request, timeout=seconds, wait_for_ready=wait_for_ready)
 
     def follow(
@@ -141,6 +102,24 @@ class Connection:
     ) -> AsyncGenerator[Response]:
         """Yield the messages of a stream, over restarts of the broker. Raises BrokerError."""
         return self._streams.follow(method, request, on_open=on_open, before_again=before_again)
+
+    def receive(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+        timeout: timedelta,
+    ) -> AsyncGenerator[Response]:
+        """Yield the messages of a download. Raises BrokerError."""
+        return transfers.receive(self._target, method, request, timeout)
+
+    async def send(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[Request, Response],
+        messages: AsyncGenerator[Request],
+        timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
+    ) -> Response:
+        """Return the answer to an upload. Raises BrokerError, and what the messages raise."""
+        return await transfers.send(self._target, method, messages, timeout)
 
     @contextmanager
     def before_end(self, work: Callable[[], Awaitable[None]]) -> Iterator[None]:
@@ -162,3 +141,5 @@ class Connection:
         await self.end_streams()
         if self._channel is not None:
             await self._channel.close()
+            # Let go of gRPC, so that a process that has closed its clients may fork.
+            self._channel = self._stubs = None

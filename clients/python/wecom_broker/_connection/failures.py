@@ -10,7 +10,14 @@ import grpc
 import grpc.aio
 
 from wecom_broker._connection import status_details
-from wecom_broker.errors import BY_REASON, BrokerClosed, BrokerError, BrokerUnreachable, DeadlineExceeded
+from wecom_broker.errors import (
+    BY_REASON,
+    BrokerClosed,
+    BrokerError,
+    BrokerUnreachable,
+    DeadlineExceeded,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +32,15 @@ _REASON_OF_STATUS = {
 }
 
 
-def error_of(failure: grpc.aio.AioRpcError) -> BrokerError:
+def error_of(failure: grpc.aio.AioRpcError, address: str) -> BrokerError:
     """Return the typed error of a failed call."""
     details = status_details.read(failure.trailing_metadata() or ())
     reason = details.reason or _REASON_OF_STATUS.get(failure.code(), failure.code().name)
     kind = BY_REASON.get(reason, BrokerError)
-    return kind(reason, failure.details() or "", details.metadata, details.retry_after)
+    message = failure.details() or ""
+    if not details.reason and issubclass(kind, Unavailable):
+        message = f"no answer from the broker at {address}: {message}"
+    return kind(reason, message, details.metadata, details.retry_after)
 
 
 def closed() -> BrokerClosed:
@@ -38,19 +48,19 @@ def closed() -> BrokerClosed:
     return BrokerClosed("BROKER_CLOSED", "the client was closed")
 
 
-def late() -> DeadlineExceeded:
-    """Return the error of a stream that was waited for in vain."""
-    return DeadlineExceeded("DEADLINE_EXCEEDED", "the stream did not open in time")
+def late(address: str) -> DeadlineExceeded:
+    """Return the error of a stream that did not open in time."""
+    return DeadlineExceeded("DEADLINE_EXCEEDED", f"the broker at {address} did not open the stream in time")
 
 
-def ended() -> BrokerUnreachable:
+def ended(address: str) -> BrokerUnreachable:
     """Return the error of a stream that the broker ended."""
-    return BrokerUnreachable("BROKER_UNREACHABLE", "the broker ended the stream")
+    return BrokerUnreachable("BROKER_UNREACHABLE", f"the broker at {address} ended the stream")
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise typed errors for gRPC's.
+def translated(address: str = "") -> Iterator[None]:
+    """Raise typed errors for gRPC's; they name the address where no broker answers.
 
     A CancelledError in a task that nobody cancelled comes from something under it, which only the closing of
     the client cancels: it becomes BrokerClosed, so that it cannot pass for a cancelled caller.
@@ -58,7 +68,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as failure:
-        raise error_of(failure) from failure
+        raise error_of(failure, address) from failure
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():

@@ -42,8 +42,9 @@ _log = logging.getLogger("wecom_broker")
 class Streams:
     """The open streams of one client."""
 
-    def __init__(self, timeout: timedelta) -> None:
-        """Give each stream this long to open."""
+    def __init__(self, address: str, timeout: timedelta) -> None:
+        """Give each stream this long to open; errors name the address."""
+        self._address = address
         self._timeout = timeout
         self._calls: set[UnaryStreamCall[Any, Any]] = set()
         self._closed = asyncio.Event()
@@ -103,19 +104,19 @@ class Streams:
         """Yield the messages of one call, which never ends without an error; None if a silent one is open."""
         if self._closed.is_set():
             raise closed()
-        with translated():
+        with translated(self._address):
             call = method(request, wait_for_ready=wait_for_ready)
         self._calls.add(call)
         try:
             if silent:
-                await self._in_time(_opened(call))
+                await self._in_time(self._opened(call))
                 yield None
-                message = await _next(call)
+                message = await self._next(call)
             else:
-                message = await self._in_time(_next(call))
+                message = await self._in_time(self._next(call))
             while True:
                 yield message
-                message = await _next(call)
+                message = await self._next(call)
         finally:
             self._calls.discard(call)
             call.cancel()
@@ -125,7 +126,7 @@ class Streams:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await opening
         except TimeoutError:
-            raise late() from None
+            raise late(self._address) from None
 
     async def _pause(self, delay: timedelta) -> None:
         """Wait, but no longer than the client lives."""
@@ -133,15 +134,13 @@ class Streams:
             async with asyncio.timeout(delay.total_seconds()):
                 await self._closed.wait()
 
+    async def _next(self, call: UnaryStreamCall[Request, Response]) -> Response:
+        with translated(self._address):
+            message = await call.read()
+        if message is grpc.aio.EOF:
+            raise ended(self._address)
+        return cast("Response", message)
 
-async def _next(call: UnaryStreamCall[Request, Response]) -> Response:
-    with translated():
-        message = await call.read()
-    if message is grpc.aio.EOF:
-        raise ended()
-    return cast("Response", message)
-
-
-async def _opened(call: UnaryStreamCall[Any, Any]) -> None:
-    with translated():
-        await call.wait_for_connection()  # gRPC's name for the coming of the headers
+    async def _opened(self, call: UnaryStreamCall[Any, Any]) -> None:
+        with translated(self._address):
+            await call.wait_for_connection()  # gRPC's name for the arrival of the headers

@@ -1,4 +1,4 @@
-"""Streams of one file, up or down. Other than watches they end, and are never opened again."""
+"""Streams of one file, up or down. Unlike watches they end, and are never opened again."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ Response = TypeVar("Response")
 
 
 async def receive(
+    address: str,
     method: UnaryStreamMultiCallable[Request, Response],
     request: Request,
     timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
 ) -> AsyncGenerator[Response]:
     """Yield the messages until the broker says that it was all. Raises BrokerError."""
-    with translated():
+    with translated(address):
         call = method(request, timeout=timeout.total_seconds())
     try:
         while True:
-            with translated():
+            with translated(address):
                 message = await call.read()
             if message is grpc.aio.EOF:
                 return
@@ -41,18 +42,19 @@ async def receive(
 
 
 async def send(
+    address: str,
     method: StreamUnaryMultiCallable[Request, Response],
     messages: AsyncGenerator[Request],
     timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
 ) -> Response:
     """Return the answer to the messages. Raises BrokerError, and what the messages raise."""
     handover = _Handover[Request]()
-    with translated():
+    with translated(address):
         call = method(handover.taken(), timeout=timeout.total_seconds())
     giving = asyncio.create_task(handover.give(messages), name="wecom_broker upload")
     giving.add_done_callback(lambda done: call.cancel() if _failure(done) else None)
     try:
-        with translated():
+        with translated(address):
             return await call
     except BrokerError:
         if failure := _failure(giving):

@@ -1,10 +1,10 @@
 """The events that one subscription has handled, until the broker knows it.
 
-Rule 1: an event is told until the broker heard it; what fails is told again, with what has come since.
-Rule 2: telling goes on beside the handling of the next events, one call at a time.
-Rule 3: whoever is too far ahead of the broker waits.
-Rule 4: a definitive refusal is raised to who handles the events.
-Rule 5: the end is a last try, for a moment; what is left then is logged, and handed out again.
+Rule 1: an event is acknowledged until the broker has confirmed it; what fails is repeated, with later events.
+Rule 2: acknowledging goes on while the next events are handled, one call at a time.
+Rule 3: a loop that is too far ahead of the broker waits.
+Rule 4: a definitive refusal is raised in the loop that handles the events.
+Rule 5: the end is one short last try; events that are still unacknowledged are logged, and delivered again.
 """
 
 from __future__ import annotations
@@ -23,25 +23,27 @@ from wecom_broker.v1 import event_service_pb2 as pb
 if TYPE_CHECKING:
     from wecom_broker._connection.connection import Connection
 
-_ROOM = 100
+_MOST_UNACKNOWLEDGED = 100
 _LAST_TRY = timedelta(seconds=2)
-_GATHERING = timedelta(milliseconds=2)
-"""So that fast loops do not make a call for each event."""
+_BATCHING = timedelta(milliseconds=2)
+"""Events handled within this time share a call."""
 
 _log = logging.getLogger("wecom_broker")
 
 
 class Acknowledgements:
-    """What is handled and not told yet, of one member of a group."""
+    """The events that one member of a group has handled and not acknowledged yet."""
 
     def __init__(self, connection: Connection, group: str) -> None:
         """Start with none."""
         self._connection = connection
+        # Taken now, because the last try comes when the client is already closing.
+        self._method = connection.stubs.events.AcknowledgeEvents
         self._group = group
         self._waiting: dict[str, None] = {}
-        # Apart from those that wait: an event that is handed out again while it is told, is told again.
+        # Kept apart: an event that is delivered again while its call is under way is acknowledged again.
         self._under_way: dict[str, None] = {}
-        self._telling: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -59,20 +61,20 @@ class Acknowledgements:
         return event_id in self._waiting or event_id in self._under_way
 
     async def add(self, event_id: str) -> None:
-        """Take an event that is handled. Raises BrokerError if the broker will not hear of it."""
-        self._connection.require_open()
+        """Take a handled event. Raises BrokerError if the broker refuses acknowledgements for good."""
+        self._connection.require_usable()
         self._waiting[event_id] = None
-        if self._telling is None or self._telling.done():
+        if self._task is None or self._task.done():
             await self.settled()
-            self._telling = asyncio.create_task(self._tell(), name="wecom_broker acknowledgements")
-        if len(self) >= _ROOM:
+            self._task = asyncio.create_task(self._acknowledge_all(), name="wecom_broker acknowledgements")
+        if len(self) >= _MOST_UNACKNOWLEDGED:
             await self.settled()
 
     async def settled(self) -> None:
-        """Wait until the broker knows all. Raises BrokerError if it will not hear of it."""
-        if self._telling is not None:
+        """Wait until all are acknowledged. Raises BrokerError if the broker refuses for good."""
+        if self._task is not None:
             with translated():
-                await asyncio.shield(self._telling)
+                await asyncio.shield(self._task)
 
     async def close(self) -> None:
         """Try a last time, and stop. May be repeated."""
@@ -80,22 +82,22 @@ class Acknowledgements:
         try:
             async with asyncio.timeout(_LAST_TRY.total_seconds()):
                 await self.settled()
-        except Exception as failure:  # noqa: BLE001  the end is not the place to fail
+        except Exception as failure:  # noqa: BLE001  closing must not fail
             if self:
                 _log.warning("%d handled events will come again: %s", len(self), failure or "no answer")
         finally:
             self._waiting.clear()
-            if self._telling is not None:
-                self._telling.cancel()
-                await asyncio.wait([self._telling])
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
 
-    async def _tell(self) -> None:
+    async def _acknowledge_all(self) -> None:
         backoff = Backoff()
         while self._waiting:
-            await self._pause(_GATHERING)
+            await self._pause(_BATCHING)
             self._under_way, self._waiting = self._waiting, {}
             try:
-                await self._tell_once(list(self._under_way))
+                await self._acknowledge_once(list(self._under_way))
             except Exception as failure:  # also what a failing source of bearer tokens raises
                 self._waiting = self._under_way | self._waiting
                 if self._closing.is_set() or isinstance(failure, DEFINITIVE):
@@ -107,11 +109,10 @@ class Acknowledgements:
             finally:
                 self._under_way = {}
 
-    async def _tell_once(self, event_ids: list[str]) -> None:
-        events = self._connection.events
+    async def _acknowledge_once(self, event_ids: list[str]) -> None:
         request = pb.AcknowledgeEventsRequest(group=self._group, event_ids=event_ids)
-        # It may wait for a broker that is away, as nobody waits for it.
-        await self._connection.call(events.AcknowledgeEvents, request, wait_for_ready=True)
+        # It may wait for a broker that is down: no caller waits for it.
+        await self._connection.call(self._method, request, wait_for_ready=True)
 
     async def _pause(self, delay: timedelta) -> None:
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""For services that keep a callback URL of their own: the broker has the keys and the rules."""
+"""For services that have a callback URL of their own: the broker has the keys and knows the rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Callbacks:
-    """The part of the client that opens and seals what WeCom and a callback URL say to each other."""
+    """The part of the client that opens what WeCom sends to a callback URL, and seals the reply."""
 
     _connection: Connection
 
@@ -25,7 +25,7 @@ class Callbacks:
         nonce: str,
         echostr: str,
     ) -> bytes:
-        """Check a URL verification (GET), and return what to answer: this and nothing else, within a second.
+        """Check a URL verification (GET); return the whole answer, which WeCom expects within a second.
 
         The four are the parameters of the query, URL-decoded once. Raises BrokerError.
         """
@@ -36,7 +36,7 @@ class Callbacks:
             nonce=nonce,
             echostr=echostr,
         )
-        response = await self._connection.call(self._connection.callbacks.VerifyUrl, request)
+        response = await self._connection.call(self._connection.stubs.callbacks.VerifyUrl, request)
         return response.plaintext
 
     async def open_envelope(
@@ -50,7 +50,7 @@ class Callbacks:
     ) -> Event:
         """Check and open what WeCom posted: the body as it came, and the three parameters of the query.
 
-        The broker keeps nothing of it: the event has no id, and repeats are not found out.
+        The broker keeps nothing of it: the event has no id, and repeats are not detected.
         Raises BrokerError.
         """
         request = pb.OpenEnvelopeRequest(
@@ -60,14 +60,14 @@ class Callbacks:
             nonce=nonce,
             body=body,
         )
-        response = await self._connection.call(self._connection.callbacks.OpenEnvelope, request)
+        response = await self._connection.call(self._connection.stubs.callbacks.OpenEnvelope, request)
         return Event.from_proto(response.event)
 
     async def seal_reply(self, app: str, message: str, corp: str = "") -> bytes:
-        """Seal a passive reply (被动回复), XML as WeCom documents it; answer the POST with what returns.
+        """Seal a passive reply (被动回复), XML as WeCom documents it; the result is the answer to the POST.
 
         `corp` is the corp of the event that is replied to; empty means the app's own. Raises BrokerError.
         """
         request = pb.SealReplyRequest(app=app, corp_id=corp, message=message)
-        response = await self._connection.call(self._connection.callbacks.SealReply, request)
+        response = await self._connection.call(self._connection.stubs.callbacks.SealReply, request)
         return response.body

@@ -1,4 +1,4 @@
-"""What WeCom called the broker about."""
+"""An event or message that WeCom pushed to the broker."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Event:
     app: str
     """The app whose callback URL was called."""
     corp_id: str
-    """The corp that it is about: the app's own, or a child."""
+    """The corp it is about: the app's own, or a child."""
     share_kind: ShareKind | None
     """How the app reaches that corp; None for the app's own, or where it cannot be told."""
     agent_id: int
     """The app's agent id in that corp."""
     user_id: str
-    """Who did it; empty where WeCom itself did. Encrypted for 上下游."""
+    """The user who caused it; empty where WeCom itself did. Encrypted for 上下游."""
     event_type: str
     """Event of an event (share_agent_change, …), InfoType of a suite's, else MsgType (text, …)."""
     change_type: str
     """ChangeType where there is one."""
     create_time: datetime
-    """When WeCom made it; when the broker got it where WeCom does not say."""
+    """When WeCom made it; when the broker received it where WeCom does not say."""
     receive_time: datetime
-    """When the broker got it."""
+    """When the broker received it."""
     fields: Mapping[str, str] = field(repr=False, hash=False)
     """The elements of the message by name; nested ones as "Outer.Inner", repeated ones joined by ","."""
     xml: str = field(repr=False)
@@ -46,7 +46,7 @@ class Event:
     corp_unknown: bool
     """Whether the corp is neither the app's own nor in the share list, even after listing anew."""
     delivery_count: int
-    """1 the first time, more when earlier tries came to nothing; 0 for what was not handed out."""
+    """1 the first time, more when earlier deliveries were not acknowledged; 0 for what was not delivered."""
 
     @classmethod
     def from_proto(cls, message: pb.Event, delivery_count: int = 0) -> Self:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EventStream:
-    """The events that one member of a group is handed, for `async for`.
+    """The events that one member of a group gets, for `async for`.
 
         async for event in broker.events(group="crm"):
             await handle(event)
@@ -25,8 +25,8 @@ class EventStream:
     is asked for. A body left by an exception, `break`, `return` or a cancellation has not: the event comes
     again, here or to another member. To leave with an event that is handled, call `acknowledge_events`.
 
-    Each loop is a subscription of its own, which ends a moment after the loop, unless the stream is held by a
-    name: then use `async with broker.events(group="crm") as events:`. Where that ends, it has ended.
+    Each loop is a subscription of its own, which ends a moment after the loop, unless a variable still refers
+    to the stream. `async with broker.events(group="crm") as events:` ends it at the end of the block.
     """
 
     def __init__(self, subscribe: Callable[[], AsyncGenerator[Event]]) -> None:
@@ -59,23 +59,23 @@ class EventStream:
         await self._events.aclose()
 
 
-# It does not know the stream, so that a loop's end leaves nobody who holds it: then Python closes it.
+# It does not refer to the stream, so that Python closes it when a loop over it ends.
 async def subscription(connection: Connection, request: pb.SubscribeEventsRequest) -> AsyncGenerator[Event]:
     """Yield the events of one subscription, over restarts of the broker.
 
-    What replays is taken out of the request as soon as the broker has heard it.
+    The request replays only until the broker has received it once.
     """
 
-    def heard() -> None:
+    def opened() -> None:
         request.ClearField("replay_from_time")
         request.ClearField("replay_from_event_id")
 
     handled = Acknowledgements(connection, request.group)
     messages = connection.follow(
-        connection.events.SubscribeEvents,
+        connection.stubs.events.SubscribeEvents,
         request,
-        on_open=heard,
-        # Told before: what is handled would be handed out again.
+        on_open=opened,
+        # Handled events that the broker does not know of would be delivered again.
         before_again=handled.settled,
     )
     with connection.before_end(handled.close):

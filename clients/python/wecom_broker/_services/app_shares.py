@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._target import SHARE_KINDS
-from wecom_broker.v1 import app_share_service_pb2
+from wecom_broker._target import SHARE_KIND_NUMBERS, SHARE_KINDS, ShareKind
+from wecom_broker.v1 import app_share_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
-    from wecom_broker._target import ShareKind
+    from wecom_broker._connection.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class AppShare:
     """How the app reaches the child; None for a kind that is newer than this client."""
 
     @classmethod
-    def from_proto(cls, message: app_share_service_pb2.AppShare) -> Self:
+    def from_proto(cls, message: pb.AppShare) -> Self:
         """Return the share of a message."""
         return cls(
             app=message.app,
@@ -39,7 +40,7 @@ class AppShare:
         )
 
 
-def shares_from_proto(messages: Iterable[app_share_service_pb2.AppShare]) -> tuple[AppShare, ...]:
+def shares_from_proto(messages: Iterable[pb.AppShare]) -> tuple[AppShare, ...]:
     """Return the shares of some messages, in their order."""
     return tuple(AppShare.from_proto(message) for message in messages)
 
@@ -53,7 +54,7 @@ class AppShareSync:
     unchanged_count: int
 
     @classmethod
-    def from_proto(cls, message: app_share_service_pb2.SyncAppSharesResponse) -> Self:
+    def from_proto(cls, message: pb.SyncAppSharesResponse) -> Self:
         """Return the result of a message."""
         return cls(
             added=shares_from_proto(message.added),
@@ -63,10 +64,10 @@ class AppShareSync:
 
 
 class ShareChangeType(StrEnum):
-    """What a message of the watch tells."""
+    """What a message of the watch says."""
 
     SNAPSHOT = "snapshot"
-    """Part of the present state; the first one replaces all that was known before."""
+    """Part of the current state; the first one replaces everything before it."""
     ADDED = "added"
     REMOVED = "removed"
 
@@ -82,7 +83,7 @@ class AppShareChange:
     """True on the last message of a snapshot; a large one comes in several."""
 
     @classmethod
-    def from_proto(cls, message: app_share_service_pb2.WatchAppSharesResponse) -> Self:
+    def from_proto(cls, message: pb.WatchAppSharesResponse) -> Self:
         """Return the change of a message."""
         return cls(
             change_type=_CHANGE_TYPES.get(message.change_type),
@@ -91,8 +92,47 @@ class AppShareChange:
         )
 
 
+class AppShares:
+    """The part of the client that lists which child corps an app is shared with."""
+
+    _connection: Connection
+
+    async def app_shares(
+        self,
+        app: str,
+        share_kind: ShareKind | str | None = None,
+    ) -> AsyncGenerator[AppShare]:
+        """Yield the shares of an app that the broker knows, page by page. Raises BrokerError."""
+        kind = None if share_kind is None else ShareKind(share_kind)
+        request = pb.ListAppSharesRequest(app=app, share_kind=SHARE_KIND_NUMBERS[kind])
+        while True:
+            page = await self._connection.call(self._connection.stubs.app_shares.ListAppShares, request)
+            for message in page.shares:
+                yield AppShare.from_proto(message)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def sync_app_shares(self, app: str) -> AppShareSync:
+        """Have the broker list the shares of an app at WeCom anew. Raises BrokerError."""
+        request = pb.SyncAppSharesRequest(app=app)
+        response = await self._connection.call(self._connection.stubs.app_shares.SyncAppShares, request)
+        return AppShareSync.from_proto(response)
+
+    async def watch_app_shares(self, app: str) -> AsyncGenerator[AppShareChange]:
+        """Yield the current shares of an app, then each change. Raises BrokerError.
+
+        After a restart of the broker a new snapshot comes, which replaces everything before it.
+        """
+        request = pb.WatchAppSharesRequest(app=app)
+        watch = self._connection.follow(self._connection.stubs.app_shares.WatchAppShares, request)
+        async with aclosing(watch) as changes:
+            async for change in changes:
+                yield AppShareChange.from_proto(change)
+
+
 _CHANGE_TYPES: dict[int, ShareChangeType] = {
-    app_share_service_pb2.SHARE_CHANGE_TYPE_SNAPSHOT: ShareChangeType.SNAPSHOT,
-    app_share_service_pb2.SHARE_CHANGE_TYPE_ADDED: ShareChangeType.ADDED,
-    app_share_service_pb2.SHARE_CHANGE_TYPE_REMOVED: ShareChangeType.REMOVED,
+    pb.SHARE_CHANGE_TYPE_SNAPSHOT: ShareChangeType.SNAPSHOT,
+    pb.SHARE_CHANGE_TYPE_ADDED: ShareChangeType.ADDED,
+    pb.SHARE_CHANGE_TYPE_REMOVED: ShareChangeType.REMOVED,
 }

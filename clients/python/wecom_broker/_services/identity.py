@@ -1,4 +1,4 @@
-"""Visitors of a page: the link that sends them to WeCom, and who comes back."""
+"""Who visits a page: the link that sends a visitor to WeCom, and the user who comes back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class OauthScope(StrEnum):
-    """How much a link asks for."""
+    """What a link asks the visitor for."""
 
     BASE = "base"
     """snsapi_base: silent, who it is."""
@@ -31,7 +31,7 @@ class UserKind(StrEnum):
     EXTERNAL_CONTACT = "external_contact"
     """A customer of a member (外部联系人)."""
     NON_MEMBER = "non_member"
-    """Nobody that the corp knows."""
+    """Somebody the corp does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class UserProfile:
-    """What a user agreed to show; the rest is empty. What tells of a person stays out of logs."""
+    """What a user agreed to show; the rest is empty. Personal data stays out of its repr."""
 
     corp_id: str
     user_id: str
@@ -104,8 +104,8 @@ class UserProfile:
         )
 
 
-class Visitors:
-    """The part of the client that tells who visits a page."""
+class Identity:
+    """The part of the client that identifies the visitors of a page (网页授权登录)."""
 
     _connection: Connection
 
@@ -128,7 +128,7 @@ class Visitors:
             scope=_SCOPE_NUMBERS[OauthScope(scope)],
             state=state,
         )
-        response = await self._connection.call(self._connection.identity.BuildAuthorizeUrl, request)
+        response = await self._connection.call(self._connection.stubs.identity.BuildAuthorizeUrl, request)
         return AuthorizeUrl(response.url, response.state)
 
     async def user_from_code(self, app: str, code: str) -> User:
@@ -137,13 +137,13 @@ class Visitors:
         A code works once, so it is sent once: after any error send the visitor for a new one.
         """
         request = pb.ExchangeAuthCodeRequest(app=app, code=code)
-        response = await self._connection.call(self._connection.identity.ExchangeAuthCode, request)
+        response = await self._connection.call(self._connection.stubs.identity.ExchangeAuthCode, request)
         return User.from_proto(response.user)
 
     async def user_profile(self, app: str, user_ticket: str) -> UserProfile:
         """Return what the user of a `user_ticket` agreed to show. Raises BrokerError."""
         request = pb.GetUserProfileRequest(app=app, user_ticket=user_ticket)
-        response = await self._connection.call(self._connection.identity.GetUserProfile, request)
+        response = await self._connection.call(self._connection.stubs.identity.GetUserProfile, request)
         return UserProfile.from_proto(response.profile)
 
 

@@ -1,4 +1,4 @@
-"""Pages that use WeCom's JS-SDK, and their signatures."""
+"""Signatures for pages that use WeCom's JS-SDK."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ConfigSignature:
     generation: int
     """Of the ticket that signed."""
     target: Target
-    """What was asked for."""
+    """The target it was asked for."""
 
     @classmethod
     def from_proto(cls, message: pb.ConfigSignature, target: Target) -> Self:
@@ -61,7 +61,7 @@ class AgentConfigSignature:
     generation: int
     """Of the ticket that signed."""
     target: Target
-    """What was asked for."""
+    """The target it was asked for."""
 
     @classmethod
     def from_proto(cls, message: pb.AgentConfigSignature, target: Target) -> Self:
@@ -98,8 +98,8 @@ class ReportOutcome(StrEnum):
     """The ticket was replaced on a report a moment ago."""
 
 
-class Pages:
-    """The part of the client that signs pages."""
+class JsSdk:
+    """The part of the client that signs pages for the JS-SDK."""
 
     _connection: Connection
 
@@ -114,12 +114,12 @@ class Pages:
     ) -> PageSignature:
         """Sign a page for `wx.config` and `wx.agentConfig`.
 
-        `url` is the page's whole URL as the browser has it; from `#` on it is cut, nothing else is touched.
+        `url` is the page's whole URL as the browser has it; the part from `#` on is not signed.
         `corp` is the corp of the user who looks at it; empty means the app's own. Raises BrokerError.
         """
         target = Target.of(app, corp, share_kind, agent_id)
         request = pb.SignPageRequest(target=target.to_proto(), url=url)
-        response = await self._connection.call(self._connection.pages.SignPage, request)
+        response = await self._connection.call(self._connection.stubs.js_sdk.SignPage, request)
         return PageSignature(
             ConfigSignature.from_proto(response.config, target),
             AgentConfigSignature.from_proto(response.agent_config, target),
@@ -137,7 +137,7 @@ class Pages:
         """Sign a page for `wx.config` alone. Raises BrokerError."""
         target = Target.of(app, corp, share_kind, agent_id)
         request = pb.SignConfigRequest(target=target.to_proto(), url=url)
-        response = await self._connection.call(self._connection.pages.SignConfig, request)
+        response = await self._connection.call(self._connection.stubs.js_sdk.SignConfig, request)
         return ConfigSignature.from_proto(response.config, target)
 
     async def sign_agent_config(
@@ -152,7 +152,7 @@ class Pages:
         """Sign a page for `wx.agentConfig` alone. Raises BrokerError."""
         target = Target.of(app, corp, share_kind, agent_id)
         request = pb.SignAgentConfigRequest(target=target.to_proto(), url=url)
-        response = await self._connection.call(self._connection.pages.SignAgentConfig, request)
+        response = await self._connection.call(self._connection.stubs.js_sdk.SignAgentConfig, request)
         return AgentConfigSignature.from_proto(response.agent_config, target)
 
     async def ticket_rejected(
@@ -160,9 +160,9 @@ class Pages:
         signature: ConfigSignature | AgentConfigSignature,
         errcode: int,
     ) -> ReportOutcome | None:
-        """Tell that WeCom refused the signature's ticket, with 40093 or 42012; sign the page again then.
+        """Report that WeCom refused the signature's ticket, with 40093 or 42012; then sign the page again.
 
-        None stands for an outcome that is newer than this client. Raises BrokerError.
+        Returns None for an outcome that is newer than this client. Raises BrokerError.
         """
         request = pb.ReportInvalidTicketRequest(
             target=signature.target.to_proto(),
@@ -170,7 +170,7 @@ class Pages:
             generation=signature.generation,
             errcode=errcode,
         )
-        response = await self._connection.call(self._connection.pages.ReportInvalidTicket, request)
+        response = await self._connection.call(self._connection.stubs.js_sdk.ReportInvalidTicket, request)
         return _OUTCOMES.get(response.outcome)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wecom_broker._connection.connection import Connection
 
 _SHOWN = 4
-"""How much of a session id is shown: enough to recognise it, and no use to who finds it in a log."""
+"""How much of a session id is shown: enough to recognise it, of no use to somebody who finds it in a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Session:
         )
 
 
-class Sessions:
-    """The part of the client for mini-programs. A session is given as it came, or by its id alone."""
+class MiniPrograms:
+    """The part of the client for mini-programs (小程序). A session is given as it is, or by its id alone."""
 
     _connection: Connection
 
@@ -72,7 +72,9 @@ class Sessions:
         """
         kind = None if share_kind is None else ShareKind(share_kind)
         request = pb.ExchangeLoginCodeRequest(app=app, js_code=js_code, share_kind=SHARE_KIND_NUMBERS[kind])
-        response = await self._connection.call(self._connection.mini_programs.ExchangeLoginCode, request)
+        response = await self._connection.call(
+            self._connection.stubs.mini_programs.ExchangeLoginCode, request
+        )
         return Session.from_proto(response.session)
 
     async def convert_session(
@@ -94,7 +96,7 @@ class Sessions:
             user_id=user_id,
             session_key=session_key,
         )
-        response = await self._connection.call(self._connection.mini_programs.ConvertSession, request)
+        response = await self._connection.call(self._connection.stubs.mini_programs.ConvertSession, request)
         return Session.from_proto(response.session)
 
     async def decrypt_data(self, session: Session | str, encrypted_data: str, iv: str) -> bytes:
@@ -103,18 +105,18 @@ class Sessions:
         Raises SessionNotFound, DataRejected, BrokerError.
         """
         request = pb.DecryptDataRequest(session_id=_id_of(session), encrypted_data=encrypted_data, iv=iv)
-        response = await self._connection.call(self._connection.mini_programs.DecryptData, request)
+        response = await self._connection.call(self._connection.stubs.mini_programs.DecryptData, request)
         return response.plaintext
 
     async def verify_signature(self, session: Session | str, raw_data: str, signature: str) -> bool:
-        """Tell whether the session's key signed `raw_data`, text as it came.
+        """Return whether the session's key signed `raw_data`, text as it came.
 
         Raises SessionNotFound, BrokerError.
         """
         request = pb.VerifySignatureRequest(
             session_id=_id_of(session), raw_data=raw_data, signature=signature
         )
-        response = await self._connection.call(self._connection.mini_programs.VerifySignature, request)
+        response = await self._connection.call(self._connection.stubs.mini_programs.VerifySignature, request)
         return response.valid
 
     async def session_key(self, session: Session | str) -> str:
@@ -123,13 +125,13 @@ class Sessions:
         Raises SessionNotFound, CallerNotAllowed, BrokerError.
         """
         request = pb.GetSessionKeyRequest(session_id=_id_of(session))
-        response = await self._connection.call(self._connection.mini_programs.GetSessionKey, request)
+        response = await self._connection.call(self._connection.stubs.mini_programs.GetSessionKey, request)
         return response.session_key
 
     async def delete_session(self, session: Session | str) -> None:
         """Have the broker forget the session. Raises SessionNotFound, BrokerError."""
         request = pb.DeleteSessionRequest(session_id=_id_of(session))
-        await self._connection.call(self._connection.mini_programs.DeleteSession, request)
+        await self._connection.call(self._connection.stubs.mini_programs.DeleteSession, request)
 
 
 def _id_of(session: Session | str) -> str:

@@ -10,8 +10,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from wecom_broker._connection.transfers import receive, send
 from wecom_broker._services.media import MediaDownload, MediaHead, MediaUpload, pieces_of
+from wecom_broker._spans import Span, positive_span
 from wecom_broker._target import ShareKind, Target
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wecom_broker._services.media import Content
 
 TRANSFER_TIMEOUT = timedelta(minutes=5)
-"""The deadline of a whole file, unless the caller says another."""
+"""The deadline of a whole file by default."""
 
 
 class HttpMethod(StrEnum):
@@ -47,12 +47,12 @@ class ApiAnswer:
         """Return the answer of a message."""
         return cls(message.errcode, message.errmsg, message.body)
 
-    def json(self) -> Any:  # noqa: ANN401  what WeCom says, only WeCom knows
+    def json(self) -> Any:  # noqa: ANN401  only WeCom knows what it answers
         """Return the body parsed. Raises ValueError if it is not JSON."""
         return json.loads(self.body)
 
 
-class Api:
+class WecomApi:
     """The part of the client that calls WeCom's other interfaces."""
 
     _connection: Connection
@@ -68,13 +68,13 @@ class Api:
         body: Mapping[str, object] | bytes | None = None,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
-        timeout: timedelta | None = None,  # noqa: ASYNC109  it becomes gRPC's deadline, which WeCom's is cut to
+        timeout: Span | None = None,  # noqa: ASYNC109  it becomes gRPC's deadline, which WeCom's is cut to
     ) -> ApiAnswer:
         """Call a path like `/cgi-bin/user/get` in the name of `corp`; empty means the app's own.
 
         The broker adds the access token. Where WeCom says that it is dead, the broker replaces it and calls
-        once more; nothing else is repeated, for nobody knows what a repeat would do. An errcode is no error
-        here: look at the answer's.
+        once more; nothing else is repeated, because only the caller knows whether it may be. An errcode is
+        not an error here: look at the answer's.
 
         Args:
             app: The app's name in the broker's configuration.
@@ -97,7 +97,8 @@ class Api:
             query={name: _plain(value) for name, value in (query or {}).items()},
             body=_encoded(body),
         )
-        response = await self._connection.call(self._connection.api.CallApi, request, timeout)
+        deadline = None if timeout is None else positive_span("timeout", timeout)
+        response = await self._connection.call(self._connection.stubs.wecom_api.CallApi, request, deadline)
         return ApiAnswer.from_proto(response)
 
     async def upload_media(
@@ -111,13 +112,13 @@ class Api:
         content_type: str = "",
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
-        timeout: timedelta = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
+        timeout: Span = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
     ) -> MediaUpload:
         """Send a file to WeCom, piece by piece, and return its media_id, valid for three days.
 
         `kind` is image, voice, video or file. `content` is bytes, the path of a file, an open file, or an
         iterable or async iterable of bytes; all but an async iterable is read in a thread beside the loop.
-        An upload is never repeated. An errcode is no error here: look at the answer's.
+        An upload is never repeated. An errcode is not an error here: look at the answer's.
 
         Raises BrokerError, and what the content raises.
         """
@@ -127,7 +128,11 @@ class Api:
             file_name=file_name,
             content_type=content_type,
         )
-        response = await send(self._connection.api.UploadMedia, _messages(head, content), timeout)
+        response = await self._connection.send(
+            self._connection.stubs.wecom_api.UploadMedia,
+            _messages(head, content),
+            positive_span("timeout", timeout),
+        )
         return MediaUpload.from_proto(response)
 
     @asynccontextmanager
@@ -139,22 +144,27 @@ class Api:
         *,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
-        timeout: timedelta = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
+        timeout: Span = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
     ) -> AsyncGenerator[MediaDownload]:
-        """Open a file at WeCom; what is entered tells its head, and yields its pieces as they come.
+        """Open a file at WeCom, for `async with`: its head is known, its pieces are yielded as they come.
 
             async with broker.download_media("crm", media_id) as download:
                 print(download.head.file_name)
                 async for piece in download:
                     ...
 
-        Leaving ends the transfer. Raises BrokerError, also while it is read: then what came is not the file.
+        Leaving the block ends the transfer. Raises BrokerError, also in the middle of a file.
         """
         request = pb.DownloadMediaRequest(
             target=Target.of(app, corp, share_kind, agent_id).to_proto(),
             media_id=media_id,
         )
-        async with aclosing(receive(self._connection.api.DownloadMedia, request, timeout)) as messages:
+        transfer = self._connection.receive(
+            self._connection.stubs.wecom_api.DownloadMedia,
+            request,
+            positive_span("timeout", timeout),
+        )
+        async with aclosing(transfer) as messages:
             first = await anext(messages, pb.DownloadMediaResponse())
             async with aclosing(_pieces(first, messages)) as pieces:
                 yield MediaDownload(MediaHead.from_proto(first), pieces)
@@ -185,8 +195,7 @@ def _encoded(body: Mapping[str, object] | bytes | None) -> bytes:
     if body is None or isinstance(body, bytes):
         return body or b""
     if not isinstance(body, Mapping):
-        message = f"body must be a mapping or bytes, not {type(body).__name__}"
-        raise TypeError(message)
+        raise TypeError(f"body must be a mapping or bytes, not {type(body).__name__}")
     # Some of WeCom's interfaces show \u4f60 to people as it stands: Chinese must go as it is.
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 

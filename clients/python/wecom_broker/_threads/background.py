@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from wecom_broker._connection.failures import closed
-from wecom_broker.errors import BrokerClosed
+from wecom_broker._connection.process import Process, made_before_fork
+from wecom_broker.errors import BrokerClosed, BrokerError, MadeBeforeFork
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterator
@@ -30,11 +31,22 @@ class Background:
     def __init__(self, broker: Broker) -> None:
         """Take the client, which only this thread will drive."""
         self.started = threading.Event()
-        self.closing = False
+        self._process = Process.current
+        self._closing = False
         self._broker = broker
         self._handover = threading.RLock()
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
+
+    @property
+    def needs_closing(self) -> bool:
+        """Whether the loop is to run on; a child process has no loop to end."""
+        return not self._closing and self._process is Process.current
+
+    def require_process(self) -> None:
+        """Raise MadeBeforeFork in a child process, where the thread does not exist."""
+        if self._process is not Process.current:
+            raise made_before_fork()
 
     def run(self) -> None:
         """Run until `stop`; what the thread is for."""
@@ -42,9 +54,11 @@ class Background:
 
     def stop(self) -> None:
         """Take no more work, and close the client. May be repeated."""
+        if not self.needs_closing:
+            return
         with self._handover:
-            if not self.closing:
-                self.closing = True
+            if not self._closing:
+                self._closing = True
                 self._loop.call_soon_threadsafe(self._stopped.set)
 
     def result(self, work: Coroutine[object, object, Result]) -> Result:
@@ -66,15 +80,19 @@ class Background:
                 except StopAsyncIteration:
                     return
         finally:
-            with suppress(BrokerClosed):
+            with suppress(BrokerClosed, MadeBeforeFork):
                 self._submit(items.aclose())
 
     def _submit(self, work: Coroutine[object, object, Result]) -> futures.Future[Result]:
-        with self._handover:
-            if not self.closing:
+        try:
+            self.require_process()
+            with self._handover:
+                if self._closing:
+                    raise closed()
                 return asyncio.run_coroutine_threadsafe(work, self._loop)
-        work.close()
-        raise closed()
+        except BrokerError:
+            work.close()
+            raise
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

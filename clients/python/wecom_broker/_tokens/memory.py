@@ -11,13 +11,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from wecom_broker._spans import span
+from wecom_broker._tokens.access_token import AccessToken
 from wecom_broker._tokens.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from datetime import timedelta
 
-    from wecom_broker._target import AccessToken, ShareKind, Target
+    from wecom_broker._spans import Span
+    from wecom_broker._target import ShareKind, Target
+    from wecom_broker._tokens.lifetimes import Lifetimes
+    from wecom_broker.v1 import token_service_pb2 as pb
 
 
 class TokenMemory:
@@ -25,22 +30,23 @@ class TokenMemory:
 
     def __init__(
         self,
-        open_tokens: Callable[[Target], AsyncGenerator[AccessToken]],
+        open_tokens: Callable[[Target], AsyncGenerator[pb.AccessToken]],
         *,
         idle_after: timedelta,
-        clock: Callable[[], float],
+        lifetimes: Lifetimes,
     ) -> None:
-        """Start empty. `clock` returns Unix time in seconds."""
+        """Start empty."""
         self._open_tokens = open_tokens
         self._idle_seconds = idle_after.total_seconds()
-        self._clock = clock
+        self._lifetimes = lifetimes
+        self._now = lifetimes.now
         self._watches: dict[tuple[str, str, ShareKind | str | None, int], Watch] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
     def valid(
         self,
         key: tuple[str, str, ShareKind | str | None, int],
-        min_ttl: timedelta | None,
+        min_ttl: Span | None,
     ) -> AccessToken | None:
         """Return the token if it is valid for `min_ttl` more, else None.
 
@@ -49,19 +55,20 @@ class TokenMemory:
         watch = self._watches.get(key)
         if watch is None:
             return None
-        now = self._clock()
-        if watch.expires_at <= (now if min_ttl is None else now + min_ttl.total_seconds()):
+        now = self._now()
+        if watch.expires_at <= (now if min_ttl is None else now + span("min_ttl", min_ttl).total_seconds()):
             return None
         watch.read_at = now
         return watch.token
 
     def watch(self, target: Target) -> Watch:
-        """Return the watch of the target, opening it if there is none."""
+        """Return the watch of the target, opened if there is none."""
         watch = self._watches.get(target)
         if watch is None:
             watch = Watch(
                 self._open_tokens(target),
-                clock=self._clock,
+                target=target,
+                lifetimes=self._lifetimes,
                 on_end=lambda ended: self._forget(target, ended),
             )
             self._watches[target] = watch
@@ -69,10 +76,10 @@ class TokenMemory:
                 self._sweeper = asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
         return watch
 
-    def offer(self, token: AccessToken) -> AccessToken:
+    def offer(self, token: pb.AccessToken, target: Target) -> AccessToken:
         """Take a token that came by another way than the watch; return the newest known."""
-        watch = self._watches.get(token.target)
-        return token if watch is None else watch.offer(token)
+        watch = self._watches.get(target)
+        return AccessToken.from_proto(token, target) if watch is None else watch.offer(token)
 
     async def close(self) -> None:
         """Forget everything, and end every stream."""
@@ -88,6 +95,6 @@ class TokenMemory:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._idle_seconds / 4)
-            since = self._clock() - self._idle_seconds
+            since = self._now() - self._idle_seconds
             unread = [watch for watch in self._watches.values() if watch.is_open and watch.read_at < since]
             await asyncio.gather(*(watch.close() for watch in unread))

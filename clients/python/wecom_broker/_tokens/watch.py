@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from math import inf
 from typing import TYPE_CHECKING
 
 from wecom_broker._connection.failures import translated
+from wecom_broker._tokens.access_token import AccessToken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from wecom_broker._target import AccessToken
+    from wecom_broker._target import Target
+    from wecom_broker._tokens.lifetimes import Lifetimes
+    from wecom_broker.v1 import token_service_pb2 as pb
 
 
 class Watch:
     """A token in memory that the broker keeps current.
 
-    `token` and `expires_at` are read without a lock, also by other threads: `expires_at` is 0 until there is
-    a token, and is written after it.
+    `token` and `expires_at` are read without a lock, also by other threads: `expires_at` is infinitely long
+    ago until there is a token, and is written after it.
     """
 
-    __slots__ = ("_clock", "_first", "_task", "expires_at", "read_at", "token")
+    __slots__ = ("_first", "_lifetimes", "_target", "_task", "expires_at", "read_at", "token")
 
     token: AccessToken
 
     def __init__(
         self,
-        tokens: AsyncGenerator[AccessToken],
+        tokens: AsyncGenerator[pb.AccessToken],
         *,
-        clock: Callable[[], float],
+        target: Target,
+        lifetimes: Lifetimes,
         on_end: Callable[[Watch], None],
     ) -> None:
         """Start to follow the tokens. `on_end` is called once they have ended, by an error or by `close`."""
-        self._clock = clock
-        self.expires_at = 0.0
-        self.read_at = clock()
+        self._target = target
+        self._lifetimes = lifetimes
+        self.expires_at = -inf
+        self.read_at = lifetimes.now()
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._follow(tokens), name="wecom_broker watch")
         self._task.add_done_callback(lambda _: on_end(self))
@@ -51,11 +57,11 @@ class Watch:
         with translated():
             await asyncio.shield(self._first)
 
-    def offer(self, token: AccessToken) -> AccessToken:
-        """Take the token unless a newer one is held and valid; return the one that is held then."""
-        if self.expires_at <= self._clock() or token.generation >= self.token.generation:
-            self.token = token
-            self.expires_at = token.expire_time.timestamp()
+    def offer(self, token: pb.AccessToken) -> AccessToken:
+        """Take a token that has just arrived unless a newer one is held and valid; return the held one."""
+        if self.expires_at <= self._lifetimes.now() or token.generation >= self.token.generation:
+            self.token = AccessToken.from_proto(token, self._target)
+            self.expires_at = self._lifetimes.end_of(token)
         return self.token
 
     async def close(self) -> None:
@@ -63,7 +69,7 @@ class Watch:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _follow(self, tokens: AsyncGenerator[AccessToken]) -> None:
+    async def _follow(self, tokens: AsyncGenerator[pb.AccessToken]) -> None:
         try:
             async with aclosing(tokens):
                 async for token in tokens:

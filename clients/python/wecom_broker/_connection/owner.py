@@ -1,0 +1,58 @@
+"""The event loop and the process that a client belongs to.
+
+A channel of grpc.aio works in one event loop, and no channel survives a fork: without these checks a client
+used elsewhere would wait for ever, or serve tokens that nobody keeps current.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, get_running_loop
+
+from wecom_broker._connection.process import Process, made_before_fork
+from wecom_broker.errors import WrongEventLoop
+
+_REMEDY = "make a client in each event loop, or one wecom_broker.sync.Broker for all of them"
+
+
+class Owner:
+    """Where a client was used first. It may not be used anywhere else."""
+
+    __slots__ = ("_loop", "_process")
+
+    def __init__(self) -> None:
+        """Be unknown until the first use."""
+        self._loop: AbstractEventLoop | None = None
+        self._process: object | None = None
+
+    def require(self) -> None:
+        """Become known at the first use. Raises MadeBeforeFork and WrongEventLoop in any other place."""
+        try:
+            if get_running_loop() is self._loop:  # never so in a child: asyncio forgets the loop at a fork
+                return
+        except RuntimeError:
+            self.require_process()
+            raise _wrong_loop("the client needs a running event loop: call it in a coroutine") from None
+        self.require_process()
+        if self._loop is not None:
+            state = "is closed" if self._loop.is_closed() else "is another one"
+            raise _wrong_loop(f"the client belongs to the event loop of its first use, which {state}")
+        self._loop, self._process = get_running_loop(), Process.current
+
+    def require_process(self) -> None:
+        """Raise MadeBeforeFork in a child process. Any thread may call it."""
+        if self.is_parent:
+            raise made_before_fork()
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether the client belongs to the process that this one was forked from."""
+        return self._process is not Process.current and self._process is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing of the client can be running here."""
+        return self.is_parent or (self._loop is not None and self._loop.is_closed())
+
+
+def _wrong_loop(cause: str) -> WrongEventLoop:
+    return WrongEventLoop("WRONG_EVENT_LOOP", f"{cause}; {_REMEDY}")

@@ -1,0 +1,55 @@
+"""How long tokens live, counted from their receipt: this machine's clock need not be right."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from wecom_broker.v1 import token_service_pb2 as pb
+
+if sys.platform == "linux":
+    # It goes on while the machine sleeps, as the life of a token does.
+    steady = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+else:
+    steady = time.monotonic
+
+_log = logging.getLogger("wecom_broker")
+
+
+class Lifetimes:
+    """Says when tokens end, by a clock that nobody sets."""
+
+    def __init__(self, now: Callable[[], float], wall_clock: Callable[[], float] = time.time) -> None:
+        """Take a clock that only goes forward, and the machine's, both in seconds."""
+        self.now = now
+        self._wall_clock = wall_clock
+        self._warned = False
+
+    def end_of(self, message: pb.AccessToken) -> float:
+        """Return when a token that has just arrived ends, by `now`."""
+        left_by_wall_clock = _seconds(message.expire_time) - self._wall_clock()
+        if left_by_wall_clock <= 0:
+            self._warn(-left_by_wall_clock)
+        # Brokers of 0.1 do not say how long a token has left.
+        left = _seconds(message.ttl) if message.HasField("ttl") else left_by_wall_clock
+        return self.now() + left
+
+    def _warn(self, seconds: float) -> None:
+        if not self._warned:
+            self._warned = True
+            ago = timedelta(seconds=round(seconds))
+            _log.warning("by this machine's clock a token arrived %s after its end: set the clock", ago)
+
+
+def _seconds(message: Timestamp | Duration) -> float:
+    return message.seconds + message.nanos / 1e9

@@ -1,0 +1,140 @@
+"""Access tokens from memory."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from wecom_broker._spans import Span, span
+from wecom_broker._target import ShareKind, Target
+from wecom_broker._tokens.access_token import AccessToken
+from wecom_broker.errors import Unavailable
+from wecom_broker.v1 import token_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from datetime import timedelta
+
+    from wecom_broker._connection.connection import Connection
+    from wecom_broker._tokens.flights import Flights
+    from wecom_broker._tokens.memory import TokenMemory
+
+
+class Tokens:
+    """The part of the client that gives access tokens."""
+
+    _connection: Connection
+    _memory: TokenMemory
+    _flights: Flights[AccessToken]
+
+    async def access_token(
+        self,
+        app: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        min_ttl: Span | None = None,
+    ) -> AccessToken:
+        """Return a token that is valid now; from memory, but for the first call for a target.
+
+        An empty `corp` means the app's own. `share_kind` and `agent_id` are needed only to choose among
+        several. `min_ttl` is the least life to be left: if the token in memory has less, the broker is asked,
+        and returns the best valid one where WeCom has none that lives so long.
+
+        Raises BrokerError.
+        """
+        self._connection.owner.require()
+        token = self._memory.valid((app, corp, share_kind, agent_id), min_ttl)
+        if token is not None:
+            return token
+        return await self._acquire(Target.of(app, corp, share_kind, agent_id), min_ttl)
+
+    def held_token(
+        self,
+        app: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+        min_ttl: Span | None = None,
+    ) -> AccessToken | None:
+        """Return the token in memory if it is valid, else None. Asks nobody; any thread may call it.
+
+        Raises MadeBeforeFork.
+        """
+        self._connection.owner.require_process()
+        return self._memory.valid((app, corp, share_kind, agent_id), min_ttl)
+
+    async def rejected(self, token: AccessToken, errcode: int) -> AccessToken:
+        """Report that WeCom refused the token, with 40014 or 42001; return the one to use from now on.
+
+        Call it wherever the refusal is seen: the broker fetches a new token at most once.
+        Raises BrokerError.
+        """
+        self._connection.require_usable()
+        held = self._memory.valid(token.target, None)
+        if held is not None and held.generation > token.generation:
+            return held
+        return await self._flights.join(
+            ("report", token.target, token.generation),
+            lambda: self._report(token, errcode),
+        )
+
+    async def watch_access_token(
+        self,
+        app: str,
+        corp: str = "",
+        *,
+        share_kind: ShareKind | str | None = None,
+        agent_id: int = 0,
+    ) -> AsyncGenerator[AccessToken]:
+        """Yield the current token, then each rotation, over restarts of the broker. Raises BrokerError.
+
+        Only for those who must act on a rotation; `access_token` keeps itself current.
+        """
+        target = Target.of(app, corp, share_kind, agent_id)
+        newest = 0
+        async with aclosing(tokens_of(self._connection, target)) as tokens:
+            async for token in tokens:
+                if token.generation > newest:
+                    newest = token.generation
+                    yield AccessToken.from_proto(token, target)
+
+    async def _acquire(self, target: Target, min_ttl: Span | None) -> AccessToken:
+        self._connection.require_usable()
+        least = None if min_ttl is None else span("min_ttl", min_ttl)
+        await self._memory.watch(target).opened()
+        return self._memory.valid(target, least) or await self._renewed(target, least)
+
+    async def _renewed(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
+        try:
+            return await self._flights.join(("fetch", target, min_ttl), lambda: self._fetch(target, min_ttl))
+        except Unavailable:
+            # A shorter life than the caller asked for is better than none.
+            held = self._memory.valid(target, None)
+            if held is None:
+                raise
+            return held
+
+    async def _fetch(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
+        request = pb.GetAccessTokenRequest(target=target.to_proto(), min_ttl=min_ttl)
+        response = await self._connection.call(self._connection.stubs.tokens.GetAccessToken, request)
+        return self._memory.offer(response.token, target)
+
+    async def _report(self, token: AccessToken, errcode: int) -> AccessToken:
+        request = pb.ReportInvalidTokenRequest(
+            target=token.target.to_proto(),
+            generation=token.generation,
+            errcode=errcode,
+        )
+        response = await self._connection.call(self._connection.stubs.tokens.ReportInvalidToken, request)
+        return self._memory.offer(response.token, token.target)
+
+
+async def tokens_of(connection: Connection, target: Target) -> AsyncGenerator[pb.AccessToken]:
+    """Yield the current token of a target, then each rotation. Raises BrokerError."""
+    request = pb.WatchAccessTokenRequest(target=target.to_proto())
+    async with aclosing(connection.follow(connection.stubs.tokens.WatchAccessToken, request)) as responses:
+        async for response in responses:
+            yield response.token
