@@ -140,11 +140,13 @@ def test_an_error_names_what_to_look_at(address: str) -> None:
     ids=" ".join,
 )
 def test_an_address_where_nobody_listens_is_told_soon(arguments: list[str]) -> None:
+    address = f"127.0.0.1:{free_port()}"
     began = time.monotonic()
-    result = run(*arguments, "--address", f"127.0.0.1:{free_port()}")
+    result = run(*arguments, "--address", address)
 
     assert 1 == result.exit_code
-    assert result.stderr.startswith("error: BROKER_UNREACHABLE: ")
+    assert result.stderr.startswith(f"error: BROKER_UNREACHABLE: no answer from the broker at {address}: ")
+    assert result.stderr.endswith("; is it running? see --address\n")
     assert time.monotonic() - began < 9
 
 

@@ -161,6 +161,7 @@ import asyncio, os, sys, warnings
 from wecom_broker import Broker, errors, sync
 
 warnings.simplefilter("error")
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork beside threads
 address, kind = sys.argv[1:]
 
 def told(call):

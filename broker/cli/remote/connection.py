@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 import click
 from wecom_broker import AccessToken, Broker, BrokerError, ShareKind, Tls
+from wecom_broker.errors import BrokerUnreachable
 
 from broker.cli.ending import fail
 
@@ -28,15 +29,15 @@ ca_option = click.option(
     type=click.Path(exists=True, dir_okay=False),
     help="Use TLS, and trust this CA file.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 def open_broker(address: str, ca: str | None) -> Broker:
     """Return a client; the bearer token comes from WECOM_BROKER_TOKEN, where `ps` does not show it."""
     token = os.environ.get("WECOM_BROKER_TOKEN")
-    # gRPC would say so too, at length and not of what.
+    # gRPC's own error is long, and does not name the variable.
     if token and not (token.isascii() and token.isprintable()):
-        fail("WECOM_BROKER_TOKEN: is no bearer token: it has characters that cannot be sent")
+        fail("WECOM_BROKER_TOKEN: is not a bearer token: it has characters that cannot be sent")
     return Broker(address, token=token, tls=Tls(ca=ca) if ca else None)
 
 
@@ -49,11 +50,11 @@ def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callabl
             asyncio.run(command(*args, **kwargs))
         except BrokerError as error:
             if kwargs.get("as_json"):
-                told = {"reason": error.reason, "message": error.message, "metadata": dict(error.metadata)}
-                click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
+                report = {"reason": error.reason, "message": error.message, "metadata": dict(error.metadata)}
+                click.echo(json.dumps({"error": report}, ensure_ascii=False), err=True)
                 raise SystemExit(1) from None
             details = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
-            hint = "; is it running? see --address" if error.reason == "BROKER_UNREACHABLE" else ""
+            hint = "; is it running? see --address" if isinstance(error, BrokerUnreachable) else ""
             fail(f"{error.reason}: {error.message}" + (f" ({details})" if details else "") + hint)
         except KeyboardInterrupt:
             raise SystemExit(130) from None

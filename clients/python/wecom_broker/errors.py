@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 class BrokerError(Exception):
     """A call of the broker failed.
 
-    `metadata` is what the broker adds for the person who must act, as the refused IP or the field at fault;
+    `metadata` is for the person who must act: the refused IP, the field at fault and the like;
     `retry_after` is set where waiting helps.
     """
 
@@ -61,7 +61,7 @@ class BrokerError(Exception):
         metadata: Mapping[str, str] = MappingProxyType({}),
         retry_after: timedelta | None = None,
     ) -> None:
-        """Keep what the broker said. The metadata becomes a plain dict, so that the error can be pickled."""
+        """Keep the parts. The metadata becomes a plain dict, so that the error can be pickled."""
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata)
@@ -69,13 +69,13 @@ class BrokerError(Exception):
         super().__init__(reason, message, self.metadata, retry_after)
 
     def __str__(self) -> str:
-        """Read as a line of a log."""
+        """Return one line for a log."""
         details = "".join(f" {name}={value}" for name, value in sorted(self.metadata.items()))
         return f"{self.reason}: {self.message}{details}"
 
 
 class NotFound(BrokerError):
-    """What was named does not exist, as far as the broker and WeCom know."""
+    """Something named in the request does not exist, as far as the broker and WeCom know."""
 
 
 class UnknownApp(NotFound):
@@ -83,7 +83,7 @@ class UnknownApp(NotFound):
 
 
 class AppNotShared(NotFound):
-    """The app is not shared with that corp, also not after a new listing at WeCom."""
+    """The app is not shared with that corp, even after a new listing at WeCom."""
 
 
 class CorpNotAuthorized(NotFound):
@@ -91,11 +91,11 @@ class CorpNotAuthorized(NotFound):
 
 
 class SessionNotFound(NotFound):
-    """The mini-program session ended or never was."""
+    """The mini-program session has ended or never existed."""
 
 
 class InvalidArgument(BrokerError):
-    """The caller sent something that can never work."""
+    """The request can never work."""
 
 
 class InvalidRequest(InvalidArgument):
@@ -107,7 +107,7 @@ class AmbiguousTarget(InvalidArgument):
 
 
 class CodeRejected(InvalidArgument):
-    """The login or authorisation code is spent, or another app's."""
+    """The login or authorisation code has been used, or belongs to another app."""
 
 
 class DataRejected(InvalidArgument):
@@ -155,7 +155,7 @@ class SuiteTicketMissing(ActionRequired):
 
 
 class LimitReached(BrokerError):
-    """A limit of WeCom stands in the way for a while."""
+    """A limit of WeCom is reached for now."""
 
 
 class RateLimited(LimitReached):
@@ -163,7 +163,7 @@ class RateLimited(LimitReached):
 
 
 class QuotaReserved(LimitReached):
-    """The broker holds the call back before WeCom's limit is hit."""
+    """The broker refuses the call before WeCom's limit is reached."""
 
 
 class Unavailable(BrokerError):

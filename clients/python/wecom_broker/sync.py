@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker import _broker
+from wecom_broker._broker import Broker as AsyncBroker
 from wecom_broker._services.wecom_api import TRANSFER_TIMEOUT
 from wecom_broker._threads.background import Background
 from wecom_broker._threads.blocking import blocking, iterating
@@ -57,7 +57,7 @@ class Broker:
         clock: Callable[[], float] = steady,
     ) -> None:
         """Name the broker, and start the background thread."""
-        self._broker = _broker.Broker(
+        self._broker = AsyncBroker(
             target,
             token=token,
             tls=tls,
@@ -127,31 +127,31 @@ class Broker:
         self._background.require_process()
         return self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
 
-    rejected = blocking(_broker.Broker.rejected)
-    watch_access_token = iterating(_broker.Broker.watch_access_token)
+    rejected = blocking(AsyncBroker.rejected)
+    watch_access_token = iterating(AsyncBroker.watch_access_token)
 
-    app_shares = iterating(_broker.Broker.app_shares)
-    sync_app_shares = blocking(_broker.Broker.sync_app_shares)
-    watch_app_shares = iterating(_broker.Broker.watch_app_shares)
+    app_shares = iterating(AsyncBroker.app_shares)
+    sync_app_shares = blocking(AsyncBroker.sync_app_shares)
+    watch_app_shares = iterating(AsyncBroker.watch_app_shares)
 
-    sign_page = blocking(_broker.Broker.sign_page)
-    sign_config = blocking(_broker.Broker.sign_config)
-    sign_agent_config = blocking(_broker.Broker.sign_agent_config)
-    ticket_rejected = blocking(_broker.Broker.ticket_rejected)
+    sign_page = blocking(AsyncBroker.sign_page)
+    sign_config = blocking(AsyncBroker.sign_config)
+    sign_agent_config = blocking(AsyncBroker.sign_agent_config)
+    ticket_rejected = blocking(AsyncBroker.ticket_rejected)
 
-    authorize_url = blocking(_broker.Broker.authorize_url)
-    user_from_code = blocking(_broker.Broker.user_from_code)
-    user_profile = blocking(_broker.Broker.user_profile)
+    authorize_url = blocking(AsyncBroker.authorize_url)
+    user_from_code = blocking(AsyncBroker.user_from_code)
+    user_profile = blocking(AsyncBroker.user_profile)
 
-    mini_program_login = blocking(_broker.Broker.mini_program_login)
-    convert_session = blocking(_broker.Broker.convert_session)
-    decrypt_data = blocking(_broker.Broker.decrypt_data)
-    verify_signature = blocking(_broker.Broker.verify_signature)
-    session_key = blocking(_broker.Broker.session_key)
-    delete_session = blocking(_broker.Broker.delete_session)
+    mini_program_login = blocking(AsyncBroker.mini_program_login)
+    convert_session = blocking(AsyncBroker.convert_session)
+    decrypt_data = blocking(AsyncBroker.decrypt_data)
+    verify_signature = blocking(AsyncBroker.verify_signature)
+    session_key = blocking(AsyncBroker.session_key)
+    delete_session = blocking(AsyncBroker.delete_session)
 
-    call = blocking(_broker.Broker.call)
-    upload_media = blocking(_broker.Broker.upload_media)
+    call = blocking(AsyncBroker.call)
+    upload_media = blocking(AsyncBroker.upload_media)
 
     @contextmanager
     def download_media(
@@ -204,10 +204,10 @@ class Broker:
         )
         return EventStream(self._background, stream.subscribe)
 
-    acknowledge_events = blocking(_broker.Broker.acknowledge_events)
-    dead_events = iterating(_broker.Broker.dead_events)
-    retry_dead_events = blocking(_broker.Broker.retry_dead_events)
+    acknowledge_events = blocking(AsyncBroker.acknowledge_events)
+    dead_events = iterating(AsyncBroker.dead_events)
+    retry_dead_events = blocking(AsyncBroker.retry_dead_events)
 
-    verify_url = blocking(_broker.Broker.verify_url)
-    open_envelope = blocking(_broker.Broker.open_envelope)
-    seal_reply = blocking(_broker.Broker.seal_reply)
+    verify_url = blocking(AsyncBroker.verify_url)
+    open_envelope = blocking(AsyncBroker.open_envelope)
+    seal_reply = blocking(AsyncBroker.seal_reply)

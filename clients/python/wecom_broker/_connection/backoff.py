@@ -11,7 +11,7 @@ from wecom_broker.errors import BrokerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A broker that asks for an hour's patience may be restarted, and mended, long before.
+# A broker that asks its clients to wait an hour may be restarted, and repaired, long before.
 _LONGEST_PATIENCE = timedelta(minutes=1)
 
 
@@ -35,7 +35,7 @@ class Backoff:
         self._next = first
 
     def delay(self, *, lived: timedelta = timedelta(0), at_least: timedelta | None = None) -> timedelta:
-        """Return the next delay. What lived longer than the longest delay had recovered, and starts over."""
+        """Return the next delay. After a life longer than the longest delay they start over."""
         if lived > self._longest:
             self._next = self._first
         delay, self._next = self._next, min(2 * self._next, self._longest)

@@ -1,4 +1,4 @@
-"""Say who is calling, with every call of a channel."""
+"""The bearer token that goes with every call of a channel."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from wecom_broker.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A failure without ErrorInfo did not come from the broker's own code: these are gRPC's words for ours.
+# A failure without ErrorInfo did not come from the broker's own code: these reasons stand for gRPC's codes.
 _REASON_OF_STATUS = {
     grpc.StatusCode.UNAVAILABLE: "BROKER_UNREACHABLE",
     grpc.StatusCode.CANCELLED: "BROKER_UNREACHABLE",
@@ -62,8 +62,8 @@ def ended(address: str) -> BrokerUnreachable:
 def translated(address: str = "") -> Iterator[None]:
     """Raise typed errors for gRPC's; they name the address where no broker answers.
 
-    A CancelledError in a task that nobody cancelled comes from something under it, which only the closing of
-    the client cancels: it becomes BrokerClosed, so that it cannot pass for a cancelled caller.
+    A CancelledError in a task that nobody cancelled comes from something it waits for, which only the closing
+    of the client cancels: it becomes BrokerClosed, so that the caller does not seem to be cancelled.
     """
     try:
         yield
@@ -74,5 +74,5 @@ def translated(address: str = "") -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise closed() from None
-    except grpc.aio.UsageError:  # what grpc.aio says of a channel that was closed
+    except grpc.aio.UsageError:  # what grpc.aio raises for a closed channel
         raise closed() from None

@@ -63,9 +63,9 @@ class Streams:
         on_open: Callable[[], None] | None = None,
         before_again: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncGenerator[Response]:
-        """Yield the messages of a stream, over all its breaks. Raises BrokerError by rules 1, 3 and 4.
+        """Yield the messages of a stream, over all its interruptions. Raises BrokerError by rules 1, 3 and 4.
 
-        `on_open` is given for a stream that may be silent, and called each time that it is open;
+        `on_open` is given for a stream that may be silent, and called each time it opens;
         `before_again` is awaited before it is opened again, and may raise what ends it.
         """
         clock = asyncio.get_running_loop().time

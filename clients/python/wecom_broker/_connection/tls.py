@@ -10,7 +10,7 @@ import grpc
 
 @dataclass(frozen=True)
 class Tls:
-    """How to know the broker, and how to be known by it.
+    """How the client knows the broker, and how the broker knows the client.
 
     Each part is PEM, as bytes or as the path of a file; files are read when the channel is opened.
     `ca` defaults to gRPC's own roots; `certificate` and `private_key` are for mutual TLS and go together;
@@ -23,7 +23,7 @@ class Tls:
     server_name: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse half a pair."""
+        """Refuse a certificate without its key."""
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("certificate and private_key go together")
 

@@ -67,17 +67,17 @@ async def send(
 
 
 class _Handover(Generic[Request]):
-    """Hand messages to gRPC one by one, such that either side can leave.
+    """Pass messages to gRPC one by one, so that either side can stop.
 
-    gRPC reads messages in a task of its own, which stays behind if it waits for one when the call ends, and
-    which swallows what they raise. So it waits for this queue alone, and that can be ended.
+    gRPC reads messages in a task of its own, which never ends if it waits for one when the call ends, and
+    which swallows what they raise. So it waits for this queue, which can be ended.
     """
 
     def __init__(self) -> None:
         self._next: asyncio.Queue[Request | None] = asyncio.Queue(1)
 
     async def give(self, messages: AsyncGenerator[Request]) -> None:
-        """Hand over all messages. Raises what they raise."""
+        """Pass on all messages. Raises what they raise."""
         async with aclosing(messages):
             async for message in messages:
                 await self._next.put(message)
@@ -89,7 +89,7 @@ class _Handover(Generic[Request]):
             yield message
 
     def end(self) -> None:
-        """Let go of who still waits for a message."""
+        """Release gRPC if it still waits for a message."""
         if self._next.empty():
             self._next.put_nowait(None)
 

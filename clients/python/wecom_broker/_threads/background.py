@@ -23,18 +23,18 @@ Result = TypeVar("Result")
 class Background:
     """The thread's event loop, from its start to its end.
 
-    Work is handed over under a lock that `stop` takes too, so nothing is handed to a loop that already left.
+    Work is submitted under a lock that `stop` takes too, so that none goes to a loop that has already ended.
     The lock is reentrant and `iterate` does not wait at its end, because a forgotten iterator ends in the
     garbage collector, which may run in any thread and at any place.
     """
 
     def __init__(self, broker: Broker) -> None:
-        """Take the client, which only this thread will drive."""
+        """Take the client, which only this thread drives."""
         self.started = threading.Event()
         self._process = Process.current
         self._closing = False
         self._broker = broker
-        self._handover = threading.RLock()
+        self._submitting = threading.RLock()
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
 
@@ -56,7 +56,7 @@ class Background:
         """Take no more work, and close the client. May be repeated."""
         if not self.needs_closing:
             return
-        with self._handover:
+        with self._submitting:
             if not self._closing:
                 self._closing = True
                 self._loop.call_soon_threadsafe(self._stopped.set)
@@ -86,7 +86,7 @@ class Background:
     def _submit(self, work: Coroutine[object, object, Result]) -> futures.Future[Result]:
         try:
             self.require_process()
-            with self._handover:
+            with self._submitting:
                 if self._closing:
                     raise closed()
                 return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -103,5 +103,5 @@ class Background:
 
 
 async def _next(items: AsyncGenerator[Result]) -> Result:
-    """Ask in the loop's thread: only so does the loop know the items, and closes them at its end."""
+    """Ask in the loop's thread, so that the loop knows the items and closes them at its end."""
     return await anext(items)

@@ -1,4 +1,4 @@
-"""One call for all who ask the same at the same time."""
+"""One call for all callers that ask the same at the same time."""
 
 from __future__ import annotations
 
