@@ -13,7 +13,7 @@ from wecom_broker import ShareKind, Target
 
 from broker.cli import main
 from tests.client.fake_broker import FakeBroker, Refusal
-from tests.client.fake_errands import AGENT_NONCE, CORP_NONCE
+from tests.client.fake_services import AGENT_NONCE, CORP_NONCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

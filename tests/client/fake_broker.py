@@ -21,8 +21,8 @@ from wecom_broker.v1.app_share_service_pb2_grpc import (
 )
 from wecom_broker.v1.token_service_pb2_grpc import TokenServiceServicer, add_TokenServiceServicer_to_server
 
-from tests.client.fake_errands import FakeErrands
 from tests.client.fake_events import FakeEvents
+from tests.client.fake_services import FakeServices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -62,7 +62,7 @@ class Refusal:
 BROKEN = Refusal(grpc.StatusCode.UNAVAILABLE)
 
 
-class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, FakeEvents):
+class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, FakeEvents):
     """Serves generation 1 of any token, until told otherwise."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeErrands, Fak
         )
         add_TokenServiceServicer_to_server(self, self._server)
         add_AppShareServiceServicer_to_server(self, self._server)
-        self.add_errands_to(self._server)
+        self.add_services_to(self._server)
         self.add_events_to(self._server)
         if self.server_credentials is None:
             port = self._server.add_insecure_port(self.address)

@@ -18,7 +18,7 @@ from wecom_broker.v1 import js_sdk_service_pb2 as pb
 from wecom_broker.v1 import target_pb2, token_service_pb2
 
 from tests.client.fake_broker import FakeBroker, Refusal
-from tests.client.fake_errands import AGENT_NONCE, CORP_NONCE
+from tests.client.fake_services import AGENT_NONCE, CORP_NONCE
 
 URL = "https://crm.test/page?a=1#part"
 TARGET = Target("crm", "ww1", ShareKind.SUPPLY_CHAIN, 7)

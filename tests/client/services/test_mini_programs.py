@@ -12,7 +12,7 @@ from wecom_broker.v1 import mini_program_service_pb2 as pb
 from wecom_broker.v1 import target_pb2
 
 from tests.client.fake_broker import FakeBroker, Refusal
-from tests.client.fake_errands import EXPIRY, SESSION_ID
+from tests.client.fake_services import EXPIRY, SESSION_ID
 
 SESSION = Session(SESSION_ID, "ww1", "zhang", "encrypted", converted=True, expire_time=EXPIRY)
 held = pytest.mark.parametrize("session", [SESSION, SESSION_ID], ids=["session", "id"])

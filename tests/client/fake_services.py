@@ -37,7 +37,7 @@ SESSION_ID = "5e5510f1d0000000000000000000000a"
 EXPIRY = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-class FakeErrands(
+class FakeServices(
     JsSdkServiceServicer, IdentityServiceServicer, MiniProgramServiceServicer, WecomApiServiceServicer
 ):
     """Answer every request with what can be recognised, until told otherwise."""
@@ -63,7 +63,7 @@ class FakeErrands(
     def changed(self) -> None:
         raise NotImplementedError
 
-    def add_errands_to(self, server: grpc.aio.Server) -> None:
+    def add_services_to(self, server: grpc.aio.Server) -> None:
         add_JsSdkServiceServicer_to_server(self, server)
         add_IdentityServiceServicer_to_server(self, server)
         add_MiniProgramServiceServicer_to_server(self, server)
