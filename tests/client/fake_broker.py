@@ -140,6 +140,10 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
     def release(self) -> None:
         self._answering.set()
 
+    @property
+    def ttl(self) -> timedelta | None:
+        return self.lifetime if self.says_ttl else None
+
     def token(self, app: str, corp: str = "") -> tokens_pb2.AccessToken:
         generation = self._generations[app, corp] or 1
         return tokens_pb2.AccessToken(
@@ -148,7 +152,6 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
             corp_id=corp or "ww-own",
             agent_id=1000002,
             generation=generation,
-            ttl=self.lifetime if self.says_ttl else None,
         )
 
     def rotate(self, app: str, corp: str = "", *, generation: int | None = None) -> None:
@@ -168,7 +171,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         self, request: tokens_pb2.GetAccessTokenRequest, context: Context
     ) -> tokens_pb2.GetAccessTokenResponse:
         await self.enter("GetAccessToken", request, context)
-        return tokens_pb2.GetAccessTokenResponse(token=self.token(*_key(request.target)))
+        return tokens_pb2.GetAccessTokenResponse(token=self.token(*_key(request.target)), ttl=self.ttl)
 
     async def WatchAccessToken(
         self, request: tokens_pb2.WatchAccessTokenRequest, context: Context
@@ -178,13 +181,13 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         self._streams[queue] = key
         try:
             await self.enter("WatchAccessToken", request, context)
-            yield tokens_pb2.WatchAccessTokenResponse(token=self.token(*key))
+            yield tokens_pb2.WatchAccessTokenResponse(token=self.token(*key), ttl=self.ttl)
             while True:
                 item = await queue.get()
                 if isinstance(item, Refusal):
                     await item.abort(context)
                 else:
-                    yield tokens_pb2.WatchAccessTokenResponse(token=item)
+                    yield tokens_pb2.WatchAccessTokenResponse(token=item, ttl=self.ttl)
         finally:
             del self._streams[queue]
             self.changed()
@@ -198,7 +201,9 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         if request.generation == self.token(app, corp).generation:
             self._generations[app, corp] = request.generation + 1
             outcome = tokens_pb2.REPORT_OUTCOME_ROTATED
-        return tokens_pb2.ReportInvalidTokenResponse(outcome=outcome, token=self.token(app, corp))
+        return tokens_pb2.ReportInvalidTokenResponse(
+            outcome=outcome, token=self.token(app, corp), ttl=self.ttl
+        )
 
     async def ListAppShares(
         self, request: shares_pb2.ListAppSharesRequest, context: Context

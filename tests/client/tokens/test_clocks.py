@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from wecom_broker._tokens.lifetimes import Lifetimes
 from wecom_broker.v1.token_service_pb2 import AccessToken
+from wecom_broker.v1.token_service_pb2 import GetAccessTokenResponse as Answer
 
 if TYPE_CHECKING:
     from wecom_broker import Broker
@@ -85,7 +86,7 @@ class TestBrokersOfBefore:
 
     def test_a_slow_or_fast_clock_moves_the_end(self):
         lifetimes = Lifetimes(lambda: 100.0, lambda: NOW)
-        end = datetime.fromtimestamp(NOW + 7200, UTC)
+        token = AccessToken(expire_time=datetime.fromtimestamp(NOW + 7200, UTC))
 
-        assert 7300 == pytest.approx(lifetimes.end_of(AccessToken(expire_time=end)))
-        assert 150 == lifetimes.end_of(AccessToken(expire_time=end, ttl=timedelta(seconds=50)))
+        assert 7300 == pytest.approx(lifetimes.end_of(Answer(token=token)))
+        assert 150 == lifetimes.end_of(Answer(token=token, ttl=timedelta(seconds=50)))

@@ -246,7 +246,7 @@ def test_what_stays_in_a_list_is_shown_once_whatever_comes_and_goes(
 
 
 def test_a_token_s_message_has_all_that_a_caller_needs() -> None:
-    message = messages.access_token(credential(), NOON + timedelta(minutes=30))
+    message = messages.access_token(credential())
 
     assert ("token-of-the-child", "ww1child", 1000010, 7) == (
         message.value,
@@ -255,11 +255,6 @@ def test_a_token_s_message_has_all_that_a_caller_needs() -> None:
         message.generation,
     )
     assert NOON + timedelta(hours=2) == message.expire_time.ToDatetime(NOON.tzinfo)
-    assert timedelta(minutes=90) == message.ttl.ToTimedelta()
-
-
-def test_a_token_that_has_ended_has_no_life_left() -> None:
-    assert timedelta(0) == messages.access_token(credential(), NOON + timedelta(days=1)).ttl.ToTimedelta()
 
 
 def test_every_word_of_the_inside_has_one_outside() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from datetime import timedelta
 
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
@@ -27,7 +28,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self._tokens = tokens
         self._audit = audit
         self._clock = clock
-        self._responses: dict[CredentialKey, tuple[Credential, pb.GetAccessTokenResponse]] = {}
+        self._messages: dict[CredentialKey, tuple[Credential, pb.AccessToken]] = {}
 
     @requires(Action.TOKEN_GET)
     async def GetAccessToken(
@@ -37,20 +38,20 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         min_ttl = messages.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
         credential = await self._tokens.get(messages.target(request.target), min_ttl)
         self._audit(Action.TOKEN_GET, credential)
-        return self._response(credential)
+        return pb.GetAccessTokenResponse(token=self._message(credential), ttl=self._ttl(credential))
 
-    def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
-        """Return the message of a credential: made once for each rotation, and a copy of it for each call."""
-        now = self._clock.now()
-        made_for, made = self._responses.get(credential.key, (None, None))
-        if made is None or made_for is not credential:
-            if len(self._responses) >= MADE:
-                self._responses.clear()
-            made = pb.GetAccessTokenResponse(token=messages.access_token(credential, now))
-            self._responses[credential.key] = (credential, made)
-        response = pb.GetAccessTokenResponse(token=made.token)
-        response.token.ttl.FromTimedelta(messages.ttl(credential, now))
-        return response
+    def _message(self, credential: Credential) -> pb.AccessToken:
+        """Return the message of a credential, made once for each rotation."""
+        made_for, message = self._messages.get(credential.key, (None, None))
+        if message is None or made_for is not credential:
+            if len(self._messages) >= MADE:
+                self._messages.clear()
+            message = messages.access_token(credential)
+            self._messages[credential.key] = (credential, message)
+        return message
+
+    def _ttl(self, credential: Credential) -> timedelta:
+        return max(credential.expires_at - self._clock.now(), NO_TIME)
 
     @requires(Action.TOKEN_GET)
     async def WatchAccessToken(
@@ -60,7 +61,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         async with aclosing(self._tokens.watch(messages.target(request.target))) as credentials:
             async for credential in credentials:
                 self._audit(Action.TOKEN_GET, credential)
-                yield pb.WatchAccessTokenResponse(token=messages.access_token(credential, self._clock.now()))
+                yield pb.WatchAccessTokenResponse(token=self._message(credential), ttl=self._ttl(credential))
 
     @requires(Action.TOKEN_REPORT)
     async def ReportInvalidToken(
@@ -71,5 +72,5 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         outcome, credential = await self._tokens.report(target, request.generation, request.errcode)
         self._audit(Action.TOKEN_REPORT, credential)
         return pb.ReportInvalidTokenResponse(
-            outcome=messages.OUTCOMES[outcome], token=messages.access_token(credential, self._clock.now())
+            outcome=messages.OUTCOMES[outcome], token=self._message(credential), ttl=self._ttl(credential)
         )

@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,11 @@ if sys.platform == "linux":
 else:
     steady = time.monotonic
 
+TokenAnswer: TypeAlias = (
+    "pb.GetAccessTokenResponse | pb.WatchAccessTokenResponse | pb.ReportInvalidTokenResponse"
+)
+"""What brings a token."""
+
 _log = logging.getLogger("wecom_broker")
 
 
@@ -35,13 +40,13 @@ class Lifetimes:
         self._wall_clock = wall_clock
         self._warned = False
 
-    def end_of(self, message: pb.AccessToken) -> float:
-        """Return when a token that has just arrived ends, by `now`."""
-        left_by_wall_clock = _seconds(message.expire_time) - self._wall_clock()
+    def end_of(self, answer: TokenAnswer) -> float:
+        """Return when the token of an answer that has just arrived ends, by `now`."""
+        left_by_wall_clock = _seconds(answer.token.expire_time) - self._wall_clock()
         if left_by_wall_clock <= 0:
             self._warn(-left_by_wall_clock)
         # Brokers of 0.1 do not say how long a token has left.
-        left = _seconds(message.ttl) if message.HasField("ttl") else left_by_wall_clock
+        left = _seconds(answer.ttl) if answer.HasField("ttl") else left_by_wall_clock
         return self.now() + left
 
     def _warn(self, seconds: float) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wecom_broker._spans import Span
     from wecom_broker._target import ShareKind, Target
-    from wecom_broker._tokens.lifetimes import Lifetimes
+    from wecom_broker._tokens.lifetimes import Lifetimes, TokenAnswer
     from wecom_broker.v1 import token_service_pb2 as pb
 
 
@@ -30,7 +30,7 @@ class TokenMemory:
 
     def __init__(
         self,
-        open_tokens: Callable[[Target], AsyncGenerator[pb.AccessToken]],
+        open_tokens: Callable[[Target], AsyncGenerator[pb.WatchAccessTokenResponse]],
         *,
         idle_after: timedelta,
         lifetimes: Lifetimes,
@@ -76,10 +76,10 @@ class TokenMemory:
                 self._sweeper = asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
         return watch
 
-    def offer(self, token: pb.AccessToken, target: Target) -> AccessToken:
+    def offer(self, answer: TokenAnswer, target: Target) -> AccessToken:
         """Take a token that came by another way than the watch; return the newest known."""
         watch = self._watches.get(target)
-        return AccessToken.from_proto(token, target) if watch is None else watch.offer(token)
+        return AccessToken.from_proto(answer.token, target) if watch is None else watch.offer(answer)
 
     async def close(self) -> None:
         """Forget everything, and end every stream."""

@@ -95,11 +95,11 @@ class Tokens:
         """
         target = Target.of(app, corp, share_kind, agent_id)
         newest = 0
-        async with aclosing(tokens_of(self._connection, target)) as tokens:
-            async for token in tokens:
-                if token.generation > newest:
-                    newest = token.generation
-                    yield AccessToken.from_proto(token, target)
+        async with aclosing(tokens_of(self._connection, target)) as answers:
+            async for answer in answers:
+                if answer.token.generation > newest:
+                    newest = answer.token.generation
+                    yield AccessToken.from_proto(answer.token, target)
 
     async def _acquire(self, target: Target, min_ttl: Span | None) -> AccessToken:
         self._connection.require_usable()
@@ -120,7 +120,7 @@ class Tokens:
     async def _fetch(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
         request = pb.GetAccessTokenRequest(target=target.to_proto(), min_ttl=min_ttl)
         response = await self._connection.call(self._connection.stubs.tokens.GetAccessToken, request)
-        return self._memory.offer(response.token, target)
+        return self._memory.offer(response, target)
 
     async def _report(self, token: AccessToken, errcode: int) -> AccessToken:
         request = pb.ReportInvalidTokenRequest(
@@ -129,12 +129,12 @@ class Tokens:
             errcode=errcode,
         )
         response = await self._connection.call(self._connection.stubs.tokens.ReportInvalidToken, request)
-        return self._memory.offer(response.token, token.target)
+        return self._memory.offer(response, token.target)
 
 
-async def tokens_of(connection: Connection, target: Target) -> AsyncGenerator[pb.AccessToken]:
+async def tokens_of(connection: Connection, target: Target) -> AsyncGenerator[pb.WatchAccessTokenResponse]:
     """Yield the current token of a target, then each rotation. Raises BrokerError."""
     request = pb.WatchAccessTokenRequest(target=target.to_proto())
-    async with aclosing(connection.follow(connection.stubs.tokens.WatchAccessToken, request)) as responses:
-        async for response in responses:
-            yield response.token
+    async with aclosing(connection.follow(connection.stubs.tokens.WatchAccessToken, request)) as answers:
+        async for answer in answers:
+            yield answer

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from wecom_broker._target import Target
-    from wecom_broker._tokens.lifetimes import Lifetimes
+    from wecom_broker._tokens.lifetimes import Lifetimes, TokenAnswer
     from wecom_broker.v1 import token_service_pb2 as pb
 
 
@@ -31,7 +31,7 @@ class Watch:
 
     def __init__(
         self,
-        tokens: AsyncGenerator[pb.AccessToken],
+        tokens: AsyncGenerator[pb.WatchAccessTokenResponse],
         *,
         target: Target,
         lifetimes: Lifetimes,
@@ -57,11 +57,11 @@ class Watch:
         with translated():
             await asyncio.shield(self._first)
 
-    def offer(self, token: pb.AccessToken) -> AccessToken:
+    def offer(self, answer: TokenAnswer) -> AccessToken:
         """Take a token that has just arrived unless a newer one is held and valid; return the held one."""
-        if self.expires_at <= self._lifetimes.now() or token.generation >= self.token.generation:
-            self.token = AccessToken.from_proto(token, self._target)
-            self.expires_at = self._lifetimes.end_of(token)
+        if self.expires_at <= self._lifetimes.now() or answer.token.generation >= self.token.generation:
+            self.token = AccessToken.from_proto(answer.token, self._target)
+            self.expires_at = self._lifetimes.end_of(answer)
         return self.token
 
     async def close(self) -> None:
@@ -69,11 +69,11 @@ class Watch:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _follow(self, tokens: AsyncGenerator[pb.AccessToken]) -> None:
+    async def _follow(self, tokens: AsyncGenerator[pb.WatchAccessTokenResponse]) -> None:
         try:
             async with aclosing(tokens):
-                async for token in tokens:
-                    self.offer(token)
+                async for answer in tokens:
+                    self.offer(answer)
                     if not self._first.done():
                         self._first.set_result(None)
         except Exception as failure:  # noqa: BLE001  whatever it is, it belongs to those who wait

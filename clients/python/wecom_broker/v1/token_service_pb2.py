@@ -27,29 +27,29 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wecom_broker.v1 import target_pb2 as wecom__broker_dot_v1_dot_target__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/token_service.proto\x12\x0fwecom_broker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"\xac\x01\n\x0b\x41\x63\x63\x65ssToken\x12\r\n\x05value\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12\x12\n\ngeneration\x18\x05 \x01(\x04\x12&\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"l\n\x15GetAccessTokenRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12*\n\x07min_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"E\n\x16GetAccessTokenResponse\x12+\n\x05token\x18\x01 \x01(\x0b\x32\x1c.wecom_broker.v1.AccessToken\"B\n\x17WatchAccessTokenRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\"G\n\x18WatchAccessTokenResponse\x12+\n\x05token\x18\x01 \x01(\x0b\x32\x1c.wecom_broker.v1.AccessToken\"i\n\x19ReportInvalidTokenRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0f\n\x07\x65rrcode\x18\x03 \x01(\x05\"z\n\x1aReportInvalidTokenResponse\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1e.wecom_broker.v1.ReportOutcome\x12+\n\x05token\x18\x02 \x01(\x0b\x32\x1c.wecom_broker.v1.AccessToken*\xae\x01\n\rReportOutcome\x12\x1e\n\x1aREPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16REPORT_OUTCOME_ROTATED\x10\x01\x12\"\n\x1eREPORT_OUTCOME_ALREADY_ROTATED\x10\x02\x12\x1c\n\x18REPORT_OUTCOME_UNCHANGED\x10\x03\x12\x1f\n\x1bREPORT_OUTCOME_COOLING_DOWN\x10\x04\x32\xcb\x02\n\x0cTokenService\x12\x61\n\x0eGetAccessToken\x12&.wecom_broker.v1.GetAccessTokenRequest\x1a\'.wecom_broker.v1.GetAccessTokenResponse\x12i\n\x10WatchAccessToken\x12(.wecom_broker.v1.WatchAccessTokenRequest\x1a).wecom_broker.v1.WatchAccessTokenResponse0\x01\x12m\n\x12ReportInvalidToken\x12*.wecom_broker.v1.ReportInvalidTokenRequest\x1a+.wecom_broker.v1.ReportInvalidTokenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/token_service.proto\x12\x0fwecom_broker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"\x84\x01\n\x0b\x41\x63\x63\x65ssToken\x12\r\n\x05value\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12\x12\n\ngeneration\x18\x05 \x01(\x04\"l\n\x15GetAccessTokenRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12*\n\x07min_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"m\n\x16GetAccessTokenResponse\x12+\n\x05token\x18\x01 \x01(\x0b\x32\x1c.wecom_broker.v1.AccessToken\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"B\n\x17WatchAccessTokenRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\"o\n\x18WatchAccessTokenResponse\x12+\n\x05token\x18\x01 \x01(\x0b\x32\x1c.wecom_broker.v1.AccessToken\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"i\n\x19ReportInvalidTokenRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0f\n\x07\x65rrcode\x18\x03 \x01(\x05\"\xa2\x01\n\x1aReportInvalidTokenResponse\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1e.wecom_broker.v1.ReportOutcome\x12+\n\x05token\x18\x02 \x01(\x0b\x32\x1c.wecom_broker.v1.AccessToken\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration*\xae\x01\n\rReportOutcome\x12\x1e\n\x1aREPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16REPORT_OUTCOME_ROTATED\x10\x01\x12\"\n\x1eREPORT_OUTCOME_ALREADY_ROTATED\x10\x02\x12\x1c\n\x18REPORT_OUTCOME_UNCHANGED\x10\x03\x12\x1f\n\x1bREPORT_OUTCOME_COOLING_DOWN\x10\x04\x32\xcb\x02\n\x0cTokenService\x12\x61\n\x0eGetAccessToken\x12&.wecom_broker.v1.GetAccessTokenRequest\x1a\'.wecom_broker.v1.GetAccessTokenResponse\x12i\n\x10WatchAccessToken\x12(.wecom_broker.v1.WatchAccessTokenRequest\x1a).wecom_broker.v1.WatchAccessTokenResponse0\x01\x12m\n\x12ReportInvalidToken\x12*.wecom_broker.v1.ReportInvalidTokenRequest\x1a+.wecom_broker.v1.ReportInvalidTokenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wecom_broker.v1.token_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPORTOUTCOME']._serialized_start=880
-  _globals['_REPORTOUTCOME']._serialized_end=1054
+  _globals['_REPORTOUTCOME']._serialized_start=961
+  _globals['_REPORTOUTCOME']._serialized_end=1135
   _globals['_ACCESSTOKEN']._serialized_start=152
-  _globals['_ACCESSTOKEN']._serialized_end=324
-  _globals['_GETACCESSTOKENREQUEST']._serialized_start=326
-  _globals['_GETACCESSTOKENREQUEST']._serialized_end=434
-  _globals['_GETACCESSTOKENRESPONSE']._serialized_start=436
+  _globals['_ACCESSTOKEN']._serialized_end=284
+  _globals['_GETACCESSTOKENREQUEST']._serialized_start=286
+  _globals['_GETACCESSTOKENREQUEST']._serialized_end=394
+  _globals['_GETACCESSTOKENRESPONSE']._serialized_start=396
   _globals['_GETACCESSTOKENRESPONSE']._serialized_end=505
   _globals['_WATCHACCESSTOKENREQUEST']._serialized_start=507
   _globals['_WATCHACCESSTOKENREQUEST']._serialized_end=573
   _globals['_WATCHACCESSTOKENRESPONSE']._serialized_start=575
-  _globals['_WATCHACCESSTOKENRESPONSE']._serialized_end=646
-  _globals['_REPORTINVALIDTOKENREQUEST']._serialized_start=648
-  _globals['_REPORTINVALIDTOKENREQUEST']._serialized_end=753
-  _globals['_REPORTINVALIDTOKENRESPONSE']._serialized_start=755
-  _globals['_REPORTINVALIDTOKENRESPONSE']._serialized_end=877
-  _globals['_TOKENSERVICE']._serialized_start=1057
-  _globals['_TOKENSERVICE']._serialized_end=1388
+  _globals['_WATCHACCESSTOKENRESPONSE']._serialized_end=686
+  _globals['_REPORTINVALIDTOKENREQUEST']._serialized_start=688
+  _globals['_REPORTINVALIDTOKENREQUEST']._serialized_end=793
+  _globals['_REPORTINVALIDTOKENRESPONSE']._serialized_start=796
+  _globals['_REPORTINVALIDTOKENRESPONSE']._serialized_end=958
+  _globals['_TOKENSERVICE']._serialized_start=1138
+  _globals['_TOKENSERVICE']._serialized_end=1469
 # @@protoc_insertion_point(module_scope)

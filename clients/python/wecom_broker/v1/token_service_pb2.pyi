@@ -25,20 +25,18 @@ REPORT_OUTCOME_UNCHANGED: ReportOutcome
 REPORT_OUTCOME_COOLING_DOWN: ReportOutcome
 
 class AccessToken(_message.Message):
-    __slots__ = ("value", "expire_time", "corp_id", "agent_id", "generation", "ttl")
+    __slots__ = ("value", "expire_time", "corp_id", "agent_id", "generation")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
-    TTL_FIELD_NUMBER: _ClassVar[int]
     value: str
     expire_time: _timestamp_pb2.Timestamp
     corp_id: str
     agent_id: int
     generation: int
-    ttl: _duration_pb2.Duration
-    def __init__(self, value: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., generation: _Optional[int] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, value: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class GetAccessTokenRequest(_message.Message):
     __slots__ = ("target", "min_ttl")
@@ -49,10 +47,12 @@ class GetAccessTokenRequest(_message.Message):
     def __init__(self, target: _Optional[_Union[_target_pb2.Target, _Mapping]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GetAccessTokenResponse(_message.Message):
-    __slots__ = ("token",)
+    __slots__ = ("token", "ttl")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     token: AccessToken
-    def __init__(self, token: _Optional[_Union[AccessToken, _Mapping]] = ...) -> None: ...
+    ttl: _duration_pb2.Duration
+    def __init__(self, token: _Optional[_Union[AccessToken, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class WatchAccessTokenRequest(_message.Message):
     __slots__ = ("target",)
@@ -61,10 +61,12 @@ class WatchAccessTokenRequest(_message.Message):
     def __init__(self, target: _Optional[_Union[_target_pb2.Target, _Mapping]] = ...) -> None: ...
 
 class WatchAccessTokenResponse(_message.Message):
-    __slots__ = ("token",)
+    __slots__ = ("token", "ttl")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     token: AccessToken
-    def __init__(self, token: _Optional[_Union[AccessToken, _Mapping]] = ...) -> None: ...
+    ttl: _duration_pb2.Duration
+    def __init__(self, token: _Optional[_Union[AccessToken, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ReportInvalidTokenRequest(_message.Message):
     __slots__ = ("target", "generation", "errcode")
@@ -77,9 +79,11 @@ class ReportInvalidTokenRequest(_message.Message):
     def __init__(self, target: _Optional[_Union[_target_pb2.Target, _Mapping]] = ..., generation: _Optional[int] = ..., errcode: _Optional[int] = ...) -> None: ...
 
 class ReportInvalidTokenResponse(_message.Message):
-    __slots__ = ("outcome", "token")
+    __slots__ = ("outcome", "token", "ttl")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     outcome: ReportOutcome
     token: AccessToken
-    def __init__(self, outcome: _Optional[_Union[ReportOutcome, str]] = ..., token: _Optional[_Union[AccessToken, _Mapping]] = ...) -> None: ...
+    ttl: _duration_pb2.Duration
+    def __init__(self, outcome: _Optional[_Union[ReportOutcome, str]] = ..., token: _Optional[_Union[AccessToken, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
