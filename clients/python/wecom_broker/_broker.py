@@ -36,8 +36,8 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
         async with Broker("dns:///wecom-broker:50051") as broker:
             token = await broker.access_token("crm", corp="ww…")
 
-    Nothing is connected before the first call. The client belongs to the event loop of that call, and raises
-    WrongEventLoop in any other; `wecom_broker.sync.Broker` serves all threads, with or without a loop.
+    Nothing is connected before the first call. The client belongs to the event loop in which it is entered or
+    called first, and raises WrongEventLoop in any other; `wecom_broker.sync.Broker` serves all threads.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
         )
 
     async def __aenter__(self) -> Self:
-        """Return the client itself."""
+        """Return the client itself, which belongs to this event loop from now on."""
+        self._connection.owner.require()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -107,7 +107,7 @@ class Broker:
 
         Raises BrokerError.
         """
-        held = self.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
+        held = self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
         if held is not None:
             return held
         return self._background.result(
@@ -124,7 +124,6 @@ class Broker:
         min_ttl: Span | None = None,
     ) -> AccessToken | None:
         """Return the token in memory if it is valid, else None. Raises MadeBeforeFork."""
-        self._background.require_process()
         return self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
 
     rejected = blocking(AsyncBroker.rejected)

@@ -15,7 +15,7 @@ _REMEDY = "make a client in each event loop, or one wecom_broker.sync.Broker for
 
 
 class Owner:
-    """Where a client was used first. It may not be used anywhere else."""
+    """Where a client was entered or used first. It may not be used anywhere else."""
 
     __slots__ = ("_loop", "_process")
 
@@ -40,7 +40,7 @@ class Owner:
 
     def require_process(self) -> None:
         """Raise MadeBeforeFork in a child process. Any thread may call it."""
-        if self.is_parent:
+        if self._process is not Process.current and self._process is not None:
             raise made_before_fork()
 
     @property

@@ -97,8 +97,8 @@ class Background:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
-        self.started.set()
         async with self._broker:
+            self.started.set()
             await self._stopped.wait()
 
 
