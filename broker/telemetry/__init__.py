@@ -1,1 +1,1 @@
-"""What operators see: structured logs, Prometheus metrics, and the observer that feeds both."""
+"""What operators see: structured logs, Prometheus metrics, and the observer that writes both."""

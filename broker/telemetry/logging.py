@@ -1,4 +1,4 @@
-"""Structured logs, for people or for programs, without secrets."""
+"""Structured logs, as text or JSON, without secrets."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ _CARRIES_SECRET = re.compile(r"((?:access_token|secret|ticket|session_key|(?<!er
 
 
 def set_up_logging(level: str, form: str) -> None:
-    """Send every log line of the process to stderr, for people or for programs."""
+    """Send every log line of the process to stderr, as text (`console`) or JSON."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -41,15 +41,15 @@ def set_up_logging(level: str, form: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # Libraries are never asked for more than this: at debug they would tell of every poll.
+    # Libraries never log below info: at debug they report every poll.
     root.setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     logging.getLogger(LOGGER).setLevel(level.upper())
-    # Every stranger's broken request would be a stack trace; our own failures are told by the door.
+    # Any stranger's broken request would be a stack trace; our own endpoints log their failures.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Cut secrets out of query strings: the last net under libraries that log URLs."""
+    """Remove secrets from query strings: the last defence against libraries that log URLs."""
     for name, value in event.items():
         if isinstance(value, str) and "=" in value:
             event[name] = _CARRIES_SECRET.sub(r"\1***", value)

@@ -1,6 +1,7 @@
-"""The figures that Prometheus scrapes."""
+"""The metrics that Prometheus scrapes: a table, without a secret or an unbounded label."""
 
 import os
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,122 +13,77 @@ from prometheus_client import (
 )
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+Across = Literal["livemax", "livemin", "livesum"]
+"""How the gauges of several workers become one."""
 
 
 class Metrics:
-    """The figures, without a secret or an unbounded label."""
+    """All metrics of one broker; two brokers in a process count apart."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "wecom_broker_requests_total",
-            "Requests by rpc and status code.",
-            ["rpc", "code"],
-            registry=self.registry,
-        )
-        self.request_seconds = Histogram(
-            "wecom_broker_request_seconds",
-            "Time per request.",
-            ["rpc"],
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self.upstream_calls = Counter(
-            "wecom_broker_upstream_calls_total",
-            "Calls to WeCom by endpoint and errcode (or what kept an answer from coming).",
-            ["endpoint", "errcode"],
-            registry=self.registry,
-        )
-        self.upstream_seconds = Histogram(
-            "wecom_broker_upstream_seconds", "Time per call to WeCom.", ["endpoint"], registry=self.registry
-        )
-        self.lease_wait_seconds = Histogram(
-            "wecom_broker_lease_wait_seconds",
-            "Time that a fetch waited for another replica's lease.",
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self.refreshes = Counter(
-            "wecom_broker_refreshes_total",
-            "Refreshes by kind and outcome.",
-            ["kind", "outcome"],
-            registry=self.registry,
-        )
-        self.credentials = Gauge(
-            "wecom_broker_credentials",
-            "Credentials in memory by kind and state.",
-            ["kind", "state"],
-            multiprocess_mode="livemax",
-            registry=self.registry,
-        )
-        self.oldest_seconds = Gauge(
-            "wecom_broker_credential_oldest_seconds",
-            "Age of the oldest credential in memory, by kind.",
-            ["kind"],
-            multiprocess_mode="livemax",
-            registry=self.registry,
-        )
-        self.dependency_up = Gauge(
-            "wecom_broker_dependency_up",
-            "Whether the store and WeCom answer.",
-            ["dependency"],
-            multiprocess_mode="livemin",
-            registry=self.registry,
-        )
-        self.ticket_quota_used = Gauge(
-            "wecom_broker_ticket_quota_used_ratio",
-            "The highest share of an hourly jsapi_ticket limit that is used, of tickets fetched here.",
-            multiprocess_mode="livemax",
-            registry=self.registry,
-        )
-        self.watchers = Gauge(
-            "wecom_broker_watchers", "Open watches.", multiprocess_mode="livesum", registry=self.registry
-        )
+        counter, gauge, histogram = self._counter, self._gauge, self._histogram
 
-        self.callbacks = Counter(
-            "wecom_broker_callbacks_total",
-            "Callbacks by app and outcome: accepted, repeated, verified, or why they were refused.",
-            ["app", "outcome"],
-            registry=self.registry,
+        self.requests = counter("requests_total", "Requests by rpc and status code.", "rpc", "code")
+        self.request_seconds = histogram("request_seconds", "Time per request.", "rpc")
+        self.upstream_calls = counter(
+            "upstream_calls_total",
+            "Calls to WeCom by endpoint and errcode (or the reason why there was no answer).",
+            *("endpoint", "errcode"),
         )
-        self.callback_seconds = Histogram(
-            "wecom_broker_callback_seconds",
-            "Time until a callback was answered.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self.upstream_seconds = histogram(
+            "upstream_seconds", "Time per call to WeCom.", "endpoint", buckets=Histogram.DEFAULT_BUCKETS
         )
-        self.events_delivered = Counter(
-            "wecom_broker_events_delivered_total",
-            "Events handed to a member of a group, by whether it was for the first time.",
-            ["app", "group", "again"],
-            registry=self.registry,
+        self.lease_wait_seconds = histogram(
+            "lease_wait_seconds", "Time that a fetch waited for another replica's lease."
         )
-        self.event_lag = Gauge(
-            "wecom_broker_event_lag",
-            "Events that a group has not handled.",
-            ["app", "group"],
-            multiprocess_mode="livemax",
-            registry=self.registry,
+        self.refreshes = counter("refreshes_total", "Refreshes by kind and outcome.", "kind", "outcome")
+        self.credentials = gauge("credentials", "Credentials in memory by kind and state.", "kind", "state")
+        self.oldest_seconds = gauge(
+            "credential_oldest_seconds", "Age of the oldest credential in memory, by kind.", "kind"
         )
-        self.event_lag_seconds = Gauge(
-            "wecom_broker_event_lag_seconds",
-            "Age of the oldest event that a group has not handled.",
-            ["app", "group"],
-            multiprocess_mode="livemax",
-            registry=self.registry,
+        self.dependency_up = gauge(
+            "dependency_up", "Whether the store and WeCom answer.", "dependency", across="livemin"
         )
-        self.dead_events = Gauge(
-            "wecom_broker_dead_events",
-            "Events that a group gave up.",
-            ["app", "group"],
-            multiprocess_mode="livemax",
-            registry=self.registry,
+        self.ticket_quota_used = gauge(
+            "ticket_quota_used_ratio",
+            "The highest share of an hourly jsapi_ticket limit that is used, of tickets fetched here.",
         )
+        self.watchers = gauge("watchers", "Open watches.", across="livesum")
+
+        self.callbacks = counter(
+            "callbacks_total",
+            "Callbacks by app and outcome: accepted, repeated, verified, or the reason for the refusal.",
+            *("app", "outcome"),
+        )
+        self.callback_seconds = histogram("callback_seconds", "Time until a callback was answered.")
+        self.events_delivered = counter(
+            "events_delivered_total",
+            "Events delivered to a member of a group, by whether they had been delivered before.",
+            *("app", "group", "again"),
+        )
+        of_group = ("app", "group")
+        self.event_lag = gauge("event_lag", "Events that a group has not handled.", *of_group)
+        self.event_lag_seconds = gauge(
+            "event_lag_seconds", "Age of the oldest event that a group has not handled.", *of_group
+        )
+        self.dead_events = gauge("dead_events", "Events that a group gave up.", *of_group)
 
     def exposition(self) -> bytes:
-        """Return all figures in Prometheus' text format, of all workers together."""
+        """Return all metrics in Prometheus' text format, of all workers together."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"wecom_broker_{name}", text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, *labels: str, buckets: tuple[float, ...] = SECONDS
+    ) -> Histogram:
+        return Histogram(f"wecom_broker_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+    def _gauge(self, name: str, text: str, *labels: str, across: Across = "livemax") -> Gauge:
+        return Gauge(f"wecom_broker_{name}", text, labels, registry=self.registry, multiprocess_mode=across)

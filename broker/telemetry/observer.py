@@ -1,4 +1,4 @@
-"""The observer of a running broker: it logs and counts what happens, and keeps the health of the replica."""
+"""The observer of a running broker: logs and counts what happens, and keeps the replica's health."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,20 @@ from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 
-NO_ANSWER = re.compile(r"-1|timeout|connection|protocol|http_5\d\d")
-"""Outcomes of a call that say something about WeCom, not about what was asked."""
-REMEMBERED = 10_000
+NO_ANSWER = {
+    "-1": "WeCom is busy (errcode -1)",
+    "timeout": "WeCom did not answer in time",
+    "connection": "WeCom cannot be reached",
+    "protocol": "WeCom's answer cannot be understood",
+}
+"""Outcomes of a call that say something about WeCom, not about the request; in words for callers."""
+SERVER_ERROR = re.compile(r"http_(5\d\d)")
+MAX_CHILDREN_REMEMBERED = 10_000
+SHARES_LOGGED = 20
 
 
 class Telemetry:
-    """Hear what happens: log it, count it, keep the vitals. The `Observer` of a running broker."""
+    """Log and count what happens, and keep the replica's health. The `Observer` of a running broker."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -34,7 +41,7 @@ class Telemetry:
         """See `Observer.upstream_called`."""
         self.metrics.upstream_calls.labels(endpoint, outcome).inc()
         self.metrics.upstream_seconds.labels(endpoint).observe(duration.total_seconds())
-        self.replica_health.wecom.seen(self._clock.now(), outcome if NO_ANSWER.fullmatch(outcome) else "")
+        self.replica_health.wecom.seen(self._clock.now(), _failure_of_wecom(outcome))
         seconds = round(duration.total_seconds(), 3)
         self._log.debug("upstream call", endpoint=endpoint, outcome=outcome, seconds=seconds)
 
@@ -49,14 +56,14 @@ class Telemetry:
         if error is None:
             self._log.info("refreshed", credential=name, outcome=outcome)
             return
-        # An administrator must act on a refusal; for an outage somebody may only wait.
+        # An administrator must act on a refusal; nobody can act on an outage.
         say = self._log.error if isinstance(error, WecomRefused) else self._log.warning
         say(
             "refresh failed",
             credential=name,
             reason=error.reason,
             problem=error.message,
-            **_told(error.metadata),
+            **_fields(error.metadata),
         )
 
     def store_lost(self, error: BrokerError) -> None:
@@ -64,7 +71,7 @@ class Telemetry:
         was_healthy = self.replica_health.store.healthy
         self.replica_health.store.seen(self._clock.now(), error.message)
         if was_healthy:
-            self._log.error("the store is away; serving from memory", problem=error.message)
+            self._log.error("the store is unavailable; serving from memory", problem=error.message)
 
     def store_back(self) -> None:
         """See `Observer.store_back`."""
@@ -75,9 +82,14 @@ class Telemetry:
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer.shares_changed`."""
-        here, gone = [share.corp_id for share in added], [share.corp_id for share in removed]
+        come, gone = [share.corp_id for share in added], [share.corp_id for share in removed]
         self._log.info(
-            "shares changed", app=app, added=here[:20], removed=gone[:20], counts=[len(here), len(gone)]
+            "shares changed",
+            app=app,
+            added_count=len(come),
+            removed_count=len(gone),
+            added=come[:SHARES_LOGGED],
+            removed=gone[:SHARES_LOGGED],
         )
 
     def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
@@ -86,8 +98,8 @@ class Telemetry:
         self.metrics.callback_seconds.observe(duration.total_seconds())
 
     def sealed_for_child(self, app: str, corp_id: str) -> None:
-        """See `Observer.sealed_for_child`; each child is told once."""
-        if len(self._sealed_for) < REMEMBERED and (app, corp_id) not in self._sealed_for:
+        """See `Observer.sealed_for_child`; each child is logged once."""
+        if len(self._sealed_for) < MAX_CHILDREN_REMEMBERED and (app, corp_id) not in self._sealed_for:
             self._sealed_for.add((app, corp_id))
             self._log.info("callbacks are sealed for the child corp", app=app, corp_id=corp_id)
 
@@ -119,12 +131,24 @@ class Telemetry:
         else:
             self._log.error("background work failed", what=what, problem=type(error).__name__, exc_info=error)
 
-    def handed_out(self, caller: str, action: str, name: str, generation: int, mark: str) -> None:
-        """Write an audit record: who got which credential; a fingerprint, never the value."""
+    def handed_out(self, caller: str, action: str, name: str, generation: int, fingerprint: str) -> None:
+        """Write an audit record: who got which credential; never its value."""
         self._log.info(
-            "audit", caller=caller, action=action, credential=name, generation=generation, fingerprint=mark
+            "audit",
+            caller=caller,
+            action=action,
+            credential=name,
+            generation=generation,
+            fingerprint=fingerprint,
         )
 
 
-def _told(metadata: Mapping[str, str]) -> dict[str, str]:
+def _failure_of_wecom(outcome: str) -> str:
+    """Return what a call's outcome says against WeCom itself, or nothing."""
+    if server_error := SERVER_ERROR.fullmatch(outcome):
+        return f"WeCom answered HTTP {server_error[1]}"
+    return NO_ANSWER.get(outcome, "")
+
+
+def _fields(metadata: Mapping[str, str]) -> dict[str, str]:
     return {f"wecom_{name}": value for name, value in metadata.items()}

@@ -10,7 +10,7 @@ import structlog
 
 from broker.domain.event_log import Lag
 from broker.telemetry.logging import LOGGER, set_up_logging
-from broker.telemetry.observer import REMEMBERED, Telemetry
+from broker.telemetry.observer import MAX_CHILDREN_REMEMBERED, Telemetry
 from tests.kit.memory.fake_clock import START, FakeClock
 
 
@@ -96,7 +96,7 @@ def test_a_child_that_callbacks_are_sealed_for_is_told_once(telemetry: Telemetry
 
 
 def test_only_so_many_children_are_remembered(telemetry: Telemetry) -> None:
-    for number in range(REMEMBERED + 10):
+    for number in range(MAX_CHILDREN_REMEMBERED + 10):
         telemetry.sealed_for_child("crm", f"ww{number}")
 
-    assert REMEMBERED == len(telemetry._sealed_for)
+    assert MAX_CHILDREN_REMEMBERED == len(telemetry._sealed_for)

@@ -233,7 +233,7 @@ def test_a_long_list_of_changed_shares_is_cut_and_counted(screen: Screen, teleme
     telemetry.shares_changed("crm", added, [])
     (event,) = screen.events
 
-    assert (20, [50, 0]) == (len(event["added"]), event["counts"])
+    assert (20, 50, 0) == (len(event["added"]), event["added_count"], event["removed_count"])
 
 
 def test_background_work_that_failed_is_told_by_what_is_known_of_it(
@@ -253,12 +253,23 @@ def test_background_work_that_failed_is_told_by_what_is_known_of_it(
 # --- vitals and figures
 
 
-@pytest.mark.parametrize("outcome", ["-1", "timeout", "connection", "protocol", "http_502"])
-def test_a_call_without_a_proper_answer_is_noted_of_wecom(telemetry: Telemetry, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ("-1", "WeCom is busy (errcode -1)"),
+        ("timeout", "WeCom did not answer in time"),
+        ("connection", "WeCom cannot be reached"),
+        ("protocol", "WeCom's answer cannot be understood"),
+        ("http_502", "WeCom answered HTTP 502"),
+    ],
+)
+def test_a_call_without_a_proper_answer_is_noted_of_wecom_in_words(
+    telemetry: Telemetry, outcome: str, words: str
+) -> None:
     telemetry.upstream_called(ENDPOINT, outcome, timedelta(seconds=1))
 
     assert not telemetry.replica_health.wecom.healthy
-    assert outcome == telemetry.replica_health.wecom.last_error
+    assert words == telemetry.replica_health.wecom.last_error
 
 
 @pytest.mark.parametrize("outcome", ["0", "40001", "40014", "45009", "http_429", "unknown"])
