@@ -188,6 +188,7 @@ async def test_a_strange_body_is_rejected_and_typed(
         (sealed(b"no xml"), "format"),
         (sealed(text(Content=MARK), "wwSomebodyElse"), "receive_id"),
     ],
+    ids=["no base64", "half a block", "padding", "no xml", "for somebody else"],
 )
 async def test_what_is_signed_and_cannot_be_taken_is_rejected_and_typed(
     door: CallbackEndpoint, encrypted: str, problem: str
