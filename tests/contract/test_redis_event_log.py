@@ -33,7 +33,6 @@ from tests.contract.events import (
 from tests.contract.making import LONG
 from tests.contract.test_redis_access import PASSWORD, redis_with
 from tests.contract.waiting import eventually
-from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import RedisServer
 
 LEAST = (
@@ -129,9 +128,7 @@ class TestAccess:
         async def is_ready(redis: Redis) -> bool:
             return b"cluster_state:ok" in await redis.execute_command("CLUSTER", "INFO")
 
-        # The members of a cluster talk to each other on a port that is 10,000 higher.
-        port = next(port for port in iter(free_port, None) if port < 55_000)
-        with RedisServer(tmp_path / "redis", "--cluster-enabled", "yes", port=port) as server:
+        with RedisServer(tmp_path / "redis", "--cluster-enabled", "yes") as server:
             async with connect_redis(server.url) as client:
                 await client.run(take_all_slots)
                 await eventually(lambda: client.run(is_ready))
