@@ -1,8 +1,8 @@
 """What the code looks like in numbers: `python -m bench.numbers [--root CHECKOUT]`.
 
-Counted are the files that people write: no tests, nothing generated. A file's length is all its lines, a
-function's is from `def` to its end. Comments, and docstrings with those of attributes, are shares of the lines that
-are not blank. A module's fan-out is how many other modules of its package it imports, anywhere in it.
+Counted are the files that people write: no tests, nothing generated. A file is as long as all its lines, a
+function as it is from `def` to its end. Comments, and docstrings with those of attributes, are shares of the
+lines that are not blank. The fan-out of a module is how many modules of its package it imports.
 """
 
 import argparse
@@ -11,10 +11,12 @@ import io
 import statistics
 import tokenize
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard
+
+from tests.architecture.imports import import_graph, sources
 
 PACKAGES = {"broker": "broker", "client": "clients/python/wecom_broker"}
 
@@ -23,10 +25,10 @@ PACKAGES = {"broker": "broker", "client": "clients/python/wecom_broker"}
 class Numbers:
     """What was counted in a package."""
 
+    fan_outs: dict[str, int]
     files: list[int] = field(default_factory=list)
     functions: list[int] = field(default_factory=list)
     folders: Counter[Path] = field(default_factory=Counter)
-    fan_outs: dict[str, int] = field(default_factory=dict)
     filled: int = 0
     comments: int = 0
     docstrings: int = 0
@@ -35,30 +37,21 @@ class Numbers:
 def count(root: Path, folder: str) -> Numbers:
     """Return the numbers of the package in this folder of a checkout."""
     package = root / folder
-    sources = [path for path in sorted(package.rglob("*.py")) if package / "v1" not in path.parents]
-    modules = {module_name(package, path): path for path in sources}
-    numbers = Numbers()
-    for name, path in modules.items():
+    graph = import_graph(package)
+    numbers = Numbers(fan_outs={name: len(imported) for name, imported in graph.items()})
+    for path in sources(package):
         text = path.read_text(encoding="utf-8")
-        tree = ast.parse(text)
         lines = text.splitlines()
         numbers.files.append(len(lines))
         numbers.filled += sum(bool(line.strip()) for line in lines)
         numbers.comments += sum(token.type == tokenize.COMMENT for token in tokens(text))
-        for node in ast.walk(tree):
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 numbers.functions.append(length(node))
             elif is_docstring(node):
                 numbers.docstrings += length(node)
         numbers.folders[path.parent] += 1
-        numbers.fan_outs[name] = len(imported(tree, name, modules, is_package=path.name == "__init__.py"))
     return numbers
-
-
-def module_name(package: Path, path: Path) -> str:
-    """Return the name by which a file is imported."""
-    parts = path.relative_to(package.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def tokens(text: str) -> Iterator[tokenize.TokenInfo]:
@@ -78,24 +71,6 @@ def is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
 def length(node: ast.stmt) -> int:
     """Return how many lines it takes."""
     return (node.end_lineno or node.lineno) - node.lineno + 1
-
-
-def imported(tree: ast.Module, name: str, modules: Iterable[str], *, is_package: bool) -> set[str]:
-    """Return the modules of the package that a module imports, wherever in it."""
-    known = set(modules)
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = name.split(".")[: len(name.split(".")) - node.level + is_package]
-                base = ".".join([*parents, *([node.module] if node.module else [])])
-            inner = {f"{base}.{alias.name}" for alias in node.names} & known
-            # `from package import module` leads to the module, anything else to what is named after `from`.
-            found |= inner or {base}
-    return (found & known) - {name}
 
 
 def spread(lengths: Sequence[int]) -> str:
