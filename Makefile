@@ -7,6 +7,9 @@ VENV ?= .venv
 # More arguments for the program behind a word: make test ARGS='-k lease'
 ARGS ?=
 ENVELOPES ?= 200000
+# How many tests run at once: those of single parts compute, the others mostly wait. WORKERS=0: one after the other.
+test: WORKERS ?= 4
+test-fast: WORKERS ?= 2
 
 BIN = $(VENV)/bin
 # Another PYTHON is another stamp, and so makes another environment.
@@ -34,14 +37,16 @@ demo: $(STAMP) ## Walk the whole chain against a simulated WeCom and print what 
 dev: $(STAMP) ## Serve a simulated WeCom and a broker, until Ctrl-C
 	$(BIN)/python -m broker dev $(ARGS)
 
+PARALLEL = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+
 # Tests start processes while gRPC's threads run. It reads this when it is imported, so a fixture would be late.
 test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0
 
 test: $(STAMP) ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(PARALLEL) $(ARGS)
 
 test-fast: $(STAMP) ## Run the tests of single parts, in less than half a minute
-	$(BIN)/python -m pytest -m 'not slow' tests/unit tests/architecture tests/simulator $(ARGS)
+	$(PARALLEL) -m 'not slow' tests/unit tests/architecture tests/simulator $(ARGS)
 
 fuzz: $(STAMP) ## Put ENVELOPES=200000 callbacks through the protocol, and count what becomes of them
 	ENVELOPES=$(ENVELOPES) $(BIN)/python -m pytest tests/properties/test_callback_envelopes.py $(ARGS)

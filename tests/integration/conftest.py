@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,6 @@ Figures = Callable[..., None]
 
 _APPS = [f"app-{number}" for number in range(60)]
 _UNUSED = iter(_APPS)
-_SHOWN = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
@@ -23,17 +21,9 @@ def figures(request: pytest.FixtureRequest) -> Figures:
 
     def show(**values: object) -> None:
         words = ", ".join(f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in values.items())
-        request.config.stash.setdefault(_SHOWN, []).append(f"{request.node.name}: {words}")
+        request.node.user_properties.append(("figures", f"{request.node.originalname}: {words}"))
 
     return show
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show the figures."""
-    if lines := config.stash.get(_SHOWN, None):
-        terminalreporter.section("figures")
-        for line in lines:
-            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ SAID = [
     text("wwStranger", FromUserName=USER, Content=MARK),
 ]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("callback_secrecy")]
 
 
 @dataclass

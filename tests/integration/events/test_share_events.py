@@ -19,7 +19,7 @@ WITHIN_SECONDS = 1.0
 BURST = 30
 _numbers = count()
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("share_events")]
 
 
 @pytest.fixture(scope="module")

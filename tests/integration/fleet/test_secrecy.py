@@ -59,7 +59,7 @@ FAULTS: list[Fault] = [
 ]
 MINE = (("authorization", f"Bearer {BEARER}"),)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("secrecy")]
 
 
 class Monitor(threading.Thread):
