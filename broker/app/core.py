@@ -9,7 +9,7 @@ from broker.domain.apps import App
 from broker.domain.credentials import RefreshPolicy
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.wecom import WecomApi, WecomTickets
+from broker.domain.ports.wecom import WecomShares, WecomTickets, WecomTokens
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.follower import MemoryFollower
@@ -58,9 +58,10 @@ class Core:
         self,
         around: Surroundings,
         limits: Limits,
-        wecom: WecomApi,
-        tickets: WecomTickets,
         *,
+        tokens: WecomTokens,
+        tickets: WecomTickets,
+        shares: WecomShares,
         called_back: Collection[str],
         sync_every: timedelta,
     ) -> None:
@@ -75,7 +76,7 @@ class Core:
         self.engine = CredentialEngine(
             credentials=storage.credentials,
             counters=coordination,
-            source=WecomCredentialSource(around.apps, wecom, tickets, self.quota),
+            source=WecomCredentialSource(around.apps, tokens, tickets, self.quota),
             memory=self.memory,
             fleet=self.fleet,
             error_cache=self.error_cache,
@@ -86,7 +87,7 @@ class Core:
         )
         self.shares = AppShares(
             apps=around.apps,
-            wecom=wecom,
+            wecom=shares,
             share_lists=storage.share_lists,
             counters=coordination,
             engine=self.engine,

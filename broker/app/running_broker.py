@@ -8,7 +8,10 @@ from datetime import timedelta
 
 from broker.adapters.system import SystemClock, SystemRandomness
 from broker.adapters.wecom.client import connect_wecom
-from broker.adapters.wecom.users import WecomUserEndpoints
+from broker.adapters.wecom.egress import Egress
+from broker.adapters.wecom.shares import ShareEndpoints
+from broker.adapters.wecom.tickets import TicketEndpoints
+from broker.adapters.wecom.tokens import TokenEndpoints
 from broker.app.core import Core, Limits, Surroundings
 from broker.app.errors import CannotStart
 from broker.app.services import Services
@@ -60,28 +63,27 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             background,
         )
         limits = Limits(around)
-        http = await stack.enter_async_context(
+        client = await stack.enter_async_context(
             connect_wecom(
-                config.wecom.api_base,
-                timedelta(seconds=config.wecom.timeout_seconds),
-                limits.gate,
-                clock,
-                randomness,
-                telemetry,
+                base=config.wecom.api_base,
+                longest=timedelta(seconds=config.wecom.timeout_seconds),
+                egress=Egress(),
+                gate=limits.gate,
+                clock=clock,
+                randomness=randomness,
+                observer=telemetry,
             )
         )
-        users = WecomUserEndpoints(http)
         core = Core(
             around,
             limits,
-            http,
-            users,
+            tokens=TokenEndpoints(client),
+            tickets=TicketEndpoints(client),
+            shares=ShareEndpoints(client),
             called_back=mapping.callbacks(config),
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
         )
-        services = Services(
-            config, around, core, http=http, users=users, log=log, telemetry=telemetry, policy=policy
-        )
+        services = Services(config, around, core, client=client, log=log, telemetry=telemetry, policy=policy)
         health = Health(services.admin, core.shares, storage.coordination, clock, telemetry)
         await health.look()
         core.start()

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from broker.adapters.wecom.addresses import WecomAddressEndpoints
-from broker.adapters.wecom.client import WecomHttp
-from broker.adapters.wecom.passthrough import WecomGatewayHttp
-from broker.adapters.wecom.users import WecomUserEndpoints
+from broker.adapters.wecom.addresses import AddressEndpoints
+from broker.adapters.wecom.client import WecomClient
+from broker.adapters.wecom.passthrough import Passthrough
+from broker.adapters.wecom.users import UserEndpoints
 from broker.app.core import Core, Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
@@ -47,8 +47,7 @@ class Services:
         around: Surroundings,
         core: Core,
         *,
-        http: WecomHttp,
-        users: WecomUserEndpoints,
+        client: WecomClient,
         log: EventLog,
         telemetry: Telemetry,
         policy: CallerPolicy,
@@ -72,7 +71,7 @@ class Services:
         self.inbox = CallbackInbox(
             apps=apps,
             opening=decoder,
-            senders=SenderAllowlist(engine, WecomAddressEndpoints(http), clock, telemetry, tasks),
+            senders=SenderAllowlist(engine, AddressEndpoints(client), clock, telemetry, tasks),
             renewal=core.relisting,
             log=log,
             keep=keep,
@@ -90,6 +89,7 @@ class Services:
             clock=clock,
             policy=around.policy,
         )
+        users = UserEndpoints(client)
         sessions = MiniProgramLogins(
             targets=targets,
             shares=shares,
@@ -112,7 +112,7 @@ class Services:
             mini_programs=MiniProgramServicer(sessions, rights, audit),
             events=EventServicer(self.feed, targets, rights, list(callbacks), ack_timeout),
             callbacks=CallbackServicer(external, rights),
-            wecom_api=WecomApiServicer(ApiCalls(targets, engine, WecomGatewayHttp(http)), rights),
+            wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
             admin=AdminServicer(self.admin),
         )
 

@@ -9,6 +9,7 @@
     │   ├── DataRejected            data that does not fit its session
     │   │   └── EnvelopeRejected    a callback that is not WeCom's, or not for this app
     │   ├── UnknownApp              no such app in the configuration
+    │   ├── AnswerTooLarge          an answer that no message carries: ask for less
     │   ├── AppNotShared            WeCom does not share the app with that child
     │   └── SessionNotFound         no such session, or no longer
     ├── AccessRefused               the operator: who may do what
@@ -110,6 +111,12 @@ class EnvelopeRejected(DataRejected):
     def __init__(self, problem: str, message: str, **metadata: object) -> None:
         super().__init__(message, problem=problem, **metadata)
         self.problem = problem
+
+
+class AnswerTooLarge(CallerMistake):
+    """WeCom's answer to a caller's call is larger than a message of gRPC carries."""
+
+    reason = "ANSWER_TOO_LARGE"
 
 
 class UnknownApp(CallerMistake):

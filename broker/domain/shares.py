@@ -36,6 +36,29 @@ class AppShare:
         return self if fence == self.since else replace(self, since=fence)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedShares:
+    """What WeCom listed, and how many entries of it cannot be read."""
+
+    shares: tuple[AppShare, ...] = ()
+    unreadable: int = 0
+
+    def __add__(self, page: "ListedShares") -> "ListedShares":
+        """Return the shares of both, each once."""
+        shares = {share.identity: share for share in (*self.shares, *page.shares)}
+        return ListedShares(tuple(shares.values()), self.unreadable + page.unreadable)
+
+    def completed(self, before: Iterable[AppShare]) -> tuple[AppShare, ...]:
+        """Return the shares, with those of before that may be among the unreadable ones.
+
+        A listing with a gap proves who has the app, not who has lost it.
+        """
+        if not self.unreadable:
+            return self.shares
+        listed = {share.corp_id for share in self.shares}
+        return (*self.shares, *(share for share in before if share.corp_id not in listed))
+
+
 @dataclass(frozen=True)
 class ShareList:
     """One complete listing of one kind of share of one app."""

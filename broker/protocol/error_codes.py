@@ -62,15 +62,23 @@ _FROM_IP = re.compile(r"from ip:\s*([0-9A-Fa-f.:]{2,45})")
 _HINT = re.compile(r"hint:\s*\[([A-Za-z0-9_.-]{1,64})\]")
 
 
-def error_of(endpoint: str, answer: Mapping[str, object]) -> BrokerError | None:
-    """Return what the answer's errcode means; None for a success: 0, or no errcode at all (wecom-api G7).
-
-    An unknown code is never retried: it is told with endpoint and hint.
-    """
+def errcode_of(answer: Mapping[str, object]) -> int | None:
+    """Return the answer's errcode: 0 where it has none (wecom-api G7), None where it is no number."""
     errcode = answer.get("errcode", 0)
     if isinstance(errcode, str) and _NUMBER.fullmatch(errcode):
         errcode = int(errcode)
-    if not isinstance(errcode, int) or isinstance(errcode, bool) or abs(errcode) > _LARGEST:
+    is_code = isinstance(errcode, int) and not isinstance(errcode, bool) and abs(errcode) <= _LARGEST
+    return errcode if is_code else None  # type: ignore[return-value]
+
+
+def error_of(endpoint: str, answer: Mapping[str, object], field: str = "request") -> BrokerError | None:
+    """Return what the answer's errcode means; None for a success.
+
+    `field` is what the caller gave for the call: the one at fault where WeCom blames the caller.
+    An unknown code is never retried; its error carries endpoint and hint.
+    """
+    errcode = errcode_of(answer)
+    if errcode is None:
         return WecomProtocol("WeCom's errcode is not a number", endpoint=endpoint)
     if errcode == 0:
         return None
@@ -80,7 +88,7 @@ def error_of(endpoint: str, answer: Mapping[str, object]) -> BrokerError | None:
     if kind is None:
         return WecomProtocol(f"WeCom answered {endpoint} with the unknown errcode {errcode}", **metadata)
     if kind is InvalidRequest:
-        return InvalidRequest("request", f"WeCom answered {endpoint} with errcode {errcode}", **metadata)
+        return InvalidRequest(field, f"WeCom answered {endpoint} with errcode {errcode}", **metadata)
     if kind is IpNotTrusted:
         metadata["ip"] = _found(_FROM_IP, errmsg)
     return kind(f"WeCom answered {endpoint} with errcode {errcode}", **metadata)

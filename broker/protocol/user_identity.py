@@ -6,6 +6,7 @@ from broker.domain.corps import CORP_ID
 from broker.domain.errors import WecomProtocol
 from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
+from broker.protocol.wecom_json import is_whole
 
 ENDPOINT = "/cgi-bin/auth/getuserinfo"
 
@@ -45,7 +46,7 @@ def _text(answer: Mapping[str, object], *spellings: str) -> str:
         value = answer.get(spelling)
         if value is None or value == "":
             continue
-        if not isinstance(value, str):
-            raise WecomProtocol(f"WeCom's answer has a {spelling} that is no text", endpoint=ENDPOINT)
+        if not isinstance(value, str) or not is_whole(value):
+            raise WecomProtocol(f"WeCom's answer has a {spelling} that is no plain text", endpoint=ENDPOINT)
         return value
     return ""

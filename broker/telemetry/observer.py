@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.event_log import Lag
 from broker.domain.ports.clock import Clock
@@ -91,6 +92,10 @@ class Telemetry:
             added=come[:SHARES_LOGGED],
             removed=gone[:SHARES_LOGGED],
         )
+
+    def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
+        """See `Observer.shares_unreadable`."""
+        self._log.warning("a share list has unreadable entries", app=app, share_kind=share_kind, count=count)
 
     def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
         """See `Observer.callback_ended`."""

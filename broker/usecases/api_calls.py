@@ -7,7 +7,7 @@ from contextlib import aclosing
 from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
-from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomGateway
+from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomPassthrough
 from broker.protocol.error_codes import CODES
 from broker.usecases.credentials.engine import REST, CredentialEngine
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
@@ -33,10 +33,10 @@ MEDIA_KINDS = frozenset({"image", "voice", "video", "file"})
 class ApiCalls:
     """Pass calls through with the right token; a dead token is replaced and the call sent once more."""
 
-    def __init__(self, targets: Targets, engine: CredentialEngine, gateway: WecomGateway) -> None:
+    def __init__(self, targets: Targets, engine: CredentialEngine, passthrough: WecomPassthrough) -> None:
         self._targets = targets
         self._engine = engine
-        self._gateway = gateway
+        self._passthrough = passthrough
 
     async def call(self, target: Target, call: ApiCall) -> ApiAnswer:
         """Return WeCom's answer as it came, whatever its errcode. Raises `InvalidRequest`, the engine's."""
@@ -47,7 +47,7 @@ class ApiCalls:
             last: list[ApiAnswer] = []
 
             async def with_token(token: Credential) -> ApiAnswer:
-                answer = await self._gateway.call(token, call)
+                answer = await self._passthrough.call(token, call)
                 last[:] = [answer]
                 if answer.errcode in CODES[TokenDied]:
                     raise TokenDied(
@@ -73,7 +73,7 @@ class ApiCalls:
             raise InvalidRequest("type", "must be image, voice, video or file")
         begin_recovery_budget()
         token = await self._targets.reach(target, self._engine.get)
-        answer, media_id = await self._gateway.upload(token, kind, head, chunks)
+        answer, media_id = await self._passthrough.upload(token, kind, head, chunks)
         if answer.errcode in CODES[TokenDied]:
             await self._engine.replace(token.key, token.generation)
             raise WecomUnavailable("the token had died; send the file again", REST, errcode=answer.errcode)
@@ -87,7 +87,7 @@ class ApiCalls:
         token = await self._targets.reach(target, self._engine.get)
         for attempt in range(2):
             try:
-                async with aclosing(self._gateway.download(token, media_id)) as pieces:
+                async with aclosing(self._passthrough.download(token, media_id)) as pieces:
                     async for piece in pieces:
                         yield piece
             except TokenDied as died:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Protocol
 
+from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.event_log import Lag
 from broker.domain.shares import AppShare
@@ -29,6 +30,9 @@ class Observer(Protocol):
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """A listing found other shares than the one before."""
+
+    def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
+        """So many entries of a listing could not be read, and count as unchanged."""
 
     def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
         """A callback was answered; the outcome says what it was, or why it was refused."""

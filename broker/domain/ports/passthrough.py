@@ -35,8 +35,11 @@ class MediaHead:
     size: int = 0
 
 
-class WecomGateway(Protocol):
-    """WeCom's other interfaces; an errcode is an answer there. Raises `RetryLater`, `WecomProtocol`."""
+class WecomPassthrough(Protocol):
+    """WeCom's other interfaces; an errcode is an answer there.
+
+    Raises `RetryLater`, `WecomProtocol`, `AnswerTooLarge`, and `InvalidRequest` for what WeCom does not have.
+    """
 
     async def call(self, token: Credential, call: ApiCall) -> ApiAnswer:
         """Send one call, once."""

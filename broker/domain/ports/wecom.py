@@ -1,4 +1,4 @@
-"""WeCom's endpoints for credentials, shares, tickets, users and addresses."""
+"""WeCom's endpoints, one protocol for each noun."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.secret import Secret
-from broker.domain.shares import AppShare
+from broker.domain.shares import ListedShares
 from broker.domain.users import User
 
 
-class WecomApi(Protocol):
-    """WeCom's endpoints. Raises `WecomRefused`, `RetryLater`, `CallerMistake`, `WecomProtocol`."""
+class WecomTokens(Protocol):
+    """Access tokens. Raises `WecomRefused`, `RetryLater`, `CallerMistake`, `WecomProtocol`."""
 
     async def fetch_app_token(self, app: App) -> Grant:
         """Fetch an app's token in its own corp (wecom-api A1)."""
@@ -23,7 +23,11 @@ class WecomApi(Protocol):
     ) -> Grant:
         """Fetch the token of a child corp with the parent's; the agent id is the child's (wecom-api A3)."""
 
-    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
+
+class WecomShares(Protocol):
+    """Whom an app is shared with. Raises as `WecomTokens`."""
+
+    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> ListedShares:
         """List the shares of the parent's app of that kind, all pages (wecom-api A2)."""
 
 
@@ -32,7 +36,7 @@ Allow = Callable[[], Awaitable[None]]
 
 
 class WecomTickets(Protocol):
-    """WeCom's jsapi_tickets, few an hour. Raises as `WecomApi`, and what `allow` raises."""
+    """The jsapi_tickets, few an hour. Raises as `WecomTokens`, and what `allow` raises."""
 
     async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
         """Fetch the ticket of the token's corp (wecom-api A4)."""
@@ -51,7 +55,7 @@ class LoginSession:
 
 
 class WecomUsers(Protocol):
-    """Who a user is. Codes are sent once, whatever happens. Raises as `WecomApi`."""
+    """Who a user is. Codes are sent once, whatever happens. Raises as `WecomTokens`."""
 
     async def exchange_auth_code(self, token: Credential, code: Secret) -> User:
         """Exchange the code of a web login (wecom-api A7)."""
@@ -69,7 +73,7 @@ class WecomUsers(Protocol):
 
 
 class WecomAddresses(Protocol):
-    """Where WeCom's own machines are. Raises as `WecomApi`."""
+    """Where WeCom's own machines are. Raises as `WecomTokens`."""
 
     async def fetch_callback_addresses(self, token: Credential) -> list[str]:
         """List the addresses and ranges that callbacks come from (wecom-api A13)."""

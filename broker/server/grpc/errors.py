@@ -38,6 +38,7 @@ STATUSES: dict[type[BrokerError], grpc.StatusCode] = {
     errors.ApiNotAuthorized: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ReauthorizationRequired: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SuiteTicketMissing: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.AnswerTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QuotaReserved: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.WecomUnavailable: grpc.StatusCode.UNAVAILABLE,

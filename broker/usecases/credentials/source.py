@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
-from broker.domain.ports.wecom import WecomApi, WecomTickets
+from broker.domain.ports.wecom import WecomTickets, WecomTokens
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.recovery_budget import current_recovery_budget
 from broker.usecases.limits.ticket_quota import TicketQuota
@@ -15,10 +15,10 @@ class WecomCredentialSource:
     """Fetch any credential of an app, with the credentials before it in the chain (wecom-api A1, A3-A5)."""
 
     def __init__(
-        self, apps: Mapping[str, App], wecom: WecomApi, tickets: WecomTickets, quota: TicketQuota
+        self, apps: Mapping[str, App], tokens: WecomTokens, tickets: WecomTickets, quota: TicketQuota
     ) -> None:
         self._apps = apps
-        self._wecom = wecom
+        self._tokens = tokens
         self._tickets = tickets
         self._quota = quota
 
@@ -29,10 +29,10 @@ class WecomCredentialSource:
         app = self._apps[key.app]
         if key.share_kind is ShareKind.OWN:
             current_recovery_budget().step()
-            return await self._wecom.fetch_app_token(app)
+            return await self._tokens.fetch_app_token(app)
 
         async def with_parent(parent: Credential) -> Grant:
-            return await self._wecom.fetch_child_token(parent, key.corp_id, key.agent_id, key.share_kind)
+            return await self._tokens.fetch_child_token(parent, key.corp_id, key.agent_id, key.share_kind)
 
         return await engine.using(CredentialKey.own_token(app), with_parent)
 

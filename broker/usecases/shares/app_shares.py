@@ -15,8 +15,8 @@ from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Counters, Lease, Notice, NoticeKind
-from broker.domain.ports.wecom import WecomApi
-from broker.domain.shares import AppShare, ListingKey, ShareChanges, ShareList
+from broker.domain.ports.wecom import WecomShares
+from broker.domain.shares import AppShare, ListedShares, ListingKey, ShareChanges, ShareList
 from broker.usecases.credentials.engine import REST, CredentialEngine
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight
@@ -49,7 +49,7 @@ class AppShares:
         self,
         *,
         apps: Mapping[str, App],
-        wecom: WecomApi,
+        wecom: WecomShares,
         share_lists: Collection[ListingKey, ShareList],
         counters: Counters,
         engine: CredentialEngine,
@@ -224,11 +224,11 @@ class AppShares:
             # The clock may have been set back since the caller asked: this listing is newer all the same.
             listed_at = max(self._clock.now(), not_before or NEVER)
 
-            async def with_parent(parent: Credential) -> list[AppShare]:
+            async def with_parent(parent: Credential) -> ListedShares:
                 return await self._wecom.list_app_shares(parent, kind)
 
             try:
-                shares = await self._engine.using(CredentialKey.own_token(app), with_parent)
+                listed = await self._engine.using(CredentialKey.own_token(app), with_parent)
             except BrokerError as error:
                 if not error.remembered:
                     await self._error_cache.remember(name, error, app=app.name)
@@ -236,7 +236,10 @@ class AppShares:
             await self._error_cache.forget(name)
             # Under the lease, what we looked at is the newest that there is.
             before = self._listings.get((app.name, kind))
-            listing = ShareList(app.name, kind, lease.fence, listed_at, tuple(shares)).following(before)
+            shares = listed.completed(before.shares if before else ())
+            if listed.unreadable:
+                self._observer.shares_unreadable(app.name, kind, listed.unreadable)
+            listing = ShareList(app.name, kind, lease.fence, listed_at, shares).following(before)
             if not await self._fleet.publish(self._share_lists, listing, lease):
                 return None
             await self._adopt(listing)

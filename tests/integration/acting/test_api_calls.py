@@ -14,7 +14,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from wecom_broker.v1 import token_service_pb2_grpc as token_grpc
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
-from broker.adapters.wecom.passthrough import _without
+from broker.adapters.wecom.redaction import cut_out
 from broker.simulator.demo import PARENT
 from broker.simulator.faults import Errcode, Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
 from tests.integration.acting.acting import (
@@ -192,14 +192,16 @@ def test_a_token_is_cut_out_in_every_form_in_which_a_url_or_json_shows_it(value:
     ]
     echoed = " | ".join(forms).encode()
 
-    assert b" | ".join([b"***"] * len(forms)) == _without(value, echoed)
+    assert b" | ".join([b"***"] * len(forms)) == cut_out(value, echoed)
 
 
 async def test_an_answer_that_is_too_large_is_told_and_the_next_call_works(running: Acting) -> None:
     running.world.faults.add(USER_GET, Errcode(40058, "x" * (3 << 20)), times=1)
     reason, metadata = await refusal_of(get_user(running))
 
-    assert ("WECOM_PROTOCOL", USER_GET) == (reason, metadata["endpoint"])
+    assert ("ANSWER_TOO_LARGE", USER_GET, str(3 << 20)) == (
+        reason, metadata["endpoint"], metadata["limit_bytes"],
+    )  # fmt: skip
     assert 0 == (await get_user(running)).errcode
 
 
@@ -284,7 +286,7 @@ async def test_an_answer_without_an_errcode_is_a_success(running: Acting) -> Non
     ("fault", "reason"),
     [
         *((Junk(kind), "WECOM_PROTOCOL") for kind in JunkKind),
-        (HttpStatus(404), "WECOM_PROTOCOL"),
+        (HttpStatus(403), "WECOM_PROTOCOL"),
         (HttpStatus(429), "RATE_LIMITED"),
         (HttpStatus(503), "WECOM_UNAVAILABLE"),
     ],
@@ -297,6 +299,19 @@ async def test_what_is_no_answer_is_told_as_what_it_is(running: Acting, fault: F
     assert reason == (await refusal_of(get_user(running)))[0]
     assert reason == (await refusal_of(collected(download(running, media_id))))[0]
     assert reason == (await refusal_of(upload(running)))[0]
+
+
+async def test_a_path_that_wecom_does_not_have_is_the_callers_mistake(running: Acting) -> None:
+    media_id = (await upload(running)).media_id
+    for path in (USER_GET, DOWNLOAD, UPLOAD):
+        running.world.faults.add(path, HttpStatus(404), times=1)
+    reason, metadata = await refusal_of(get_user(running))
+
+    assert ("INVALID_REQUEST", "path", "404") == (reason, metadata["field"], metadata["http_status"])
+    # These paths are the broker's own.
+    for call in (collected(download(running, media_id)), upload(running)):
+        reason, metadata = await refusal_of(call)
+        assert ("WECOM_PROTOCOL", "404") == (reason, metadata["http_status"])
 
 
 @pytest.mark.parametrize("content", [b'{"errcode":40014,"errmsg":"x"}', b"words " * 700_000, b"<html>" * 10])

@@ -18,7 +18,7 @@ from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, Toke
 from broker.domain.ports.rate_gate import CallScope, UpstreamGate
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
-from broker.domain.shares import AppShare
+from broker.domain.shares import AppShare, ListedShares
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
@@ -185,19 +185,20 @@ class Door:
     replica: int
 
     async def fetch_app_token(self, app: App) -> Grant:
-        """See `WecomApi`."""
+        """See `WecomTokens`."""
+        corp_id = app.corp_id
 
         def answer() -> Grant:
-            if app.secret.reveal() != self.wecom.secrets[app.corp_id]:
+            if app.secret.reveal() != self.wecom.secrets[corp_id]:
                 raise SecretRejected("the secret is wrong", errcode=40001)
             return self.wecom.grant(app.corp_id)
 
-        return await self._call(Endpoint.APP_TOKEN, app.name, app.corp_id, app.corp_id, answer)
+        return await self._call(CallScope(app.name, corp_id, Endpoint.APP_TOKEN), corp_id, answer)
 
     async def fetch_child_token(
         self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
     ) -> Grant:
-        """See `WecomApi`."""
+        """See `WecomTokens`."""
 
         def answer() -> Grant:
             self.wecom.refuse_dead(parent)
@@ -206,18 +207,16 @@ class Door:
             return self.wecom.grant(f"{share_kind}:{corp_id}:{agent_id}")
 
         subject = f"{share_kind}:{corp_id}:{agent_id}"
-        return await self._call(Endpoint.CHILD_TOKEN, parent.key.app, parent.key.corp_id, subject, answer)
+        return await self._call(_scope(parent, Endpoint.CHILD_TOKEN), subject, answer)
 
-    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
-        """See `WecomApi`."""
+    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> ListedShares:
+        """See `WecomShares`."""
 
-        def answer() -> list[AppShare]:
+        def answer() -> ListedShares:
             self.wecom.refuse_dead(parent)
-            return [share for share in self.wecom.shares if share.share_kind is share_kind]
+            return ListedShares(tuple(share for share in self.wecom.shares if share.share_kind is share_kind))
 
-        return await self._call(
-            Endpoint.SHARES, parent.key.app, parent.key.corp_id, f"shares:{share_kind}", answer
-        )
+        return await self._call(_scope(parent, Endpoint.SHARES), f"shares:{share_kind}", answer)
 
     async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
         """See `WecomTickets`."""
@@ -233,28 +232,25 @@ class Door:
             self.wecom.refuse_dead(token)
             return self.wecom.grant(subject)
 
-        return await self._call(endpoint, token.key.app, token.key.corp_id, subject, answer, allow)
+        return await self._call(_scope(token, endpoint), subject, answer, allow)
 
     async def _call(
-        self,
-        endpoint: Endpoint,
-        app: str,
-        corp_id: str,
-        subject: str,
-        answer: Callable[[], Result],
-        allow: Allow | None = None,
+        self, scope: CallScope, subject: str, answer: Callable[[], Result], allow: Allow | None = None
     ) -> Result:
-        scope = CallScope(app, corp_id, endpoint)
         await self.gate.before(scope)
         if allow:
             await allow()
         try:
-            result = await self.wecom.call(endpoint, subject, self.replica, answer)
+            result = await self.wecom.call(Endpoint(scope.endpoint), subject, self.replica, answer)
         except BrokerError as error:
             await self.gate.after(scope, error)
             raise
         await self.gate.after(scope, None)
         return result
+
+
+def _scope(token: Credential, endpoint: Endpoint) -> CallScope:
+    return CallScope(token.key.app, token.key.corp_id, endpoint)
 
 
 @dataclass
@@ -264,6 +260,7 @@ class Witness:
     refreshes: list[tuple[str, str]] = field(default_factory=list)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, int]] = field(default_factory=list)
     changes: list[tuple[str, list[AppShare], list[AppShare]]] = field(default_factory=list)
 
     def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
@@ -287,6 +284,10 @@ class Witness:
         """See `Observer`."""
         self.changes.append((app, list(added), list(removed)))
 
+    def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
+        """See `Observer`."""
+        self.unreadable.append((app, count))
+
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer`."""
         self.failures.append((what, error))
@@ -308,8 +309,9 @@ class Replica:
         self.core = core = Core(
             around,
             limits,
-            self.wecom,
-            self.wecom,
+            tokens=self.wecom,
+            tickets=self.wecom,
+            shares=self.wecom,
             called_back=world.called_back,
             sync_every=timedelta(seconds=600),
         )

@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.adapters.wecom.client import WecomHttp
 from broker.domain.credentials import Credential
 from broker.simulator import World, running_simulator
-from tests.unit.wecom_http.recorders import Surroundings, app, parent_with
+from tests.unit.wecom_http.recorders import Surroundings, Wecom, app, parent_with
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ async def url(world: World) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def wecom(url: str, around: Surroundings) -> AsyncIterator[WecomHttp]:
+async def wecom(url: str, around: Surroundings) -> AsyncIterator[Wecom]:
     async with around.wecom(url) as wecom:
         yield wecom
 

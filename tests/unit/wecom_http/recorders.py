@@ -1,4 +1,4 @@
-"""What stands around `WecomHttp` in a broker, writing down what it is told; a WeCom that says anything."""
+"""What stands around `WecomClient` in a broker, writing down what it is told; a WeCom that says anything."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -9,13 +9,17 @@ from typing import Any
 
 from aiohttp import web
 
-from broker.adapters.wecom.client import WecomHttp, connect_wecom
+from broker.adapters.wecom.client import WecomClient, connect_wecom
+from broker.adapters.wecom.egress import Egress
+from broker.adapters.wecom.shares import ShareEndpoints
+from broker.adapters.wecom.tokens import TokenEndpoints
 from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
-from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.credentials import Credential, CredentialKey, Grant
 from broker.domain.errors import BrokerError
 from broker.domain.ports.rate_gate import CallScope
 from broker.domain.secret import Secret
+from broker.domain.shares import AppShare, ListedShares
 from broker.simulator import demo
 from tests.kit.memory.fake_clock import FixedRandomness
 
@@ -78,6 +82,27 @@ class Clock:
         self.slept.append(duration)
 
 
+@dataclass(frozen=True)
+class Wecom:
+    """The endpoints under test, over one client."""
+
+    client: WecomClient
+
+    async def fetch_app_token(self, app: App) -> Grant:
+        return await TokenEndpoints(self.client).fetch_app_token(app)
+
+    async def fetch_child_token(
+        self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
+    ) -> Grant:
+        return await TokenEndpoints(self.client).fetch_child_token(parent, corp_id, agent_id, share_kind)
+
+    async def list_shares(self, parent: Credential, share_kind: ShareKind) -> ListedShares:
+        return await ShareEndpoints(self.client).list_app_shares(parent, share_kind)
+
+    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> list[AppShare]:
+        return list((await self.list_shares(parent, share_kind)).shares)
+
+
 @dataclass
 class Surroundings:
     """All of them."""
@@ -87,12 +112,20 @@ class Surroundings:
     clock: Clock = field(default_factory=Clock)
 
     @asynccontextmanager
-    async def wecom(self, base: str, limit: timedelta = PATIENT) -> AsyncIterator[WecomHttp]:
+    async def wecom(
+        self, base: str, limit: timedelta = PATIENT, egress: Egress | None = None
+    ) -> AsyncIterator[Wecom]:
         """Return the adapter under test."""
         async with connect_wecom(
-            base, limit, self.gate, self.clock, FixedRandomness(), self.observer
-        ) as wecom:
-            yield wecom
+            base=base,
+            longest=limit,
+            egress=egress or Egress(),
+            gate=self.gate,
+            clock=self.clock,
+            randomness=FixedRandomness(),
+            observer=self.observer,
+        ) as client:
+            yield Wecom(client)
 
 
 def app(secret: Secret = SECRET, corp_id: str = PARENT_CORP) -> App:
@@ -107,7 +140,7 @@ def parent_with(value: str) -> Credential:
     return Credential(key, Secret(value), 1, 1, now, now + timedelta(hours=2), now)
 
 
-async def call(wecom: WecomHttp, parent: Credential, endpoint: str, secret: Secret = SECRET) -> object:
+async def call(wecom: Wecom, parent: Credential, endpoint: str, secret: Secret = SECRET) -> object:
     """Call the endpoint by its method."""
     if endpoint == GETTOKEN:
         return await wecom.fetch_app_token(app(secret))

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from broker.adapters.wecom.client import WecomHttp
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential
 from broker.domain.errors import AppNotShared, RateLimited, SecretRejected, TokenDied
@@ -21,6 +20,7 @@ from tests.unit.wecom_http.recorders import (
     SUPPLIER_AGENT,
     SUPPLIER_CORP,
     Surroundings,
+    Wecom,
     answering,
     app,
     call,
@@ -30,14 +30,14 @@ from tests.unit.wecom_http.recorders import (
 HOURS = timedelta(hours=2)
 
 
-async def test_an_app_token_comes_with_its_lifetime(wecom: WecomHttp, world: World) -> None:
+async def test_an_app_token_comes_with_its_lifetime(wecom: Wecom, world: World) -> None:
     grant = await wecom.fetch_app_token(app())
 
     assert HOURS == grant.lifetime
     assert world.tokens.find(grant.value.reveal())
 
 
-async def test_a_child_token_is_the_child_s(wecom: WecomHttp, parent: Credential, world: World) -> None:
+async def test_a_child_token_is_the_child_s(wecom: Wecom, parent: Credential, world: World) -> None:
     grant = await wecom.fetch_child_token(parent, CHILD_CORP, CHILD_AGENT, ShareKind.CORP_GROUP)
     token = world.tokens.find(grant.value.reveal())
 
@@ -46,7 +46,7 @@ async def test_a_child_token_is_the_child_s(wecom: WecomHttp, parent: Credential
 
 
 async def test_each_kind_of_share_is_asked_for_by_its_number(
-    wecom: WecomHttp, parent: Credential, world: World
+    wecom: Wecom, parent: Credential, world: World
 ) -> None:
     grant = await wecom.fetch_child_token(parent, SUPPLIER_CORP, SUPPLIER_AGENT, ShareKind.SUPPLY_CHAIN)
     token = world.tokens.find(grant.value.reveal())
@@ -59,7 +59,7 @@ async def test_each_kind_of_share_is_asked_for_by_its_number(
 
 async def test_the_child_s_agent_id_is_asked_for_and_not_the_parent_s(around: Surroundings) -> None:
     async with (
-        answering({"access_token": "t", "expires_in": 7200}) as (url, asked),
+        answering({"access_token": "the-token", "expires_in": 7200}) as (url, asked),
         around.wecom(url) as wecom,
     ):
         await wecom.fetch_child_token(parent_with("p"), "ww1", 77, ShareKind.SUPPLY_CHAIN)
@@ -78,7 +78,7 @@ async def test_a_listing_asks_for_the_parent_s_agent_id(around: Surroundings) ->
     ("kind", "corps"), [(ShareKind.CORP_GROUP, 5), (ShareKind.SUPPLY_CHAIN, 1)], ids=["group", "chain"]
 )
 async def test_shares_are_listed_by_kind(
-    wecom: WecomHttp, parent: Credential, kind: ShareKind, corps: int
+    wecom: Wecom, parent: Credential, kind: ShareKind, corps: int
 ) -> None:
     shares = await wecom.list_app_shares(parent, kind)
 
@@ -86,7 +86,7 @@ async def test_shares_are_listed_by_kind(
     assert {kind} == {share.share_kind for share in shares}
 
 
-async def test_a_share_has_the_child_s_name_and_agent_id(wecom: WecomHttp, parent: Credential) -> None:
+async def test_a_share_has_the_child_s_name_and_agent_id(wecom: Wecom, parent: Credential) -> None:
     (supplier,) = await wecom.list_app_shares(parent, ShareKind.SUPPLY_CHAIN)
 
     assert AppShare(ShareKind.SUPPLY_CHAIN, SUPPLIER_CORP, SUPPLIER_AGENT, "示例供应商") == supplier
@@ -94,7 +94,7 @@ async def test_a_share_has_the_child_s_name_and_agent_id(wecom: WecomHttp, paren
 
 @pytest.mark.parametrize("endpoint", [GETTOKEN, LIST_SHARES, CHILD_TOKEN])
 async def test_an_answer_without_an_errcode_is_a_success(
-    wecom: WecomHttp, parent: Credential, world: World, endpoint: str
+    wecom: Wecom, parent: Credential, world: World, endpoint: str
 ) -> None:
     world.settings.omit_errcode = {endpoint}
 
@@ -108,7 +108,7 @@ async def test_a_base_url_may_end_with_a_slash(url: str, around: Surroundings) -
 
 async def test_a_secret_may_have_any_characters(around: Surroundings) -> None:
     async with (
-        answering({"access_token": "t", "expires_in": 7200}) as (url, asked),
+        answering({"access_token": "the-token", "expires_in": 7200}) as (url, asked),
         around.wecom(url) as wecom,
     ):
         await wecom.fetch_app_token(app(Secret("a&b=c+d %2B/#?é企"), "ww0"))
@@ -118,12 +118,12 @@ async def test_a_secret_may_have_any_characters(around: Surroundings) -> None:
 
 async def test_an_answer_s_content_type_does_not_matter(around: Surroundings) -> None:
     async with (
-        answering(b'{"access_token": "t", "expires_in": "60"}') as (url, _),
+        answering(b'{"access_token": "the-token", "expires_in": "60"}') as (url, _),
         around.wecom(url) as wecom,
     ):
         grant = await wecom.fetch_app_token(app(corp_id="ww0"))
 
-    assert (Secret("t"), timedelta(seconds=60)) == (grant.value, grant.lifetime)
+    assert (Secret("the-token"), timedelta(seconds=60)) == (grant.value, grant.lifetime)
 
 
 # --- the gate and the observer
@@ -131,7 +131,7 @@ async def test_an_answer_s_content_type_does_not_matter(around: Surroundings) ->
 
 @pytest.mark.parametrize("endpoint", [GETTOKEN, LIST_SHARES, CHILD_TOKEN])
 async def test_the_gate_stands_before_each_call_and_hears_its_end(
-    wecom: WecomHttp, parent: Credential, around: Surroundings, endpoint: str
+    wecom: Wecom, parent: Credential, around: Surroundings, endpoint: str
 ) -> None:
     await call(wecom, parent, endpoint)
 
@@ -141,14 +141,14 @@ async def test_the_gate_stands_before_each_call_and_hears_its_end(
     ] == around.gate.told
 
 
-async def test_the_gate_hears_of_a_refusal(wecom: WecomHttp, around: Surroundings) -> None:
+async def test_the_gate_hears_of_a_refusal(wecom: Wecom, around: Surroundings) -> None:
     with pytest.raises(SecretRejected) as refused:
         await wecom.fetch_app_token(app(Secret("wrong")))
 
     assert ("leave", GETTOKEN, PARENT_CORP, refused.value) == around.gate.told[-1]
 
 
-async def test_a_closed_gate_lets_nothing_pass(wecom: WecomHttp, around: Surroundings, world: World) -> None:
+async def test_a_closed_gate_lets_nothing_pass(wecom: Wecom, around: Surroundings, world: World) -> None:
     around.gate.closed = RateLimited("closed", timedelta(seconds=60))
 
     with pytest.raises(RateLimited) as refused:
@@ -161,7 +161,7 @@ async def test_a_closed_gate_lets_nothing_pass(wecom: WecomHttp, around: Surroun
 
 
 async def test_the_observer_hears_of_each_call_with_its_errcode(
-    wecom: WecomHttp, parent: Credential, around: Surroundings, world: World
+    wecom: Wecom, parent: Credential, around: Surroundings, world: World
 ) -> None:
     await wecom.fetch_app_token(app())
     world.kill(parent.value.reveal())

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from broker.adapters.wecom.client import WecomHttp
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.secret import Secret
@@ -24,6 +23,7 @@ from tests.unit.wecom_http.recorders import (
     LIST_SHARES,
     PARENT_CORP,
     Surroundings,
+    Wecom,
     app,
     call,
     parent_with,
@@ -95,7 +95,7 @@ def leaks(text: str) -> list[str]:
     return [telltale for telltale in TELLTALES if telltale in text]
 
 
-async def fail(wecom: WecomHttp, endpoint: str) -> BrokerError:
+async def fail(wecom: Wecom, endpoint: str) -> BrokerError:
     with pytest.raises(BrokerError) as failed:
         await call(wecom, parent_with(TOKEN_VALUE), endpoint, Secret(SECRET_VALUE))
     return failed.value

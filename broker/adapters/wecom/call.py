@@ -1,0 +1,133 @@
+"""One call to WeCom as a value, and WeCom's answer to it."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from broker.adapters.wecom.upload import Upload
+from broker.domain.apps import App
+from broker.domain.credentials import Credential, Grant
+from broker.domain.errors import BrokerError, WecomProtocol
+from broker.domain.ports.rate_gate import CallScope
+from broker.domain.ports.wecom import Allow
+from broker.domain.secret import Secret
+from broker.protocol.error_codes import errcode_of, error_of
+from broker.protocol.wecom_json import is_whole
+
+TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
+"""It travels in query strings and messages; WeCom promises at most 512 bytes."""
+LONGEST_LIFE = timedelta(days=365)
+
+Query = tuple[tuple[str, str | Secret], ...]
+
+
+async def always() -> None:
+    """Let every call go out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is sent. The secrets in it are revealed on the wire only."""
+
+    method: str
+    endpoint: str
+    sender: Credential | App
+    """The token that it carries, or the app that asks for its first one."""
+    query: Query = ()
+    body: Mapping[str, object] | bytes | Upload = field(default=b"", repr=False)
+    blames: str = "request"
+    """The field of the caller's request that is at fault where WeCom blames the caller."""
+    carries_code: bool = False
+    """Whether a login code travels with it: it is sent once."""
+    proxied: bool = False
+    """Whether it is a caller's own call: sent once, and an errcode is its answer."""
+    allow: Allow = always
+    label: str = ""
+    """The endpoint's name in metrics, where callers choose the path."""
+    longest: timedelta | None = None
+    """How long it may take in all; None = as configured."""
+
+    @property
+    def scope(self) -> CallScope:
+        """Return whom the call concerns."""
+        if isinstance(self.sender, App):
+            return CallScope(self.sender.name, self.sender.corp_id, self.endpoint)
+        key = self.sender.key
+        return CallScope(key.app, key.corp_id, self.endpoint, self.carries_code)
+
+    @property
+    def upload(self) -> Upload | None:
+        """Return the file that is the body."""
+        return self.body if isinstance(self.body, Upload) else None
+
+    @property
+    def fault(self) -> BrokerError | None:
+        """Return what the caller did wrong while its file was sent."""
+        return self.body.fault if isinstance(self.body, Upload) else None
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """Return the query with the token in it: it never travels in the body (41001)."""
+        token = (("access_token", self.sender.value),) if isinstance(self.sender, Credential) else ()
+        return [
+            (name, value.reveal() if isinstance(value, Secret) else value)
+            for name, value in (*self.query, *token)
+        ]
+
+    def content(self) -> bytes:
+        """Return the body of a call that uploads nothing."""
+        if isinstance(self.body, Mapping):
+            return json.dumps(self.body, default=Secret.reveal).encode()
+        return self.body if isinstance(self.body, bytes) else b""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What WeCom answered: the bytes as they came, and the object in them."""
+
+    call: Call
+    body: bytes = field(repr=False)
+    fields: Mapping[str, object] = field(repr=False)
+
+    @property
+    def errcode(self) -> int | None:
+        """Return the errcode; 0 for a success, None where it is no number."""
+        return errcode_of(self.fields)
+
+    @property
+    def error(self) -> BrokerError | None:
+        """Return what the errcode means."""
+        return error_of(self.call.endpoint, self.fields, self.call.blames)
+
+    def identifier(self, name: str) -> str:
+        """Return a text that must be there, and whole. Raises `WecomProtocol`."""
+        value = self.fields.get(name)
+        if not isinstance(value, str) or not value or not is_whole(value):
+            raise self.unreadable(f"has no usable {name}")
+        return value
+
+    def entries(self, name: str) -> list[object]:
+        """Return a list that must be there. Raises `WecomProtocol`."""
+        value = self.fields.get(name)
+        if not isinstance(value, list):
+            raise self.unreadable(f"has no list {name}")
+        return value
+
+    def grant(self, name: str) -> Grant:
+        """Return the credential of that name and its lifetime. Raises `WecomProtocol`."""
+        value, lifetime = self.fields.get(name), self.fields.get("expires_in")
+        if not isinstance(value, str) or not TOKEN.fullmatch(value):
+            raise self.unreadable(f"has no usable {name}")
+        try:
+            seconds = math.nan if isinstance(lifetime, bool) else float(lifetime)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            seconds = math.nan
+        if not 1 <= seconds < LONGEST_LIFE.total_seconds():
+            raise self.unreadable("has no usable expires_in")
+        return Grant(Secret(value), timedelta(seconds=seconds))
+
+    def unreadable(self, problem: str) -> WecomProtocol:
+        """Return the error of an answer that cannot be used."""
+        return WecomProtocol(f"WeCom's answer {problem}", endpoint=self.call.endpoint)

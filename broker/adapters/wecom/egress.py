@@ -1,0 +1,92 @@
+"""The way out to WeCom: straight or through an HTTP proxy, whose certificates count, and which addresses."""
+
+import base64
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from broker.domain.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """How every call to WeCom leaves; the `*_proxy` variables of the environment are ignored."""
+
+    proxy: Secret | None = None
+    """`http://user:password@host:port`, user and password percent-encoded."""
+    ca: str | None = None
+    """A file of certificates that count besides the system's."""
+    addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of hosts that are not looked up."""
+
+    def connector(self) -> aiohttp.TCPConnector:
+        """Return the pool of connections. Raises `OSError` where the CA file cannot be used."""
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        if self.ca:
+            context.load_verify_locations(self.ca)
+        resolver = FixedResolver(self.addresses) if self.addresses else None
+        return aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=context, resolver=resolver)
+
+    def options(self, url: str) -> dict[str, Any]:
+        """Return what aiohttp wants to know of the way to that URL."""
+        if self.proxy is None:
+            return {}
+        parts = urlsplit(self.proxy.reveal())
+        headers = {}
+        if parts.username is not None:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        # Inside a tunnel WeCom would see what is in `headers`; without one the proxy reads nothing else.
+        reads = "proxy_headers" if url.startswith("https:") else "headers"
+        return {"proxy": f"http://{self.proxy_address}", reads: headers}
+
+    @property
+    def proxy_address(self) -> str:
+        """Return host and port of the proxy; empty without one."""
+        return urlsplit(self.proxy.reveal()).netloc.rpartition("@")[2] if self.proxy else ""
+
+    @property
+    def via(self) -> str:
+        """Return how errors name the proxy; empty without one."""
+        return f" through the proxy {self.proxy_address}" if self.proxy else ""
+
+    def described(self) -> dict[str, object]:
+        """Return what operators may see of it."""
+        return {"proxy": self.proxy_address or None, "ca": self.ca, "resolve": dict(self.addresses)}
+
+
+class FixedResolver(AbstractResolver):
+    """Know the addresses of some hosts, and look the others up."""
+
+    def __init__(self, addresses: Mapping[str, Sequence[str]]) -> None:
+        self._addresses = addresses
+        self._lookup = aiohttp.DefaultResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """See `AbstractResolver`."""
+        if host not in self._addresses:
+            return await self._lookup.resolve(host, port, family)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in self._addresses[host]
+        ]
+
+    async def close(self) -> None:
+        """See `AbstractResolver`."""
+        await self._lookup.close()

@@ -1,0 +1,206 @@
+"""One request to WeCom and its answer. No exception of the library leaves: they carry the URL."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+
+from broker.adapters.wecom.call import Answer, Call
+from broker.adapters.wecom.egress import Egress
+from broker.domain.errors import (
+    AnswerTooLarge,
+    BrokerError,
+    InvalidRequest,
+    RateLimited,
+    WecomProtocol,
+    WecomUnavailable,
+)
+from broker.domain.ports.passthrough import MediaHead
+from broker.protocol.error_codes import BY_CODE
+from broker.protocol.wecom_json import read_object
+
+MOST_BYTES = 4 * 1024 * 1024
+MOST_PROXIED_BYTES = 3 * 1024 * 1024
+"""What a message of gRPC carries, with room for the rest of it."""
+CHUNK = 64 * 1024
+NOT_AN_ANSWER = 300
+"""From this HTTP status on, only an errcode is an answer."""
+NOT_FOUND, PROXY_REFUSED, TOO_MANY_REQUESTS, SERVER_ERROR = 404, 407, 429, 500
+WORDS = frozenset({"application/json", "text/plain", "text/html"})
+
+Result = TypeVar("Result")
+
+
+class Busy(WecomUnavailable):
+    """WeCom could not be reached or said that it is busy: asking again at once may help."""
+
+
+class ConnectionLost(Exception):
+    """A connection ended before the answer came."""
+
+
+@dataclass
+class CallOutcome:
+    """What a call tells operators, and the gate before its endpoint."""
+
+    label: str = ""
+    """An errcode, or a word for what kept one from coming."""
+    limit: RateLimited | None = None
+    """A caller's answer that closes the endpoint, though it is no error of the call."""
+    was_sent: bool = False
+
+
+class Exchange:
+    """A request that was sent, and its answer."""
+
+    def __init__(self, call: Call, egress: Egress, outcome: CallOutcome) -> None:
+        self._call = call
+        self._egress = egress
+        self._outcome = outcome
+        self._response: aiohttp.ClientResponse
+
+    @asynccontextmanager
+    async def opened(self, session: aiohttp.ClientSession, url: str) -> AsyncIterator["Exchange"]:
+        """Send the request and wait for the head of the answer. Raises `RetryLater`."""
+        call = self._call
+        options = self._egress.options(url)
+        data = call.upload.form() if call.upload else call.content()
+        if data and not call.upload:
+            options["headers"] = {**options.get("headers", {}), "Content-Type": "application/json"}
+        if call.longest:
+            options["timeout"] = aiohttp.ClientTimeout(total=call.longest.total_seconds())
+        self._outcome.label = ""
+        self._response = await self._completed(
+            session.request(
+                call.method,
+                url,
+                params=call.parameters(),
+                data=data or None,
+                allow_redirects=False,
+                **options,
+            )
+        )
+        async with self._response:
+            self._check_status(self._response.status)
+            yield self
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether the body is a file: WeCom names every file, and what could be words is a refusal."""
+        response = self._response
+        named = response.content_disposition is not None
+        return response.status < NOT_AN_ANSWER and (named or response.content_type not in WORDS)
+
+    @property
+    def head(self) -> MediaHead:
+        """Return what the file is."""
+        response = self._response
+        disposition = response.content_disposition
+        packed = "Content-Encoding" in response.headers
+        size = 0 if packed else response.content_length or 0
+        return MediaHead((disposition and disposition.filename) or "", response.content_type, size)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises `WecomProtocol`, `RetryLater`."""
+        while chunk := await self._completed(self._response.content.read(CHUNK)):
+            yield chunk
+
+    async def answer(self) -> Answer:
+        """Return the whole answer. Raises `WecomProtocol`, `AnswerTooLarge`, `RetryLater`."""
+        call, status, body = self._call, self._response.status, await self._whole()
+        fields = read_object(body)
+        if fields is None or (status >= NOT_AN_ANSWER and "errcode" not in fields):
+            raise self._no_answer(status)
+        answer = Answer(call, body, fields)
+        self._outcome.label = _label(answer.errcode)
+        if answer.errcode is None:
+            raise answer.unreadable("has an errcode that is not a number")
+        return answer
+
+    async def _whole(self) -> bytes:
+        body = bytearray()
+        most = MOST_PROXIED_BYTES if self._call.proxied else MOST_BYTES
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > most:
+                raise self._too_large(most)
+        return bytes(body)
+
+    def _too_large(self, most: int) -> BrokerError:
+        endpoint = self._call.endpoint
+        if not self._call.proxied:
+            return WecomProtocol("WeCom's answer is too large", endpoint=endpoint)
+        problem = f"WeCom's answer is larger than {most} bytes: ask for it page by page (limit, cursor)"
+        return self._failed("too_large", AnswerTooLarge(problem, endpoint=endpoint, limit_bytes=most))
+
+    def _check_status(self, status: int) -> None:
+        """Raise what the HTTP status alone says."""
+        message, said = f"WeCom answered HTTP {status}", self._said(status)
+        if status == TOO_MANY_REQUESTS:
+            raise self._failed(f"http_{status}", RateLimited(message, **said))
+        if status >= SERVER_ERROR:
+            raise self._failed(f"http_{status}", Busy(message, **said))
+        if status == PROXY_REFUSED and self._egress.proxy:
+            raise self._failed("connection", self._proxy_refused(status))
+
+    def _no_answer(self, status: int) -> BrokerError:
+        said = self._said(status)
+        if status == NOT_FOUND and self._call.blames == "path":
+            return self._failed(
+                "http_404", InvalidRequest("path", "WeCom has no such path (HTTP 404)", **said)
+            )
+        return WecomProtocol(f"WeCom's answer (HTTP {status}) is not a JSON object", **said)
+
+    async def _completed(self, pending: Awaitable[Result]) -> Result:
+        """Wait for the library. Raises `WecomProtocol`, `RetryLater`, what an uploading caller did wrong."""
+        call = self._call
+        problem: BrokerError
+        try:
+            return await pending
+        except TimeoutError:
+            if call.upload:
+                call.upload.note_timeout()
+            late = f"WeCom did not answer in time{self._egress.via}"
+            problem = self._failed("timeout", WecomUnavailable(late, endpoint=call.endpoint))
+        except aiohttp.ClientPayloadError:
+            problem = WecomProtocol("WeCom's answer broke off", endpoint=call.endpoint)
+        except aiohttp.ClientHttpProxyError as error:
+            problem = self._failed("connection", self._proxy_refused(error.status))
+        except (aiohttp.ClientError, OSError, ConnectionLost) as error:
+            problem = self._failed("connection", self._unreachable(error))
+        # Raised out here, so that it does not even have the library's exception for its context.
+        raise call.fault or problem
+
+    def _unreachable(self, error: Exception) -> BrokerError:
+        match error:
+            case aiohttp.ClientConnectorDNSError():
+                problem = f": the name {error.host} cannot be resolved"
+            case aiohttp.ClientConnectorCertificateError():
+                problem = f": the certificate of {error.host} is not trusted"
+            case aiohttp.ClientConnectorError():
+                problem = f": no connection to {error.host}:{error.port}"
+            case _:
+                problem = ""
+        said: dict[str, Any] = {"endpoint": self._call.endpoint, "cause": type(error).__name__}
+        return Busy(f"WeCom cannot be reached{self._egress.via}{problem}", **said)
+
+    def _proxy_refused(self, status: int) -> BrokerError:
+        problem = "refuses the broker's credentials" if status == PROXY_REFUSED else "cannot pass calls on"
+        said = self._said(status)
+        return WecomUnavailable(f"the proxy {self._egress.proxy_address} {problem} (HTTP {status})", **said)
+
+    def _failed(self, label: str, error: BrokerError) -> BrokerError:
+        self._outcome.label = label
+        return error
+
+    def _said(self, status: int) -> dict[str, Any]:
+        return {"endpoint": self._call.endpoint, "http_status": status}
+
+
+def _label(errcode: int | None) -> str:
+    """Return the errcode as a metric's label: known codes only, so that their number is bounded."""
+    if errcode is None:
+        return ""
+    return str(errcode) if errcode == 0 or errcode in BY_CODE else "unknown"

@@ -1,0 +1,40 @@
+"""WeCom's JSON, read forgivingly: people write the names in it, and one odd name must cost only itself.
+
+Names may carry raw control characters, bytes of GBK, half a character. What cannot be is replaced by U+FFFD:
+harmless in a name, but what identifies somebody must be whole (`is_whole`), or two could become one.
+"""
+
+import json
+
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+_ENCODINGS = ("utf-8-sig", "gb18030")
+"""The second only where the first makes no JSON: the last byte of a GBK character can read as a backslash."""
+
+
+def read_object(body: bytes) -> dict[str, object] | None:
+    """Return the JSON object in the bytes; None if there is none."""
+    for encoding in _ENCODINGS:
+        try:
+            found = json.loads(body.decode(encoding, errors="replace"), strict=False)
+            found = _mended(found) if b"\\u" in body else found
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return None
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text came as it was written: nothing in it was replaced."""
+    return REPLACED not in text
+
+
+def _mended(value: object) -> object:
+    """Return the value without halves of surrogate pairs, which no message of gRPC takes."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_mended(entry) for entry in value]
+    if isinstance(value, dict):
+        return {str(_mended(name)): _mended(entry) for name, entry in value.items()}
+    return value
