@@ -22,7 +22,7 @@ What a log promises to the group of one app (the contract suite is named after t
 9. A new group begins with the oldest entry that is kept.
 10. What retention removes is dropped from every group in silence, also while it is held or dead.
 11. A delivery says how often its entry has been handed out, this time included, however a member lost or
-    released it before; `retry` changes nothing about that, a new beginning starts from 1.
+    released it before, unless it was `unseen`; `retry` changes nothing about that, `rewind` starts from 1.
 """
 
 from dataclasses import dataclass

@@ -601,6 +601,13 @@ class TestPromise11HowOftenItWasHandedOut:
 
         assert {"a1": 2} == await self.counts(log)
 
+    async def test_what_was_released_unseen_does_not_count(self, log: EventLog) -> None:
+        given = await appended(log, "a1 b1 a2")
+        await log.claim(ANA)
+        await log.release(APP, GROUP, "ana", unseen=[given[1], given[2], "9999999999999-999999"])
+
+        assert {"a1": 2, "b1": 1, "a2": 1} == await self.counts(log)
+
     async def test_a_new_beginning_starts_from_one(self, log: EventLog) -> None:
         given = await appended(log, "a1")
         await log.claim(ANA)

@@ -1,6 +1,6 @@
 """The event log of a fleet: a Redis stream an app, and what each group has done with it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -76,9 +76,17 @@ class RedisEventLog:
         """See `EventLog.give_up`."""
         return await self._in_parts(self._give_up, app, group, positions)
 
-    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
+    async def release(
+        self,
+        app: str,
+        group: str,
+        member: str,
+        *,
+        counts_as_attempt: bool = True,
+        unseen: Collection[str] = (),
+    ) -> None:
         """See `EventLog.release`."""
-        await self._release(app, group, member, "yes" if counts_as_attempt else "no")
+        await self._release(app, group, member, "yes" if counts_as_attempt else "no", *map(tidy, unseen))
 
     async def rewind(self, app: str, group: str, position: str) -> None:
         """See `EventLog.rewind`."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from broker.domain.event_log import Delivery, Entry, Member
@@ -103,9 +103,12 @@ class SqliteEventGroup:
                 count += 1
         return count
 
-    def release(self, name: str, *, counts_as_attempt: bool) -> bool:
+    def release(self, name: str, *, counts_as_attempt: bool, unseen: Collection[str]) -> bool:
         """Free what a member holds, and forget it; tell whether it held something."""
         held = self._held_count(name)
+        unread = "UPDATE event_work SET losses = losses - 1 WHERE group_id = ? AND place = ? AND holder = ?"
+        for position in unseen:
+            self._do(unread, self._id, position, name)
         self._lose(name, counts_as_attempt=counts_as_attempt)
         self._do("DELETE FROM event_members WHERE group_id = ? AND name = ?", self._id, name)
         return held > 0

@@ -1,6 +1,6 @@
 """The embedded event log: tables beside the store's, in the same file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -107,11 +107,20 @@ class SqliteEventLog:
 
         return await self._in_group(app, group, bury, 0)
 
-    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
+    async def release(
+        self,
+        app: str,
+        group: str,
+        member: str,
+        *,
+        counts_as_attempt: bool = True,
+        unseen: Collection[str] = (),
+    ) -> None:
         """See `EventLog.release`."""
 
         def free(known: SqliteEventGroup) -> None:
-            if known.release(member, counts_as_attempt=counts_as_attempt) or known.has_freed():
+            held = known.release(member, counts_as_attempt=counts_as_attempt, unseen=set(map(tidy, unseen)))
+            if held or known.has_freed():
                 self._publish_available(app)
 
         await self._in_group(app, group, free, None)

@@ -1,6 +1,6 @@
 """Any event log, with every payload sealed: AES-256-GCM, the app as associated data."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -61,9 +61,17 @@ class SealedEventLog:
         """See `EventLog.give_up`."""
         return await self._inner.give_up(app, group, positions)
 
-    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
+    async def release(
+        self,
+        app: str,
+        group: str,
+        member: str,
+        *,
+        counts_as_attempt: bool = True,
+        unseen: Collection[str] = (),
+    ) -> None:
         """See `EventLog.release`."""
-        await self._inner.release(app, group, member, counts_as_attempt=counts_as_attempt)
+        await self._inner.release(app, group, member, counts_as_attempt=counts_as_attempt, unseen=unseen)
 
     async def rewind(self, app: str, group: str, position: str) -> None:
         """See `EventLog.rewind`."""

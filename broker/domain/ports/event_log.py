@@ -1,6 +1,6 @@
 """The event log of each app, and the groups that read it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -37,10 +37,19 @@ class EventLog(Protocol):
         For an entry that this broker cannot handle: it blocks no other, and `retry` brings it back.
         """
 
-    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
+    async def release(
+        self,
+        app: str,
+        group: str,
+        member: str,
+        *,
+        counts_as_attempt: bool = True,
+        unseen: Collection[str] = (),
+    ) -> None:
         """Free what the member holds, and forget it; AVAILABLE follows if it held something.
 
-        It `counts_as_attempt` unless what it held has nothing to do with its leaving.
+        It `counts_as_attempt` unless what it held has nothing to do with its leaving. The `unseen` positions
+        never reached its subscriber: they do not count as handed out (promise 11).
         """
 
     async def rewind(self, app: str, group: str, position: str) -> None:

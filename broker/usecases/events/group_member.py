@@ -1,7 +1,7 @@
 """One member of a group: what it claimed from the log for its subscriber, until the subscriber reads it."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -67,7 +67,7 @@ class GroupMember:
             self._member if wants_more else replace(self._member, max_in_flight=0)
         )
         if any(self._comes_back(delivery) for delivery in claimed):
-            await self._leave_it_to_others()
+            await self._leave_it_to_others(claimed)
             return False
         self._handed_out += [delivery.entry.position for delivery in claimed]
         self._unread += [delivery for delivery in claimed if self._shows(delivery.entry)]
@@ -88,21 +88,25 @@ class GroupMember:
         """Return whether this member had that event before and lost it: it only was the quickest again."""
         return delivery.attempts > 0 and delivery.entry.position in self._handed_out
 
-    async def _leave_it_to_others(self) -> None:
+    async def _leave_it_to_others(self, claimed: Sequence[Delivery]) -> None:
         self._yields_until = self._clock.now() + YIELDS_FOR
-        await self._join_again()
+        await self._join_again(claimed)
         self._in_doubt = False
 
-    async def _join_again(self) -> None:
+    async def _join_again(self, unseen: Sequence[Delivery] = ()) -> None:
         """Join as a new member: nobody would ever acknowledge what was handed out and did not arrive."""
-        await self._release(counts_as_attempt=False)
+        await self._release(counts_as_attempt=False, unseen=unseen)
         self._unread.clear()
         self._handed_out.clear()
         self._member = replace(self._member, name=self._randomness.unguessable())
 
-    async def _release(self, *, counts_as_attempt: bool) -> None:
+    async def _release(self, *, counts_as_attempt: bool, unseen: Sequence[Delivery] = ()) -> None:
         await self._log.release(
-            self._member.app, self._member.group, self._member.name, counts_as_attempt=counts_as_attempt
+            self._member.app,
+            self._member.group,
+            self._member.name,
+            counts_as_attempt=counts_as_attempt,
+            unseen=[delivery.entry.position for delivery in (*self._unread, *unseen)],
         )
 
     def _yields(self) -> bool:

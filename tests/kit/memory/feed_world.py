@@ -1,7 +1,7 @@
 """Event feeds of several replicas on one log in memory, under a clock that stands still."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -70,8 +70,16 @@ class WatchedLog(MemoryEventLog):
         finally:
             self.under_way -= 1
 
-    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
-        await super().release(app, group, member, counts_as_attempt=counts_as_attempt)
+    async def release(
+        self,
+        app: str,
+        group: str,
+        member: str,
+        *,
+        counts_as_attempt: bool = True,
+        unseen: Collection[str] = (),
+    ) -> None:
+        await super().release(app, group, member, counts_as_attempt=counts_as_attempt, unseen=unseen)
         self.calls.append(("release", (member, counts_as_attempt)))
 
     @property

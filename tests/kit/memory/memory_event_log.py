@@ -3,7 +3,7 @@
 It passes the same contract suite as the real ones; several brokers may share one through their stores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -44,12 +44,12 @@ class Group:
     def held_by(self, name: str) -> list[str]:
         return sorted(position for position, holder in self.holders.items() if holder == name)
 
-    def lose(self, name: str, *, spend: bool) -> None:
+    def lose(self, name: str, *, spend: bool, unseen: Collection[str] = ()) -> None:
         """Free what a member holds, at the cost of a try of its oldest entry (promise 7)."""
         held = self.held_by(name)
         for position in held:
             del self.holders[position]
-            self.losses[position] = self.losses.get(position, 0) + 1
+            self.losses[position] = self.losses.get(position, 0) + (position not in unseen)
         if held and spend:
             self.attempts[held[0]] = self.attempts.get(held[0], 0) + 1
             if self.attempts[held[0]] >= self.seats[name].member.max_attempts:
@@ -221,11 +221,19 @@ class MemoryEventLog:
         self._tell_if(app, bool(log.waiting(known) - waited))
         return len(given_up)
 
-    async def release(self, app: str, group: str, member: str, *, counts_as_attempt: bool = True) -> None:
+    async def release(
+        self,
+        app: str,
+        group: str,
+        member: str,
+        *,
+        counts_as_attempt: bool = True,
+        unseen: Collection[str] = (),
+    ) -> None:
         _, _, known = await self._group(app, group)
         if known and member in known.seats:
             held = known.held_by(member)
-            known.lose(member, spend=counts_as_attempt)
+            known.lose(member, spend=counts_as_attempt, unseen=set(map(tidy, unseen)))
             del known.seats[member]
             self._tell_if(app, bool(held))
 

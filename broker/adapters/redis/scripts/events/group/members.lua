@@ -16,8 +16,8 @@ local function bury(corp, place)
 end
 
 -- Free what a member holds; the oldest of it spends a try if anything does (promises 5 and 7).
--- Return how much it held.
-local function lose(member, spends)
+-- What its subscriber did not see was not handed out (promise 11). Return how much it held.
+local function lose(member, spends, unseen)
   local prefix, first = 'h' .. named(member), nil
   local held = starting_with(prefix, 1000000)
   for _, item in ipairs(held) do
@@ -25,7 +25,7 @@ local function lose(member, spends)
     if place < floor then
       settle(corp, place)
     else
-      redis.call('HINCRBY', state, 'losses:' .. place, 1)
+      if not unseen[place] then redis.call('HINCRBY', state, 'losses:' .. place, 1) end
       change(corp, function()
         unhold(member, corp, place)
         add('w' .. named(corp) .. place)
@@ -50,11 +50,11 @@ local function check_deadlines(member)
   local gone = tonumber(redis.call('ZSCORE', times, 'a' .. member) or 'inf')
   local loses = tonumber(redis.call('ZSCORE', times, 'd' .. member) or 'inf')
   if loses <= now and loses < gone then
-    lose(member, true)
+    lose(member, true, {})
     late[member] = true
   end
   if gone <= now then
-    lose(member, false)
+    lose(member, false, {})
     forget(member)
   end
 end
