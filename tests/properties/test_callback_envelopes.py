@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
-from broker.protocol.callbacks.envelope import check_signature, open_sealed, read_envelope, seal, sign
+from broker.protocol.callbacks.envelope import check_signature, open_sealed, seal, sign
 from broker.protocol.callbacks.message import EVENT_TYPE, Message, delivery_key, read_message
+from broker.protocol.callbacks.outside import read_envelope
 from tests.properties.posted_callbacks import KEYS, MAKERS, TIMESTAMP, Posted, good
 
 ENVELOPES = int(os.environ.get("ENVELOPES", "20000"))

@@ -9,7 +9,9 @@ from xml.etree.ElementTree import Element
 from aiohttp import web
 
 from broker.domain.errors import EnvelopeRejected
-from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed, read_envelope
+from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed
+from broker.protocol.callbacks.json import is_json, parse_json
+from broker.protocol.callbacks.outside import read_envelope
 from broker.protocol.callbacks.xml import parse_xml
 from tests.kit.callbacks.sender import DEMO_KEYS
 
@@ -26,7 +28,7 @@ class Got:
     content_type: str
 
     def xml(self) -> Element:
-        return parse_xml(self.message)
+        return parse_xml(self.message.decode())
 
     def text(self, path: str) -> str:
         return (self.xml().findtext(path) or "").strip()
@@ -49,16 +51,20 @@ class Receiver:
             if request.method == "GET":
                 self._check(query, query["echostr"])
                 return await self._answer(open_sealed(self.keys, query["echostr"]).message.decode())
-            envelope = read_envelope(await request.read())
+            body = await request.read()
+            envelope = read_envelope(body)
             self._check(query, envelope.encrypted)
         except EnvelopeRejected:
             return web.Response(status=403)
         opened = open_sealed(self.keys, envelope.encrypted)
+        text = body.decode()
+        parts = parse_json(text) if is_json(text) else parse_xml(text)
+        outside = {part.tag.lower(): (part.text or "").strip() for part in parts}
         got = Got(
             opened.message,
             opened.receive_id,
-            envelope.to_user_name,
-            envelope.agent_id,
+            outside.get("tousername", ""),
+            outside.get("agentid", ""),
             query,
             request.content_type,
         )

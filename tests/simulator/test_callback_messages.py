@@ -17,7 +17,7 @@ def said(occasion: Occasion) -> str:
 
 
 def fields(occasion: Occasion) -> dict[str, str]:
-    return {part.tag: (part.text or "").strip() for part in parse_xml(message(occasion, 7))}
+    return {part.tag: (part.text or "").strip() for part in parse_xml(message(occasion, 7).decode())}
 
 
 @pytest.mark.parametrize("kind", EventKind)
@@ -92,7 +92,7 @@ def test_the_edition_is_misspelt(world: World) -> None:
 @pytest.mark.parametrize("change", ChangeType)
 def test_change_chain_says_what_changed(world: World, change: ChangeType) -> None:
     occasion = world.callbacks.occasion("change_chain", CHILD_APP.corpid, change_type=change)
-    root = parse_xml(message(occasion, 1))
+    root = parse_xml(message(occasion, 1).decode())
 
     assert change == root.findtext("ChangeType")
     assert change.endswith("_group") == (root.findtext("GroupIds/GroupId") == "5")
@@ -112,7 +112,7 @@ def test_change_chain_says_what_changed(world: World, change: ChangeType) -> Non
     ["]]>", "a]]>b]]>", "<xml>&amp;", "]]", "]]]>", "![CDATA[x]]>", "<![CDATA[", "你好 🦀", "\t\n", " "],
 )
 def test_what_a_member_writes_stays_text(world: World, text: str) -> None:
-    read = parse_xml(message(world.callbacks.occasion("text", text=text), 1))
+    read = parse_xml(message(world.callbacks.occasion("text", text=text), 1).decode())
 
     assert text == read.findtext("Content")
     assert "text" == read.findtext("MsgType")

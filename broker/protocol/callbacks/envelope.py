@@ -12,26 +12,22 @@ import hmac
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from xml.etree.ElementTree import Element
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
 from broker.domain.secret import Secret
-from broker.protocol.callbacks.json import is_json, parse_json
-from broker.protocol.callbacks.xml import parse_xml
 
 KEY = re.compile(r"[A-Za-z0-9+/]{43}")
 TIMESTAMP = re.compile(r"[0-9]{1,16}")
 LONGEST_NONCE = 63
-"""What is signed is joined without a mark between: where a nonce ends, what is sealed could begin. It is held
-too short to take three blocks of that, 64 letters: fewer are not whole in base64."""
-MARKS = (b"<", b"[", b"{", b",", b"=", b"&")
-MOST_MARKS = 200
-"""An envelope has about ten parts, and the letters of base64 none of these marks but two."""
-PAD_BLOCK = 32
-"""WeCom pads to this, though AES has blocks of 16 (wecom-api G10)."""
+"""The signed parts are joined without a separator, so a nonce could swallow the beginning of the sealed part.
+It is too short to swallow three AES blocks, 64 letters of base64; fewer blocks are not whole letters."""
+LONGEST_PADDING = 32
+PADDING = PKCS7(8 * LONGEST_PADDING)
+"""WeCom pads to blocks of 32 bytes, though AES has blocks of 16 (wecom-api G10)."""
 AES_BLOCK = 16
 RANDOM = 16
 HEAD = RANDOM + 4
@@ -66,31 +62,11 @@ class CallbackKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
-    """What WeCom posts: for whom it says it is, and what is sealed in it."""
-
-    to_user_name: str
-    agent_id: str
-    encrypted: str
-
-
-@dataclass(frozen=True, slots=True)
 class Opened:
     """What was in an envelope."""
 
     message: bytes
     receive_id: str
-
-
-def read_envelope(body: bytes) -> Envelope:
-    """Read the outside, XML or JSON. Raises `EnvelopeRejected`."""
-    # Nobody has proved anything yet: a body made of thousands of parts must cost next to nothing.
-    if sum(map(body.count, MARKS)) > MOST_MARKS:
-        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body has more parts than an envelope")
-    outside = _outside(parse_json(body) if is_json(body) else parse_xml(body))
-    if not outside.encrypted:
-        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body has no Encrypt")
-    return outside
 
 
 def sign(token: Secret, timestamp: str, nonce: str, encrypted: str) -> str:
@@ -154,18 +130,13 @@ def sealed_reply(
 
 def pad(data: bytes) -> bytes:
     """Return the data filled up to whole blocks of 32; whole blocks get one more."""
-    count = PAD_BLOCK - len(data) % PAD_BLOCK
-    return data + bytes([count]) * count
+    padder = PADDING.padder()
+    return padder.update(data) + padder.finalize()
 
 
 def _without_padding(padded: bytes) -> bytes:
+    # Not by the library's unpadder: it refuses what is padded to blocks of 16, as ordinary PKCS#7 is.
     count = padded[-1]
-    if not 1 <= count <= PAD_BLOCK or padded[-count:] != bytes([count]) * count:
+    if not 1 <= count <= LONGEST_PADDING or padded[-count:] != bytes([count]) * count:
         raise EnvelopeRejected(EnvelopeProblem.PADDING, "the padding is broken: another EncodingAESKey?")
     return padded[:-count]
-
-
-def _outside(root: Element) -> Envelope:
-    # JSON has the names in lower case.
-    words = {part.tag.lower(): (part.text or "").strip() for part in reversed(root)}
-    return Envelope(words.get("tousername", ""), words.get("agentid", ""), words.get("encrypt", ""))

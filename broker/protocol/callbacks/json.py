@@ -1,32 +1,36 @@
 """JSON, which some of WeCom's products send in place of XML, read as the XML that it stands for."""
 
 import json
+import re
 from xml.etree.ElementTree import Element, SubElement
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
 from broker.protocol.callbacks.xml import Bounds
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+ESCAPE = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))|\\')
+BLANKS = {ord("\t"): r"\t", ord("\n"): r"\n", ord("\r"): r"\r"}
 
 
-def is_json(body: bytes) -> bool:
-    """Tell whether a body is meant to be JSON: an object."""
-    return body.removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"{"
+def is_json(text: str) -> bool:
+    """Return whether a body is meant to be JSON: an object."""
+    return text.lstrip()[:1] == "{"
 
 
-def parse_json(body: bytes) -> Element:
+def legal_json(text: str) -> str:
+    """Return legal text with legal strings: blanks in them escaped, and backslashes that escape nothing."""
+    return STRING.sub(_legal, text)
+
+
+def parse_json(text: str) -> Element:
     """Parse an object, within `Bounds`. Raises `EnvelopeRejected`.
 
     A list is an element repeated. Numbers stay as they are written, so none is too large or rounded.
     """
     try:
         members = json.loads(
-            body.decode("utf-8-sig"),
-            object_pairs_hook=tuple,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=str,
+            text, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=str
         )
     except (ValueError, RecursionError):
         raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not JSON") from None
@@ -54,3 +58,7 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else ""
+
+
+def _legal(string: re.Match[str]) -> str:
+    return ESCAPE.sub(lambda escape: escape[1] or r"\\", string[0]).translate(BLANKS)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from broker.protocol.callbacks.json import is_json, parse_json
-from broker.protocol.callbacks.xml import parse_xml
+from broker.protocol.callbacks.characters import REPLACEMENT, legal_text
+from broker.protocol.callbacks.json import is_json, legal_json, parse_json
+from broker.protocol.callbacks.xml import legal_xml, parse_xml
 
 UNKNOWN = "unknown"
 EVENT_TYPE = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -20,21 +21,21 @@ SECONDS = re.compile(r"[1-9][0-9]{8,9}")
 LITERAL_CDATA = re.compile(r"!\[CDATA\[(.*)\]\]>?", re.DOTALL)
 """`![CDATA[ww1]]` without `<` and `>` is well-formed, and so the text of an element (wecom-api C4)."""
 UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters and halves of characters: logs, terminals and protobuf do not bear them."""
+"""Control characters and halves of characters: logs, terminals and protobuf cannot carry them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came. Its `repr` shows nothing: there are tickets and codes in some."""
+    """A message as it came, in legal text. Its `repr` shows nothing: some hold tickets and codes."""
 
     text: str = field(repr=False)
     fields: Mapping[str, str] = field(repr=False)
     """Elements by name, trimmed; nested ones as "Outer.Inner", repeated ones joined by ","."""
 
     def word(self, name: str) -> str:
-        """Return a field without what is left of a broken CDATA; "" if it is missing.
+        """Return a field without the remains of a broken CDATA; "" if it is missing.
 
-        If the name is not there, it is looked for in another case: products that send JSON write it so.
+        A name that is missing is looked up in any case: products that send JSON write names in lower case.
         """
         value = self.fields.get(name)
         if value is None:
@@ -50,16 +51,16 @@ class Message:
     @property
     def from_user_name(self) -> str:
         """Who did it; "sys" is WeCom itself."""
-        return self.word("FromUserName")
+        return self.word("FromUserName") or self.word("from.userid")
 
     @property
     def event_type(self) -> str:
-        """Event, or a suite's InfoType, or MsgType; "unknown" for what is no word.
+        """Event (a robot's event.eventtype), a suite's InfoType, or MsgType; "unknown" for what is no word.
 
         As WeCom spells it: a change of version is "change_editon", or "change_edition" (wecom-api C4).
         """
         if self.word("MsgType") == "event":
-            name = self.word("Event")
+            name = self.word("Event") or self.word("event.eventtype")
         else:
             name = self.word("InfoType") or self.word("MsgType")
         return name if EVENT_TYPE.fullmatch(name) else UNKNOWN
@@ -77,30 +78,33 @@ class Message:
 
     @property
     def created(self) -> datetime | None:
-        """When WeCom made it: CreateTime, or a suite's TimeStamp."""
-        seconds = self.word("CreateTime") or self.word("TimeStamp")
+        """When WeCom made it: CreateTime, a suite's TimeStamp, or a robot's create_time."""
+        seconds = self.word("CreateTime") or self.word("TimeStamp") or self.word("create_time")
         return datetime.fromtimestamp(int(seconds), UTC) if SECONDS.fullmatch(seconds) else None
 
     @property
-    def message_id(self) -> str:
-        """MsgId, of what a user wrote."""
-        return self.word("MsgId")
-
-    @property
     def corp_id(self) -> str:
-        """The corp that it is about, as far as it says; "" if it does not.
+        """The corp that it is about; "" if it does not say.
 
-        A suite's events have no ToUserName: AuthCorpId is who installed it, PaidCorpId who pays, and CorpId
-        who shares.
+        A suite's events have no ToUserName: AuthCorpId is the corp that installed it, PaidCorpId the one that
+        pays, and CorpId the one that shares.
         """
         words = map(self.word, ("ToUserName", "AuthCorpId", "PaidCorpId", "CorpId"))
         return next((word for word in words if CORP_ID.fullmatch(word)), "")
 
 
 def read_message(plaintext: bytes) -> Message:
-    """Read what was sealed, XML or JSON. Raises `EnvelopeRejected`."""
-    root = parse_json(plaintext) if is_json(plaintext) else parse_xml(plaintext)
-    return Message(plaintext.decode("utf-8-sig"), _fields(root))
+    """Read what was sealed, XML or JSON. Raises `EnvelopeRejected`.
+
+    Characters that are not legal are replaced, not refused: WeCom repeats a refused message three times, and
+    then it is lost.
+    """
+    text = legal_text(plaintext)
+    if is_json(text):
+        text = legal_json(text)
+        return Message(text, _fields(parse_json(text)))
+    text = legal_xml(text)
+    return Message(text, _fields(parse_xml(text)))
 
 
 def delivery_key(message: Message) -> str:
@@ -110,7 +114,8 @@ def delivery_key(message: Message) -> str:
     CreateTime, Event and ChangeType (wecom-api C1); all fields tell more, as two events of one second may
     differ in the others only.
     """
-    what = [message.to_user_name, message.message_id] if message.message_id else dict(message.fields)
+    message_id = message.word("MsgId")
+    what = [message.to_user_name, message_id] if message_id else dict(message.fields)
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
@@ -119,8 +124,8 @@ def _fields(root: Element) -> dict[str, str]:
     ahead = [(part.tag, part) for part in reversed(root)]
     while ahead:
         name, element = ahead.pop()
-        text = UNSPEAKABLE.sub("\ufffd", element.text or "").strip()
-        values = found.setdefault(UNSPEAKABLE.sub("\ufffd", name), [])
+        text = UNSPEAKABLE.sub(REPLACEMENT, element.text or "").strip()
+        values = found.setdefault(UNSPEAKABLE.sub(REPLACEMENT, name), [])
         if text or not len(element):
             values.append(text)
         ahead += [(f"{name}.{part.tag}", part) for part in reversed(element)]

@@ -1,15 +1,26 @@
 """XML as WeCom writes it: small, without a DTD, and not always well-formed."""
 
 import re
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser
+import sys
+from typing import NoReturn
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events import EnvelopeProblem
+from broker.protocol.callbacks.characters import ILLEGAL, REPLACEMENT, joined
 
-BROKEN_CDATA = re.compile(r"(?<=>)(\s*)!(\[CDATA\[[^<>\]]*\]\]>)")
+MARKUP = re.compile(
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!|</?[^\W\d][^<>&]*+>"
+    r"|(?P<numbers>(?:&#(?:[0-9]++|x[0-9A-Fa-f]++);)++)|&(?:amp|lt|gt|quot|apos);"
+    r"|(?<=>)\s*+!\[CDATA\[[^<>\]]*+\]\]>|(?P<stray>[<&]|\]\]>)",
+    re.DOTALL,
+)
+"""Sections, tags and references, each in one piece; "<", "&" and "]]>" outside them are stray."""
+ESCAPED = {"<": "&lt;", "&": "&amp;", "]]>": "]]&gt;"}
+NUMBER = re.compile(r"&#(?:([0-9]+)|x([0-9A-Fa-f]+));")
+LONGEST_NUMBER = 7
+BROKEN_CDATA = re.compile(r"(<!\[CDATA\[.*?(?:\]\]>|\Z))|(?<=>)(\s*+)!(\[CDATA\[[^<>\]]*+\]\]>)", re.DOTALL)
 """Published samples have `![CDATA[` without its `<` (wecom-api C4, G18)."""
 DEEPEST = 10
 """What WeCom documents nests five deep (an approval's approvers)."""
@@ -30,14 +41,15 @@ class Bounds:
             raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is too deep, or has too many parts")
 
 
-def parse_xml(body: bytes) -> Element:
-    """Parse a document without a DTD, within `Bounds`. Raises `EnvelopeRejected`."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not UTF-8") from None
+def legal_xml(text: str) -> str:
+    """Return legal text with legal references: U+FFFD for numbers of no character, stray marks escaped."""
+    return MARKUP.sub(_legal, text)
+
+
+def parse_xml(text: str) -> Element:
+    """Parse a document without a DTD, within `Bounds`; attributes are ignored. Raises `EnvelopeRejected`."""
     root = _parsed(text)
-    if root is None and (mended := BROKEN_CDATA.sub(r"\1<!\2", text)) != text:
+    if root is None and (mended := BROKEN_CDATA.sub(_mended, text)) != text:
         root = _parsed(mended)
     if root is None:
         raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not XML")
@@ -50,10 +62,10 @@ class _BoundedBuilder(TreeBuilder):
         self._bounds = Bounds()
         self._depth = -1
 
-    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+    def start(self, tag: str, _attributes: dict[str, str], /) -> Element:
         self._depth += 1
         self._bounds.count(tag, self._depth)
-        return super().start(tag, attrs)
+        return super().start(tag, {})
 
     def end(self, tag: str, /) -> Element:
         self._depth -= 1
@@ -61,12 +73,42 @@ class _BoundedBuilder(TreeBuilder):
 
 
 def _parsed(text: str) -> Element | None:
-    parser = DefusedXMLParser(target=_BoundedBuilder(), forbid_dtd=True)
+    builder = _BoundedBuilder()
+    # Without namespaces: with them, expat writes the URI of each into every name that has its prefix.
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse_dtd
+    parser.StartElementHandler = builder.start
+    parser.CharacterDataHandler = builder.data
+    parser.EndElementHandler = builder.end
     try:
-        parser.feed(text)
-        root: Element = parser.close()
-    except DefusedXmlException:
-        raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body has a DTD") from None
-    except (ParseError, ValueError):
+        parser.Parse(text, True)
+    except expat.ExpatError:
         return None
-    return root
+    return builder.close()
+
+
+def _refuse_dtd(*_: object) -> NoReturn:
+    raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body has a DTD")
+
+
+def _legal(markup: re.Match[str]) -> str:
+    if markup["stray"]:
+        return ESCAPED[markup["stray"]]
+    if not markup["numbers"]:
+        return markup[0]
+    written = "".join(map(_character, NUMBER.finditer(markup["numbers"])))
+    legal = ILLEGAL.sub(REPLACEMENT, joined(written))
+    return markup[0] if legal == written else "".join(f"&#{ord(character)};" for character in legal)
+
+
+def _character(number: re.Match[str]) -> str:
+    decimal, hexadecimal = number.groups()
+    digits = (decimal or hexadecimal).lstrip("0") or "0"
+    code = int(digits, 10 if decimal else 16) if len(digits) <= LONGEST_NUMBER else 0
+    return chr(code) if code <= sys.maxunicode else "\0"
+
+
+def _mended(found: re.Match[str]) -> str:
+    sound, blanks, broken = found.groups()
+    return sound or f"{blanks}<!{broken}"

@@ -16,9 +16,9 @@ from broker.protocol.callbacks.envelope import (
     CallbackKeys,
     check_signature,
     open_sealed,
-    read_envelope,
 )
 from broker.protocol.callbacks.message import Message, read_message
+from broker.protocol.callbacks.outside import read_envelope
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.app_shares import AppShares
 from broker.usecases.shares.targets import Targets

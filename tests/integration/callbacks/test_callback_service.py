@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 from wecom_broker.v1 import callback_service_pb2 as pb
 from wecom_broker.v1 import target_pb2
 
-from broker.protocol.callbacks.envelope import check_signature, open_sealed, read_envelope
+from broker.protocol.callbacks.envelope import check_signature, open_sealed
+from broker.protocol.callbacks.outside import read_envelope
 from broker.protocol.callbacks.xml import parse_xml
 from broker.simulator import AppId, Delay, Format
 from broker.simulator.demo import PARENT
@@ -222,7 +223,7 @@ async def unsealed(door: CallbackEndpoint, corp_id: str, message: str) -> tuple[
     """Return what WeCom reads in a passive reply, after it checked the signature."""
     request = pb.SealReplyRequest(app=APP, corp_id=corp_id, message=message)
     body = (await call(door, "SealReply", request)).body
-    words = {part.tag: part.text or "" for part in parse_xml(body)}
+    words = {part.tag: part.text or "" for part in parse_xml(body.decode())}
     assert ["Encrypt", "MsgSignature", "TimeStamp", "Nonce"] == list(words)
     encrypted = read_envelope(body).encrypted
     check_signature(DEMO_KEYS, words["MsgSignature"], words["TimeStamp"], words["Nonce"], encrypted)

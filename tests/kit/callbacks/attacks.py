@@ -41,6 +41,11 @@ EXTERNAL = (
 PLAIN_DTD = b"<!DOCTYPE xml><xml><Encrypt>AAAA</Encrypt></xml>"
 DEEP = b"<xml>" + b"<a>" * 20_000 + b"</a>" * 20_000 + b"</xml>"
 DEEP_JSON = b'{"a":' * 20_000 + b"1" + b"}" * 20_000
+NAMESPACES = b"<xml xmlns:a='%s' %s/>" % (
+    b"u" * 240_000,
+    b" ".join(b"a:b%d='1'" % number for number in range(190)),
+)
+"""A parser with namespaces writes the 240 kB into each of the 190 names."""
 NOT_UTF8 = b"<xml><Encrypt>\xff\xfe\xc0\x80</Encrypt></xml>"
 
 
@@ -169,6 +174,7 @@ def _with_the_body() -> list[Attack]:
         "deep json": DEEP_JSON,
         "many elements": b"<xml>" + b"<a/>" * 50_000 + b"</xml>",
         "many attributes": b"<xml " + b" ".join(b'a%d="1"' % number for number in range(20_000)) + b"/>",
+        "namespaces": NAMESPACES,
         "empty": b"",
         "no xml": MARK.encode(),
         "no Encrypt": f"<xml><a>{MARK}</a></xml>".encode(),
