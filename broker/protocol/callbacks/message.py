@@ -23,6 +23,9 @@ LITERAL_CDATA = re.compile(r"!\[CDATA\[(.*)\]\]>?", re.DOTALL)
 UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and halves of characters: logs, terminals and protobuf cannot carry them."""
 
+OF_THE_DELIVERY = {"response_url"}
+"""What may be made anew for each delivery: a robot's one-time URL for a later reply."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -108,15 +111,13 @@ def read_message(plaintext: bytes) -> Message:
 
 
 def delivery_key(message: Message) -> str:
-    """Return what is the same for a repeat of one delivery: 64 letters that tell nothing of what is in it.
+    """Return what is the same for a repeat of one delivery: 64 letters that reveal nothing of its content.
 
-    WeCom repeats what was not answered in time. Of what a user wrote MsgId tells, of events FromUserName,
-    CreateTime, Event and ChangeType (wecom-api C1); all fields tell more, as two events of one second may
-    differ in the others only.
+    WeCom repeats a delivery that was not answered in time, perhaps sealed anew. All fields count, not MsgId
+    alone, as wecom-api C1 advises: two people's messages were seen to share one.
     """
-    message_id = message.word("MsgId")
-    what = [message.to_user_name, message_id] if message_id else dict(message.fields)
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    content = {name: value for name, value in message.fields.items() if name not in OF_THE_DELIVERY}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _fields(root: Element) -> dict[str, str]:

@@ -22,9 +22,25 @@ EVENT = (
 )
 
 
-def test_a_repeat_of_a_message_has_its_key_whatever_else_is_in_it() -> None:
-    assert key(TEXT) == key(TEXT.replace(b"<Content>a<", b"<Content>b<"))
-    assert key(TEXT) == key(b'{"msgid":9,"tousername":"ww0parent"}')
+ROBOT = (
+    b'{"msgid":"m-5f2c","aibotid":"aib-7Qd","chatid":"c1","chattype":"group","from":{"userid":"T12345"},'
+    b'"response_url":"https://example.com/1","msgtype":"text","text":{"content":"hi"}}'
+)
+
+
+def test_a_repeat_of_a_message_has_its_key_however_it_is_laid_out() -> None:
+    assert key(TEXT) == key(TEXT.replace(b"><", b">\n <").replace(b"\n <![", b"<!["))
+    assert key(ROBOT) == key(ROBOT.replace(b",", b" ,\n"))
+
+
+def test_a_robots_message_has_its_key_whatever_url_it_may_be_answered_at() -> None:
+    assert key(ROBOT) == key(ROBOT.replace(b"example.com/1", b"example.com/2"))
+
+
+def test_two_people_whose_messages_have_one_id_have_two_keys() -> None:
+    assert key(TEXT) != key(TEXT.replace(b"zhang", b"li"))
+    assert key(TEXT) != key(TEXT.replace(b"zhang", b"li").replace(b"<Content>a<", b"<Content>b<"))
+    assert key(ROBOT) != key(ROBOT.replace(b"T12345", b"T54321"))
 
 
 def test_a_repeat_of_an_event_has_its_key_however_it_is_laid_out() -> None:
@@ -37,6 +53,12 @@ def test_a_repeat_of_an_event_has_its_key_however_it_is_laid_out() -> None:
     [
         TEXT.replace(b"<MsgId>9<", b"<MsgId>10<"),
         TEXT.replace(b"ww0parent", b"ww1child"),
+        TEXT.replace(b"1403610513", b"1403610514"),
+        TEXT.replace(b"<Content>a<", b"<Content>b<"),
+        ROBOT,
+        ROBOT.replace(b"m-5f2c", b"m-5f2d"),
+        ROBOT.replace(b"aib-7Qd", b"aib-7Qe"),
+        ROBOT.replace(b'"c1"', b'"c2"'),
         EVENT,
         EVENT.replace(b"sys", b"zhang"),
         EVENT.replace(b"1403610513", b"1403610514"),
@@ -46,9 +68,7 @@ def test_a_repeat_of_an_event_has_its_key_however_it_is_laid_out() -> None:
     ],
 )
 def test_another_delivery_has_another_key(other: bytes) -> None:
-    known = {key(TEXT), key(EVENT)} if other != EVENT else {key(TEXT)}
-
-    assert key(other) not in known
+    assert key(other) not in {key(known) for known in (TEXT, EVENT, ROBOT) if known != other}
 
 
 def test_a_key_tells_nothing_of_what_is_in_the_message() -> None:
