@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -60,36 +61,42 @@ async def test_no_word_of_a_stranger_becomes_a_label(door: CallbackEndpoint) -> 
     assert MARK.encode() not in door.broker.telemetry.metrics.exposition()
 
 
-async def test_wecom_waits_for_no_more_than_what_200_attackers_ask_at_once(door: CallbackEndpoint) -> None:
-    """In processor time, which a busy machine does not stretch: what the attacks ahead of it cost one by one."""
+async def test_wecom_waits_for_no_more_than_what_200_attackers_ask_at_once(
+    door: CallbackEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In processor time, which a busy machine does not stretch; one attack at a time tells its speed.
+
+    That no attack costs much is stated in `tests/unit/protocol/test_callback_cost.py`.
+    """
+    monkeypatch.setattr("tests.kit.callbacks.sender.WITHIN_SECONDS", 60.0)
     await door.sender.post(text())
     ready = attacks()
     began = time.process_time()
     for attack in ready:
         await knock(door.broker.http_port, attack.request)
     cost_of_one = (time.process_time() - began) / len(ready)
-    randomness = random.Random(4)
-    ends_at = time.monotonic() + 5
+    randomness, over = random.Random(4), asyncio.Event()
 
     async def attack_on() -> int:
         done = 0
-        while time.monotonic() < ends_at:
-            await knock(door.broker.http_port, randomness.choice(ready).request, within=30)
+        while not over.is_set():
+            await knock(door.broker.http_port, randomness.choice(ready).request, within=60)
             done += 1
         return done
 
     ready = attacks()
     attackers = [asyncio.create_task(attack_on()) for _ in range(200)]
     answers, costs = [], []
-    while time.monotonic() < ends_at:
+    for _ in range(20):
         began = time.process_time()
         answers.append(await door.sender.post(text()))
         costs.append(time.process_time() - began)
         await asyncio.sleep(0.05)
+    over.set()
     done = await asyncio.gather(*attackers)
 
     assert {(200, "success")} == {answer[:2] for answer in answers}
-    assert max(costs) < 5 * 200 * cost_of_one
+    assert median(costs) < 2 * 200 * cost_of_one
     assert sum(done) > 200
     assert len(answers) + 1 == len(await door.log())
 
