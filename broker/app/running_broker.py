@@ -63,11 +63,13 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             background,
         )
         limits = Limits(around)
+        egress = Egress(config.wecom.proxy, config.wecom.ca, config.wecom.resolve)
+        telemetry.egress_chosen(egress.described())
         client = await stack.enter_async_context(
             connect_wecom(
                 base=config.wecom.api_base,
                 longest=timedelta(seconds=config.wecom.timeout_seconds),
-                egress=Egress(),
+                egress=egress,
                 gate=limits.gate,
                 clock=clock,
                 randomness=randomness,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from broker.config.egress import Authorities, ProxyUrl, Resolve
 from broker.config.field_types import (
     Address,
     AgentId,
@@ -102,6 +103,9 @@ class WecomTable(Table):
     api_base: Url = "https://qyapi.weixin.qq.com"
     oauth_base: Url = "https://open.weixin.qq.com"
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    proxy: ProxyUrl | None = None
+    ca: Authorities | None = None
+    resolve: Resolve = {}
 
 
 class LogTable(Table):

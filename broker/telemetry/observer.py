@@ -38,6 +38,10 @@ class Telemetry:
         self._sealed_for: set[tuple[str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
 
+    def egress_chosen(self, described: Mapping[str, object]) -> None:
+        """Log how calls to WeCom leave."""
+        self._log.info("calls to WeCom leave", **described)
+
     def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
         """See `Observer.upstream_called`."""
         self.metrics.upstream_calls.labels(endpoint, outcome).inc()

@@ -13,10 +13,15 @@ from broker.cli import main
 from broker.config.load import load_config
 from broker.config.schema import Config, LogTable, RefreshTable, ServerTable, StoreTable, WecomTable
 from tests.deploy.files import DEPLOY, literal
+from tests.kit.processes.certificates import Authority
 
 EXAMPLE = DEPLOY / "broker.example.toml"
 SEAL_KEY = base64.b64encode(bytes(32)).decode()
-IN_FILES = {"crm-callback-token": "token", "crm-callback-aes-key": "a" * 43}
+IN_FILES = {
+    "crm-callback-token": "token",
+    "crm-callback-aes-key": "a" * 43,
+    "wecom-ca.pem": Authority().pem.decode(),
+}
 ENVIRONMENT = {
     "WECOM_BROKER_SEAL_KEY": SEAL_KEY,
     "WECOM_BROKER_LOG_LEVEL": "",

@@ -146,6 +146,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "api_base": "https://qyapi.weixin.qq.com",
         "oauth_base": "https://open.weixin.qq.com",
         "timeout_seconds": 5,
+        "proxy": None,
+        "ca": None,
+        "resolve": {},
     },
     "log": {"level": "info", "format": "console"},
     "refresh": {

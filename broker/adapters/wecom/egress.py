@@ -59,7 +59,8 @@ class Egress:
 
     def described(self) -> dict[str, object]:
         """Return what operators may see of it."""
-        return {"proxy": self.proxy_address or None, "ca": self.ca, "resolve": dict(self.addresses)}
+        way = f"through the proxy {self.proxy_address}" if self.proxy else "directly"
+        return {"way": way, "ca": self.ca or "the system's", "resolve": dict(self.addresses)}
 
 
 class FixedResolver(AbstractResolver):

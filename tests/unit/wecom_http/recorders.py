@@ -157,7 +157,8 @@ async def answering(
     asked: list[dict[str, Any]] = []
 
     async def answer(request: web.Request) -> web.Response:
-        asked.append(await request.json() if request.can_read_body else dict(request.query))
+        is_json = request.can_read_body and request.content_type == "application/json"
+        asked.append(await request.json() if is_json else dict(request.query))
         given = answers[min(len(asked), len(answers)) - 1]
         return web.Response(body=given) if isinstance(given, bytes) else web.json_response(given)
 
