@@ -1,10 +1,10 @@
-# The words of this repository; `make help` lists them.
-# Each makes or updates the virtual environment first, so all work on a fresh clone.
+# Make targets; `make help` lists them.
+# Each creates or updates the virtual environment first, so all of them work on a fresh clone.
 # Needed: Python 3.11 or newer, make and git.
 
 PYTHON ?= python3
 VENV ?= .venv
-# More arguments for the program behind a word: make test ARGS='-k lease'
+# More arguments for the program behind a target: make test ARGS='-k lease'
 ARGS ?=
 ENVELOPES ?= 200000
 # How many tests run at once: those of single parts compute, the others mostly wait. WORKERS=0: one after the other.
@@ -12,7 +12,7 @@ test: WORKERS ?= 4
 test-fast: WORKERS ?= 2
 
 BIN = $(VENV)/bin
-# Another PYTHON is another stamp, and so makes another environment.
+# Another PYTHON has another stamp, and so gets another environment.
 STAMP = $(VENV)/.installed-with-$(subst /,-,$(PYTHON))
 
 PROTOS = protos/wecom_broker/v1/*.proto
@@ -26,12 +26,12 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 .DEFAULT_GOAL := help
 .PHONY: help install demo dev test test-fast fuzz lint format generate bench lock clean
 
-help: ## List these words
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## Make .venv with what the lock pins, and this repository in it
+install: $(STAMP) ## Create .venv with the locked packages, and this repository in it
 
-demo: $(STAMP) ## Walk the whole chain against a simulated WeCom and print what happens
+demo: $(STAMP) ## Walk the whole chain against a simulated WeCom, and print what happens
 	$(BIN)/python -m broker demo $(ARGS)
 
 dev: $(STAMP) ## Serve a simulated WeCom and a broker, until Ctrl-C
@@ -45,10 +45,10 @@ test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0
 test: $(STAMP) ## Run all tests
 	$(PARALLEL) $(ARGS)
 
-test-fast: $(STAMP) ## Run the tests of single parts, in less than half a minute
+test-fast: $(STAMP) ## Run the unit tests, in less than half a minute
 	$(PARALLEL) -m 'not slow' tests/unit tests/architecture tests/simulator $(ARGS)
 
-fuzz: $(STAMP) ## Put ENVELOPES=200000 callbacks through the protocol, and count what becomes of them
+fuzz: $(STAMP) ## Send ENVELOPES=200000 callbacks through the protocol, and count the outcomes
 	ENVELOPES=$(ENVELOPES) $(BIN)/python -m pytest tests/properties/test_callback_envelopes.py $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
@@ -60,7 +60,7 @@ lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	@# There is no wheel of it for ARM Linux.
 	if [ -x $(BIN)/shellcheck ]; then $(BIN)/shellcheck $(SCRIPTS); fi
 
-format: $(STAMP) ## Format the code, and mend what ruff can mend
+format: $(STAMP) ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix-only --show-fixes
 	$(BIN)/ruff format
 
@@ -70,15 +70,15 @@ generate: $(STAMP) ## Generate the Python stubs from protos/
 		-Iprotos --python_out=$(STUBS) --pyi_out=$(STUBS) --grpc_python_out=$(STUBS) \
 		--mypy_grpc_out=$(STUBS) $(PROTOS)
 
-bench: $(STAMP) ## Measure; the numbers hold for this machine only
+bench: $(STAMP) ## Measure throughput and latency on this machine
 	$(BIN)/python -m bench $(ARGS)
 
-lock: $(STAMP) ## Pin anew what pyproject.toml asks for; ARGS=--upgrade for the newest
+lock: $(STAMP) ## Update the lock files from pyproject.toml; ARGS=--upgrade for the newest
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	$(COMPILE) --group dev --output-file requirements.lock
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-runtime.lock
 
-clean: ## Remove what these words have made; a database and its key stay
+clean: ## Remove what the targets have created; a database and its key stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 	rm -rf *.egg-info clients/python/build clients/python/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,39 +1,60 @@
-"""Measure how many tokens a second the client reads from memory: `python -m bench.client_warm_read`."""
+"""Measure how many tokens a second the client reads from memory: `python -m bench.client_warm_read`.
 
-from __future__ import annotations
+The broker is a process of its own: the sync client has an event loop in a thread, and gRPC delivers the
+events of one loop through another where a process has two.
+"""
 
 import asyncio
+import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
 
 from wecom_broker import Broker, sync
 
+from bench.serving import in_process
 from tests.client.fake_broker import FakeBroker
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 SECONDS = 2.0
 BATCH = 10_000
+CORPS = [f"ww{number}" for number in range(100)]
 
 
-async def warm_async(broker: Broker) -> None:
-    """Read one batch."""
-    for _ in range(BATCH):
-        await broker.access_token("crm", corp="ww1")
+async def serve(pipe: Connection) -> None:
+    """Serve a broker that answers at once."""
+    async with FakeBroker() as fake:
+        pipe.send(fake.address)
+        await asyncio.Event().wait()
 
 
-async def warm_async_among_many(broker: Broker) -> None:
-    """Read one batch from a memory that holds a hundred targets."""
-    for number in range(BATCH):
-        await broker.access_token("crm", corp=CORPS[number % 100])
+async def measure_async(address: str) -> None:
+    """Print the rates of the asyncio client: one target, and a memory that holds a hundred."""
+    async with Broker(address) as broker:
+        for corp in CORPS:
+            await broker.access_token("crm", corp=corp)
+
+        async def one() -> None:
+            for _ in range(BATCH):
+                await broker.access_token("crm", corp="ww1")
+
+        async def many() -> None:
+            for number in range(BATCH):
+                await broker.access_token("crm", corp=CORPS[number % 100])
+
+        report("async", await per_second(one))
+        report("async, 100 targets", await per_second(many))
 
 
-async def warm_sync(broker: sync.Broker) -> None:
-    """Read one batch. It never blocks, so it may run in the loop."""
-    for _ in range(BATCH):
-        broker.access_token("crm", corp="ww1")
+async def measure_sync(broker: sync.Broker) -> None:
+    """Print the rate of the sync client. A warm read never blocks, so it may run in a loop."""
+    broker.access_token("crm", corp="ww1")
+
+    async def one() -> None:
+        for _ in range(BATCH):
+            broker.access_token("crm", corp="ww1")
+
+    report("sync", await per_second(one))
 
 
 async def per_second(batch: Callable[[], Awaitable[None]]) -> float:
@@ -46,25 +67,19 @@ async def per_second(batch: Callable[[], Awaitable[None]]) -> float:
     return batches * BATCH / elapsed
 
 
-async def main() -> None:
-    """Print a line for each kind of client."""
-    async with FakeBroker() as fake, Broker(fake.address) as broker:
-        for corp in CORPS:
-            await broker.access_token("crm", corp=corp)
-        report("async", await per_second(lambda: warm_async(broker)))
-        report("async, 100 targets", await per_second(lambda: warm_async_among_many(broker)))
-        threaded = sync.Broker(fake.address)
-        await asyncio.to_thread(threaded.access_token, "crm", corp="ww1")
-        report("sync", await per_second(lambda: warm_sync(threaded)))
-        await asyncio.to_thread(threaded.close)
-
-
 def report(kind: str, rate: float) -> None:
     """Write one result."""
     sys.stdout.write(f"{kind}: {rate:,.0f} warm reads per second\n")
 
 
-CORPS = [f"ww{number}" for number in range(100)]
+def run() -> None:
+    """Print a line for each kind of client."""
+    cpu = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    with in_process(serve, cpu) as (address, _):
+        asyncio.run(measure_async(address))
+        with sync.Broker(address) as broker:
+            asyncio.run(measure_sync(broker))
+
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run()
