@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.sqlite.connection import ANSWER_SECONDS
 from broker.adapters.sqlite.store import SqliteStore, StoreInUse, open_sqlite
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
@@ -22,7 +23,7 @@ from broker.domain.ports.store import Busy, Notice, NoticeKind, Record
 from tests.contract.making import LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
-from tests.contract.waiting import listening
+from tests.contract.waiting import Stopwatch, listening
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -310,6 +311,53 @@ class TestCancelling:
         assert task.cancelled()
         clock.closed = False
         clock.gate.set()
+
+
+class TestLockedByAnother:
+    """A backup or a shell holds the file's lock: callers hear so soon, and are not queued up behind it."""
+
+    @staticmethod
+    def lock(path: Path) -> sqlite3.Connection:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        return other
+
+    async def test_no_caller_waits_for_long(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            other = self.lock(path)
+            watch = Stopwatch()
+            answers = await asyncio.gather(
+                *(store.offer(record(1, name=f"name {number}")) for number in range(100)),
+                return_exceptions=True,
+            )
+            assert watch.seconds < ANSWER_SECONDS + 1
+            assert {StoreUnavailable} == {type(answer) for answer in answers}
+            other.execute("ROLLBACK")
+
+            assert await store.offer(record(1))
+            other.close()
+
+    async def test_what_was_dropped_while_it_waited_is_not_written_later(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            other = self.lock(path)
+            names = [f"name {number}" for number in range(30)]
+            offers = (store.offer(record(1, name=name)) for name in names)
+            await asyncio.gather(*offers, return_exceptions=True)
+            other.execute("ROLLBACK")
+            other.close()
+
+            # The one whose turn it was when time was up may still be written.
+            assert len(await store.load(names)) <= 1
+
+    async def test_a_short_lock_is_waited_out(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            other = self.lock(path)
+            offering = asyncio.create_task(store.offer(record(1)))
+            await asyncio.sleep(0.05)
+            other.execute("ROLLBACK")
+            other.close()
+
+            assert await offering
 
 
 async def test_many_names_are_loaded_at_once(path: Path) -> None:

@@ -15,6 +15,10 @@ from typing import TypeVar
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
 
+ANSWER_SECONDS = 2.0
+"""How long a transaction may take, with those before it: callers wait for it before they do without."""
+BUSY_MILLISECONDS = 200
+"""How long a transaction waits for a lock that another process holds: those behind it wait too."""
 SCHEMA = files("broker.adapters.sqlite") / "schema.sql"
 
 Answer = TypeVar("Answer")
@@ -48,9 +52,15 @@ class SqliteConnection:
             return answer
 
         try:
-            return await loop.run_in_executor(self._thread, transaction)
+            # What has not begun by then is dropped; what has may still be written, and is told then.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await loop.run_in_executor(self._thread, transaction)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the embedded store failed: {error}", timedelta(seconds=1)) from None
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"the embedded store did not answer within {ANSWER_SECONDS:.0f} s", timedelta(seconds=1)
+            ) from None
 
     def publish(self, notice: Notice) -> None:
         """Send the notice once the transaction that is under way is written; for statements."""
@@ -87,6 +97,7 @@ async def connect_sqlite(path: Path) -> AsyncIterator[SqliteConnection]:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
+            database.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
             _bring_up_to_date(database)
             if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError(f"{path} is damaged")
