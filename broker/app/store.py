@@ -1,12 +1,11 @@
 """Open the configured store and its event log, and prove that they can be used."""
 
 import asyncio
-import base64
-import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from itertools import count
 
 from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
@@ -17,6 +16,7 @@ from broker.adapters.storage.seal import Seal, SealBroken, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.adapters.system import SystemClock
 from broker.app.errors import CannotStart
+from broker.app.key_file import KeyFileUnusable, make_key, missing, read_key
 from broker.app.storage import Storage, storage_in
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
@@ -47,9 +47,9 @@ async def open_store(
             client = await stack.enter_async_context(connect_redis(config.store.redis_url))
             inner = RedisStore(client, config.store.prefix, clock, observer)
             log = RedisEventLog(client, config.store.prefix)
-        await _wait_for(inner, config)
-        seal = Seal(_seal_keys(config))
+        await _wait_for(inner, config, observer)
         try:
+            seal = Seal(await _seal_keys(inner, config))
             await _check_seal(inner, seal)
         except StoreUnavailable as error:
             # It answers, but takes no writes: a replica, a full memory, or a user who may not.
@@ -57,17 +57,20 @@ async def open_store(
         yield storage_in(inner, seal, observer), SealedEventLog(log, seal, observer)
 
 
-async def _wait_for(store: Store, config: Config) -> None:
-    deadline = asyncio.get_running_loop().time() + STORE_PATIENCE_SECONDS
-    while True:
+async def _wait_for(store: Store, config: Config, observer: Observer) -> None:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + STORE_PATIENCE_SECONDS
+    for attempt in count(1):
         try:
             await store.ping()
         except StoreUnavailable as error:
-            if asyncio.get_running_loop().time() > deadline:
+            if clock() > deadline:
                 raise CannotStart(
-                    f"store.url: STORE_UNAVAILABLE: {config.store.place} does not answer: {error.message}"
+                    f"store.url: STORE_UNAVAILABLE: {config.store.place} does not answer,"
+                    f" tried {attempt} times in {STORE_PATIENCE_SECONDS:.0f} s: {error.message}"
                 ) from None
-            await asyncio.sleep(0.25)
+            observer.store_awaited(attempt, error)
+            await asyncio.sleep(min(attempt * 0.25, 1))
         else:
             return
 
@@ -87,17 +90,16 @@ async def _check_seal(store: Store, seal: Seal) -> None:
         await store.replace(Record(SEAL_CHECK, record.fence, seal.close(SEAL_CHECK, b"sealed"), far))
 
 
-def _seal_keys(config: Config) -> list[SealKey]:
-    """Return the configured keys; for the embedded store one of its own, made at first start (0600)."""
+async def _seal_keys(store: Store, config: Config) -> list[SealKey]:
+    """Return the configured keys; for the embedded store one of its own, made at its first start."""
     if config.store.seal_keys:
         return [SealKey(key.id, key.key_bytes()) for key in config.store.seal_keys]
-    path = config.store.path.with_name(config.store.path.name + ".key")
+    database = config.store.path
     try:
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(base64.b64encode(os.urandom(32)))
-        key = base64.b64decode(path.read_bytes(), validate=True)
-    except (OSError, ValueError) as error:
-        raise CannotStart(f"store.url: the key file {path} cannot be used: {error}") from None
-    return [SealKey("embedded", key)]
+        if key := read_key(database):
+            return [key]
+        if await store.load([SEAL_CHECK]):
+            raise missing(database)
+        return [make_key(database)]
+    except KeyFileUnusable as error:
+        raise CannotStart(f"store.url: {error}") from None

@@ -71,6 +71,10 @@ class Telemetry:
             **_fields(error.metadata),
         )
 
+    def store_awaited(self, attempt: int, error: BrokerError) -> None:
+        """See `Observer.store_awaited`."""
+        self._log.warning("waiting for the store", attempt=attempt, problem=error.message)
+
     def store_lost(self, error: BrokerError) -> None:
         """See `Observer.store_lost`."""
         was_healthy = self.replica_health.store.healthy

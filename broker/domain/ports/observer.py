@@ -22,6 +22,9 @@ class Observer(Protocol):
     def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
         """A fetch ended: rotated, unchanged, superseded, or failed."""
 
+    def store_awaited(self, attempt: int, error: BrokerError) -> None:
+        """A broker that starts tried its store in vain, and tries again."""
+
     def store_lost(self, error: BrokerError) -> None:
         """The store went away; what is in memory is served."""
 
