@@ -2,7 +2,7 @@
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator
 
@@ -10,6 +10,9 @@ from broker.config.secrets import AnySecret
 from broker.domain.secret import Secret
 
 ENCODE = "; percent-encode the password: # is %23, / is %2F, ? is %3F, [ is %5B"
+
+TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+"""Paths of PEM files: an authority of one's own, and a certificate for this broker."""
 
 
 def place_of(url: Secret) -> str:
@@ -48,8 +51,12 @@ def _check_redis(value: str) -> None:
         raise ValueError("must begin with sqlite:///, redis:// or rediss://")
     if not parts.hostname:
         raise ValueError(f"must be {scheme}://host:port")
-    if parts.query or parts.fragment:
+    if parts.fragment or (parts.query and scheme == "redis"):
         raise ValueError(f"must be {scheme}://host:port/database, without '?' or '#'")
+    if not parse_qs(parts.query, keep_blank_values=True).keys() <= TLS_OPTIONS:
+        raise ValueError(
+            f"must be {scheme}://host:port/database, and after '?' {', '.join(sorted(TLS_OPTIONS))}"
+        )
     if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
         raise ValueError(f"must be {scheme}://host:port/database, and the database a number")
 

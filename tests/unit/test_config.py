@@ -217,6 +217,7 @@ def test_a_kind_of_share_named_twice_is_listed_once() -> None:
         "redis://127.0.0.1",
         "redis://:pw@[::1]:6379/2",
         "rediss://h:6380",
+        "rediss://h:6380/0?ssl_ca_certs=/etc/ca.pem&ssl_certfile=/c.pem&ssl_keyfile=/k.pem",
     ],
 )
 def test_the_stores_there_are_can_be_named(url: str) -> None:
@@ -410,6 +411,9 @@ def test_a_bad_url_of_wecom_is_told(key: str, url: str) -> None:
         ("redis://h/0/1", "the database a number"),
         ("redis://h?foo=bar", "without '?' or '#'"),
         ("redis://h#0", "without '?' or '#'"),
+        ("redis://h?ssl_ca_certs=/etc/ca.pem", "without '?' or '#'"),
+        ("rediss://h?foo=bar", "after '?' ssl_ca_certs, ssl_certfile, ssl_keyfile"),
+        ("rediss://h?ssl_cert_reqs=none", "after '?' ssl_ca_certs"),
     ],
 )
 def test_a_bad_store_says_how_to_name_one(url: str, word: str) -> None:
