@@ -1,7 +1,9 @@
 """What holds for all tests."""
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,12 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # Started in the background, a run ignores SIGINT, and so would all that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests write thousands of files, and stores wait until the disk has them: memory has them at once.
+# It outlives the processes that tests kill.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 1 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 SHARED = {"_shared_fleet": "fleet", "playground": "playground"}
 """What takes seconds to start: the tests that use it go to one worker, which starts it once."""

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,9 +19,6 @@ from tests.contract.event_fleets import (
 )
 from tests.contract.fleets import Fleet, memory_fleet, redis_fleet, sealed_fleet, sqlite_fleet
 from tests.kit.processes.redis_server import RedisServer
-
-MEMORY = Path("/dev/shm")
-"""Where there is one, the disk need not keep up with a new file for each test."""
 
 KINDS = ["memory", "sqlite", "redis", "sealed sqlite", "sealed redis"]
 
@@ -46,20 +42,14 @@ def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
 
 
-def new_file(stack: AsyncExitStack) -> Path:
-    """Return where a test keeps its file, for as long as the stack lives."""
-    folder = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
-    return Path(stack.enter_context(folder)) / "store.db"
-
-
 @pytest.fixture(params=KINDS)
-async def fleet(request: pytest.FixtureRequest, patient_client: None) -> AsyncIterator[Fleet]:
+async def fleet(request: pytest.FixtureRequest, tmp_path: Path, patient_client: None) -> AsyncIterator[Fleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:
         if kind == "memory":
             fleet = await stack.enter_async_context(memory_fleet())
         elif kind == "sqlite":
-            fleet = await stack.enter_async_context(sqlite_fleet(new_file(stack)))
+            fleet = await stack.enter_async_context(sqlite_fleet(tmp_path / "store.db"))
         else:
             server = request.getfixturevalue("redis_server")
             fleet = await stack.enter_async_context(redis_fleet(server, f"test-{secrets.token_hex(4)}"))
@@ -80,13 +70,15 @@ async def other(fleet: Fleet, store: Store) -> Store:
 
 
 @pytest.fixture(params=KINDS)
-async def event_fleet(request: pytest.FixtureRequest, patient_client: None) -> AsyncIterator[EventFleet]:
+async def event_fleet(
+    request: pytest.FixtureRequest, tmp_path: Path, patient_client: None
+) -> AsyncIterator[EventFleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:
         if kind == "memory":
             fleet = await stack.enter_async_context(memory_events())
         elif kind == "sqlite":
-            fleet = await stack.enter_async_context(sqlite_events(new_file(stack)))
+            fleet = await stack.enter_async_context(sqlite_events(tmp_path / "store.db"))
         else:
             server = request.getfixturevalue("redis_server")
             fleet = await stack.enter_async_context(redis_events(server, f"test-{secrets.token_hex(4)}"))
