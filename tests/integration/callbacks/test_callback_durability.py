@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import grpc.aio
@@ -103,16 +104,28 @@ async def test_a_store_that_restarts_within_a_second_costs_no_event(
 ) -> None:
     async with serving(tmp_path, redis.url) as door:
         assert ACCEPTED == await door.post("before")
-        redis.kill()
-        posts = [asyncio.create_task(door.post(f"meanwhile-{number}")) for number in range(50)]
-        await asyncio.sleep(0.7)
-        await asyncio.to_thread(redis.start)
-        answers = await asyncio.gather(*posts)
+        sent = ["before"]
+        taken = ["before"]
+        away = inf
+        # On a busy machine a restart may take longer: then another one shows it.
+        while away > 1:
+            contents = [f"{len(sent)}-{number}" for number in range(50)]
+            began = time.monotonic()
+            redis.kill()
+            posts = [asyncio.create_task(door.post(content)) for content in contents]
+            await asyncio.sleep(0.7)
+            await asyncio.to_thread(redis.start)
+            away = time.monotonic() - began
+            answers = await asyncio.gather(*posts)
+            sent += contents
+            taken += [
+                content for content, answer in zip(contents, answers, strict=True) if answer == ACCEPTED
+            ]
 
         assert {ACCEPTED} == set(answers)
         found = await door.log()
-        assert 51 == len(found)
-        assert {"before", *(f"meanwhile-{number}" for number in range(50))} == set(found)
+        assert len(set(found)) == len(found)
+        assert set(taken) <= set(found) <= set(sent)
 
 
 @pytest.mark.parametrize("seconds", [0.7, None])

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from itertools import count
+from itertools import count, pairwise
 
 import grpc.aio
 import pytest
@@ -17,6 +17,8 @@ from tests.kit.processes.fleet import APP, LIST, Fleet, Replica, child, refused,
 
 WITHIN_SECONDS = 1.0
 BURST = 30
+PAUSE = 0.05
+"""Between two events: less than what ends a burst for a replica, however late it hears of them."""
 _numbers = count()
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("share_events")]
@@ -57,8 +59,8 @@ def share(fleet: Fleet, method: str, number: int) -> None:
     )
 
 
-async def tell(sender: CallbackSender) -> None:
-    """Send the event that says no more than that something changed (wecom-api C4)."""
+async def tell(sender: CallbackSender) -> float:
+    """Send the event that says no more than that something changed (wecom-api C4); return when it got in."""
     # Two of the same second would be one delivery and its repeat.
     created = int(time.time()) - 1000 * next(_numbers)
     message = (
@@ -68,6 +70,7 @@ async def tell(sender: CallbackSender) -> None:
         f"<Event><![CDATA[share_agent_change]]></Event><AgentID>{PARENT.agentid}</AgentID></xml>"
     )
     assert (200, "success") == (await sender.post(message.encode()))[:2]
+    return time.monotonic()
 
 
 async def agents(replica: Replica) -> dict[str, int]:
@@ -149,7 +152,7 @@ async def test_a_burst_of_events_is_one_listing_for_the_fleet(fleet: Fleet, figu
             await replica.all_shares()
         fleet.wecom.forget_calls()
         share(fleet, "POST", 600)
-        await asyncio.gather(*(tell(sender) for _ in range(BURST)))
+        taken = sorted(await asyncio.gather(*(tell(sender) for _ in range(BURST))))
 
         async def all_know() -> bool:
             return all([child(600) in await agents(replica) for replica in replicas])
@@ -159,7 +162,9 @@ async def test_a_burst_of_events_is_one_listing_for_the_fleet(fleet: Fleet, figu
         await asyncio.sleep(1.0)
         listings = fleet.wecom.calls()[LIST]
 
-    assert 1 == listings
+    # On a busy machine it may have been several bursts.
+    pauses = sum(later - earlier > PAUSE for earlier, later in pairwise(taken))
+    assert 1 <= listings <= 1 + pauses
     figures(events=BURST, listings=listings, known_after_s=took)
 
 
