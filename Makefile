@@ -37,7 +37,7 @@ demo: $(STAMP) ## Walk the whole chain against a simulated WeCom, and print what
 dev: $(STAMP) ## Serve a simulated WeCom and a broker, until Ctrl-C
 	$(BIN)/python -m broker dev $(ARGS)
 
-PARALLEL = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+PARALLEL = $(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
 # Tests start processes while gRPC's threads run. It reads this when it is imported, so a fixture would be late.
 test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0

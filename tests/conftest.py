@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # Tests start processes while gRPC's threads run; the children replace themselves at once. gRPC reads this
 # when it is imported, so it stands before every test's own imports.
@@ -21,16 +23,33 @@ MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 1 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
-SHARED = {"_shared_fleet": "fleet", "playground": "playground"}
-"""What takes seconds to start: the tests that use it go to one worker, which starts it once."""
+ONE_FLEET = {
+    "fleet/test_herd",
+    "fleet/test_lost_holder",
+    "fleet/test_reports",
+    "fleet/test_watching",
+    "lifecycle/test_ending",
+}
+"""These modules of tests/integration share a fleet: on one worker it is started once."""
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByModule(LoadFileScheduling):
+    """Run a module's tests on one worker: they share what takes long to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = str(super()._split_scope(nodeid))
+        name = module.removeprefix("tests/integration/").removesuffix(".py")
+        return "one fleet" if name in ONE_FLEET else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
+    """Distribute the tests so; `--dist loadgroup` of pytest-xdist 3.8 sees no groups with pytest 9.2."""
+    return ByModule(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something, and begin with what takes long: workers end together."""
-    for item in items:
-        for fixture in SHARED.keys() & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(SHARED[fixture]))
+    """Begin with what takes long: then all workers end together."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

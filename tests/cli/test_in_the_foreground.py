@@ -17,7 +17,7 @@ from broker.simulator import demo
 from tests.cli.running import WITHIN_SECONDS, interrupted, process
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("foreground")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

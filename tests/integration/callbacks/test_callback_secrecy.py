@@ -34,7 +34,7 @@ SAID = [
     text("wwStranger", FromUserName=USER, Content=MARK),
 ]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("callback_secrecy")]
+pytestmark = pytest.mark.slow
 
 
 @dataclass

@@ -21,7 +21,7 @@ PAUSE = 0.05
 """Between two events: less than what ends a burst for a replica, however late it hears of them."""
 _numbers = count()
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("share_events")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

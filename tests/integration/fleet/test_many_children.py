@@ -14,7 +14,7 @@ from tests.kit.processes.fleet import LIST, Fleet, Replica, child, running_fleet
 DEMO_CHILDREN = 5
 """The simulator's own, beside those that a test asks for."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crowd")]
+pytestmark = pytest.mark.slow
 
 
 async def test_250_children_over_3_pages_are_all_there(start_fleet: StartFleet, figures: Figures) -> None:

@@ -25,7 +25,7 @@ from tests.kit.processes.load import steady_load
 COHERENT_WITHIN = 2.0
 OFFLINE_FETCHES = 8
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("outages")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

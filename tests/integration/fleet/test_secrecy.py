@@ -59,7 +59,7 @@ FAULTS: list[Fault] = [
 ]
 MINE = (("authorization", f"Bearer {BEARER}"),)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("secrecy")]
+pytestmark = pytest.mark.slow
 
 
 class Monitor(threading.Thread):
