@@ -27,6 +27,7 @@ from tests.kit.processes.fleet import configuration
 from tests.kit.processes.redis_server import RedisServer
 
 USER, ECHO, REPLY = "UserOfTheMessage", "4815162342815", "ReplyInConfidence"
+CHECKED = {"token": "TokenOfAnotherApp", "aes_key": "KeyOfAnotherAppForItsCallbacksAndNoneElse0B"}
 SAID = [
     text(CHILD, FromUserName=USER, Content=MARK, MsgId=int("9" * 17)),
     event("enter_agent", CHILD, FromUserName=USER, EventKey=MARK),
@@ -71,7 +72,7 @@ async def _run(folder: Path, redis: RedisServer, monitor: Monitor) -> Run:
                 # A stranger whose address is told by a proxy, and refused.
                 config["server"] = {"trusted_proxies": ["127.0.0.1"]}
                 config["apps"].append({**config["apps"][0], "name": "checked"})
-                config["apps"][1]["callback"] = {**CALLBACK, "check_sender": True}
+                config["apps"][1]["callback"] = {**CHECKED, "check_sender": True}
                 brokers[name] = BrokerProcess(folder / f"broker-on-{name}", config)
                 stack.push(brokers[name].__exit__)
                 brokers[name].launch()

@@ -107,6 +107,7 @@ def test_all_mistakes_of_a_file_are_told_at_once_by_key(tmp_path: Path) -> None:
     file = tmp_path / "broker.toml"
     file.write_text(
         '[server]\nworker = 2\ngrpc = ["nonsense"]\n[[apps]]\nname = "crm"\ncorp_id = "no spaces"\n'
+        "agent_id = 0\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "broker", "serve", "--config", str(file)],
