@@ -6,7 +6,7 @@ import aiohttp
 import click
 from wecom_broker import AgentConfigSignature, Broker, ConfigSignature, UserKind
 
-from broker.cli.demo.telling import expect, say
+from broker.cli.demo.steps import expect, say
 from broker.cli.playground import APP, Playground
 from broker.simulator.demo import PARENT
 

@@ -9,7 +9,7 @@ import click
 from wecom_broker import AppShareChange, Broker, Event, ShareChangeType
 from wecom_broker.errors import NotFound
 
-from broker.cli.demo.telling import expect, say
+from broker.cli.demo.steps import expect, say
 from broker.cli.playground import APP, Playground
 from broker.cli.remote.connection import masked
 from broker.simulator.corps import AppId
