@@ -1,4 +1,4 @@
-"""What options of the commands may hold."""
+"""The types of the commands' options."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ AGENT_ID = click.IntRange(0, 2**63 - 1)
 
 
 def seconds(given: str | float) -> timedelta:
-    """Return a span of so many seconds, not negative."""
+    """Return a number of seconds, not negative, as a span."""
     try:
         span = timedelta(seconds=float(given))
     except (ValueError, OverflowError):

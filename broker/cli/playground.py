@@ -1,4 +1,4 @@
-"""A simulated WeCom and a broker in this process: what `dev` and `demo` stand on."""
+"""A simulated WeCom and a broker in this process, for `dev` and `demo`."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ class Playground:
 async def playground(
     *, grpc_port: int = 0, http_port: int = 0, wecom_port: int = 0, log_level: str = "warning"
 ) -> AsyncIterator[Playground]:
-    """Run both until left; the store is a file that goes with it. Raises `CannotStart`, `OSError`."""
+    """Run both until left; the store is a temporary file. Raises `CannotStart`, `OSError`."""
     world = World.demo()
     world.settings.habit = Habit.NEW_VALUE_OLD_ALIVE
     with tempfile.TemporaryDirectory(prefix="wecom-broker-") as folder:

@@ -119,7 +119,7 @@ async def _while_supervised(serving: Coroutine[Any, Any, None]) -> None:
 def check_config(path: Path, insecure: bool, as_json: bool) -> None:
     """Check the configuration and report every mistake, by key; connect to nothing.
 
-    What is allowed and hardly meant is a warning: the exit code stays 0.
+    Settings that are valid and probably not intended are warnings: the exit code stays 0.
     """
     try:
         config = load_config(path, insecure=insecure)

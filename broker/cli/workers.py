@@ -16,15 +16,15 @@ from broker.config.schema import Config
 from broker.telemetry.logging import LOGGER
 
 CANNOT_START = 3
-"""How `serve` exits when it cannot start as configured: another try would not help."""
+"""The exit code of `serve` when it cannot start as configured: a restart would not help."""
 CONFIG_UNUSABLE = 2
-"""How every command exits whose configuration cannot be used."""
+"""The exit code of every command whose configuration cannot be used."""
 AGAIN_SECONDS = 1.0
-"""How long a worker that crashed stays down."""
+"""The pause before a crashed worker is replaced."""
 
 
 def supervise(path: Path, config: Config, *, insecure: bool) -> None:
-    """Run the workers until a signal; a second one ends them at once. Exits where one cannot start."""
+    """Run the workers until a signal; a second one ends them immediately. Exits if a worker cannot start."""
     log = structlog.get_logger(LOGGER)
     signals: list[int] = []
 

@@ -1,1 +1,1 @@
-"""The configuration: read from TOML, checked as a whole, and mapped to the domain."""
+"""The configuration: read from TOML, checked key by key and in combination, and mapped to the domain."""

@@ -7,10 +7,11 @@ from collections.abc import Set as AbstractSet
 from broker.config.schema import Config
 
 
-def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:
+def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:
     """Return one line for each, the key first.
 
-    A broken table stands there as its defaults: nothing is said that might be untrue of what was meant.
+    `broken` names the tables that have mistakes of their own. The configuration has their defaults instead,
+    about which nothing is reported.
     """
     server, store, callers = config.server, config.store, config.callers
     problems = [*_address_mistakes(config, broken)] if not insecure else []
@@ -45,7 +46,7 @@ def mistakes_together(config: Config, broken: AbstractSet[int | str], *, insecur
 
 
 def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:
-    """Yield what is missing where not only this machine can call."""
+    """Yield what is missing for addresses that other machines can reach."""
     for position, address in enumerate(config.server.grpc):
         if is_local(address):
             continue

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from broker.config.checks import mistakes_together
+from broker.config.checks import combined_mistakes
 from broker.config.schema import Config
 from broker.config.text import NotUtf8, read_text
 from broker.config.wording import message_of
@@ -48,9 +48,9 @@ def parse_config(given: Mapping[str, Any], *, insecure: bool = False) -> Config:
         found = error.errors(include_url=False, include_context=False)
         problems = [f"{_key(problem['loc'])}: {message_of(problem, Config)}" for problem in found]
         broken = {problem["loc"][0] for problem in found}
-        # The tables that are right are still seen together: all mistakes are reported at once.
+        # The other tables are still checked in combination, so that all mistakes are reported at once.
         config = Config.model_validate({name: table for name, table in given.items() if name not in broken})
-    problems += mistakes_together(config, broken, insecure=insecure)
+    problems += combined_mistakes(config, broken, insecure=insecure)
     if problems:
         raise ConfigError(problems)
     return config

@@ -1,4 +1,4 @@
-"""What the configuration says, as the use cases know it."""
+"""The configuration in the terms of the domain and the use cases."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def apps(config: Config) -> dict[str, App]:
 
 
 def callers(config: Config) -> list[Caller]:
-    """Return who may call."""
+    """Return the callers and their rules."""
     return [
         Caller(
             caller.name,
@@ -46,7 +46,7 @@ def refresh_policy(config: Config) -> RefreshPolicy:
 
 
 def watermarks(config: Config) -> dict[str, Watermark]:
-    """Return what decrypted data must carry, by app."""
+    """Return what DecryptData demands of the data, by app."""
     return {
         app.name: Watermark(
             app.mini_program.app_id,
@@ -58,7 +58,7 @@ def watermarks(config: Config) -> dict[str, Watermark]:
 
 
 def callbacks(config: Config) -> dict[str, CallbackSettings]:
-    """Return how callbacks are checked, by app; apps without are not there."""
+    """Return how callbacks are checked, by app; apps without callbacks are left out."""
     return {
         app.name: CallbackSettings(
             CallbackKeys(app.callback.token, app.callback.aes_key),

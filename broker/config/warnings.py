@@ -1,4 +1,4 @@
-"""What a configuration may say, and hardly means: `check-config` and `serve` warn of it."""
+"""Settings that are valid and probably not intended: `check-config` and `serve` warn of them."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -34,7 +34,7 @@ ASKED = (
 
 @click.command()
 def demo() -> None:
-    """Walk from the parent's token to a watched rotation; exit 0 only if every step did as it says."""
+    """Walk the whole chain against a simulated WeCom; exit 0 only if every step did what it says."""
     set_up_logging("warning", "console")
     try:
         run_until_stopped(_demo())

@@ -1,4 +1,4 @@
-"""The last part of `demo`: WeCom calls, and the broker and its subscribers know."""
+"""The last part of `demo`: WeCom calls back, and subscribers hear of it."""
 
 import asyncio
 import time

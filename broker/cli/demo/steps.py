@@ -1,4 +1,4 @@
-"""How the demo tells what it does."""
+"""The steps of the demo: printed as they begin, and checked."""
 
 import click
 
@@ -8,11 +8,11 @@ class DemoFailed(Exception):
 
 
 def say(line: str) -> None:
-    """Begin a step."""
+    """Print the title of a step."""
     click.echo(f"\n{line}")
 
 
 def expect(happened: bool, what: str) -> None:
-    """Go on only if the step did what it shows. Raises `DemoFailed`."""
+    """Return if the step did what it shows. Raises `DemoFailed`."""
     if not happened:
-        raise DemoFailed(f"it was to be seen that {what}")
+        raise DemoFailed(f"this did not happen: {what}")
