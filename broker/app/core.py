@@ -12,17 +12,19 @@ from broker.domain.ports.observer import Observer
 from broker.domain.ports.wecom import WecomShares, WecomTickets, WecomTokens
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
-from broker.usecases.credentials.follower import MemoryFollower
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
 from broker.usecases.credentials.source import WecomCredentialSource
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.notifications import Notifications
+from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
+from broker.usecases.shares.lister import ShareLister
+from broker.usecases.shares.lists import ShareLists
 from broker.usecases.shares.relisting import Relisting
 from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.targets import Targets
@@ -73,8 +75,9 @@ class Core:
         self.memory = CredentialCache(around.policy)
         self.quota = TicketQuota(coordination, clock)
         self.fleet = LeasedFlight(coordination, self.notifications, clock, observer)
+        credentials = Replicated(storage.credentials, self.memory, clock)
         self.engine = CredentialEngine(
-            credentials=storage.credentials,
+            replicated=credentials,
             counters=coordination,
             source=WecomCredentialSource(around.apps, tokens, tickets, self.quota),
             memory=self.memory,
@@ -85,23 +88,27 @@ class Core:
             observer=observer,
             tasks=tasks,
         )
-        self.shares = AppShares(
-            apps=around.apps,
+        revocation = ShareRevocation(storage.credentials, self.memory, self.error_cache)
+        self.lists = ShareLists(around.apps, revocation, observer)
+        share_lists = Replicated(storage.share_lists, self.lists, clock)
+        self.lister = ShareLister(
             wecom=shares,
-            share_lists=storage.share_lists,
+            observer=observer,
+            lists=self.lists,
+            replicated=share_lists,
             counters=coordination,
             engine=self.engine,
             fleet=self.fleet,
             error_cache=self.error_cache,
-            revocation=ShareRevocation(storage.credentials, self.memory, self.error_cache),
             clock=clock,
-            observer=observer,
             cooldown=around.policy.cooldown,
             tasks=tasks,
         )
+        self.shares = ShareDirectory(self.lists, self.lister, clock)
         self.relisting = Relisting(
             apps=around.apps,
-            shares=self.shares,
+            lists=self.lists,
+            lister=self.lister,
             clock=clock,
             observer=observer,
             sync_every=sync_every,
@@ -109,19 +116,26 @@ class Core:
             tasks=tasks,
         )
         self.targets = Targets(around.apps, self.shares)
-        self.follower = MemoryFollower(storage.credentials, self.memory, clock)
         self.ahead = RefreshAhead(self.engine, self.memory, clock, around.randomness, around.policy, observer)
-        self.notifications.subscribe(self.error_cache.on_notice)
-        self.notifications.subscribe(self.follower.on_notice)
-        self.notifications.subscribe(self.shares.on_notice)
-        self.notifications.subscribe(self.relisting.on_notice)
+        errors = Replicated(storage.errors, self.error_cache, clock)
+        self._following = {
+            "following credentials": credentials.run,
+            "following share lists": share_lists.run,
+            "following remembered errors": errors.run,
+        }
+        for on_notice in (
+            errors.on_notice,
+            credentials.on_notice,
+            share_lists.on_notice,
+            self.relisting.on_notice,
+        ):
+            self.notifications.subscribe(on_notice)
 
     def start(self) -> None:
         """Keep in step with the other replicas, in the background."""
         self._tasks.keep_running("hearing notices", self.notifications.run)
-        self._tasks.keep_running("following the store", self.follower.run)
-        self._tasks.keep_running("sharing what could not be shared", self.fleet.republish)
-        self._tasks.keep_running("following share lists", self.shares.follow_store)
+        for name, run in self._following.items():
+            self._tasks.keep_running(name, run)
 
     def renew(self) -> None:
         """Renew credentials ahead of their end and compare share lists, in the background."""

@@ -106,7 +106,7 @@ class Services:
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
-            shares=AppShareServicer(targets, shares),
+            shares=AppShareServicer(targets, shares, core.lister),
             js_sdk=JsSdkServicer(Signing(targets, engine, clock, around.randomness)),
             identity=IdentityServicer(identities, rights),
             mini_programs=MiniProgramServicer(sessions, rights, audit),

@@ -160,6 +160,23 @@ class Credential:
         left = self.expires_at - now
         return NO_TIME < left < min(MOMENT, (self.expires_at - self.obtained_at) / 10) and self.is_repeated
 
+    def reconciled(self, other: "Credential") -> "Credential":
+        """Return the one that was committed last, under a number that is ahead of both where it must be.
+
+        One was fetched while the store was away, and perhaps in the same moment as the other: callers have
+        seen both generations, and they must not go back, nor mean two values (engine rule 3).
+        """
+        newest, older = (self, other) if self.fence > other.fence else (other, self)
+        if newest.generation == older.generation and newest.value == older.value:
+            return newest
+        if newest.generation > older.generation and newest.fence > older.fence:
+            return newest
+        return replace(newest, fence=newest.fence + 1, generation=newest.fence + 1)
+
+    def is_worth_sharing(self, now: datetime) -> bool:
+        """Return whether a store that lost it should have it back."""
+        return self.is_valid(now)
+
     def is_valid(self, now: datetime) -> bool:
         """Tell whether it may still be served."""
         return now < self.expires_at

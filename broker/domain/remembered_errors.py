@@ -33,6 +33,14 @@ class RememberedError:
             error.retry_after = max(self.until - now, timedelta(milliseconds=1))
         return error
 
+    def reconciled(self, other: "RememberedError") -> "RememberedError":
+        """Return the newer one."""
+        return max(self, other, key=lambda remembered: remembered.fence)
+
+    def is_worth_sharing(self, now: datetime) -> bool:
+        """Return whether it is still true."""
+        return now < self.until
+
     @staticmethod
     def name_of(scope: str) -> str:
         """Return the name of the scope's error in stores and notices."""

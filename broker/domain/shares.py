@@ -105,6 +105,14 @@ class ShareList:
             found[share.corp_id].append(share)
         return dict(found)
 
+    def reconciled(self, other: "ShareList") -> "ShareList":
+        """Return the newer one."""
+        return max(self, other, key=lambda listing: listing.fence)
+
+    def is_worth_sharing(self, now: datetime) -> bool:  # noqa: ARG002 - others get old
+        """Return whether a store that lost it should have it back: no listing is worse than an old one."""
+        return True
+
     def find(self, corp_id: str, agent_id: int) -> AppShare | None:
         """Return the share of that identity, if it is there."""
         return next((share for share in self.by_corp.get(corp_id, ()) if share.agent_id == agent_id), None)

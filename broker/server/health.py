@@ -10,7 +10,7 @@ from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters
 from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import Admin
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
 
 SHARES, ADMIN = "wecom_broker.v1.AppShareService", "wecom_broker.v1.AdminService"
 EVENTS, CALLBACKS = "wecom_broker.v1.EventService", "wecom_broker.v1.CallbackService"
@@ -32,7 +32,7 @@ class Health:
     """Look at the vitals once a second; an outage of WeCom is no reason while valid tokens remain."""
 
     def __init__(
-        self, admin: Admin, shares: AppShares, counters: Counters, clock: Clock, telemetry: Telemetry
+        self, admin: Admin, shares: ShareDirectory, counters: Counters, clock: Clock, telemetry: Telemetry
     ) -> None:
         self.servicer = health.aio.HealthServicer()
         self._admin = admin

@@ -7,8 +7,8 @@ from datetime import timedelta
 from broker.domain.apps import Target
 from broker.domain.credentials import NO_TIME, Credential
 from broker.domain.errors import InvalidRequest
-from broker.usecases.credentials.engine import CredentialEngine, ReportOutcome
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.shares.targets import Targets
 
 DEAD_TOKEN_CODES = frozenset({40014, 42001})
@@ -29,7 +29,6 @@ class AccessTokens:
         """
         if min_ttl < NO_TIME:
             raise InvalidRequest("min_ttl", "must not be negative")
-        begin_recovery_budget()
         return await self._targets.reach(target, lambda key: self._engine.get(key, min_ttl))
 
     async def watch(self, target: Target) -> AsyncGenerator[Credential, None]:
@@ -43,7 +42,6 @@ class AccessTokens:
     async def report(self, target: Target, generation: int, errcode: int) -> tuple[ReportOutcome, Credential]:
         """Replace a token that WeCom called dead, if it is still the current one. Raises as `get`."""
         check_report(generation, errcode, DEAD_TOKEN_CODES)
-        begin_recovery_budget(insists=True)
         return await self._engine.replace(await self._targets.locate(target), generation)
 
 

@@ -13,9 +13,8 @@ from broker.domain.replica_health import ReplicaHealth
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.limits.ticket_quota import HOUR, TicketQuota, limits_of
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.targets import Targets
 
 ENDPOINTS = (
@@ -64,7 +63,7 @@ class Admin:
         apps: Mapping[str, App],
         targets: Targets,
         engine: CredentialEngine,
-        shares: AppShares,
+        shares: ShareDirectory,
         tickets: TicketQuota,
         memory: CredentialCache,
         gate: RateGate,
@@ -96,7 +95,6 @@ class Admin:
 
     async def refresh(self, target: Target, kind: CredentialKind) -> tuple[bool, CredentialView]:
         """Fetch anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
-        begin_recovery_budget(insists=True)
         key = (await self._targets.locate(target)).of_kind(kind)
         rotated, credential = await self._engine.refresh(key)
         view = self._view(self._memory.hold(credential.key))

@@ -9,7 +9,7 @@ from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomPassthrough
 from broker.protocol.error_codes import CODES
-from broker.usecases.credentials.engine import REST, CredentialEngine
+from broker.usecases.credentials.engine import PAUSE, CredentialEngine
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
@@ -76,7 +76,7 @@ class ApiCalls:
         answer, media_id = await self._passthrough.upload(token, kind, head, chunks)
         if answer.errcode in CODES[TokenDied]:
             await self._engine.replace(token.key, token.generation)
-            raise WecomUnavailable("the token had died; send the file again", REST, errcode=answer.errcode)
+            raise WecomUnavailable("the token had died; send the file again", PAUSE, errcode=answer.errcode)
         return answer, media_id
 
     async def download(self, target: Target, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
@@ -92,7 +92,7 @@ class ApiCalls:
                         yield piece
             except TokenDied as died:
                 if attempt:
-                    raise WecomUnavailable(died.message, REST, **died.metadata) from None
+                    raise WecomUnavailable(died.message, PAUSE, **died.metadata) from None
                 _, token = await self._engine.replace(token.key, token.generation)
             else:
                 return

@@ -20,7 +20,7 @@ from broker.domain.ports.wecom import WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state
-from broker.usecases.credentials.engine import REST, CredentialEngine
+from broker.usecases.credentials.engine import PAUSE, CredentialEngine
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
@@ -122,5 +122,5 @@ async def spend_code(
     except TokenDied as died:
         await engine.replace(key, token.generation)
         raise WecomUnavailable(
-            "the token had died; the code was not repeated", REST, **died.metadata
+            "the token had died; the code was not repeated", PAUSE, **died.metadata
         ) from None

@@ -19,7 +19,7 @@ from broker.protocol.mini_program import check_watermark, decrypt_data, signatur
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.identity import read_code, spend_code
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.targets import Targets
 
 LIFETIME = timedelta(days=1)
@@ -43,7 +43,7 @@ class MiniProgramLogins:
         self,
         *,
         targets: Targets,
-        shares: AppShares,
+        shares: ShareDirectory,
         engine: CredentialEngine,
         users: WecomUsers,
         sessions: Collection[str, Session],

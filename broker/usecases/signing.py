@@ -7,7 +7,8 @@ from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.ports.clock import Clock, Randomness
 from broker.protocol.js_sdk import page_url, sign_url
 from broker.usecases.access_tokens import check_report
-from broker.usecases.credentials.engine import CredentialEngine, ReportOutcome
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
@@ -53,7 +54,7 @@ class Signing:
     ) -> tuple[ReportOutcome, Credential]:
         """Replace a ticket whose signatures are refused, if it is still the current one. Raises as `sign`."""
         check_report(generation, errcode, DEAD_TICKET_CODES)
-        begin_recovery_budget(insists=True)
+        begin_recovery_budget()
         key: CredentialKey = await self._targets.locate(target)
         return await self._engine.replace(key.of_kind(kind), generation)
 

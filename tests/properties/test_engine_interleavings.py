@@ -217,7 +217,7 @@ class Run:
 
     async def _start(self, number: int) -> None:
         replica = await self.world.start(number=number)
-        claim = replica.engine._claim_forced_fetch
+        claim = replica.engine._reports._claim_forced_fetch
 
         async def watched_claim(key: CredentialKey) -> bool:
             claimed = await claim(key)
@@ -225,7 +225,7 @@ class Run:
                 self._on_forced(key)
             return claimed
 
-        replica.engine._claim_forced_fetch = watched_claim  # type: ignore[method-assign]
+        replica.engine._reports._claim_forced_fetch = watched_claim  # type: ignore[method-assign]
 
     async def finish(self) -> None:
         """Mend everything: then all callers come to an end, and all replicas to the same credentials."""

@@ -23,6 +23,7 @@ from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Permit, Requirement, current_permit, requirement_of
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 
 MOST_REMEMBERED = 50_000
 """Decisions of one method that are not worked out again."""
@@ -119,6 +120,7 @@ class RpcGuard:
         def authorize(request: Any, context: Context) -> Permit | None:
             caller = self._identity.of(context)
             current_caller.set(caller)
+            begin_recovery_budget()
             if required.of is Of.HANDLER:
                 return _permit(method, required)
             if self._policy.is_open:

@@ -20,7 +20,7 @@ from broker.domain.errors import InvalidRequest
 from broker.domain.replica_health import Dependency
 from broker.domain.shares import AppShare
 from broker.usecases.admin import CredentialView
-from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.limits.rate_gate import QuotaUse
 from broker.usecases.shares.targets import Targets
 

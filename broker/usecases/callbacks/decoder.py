@@ -20,7 +20,7 @@ from broker.protocol.callbacks.envelope import (
 from broker.protocol.callbacks.message import Message, read_message
 from broker.protocol.callbacks.outside import read_envelope
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.targets import Targets
 
 LARGEST_BODY = 256 * 1024
@@ -69,7 +69,7 @@ class CallbackDecoder:
         self,
         settings: Mapping[str, CallbackSettings],
         targets: Targets,
-        shares: AppShares,
+        shares: ShareDirectory,
         clock: Clock,
         observer: Observer,
     ) -> None:

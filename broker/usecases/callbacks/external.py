@@ -8,8 +8,7 @@ from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.ports.clock import Clock
 from broker.protocol.callbacks.envelope import sealed_reply
 from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackDecoder, Signed
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.relisting import Relisting
 from broker.usecases.shares.targets import Targets
 
@@ -21,7 +20,7 @@ class ExternalCallbacks:
         self,
         opening: CallbackDecoder,
         targets: Targets,
-        shares: AppShares,
+        shares: ShareDirectory,
         renewal: Relisting,
         clock: Clock,
     ) -> None:
@@ -64,6 +63,5 @@ class ExternalCallbacks:
         )
 
     async def _check_known(self, app: App, corp_id: str) -> None:
-        begin_recovery_budget()
         if not await self._shares.find(app, corp_id, None):
             raise AppNotShared("the app is not shared with this corp", app=app.name, corp_id=corp_id)

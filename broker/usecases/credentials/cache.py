@@ -1,51 +1,15 @@
 """The credentials that this replica holds, and who watches them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
-from broker.domain.errors import BrokerError
+from broker.domain.errors import AppNotShared, BrokerError
+from broker.usecases.fleet.latest import Latest
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-class Latest:
-    """The newest credential for one watcher: a slow one misses older values, and delays nobody."""
-
-    def __init__(self) -> None:
-        self._newest: Credential | None = None
-        self._error: BrokerError | None = None
-        self._closed = False
-        self._filled = asyncio.Event()
-
-    def put(self, credential: Credential) -> None:
-        """Replace what was not taken yet."""
-        self._newest = credential
-        self._filled.set()
-
-    def close(self) -> None:
-        """End the watch: the broker stops, and the watcher will find another."""
-        self._closed = True
-        self._filled.set()
-
-    def fail(self, error: BrokerError) -> None:
-        """End the watch with the error."""
-        self._error = error
-        self._filled.set()
-
-    async def __aiter__(self) -> AsyncIterator[Credential]:
-        while True:
-            await self._filled.wait()
-            self._filled.clear()
-            if self._error is not None:
-                raise self._error
-            if self._closed:
-                return
-            if self._newest is not None:
-                yield self._newest
 
 
 @dataclass(slots=True)
@@ -62,7 +26,7 @@ class CacheEntry:
     """After a failed renewal: until then callers don't pay for another attempt (engine rule 4)."""
     last_error: BrokerError | None = None
     last_error_at: datetime | None = None
-    watchers: set[Latest] = field(default_factory=set)
+    watchers: set[Latest[Credential]] = field(default_factory=set)
 
 
 class CredentialCache:
@@ -85,15 +49,25 @@ class CredentialCache:
         self._listeners.append(listener)
 
     def find(self, key: CredentialKey) -> CacheEntry | None:
-        """Return the holding, if there is one."""
+        """Return the entry, if there is one."""
         return self._entries.get(key)
 
-    def find_name(self, name: str) -> CacheEntry | None:
-        """Return the holding of that record, if there is one."""
-        return self._by_name.get(name)
+    def get(self, key: CredentialKey) -> Credential | None:
+        """See `Copies.get`."""
+        entry = self._entries.get(key)
+        return entry.credential if entry else None
+
+    def held(self) -> Iterable[CredentialKey]:
+        """See `Copies.held`."""
+        return list(self._entries)
+
+    def key_named(self, name: str) -> CredentialKey | None:
+        """See `Copies.key_named`; a key that is only waited for counts."""
+        entry = self._by_name.get(name)
+        return entry.key if entry else None
 
     def hold(self, key: CredentialKey) -> CacheEntry:
-        """Return the holding, an empty one if there was none."""
+        """Return the entry, an empty one if there was none."""
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = self._by_name[key.name] = CacheEntry(key)
@@ -117,12 +91,19 @@ class CredentialCache:
         self._tell(credential)
         return True
 
-    def drop(self, key: CredentialKey, error: BrokerError) -> None:
-        """Forget a credential on purpose; its watchers end with the error."""
+    async def adopt(self, value: Credential) -> None:
+        """See `Copies.adopt`."""
+        self.put(value)
+
+    def drop(self, key: CredentialKey) -> None:
+        """See `Copies.drop`: the app is no longer shared with the corp, and the watchers are told so."""
         if entry := self._entries.pop(key, None):
             del self._by_name[key.name]
+            gone = AppNotShared(
+                "the app is no longer shared with this corp", app=key.app, corp_id=key.corp_id
+            )
             for latest in entry.watchers:
-                latest.fail(error)
+                latest.fail(gone)
 
     def close_watches(self) -> None:
         """End every watch, so that a stopping broker need not wait for its watchers."""
@@ -139,10 +120,10 @@ class CredentialCache:
                 del self._by_name[entry.key.name]
 
     @contextmanager
-    def watching(self, key: CredentialKey) -> Iterator[Latest]:
+    def watching(self, key: CredentialKey) -> Iterator[Latest[Credential]]:
         """Collect what is put from now on."""
         entry = self.hold(key)
-        latest = Latest()
+        latest: Latest[Credential] = Latest()
         entry.watchers.add(latest)
         if entry.credential:
             self._tell(entry.credential)

@@ -13,7 +13,9 @@ Rule 5. The same value does not get a later expiry while its old expiry is ahead
 Rule 6. A report compares first: an old generation changes nothing. One forced fetch per credential per
         cooldown over the whole fleet. A child fetch that finds the parent's token dead replaces that
         generation, once.
-Rule 7. Errors are remembered for as long as they are true (`refusals`, `upstream_gate`).
+Rule 7. Errors are remembered for as long as they are true (`error_cache`). Calls that consume a code are
+        never repeated. An outage is a share of many calls failing within a window, for one app, corp and
+        endpoint, and probes still go through; one spoilt answer is that call's alone (`circuit_breaker`).
 Rule 8. The key of a credential never holds a secret (`CredentialKey`).
 Rule 9. Waiters wake by notice with a bounded fallback poll; on (re)connecting: subscribe first, then
         look again at everything in memory.
@@ -23,10 +25,9 @@ Rule 10. Without the store, what is valid in memory is served and what must be f
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from broker.domain.credentials import (
@@ -45,17 +46,18 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.collection import Collection
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Counters, Lease
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
+from broker.usecases.credentials.reports import ReportOutcome, Reports
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.leased_flight import LeasedFlight
+from broker.usecases.fleet.leased_flight import LeasedFlight, Turn
+from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.fleet.single_flight import SingleFlight
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.recovery_budget import current_recovery_budget
 
-REST = timedelta(seconds=1)
+PAUSE = timedelta(seconds=1)
 """How long callers don't pay for another attempt after a failed one, unless the failure says longer."""
 
 Answer = TypeVar("Answer")
@@ -64,26 +66,20 @@ Answer = TypeVar("Answer")
 class CredentialSource(Protocol):
     """Where a credential comes from: the one place that knows the chain."""
 
-    async def fetch(self, key: CredentialKey, engine: "CredentialEngine") -> Grant:
-        """Fetch it from WeCom, with other credentials of the engine where the chain needs them."""
+    async def fetch(self, key: CredentialKey, engine: "CredentialEngine", *, urgent: bool) -> Grant:
+        """Fetch it from WeCom, with other credentials of the engine where the chain needs them.
 
-
-class ReportOutcome(StrEnum):
-    """What came of a report."""
-
-    ROTATED = "rotated"
-    ALREADY_ROTATED = "already_rotated"
-    UNCHANGED = "unchanged"
-    COOLING_DOWN = "cooling_down"
+        Urgent = what is held does not work: the reserve of a quota is for this.
+        """
 
 
 class CredentialEngine:
-    """Hand out credentials. Enter it; it lives as long as the broker."""
+    """Hand out credentials. It lives as long as the broker."""
 
     def __init__(
         self,
         *,
-        credentials: Collection[CredentialKey, Credential],
+        replicated: Replicated[CredentialKey, Credential],
         counters: Counters,
         source: CredentialSource,
         memory: CredentialCache,
@@ -94,7 +90,7 @@ class CredentialEngine:
         observer: Observer,
         tasks: Background,
     ) -> None:
-        self._credentials = credentials
+        self._replicated = replicated
         self._counters = counters
         self._source = source
         self._memory = memory
@@ -104,8 +100,7 @@ class CredentialEngine:
         self._policy = policy
         self._observer = observer
         self._renewals: SingleFlight[CredentialKey, Credential] = SingleFlight(tasks)
-        self._reports: SingleFlight[CredentialKey, tuple[ReportOutcome, Credential]] = SingleFlight(tasks)
-        self._forced_alone: dict[CredentialKey, float] = {}
+        self._reports = Reports(self, memory, counters, clock, policy, tasks)
 
     # --- handing out
 
@@ -138,45 +133,25 @@ class CredentialEngine:
 
         Not for calls that consume a code. Raises `WecomUnavailable` if WeCom won't have the new one either.
         """
+        budget = current_recovery_budget()
         credential = await self.get(key)
         try:
-            return await self._attempt(call, credential)
+            budget.step()
+            return await call(credential)
         except TokenDied as died:
-            if current_recovery_budget().affords(2):
+            if budget.affords(2):
                 _, replaced = await self.replace(key, credential.generation)
                 if replaced.generation == credential.generation:
                     raise self._given_up(died) from None
                 credential = replaced
-            elif not current_recovery_budget().affords(1):
+            elif not budget.affords(1):
                 raise self._given_up(died) from None
-            # Else WeCom took this token a moment ago, in this same errand: it may have misspoken.
+            # Else WeCom took this token a moment ago, for this same request: its answer may be a slip.
         try:
-            return await self._attempt(call, credential)
+            budget.step()
+            return await call(credential)
         except TokenDied as died:
             raise self._given_up(died) from None
-
-    async def replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
-        """Fetch anew if that generation is current and nobody forced a fetch a moment ago (rule 6)."""
-        current = await self.get(key)
-        if generation > current.generation:
-            # Another replica gave it out, and its notice is still on the way.
-            with suppress(StoreUnavailable):
-                current = await self._look(key) or current
-        if current.generation != generation:
-            return ReportOutcome.ALREADY_ROTATED, current
-        return await self._reports.join(key, lambda: self._replace(key, generation))
-
-    async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
-        """Fetch anew for an operator, past any remembered refusal; tell whether the value changed."""
-        with suppress(StoreUnavailable):
-            # Whoever tries a wrong secret again and again has the IP barred (wecom-api D, 45009).
-            if await self._counters.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
-                await self._error_cache.lift(key.name)
-        entry = self._memory.find(key)
-        before = entry.credential if entry else None
-        began = self._clock.now()
-        after = await self._fetch_once(key, lambda stored: stored.renewed_at >= began)
-        return before is None or after.generation != before.generation, after
 
     async def watch(self, key: CredentialKey) -> AsyncGenerator[Credential, None]:
         """Yield the current credential first, then each new value; a slow reader skips to the newest."""
@@ -187,6 +162,20 @@ class CredentialEngine:
                 if credential.generation > current.generation:
                     current = credential
                     yield current
+
+    async def replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
+        """Fetch anew if that generation is current and nobody forced a fetch a moment ago (rule 6)."""
+        return await self._reports.replace(key, generation)
+
+    async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
+        """Fetch anew for an operator, past any remembered error; return whether the value changed, too."""
+        with suppress(StoreUnavailable):
+            # Whoever tries a wrong secret again and again has the IP barred (wecom-api D, 45009).
+            if await self._counters.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
+                await self._error_cache.lift(key.name)
+        before, began = self._memory.get(key), self._clock.now()
+        after = await self._obtain(key, lambda stored: stored.renewed_at >= began, urgent=True)
+        return before is None or after.generation != before.generation, after
 
     # --- renewing
 
@@ -212,7 +201,7 @@ class CredentialEngine:
                 # The renewal under way was begun for somebody who needs less, or may not fetch alone.
                 credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
         except BrokerError:
-            held = self._held(key)
+            held = self._memory.get(key)
             if held is None or not held.is_valid(self._clock.now()):
                 raise
             credential = held
@@ -221,89 +210,79 @@ class CredentialEngine:
         return credential
 
     async def _renew(self, key: CredentialKey, min_ttl: timedelta, *, ahead: bool = False) -> Credential:
-        """Bring a credential that will do: from the store if another replica was quicker, else from WeCom."""
+        """Return a credential that will do: the store's if another replica was quicker, else WeCom's."""
         enough = Freshness.FRESH if ahead else Freshness.AGEING
         try:
-            return await self._fetch_once(
-                key, lambda stored: self._will_do(stored, min_ttl, enough), alone=not ahead
+            return await self._obtain(
+                key, lambda stored: self._will_do(stored, min_ttl, enough), allow_offline=not ahead
             )
         except StoreUnavailable:
-            self._memory.hold(key).rests_until = self._clock.now() + REST
+            self._memory.hold(key).rests_until = self._clock.now() + PAUSE
             raise
 
-    async def _replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
-        """Fetch past a generation that is reported dead, under the lease, within the cooldown's limit."""
-        forced = False
-        cooling: Credential | None = None
-
-        async def may_fetch(held: Credential) -> bool:
-            nonlocal forced, cooling
-            forced = await self._claim_forced_fetch(key)
-            cooling = None if forced else held
-            return forced
-
-        after = await self._fetch_once(key, lambda stored: stored.generation != generation, may_fetch)
-        if cooling is not None:
-            return ReportOutcome.COOLING_DOWN, after
-        if after.generation == generation:
-            return ReportOutcome.UNCHANGED, after
-        return (ReportOutcome.ROTATED if forced else ReportOutcome.ALREADY_ROTATED), after
-
-    async def _fetch_once(
+    async def _obtain(
         self,
         key: CredentialKey,
         will_do: Callable[[Credential], bool],
-        may_fetch: Callable[[Credential], Awaitable[bool]] | None = None,
         *,
-        alone: bool = True,
+        allow_offline: bool = True,
+        urgent: bool = False,
     ) -> Credential:
-        """Return what the store holds if it will do, else fetch under the lease and commit."""
+        """Return what the store holds if it will do, else fetch under the lease (rules 1, 2, 10)."""
+        async with aclosing(self.turns(key, allow_offline=allow_offline)) as turns:
+            async for turn in turns:
+                if turn.stored and will_do(turn.stored):
+                    return turn.stored
+                if turn.lease and (fetched := await self.fetch_and_commit(key, turn.lease, urgent=urgent)):
+                    return fetched
+        raise AssertionError("turns end only when they are closed")
 
-        async def look() -> Credential | None:
-            stored = await self._look(key)
-            return stored if stored and will_do(stored) else None
-
-        async def fetch(lease: Lease) -> Credential | None:
-            held = self._held(key)
-            # What has expired must be fetched in any case.
-            if may_fetch and held and held.is_valid(self._clock.now()) and not await may_fetch(held):
-                return held
-            return await self._fetch(key, lease)
-
-        held = self._held(key)
-        floor = held.fence if held else 0
-        return await self._fleet.once(
-            key.name, look, fetch, stage=f"{key.kind}:{key.share_kind}", floor=floor, alone=alone
+    def turns(
+        self, key: CredentialKey, *, allow_offline: bool = True
+    ) -> AsyncGenerator[Turn[Credential], None]:
+        """Yield turns to look at the store and to fetch: see `LeasedFlight.turns`."""
+        held = self._memory.get(key)
+        return self._fleet.turns(
+            self._replicated,
+            key,
+            stage=f"{key.kind}:{key.share_kind}",
+            above=held.fence if held else 0,
+            allow_offline=allow_offline,
         )
 
-    async def _fetch(self, key: CredentialKey, lease: Lease) -> Credential | None:
-        """Fetch from WeCom and commit; None if the lease was lost meanwhile."""
-        began = self._clock.now()
+    async def look(self, key: CredentialKey) -> Credential | None:
+        """Return what store and memory know, the newest; None if the store holds nothing."""
+        return await self._replicated.look(key)
+
+    async def fetch_and_commit(self, key: CredentialKey, lease: Lease, *, urgent: bool) -> Credential | None:
+        """Fetch from WeCom and commit (rule 3); None if the lease was lost meanwhile."""
         try:
             await self._error_cache.check(key.name, app=key.app)
-            credential = self._merge(key, await self._source.fetch(key, self), lease, began)
-            if not credential.is_valid(self._clock.now()):
-                # WeCom repeated a value that has ended by now (rule 5).
-                began = self._clock.now()
-                credential = self._merge(key, await self._source.fetch(key, self), lease, began)
-            if not credential.is_valid(self._clock.now()):
-                raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
+            credential = await self._fetched(key, lease, urgent=urgent)
         except BrokerError as error:
             await self._note_failure(key, error)
             raise
-        if not await self._fleet.publish(self._credentials, credential, lease):
+        if not await self._replicated.publish(key, credential, lease):
             self._observer.refreshed(key.name, key.kind, "superseded")
             return None
         await self._error_cache.forget(key.name)
         outcome = "rotated" if credential.generation == lease.fence else "unchanged"
         self._observer.refreshed(key.name, key.kind, outcome)
-        self._memory.put(credential)
         return credential
+
+    async def _fetched(self, key: CredentialKey, lease: Lease, *, urgent: bool) -> Credential:
+        """Return what WeCom gives; where it repeats a value that has ended by now, ask once more (rule 5)."""
+        for _ in range(2):
+            began = self._clock.now()
+            credential = self._merge(key, await self._source.fetch(key, self, urgent=urgent), lease, began)
+            if credential.is_valid(self._clock.now()):
+                return credential
+        raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
 
     def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, began: datetime) -> Credential:
         """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5)."""
         merged = Credential(key, grant.value, lease.fence, lease.fence, began, began + grant.lifetime, began)
-        held = self._held(key)
+        held = self._memory.get(key)
         if held and held.value == grant.value:
             expires_at = held.expires_at if held.is_valid(began) else merged.expires_at
             merged = replace(
@@ -316,52 +295,22 @@ class CredentialEngine:
             await self._error_cache.remember(key.name, error, app=key.app)
         entry = self._memory.hold(key)
         now = self._clock.now()
-        entry.rests_until = now + (error.retry_after or REST if isinstance(error, RetryLater) else REST)
+        entry.rests_until = now + (error.retry_after or PAUSE if isinstance(error, RetryLater) else PAUSE)
         entry.last_error, entry.last_error_at = error, now
         self._observer.refreshed(key.name, key.kind, "failed", error)
 
-    async def _claim_forced_fetch(self, key: CredentialKey) -> bool:
-        """Tell whether no forced fetch of this credential happened during the cooldown, fleet-wide."""
-        try:
-            return await self._counters.count(f"forced:{key.name}", self._policy.cooldown) == 1
-        except StoreUnavailable:
-            now = self._clock.now().timestamp()
-            last = self._forced_alone.get(key, 0.0)
-            if now - last < self._policy.cooldown.total_seconds():
-                return False
-            self._forced_alone[key] = now
-            return True
-
     # --- small words
-
-    async def _look(self, key: CredentialKey) -> Credential | None:
-        """Return what the store holds, and keep it in memory; what memory holds if that is newer (rule 3)."""
-        stored = await self._credentials.find(key)
-        if stored is None:
-            return None
-        self._memory.put(stored)
-        return self._held(key)
-
-    def _held(self, key: CredentialKey) -> Credential | None:
-        entry = self._memory.find(key)
-        return entry.credential if entry else None
 
     def _will_do(
         self, credential: Credential, min_ttl: timedelta, enough: Freshness = Freshness.AGEING
     ) -> bool:
-        """Tell whether it is fresh enough, or as fresh as WeCom has it."""
+        """Return whether it is fresh enough, or as fresh as WeCom has it."""
         now = self._clock.now()
         fresh_enough = credential.freshness(now, self._policy, min_ttl) >= enough
         return fresh_enough or credential.renewed_lately(now, self._policy)
 
     def _rests(self, entry: CacheEntry) -> bool:
         return entry.rests_until is not None and self._clock.now() < entry.rests_until
-
-    async def _attempt(
-        self, call: Callable[[Credential], Awaitable[Answer]], credential: Credential
-    ) -> Answer:
-        current_recovery_budget().step()
-        return await call(credential)
 
     def _given_up(self, died: TokenDied) -> WecomUnavailable:
         """WeCom calls a token dead that it has just given: not the token's fault, so wait."""

@@ -15,9 +15,10 @@ from broker.domain.errors import BrokerError
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
-from broker.usecases.credentials.engine import REST, CredentialEngine
+from broker.usecases.credentials.engine import PAUSE, CredentialEngine
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 
-AT_ONCE = 16
+RENEWALS_AT_ONCE = 16
 """How many renewals run in the background at the same time."""
 KEPT_AFTER_EXPIRY = timedelta(minutes=10)
 """How long an expired credential that nobody asks for stays in memory."""
@@ -47,7 +48,7 @@ class RefreshAhead:
         self._moments: dict[CredentialKey, datetime] = {}
         """The one moment of each key that counts: others in `_due` were overtaken."""
         self._turn = count()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(RENEWALS_AT_ONCE)
         memory.on_put(self.schedule)
 
     def schedule(self, credential: Credential) -> None:
@@ -83,6 +84,7 @@ class RefreshAhead:
         return used or bool(entry.watchers)
 
     async def _renew(self, key: CredentialKey) -> None:
+        begin_recovery_budget()
         try:
             if flight := self._engine.renew_ahead(key):
                 await asyncio.shield(flight)
@@ -95,7 +97,7 @@ class RefreshAhead:
         entry, now = self._memory.find(key), self._clock.now()
         if entry and entry.credential and self._is_due(entry.credential, now):
             # It failed, or WeCom had nothing better: come back for it.
-            soon = entry.credential.expires_at if entry.credential.ends_before_an_answer(now) else now + REST
+            soon = entry.credential.expires_at if entry.credential.ends_before_an_answer(now) else now + PAUSE
             self._push(max(entry.rests_until or now, soon), key)
 
     def _is_due(self, credential: Credential, now: datetime) -> bool:

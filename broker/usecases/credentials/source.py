@@ -22,10 +22,10 @@ class WecomCredentialSource:
         self._tickets = tickets
         self._quota = quota
 
-    async def fetch(self, key: CredentialKey, engine: CredentialEngine) -> Grant:
+    async def fetch(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         """Fetch the credential from WeCom. Raises what WeCom's answer means, and `QuotaReserved`."""
         if key.kind is not CredentialKind.ACCESS_TOKEN:
-            return await self._ticket(key, engine)
+            return await self._ticket(key, engine, urgent=urgent)
         app = self._apps[key.app]
         if key.share_kind is ShareKind.OWN:
             current_recovery_budget().step()
@@ -36,13 +36,13 @@ class WecomCredentialSource:
 
         return await engine.using(CredentialKey.own_token(app), with_parent)
 
-    async def _ticket(self, key: CredentialKey, engine: CredentialEngine) -> Grant:
+    async def _ticket(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         """Fetch a ticket with the token of the page's corp: for a child the child's (wecom-api G13)."""
         is_corp = key.kind is CredentialKind.CORP_TICKET
         fetch = self._tickets.fetch_corp_ticket if is_corp else self._tickets.fetch_agent_ticket
 
         async def allow() -> None:
-            await self._quota.take(key, insists=current_recovery_budget().insists)
+            await self._quota.take(key, urgent=urgent)
 
         async def with_token(token: Credential) -> Grant:
             return await fetch(token, allow)

@@ -5,29 +5,37 @@ The lease outlives a slow fetch (it is renewed while the fetch runs) and dies wi
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.collection import Collection
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.store import Busy, Coordination, Lease, Notice, NoticeKind
+from broker.domain.ports.store import Busy, Lease, Leases
 from broker.usecases.fleet.notifications import Notifications
-
-Found = TypeVar("Found")
-Value = TypeVar("Value")
+from broker.usecases.fleet.replicated import Key, Replicated, Value
 
 LEASE = timedelta(seconds=5)
 """How long a killed holder keeps the others waiting."""
-REPUBLISH_AFTER = timedelta(seconds=1)
-"""How long what could not be shared waits before the followers look at it again."""
 POLL = timedelta(milliseconds=500)
 """How long a waiter trusts that a notice comes (engine rule 9)."""
 OFFLINE_FETCHES = 8
 """How many fetches of one stage a replica runs at once while it has no store (engine rule 10)."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[Found]):
+    """One look at the store, under a lease perhaps."""
+
+    stored: Found | None
+    """What is known now; None = nothing, or there is no store."""
+    lease: Lease | None
+    """The right to fetch; None = only look."""
 
 
 class LeasedFlight:
@@ -35,7 +43,7 @@ class LeasedFlight:
 
     def __init__(
         self,
-        coordination: Coordination,
+        leases: Leases,
         notifications: Notifications,
         clock: Clock,
         observer: Observer,
@@ -43,98 +51,65 @@ class LeasedFlight:
         lease: timedelta = LEASE,
         poll: timedelta = POLL,
     ) -> None:
-        self._coordination = coordination
+        self._leases = leases
         self._notifications = notifications
         self._clock = clock
         self._observer = observer
-        self._unshared = False
         self._lease = lease
         self._poll = poll
         self._offline_slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(OFFLINE_FETCHES)
         )
 
-    async def once(
+    async def turns(
         self,
-        name: str,
-        look: Callable[[], Awaitable[Found | None]],
-        fetch: Callable[[Lease], Awaitable[Found | None]],
+        replicated: Replicated[Key, Value],
+        key: Key,
         *,
         stage: str,
-        floor: int = 0,
-        alone: bool = True,
-    ) -> Found:
-        """Return what `look` finds in the store, else what one `fetch` in the fleet brings.
+        above: int = 0,
+        allow_offline: bool = True,
+    ) -> AsyncGenerator[Turn[Value], None]:
+        """Yield turns until one is taken: first a look, then a look under the lease, or after waiting for it.
 
-        Fetches of one stage may wait for fetches of another: children for their parent.
-
-        `fetch` returns None when another's commit came before its own. Without a store it runs under a lease
-        of this replica, if `alone` allows. Raises what `fetch` raises; `StoreUnavailable` if not alone.
+        Close the generator to release the lease. A lease's fence is larger than `above`. Without a store the
+        turns go on under leases of this replica alone, few at once for each stage: fetches of one stage may
+        wait for fetches of another, as children do for their parent. Raises `StoreUnavailable` where that is
+        not allowed.
         """
         while True:
             try:
-                return await self._together(name, look, fetch, floor)
+                async with aclosing(self._shared_turns(replicated, key, above)) as turns:
+                    async for turn in turns:
+                        yield turn
             except StoreUnavailable:
-                if not alone:
+                if not allow_offline:
                     raise
             async with self._offline_slots[stage]:
-                fence = max(int(self._clock.now().timestamp() * 1000), floor + 1)
-                found = await fetch(Lease(name, "", fence, self._lease))
-            if found is not None:
-                return found
+                fence = max(int(self._clock.now().timestamp() * 1000), above + 1)
+                yield Turn(None, Lease(replicated.name_of(key), "", fence, self._lease))
 
-    async def publish(self, collection: Collection[Any, Value], value: Value, lease: Lease) -> bool:
-        """Commit under the lease, or offer what was fetched alone: the store may be back by now.
-
-        A fetch that outlived the store counts, in this replica's memory.
-        """
-        try:
-            if lease.owner:
-                return await collection.commit(value, lease)
-            return await collection.offer(value)
-        except StoreUnavailable:
-            self._unshared = True
-            return True
-
-    async def republish(self) -> None:
-        """See to it, for ever, that what could not be shared is offered when the store takes it again."""
-        while True:
-            await self._clock.sleep(REPUBLISH_AFTER)
-            if self._unshared:
-                with suppress(StoreUnavailable):
-                    # A write: the followers must not be sent to a store that refuses theirs.
-                    await self._coordination.count("shared-again", REPUBLISH_AFTER)
-                    self._unshared = False
-                    self._notifications.publish(Notice(NoticeKind.CONNECTED))
-
-    async def _together(
-        self,
-        name: str,
-        look: Callable[[], Awaitable[Found | None]],
-        fetch: Callable[[Lease], Awaitable[Found | None]],
-        floor: int,
-    ) -> Found:
-        began = self._clock.now()
-        waited = False
+    async def _shared_turns(
+        self, replicated: Replicated[Key, Value], key: Key, above: int
+    ) -> AsyncGenerator[Turn[Value], None]:
+        name = replicated.name_of(key)
+        began, waited = self._clock.now(), False
         with self._notifications.waiter(name) as waiter:
-            while True:
-                if (found := await look()) is not None:
-                    break
-                lease = await self._coordination.acquire(name, self._lease, floor)
-                if isinstance(lease, Busy):
-                    waited = True
-                    await waiter.wait(min(lease.remaining, self._poll), self._clock)
-                    continue
-                async with self._kept(lease):
-                    # Engine rule 2: between our look and our lease somebody may have fetched.
-                    found = await look()
-                    if found is None:
-                        found = await fetch(lease)
-                if found is not None:
-                    break
-        if waited:
-            self._observer.lease_waited(name, self._clock.now() - began)
-        return found
+            try:
+                yield Turn(await replicated.look(key), None)
+                while True:
+                    lease = await self._leases.acquire(name, self._lease, above)
+                    if isinstance(lease, Busy):
+                        waited = True
+                        await waiter.wait(min(lease.remaining, self._poll), self._clock)
+                        yield Turn(await replicated.look(key), None)
+                    else:
+                        async with self._kept(lease):
+                            # Between our look and our lease somebody may have fetched (engine rule 2).
+                            yield Turn(await replicated.look(key), lease)
+            finally:
+                if waited:
+                    self._observer.lease_waited(name, self._clock.now() - began)
 
     @asynccontextmanager
     async def _kept(self, lease: Lease) -> AsyncIterator[None]:
@@ -147,7 +122,7 @@ class LeasedFlight:
                 await keeper
             # After a commit this finds the lease released. Without a store it runs out by itself.
             with suppress(StoreUnavailable):
-                await self._coordination.release(lease)
+                await self._leases.release(lease)
 
     async def _renew(self, lease: Lease) -> None:
         """Renew until it is lost: the fetch goes on, and its commit will be refused (engine rule 3)."""
@@ -155,4 +130,4 @@ class LeasedFlight:
         while held:
             await self._clock.sleep(lease.duration / 3)
             with suppress(StoreUnavailable):
-                held = await self._coordination.renew(lease)
+                held = await self._leases.renew(lease)

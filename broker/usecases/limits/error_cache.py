@@ -4,7 +4,7 @@ A rejected secret is not tried again by callers' traffic: several wrong ones, an
 for an hour (wecom-api D, 45009). An outage is tried again soon, then less and less often.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.collection import Collection
-from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.remembered_errors import RememberedError
 
 SWEPT_AT = 1000
@@ -62,23 +61,41 @@ class ErrorCache:
         self._fingerprints = fingerprints
         self._memory: dict[str, RememberedError] = {}
 
-    def on_notice(self, notice: Notice) -> None:
-        """Drop what another replica has forgotten."""
-        if notice.kind is NoticeKind.FORGOTTEN:
-            self._memory.pop(notice.name, None)
+    def held(self) -> Iterable[str]:
+        """See `Copies.held`."""
+        return [remembered.scope for remembered in self._memory.values()]
 
-    def standing(self, scope: str, app: str = "") -> RememberedError | None:
+    def key_named(self, name: str) -> str | None:
+        """See `Copies.key_named`."""
+        remembered = self._memory.get(name)
+        return remembered.scope if remembered else None
+
+    def get(self, scope: str) -> RememberedError | None:
+        """See `Copies.get`."""
+        return self._memory.get(self._errors.name_of(scope))
+
+    async def adopt(self, value: RememberedError) -> None:
+        """See `Copies.adopt`."""
+        held = self.get(value.scope)
+        if held is None or held.fence < value.fence:
+            self._memory[self._errors.name_of(value.scope)] = value
+
+    def drop(self, scope: str) -> None:
+        """See `Copies.drop`."""
+        self._memory.pop(self._errors.name_of(scope), None)
+
+    def active(self, scope: str, app: str = "") -> RememberedError | None:
         """Return what this replica remembers and still holds."""
-        remembered = self._memory.get(self._errors.name_of(scope))
+        remembered = self.get(scope)
         if remembered is None or remembered.fingerprint != self._fingerprints.get(app, ""):
             return None
         return remembered if self._clock.now() < remembered.until else None
 
     async def check(self, *scopes: str, app: str = "") -> None:
         """Raise what is remembered of any of the scopes, here or by another replica."""
-        await self._recall([scope for scope in scopes if not self.standing(scope, app)])
+        await self._recall([scope for scope in scopes if not self.active(scope, app)])
         for scope in scopes:
-            if remembered := self.standing(scope, app):
+            if remembered := self.active(scope, app):
                 raise remembered.as_error(self._clock.now())
 
     async def remember(self, scope: str, error: BrokerError, app: str = "") -> None:
@@ -131,9 +148,9 @@ class ErrorCache:
 
     async def _recall(self, scopes: list[str]) -> None:
         with suppress(StoreUnavailable):
-            for scope, stored in (await self._errors.load(scopes)).items():
+            for stored in (await self._errors.load(scopes)).values():
                 if stored.value:
-                    self._memory[self._errors.name_of(scope)] = stored.value
+                    await self.adopt(stored.value)
 
     def _fence(self) -> int:
         return int(self._clock.now().timestamp() * 1000)

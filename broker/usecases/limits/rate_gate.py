@@ -73,7 +73,7 @@ class RateGate:
         if isinstance(error, RateLimited):
             await self._error_cache.remember(limit, error)
         # What passes while the endpoint is closed was under way before: the limit still stands.
-        elif not self._error_cache.standing(limit):
+        elif not self._error_cache.active(limit):
             await self._error_cache.forget(limit)
 
     async def quotas(self, corp_ids: Sequence[str], endpoints: Sequence[str]) -> list[QuotaUse]:
@@ -92,7 +92,7 @@ class RateGate:
         ]
 
     def _closed(self, endpoint: str, corp_id: str) -> datetime | None:
-        refusal = self._error_cache.standing(_limit_scope(endpoint, corp_id))
+        refusal = self._error_cache.active(_limit_scope(endpoint, corp_id))
         return refusal.until if refusal else None
 
 

@@ -1,4 +1,7 @@
-"""What one request has cost at WeCom so far, across the tasks that work for it."""
+"""How much one request may still cost at WeCom, across the tasks that work for it.
+
+Begun for each request by the guard of the server, and for each piece of background work.
+"""
 
 from contextvars import ContextVar
 
@@ -11,32 +14,28 @@ class RecoveryBudget:
 
     def __init__(self) -> None:
         self._steps = 0
-        self.insists = False
-        """Whether somebody says that what is held does not work: then the reserve of a quota is for him."""
 
     def step(self) -> None:
         """Count one step: a fetch, or one listing."""
         self._steps += 1
 
     def affords(self, steps: int) -> bool:
-        """Tell whether that many more may still be taken to recover."""
+        """Return whether that many more may still be taken to recover."""
         return self._steps + steps <= MOST_STEPS
 
 
-_current: ContextVar[RecoveryBudget | None] = ContextVar("errand", default=None)
+_current: ContextVar[RecoveryBudget | None] = ContextVar("recovery_budget", default=None)
 
 
-def begin_recovery_budget(*, insists: bool = False) -> None:
+def begin_recovery_budget() -> None:
     """Start counting anew for this task and all that it starts."""
-    errand = RecoveryBudget()
-    errand.insists = insists
-    _current.set(errand)
+    _current.set(RecoveryBudget())
 
 
 def current_recovery_budget() -> RecoveryBudget:
-    """Return the errand that this task works for; one of its own if it works for none."""
-    errand = _current.get()
-    if errand is None:
-        errand = RecoveryBudget()
-        _current.set(errand)
-    return errand
+    """Return the budget of the request that this task works for; a new one if it works for none."""
+    budget = _current.get()
+    if budget is None:
+        budget = RecoveryBudget()
+        _current.set(budget)
+    return budget

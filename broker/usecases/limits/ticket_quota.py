@@ -64,12 +64,12 @@ class TicketQuota:
         self._seen = {limit: seen for limit, seen in self._seen.items() if now - seen[0] < HOUR}
         return max((share for _, share in self._seen.values()), default=0.0)
 
-    async def take(self, key: CredentialKey, *, insists: bool) -> None:
+    async def take(self, key: CredentialKey, *, urgent: bool) -> None:
         """Count one fetch of a ticket. Raises `QuotaReserved` where what is left is kept, or nothing is."""
         limits = limits_of(key.corp_id, key.agent_id)
         for limit in limits:
             used = await self._slots(limit)
-            self._check(key, limit, [*used, 1], insists=insists)
+            self._check(key, limit, [*used, 1], urgent=urgent)
         # Whoever was let by together is put in order by counting: then those who are too many go back.
         now = self._clock.now()
         names = [limit.slot(now) for limit in limits]
@@ -79,7 +79,7 @@ class TicketQuota:
                 own = self._own_slots(limit)
                 place = await self._count(name)
                 others = await self._slots(limit, but=name)
-                self._check(key, limit, max(own, [*others, place], key=sum), insists=insists)
+                self._check(key, limit, max(own, [*others, place], key=sum), urgent=urgent)
         except QuotaReserved:
             self._own.subtract(names)
             raise
@@ -88,10 +88,10 @@ class TicketQuota:
         """Return how many were fetched in the last hour, and a little before."""
         return sum(await self._slots(limit))
 
-    def _check(self, key: CredentialKey, limit: TicketLimit, slots: list[int], *, insists: bool) -> None:
+    def _check(self, key: CredentialKey, limit: TicketLimit, slots: list[int], *, urgent: bool) -> None:
         """Refuse what would be too many, this one included. Raises `QuotaReserved`."""
         now, used = self._clock.now(), sum(slots)
-        bound = limit.most if insists else limit.ordinary
+        bound = limit.most if urgent else limit.ordinary
         self._seen[limit] = (now, min(used, bound) / limit.most)
         if used > bound:
             raise QuotaReserved(

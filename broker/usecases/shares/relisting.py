@@ -16,7 +16,8 @@ from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.shares import ShareList
 from broker.usecases.fleet.background import Background
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
-from broker.usecases.shares.app_shares import AppShares, named
+from broker.usecases.shares.lister import ShareLister
+from broker.usecases.shares.lists import ShareLists, named
 
 QUIET = timedelta(milliseconds=100)
 """An administrator's click on many children is a burst of events: they are one listing."""
@@ -51,7 +52,8 @@ class Relisting:
         self,
         *,
         apps: Mapping[str, App],
-        shares: AppShares,
+        lists: ShareLists,
+        lister: ShareLister,
         clock: Clock,
         observer: Observer,
         sync_every: timedelta,
@@ -59,7 +61,8 @@ class Relisting:
         tasks: Background,
     ) -> None:
         self._apps = apps
-        self._shares = shares
+        self._lists = lists
+        self._lister = lister
         self._clock = clock
         self._observer = observer
         self._sync_every = sync_every
@@ -97,7 +100,7 @@ class Relisting:
         """List anew, for ever, what is in use: events may be lost."""
         while True:
             await self._clock.sleep(min(self._sync_every, LOOK))
-            for listing in self._shares.listings():
+            for listing in self._lists.all():
                 now, due = self._clock.now(), listing.listed_at + self._sync_every
                 if now < due and not listing.is_from_the_future(now):
                     continue
@@ -142,7 +145,7 @@ class Relisting:
     async def _list(self, app: str, kind: ShareKind, moment: datetime) -> Exception | None:
         begin_recovery_budget()
         try:
-            await self._shares.list_since(self._apps[app], kind, moment)
+            await self._lister.list_since(self._apps[app], kind, moment)
         except Exception as error:  # noqa: BLE001 - no later event would be heeded
             return error
         return None
@@ -154,6 +157,6 @@ class Relisting:
             moment = self._connected_at
             await self._clock.sleep(SETTLED)
         self._catching_up = False
-        for listing in self._shares.listings():
+        for listing in self._lists.all():
             if moment and listing.app in self._called_back:
                 self.schedule(self._apps[listing.app], listing.share_kind, moment)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from broker.domain.apps import App
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
-from broker.domain.errors import AppNotShared, StoreUnavailable
+from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Collection
 from broker.domain.shares import AppShare
 from broker.usecases.credentials.cache import CredentialCache
@@ -31,11 +31,7 @@ class ShareRevocation:
     def evict(self, app: App, gone: Iterable[AppShare]) -> None:
         """Forget them in this replica, before anybody gets to run; their watchers end with the reason."""
         for key in _keys(app, gone):
-            if self._memory.find(key):
-                error = AppNotShared(
-                    "the app is no longer shared with this corp", app=app.name, corp_id=key.corp_id
-                )
-                self._memory.drop(key, error)
+            self._memory.drop(key)
 
     async def tombstone(self, app: App, gone: Iterable[AppShare]) -> None:
         """Leave tombstones in the store, and tell the replicas; without a store each finds it out itself."""

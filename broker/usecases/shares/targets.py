@@ -7,7 +7,7 @@ from broker.domain.apps import NO_AGENT, App, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, AppNotShared, InvalidRequest, UnknownApp
 from broker.domain.shares import AppShare
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
 
 REMEMBERED = 50_000
 """Targets whose credential is known without a look, at most."""
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 class Targets:
     """Find the access token's key of a target; other credentials' keys follow from it."""
 
-    def __init__(self, apps: Mapping[str, App], shares: AppShares) -> None:
+    def __init__(self, apps: Mapping[str, App], shares: ShareDirectory) -> None:
         self._apps = apps
         self._shares = shares
         self._located: dict[Target, CredentialKey] = {}

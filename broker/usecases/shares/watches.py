@@ -1,48 +1,42 @@
 """Who watches the shares of an app: the present ones first, then each change."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from broker.domain.shares import AppShare, ShareChanges
+from broker.usecases.fleet.latest import Latest
 
 
 class ShareWatches:
     """Wake the watchers of an app; a slow one gets the sum of the changes, and delays nobody."""
 
     def __init__(self) -> None:
-        self._changed: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._closing = False
+        self._watchers: defaultdict[str, set[Latest[None]]] = defaultdict(set)
 
     async def follow(
         self, app: str, look: Callable[[], Awaitable[list[AppShare]]]
     ) -> AsyncGenerator[ShareChanges, None]:
         """Yield what is there first, as added, then what changed since."""
-        changed = asyncio.Event()
-        self._changed[app].add(changed)
+        changed: Latest[None] = Latest()
+        self._watchers[app].add(changed)
         try:
-            seen: list[AppShare] = []
-            current = await look()
-            yield ShareChanges.between(seen, current)
-            while True:
-                seen = current
-                await changed.wait()
-                changed.clear()
-                if self._closing:
-                    return
+            seen = await look()
+            yield ShareChanges.between((), seen)
+            async for _ in changed:
                 current = await look()
                 if changes := ShareChanges.between(seen, current):
                     yield changes
+                seen = current
         finally:
-            self._changed[app].discard(changed)
+            self._watchers[app].discard(changed)
 
     def tell(self, app: str) -> None:
         """Have the app's watchers look again."""
-        for event in self._changed[app]:
-            event.set()
+        for watcher in self._watchers[app]:
+            watcher.put(None)
 
     def close(self) -> None:
         """End every watch: the broker stops, and the watchers will find another."""
-        self._closing = True
-        for app in self._changed:
-            self.tell(app)
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.close()

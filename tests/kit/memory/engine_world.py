@@ -21,6 +21,7 @@ from broker.domain.secret import Secret
 from broker.domain.shares import AppShare, ListedShares
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
 
@@ -317,12 +318,9 @@ class Replica:
         )
         self.memory, self.notifications, self.quota = core.memory, core.notifications, core.quota
         self.error_cache, self.gate, self.fleet = core.error_cache, core.gate, core.fleet
-        self.engine, self.shares, self.renewal, self.targets = (
-            core.engine,
-            core.shares,
-            core.relisting,
-            core.targets,
-        )
+        self.engine, self.targets = core.engine, core.targets
+        self.lists, self.shares, self.lister = core.lists, core.shares, core.lister
+        self.renewal = core.relisting
         self.tokens = AccessTokens(core.targets, core.engine)
         core.start()
 
@@ -371,7 +369,7 @@ class EngineWorld:
         self, *errands: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
     ) -> list[Result]:
         """Run the errands together while time passes."""
-        together = asyncio.gather(*errands)
+        together = asyncio.gather(*(as_request(errand) for errand in errands))
         try:
             await self._pass_until(together, within)
             return together.result()
@@ -402,6 +400,12 @@ class EngineWorld:
             await replica.close()
         if kind is None:
             assert not [failure for replica in self.replicas for failure in replica.witness.failures]
+
+
+async def as_request(errand: Coroutine[Any, Any, Result]) -> Result:
+    """Run the errand as the guard of the server runs a request."""
+    begin_recovery_budget()
+    return await errand
 
 
 async def outcome(errand: Awaitable[object]) -> object:

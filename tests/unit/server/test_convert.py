@@ -17,7 +17,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages
-from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.credentials.reports import ReportOutcome
 from tests.unit.domain.credentials import NOON, credential
 
 

@@ -8,7 +8,7 @@ from wecom_broker.v1.target_pb2 import Target
 
 from broker.domain.credentials import Credential
 from broker.server.grpc.services.tokens import TokenServicer
-from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.credentials.reports import ReportOutcome
 from tests.kit.memory.fake_clock import FakeClock
 from tests.unit.domain.credentials import NOON, credential
 from tests.unit.server.fakes import Context

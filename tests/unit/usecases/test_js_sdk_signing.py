@@ -10,7 +10,7 @@ from broker.domain.credentials import CredentialKind
 from broker.domain.errors import AmbiguousTarget, AppNotShared, BrokerError, InvalidRequest, UnknownApp
 from broker.domain.shares import AppShare
 from broker.protocol.js_sdk import sign_url
-from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.signing import Signing
 from tests.kit.memory.engine_world import (
     CHILD,

@@ -268,7 +268,7 @@ async def list_anew(world: EngineWorld, replica: Replica, *shares: AppShare) -> 
     world.wecom.shares = list(shares)
     await world.clock.jump(SECOND)
     for app in replica.apps.values():
-        await world.run(replica.shares.sync(app))
+        await world.run(replica.lister.sync(app))
     await settle()
 
 

@@ -11,7 +11,8 @@ from broker.domain.shares import AppShare
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
-from broker.usecases.shares.app_shares import AppShares
+from broker.usecases.shares.directory import ShareDirectory
+from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.targets import Targets
 
 CHUNK = 500
@@ -19,11 +20,12 @@ CHUNK = 500
 
 
 class AppShareServicer(pb_grpc.AppShareServiceServicer):
-    """Parse, ask `AppShares`, reply."""
+    """Parse, ask `ShareDirectory`, reply."""
 
-    def __init__(self, targets: Targets, shares: AppShares) -> None:
+    def __init__(self, targets: Targets, shares: ShareDirectory, lister: ShareLister) -> None:
         self._targets = targets
         self._shares = shares
+        self._lister = lister
 
     @requires(Action.SHARE_READ)
     async def ListAppShares(
@@ -44,7 +46,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         """List anew, and return what changed."""
         app = messages.known_app(self._targets, request.app)
         app.check_agent("app")
-        changes = await self._shares.sync(app)
+        changes = await self._lister.sync(app)
         return pb.SyncAppSharesResponse(
             added=[messages.app_share(app.name, share) for share in changes.added],
             removed=[messages.app_share(app.name, share) for share in changes.removed],

@@ -197,7 +197,7 @@ def test_an_app_without_callbacks_is_told(inbox: Inbox) -> None:
 async def test_a_repeated_share_event_lists_anew_all_the_same(
     world: EngineWorld, replica: Replica, inbox: Inbox, log: Log
 ) -> None:
-    await world.run(replica.shares.listing(CRM, ShareKind.CORP_GROUP))
+    await world.run(replica.lister.listing(CRM, ShareKind.CORP_GROUP))
     before = replica.shares.fence(CRM, ShareKind.CORP_GROUP)
     log.is_repeat = True
     await inbox.receive(Event="share_agent_change", FromUserName="sys")

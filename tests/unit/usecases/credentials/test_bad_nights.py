@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import RateLimited, SecretRejected
-from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES
 from tests.kit.memory.engine_world import (
     CHILD_SHARE,

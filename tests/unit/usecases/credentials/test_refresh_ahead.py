@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import WecomUnavailable
-from broker.usecases.credentials.refresh_ahead import AT_ONCE, KEPT_AFTER_EXPIRY
+from broker.usecases.credentials.refresh_ahead import KEPT_AFTER_EXPIRY, RENEWALS_AT_ONCE
 from tests.kit.memory.engine_world import (
     CHILD_SHARE,
     CRM,
@@ -137,9 +137,9 @@ async def test_renewals_in_the_background_are_bounded(
     await clock.jump(DUE)
     await clock.advance(20 * SECOND)
 
-    assert wecom.most_in_flight <= AT_ONCE
+    assert wecom.most_in_flight <= RENEWALS_AT_ONCE
     # Those who were under way when the parent's old token died have asked once more.
-    assert 200 <= wecom.count(Endpoint.CHILD_TOKEN) <= 200 + AT_ONCE
+    assert 200 <= wecom.count(Endpoint.CHILD_TOKEN) <= 200 + RENEWALS_AT_ONCE
 
 
 @pytest.mark.parametrize(("throw", "share_of_life"), [(-1.0, 0.8), (0.0, 0.84), (1.0, 0.88)])

@@ -9,7 +9,7 @@ from broker.domain.apps import App, Target
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, TokenDied, WecomUnavailable
 from broker.domain.ports.store import Busy
-from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_recovery_budget
 from tests.kit.memory.engine_world import (
     CHILD,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from broker.adapters.storage import codecs
 from broker.domain.credentials import Credential
 from broker.domain.errors import WecomProtocol
-from broker.domain.ports.store import Lease
+from broker.domain.ports.store import Busy, Lease
 from broker.domain.secret import Secret
 from broker.usecases.fleet.leased_flight import LEASE
 from tests.kit.memory.engine_world import (
@@ -92,17 +92,23 @@ async def test_rule_1_a_child_and_its_parent_are_asked_at_once_without_waiting_f
     assert 2 == wecom.count()
 
 
-async def test_rule_2_a_lease_that_was_taken_after_anothers_commit_costs_no_fetch(replica: Replica) -> None:
-    looks: list[str | None] = [None, "what another has fetched"]
+async def test_rule_2_a_lease_that_was_taken_after_anothers_commit_costs_no_fetch(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
+    one, other = await world.fleet(2)
+    acquire = one.store.acquire
 
-    async def look() -> str | None:
-        return looks.pop(0)
+    async def after_the_other_s_commit(name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
+        await other.engine.get(OWN)
+        return await acquire(name, duration, floor)
 
-    async def fetch(lease: Lease) -> str:
-        raise AssertionError("a fetch, though the second look finds it")
+    one.store.acquire = after_the_other_s_commit  # type: ignore[method-assign]
 
-    assert "what another has fetched" == await replica.fleet.once("a name", look, fetch, stage="own")
-    assert replica.witness.waits == []
+    found = await world.run(one.engine.get(OWN))
+
+    assert other.memory.get(OWN) == found
+    assert 1 == wecom.count()
+    assert [] == one.witness.waits
 
 
 async def test_rule_2_who_waited_for_a_failing_holder_looks_again_and_fetches_itself(

@@ -240,7 +240,7 @@ async def test_rule_5_a_value_that_runs_out_while_it_is_fetched_again_is_asked_f
     assert wecom.is_alive(found.value)
     assert 3 == wecom.count()
     assert (OWN.name, "failed") not in replica.witness.refreshes
-    assert replica.error_cache.standing(OWN.name) is None
+    assert replica.error_cache.active(OWN.name) is None
 
 
 @pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])

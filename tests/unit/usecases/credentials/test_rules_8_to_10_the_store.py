@@ -13,7 +13,7 @@ from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable, WecomUnavailable
 from broker.domain.ports.store import Record
 from broker.domain.shares import AppShare
-from broker.usecases.credentials.engine import ReportOutcome
+from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES, POLL
 from tests.kit.memory.engine_world import (
     CHILD,

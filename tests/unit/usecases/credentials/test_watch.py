@@ -93,7 +93,7 @@ async def test_a_watch_of_what_is_forgotten_ends_with_the_reason(
     watching = replica.engine.watch(OWN)
     await world.run(anext(watching))
 
-    replica.memory.drop(OWN, AppNotShared("gone"))
+    replica.memory.drop(OWN)
 
     with pytest.raises(AppNotShared):
         await anext(watching)

@@ -7,8 +7,10 @@ import pytest
 from broker.app.storage import storage_in
 from broker.domain import errors
 from broker.domain.errors import BrokerError, FieldMistake, RetryLater
+from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.remembered_errors import RememberedError
+from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.limits.error_cache import HOLDS, ErrorCache
 from tests.contract.observer import Notebook
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness
@@ -26,8 +28,13 @@ class Fleet:
         self.randomness = FixedRandomness()
 
     def error_cache(self, fingerprint: str = "m1") -> ErrorCache:
-        storage = storage_in(MemoryStore(self.shared), NoSeal(), Notebook())
-        return ErrorCache(storage.errors, self.clock, self.randomness, {"crm": fingerprint})
+        return ErrorCache(self._errors(), self.clock, self.randomness, {"crm": fingerprint})
+
+    def replicated(self, error_cache: ErrorCache) -> Replicated[str, RememberedError]:
+        return Replicated(self._errors(), error_cache, self.clock)
+
+    def _errors(self) -> Collection[str, RememberedError]:
+        return storage_in(MemoryStore(self.shared), NoSeal(), Notebook()).errors
 
 
 @pytest.fixture
@@ -101,7 +108,7 @@ async def test_a_repeat_is_remembered_longer_but_not_for_ever(fleet: Fleet, kind
     error_cache, lengths = fleet.error_cache(), []
     for _ in range(12):
         await error_cache.remember("scope", made(kind))
-        refusal = error_cache.standing("scope")
+        refusal = error_cache.active("scope")
         assert refusal
         lengths.append(refusal.until - fleet.clock.now())
         await fleet.clock.jump(lengths[-1])
@@ -118,7 +125,7 @@ async def test_an_error_long_after_the_last_one_begins_anew(fleet: Fleet) -> Non
         await fleet.clock.jump(pause)
     await error_cache.remember("scope", made(errors.WecomUnavailable))
 
-    refusal = error_cache.standing("scope")
+    refusal = error_cache.active("scope")
     assert refusal
     assert SECOND / 2 == refusal.until - fleet.clock.now()
 
@@ -131,7 +138,7 @@ async def test_the_streak_goes_on_with_another_replica(fleet: Fleet) -> None:
     await fleet.clock.jump(SECOND)
     await other.remember("scope", made(errors.WecomUnavailable))
 
-    refusal = other.standing("scope")
+    refusal = other.active("scope")
     assert refusal
     assert SECOND == refusal.until - fleet.clock.now()
 
@@ -151,7 +158,9 @@ async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None
     with pytest.raises(errors.SecretRejected):
         await other.check("scope")
     await one.forget("scope")
-    other.on_notice(Notice(NoticeKind.FORGOTTEN, RememberedError.name_of("scope")))
+    fleet.replicated(other).on_notice(
+        Notice(NoticeKind.FORGOTTEN, RememberedError.name_of("scope"), fence=2**53)
+    )
 
     await one.check("scope")
     await other.check("scope")

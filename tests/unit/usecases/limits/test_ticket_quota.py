@@ -32,21 +32,21 @@ class Fleet:
         self.passed: list[tuple[datetime, int, bool, int]] = []
 
     async def fetch(
-        self, agent_id: int = 1, *, insists: bool = False, replica: int = 0
+        self, agent_id: int = 1, *, urgent: bool = False, replica: int = 0
     ) -> QuotaReserved | None:
         key = CredentialKey("crm", CORP_ID, agent_id, kind=CredentialKind.AGENT_TICKET)
         try:
-            await self.quotas[replica].take(key, insists=insists)
+            await self.quotas[replica].take(key, urgent=urgent)
         except QuotaReserved as reserved:
             return reserved
-        self.passed.append((self.clock.now(), agent_id, insists, replica))
+        self.passed.append((self.clock.now(), agent_id, urgent, replica))
         return None
 
-    async def fetch_often(self, times: int, *, insists: bool = False, replica: int = 0) -> int:
+    async def fetch_often(self, times: int, *, urgent: bool = False, replica: int = 0) -> int:
         """Return how many of them passed."""
         before = len(self.passed)
         for _ in range(times):
-            await self.fetch(insists=insists, replica=replica)
+            await self.fetch(urgent=urgent, replica=replica)
         return len(self.passed) - before
 
     def most_in_an_hour(
@@ -55,8 +55,8 @@ class Fleet:
         """Return the most that passed in any sixty minutes."""
         moments = [
             moment
-            for moment, agent, insists, by in self.passed
-            if agent_id in (None, agent) and not (ordinary and insists) and replica in (None, by)
+            for moment, agent, urgent, by in self.passed
+            if agent_id in (None, agent) and not (ordinary and urgent) and replica in (None, by)
         ]
         return max(
             (sum(end - HOUR <= moment <= end for moment in moments) for end in moments),
@@ -95,8 +95,8 @@ async def _play(
             if trouble == "it loses its data":
                 fleet.shared.lose_data()
         attempts = [
-            fleet.fetch(agent_id, insists=insists, replica=replica)
-            for agent_id, insists, replica in (kinds[turn % len(kinds)] for turn in range(times))
+            fleet.fetch(agent_id, urgent=urgent, replica=replica)
+            for agent_id, urgent, replica in (kinds[turn % len(kinds)] for turn in range(times))
         ]
         if together:
             await asyncio.gather(*attempts)
@@ -133,7 +133,7 @@ def test_whatever_the_store_does_no_replica_alone_passes_a_limit(
 
 async def test_ordinary_renewals_leave_a_tenth_for_whoever_says_that_a_ticket_is_dead(fleet: Fleet) -> None:
     ordinary = await fleet.fetch_often(APP)
-    insisting = await fleet.fetch_often(APP, insists=True)
+    insisting = await fleet.fetch_often(APP, urgent=True)
 
     assert (90, 10) == (ordinary, insisting)
 
@@ -148,8 +148,8 @@ async def test_fetches_over_several_hours_are_all_allowed_that_wecom_would_allow
 
 
 async def test_two_replicas_that_count_at_the_same_moment_never_pass_together(fleet: Fleet) -> None:
-    await fleet.fetch_often(80, insists=True)
-    refused = await asyncio.gather(*(fleet.fetch(insists=True, replica=turn % 2) for turn in range(50)))
+    await fleet.fetch_often(80, urgent=True)
+    refused = await asyncio.gather(*(fleet.fetch(urgent=True, replica=turn % 2) for turn in range(50)))
 
     assert fleet.most_in_an_hour() <= APP
     # Those who went back stay counted: rather a few too few.
@@ -159,11 +159,11 @@ async def test_two_replicas_that_count_at_the_same_moment_never_pass_together(fl
 
 async def test_a_clock_that_is_a_little_ahead_at_the_end_of_a_slot_lets_nobody_slip_by() -> None:
     fleet = Fleet()
-    await fleet.fetch_often(98, insists=True)
+    await fleet.fetch_often(98, urgent=True)
     ahead = FakeClock(fleet.clock.now() + SLOT)
     late = TicketQuota(fleet.stores[1], ahead)
-    await late.take(KEY, insists=True)
-    passed = await fleet.fetch_often(5, insists=True)
+    await late.take(KEY, urgent=True)
+    passed = await fleet.fetch_often(5, urgent=True)
 
     assert 1 == passed
 
@@ -185,8 +185,8 @@ async def test_retry_after_is_when_the_hour_has_room_again(fleet: Fleet) -> None
 
 
 async def test_retry_after_is_longer_for_whoever_needs_more_to_leave(fleet: Fleet) -> None:
-    await fleet.fetch_often(100, insists=True)
-    ordinary, insisting = await fleet.fetch(), await fleet.fetch(insists=True)
+    await fleet.fetch_often(100, urgent=True)
+    ordinary, insisting = await fleet.fetch(), await fleet.fetch(urgent=True)
     assert ordinary is not None
     assert insisting is not None
     assert insisting.retry_after is not None
@@ -198,9 +198,9 @@ async def test_retry_after_is_longer_for_whoever_needs_more_to_leave(fleet: Flee
 async def test_without_a_store_a_replica_counts_alone_and_remembers_what_it_fetched_before(
     fleet: Fleet,
 ) -> None:
-    with_store = await fleet.fetch_often(70, insists=True)
+    with_store = await fleet.fetch_often(70, urgent=True)
     fleet.stores[0].cut()
-    alone = await fleet.fetch_often(70, insists=True)
+    alone = await fleet.fetch_often(70, urgent=True)
 
     assert (70, 30) == (with_store, alone)
 
@@ -225,7 +225,7 @@ async def test_a_store_that_lost_its_data_does_not_make_a_replica_forget(fleet: 
 async def test_apps_of_one_corp_share_the_corps_limit(fleet: Fleet) -> None:
     for agent_id in range(1, 7):
         for _ in range(APP):
-            await fleet.fetch(agent_id, insists=True)
+            await fleet.fetch(agent_id, urgent=True)
 
     assert CORP == len(fleet.passed)
     assert 1.0 == fleet.quotas[0].highest()
@@ -241,7 +241,7 @@ async def test_the_metric_falls_when_nothing_was_fetched_for_an_hour(fleet: Flee
 
 async def _use_up(replica: Replica) -> None:
     for _ in range(APP):
-        await outcome(replica.quota.take(TICKET, insists=True))
+        await outcome(replica.quota.take(TICKET, urgent=True))
 
 
 async def test_what_is_valid_is_served_to_its_last_second_while_the_limit_is_used_up(

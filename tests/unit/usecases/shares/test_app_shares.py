@@ -11,7 +11,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable, WecomUnavailable
 from broker.domain.shares import AppShare, ShareChanges
-from broker.usecases.shares.app_shares import RELISTS
+from broker.usecases.shares.lister import RELISTS
 from tests.kit.memory.engine_world import (
     CHILD,
     CHILD_SHARE,
@@ -144,11 +144,11 @@ async def test_a_sync_tells_what_changed_against_what_was_known(
 ) -> None:
     kept = replace(CHILD_SHARE, corp_id="ww-kept", corp_name="before")
     wecom.shares.append(kept)
-    first = await world.run(replica.shares.sync(CRM))
+    first = await world.run(replica.lister.sync(CRM))
     await clock.jump(SECOND)
     wecom.shares = [NEWCOMER, replace(kept, corp_name="after")]
 
-    second = await world.run(replica.shares.sync(CRM))
+    second = await world.run(replica.lister.sync(CRM))
 
     assert ShareChanges((CHILD_SHARE, kept), (), 0) == first
     assert ShareChanges((NEWCOMER,), (CHILD_SHARE,), 1) == second
@@ -158,10 +158,10 @@ async def test_a_sync_tells_what_changed_against_what_was_known(
 async def test_a_sync_on_a_new_replica_compares_with_what_the_store_knows(
     world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
 ) -> None:
-    await world.run(replica.shares.sync(CRM))
+    await world.run(replica.lister.sync(CRM))
     await clock.jump(SECOND)
 
-    assert ShareChanges((), (), 1) == await world.run((await world.start()).shares.sync(CRM))
+    assert ShareChanges((), (), 1) == await world.run((await world.start()).lister.sync(CRM))
 
 
 async def test_a_sync_covers_all_kinds_of_share(world: EngineWorld, wecom: FakeWecom) -> None:
@@ -170,7 +170,7 @@ async def test_a_sync_covers_all_kinds_of_share(world: EngineWorld, wecom: FakeW
     chain = replace(CHILD_SHARE, share_kind=ShareKind.SUPPLY_CHAIN)
     wecom.shares.append(chain)
 
-    changes = await world.run(replica.shares.sync(app))
+    changes = await world.run(replica.lister.sync(app))
 
     assert (CHILD_SHARE, chain) == changes.added
 
@@ -179,17 +179,17 @@ async def test_a_sync_ends_though_the_clock_steps_back(
     world: EngineWorld, replica: Replica, wecom: FakeWecom
 ) -> None:
     wecom.delay = SECOND
-    await world.run(replica.shares.sync(CRM))
+    await world.run(replica.lister.sync(CRM))
     replica.clock.skew = timedelta(0)
-    known_before = replica.shares._known_before
+    known_before = replica.lister._known_before
 
     async def then_set_back(*whose: object) -> object:
         replica.clock.skew = -60 * SECOND
         return await known_before(*whose)  # type: ignore[arg-type]
 
-    replica.shares._known_before = then_set_back  # type: ignore[method-assign, assignment]
+    replica.lister._known_before = then_set_back  # type: ignore[method-assign, assignment]
 
-    await world.run(replica.shares.sync(CRM))
+    await world.run(replica.lister.sync(CRM))
 
     assert 2 == wecom.count(Endpoint.SHARES)
 
@@ -200,7 +200,7 @@ async def test_the_others_follow_a_listing(world: EngineWorld, wecom: FakeWecom,
     wecom.shares.append(NEWCOMER)
     await clock.jump(SECOND)
 
-    await world.run(one.shares.sync(CRM))
+    await world.run(one.lister.sync(CRM))
     await settle()
 
     assert [NEWCOMER] == other.shares.known(CRM, NEWCOMER.corp_id, None)
@@ -215,7 +215,7 @@ async def test_a_removed_child_loses_its_token_on_all_replicas(
     wecom.shares = []
     await clock.jump(SECOND)
 
-    await world.run(replicas[0].shares.sync(CRM))
+    await world.run(replicas[0].lister.sync(CRM))
     await settle()
 
     assert [None] * 3 == [replica.memory.find(CHILD) for replica in replicas]
@@ -234,7 +234,7 @@ async def test_a_removed_childs_watchers_end_with_the_reason(
     wecom.shares = []
     await clock.jump(SECOND)
 
-    await world.run(one.shares.sync(CRM))
+    await world.run(one.lister.sync(CRM))
 
     assert isinstance(await world.run(outcome(anext(watching))), AppNotShared)
 
@@ -249,7 +249,7 @@ async def test_a_child_that_comes_back_gets_a_token_at_once(
     wecom.shares = [CHILD_SHARE]
     await clock.jump(SECOND)
 
-    await world.run(replica.shares.sync(CRM))
+    await world.run(replica.lister.sync(CRM))
 
     assert wecom.is_alive((await world.run(replica.tokens.get(CHILD_TARGET))).value)
 
@@ -264,7 +264,7 @@ async def test_a_watch_begins_with_a_snapshot_and_goes_on_with_changes(
     for shares in ([CHILD_SHARE, NEWCOMER], [NEWCOMER]):
         wecom.shares = shares
         await clock.jump(SECOND)
-        await world.run(one.shares.sync(CRM))
+        await world.run(one.lister.sync(CRM))
         await settle()
     # A slow reader gets the sum.
     assert ShareChanges((NEWCOMER,), (CHILD_SHARE,), 0) == await world.run(anext(watching))
@@ -279,7 +279,7 @@ async def test_a_watch_is_not_told_of_a_new_name(
     for shares in ([replace(CHILD_SHARE, corp_name="renamed")], [CHILD_SHARE, NEWCOMER]):
         wecom.shares = shares
         await clock.jump(SECOND)
-        await world.run(replica.shares.sync(CRM))
+        await world.run(replica.lister.sync(CRM))
 
     assert (NEWCOMER,) == (await world.run(anext(watching))).added
     await watching.aclose()
@@ -351,13 +351,13 @@ async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
         wecom.shares = [replace(CHILD_SHARE, corp_id=f"ww-{number}-{turn}") for turn in range(number)]
         await clock.jump(SECOND)
         began = time.process_time()
-        await world.run(replica.shares.sync(CRM))
+        await world.run(replica.lister.sync(CRM))
         for turn in range(0, number, 10):
             key = await replica.targets.locate(Target("crm", f"ww-{number}-{turn}"))
             replica.memory.hold(key)
         wecom.shares = [CHILD_SHARE]
         await clock.jump(SECOND)
-        await world.run(replica.shares.sync(CRM))
+        await world.run(replica.lister.sync(CRM))
         return time.process_time() - began
 
     small = await cost(1_000)

@@ -32,7 +32,7 @@ async def test_an_event_lists_anew(dated_ahead: Replica, clock: FakeClock, wecom
 
 
 async def test_an_operator_s_sync_lists_anew(world: EngineWorld, dated_ahead: Replica) -> None:
-    changes = await world.run(dated_ahead.shares.sync(CRM))
+    changes = await world.run(dated_ahead.lister.sync(CRM))
 
     assert [CHILD.corp_id] == [share.corp_id for share in changes.removed]
 

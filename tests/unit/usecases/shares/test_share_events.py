@@ -121,7 +121,7 @@ async def test_a_replica_that_never_had_the_listing_loses_the_childs_token_too(
     wecom.shares = []
     await clock.jump(SECOND)
 
-    await world.run(one.shares.sync(CRM))
+    await world.run(one.lister.sync(CRM))
     await settle()
 
     assert other.memory.find(CHILD) is None
@@ -162,7 +162,7 @@ async def test_a_child_that_comes_back_is_not_kept_waiting_by_an_old_refusal(
 ) -> None:
     wecom.fail(Endpoint.CHILD_TOKEN, lambda: AppNotShared("not shared", errcode=670001))
     for replica in fleet:
-        replica.memory.drop(CHILD, AppNotShared("gone"))
+        replica.memory.drop(CHILD)
     await fleet[0].store.forget(CHILD.name, 10**14)
     wecom.shares = []
     assert isinstance(await world.run(outcome(fleet[0].tokens.get(CHILD_TARGET))), AppNotShared)
@@ -315,7 +315,7 @@ async def test_a_listing_begun_by_somebody_else_before_the_event_does_not_do(
     world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.delay = SECOND
-    syncing = asyncio.ensure_future(fleet[1].shares.sync(CRM))
+    syncing = asyncio.ensure_future(fleet[1].lister.sync(CRM))
     await clock.advance(SECOND / 2)
     await events.come(fleet[0])
     await clock.advance(3 * SECOND)
@@ -334,7 +334,7 @@ async def test_clocks_that_are_a_little_apart_neither_hide_a_change_nor_list_twi
     skew: timedelta,
 ) -> None:
     fleet[0].clock.skew, fleet[2].clock.skew = skew, -skew
-    await world.run(fleet[0].shares.sync(CRM))  # a listing just before the event, perhaps dated after it
+    await world.run(fleet[0].lister.sync(CRM))  # a listing just before the event, perhaps dated after it
     before = listings(wecom)
     wecom.shares = []
     await events.come(fleet[1])
@@ -355,7 +355,7 @@ async def test_an_event_dated_at_another_time_is_from_now(
         await clock.advance(SECOND)
 
         assert [shares] * 3 == [replica.shares.held(CRM) for replica in fleet]
-        assert abs(fleet[0].shares.listings()[0].listed_at - clock.now()) <= PROMPT
+        assert abs(fleet[0].lists.all()[0].listed_at - clock.now()) <= PROMPT
 
 
 async def test_replicas_that_hear_at_different_times_share_one_listing(
@@ -417,7 +417,7 @@ async def test_the_listing_that_an_operator_brought_about_ends_the_trying(
 
     wecom.recover()
     wecom.shares = [NEWCOMER]
-    await world.run(fleet[1].shares.sync(CRM))
+    await world.run(fleet[1].lister.sync(CRM))
     before = listings(wecom)
     await clock.advance(LONGEST_REST + SECOND)
     assert not any(replica.renewal._expected for replica in fleet)
@@ -494,7 +494,7 @@ async def test_a_listing_that_was_overtaken_while_it_was_loaded_is_looked_at_aga
     asking = asyncio.ensure_future(late.shares.all(CRM))
     await clock.advance(SECOND / 2)
     wecom.shares = [NEWCOMER]
-    await fleet[0].shares.sync(CRM)
+    await fleet[0].lister.sync(CRM)
     await clock.advance(3 * SECOND)
 
     assert [CHILD_SHARE] == await asking

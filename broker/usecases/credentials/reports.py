@@ -1,0 +1,110 @@
+"""Reports that WeCom calls a credential dead, and what comes of them (engine rule 6)."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from datetime import datetime  # noqa: TC003 - beside the other imports
+from enum import StrEnum
+from typing import Protocol
+
+from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Counters, Lease
+from broker.usecases.credentials.cache import CredentialCache
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.leased_flight import Turn
+from broker.usecases.fleet.single_flight import SingleFlight
+
+
+class ReportOutcome(StrEnum):
+    """What came of a report."""
+
+    ROTATED = "rotated"
+    ALREADY_ROTATED = "already_rotated"
+    UNCHANGED = "unchanged"
+    COOLING_DOWN = "cooling_down"
+
+
+class Fetching(Protocol):
+    """What a report needs of the engine."""
+
+    async def get(self, key: CredentialKey) -> Credential:
+        """Return a credential that is valid now."""
+
+    async def look(self, key: CredentialKey) -> Credential | None:
+        """Return what the store holds."""
+
+    def turns(self, key: CredentialKey) -> AsyncGenerator[Turn[Credential], None]:
+        """Yield turns to look at the store and to fetch."""
+
+    async def fetch_and_commit(self, key: CredentialKey, lease: Lease, *, urgent: bool) -> Credential | None:
+        """Fetch from WeCom and commit; None if the lease was lost meanwhile."""
+
+
+class Reports:
+    """Replace what is reported dead: once for each generation, and within the cooldown's limit."""
+
+    def __init__(
+        self,
+        engine: Fetching,
+        memory: CredentialCache,
+        counters: Counters,
+        clock: Clock,
+        policy: RefreshPolicy,
+        tasks: Background,
+    ) -> None:
+        self._engine = engine
+        self._memory = memory
+        self._counters = counters
+        self._clock = clock
+        self._policy = policy
+        self._flights: SingleFlight[CredentialKey, tuple[ReportOutcome, Credential]] = SingleFlight(tasks)
+        self._forced_offline: dict[CredentialKey, datetime] = {}
+
+    async def replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
+        """Fetch anew if that generation is current and nobody forced a fetch a moment ago."""
+        current = await self._engine.get(key)
+        if generation > current.generation:
+            # Another replica gave it out, and its notice is still on the way.
+            with suppress(StoreUnavailable):
+                current = await self._engine.look(key) or current
+        if current.generation != generation:
+            return ReportOutcome.ALREADY_ROTATED, current
+        return await self._flights.join(key, lambda: self._replace(key, generation))
+
+    async def _replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
+        """Fetch past that generation, under the lease."""
+        forced = False
+        async with aclosing(self._engine.turns(key)) as turns:
+            async for turn in turns:
+                if turn.stored and turn.stored.generation != generation:
+                    return _rotated(forced=forced), turn.stored
+                if turn.lease is None:
+                    continue
+                held = self._memory.get(key)
+                # What has expired must be fetched in any case.
+                if held and held.is_valid(self._clock.now()):
+                    forced = await self._claim_forced_fetch(key)
+                    if not forced:
+                        return ReportOutcome.COOLING_DOWN, held
+                fetched = await self._engine.fetch_and_commit(key, turn.lease, urgent=True)
+                if fetched:
+                    unchanged = fetched.generation == generation
+                    return ReportOutcome.UNCHANGED if unchanged else _rotated(forced=forced), fetched
+        raise AssertionError("turns end only when they are closed")
+
+    async def _claim_forced_fetch(self, key: CredentialKey) -> bool:
+        """Return whether no forced fetch of this credential happened during the cooldown, fleet-wide."""
+        try:
+            return await self._counters.count(f"forced:{key.name}", self._policy.cooldown) == 1
+        except StoreUnavailable:
+            now = self._clock.now()
+            last = self._forced_offline.get(key)
+            if last and now - last < self._policy.cooldown:
+                return False
+            self._forced_offline[key] = now
+            return True
+
+
+def _rotated(*, forced: bool) -> ReportOutcome:
+    return ReportOutcome.ROTATED if forced else ReportOutcome.ALREADY_ROTATED

@@ -1,0 +1,172 @@
+"""Copies in memory of what the store holds, kept in step with the other replicas (engine rule 9).
+
+A notice names what was committed or forgotten; after each new connection everything in memory is looked at
+again. Of two values the one with the larger fencing number wins. What the store has lost, or could not take,
+is offered to it until it has it.
+"""
+
+import asyncio
+from collections.abc import Hashable, Iterable
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, Self, TypeVar
+
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection, Stored
+from broker.domain.ports.store import Lease, Notice, NoticeKind
+from broker.usecases.fleet.notifications import Waiter
+
+BATCH = 500
+"""How many values are looked at again in one step."""
+PAUSE = timedelta(seconds=1)
+"""How long a store that does not answer is left alone, unless it is connected anew."""
+
+
+class Fenced(Protocol):
+    """A value that says how new it is."""
+
+    @property
+    def fence(self) -> int:
+        """Return the fencing number of the commit that wrote it."""
+
+    def reconciled(self, other: Self) -> Self:
+        """Return which of the two everybody should have."""
+
+    def is_worth_sharing(self, now: datetime) -> bool:
+        """Return whether a store that lost it should have it back."""
+
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value", bound=Fenced)
+
+
+class Copies(Protocol[Key, Value]):
+    """What this replica holds of one collection."""
+
+    def held(self) -> Iterable[Key]:
+        """Return the keys that are held."""
+
+    def key_named(self, name: str) -> Key | None:
+        """Return the held key that has this name in notices."""
+
+    def get(self, key: Key) -> Value | None:
+        """Return the value that is held."""
+
+    async def adopt(self, value: Value) -> None:
+        """Hold the value, unless something newer is held."""
+
+    def drop(self, key: Key) -> None:
+        """Give up a value that was forgotten on purpose."""
+
+
+class Replicated(Generic[Key, Value]):
+    """Keep the copies and the store in step."""
+
+    def __init__(self, collection: Collection[Key, Value], copies: Copies[Key, Value], clock: Clock) -> None:
+        self._collection = collection
+        self._copies = copies
+        self._clock = clock
+        self._stale: dict[Key, None] = {}
+        self._has_stale = asyncio.Event()
+        self._connected = Waiter(asyncio.Event())
+        self._looks: dict[str, tuple[Key, int]] = {}
+        """The keys that are being looked at, by name: a notice that comes meanwhile is about them too."""
+
+    def name_of(self, key: Key) -> str:
+        """Return the name of the key in leases and notices."""
+        return self._collection.name_of(key)
+
+    async def look(self, key: Key) -> Value | None:
+        """Return what store and memory know of the key, the newest; None if the store holds nothing.
+
+        Raises `StoreUnavailable`.
+        """
+        name = self.name_of(key)
+        self._looks[name] = (key, self._looks.get(name, (key, 0))[1] + 1)
+        try:
+            value = await self._collection.find(key)
+        finally:
+            _, looks = self._looks.pop(name)
+            if looks > 1:
+                self._looks[name] = (key, looks - 1)
+        if value is None:
+            return None
+        await self._copies.adopt(value)
+        return self._copies.get(key)
+
+    async def publish(self, key: Key, value: Value, lease: Lease) -> bool:
+        """Hold what was fetched, and commit it; False if the lease was lost or something newer is there.
+
+        What was fetched under a lease of this replica alone is offered. What the store cannot take counts
+        here all the same, and is offered to it later.
+        """
+        try:
+            shared = await (
+                self._collection.commit(value, lease) if lease.owner else self._collection.offer(value)
+            )
+        except StoreUnavailable:
+            self._look_again([key])
+            shared = True
+        if shared:
+            await self._copies.adopt(value)
+        return shared
+
+    def on_notice(self, notice: Notice) -> None:
+        """Note what another replica did; `run` acts on it."""
+        if notice.kind is NoticeKind.CONNECTED:
+            self._look_again(self._copies.held())
+            self._connected.ring()
+            return
+        key = self._copies.key_named(notice.name)
+        if key is None and notice.name in self._looks:
+            key, _ = self._looks[notice.name]
+        if key is None:
+            return
+        held = self._copies.get(key)
+        fence = held.fence if held else 0
+        if notice.kind is NoticeKind.FORGOTTEN and fence <= notice.fence:
+            self._copies.drop(key)
+        elif notice.kind is NoticeKind.COMMITTED and fence < notice.fence:
+            self._look_again([key])
+
+    async def run(self) -> None:
+        """Look again at what is stale, for ever."""
+        while True:
+            await self._has_stale.wait()
+            self._has_stale.clear()
+            while self._stale:
+                # Off the list before we look: what becomes stale meanwhile is looked at again.
+                keys = [self._stale.popitem()[0] for _ in range(min(BATCH, len(self._stale)))]
+                try:
+                    found = await self._collection.load(keys)
+                    for key in keys:
+                        await self._reconcile(key, found.get(key))
+                except StoreUnavailable:
+                    self._look_again(keys)
+                    await self._connected.wait(PAUSE, self._clock)
+
+    def _look_again(self, keys: Iterable[Key]) -> None:
+        self._stale.update(dict.fromkeys(keys))
+        self._has_stale.set()
+
+    async def _reconcile(self, key: Key, found: Stored[Value] | None) -> None:
+        """Let the newer of memory and store be in both."""
+        held = self._copies.get(key)
+        stored = found.value if found else None
+        if found and stored is None:
+            if held and held.fence <= found.fence:
+                self._copies.drop(key)
+        elif held is None:
+            if stored:
+                await self._copies.adopt(stored)
+        else:
+            newest = held.reconciled(stored) if stored else held
+            is_news = stored is None or newest.fence > stored.fence
+            if (
+                is_news
+                and newest.is_worth_sharing(self._clock.now())
+                and not await self._collection.offer(newest)
+            ):
+                self._look_again([key])  # something newer was committed since we looked
+            else:
+                await self._copies.adopt(newest)

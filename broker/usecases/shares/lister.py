@@ -1,0 +1,192 @@
+"""Share lists from WeCom: listed once for the fleet, under a lease, and within limits."""
+
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+
+from broker.domain.apps import App
+from broker.domain.corps import ShareKind
+from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import BrokerError, StoreUnavailable
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
+from broker.domain.ports.store import Counters, Lease
+from broker.domain.ports.wecom import WecomShares
+from broker.domain.shares import AppShare, ListedShares, ListingKey, ShareChanges, ShareList
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.leased_flight import LeasedFlight
+from broker.usecases.fleet.replicated import Replicated
+from broker.usecases.fleet.single_flight import SingleFlight
+from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.shares.lists import ShareLists
+
+RELISTS = 5
+"""How many listings strangers may cause for one app and kind during a cooldown, fleet-wide."""
+SOON = timedelta(milliseconds=100)
+"""How long it takes at most from being counted to holding the lease."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class ListingRequirement(Enum):
+    """Which listing will do."""
+
+    ANY = auto()
+    NEW = auto()
+    WAITED_FOR = auto()
+    """One that is under way in the fleet, else the one in memory."""
+
+
+class ShareLister:
+    """Bring share lists up to date."""
+
+    def __init__(
+        self,
+        *,
+        wecom: WecomShares,
+        lists: ShareLists,
+        replicated: Replicated[ListingKey, ShareList],
+        counters: Counters,
+        engine: CredentialEngine,
+        fleet: LeasedFlight,
+        error_cache: ErrorCache,
+        clock: Clock,
+        observer: Observer,
+        cooldown: timedelta,
+        tasks: Background,
+    ) -> None:
+        self._wecom = wecom
+        self._lists = lists
+        self._replicated = replicated
+        self._counters = counters
+        self._engine = engine
+        self._fleet = fleet
+        self._error_cache = error_cache
+        self._clock = clock
+        self._observer = observer
+        self._cooldown = cooldown
+        self._flights: SingleFlight[tuple[ListingKey, ListingRequirement], ShareList] = SingleFlight(tasks)
+        self._recalls: SingleFlight[ListingKey, ShareList | None] = SingleFlight(tasks)
+
+    async def listing(self, app: App, kind: ShareKind) -> ShareList:
+        """Return the listing: from memory, else from the store, else from WeCom."""
+        if listing := self._lists.get((app.name, kind)):
+            return listing
+        return await self._flights.join(
+            ((app.name, kind), ListingRequirement.ANY), lambda: self._obtain(app, kind, None)
+        )
+
+    async def recall(self, app: App, kind: ShareKind, fence: int = 0) -> ShareList | None:
+        """Return the listing from memory, else from the store, if it is at least that new; never asks WeCom.
+
+        Raises `StoreUnavailable`.
+        """
+        key = (app.name, kind)
+        listing = self._lists.get(key)
+        if listing is None or listing.fence < fence:
+            # Another replica's listing, and its notice is still on the way.
+            await self._recalls.join(key, lambda: self._replicated.look(key))
+            listing = self._lists.get(key)
+        return listing if listing and listing.fence >= fence else None
+
+    async def sync(self, app: App) -> ShareChanges:
+        """List anew at WeCom, past any remembered error, and return what changed."""
+        began = self._clock.now()
+        changes = ShareChanges()
+        for kind in app.share_kinds:
+            await self._error_cache.lift(ShareList.name_of(app.name, kind))
+            before = await self._known_before(app, kind)
+            after = await self.list_since(app, kind, began)
+            changes += ShareChanges.between(before, after.shares)
+        return changes
+
+    async def list_since(self, app: App, kind: ShareKind, moment: datetime) -> ShareList:
+        """Return a listing that was begun at the moment or later: the fleet's, else a new one.
+
+        Those who ask at once share one. Raises what kept it from succeeding.
+        """
+        while True:
+            listing = await self._flights.join(
+                ((app.name, kind), ListingRequirement.NEW), lambda: self._obtain(app, kind, moment)
+            )
+            if listing.begun_since(moment, self._clock.now()):
+                return listing
+
+    async def look_for(self, app: App, kind: ShareKind, corp_id: str, began: datetime) -> None:
+        """List anew for a child, within limits, or wait for the listing that another caller has caused."""
+        if await self._may_relist(app, kind, corp_id):
+            await self.list_since(app, kind, began)
+        else:
+            await self._flights.join(
+                ((app.name, kind), ListingRequirement.WAITED_FOR), lambda: self._wait(app, kind, began)
+            )
+
+    async def _wait(self, app: App, kind: ShareKind, began: datetime) -> ShareList:
+        # Who may list was counted before us, and takes the lease any moment now.
+        await self._clock.sleep(SOON)
+        return await self._obtain(app, kind, began, may_ask=False)
+
+    async def _obtain(
+        self, app: App, kind: ShareKind, not_before: datetime | None, *, may_ask: bool = True
+    ) -> ShareList:
+        """Return what the store holds if it is new enough, else list under the lease and commit."""
+        key = (app.name, kind)
+        held = self._lists.get(key)
+        above = held.fence if held else 0
+        async with aclosing(self._fleet.turns(self._replicated, key, stage="listing", above=above)) as turns:
+            async for turn in turns:
+                if turn.stored and _is_new_enough(turn.stored, not_before, self._clock.now()):
+                    return turn.stored
+                if turn.lease and not may_ask and (held := self._lists.get(key)):
+                    return held
+                if turn.lease and (listed := await self._list_and_commit(app, kind, turn.lease, not_before)):
+                    return listed
+        raise AssertionError("turns end only when they are closed")
+
+    async def _list_and_commit(
+        self, app: App, kind: ShareKind, lease: Lease, not_before: datetime | None
+    ) -> ShareList | None:
+        """List at WeCom and commit; None if the lease was lost meanwhile."""
+        name = ShareList.name_of(app.name, kind)
+        await self._error_cache.check(name, app=app.name)
+        # The clock may have been set back since the caller asked: this listing is newer all the same.
+        listed_at = max(self._clock.now(), not_before or NEVER)
+
+        async def with_parent(parent: Credential) -> ListedShares:
+            return await self._wecom.list_app_shares(parent, kind)
+
+        try:
+            listed = await self._engine.using(CredentialKey.own_token(app), with_parent)
+        except BrokerError as error:
+            if not error.remembered:
+                await self._error_cache.remember(name, error, app=app.name)
+            raise
+        await self._error_cache.forget(name)
+        # Under the lease, what we looked at is the newest that there is.
+        before = self._lists.get((app.name, kind))
+        shares = listed.completed(before.shares if before else ())
+        if listed.unreadable:
+            self._observer.shares_unreadable(app.name, kind, listed.unreadable)
+        listing = ShareList(app.name, kind, lease.fence, listed_at, shares).following(before)
+        return listing if await self._replicated.publish(listing.key, listing, lease) else None
+
+    async def _may_relist(self, app: App, kind: ShareKind, corp_id: str) -> bool:
+        """Return whether a caller's unknown child may cause a listing: once a cooldown each, few in all."""
+        name = ShareList.name_of(app.name, kind)
+        try:
+            if await self._counters.count(f"relist:{name}:{corp_id}", self._cooldown) > 1:
+                return False
+            return await self._counters.count(f"relist:{name}", self._cooldown) <= RELISTS
+        except StoreUnavailable:
+            now, held = self._clock.now(), self._lists.get((app.name, kind))
+            return held is None or not held.begun_since(now - self._cooldown, now)
+
+    async def _known_before(self, app: App, kind: ShareKind) -> tuple[AppShare, ...]:
+        with suppress(StoreUnavailable):
+            if listing := await self.recall(app, kind):
+                return listing.shares
+        return ()
+
+
+def _is_new_enough(listing: ShareList, not_before: datetime | None, now: datetime) -> bool:
+    return not_before is None or listing.begun_since(not_before, now)
