@@ -1,0 +1,260 @@
+"""Copies in memory, kept in step with the store and the other replicas (engine rule 9)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.collection import Stored
+from broker.domain.ports.store import Lease, Notice, NoticeKind
+from broker.usecases.fleet.replicated import PAUSE, Replicated
+from tests.kit.memory.fake_clock import FakeClock, settle
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Value:
+    key: str
+    fence: int
+    current: bool = True
+
+    def reconciled(self, other: "Value") -> "Value":
+        return max(self, other, key=lambda value: value.fence)
+
+    def is_worth_sharing(self, now: datetime) -> bool:
+        return self.current
+
+
+class Memory:
+    """Copies in a dictionary."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Value] = {}
+
+    def held(self) -> list[str]:
+        return list(self.values)
+
+    def key_named(self, name: str) -> str | None:
+        return name if name in self.values else None
+
+    def get(self, key: str) -> Value | None:
+        return self.values.get(key)
+
+    async def adopt(self, value: Value) -> None:
+        held = self.values.get(value.key)
+        if held is None or held.fence < value.fence:
+            self.values[value.key] = value
+
+    def drop(self, key: str) -> None:
+        self.values.pop(key, None)
+
+
+class Collection:
+    """A store that may be slow, away, or refuse writes."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.stored: dict[str, Value | int] = {}
+        self.delay = timedelta(0)
+        self.away = self.read_only = False
+        self.writes: list[Value] = []
+        self._clock = clock
+
+    def name_of(self, key: str) -> str:
+        return key
+
+    async def load(self, keys: Sequence[str]) -> dict[str, Stored[Value]]:
+        if self.away:
+            raise StoreUnavailable("away")
+        found = {key: self.stored[key] for key in keys if key in self.stored}
+        await self._clock.sleep(self.delay)
+        return {
+            key: Stored(value, None) if isinstance(value, int) else Stored(value.fence, value)
+            for key, value in found.items()
+        }
+
+    async def find(self, key: str) -> Value | None:
+        stored = (await self.load([key])).get(key)
+        return stored.value if stored else None
+
+    async def commit(self, value: Value, lease: Lease) -> bool:
+        return await self.offer(value)
+
+    async def offer(self, value: Value) -> bool:
+        if self.away or self.read_only:
+            raise StoreUnavailable("it takes no writes")
+        self.writes.append(value)
+        held = self.stored.get(value.key)
+        if isinstance(held, Value) and held.fence >= value.fence:
+            return False
+        self.stored[value.key] = value
+        return True
+
+    async def forget(self, key: str, fence: int) -> None:
+        self.stored[key] = fence
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(clock: FakeClock) -> Collection:
+    return Collection(clock)
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+async def replicated(
+    store: Collection, memory: Memory, clock: FakeClock
+) -> AsyncIterator[Replicated[str, Value]]:
+    replicated: Replicated[str, Value] = Replicated(store, memory, clock)
+    running = asyncio.create_task(replicated.run())
+    yield replicated
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+def committed(value: Value) -> Notice:
+    return Notice(NoticeKind.COMMITTED, value.key, value.fence)
+
+
+OLD, NEW = Value("a", 1), Value("a", 2)
+OFFLINE = Lease("a", "", 2, SECOND)
+
+
+async def test_what_another_replica_commits_is_taken_over(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    await memory.adopt(OLD)
+    store.stored["a"] = NEW
+    replicated.on_notice(committed(NEW))
+    await settle()
+
+    assert NEW == memory.get("a")
+
+
+async def test_what_nobody_here_holds_is_left_alone(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    store.stored["a"] = NEW
+    replicated.on_notice(committed(NEW))
+    await settle()
+
+    assert [] == memory.held()
+
+
+async def test_a_commit_during_the_first_look_is_not_missed(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, clock: FakeClock
+) -> None:
+    store.stored["a"], store.delay = OLD, SECOND
+    looking = asyncio.create_task(replicated.look("a"))
+    await settle()
+    store.stored["a"] = NEW
+    replicated.on_notice(committed(NEW))
+    await clock.advance(3 * SECOND)
+
+    await looking
+    assert NEW == memory.get("a")
+
+
+async def test_a_look_returns_the_newer_of_store_and_memory(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    await memory.adopt(NEW)
+    store.stored["a"] = OLD
+
+    assert NEW == await replicated.look("a")
+
+
+async def test_what_was_forgotten_is_dropped_unless_it_is_newer(
+    replicated: Replicated[str, Value], memory: Memory
+) -> None:
+    await memory.adopt(NEW)
+    replicated.on_notice(Notice(NoticeKind.FORGOTTEN, "a", OLD.fence))
+    assert NEW == memory.get("a")
+
+    replicated.on_notice(Notice(NoticeKind.FORGOTTEN, "a", NEW.fence))
+    assert None is memory.get("a")
+
+
+@pytest.mark.parametrize("lost", [{}, {"a": OLD}])
+async def test_a_store_that_lost_what_is_here_gets_it_back(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, lost: dict[str, Value | int]
+) -> None:
+    await memory.adopt(NEW)
+    store.stored = dict(lost)
+    replicated.on_notice(Notice(NoticeKind.CONNECTED))
+    await settle()
+
+    assert NEW == store.stored["a"]
+
+
+async def test_what_is_no_longer_true_is_not_given_back(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    await memory.adopt(replace(NEW, current=False))
+    replicated.on_notice(Notice(NoticeKind.CONNECTED))
+    await settle()
+
+    assert {} == store.stored
+
+
+async def test_a_tombstone_that_was_missed_is_found_on_reconnecting(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    await memory.adopt(OLD)
+    store.stored["a"] = NEW.fence
+    replicated.on_notice(Notice(NoticeKind.CONNECTED))
+    await settle()
+
+    assert None is memory.get("a")
+
+
+@pytest.mark.parametrize("trouble", ["away", "read_only"])
+async def test_what_a_store_could_not_take_counts_here_and_is_offered_until_it_has_it(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, clock: FakeClock, trouble: str
+) -> None:
+    setattr(store, trouble, True)
+    assert await replicated.publish("a", NEW, OFFLINE)
+    await clock.advance(10 * PAUSE)
+    assert NEW == memory.get("a")
+    assert {} == store.stored
+
+    setattr(store, trouble, False)
+    await clock.advance(PAUSE)
+
+    assert NEW == store.stored["a"]
+    assert [NEW] == store.writes
+
+
+async def test_a_new_connection_ends_the_pause(
+    replicated: Replicated[str, Value], store: Collection, clock: FakeClock
+) -> None:
+    store.away = True
+    await replicated.publish("a", NEW, OFFLINE)
+    await settle()
+    store.away = False
+    replicated.on_notice(Notice(NoticeKind.CONNECTED))
+    await settle()
+
+    assert NEW == store.stored["a"]
+
+
+async def test_what_came_too_late_is_not_held(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    store.stored["a"] = NEW
+
+    assert not await replicated.publish("a", OLD, Lease("a", "owner", 1, SECOND))
+    assert None is memory.get("a")
