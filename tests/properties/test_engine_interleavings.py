@@ -103,7 +103,11 @@ programs = long_program(st.one_of(asking, asking, passing, passing, wecom_does, 
 calm_programs = long_program(st.one_of(asking, asking, passing, wecom_does))
 modest = getting(st.just(NO_TIME))
 # A demand for a longer life may rotate a parent twice while a child is fetched with it.
-healthy_programs = long_program(st.one_of(modest, modest, passing, passing, wecom_is_well))
+healthy_passing = st.one_of(
+    st.tuples(st.just("advance"), seconds(0.05, 0.3, 1, 4, 11)),
+    st.tuples(st.just("idle"), seconds(0.5, 6, 30, 1800, 5800, 7180, 7300)),
+)
+healthy_programs = long_program(st.one_of(modest, modest, healthy_passing, healthy_passing, wecom_is_well))
 
 
 @dataclass
@@ -154,6 +158,11 @@ class Run:
     async def _jump(self, duration: timedelta) -> None:
         if duration >= LEASE / 3:
             self.disturbed_at = self.world.clock.now() + duration  # leases end while their holders are frozen
+        await self.world.clock.jump(duration)
+
+    async def _idle(self, duration: timedelta) -> None:
+        """Let time pass once nothing is under way: a lease that is lost in its midst is no rotation."""
+        await self.world.clock.advance(timedelta(seconds=12))
         await self.world.clock.jump(duration)
 
     async def _habit(self, habit: Habit) -> None:
