@@ -14,7 +14,7 @@ from wecom_broker.v1 import token_service_pb2 as pb
 from broker.simulator import AppId, World
 from broker.simulator.demo import PARENT
 from tests.kit.broker_here import broker_here
-from tests.kit.processes.fleet import RememberedError, Replica, child, connect, refused, target
+from tests.kit.processes.fleet import Refusal, Replica, child, connect, refused, target
 
 HUGE = "x" * 1_000_000
 ANY_KIND: Any = 7
@@ -30,7 +30,7 @@ async def replica(tmp_path: Path) -> AsyncIterator[Replica]:
         yield replica
 
 
-def shows_nothing(refusal: RememberedError) -> None:
+def shows_nothing(refusal: Refusal) -> None:
     """Check that no caller learns of the inside, or gets back what it sent."""
     everything = f"{refusal.message} {dict(refusal.metadata)}"
     assert len(everything) < 1000

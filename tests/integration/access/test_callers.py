@@ -16,7 +16,7 @@ from broker.simulator import World
 from broker.simulator.demo import PARENT
 from tests.kit.broker_here import broker_here
 from tests.kit.processes.certificates import Authority, Pair
-from tests.kit.processes.fleet import RememberedError, Replica, child, refused, target
+from tests.kit.processes.fleet import Refusal, Replica, child, refused, target
 
 ORDERS, MAIL = "spiffe://example.org/orders", "mail.svc"
 BEARER = "the-bearer-token-of-reports"
@@ -67,7 +67,7 @@ async def door(folder: Path, callers: Sequence[dict[str, Any]]) -> AsyncIterator
         yield Door(here.address, authority)
 
 
-def said(refusal: RememberedError) -> tuple[grpc.StatusCode, str]:
+def said(refusal: Refusal) -> tuple[grpc.StatusCode, str]:
     return refusal.code, refusal.reason
 
 

@@ -86,7 +86,7 @@ async def test_redis_killed_under_load_fails_no_call_for_what_is_in_memory(
             fleet.redis.start()
             took = await coherent_again(replicas, [*warmed, *cold])
 
-    assert [] == load.error_cache
+    assert [] == load.refusals
     assert took < COHERENT_WITHIN
     calls = fleet.wecom.calls()
     assert {CHILD_TOKEN} == set(calls), "parent and list are in memory"
@@ -126,7 +126,7 @@ async def test_a_hung_redis_delays_no_call_for_what_is_in_memory(
             fleet.redis.resume()
             took = await coherent_again(replicas, [*warmed, *cold])
 
-    assert [] == load.error_cache
+    assert [] == load.refusals
     assert slowest < 0.5, "a call that waits for Redis would take a second"
     assert took < COHERENT_WITHIN
     calls = fleet.wecom.calls()
@@ -179,11 +179,11 @@ async def test_wecom_down_past_the_advisory_window_valid_tokens_are_served_to_th
             await until(lambda: time.time() > end + 1, pause=0.1)
         assert {token.value} == load.values
         assert [] == load.expired
-        first_refusal = load.error_cache[0][0]
+        first_refusal = load.refusals[0][0]
         assert first_refusal >= end, "not before its last moment"
-        assert {"WECOM_UNAVAILABLE"} == {seen.reason for _, seen in load.error_cache}
-        assert {grpc.StatusCode.UNAVAILABLE} == {seen.code for _, seen in load.error_cache}
-        assert all(seen.retry_seconds for _, seen in load.error_cache), "RetryInfo"
+        assert {"WECOM_UNAVAILABLE"} == {seen.reason for _, seen in load.refusals}
+        assert {grpc.StatusCode.UNAVAILABLE} == {seen.code for _, seen in load.refusals}
+        assert all(seen.retry_seconds for _, seen in load.refusals), "RetryInfo"
         asked = sum(fleet.wecom.calls().values())
 
         told = (await refused(replicas[0].token(child(1)))).retry_seconds or 0
@@ -201,7 +201,7 @@ async def test_wecom_down_past_the_advisory_window_valid_tokens_are_served_to_th
     assert took < told + 2
     figures(
         served=len(load.seconds),
-        refused=len(load.error_cache),
+        refused=len(load.refusals),
         first_refusal_seconds_after_expiry=first_refusal - end,
         upstream_attempts_meanwhile=asked,
         retry_seconds_told=told,
@@ -221,5 +221,5 @@ async def test_a_wecom_that_hangs_costs_warm_callers_nothing(
         assert not refresh.done()
         fleet.wecom.send(signal.SIGCONT)
         assert (await refresh).rotated
-    assert [] == load.error_cache
+    assert [] == load.refusals
     figures(warm_calls=load.calls, slowest_seconds=load.longest)

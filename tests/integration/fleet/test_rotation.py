@@ -39,7 +39,7 @@ async def test_60_s_of_load_over_tokens_of_10_s_see_no_error_no_expired_token_an
                 return time.monotonic() - began > SECONDS
 
             await until(over, within=2 * SECONDS)
-    assert [] == load.error_cache
+    assert [] == load.refusals
     assert [] == load.expired
     assert [] == dead_at_wecom
     rotations = len(load.values) / len(corp_ids) - 1

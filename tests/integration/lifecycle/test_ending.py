@@ -55,7 +55,7 @@ async def test_sigterm_under_load_fails_no_call_of_the_clients_channel(
         states.cancel()
         held = await client.access_token(app, corp=child(2))
         assert child(2) == held.corp_id
-    assert [] == load.error_cache
+    assert [] == load.refusals
     assert 0 == code
     assert '"event": "stopped"' in leaving.log.read_text().splitlines()[-1]
     assert took < DRAIN_SECONDS + 3

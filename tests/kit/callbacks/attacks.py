@@ -61,7 +61,7 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class RememberedError:
+class Reply:
     """How a request was answered; 0 = the connection was closed."""
 
     status: int
@@ -69,7 +69,7 @@ class RememberedError:
     seconds: float
 
 
-async def knock(port: int, request: bytes, within: float = 10.0) -> RememberedError:
+async def knock(port: int, request: bytes, within: float = 10.0) -> Reply:
     """Send the bytes, and return the first answer."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -88,7 +88,7 @@ async def knock(port: int, request: bytes, within: float = 10.0) -> RememberedEr
     finally:
         writer.close()
     status = int(answer.split()[1]) if answer.startswith(b"HTTP/1.") else 0
-    return RememberedError(status, answer, time.monotonic() - began)
+    return Reply(status, answer, time.monotonic() - began)
 
 
 def http(

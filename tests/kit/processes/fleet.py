@@ -340,7 +340,7 @@ def target(corp_id: str = "", app: str = APP, **fields: Any) -> target_pb2.Targe
 
 
 @dataclass(frozen=True)
-class RememberedError:
+class Refusal:
     """How a call failed, as a caller reads it."""
 
     code: grpc.StatusCode
@@ -350,7 +350,7 @@ class RememberedError:
     message: str
 
 
-def refusal(error: grpc.aio.AioRpcError) -> RememberedError:
+def refusal(error: grpc.aio.AioRpcError) -> Refusal:
     """Read the details of a failed call."""
     reason, metadata, retry = "", {}, None
     for name, value in error.trailing_metadata() or ():
@@ -363,10 +363,10 @@ def refusal(error: grpc.aio.AioRpcError) -> RememberedError:
                 reason, metadata = info.reason, dict(info.metadata)
             elif packed.Unpack(wait):
                 retry = wait.retry_delay.ToTimedelta().total_seconds()
-    return RememberedError(error.code(), reason, metadata, retry, error.details() or "")
+    return Refusal(error.code(), reason, metadata, retry, error.details() or "")
 
 
-async def refused(call: Awaitable[object]) -> RememberedError:
+async def refused(call: Awaitable[object]) -> Refusal:
     """Return how the call fails, and fail if it does not."""
     try:
         answer = await call

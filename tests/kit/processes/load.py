@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import grpc.aio
 from wecom_broker.v1 import token_service_pb2 as pb
 
-from tests.kit.processes.fleet import RememberedError, Replica, refusal
+from tests.kit.processes.fleet import Refusal, Replica, refusal
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Load:
 
     calls: int = 0
     seconds: list[float] = field(default_factory=list)
-    error_cache: list[tuple[float, RememberedError]] = field(default_factory=list)
+    refusals: list[tuple[float, Refusal]] = field(default_factory=list)
     values: set[str] = field(default_factory=set)
     expired: list[pb.AccessToken] = field(default_factory=list)
 
@@ -47,7 +47,7 @@ async def steady_load(
             try:
                 token = await replicas[turn % len(replicas)].token(corp_ids[turn % len(corp_ids)])
             except grpc.aio.AioRpcError as error:
-                load.error_cache.append((time.time(), refusal(error)))
+                load.refusals.append((time.time(), refusal(error)))
             else:
                 load.seconds.append(time.monotonic() - began)
                 load.values.add(token.value)
