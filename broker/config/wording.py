@@ -10,6 +10,7 @@ from pydantic import BaseModel
 PLAIN = {
     "missing": "is required",
     "model_type": "must be a table",
+    "dict_type": "must be a table",
     "list_type": "must be a list, in [ ]",
     "string_type": "must be a string, in quotes",
     "int_type": "must be a whole number",

@@ -160,6 +160,7 @@ WORDS: list[tuple[dict[str, Any], str]] = [
     ({"server": {"grpc": "127.0.0.1:50051"}}, "server.grpc: must be a list, in [ ]"),
     ({"server": {"http": 8080}}, "server.http: must be a string, in quotes"),
     ({"server": {"reflection": "perhaps"}}, "server.reflection: must be true or false"),
+    ({"wecom": {"resolve": []}}, "wecom.resolve: must be a table"),
     ({"refresh": {"advisory": []}}, "refresh.advisory: must be a number"),
     ({"log": {"level": "loud"}}, "log.level: must be 'debug', 'info', 'warning' or 'error'"),
     ({"store": {"prefix": "a b"}}, "store.prefix: is not 1 to 64 letters, digits, '.', '_', ':' or '-'"),
