@@ -1,41 +1,41 @@
-"""Ports for servers that a test starts."""
+"""Ports for servers that a test starts and that cannot choose one themselves."""
 
+import fcntl
 import os
 import random
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections import deque
+from pathlib import Path
 
-FIRST, LAST = 12_000, 22_000
-"""Below the ports of outgoing connections, which would take some between choice and use.
+LOWEST, HIGHEST = 12_000, 22_000
+"""Below the ports that the system gives to connections, as are those of a cluster's bus, 10,000 higher."""
+REMEMBERED = 100
+"""How many ports of this process are kept from others while nobody listens on them."""
 
-The members of a Redis cluster talk to each other on a port that is 10,000 higher: it is free of both too.
-"""
-WORKERS = 16
-
-
-def _own_ports() -> Iterator[int]:
-    """Yield ports that no other worker of this run of pytest yields."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
-    # Another run on this machine begins elsewhere.
-    rounds = (LAST - FIRST) // WORKERS
-    turn = random.randrange(rounds)
-    while True:
-        yield FIRST + turn * WORKERS + worker
-        turn = (turn + 1) % rounds
-
-
-_PORTS = _own_ports()
+_locks: deque[int] = deque()
 
 
 def free_port() -> int:
-    """Return a port that is free on loopback, and that no other test is given."""
-    while True:
-        port = next(_PORTS)
+    """Return a port that is free on loopback, and given to no other test, worker or run meanwhile."""
+    candidates = list(range(LOWEST, HIGHEST))
+    random.shuffle(candidates)
+    return next(port for port in candidates if _reserve(port))
+
+
+def _reserve(port: int) -> bool:
+    """Lock a file in the port's name; return False if another process has the port."""
+    folder = Path(tempfile.gettempdir()) / f"ports-of-tests-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    lock = os.open(folder / str(port), os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with socket.socket() as listener:
-            # A connection that has ended holds its port for a minute, but hinders no server that reuses it.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+            listener.bind(("127.0.0.1", port))
+    except OSError:
+        os.close(lock)
+        return False
+    _locks.append(lock)
+    if len(_locks) > REMEMBERED:
+        os.close(_locks.popleft())
+    return True
