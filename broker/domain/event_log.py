@@ -88,7 +88,7 @@ class Lag:
     """When the oldest open one came."""
 
 
-def log_name(app: str) -> str:
+def topic(app: str) -> str:
     """Return the name under which everybody hears of an app's events."""
     return f"events:{app}"
 

@@ -37,11 +37,11 @@ async def append(
     event_type: str = "text",
     app: str = APP,
     keep: Retention = KEEP,
-    tell: Sequence[str] = (),
+    notify: Sequence[str] = (),
 ) -> str:
     """Append an event that was never appended before; return its place."""
     entry = Entry(app, corp_id, event_type, payload)
-    return await log.append(entry, key=f"key-{next(keys)}", once_in=LONG, keep=keep, tell=tell)
+    return await log.append(entry, key=f"key-{next(keys)}", once_in=LONG, keep=keep, notify=notify)
 
 
 def words(found: Iterable[Delivery | Entry]) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.event_log import Entry, log_name
+from broker.domain.event_log import Entry, topic
 from broker.domain.events import app_and_position
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Notice, NoticeKind, Store
@@ -27,7 +27,7 @@ from tests.contract.events import (
 from tests.contract.making import LONG, record
 from tests.contract.waiting import Ear, eventually, listening
 
-AVAILABLE = Notice(NoticeKind.AVAILABLE, log_name(APP))
+AVAILABLE = Notice(NoticeKind.AVAILABLE, topic(APP))
 EVENT = Entry(APP, "a", "text", b"a1")
 
 
@@ -48,7 +48,7 @@ heard_until_now.fence = 0
 class TestRepeats:
     async def test_an_event_is_appended_once(self, log: EventLog, other_log: EventLog) -> None:
         first, *others = [
-            await one.append(EVENT, key="same", once_in=LONG, keep=KEEP, tell=[])
+            await one.append(EVENT, key="same", once_in=LONG, keep=KEEP, notify=[])
             for one in (log, other_log, log)
         ]
 
@@ -59,7 +59,7 @@ class TestRepeats:
     async def test_of_many_at_once_one_is_appended(self, log: EventLog, other_log: EventLog) -> None:
         given = await asyncio.gather(
             *[
-                one.append(EVENT, key="same", once_in=LONG, keep=KEEP, tell=[])
+                one.append(EVENT, key="same", once_in=LONG, keep=KEEP, notify=[])
                 for _ in range(20)
                 for one in (log, other_log)
             ]
@@ -69,7 +69,7 @@ class TestRepeats:
 
     async def test_after_a_while_it_is_another_event(self, log: EventLog) -> None:
         async def again() -> str:
-            return await log.append(EVENT, key="same", once_in=BRIEF, keep=KEEP, tell=[])
+            return await log.append(EVENT, key="same", once_in=BRIEF, keep=KEEP, notify=[])
 
         assert await again()
         assert await eventually(again)
@@ -77,12 +77,12 @@ class TestRepeats:
     async def test_the_key_of_one_app_is_not_that_of_another(self, log: EventLog) -> None:
         for app in ("crm", "hr"):
             entry = replace(EVENT, app=app)
-            assert await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
+            assert await log.append(entry, key="same", once_in=LONG, keep=KEEP, notify=[])
 
     async def test_a_repeat_tells_nobody(self, broker: Broker) -> None:
         async with listening(broker.store) as ear:
             for _ in range(2):
-                await broker.log.append(EVENT, key="same", once_in=LONG, keep=KEEP, tell=["bell"])
+                await broker.log.append(EVENT, key="same", once_in=LONG, keep=KEEP, notify=["bell"])
 
             assert 1 == len(await heard_until_now(ear, broker.store))
 
@@ -91,7 +91,7 @@ class TestNotices:
     async def test_everybody_hears_of_an_event(self, event_fleet: EventFleet, broker: Broker) -> None:
         other = await event_fleet.connect()
         async with listening(other.store) as ear:
-            position = await append(broker.log, tell=["events:crm", "share list:crm"])
+            position = await append(broker.log, notify=["events:crm", "share list:crm"])
             came = int(position.partition("-")[0])
 
             for name in ("events:crm", "share list:crm"):

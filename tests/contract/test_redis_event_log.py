@@ -59,7 +59,7 @@ def log(client: RedisClient) -> EventLog:
 
 async def use_everything(log: EventLog) -> None:
     """Do all that a broker does."""
-    given = await appended(log, "a1 a2 b1", tell=["events:crm"])
+    given = await appended(log, "a1 a2 b1", notify=["events:crm"])
     assert "a1" == await takes(log, ANA, max_in_flight=1, max_attempts=1)
     assert "b1" == await takes(log, BEN)
     await log.release(APP, GROUP, "ana")
@@ -206,10 +206,10 @@ class TestOutages:
             [entry] = await log.read(APP, "", 1)
             await client.run(limit)
             with pytest.raises(StoreUnavailable, match="OOM"):
-                await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
+                await log.append(entry, key="same", once_in=LONG, keep=KEEP, notify=[])
             await client.run(lift)
 
-            assert await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
+            assert await log.append(entry, key="same", once_in=LONG, keep=KEEP, notify=[])
 
     async def test_no_policy_but_for_all_keys_takes_events_away(
         self, client: RedisClient, log: EventLog

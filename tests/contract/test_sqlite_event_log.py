@@ -27,7 +27,7 @@ class TestDurability:
             log = SqliteEventLog(store.connection, SystemClock())
             given = await appended(log, "a1 b1 c1")
             [entry, *_] = await log.read(APP, "", 1)
-            await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
+            await log.append(entry, key="same", once_in=LONG, keep=KEEP, notify=[])
             await log.claim(replace(ANA, max_in_flight=1))
             await log.acknowledge(APP, GROUP, given[:1])
             await log.claim(replace(ANA, max_in_flight=1, max_attempts=1))
@@ -35,7 +35,7 @@ class TestDurability:
 
         async with open_sqlite(path, SystemClock()) as store:
             log = SqliteEventLog(store.connection, SystemClock())
-            assert "" == await log.append(entry, key="same", once_in=LONG, keep=KEEP, tell=[])
+            assert "" == await log.append(entry, key="same", once_in=LONG, keep=KEEP, notify=[])
             assert "b1" == words(await log.dead(APP, GROUP, "", 10))
             assert "c1 a1" == await takes(log, BEN)
 

@@ -148,9 +148,9 @@ class Rules:
         self._count += 1
         entry = Entry(APP, corp_id, event_type, b"%d" % self._count)
         key, retention = f"key {self._count}", Retention(AGE, keep)
-        position = await self._log.append(entry, key=key, once_in=AGE, keep=retention, tell=[])
+        position = await self._log.append(entry, key=key, once_in=AGE, keep=retention, notify=[])
         assert not self._kept or position > self._kept[-1].position
-        assert not await self._log.append(entry, key=key, once_in=AGE, keep=retention, tell=[])
+        assert not await self._log.append(entry, key=key, once_in=AGE, keep=retention, notify=[])
         self._kept.append(replace(entry, position=position))
         oldest = (self._clock.now() - AGE).timestamp()
         self._kept[:] = [entry for entry in self._kept[-keep:] if came(entry.position).timestamp() >= oldest]

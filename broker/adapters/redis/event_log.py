@@ -7,7 +7,7 @@ from typing import Any, cast
 from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import group_script, log_script
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, topic
 from broker.domain.event_positions import FIRST, tidy
 from broker.domain.ports.store import NoticeKind
 
@@ -39,11 +39,11 @@ class RedisEventLog:
         self._forget = self._of_a_group("forget")
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         """See `EventLog.append`."""
         log, head, _ = self._keys.log(entry.app)
-        told = [self._keys.channel, NoticeKind.APPENDED, *tell]
+        told = [self._keys.channel, NoticeKind.APPENDED, *notify]
         kept = [milliseconds(once_in), milliseconds(keep.age), keep.count]
         position = await self._append(
             [log, head, self._keys.seen(entry.app, key)],
@@ -146,7 +146,7 @@ class RedisEventLog:
         script = self._client.script(group_script(name))
 
         async def run(app: str, group: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as each script answers
-            available = self._keys.notice(NoticeKind.AVAILABLE, log_name(app), 0)
+            available = self._keys.notice(NoticeKind.AVAILABLE, topic(app), 0)
             keys = [*self._keys.log(app), *self._keys.group(app, group)]
             return await script(keys, [group, self._keys.channel, available, *arguments])
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from broker.adapters.sqlite.connection import SqliteConnection
 from broker.adapters.sqlite.event_group import SqliteEventGroup
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
 from broker.domain.event_positions import EPOCH, milliseconds_of, next_position, position_at, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
@@ -26,7 +26,7 @@ class SqliteEventLog:
         self._clock = clock
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         """See `EventLog.append`."""
 
@@ -46,7 +46,7 @@ class SqliteEventLog:
             ends = now + once_in // MICROSECOND
             self._database.execute("INSERT INTO event_keys VALUES (?, ?, ?)", (entry.app, key, ends))
             self._trim(entry.app, keep)
-            for name in tell:
+            for name in notify:
                 self._connection.publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(position)))
             return position
 
@@ -268,4 +268,4 @@ class SqliteEventLog:
         return (self._clock.now() - EPOCH) // MICROSECOND
 
     def _publish_available(self, app: str) -> None:
-        self._connection.publish(Notice(NoticeKind.AVAILABLE, log_name(app)))
+        self._connection.publish(Notice(NoticeKind.AVAILABLE, topic(app)))

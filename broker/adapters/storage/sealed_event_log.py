@@ -25,11 +25,11 @@ class SealedEventLog:
         self._observer = observer
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         """See `EventLog.append`."""
         sealed = replace(entry, payload=self._seal.close(_name(entry.app), entry.payload))
-        return await self._inner.append(sealed, key=key, once_in=once_in, keep=keep, tell=tell)
+        return await self._inner.append(sealed, key=key, once_in=once_in, keep=keep, notify=notify)
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
         """See `EventLog.open_group`."""

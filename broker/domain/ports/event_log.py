@@ -11,12 +11,12 @@ class EventLog(Protocol):
     """Keep events until every group has handled them."""
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         """Write the entry durably; return its position, "" if `key` came within `once_in`.
 
         In the same step everybody hears `Notice(APPENDED, name, <its milliseconds>)` for each name
-        of `tell`, and what `keep` does not cover is removed.
+        of `notify`, and what `keep` does not cover is removed.
         """
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
@@ -28,7 +28,7 @@ class EventLog(Protocol):
     async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
         """Mark as handled, whoever holds them, dead ones too; return how many were open or dead.
 
-        Everybody hears `Notice(AVAILABLE, log_name(app))` if that lets another member have something.
+        Everybody hears `Notice(AVAILABLE, topic(app))` if that lets another member have something.
         """
 
     async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:

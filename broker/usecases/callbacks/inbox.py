@@ -9,7 +9,7 @@ from datetime import timedelta
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import Retention, log_name
+from broker.domain.event_log import Retention, topic
 from broker.domain.events import SHARE_EVENTS, Event
 from broker.domain.ports.event_log import EventLog
 from broker.domain.shares import ShareList
@@ -84,13 +84,13 @@ class CallbackInbox:
         key = hmac.new(settings.keys.aes_key, delivery_key(message).encode(), hashlib.sha256).hexdigest()
         # Inside the bounds a caught delivery could come again, from the earliest to the latest timestamp.
         once_in = max(2 * (settings.max_age or timedelta(0)), REMEMBERED)
-        tell = [log_name(event.app)]
+        notify = [topic(event.app)]
         if kind and kind in self._apps[event.app].share_kinds:
-            tell.append(ShareList.name_of(event.app, kind))
+            notify.append(ShareList.name_of(event.app, kind))
         while True:
             try:
                 place = await self._log.append(
-                    to_entry(event), key=key, once_in=once_in, keep=self._keep, tell=tell
+                    to_entry(event), key=key, once_in=once_in, keep=self._keep, notify=notify
                 )
             except StoreUnavailable:
                 if asyncio.get_running_loop().time() >= give_up_at:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
-from broker.domain.event_log import Delivery, Entry, Member, log_name
+from broker.domain.event_log import Delivery, Entry, Member, topic
 from broker.domain.event_positions import position_at, position_before
 from broker.domain.events import Event, app_and_position
 from broker.domain.ports.clock import Clock, Randomness
@@ -89,7 +89,7 @@ class EventFeed:
             )
             for app in options.apps
         ]
-        with self._notifications.waiter(*map(log_name, options.apps)) as waiter:
+        with self._notifications.waiter(*map(topic, options.apps)) as waiter:
             subscription = EventSubscription(members, waiter, self._claims, self._clock)
             with self._ended_by(subscription.close):
                 self._tasks.create_task(subscription.run())
@@ -109,7 +109,7 @@ class EventFeed:
         """
         now = position_at(self._clock.now() - CLOCK_TOLERANCE)
         seen = {app: position_before(options.replay_from.get(app, now)) for app in options.apps}
-        with self._notifications.waiter(*map(log_name, options.apps)) as waiter, self._ended_by(waiter.ring):
+        with self._notifications.waiter(*map(topic, options.apps)) as waiter, self._ended_by(waiter.ring):
             await self._log.read(options.apps[0], seen[options.apps[0]], 1)
             yield None
             while not self._closing:

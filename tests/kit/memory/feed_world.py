@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from broker.domain.errors import BrokerError
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, topic
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.notifications import Notifications
@@ -214,8 +214,8 @@ class FeedWorld:
         for word in words.split():
             self._count += 1
             entry = Entry(app, word[0], event_type, word.encode())
-            key, tell = f"key {self._count}", [log_name(app)]
-            position = await log.append(entry, key=key, once_in=timedelta(hours=1), keep=KEEP, tell=tell)
+            key, notify = f"key {self._count}", [topic(app)]
+            position = await log.append(entry, key=key, once_in=timedelta(hours=1), keep=KEEP, notify=notify)
             ids.append(f"{app}:{position}")
         await settle()
         return ids

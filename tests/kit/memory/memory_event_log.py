@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, log_name, owner_of
+from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
 from broker.domain.event_positions import milliseconds_of, next_position, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
@@ -127,7 +127,7 @@ class MemoryEventLog:
         self._shared = shared
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         log, now = await self._log(entry.app)
         if log.seen.get(key, now) > now:
@@ -141,7 +141,7 @@ class MemoryEventLog:
         log.entries = kept
         for group in log.groups.values():
             group.drop(gone)
-        for name in tell:
+        for name in notify:
             self._store._tell(Notice(NoticeKind.APPENDED, name, milliseconds_of(log.newest)))
         return log.newest
 
@@ -308,7 +308,7 @@ class MemoryEventLog:
 
     def _tell_if(self, app: str, told: bool) -> None:
         if told:
-            self._store._tell(Notice(NoticeKind.AVAILABLE, log_name(app)))
+            self._store._tell(Notice(NoticeKind.AVAILABLE, topic(app)))
 
 
 def milliseconds(moment: datetime) -> int:

@@ -41,7 +41,7 @@ class Log:
     told: list[list[str]] = field(default_factory=list)
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, tell: Sequence[str]
+        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         self.attempts += 1
         if time.monotonic() < self.away_until:
@@ -50,7 +50,7 @@ class Log:
         self.entries.append(entry)
         self.keys.append(key)
         self.spans.append(once_in)
-        self.told.append(list(tell))
+        self.told.append(list(notify))
         return "" if self.is_repeat else "1772438400000-000000"
 
 

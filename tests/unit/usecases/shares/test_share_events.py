@@ -55,7 +55,7 @@ class Events:
                 key=f"event {next(self._numbers)}",
                 once_in=SECOND,
                 keep=Retention(timedelta(days=1), 10),
-                tell=[ShareList.name_of("crm", kind)],
+                notify=[ShareList.name_of("crm", kind)],
             )
         await settle()
 
