@@ -12,11 +12,12 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from broker.domain.access import CallerPolicy
 from broker.domain.apps import APP_NAME
 from broker.domain.corps import CORP_ID
-from broker.domain.errors import BrokerError
+from broker.domain.errors import BrokerError, InvalidRequest
 from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.context import Context
@@ -25,11 +26,14 @@ from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 
+LARGEST_REQUEST = 4 * 1024 * 1024
+"""gRPC's own limit is a little larger, so that who exceeds this is told by field and not by gRPC."""
 MOST_REMEMBERED = 50_000
 """Decisions of one method that are not worked out again."""
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
+Reader = Callable[[Any], Any]
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -52,27 +56,26 @@ class RpcGuard:
 
     def guard(self, method: str, handler: Method) -> Method:
         """Return the method's handler, wrapped. Raises `Undeclared` if it declares no right."""
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        read = _reader(handler)
+        serializer = handler.response_serializer
         if handler.unary_unary:
-            unary: Any = self._unary(method, cast("Handler", handler.unary_unary))
-            return grpc.unary_unary_rpc_method_handler(unary, **codec)
+            unary: Any = self._unary(method, cast("Handler", handler.unary_unary), read)
+            return grpc.unary_unary_rpc_method_handler(unary, response_serializer=serializer)
         if handler.stream_unary:
-            upload: Any = self._unary(method, cast("Handler", handler.stream_unary))
-            return grpc.stream_unary_rpc_method_handler(upload, **codec)
-        stream: Any = self._stream(method, cast("StreamHandler", handler.unary_stream))
-        return grpc.unary_stream_rpc_method_handler(stream, **codec)
+            upload: Any = self._unary(method, cast("Handler", handler.stream_unary), _each(read))
+            return grpc.stream_unary_rpc_method_handler(upload, response_serializer=serializer)
+        stream: Any = self._stream(method, cast("StreamHandler", handler.unary_stream), read)
+        return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serializer)
 
-    def _unary(self, method: str, handler: Handler) -> Handler:
+    def _unary(self, method: str, handler: Handler, read: Reader) -> Handler:
         authorize = self._authorizer(method, requirement_of(method, handler))
         record = self._recorder(method)
 
-        async def call(request: Any, context: Context) -> Any:
+        async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
             code = "CANCELLED"
             try:
+                request = read(received)
                 permit = authorize(request, context)
                 response = await handler(request, context)
                 if permit:
@@ -88,14 +91,17 @@ class RpcGuard:
 
         return call
 
-    def _stream(self, method: str, handler: StreamHandler) -> Callable[[Any, Context], AsyncIterator[Any]]:
+    def _stream(
+        self, method: str, handler: StreamHandler, read: Reader
+    ) -> Callable[[Any, Context], AsyncIterator[Any]]:
         authorize = self._authorizer(method, requirement_of(method, handler))
         record = self._recorder(method)
 
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        async def call(received: Any, context: Context) -> AsyncIterator[Any]:
             began = time.perf_counter()
             code = "CANCELLED"
             try:
+                request = read(received)
                 permit = authorize(request, context)
                 # Closed here: a caller who leaves between two answers must not leave a connection behind.
                 async with aclosing(handler(request, context)) as responses:
@@ -165,6 +171,36 @@ class RpcGuard:
         caller = current_caller.get().name
         self._log.debug("refused", rpc=method, caller=caller, reason=error.reason, problem=error.message)
         return error, code.name
+
+
+def _reader(handler: Method) -> Reader:
+    """Return what reads the bytes of a request. Raises `InvalidRequest`.
+
+    gRPC would answer bytes that are no message by a traceback in the log, and in no figure.
+    """
+    deserialize = handler.request_deserializer
+    if deserialize is None:
+        return lambda received: received
+
+    def read(received: bytes) -> Any:
+        if len(received) > LARGEST_REQUEST:
+            raise InvalidRequest("request", f"is larger than {LARGEST_REQUEST} bytes")
+        try:
+            return deserialize(received)
+        except DecodeError:
+            raise InvalidRequest("request", "is no message of this method") from None
+
+    return read
+
+
+def _each(read: Reader) -> Reader:
+    """Return what reads each message of a stream as it comes."""
+
+    async def messages(received: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for message in received:
+            yield read(message)
+
+    return messages
 
 
 def _permit(method: str, required: Requirement) -> Permit:

@@ -4,7 +4,7 @@ import base64
 import binascii
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -15,7 +15,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.apps import APP_NAME, App, Target
 from broker.domain.corps import CORP_ID, ShareKind
-from broker.domain.credentials import Credential, CredentialKind, Freshness
+from broker.domain.credentials import NO_TIME, Credential, CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.domain.replica_health import Dependency
 from broker.domain.shares import AppShare
@@ -103,6 +103,11 @@ def min_ttl(message: Duration) -> timedelta:
         return message.ToTimedelta()
     except (ValueError, OverflowError):
         raise InvalidRequest("min_ttl", "is not a duration") from None
+
+
+def ttl(credential: Credential, now: datetime) -> timedelta:
+    """Return how long the credential lives from now."""
+    return max(credential.expires_at - now, NO_TIME)
 
 
 def access_token(credential: Credential) -> token_pb.AccessToken:

@@ -10,7 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from broker.server.grpc.guard import RpcGuard
+from broker.server.grpc.guard import LARGEST_REQUEST, RpcGuard
 from broker.server.grpc.services.registration import Servicers
 from broker.server.health import SERVICES, Health
 from broker.server.http.server import CannotListen
@@ -20,11 +20,14 @@ OPTIONS = [
     # Clients re-resolve when their connection ends, so that new replicas get their share.
     ("grpc.max_connection_age_ms", 15 * MINUTE_MS),
     ("grpc.max_connection_age_grace_ms", MINUTE_MS),
-    # A watcher whose machine died is noticed; a client may ping every half minute.
+    # The guard refuses what is larger than its own limit, and says so by field.
+    ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),
+    # A watcher whose machine died is noticed.
     ("grpc.keepalive_time_ms", 2 * MINUTE_MS),
     ("grpc.keepalive_timeout_ms", MINUTE_MS // 3),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", MINUTE_MS // 2),
+    # Go's clients may ping every ten seconds, and the network brings a ping a little early or late.
+    ("grpc.http2.min_ping_interval_without_data_ms", MINUTE_MS // 12),
 ]
 
 

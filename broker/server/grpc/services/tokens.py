@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
@@ -15,8 +15,10 @@ from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.access_tokens import AccessTokens
 
-MADE = 20_000
-"""Messages kept ready, at most."""
+MOST_READY = 20_000
+"""Responses that are kept ready."""
+READY_FOR = timedelta(milliseconds=200)
+"""How long a response may be given again: its `ttl` is right to within this."""
 
 Audit = Callable[[Action, Credential], None]
 
@@ -28,7 +30,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self._tokens = tokens
         self._audit = audit
         self._clock = clock
-        self._messages: dict[CredentialKey, tuple[Credential, pb.AccessToken]] = {}
+        self._ready: dict[CredentialKey, tuple[Credential, datetime, pb.GetAccessTokenResponse]] = {}
 
     @requires(Action.TOKEN_GET)
     async def GetAccessToken(
@@ -38,20 +40,21 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         min_ttl = messages.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
         credential = await self._tokens.get(messages.target(request.target), min_ttl)
         self._audit(Action.TOKEN_GET, credential)
-        return pb.GetAccessTokenResponse(token=self._message(credential), ttl=self._ttl(credential))
+        return self._response(credential)
 
-    def _message(self, credential: Credential) -> pb.AccessToken:
-        """Return the message of a credential, made once for each rotation."""
-        made_for, message = self._messages.get(credential.key, (None, None))
-        if message is None or made_for is not credential:
-            if len(self._messages) >= MADE:
-                self._messages.clear()
-            message = messages.access_token(credential)
-            self._messages[credential.key] = (credential, message)
-        return message
-
-    def _ttl(self, credential: Credential) -> timedelta:
-        return max(credential.expires_at - self._clock.now(), NO_TIME)
+    def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
+        """Return the credential's response, made anew after each rotation and a few times a second."""
+        now = self._clock.now()
+        ready = self._ready.get(credential.key)
+        if ready and ready[0] is credential and now < ready[1]:
+            return ready[2]
+        if len(self._ready) >= MOST_READY:
+            self._ready.clear()
+        response = pb.GetAccessTokenResponse(
+            token=messages.access_token(credential), ttl=messages.ttl(credential, now)
+        )
+        self._ready[credential.key] = (credential, now + READY_FOR, response)
+        return response
 
     @requires(Action.TOKEN_GET)
     async def WatchAccessToken(
@@ -61,7 +64,9 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         async with aclosing(self._tokens.watch(messages.target(request.target))) as credentials:
             async for credential in credentials:
                 self._audit(Action.TOKEN_GET, credential)
-                yield pb.WatchAccessTokenResponse(token=self._message(credential), ttl=self._ttl(credential))
+                yield pb.WatchAccessTokenResponse(
+                    token=messages.access_token(credential), ttl=messages.ttl(credential, self._clock.now())
+                )
 
     @requires(Action.TOKEN_REPORT)
     async def ReportInvalidToken(
@@ -72,5 +77,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         outcome, credential = await self._tokens.report(target, request.generation, request.errcode)
         self._audit(Action.TOKEN_REPORT, credential)
         return pb.ReportInvalidTokenResponse(
-            outcome=messages.OUTCOMES[outcome], token=self._message(credential), ttl=self._ttl(credential)
+            outcome=messages.OUTCOMES[outcome],
+            token=messages.access_token(credential),
+            ttl=messages.ttl(credential, self._clock.now()),
         )
