@@ -26,6 +26,8 @@ from broker.usecases.shares.targets import Targets
 
 LOOKED_FOR_SECONDS = 1.0
 """How long a user whose code is spent waits for a listing that could tell its corp."""
+CODE_UNREAD = frozenset({"40014", "42001"})
+"""WeCom checks the token before it looks at the code: after these, the code is as good as before."""
 CODE = re.compile(r"[\x21-\x7e]{1,512}")
 Answer = TypeVar("Answer")
 
@@ -39,7 +41,7 @@ class Profile:
 
 
 class Identities:
-    """Exchange codes for users. A code goes to WeCom once, whatever comes of it."""
+    """Exchange codes for users. WeCom reads a code once, whatever comes of it."""
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class Identities:
         return Profile(app.corp_id, fields)
 
     async def _is_shared(self, app_name: str, corp_id: str) -> bool:
-        """Tell whether the child is in the share list; an unknown one is looked for once."""
+        """Return whether the child is in the share list; an unknown one is looked for once."""
         try:
             async with asyncio.timeout(LOOKED_FOR_SECONDS):
                 await self._targets.locate(Target(app_name, corp_id))
@@ -114,13 +116,15 @@ def read_code(field: str, code: str) -> Secret:
 async def spend_code(
     engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
 ) -> Answer:
-    """Make a call that consumes a code, once; a token that turns out dead is replaced (engine rule 7)."""
+    """Make a call that consumes a code, once; again only where WeCom refused the token, not the code."""
     begin_recovery_budget()
-    token = await engine.get(key)
-    try:
-        return await call(token)
-    except TokenDied as died:
-        await engine.replace(key, token.generation)
-        raise WecomUnavailable(
-            "the token had died; the code was not repeated", PAUSE, **died.metadata
-        ) from None
+
+    async def with_token(token: Credential) -> Answer:
+        try:
+            return await call(token)
+        except TokenDied as died:
+            if died.metadata.get("errcode") in CODE_UNREAD:
+                raise
+            raise WecomUnavailable("the code was not repeated", PAUSE, **died.metadata) from None
+
+    return await engine.using(key, with_token)

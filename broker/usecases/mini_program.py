@@ -129,7 +129,7 @@ class MiniProgramLogins:
         return plaintext
 
     def verify(self, session: Session, raw_data: str, signature: str) -> bool:
-        """Tell whether the session's key made the signature."""
+        """Return whether the session's key made the signature."""
         return signature_valid(session.session_key, raw_data, signature)
 
     async def delete(self, session_id: str) -> None:
@@ -153,7 +153,7 @@ class MiniProgramLogins:
         return await self._keep(key, listing_fence, login, user_id)
 
     async def _is_shared(self, session: Session) -> bool:
-        """Tell whether the child has the share by which the session was opened, as far as is listed."""
+        """Return whether the child has the share by which the session was opened, as far as is listed."""
         app = self._targets.app(session.app)
         if session.corp_id == app.corp_id:
             return True

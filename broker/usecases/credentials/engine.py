@@ -131,7 +131,8 @@ class CredentialEngine:
     async def using(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]) -> Answer:
         """Call WeCom with the credential; if it turns out dead, replace that generation and call once more.
 
-        Not for calls that consume a code. Raises `WecomUnavailable` if WeCom won't have the new one either.
+        A call that consumes a code may raise `TokenDied` only where WeCom has not read the code.
+        Raises `WecomUnavailable` if WeCom refuses the new one too.
         """
         budget = current_recovery_budget()
         credential = await self.get(key)

@@ -41,6 +41,7 @@ class FakeUsers:
     """Corp of the token, user id and session_key of each transfer."""
     troubles: list[Trouble] = field(default_factory=list)
     spent: set[str] = field(default_factory=set)
+    death_errcode: int = 40014
 
     def fail(self, trouble: Trouble, times: int = 1) -> None:
         """Answer the next calls with this error."""
@@ -83,7 +84,7 @@ class FakeUsers:
             trouble = self.troubles.pop(0)
             raise trouble()
         if not self.is_alive(token.value):
-            raise TokenDied("the token is dead", errcode=40014)
+            raise TokenDied("the token is dead", errcode=self.death_errcode)
 
 
 def member(corp_id: str, user_id: str, kind: UserKind = UserKind.CHILD_MEMBER) -> User:

@@ -15,7 +15,6 @@ from broker.domain.errors import (
     InvalidRequest,
     SessionNotFound,
     StoreUnavailable,
-    WecomUnavailable,
 )
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
@@ -173,15 +172,14 @@ async def test_a_transfer_with_a_dead_child_token_is_sent_once_more(
     assert {1} == set(users.sent.values())
 
 
-async def test_a_login_with_a_dead_parents_token_is_not_sent_again(
+async def test_a_login_that_finds_the_parents_token_dead_is_made_with_a_new_one(
     world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
-    refused = await world.run(outcome(sessions.exchange_login_code("crm", "child1", None)))
-    await world.run(sessions.exchange_login_code("crm", "child2", None))
+    session = await world.run(sessions.exchange_login_code("crm", "child1", None))
 
-    assert isinstance(refused, WecomUnavailable)
-    assert {"child1": 1, "child2": 1} == users.sent
+    assert "child-key1" == session.session_key.reveal()
+    assert ({"child1": 2}, {"child1"}) == (users.sent, users.spent)
 
 
 async def test_an_ambiguous_kind_of_share_is_named_by_the_requests_field_and_says_that_the_code_is_spent(

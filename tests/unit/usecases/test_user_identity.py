@@ -47,7 +47,8 @@ def died() -> TokenDied:
     ("trouble", "told"),
     [
         (lambda: WecomUnavailable("timeout"), "WECOM_UNAVAILABLE"),
-        (died, "WECOM_UNAVAILABLE"),
+        (lambda: TokenDied("another token is dead", errcode=42009), "WECOM_UNAVAILABLE"),
+        (lambda: TokenDied("nobody knows which", None), "WECOM_UNAVAILABLE"),
         (lambda: RateLimited("limit", errcode=45009), "RATE_LIMITED"),
         (lambda: WecomProtocol("junk"), "WECOM_PROTOCOL"),
         (lambda: CodeRejected("spent", errcode=40029), "CODE_REJECTED"),
@@ -64,26 +65,57 @@ async def test_a_code_is_sent_once_whatever_wecom_answers(
     assert (told, 1) == (refused.reason, users.sent["code1"])
 
 
-async def test_after_a_dead_token_the_next_login_works(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: Identities
+@pytest.mark.parametrize("errcode", [40014, 42001])
+async def test_a_login_that_finds_the_token_dead_is_made_with_a_new_one(
+    world: EngineWorld,
+    wecom: FakeWecom,
+    replica: Replica,
+    users: FakeUsers,
+    identity: Identities,
+    errcode: int,
 ) -> None:
+    users.death_errcode = errcode
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
+    user, known = await world.run(identity.exchange_code("crm", "code1"))
+
+    assert (member("ww-child", "user1"), True) == (user, known)
+    # The first time WeCom looked at the token only.
+    assert (2, {"code1"}, 2) == (users.sent["code1"], users.spent, wecom.count(Endpoint.APP_TOKEN))
+
+
+async def test_a_code_that_no_token_carries_is_sent_twice_at_most(
+    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities
+) -> None:
+    users.fail(died, times=5)
     refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
-    user, known = await world.run(identity.exchange_code("crm", "code2"))
 
     assert isinstance(refused, WecomUnavailable)
-    assert "not repeated" in refused.message
-    assert (member("ww-child", "user2"), True) == (user, known)
-    assert ({"code1": 1, "code2": 1}, 2) == (users.sent, wecom.count(Endpoint.APP_TOKEN))
+    assert not isinstance(refused, TokenDied)
+    assert (2, set(), 2) == (users.sent["code1"], users.spent, wecom.count(Endpoint.APP_TOKEN))
 
 
-async def test_many_logins_that_find_the_token_dead_replace_it_once(
+async def test_an_outage_of_the_second_try_ends_the_login(
+    world: EngineWorld, users: FakeUsers, identity: Identities
+) -> None:
+    users.fail(died)
+    users.fail(lambda: WecomUnavailable("timeout"), times=5)
+    refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
+
+    assert isinstance(refused, WecomUnavailable)
+    assert 2 == users.sent["code1"]
+
+
+async def test_many_logins_that_find_the_token_dead_replace_it_once_and_succeed(
     world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: Identities
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
-    await world.gather(*(outcome(identity.exchange_code("crm", f"code{number}")) for number in range(10)))
+    found = await world.gather(
+        *(outcome(identity.exchange_code("crm", f"code{number}")) for number in range(10))
+    )
 
-    assert (2, {1}) == (wecom.count(Endpoint.APP_TOKEN), set(users.sent.values()))
+    assert not [error for error in found if isinstance(error, BrokerError)]
+    assert (2, 10) == (wecom.count(Endpoint.APP_TOKEN), len(users.spent))
+    assert max(users.sent.values()) <= 2
 
 
 async def test_an_unknown_child_is_listed_for_once_and_then_flagged(
