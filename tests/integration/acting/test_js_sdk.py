@@ -221,3 +221,14 @@ async def test_a_report_that_says_too_little_is_refused_by_field(
     reason, metadata = await refusal_of(running.js_sdk.ReportInvalidTicket(request))
 
     assert ("INVALID_REQUEST", field) == (reason, metadata["field"])
+
+
+async def test_a_page_with_8_kilobytes_of_query_is_signed(running: Acting) -> None:
+    longest = (URL.partition("#")[0] + "?sso=").ljust(8192, "t")
+    signed = await sign(running, CHILD, longest + "#" + "x" * 1000)
+
+    assert signed.config.signature
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await sign(running, CHILD, longest + "t")
+    assert "url" == reason_of(refused.value)[1]["field"]
+    assert "ttt" not in str(refused.value)
