@@ -74,8 +74,8 @@ def errcode_of(answer: Mapping[str, object]) -> int | None:
 def error_of(endpoint: str, answer: Mapping[str, object], field: str = "request") -> BrokerError | None:
     """Return what the answer's errcode means; None for a success.
 
-    `field` is what the caller gave for the call: the one at fault where WeCom blames the caller.
-    An unknown code is never retried; its error carries endpoint and hint.
+    `field` is what the caller gave for the call, and so at fault where WeCom blames the caller; without one
+    the broker is. An unknown code is never retried; its error carries endpoint and hint.
     """
     errcode = errcode_of(answer)
     if errcode is None:
@@ -87,6 +87,8 @@ def error_of(endpoint: str, answer: Mapping[str, object], field: str = "request"
     kind = BY_CODE.get(errcode)
     if kind is None:
         return WecomProtocol(f"WeCom answered {endpoint} with the unknown errcode {errcode}", **metadata)
+    if kind is InvalidRequest and not field:
+        kind = WecomProtocol
     if kind is InvalidRequest:
         return InvalidRequest(field, f"WeCom answered {endpoint} with errcode {errcode}", **metadata)
     if kind is IpNotTrusted:

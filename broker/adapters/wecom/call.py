@@ -38,8 +38,8 @@ class Call:
     """The token that it carries, or the app that asks for its first one."""
     query: Query = ()
     body: Mapping[str, object] | bytes | Upload = field(default=b"", repr=False)
-    blames: str = "request"
-    """The field of the caller's request that is at fault where WeCom blames the caller."""
+    blames: str = ""
+    """The field of the caller's request that is at fault where WeCom blames the caller; "" if none is."""
     carries_code: bool = False
     """Whether a login code travels with it: it is sent once."""
     proxied: bool = False

@@ -33,7 +33,7 @@ class ShareEndpoints:
             }
             if cursor:
                 body["cursor"] = cursor
-            answer = await self._client.send(Call("POST", path, parent, body=body, blames="app"))
+            answer = await self._client.send(Call("POST", path, parent, body=body))
             listed += _page(answer, share_kind)
             cursor = str(answer.fields.get("next_cursor") or "")
             if answer.fields.get("ending") in (1, True, "1") or cursor in cursors:

@@ -3,6 +3,7 @@
 from broker.adapters.wecom.call import Answer, Call
 from broker.adapters.wecom.client import WecomClient
 from broker.domain.credentials import Credential
+from broker.domain.errors import DataRejected, InvalidRequest
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
 from broker.domain.users import User
@@ -45,7 +46,12 @@ class UserEndpoints:
         body = {"userid": user_id, "session_key": session_key}
         path = "/cgi-bin/miniprogram/transfer_session"
         call = Call("POST", path, child_token, body=body, blames="session_key")
-        return _session(await self._client.send(call), child_token.key.corp_id)
+        try:
+            answer = await self._client.send(call)
+        except InvalidRequest as refused:
+            problem = "WeCom does not take this session_key for this user and child"
+            raise DataRejected(problem, **refused.metadata) from None
+        return _session(answer, child_token.key.corp_id)
 
 
 def _session(answer: Answer, corp_id: str) -> LoginSession:

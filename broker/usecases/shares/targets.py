@@ -73,8 +73,12 @@ class Targets:
 
 
 def _the_one(target: Target, app: App, found: list[AppShare]) -> AppShare:
-    if target.agent_id:
+    if target.agent_id and found:
+        known = ", ".join(str(share.agent_id) for share in found)
         found = [share for share in found if share.agent_id == target.agent_id]
+        if not found:
+            problem = f"this corp has the app under agent id {known}, not {target.agent_id}"
+            raise _not_shared(target, app, problem)
     if not found:
         raise _not_shared(target, app)
     if len({share.share_kind for share in found}) > 1:
@@ -85,11 +89,13 @@ def _the_one(target: Target, app: App, found: list[AppShare]) -> AppShare:
     return found[0]
 
 
-def _not_shared(target: Target, app: App) -> AppNotShared:
-    kinds = ", ".join(app.share_kinds)
+def _not_shared(
+    target: Target, app: App, problem: str = "the app is not shared with this corp"
+) -> AppNotShared:
     return AppNotShared(
-        "the app is not shared with this corp" if app.agent_id else f"{app.name} {NO_AGENT}",
+        problem if app.agent_id else f"{app.name} {NO_AGENT}",
         app=app.name,
         corp_id=target.corp_id,
-        listed_kinds=kinds,
+        agent_id=target.agent_id or None,
+        listed_kinds=", ".join(app.share_kinds),
     )

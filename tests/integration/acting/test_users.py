@@ -209,6 +209,44 @@ async def test_converting_with_a_key_that_the_caller_holds(running: Acting) -> N
     assert "target.corp_id" == reason_of(caught.value)[1]["field"]
 
 
+@pytest.mark.parametrize("errcode", [0, 40003, 40058, 42013, 46004, 60111])
+async def test_a_session_key_that_does_not_fit_is_data_rejected_and_named(
+    running: Acting, errcode: int
+) -> None:
+    session = await login(running, running.world.js_code(CHILD, "lisi"))
+    if errcode:
+        running.world.faults.add("/cgi-bin/miniprogram/transfer_session", Errcode(errcode), times=1)
+    request = mini_pb.ConvertSessionRequest(
+        target=target(CHILD), user_id=session.source_user_id, session_key="Zm9yZWlnbg=="
+    )
+    reason, metadata = await refusal_of(running.mini.ConvertSession(request))
+
+    assert "DATA_REJECTED" == reason
+    assert metadata.get("field", "session_key") == "session_key"
+    assert metadata["errcode"] == str(errcode or 42013)
+
+
+@pytest.mark.parametrize("errcode", [40003, 40058, 81013])
+async def test_a_mistake_that_wecom_blames_on_the_caller_names_a_field_that_the_caller_gave(
+    running: Acting, errcode: int
+) -> None:
+    calls = {
+        "code": ("/cgi-bin/auth/getuserinfo", lambda: user_of(running, "any-code")),
+        "js_code": ("/cgi-bin/miniprogram/jscode2session", lambda: login(running, "any-code")),
+        "user_ticket": (
+            "/cgi-bin/auth/getuserdetail",
+            lambda: running.identity.GetUserProfile(
+                pb.GetUserProfileRequest(app=APP, user_ticket="any-ticket")
+            ),
+        ),
+    }
+    for field, (path, call) in calls.items():
+        running.world.faults.add(path, Errcode(errcode), times=1)
+        reason, metadata = await refusal_of(call())
+
+        assert ("INVALID_REQUEST", field) == (reason, metadata["field"])
+
+
 GETUSERINFO, JSCODE2SESSION = "/cgi-bin/auth/getuserinfo", "/cgi-bin/miniprogram/jscode2session"
 TRANSFER = "/cgi-bin/miniprogram/transfer_session"
 

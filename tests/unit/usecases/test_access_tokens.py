@@ -121,6 +121,16 @@ async def test_a_child_that_got_another_agent_id_is_found_under_it(
     assert 2 == wecom.count(Endpoint.SHARES)
 
 
+async def test_an_agent_id_that_the_child_does_not_have_is_named_beside_the_one_it_has(
+    world: EngineWorld, replica: Replica
+) -> None:
+    refused = await world.run(outcome(replica.tokens.get(Target("crm", "ww-child", None, 999))))
+
+    assert isinstance(refused, AppNotShared)
+    assert "under agent id 7, not 999" in refused.message
+    assert ("ww-child", "999") == (refused.metadata["corp_id"], refused.metadata["agent_id"])
+
+
 async def test_a_child_whose_share_ended_is_not_shared_after_one_listing(
     world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
 ) -> None:
