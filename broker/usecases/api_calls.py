@@ -1,5 +1,6 @@
 """Any interface of WeCom, called in the name of a target; the token goes in here and never comes out."""
 
+import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -17,7 +18,8 @@ PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
 LONGEST_PATH = 256
 KEPT_PATHS = re.compile(
     r"/cgi-bin/((gettoken|get_jsapi_ticket|ticket|service|miniprogram|auth)(/.*)?|corpgroup/corp/gettoken"
-    r"|user/getuserinfo|user/getuserdetail|media/upload(img|_attachment)?|media/get(/.*)?)",
+    r"|(user|school)/getuserinfo|user/getuserdetail|corp/apply_mass_call_ticket|get_launch_code"
+    r"|agent/claim_customized_app|sync/contact_sync_success|media/upload(img|_attachment)?|media/get(/.*)?)",
     # Whether WeCom tells capitals apart in a path is not documented.
     re.IGNORECASE,
 )
@@ -25,6 +27,7 @@ KEPT_PATHS = re.compile(
 QUERY_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 """Others are not WeCom's, and some servers read `access.token` as `access_token`."""
 TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_token", "debug"})
+CODE_NAMES = frozenset({"code", "js_code", "auth_code"})
 LONGEST_QUERY = 4096
 LARGEST_BODY = 1024 * 1024
 MEDIA_KINDS = frozenset({"image", "voice", "video", "file"})
@@ -109,9 +112,21 @@ def check_call(call: ApiCall) -> None:
             raise InvalidRequest("query", "has a name that is not of letters, digits and '_'")
         if name.lower() in TOKEN_NAMES:
             raise InvalidRequest("query", f"{name} is the broker's to add")
+        if name.lower() in CODE_NAMES:
+            raise InvalidRequest("query", f"{name} is a login code: not for CallApi")
     if sum(len(name) + len(value.encode()) for name, value in call.query) > LONGEST_QUERY:
         raise InvalidRequest("query", f"must be at most {LONGEST_QUERY} bytes")
     if len(call.body) > LARGEST_BODY:
         raise InvalidRequest("body", f"must be at most {LARGEST_BODY} bytes")
     if call.body and call.method == "GET":
         raise InvalidRequest("body", "a GET has none")
+    if call.body and not _is_json(call.body):
+        raise InvalidRequest("body", "must be JSON, in UTF-8")
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body.decode(), strict=False)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -9,6 +9,7 @@ import aiohttp
 
 from broker.adapters.wecom.call import Answer, Call
 from broker.adapters.wecom.egress import Egress
+from broker.adapters.wecom.upload import base_name
 from broker.domain.errors import (
     AnswerTooLarge,
     BrokerError,
@@ -100,7 +101,10 @@ class Exchange:
         disposition = response.content_disposition
         packed = "Content-Encoding" in response.headers
         size = 0 if packed else response.content_length or 0
-        return MediaHead((disposition and disposition.filename) or "", response.content_type, size)
+        name = (disposition and disposition.filename) or ""
+        # The library keeps bytes that are no UTF-8 as halves of surrogate pairs.
+        name = name.encode(errors="surrogateescape").decode(errors="replace")
+        return MediaHead(base_name(name), response.content_type, size)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises `WecomProtocol`, `RetryLater`."""

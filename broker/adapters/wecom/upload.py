@@ -1,11 +1,18 @@
 """A file on its way from a caller to WeCom, piece by piece."""
 
+import re
 from collections.abc import AsyncIterator
 
 import aiohttp
 
 from broker.domain.errors import BrokerError, InvalidRequest
 from broker.domain.ports.passthrough import MediaHead
+
+
+def base_name(path: str) -> str:
+    """Return a file's name without folders, of which neither side knows the other's."""
+    name = re.split(r"[/\\]", path)[-1]
+    return name.strip(".") and name
 
 
 class Upload:
@@ -23,7 +30,7 @@ class Upload:
         part = form.append(self._watched(), {"Content-Type": self._head.content_type})
         # WeCom reads the name as plain UTF-8; it does not know the percent-encoded form.
         part.set_content_disposition(
-            "form-data", quote_fields=False, name="media", filename=self._head.file_name
+            "form-data", quote_fields=False, name="media", filename=base_name(self._head.file_name) or "file"
         )
         return form
 

@@ -12,7 +12,8 @@ Every error carries the broker's `reason`; switch on the class or on the reason,
     │   ├── InvalidRequest             INVALID_REQUEST
     │   ├── AmbiguousTarget            AMBIGUOUS_TARGET
     │   ├── CodeRejected               CODE_REJECTED
-    │   └── DataRejected               DATA_REJECTED
+    │   ├── DataRejected               DATA_REJECTED
+    │   └── AnswerTooLarge             ANSWER_TOO_LARGE
     ├── AccessDenied
     │   ├── Unauthenticated            UNAUTHENTICATED
     │   └── CallerNotAllowed           CALLER_NOT_ALLOWED
@@ -114,6 +115,10 @@ class DataRejected(InvalidArgument):
     """The data does not fit the session key."""
 
 
+class AnswerTooLarge(InvalidArgument):
+    """WeCom's answer does not fit into a message: ask for less at once, page by page."""
+
+
 class AccessDenied(BrokerError):
     """The broker does not serve this caller."""
 
@@ -212,6 +217,7 @@ BY_REASON: Mapping[str, type[BrokerError]] = MappingProxyType(
         "AMBIGUOUS_TARGET": AmbiguousTarget,
         "CODE_REJECTED": CodeRejected,
         "DATA_REJECTED": DataRejected,
+        "ANSWER_TOO_LARGE": AnswerTooLarge,
         "UNAUTHENTICATED": Unauthenticated,
         "CALLER_NOT_ALLOWED": CallerNotAllowed,
         "SECRET_REJECTED": SecretRejected,

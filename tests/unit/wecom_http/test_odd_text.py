@@ -6,12 +6,13 @@ import pytest
 
 from broker.adapters.wecom.addresses import AddressEndpoints
 from broker.adapters.wecom.passthrough import Passthrough
+from broker.adapters.wecom.upload import base_name
 from broker.adapters.wecom.users import UserEndpoints
 from broker.domain.corps import ShareKind
 from broker.domain.errors import SecretRejected, WecomProtocol
-from broker.domain.ports.passthrough import ApiCall
+from broker.domain.ports.passthrough import ApiCall, MediaHead
 from broker.domain.secret import Secret
-from tests.unit.wecom_http.recorders import Surroundings, answering, app, parent_with
+from tests.unit.wecom_http.recorders import Surroundings, answering, app, parent_with, speaking
 
 ODD = {
     "a control character": (b"a\x14b", "a\x14b"),
@@ -142,3 +143,35 @@ async def test_an_answer_without_addresses_is_a_protocol_error(
     async with answering(answer) as (url, _), around.wecom(url) as wecom:
         with pytest.raises(WecomProtocol, match="ip_list"):
             await AddressEndpoints(wecom.client).fetch_callback_addresses(parent_with("p"))
+
+
+@pytest.mark.parametrize(
+    ("named", "name"),
+    [
+        (b'filename="a.txt"', "a.txt"),
+        (b'filename="../../etc/passwd"', "passwd"),
+        (rb'filename="C:\\Users\\a.txt"', "a.txt"),
+        (b'filename=".."', ""),
+        (b'filename="\xe6\x8a\xa5.txt"', "报.txt"),
+        (b'filename="\xb1\xa8.txt"', "\ufffd\ufffd.txt"),
+        (b"filename*=UTF-8''..%2F%E6%8A%A5.txt", "报.txt"),
+        (b"filename*=GBK''%B1%A8.txt", "报.txt"),
+    ],
+)
+async def test_a_file_has_a_name_that_a_message_takes_and_no_folder(
+    around: Surroundings, named: bytes, name: str
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Disposition: attachment; %s\r\n\r\nab"
+    async with speaking(head % named) as (url, _), around.wecom(url) as wecom:
+        pieces = [piece async for piece in Passthrough(wecom.client).download(parent_with("p"), "media-1")]
+
+    assert b"ab" == pieces[1]
+    assert isinstance(pieces[0], MediaHead)
+    assert name == pieces[0].file_name
+
+
+@pytest.mark.parametrize(("path", "name"), [
+    ("a", "a"), ("/a/b", "b"), ("a/", ""), ("..", ""), (".", ""), ("a/..", ""), (".a", ".a"), ("a\\b", "b"),
+])  # fmt: skip
+def test_a_base_name_has_no_folder(path: str, name: str) -> None:
+    assert name == base_name(path)
