@@ -52,7 +52,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
     policy = CallerPolicy(mapping.callers(config))
     async with AsyncExitStack() as stack:
         storage, log = await stack.enter_async_context(open_store(config, clock, telemetry))
-        background = await stack.enter_async_context(Background(telemetry))
+        background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(
             mapping.apps(config),
             storage,

@@ -69,12 +69,12 @@ class Services:
             max_attempts=config.events.max_tries,
         )
         self.inbox = CallbackInbox(
-            apps=apps,
-            opening=decoder,
-            senders=SenderAllowlist(engine, AddressEndpoints(client), clock, telemetry, tasks),
-            renewal=core.relisting,
+            decoder=decoder,
+            allowlist=SenderAllowlist(engine, AddressEndpoints(client), clock, telemetry, tasks),
+            relisting=core.relisting,
             log=log,
             keep=keep,
+            clock=clock,
         )
         self._maintenance = EventMaintenance(list(callbacks), log, keep, clock, telemetry)
         self.admin = Admin(
@@ -102,7 +102,7 @@ class Services:
             watermarks=mapping.watermarks(config),
         )
         identities = Identities(targets, engine, users, around.randomness, config.wecom.oauth_base)
-        external = ExternalCallbacks(decoder, targets, shares, core.relisting, clock)
+        external = ExternalCallbacks(decoder, shares, core.relisting, clock, around.randomness)
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),

@@ -1,4 +1,4 @@
-"""`/callback/{app}`: WeCom calls here. Answered once the event is written, whatever its subscribers do."""
+"""`/callback/{app}`: WeCom posts here, and is answered once the event is written."""
 
 import asyncio
 import secrets
@@ -17,7 +17,7 @@ from broker.usecases.callbacks.decoder import LARGEST_BODY, Signed
 from broker.usecases.callbacks.inbox import CallbackInbox
 
 READ_SECONDS = 3.0
-"""How long a body may take to arrive: WeCom itself gives up after 5 s (wecom-api C1)."""
+"""How long a body may take to arrive: WeCom gives up after 5 s (wecom-api C1)."""
 STATUSES: dict[str, int] = {
     EnvelopeProblem.SIGNATURE: 403,
     EnvelopeProblem.TIMESTAMP: 403,
@@ -25,40 +25,40 @@ STATUSES: dict[str, int] = {
     EnvelopeProblem.SENDER: 403,
     EnvelopeProblem.SIZE: 413,
 }
-"""What an envelope's problem is in HTTP, else 400; to WeCom all but 200 are one failure."""
+"""The HTTP status of an envelope's problem, else 400; to WeCom all but 200 are one failure."""
 SUCCESS = "success"
-OF_A_SOCKET_FILE = "127.0.0.1"
-"""Whoever opened it has no address, and is on this machine: a proxy that may be trusted as one."""
-TOLD_EVERY_SECONDS = 60.0
-"""How often one kind of refusal is worth a warning; the metrics count them all."""
+UNIX_SOCKET_PEER = "127.0.0.1"
+"""A peer on a unix socket has no address and is on this machine: it counts as a local proxy."""
+WARNING_INTERVAL_SECONDS = 60.0
+"""How often one kind of refusal is logged as a warning; the metrics count them all."""
 
 
 class CallbackEndpoint:
-    """Answer WeCom; whoever else calls learns nothing but a status."""
+    """Answer WeCom; anybody else learns nothing but a status."""
 
     def __init__(self, inbox: CallbackInbox, forwarded: Forwarded, observer: Observer) -> None:
         self._inbox = inbox
         self._forwarded = forwarded
         self._observer = observer
         self._log = structlog.get_logger(LOGGER)
-        self._told_at: dict[tuple[str, str], float] = {}
+        self._warned_at: dict[tuple[str, str], float] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes of the door."""
+        """Return the routes."""
         path = "/callback/{app}"
-        # A HEAD is no verification: it would be answered without the body that it is about.
+        # A HEAD verifies nothing: its answer would lack the plaintext.
         return [web.get(path, self._verify, allow_head=False), web.post(path, self._receive)]
 
     async def _verify(self, request: web.Request) -> web.Response:
         began = time.perf_counter()
         app = request.match_info["app"]
         try:
-            self._inbox.check_app(app)
+            called = self._inbox.app(app)
             signed = _signed(request)
             # Not every sender encodes the '+' of base64.
             echostr = request.query.get("echostr", "").replace(" ", "+")
-            plaintext = await self._inbox.verify_url(app, signed, echostr, self._sender(request))
-        except Exception as error:  # noqa: BLE001 - the outermost place: nothing may reach the caller raw
+            plaintext = await self._inbox.verify_url(called, signed, echostr, self._sender(request))
+        except Exception as error:  # noqa: BLE001 - the outermost handler: no error may reach the caller raw
             return self._refused(app, error, began)
         return self._answered(app, "verified", web.Response(body=plaintext, content_type="text/plain"), began)
 
@@ -66,18 +66,18 @@ class CallbackEndpoint:
         began = time.perf_counter()
         app = request.match_info["app"]
         try:
-            # Before anything else is read or counted: an app that is not configured is anybody's word.
-            self._inbox.check_app(app)
+            # Before anything else is read or counted: a name that is not configured is a stranger's choice.
+            called = self._inbox.app(app)
             signed = _signed(request)
             body = await _body(request)
-            is_new = await self._inbox.receive(app, signed, body, self._sender(request))
+            is_new = await self._inbox.receive(called, signed, body, self._sender(request))
         except Exception as error:  # noqa: BLE001 - as above
             return self._refused(app, error, began)
         return self._answered(app, "accepted" if is_new else "repeated", web.Response(text=SUCCESS), began)
 
     def _sender(self, request: web.Request) -> str:
         return self._forwarded.sender(
-            request.remote or OF_A_SOCKET_FILE, request.headers.getall("X-Forwarded-For", [])
+            request.remote or UNIX_SOCKET_PEER, request.headers.getall("X-Forwarded-For", [])
         )
 
     def _answered(self, app: str, outcome: str, answer: web.Response, began: float) -> web.Response:
@@ -93,21 +93,21 @@ class CallbackEndpoint:
         status, outcome = _status(error)
         # No label of a stranger's choosing.
         known = app if not isinstance(error, UnknownApp) else ""
-        say = self._log.warning if self._is_news(known, outcome) else self._log.debug
+        say = self._log.warning if self._is_due(known, outcome) else self._log.debug
         say("callback refused", app=known, outcome=outcome, problem=error.message)
         return self._answered(known, outcome, web.Response(status=status, text="refused\n"), began)
 
-    def _is_news(self, app: str, outcome: str) -> bool:
-        """Tell whether this was not told for a while: strangers must not fill the log."""
+    def _is_due(self, app: str, outcome: str) -> bool:
+        """Return whether a warning is due: strangers must not fill the log."""
         now = time.monotonic()
-        if now - self._told_at.get((app, outcome), -TOLD_EVERY_SECONDS) < TOLD_EVERY_SECONDS:
+        if now - self._warned_at.get((app, outcome), -WARNING_INTERVAL_SECONDS) < WARNING_INTERVAL_SECONDS:
             return False
-        self._told_at[app, outcome] = now
+        self._warned_at[app, outcome] = now
         return True
 
 
 def _status(error: BrokerError) -> tuple[int, str]:
-    """Return the HTTP status, and the word under which it is counted."""
+    """Return the HTTP status and the outcome that is counted."""
     match error:
         case EnvelopeRejected():
             return STATUSES.get(error.problem, 400), error.problem

@@ -1,65 +1,62 @@
 """Callbacks of services that keep a URL of their own: the same rules, and nothing is kept."""
 
-import secrets
-
 from broker.domain.apps import App
 from broker.domain.errors import AppNotShared, InvalidRequest
 from broker.domain.events import SHARE_EVENTS, Event
-from broker.domain.ports.clock import Clock
+from broker.domain.ports.clock import Clock, Randomness
 from broker.protocol.callbacks.envelope import sealed_reply
 from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackDecoder, Signed
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.relisting import Relisting
-from broker.usecases.shares.targets import Targets
 
 
 class ExternalCallbacks:
-    """Verify, open and reply for others."""
+    """Verify, open and reply for services that WeCom calls directly."""
 
     def __init__(
         self,
-        opening: CallbackDecoder,
-        targets: Targets,
+        decoder: CallbackDecoder,
         shares: ShareDirectory,
-        renewal: Relisting,
+        relisting: Relisting,
         clock: Clock,
+        randomness: Randomness,
     ) -> None:
-        self._opening = opening
-        self._targets = targets
+        self._decoder = decoder
         self._shares = shares
-        self._renewal = renewal
+        self._relisting = relisting
         self._clock = clock
+        self._randomness = randomness
 
     def verify_url(self, app: str, signed: Signed, echostr: str) -> bytes:
-        """Return what WeCom wants to hear when a URL is registered. Raises `EnvelopeRejected`."""
-        return self._opening.verify_url(app, signed, echostr)
+        """Return the plaintext that WeCom expects when a URL is registered. Raises `EnvelopeRejected`."""
+        return self._decoder.verify_url(self._decoder.app(app), signed, echostr)
 
     async def open(self, app: str, signed: Signed, body: bytes) -> Event:
         """Return the event in an envelope. Raises `EnvelopeRejected`."""
         if not body:
             raise InvalidRequest("body", "is required")
-        event, _ = await self._opening.open(app, signed, body)
+        called = self._decoder.app(app)
+        event, _ = await self._decoder.open(called, signed, body)
         if kind := SHARE_EVENTS.get(event.event_type):
-            self._renewal.schedule(self._targets.app(app), kind, self._clock.now())
+            self._relisting.schedule(called.app, kind, self._clock.now())
         return event
 
-    async def seal_reply(self, app_name: str, corp_id: str, message: str) -> bytes:
+    async def seal_reply(self, app: str, corp_id: str, message: str) -> bytes:
         """Return the body of a passive reply to the corp. Raises `AppNotShared` for one that is not known."""
-        settings = self._opening.settings(app_name)
+        called = self._decoder.app(app)
         if not message:
             raise InvalidRequest("message", "is required")
         if len(message) > LARGEST_BODY:
             raise InvalidRequest("message", f"is longer than {LARGEST_BODY} characters")
-        app = self._targets.app(app_name)
-        if corp_id not in ("", app.corp_id):
-            await self._check_known(app, corp_id)
+        if corp_id not in ("", called.app.corp_id):
+            await self._check_known(called.app, corp_id)
         return sealed_reply(
-            settings.keys,
+            called.settings.keys,
             message.encode(),
-            corp_id or app.corp_id,
+            corp_id or called.app.corp_id,
             timestamp=str(int(self._clock.now().timestamp())),
-            nonce=secrets.token_hex(8),
-            random=secrets.token_bytes(16),
+            nonce=self._randomness.unguessable()[:16],
+            random=bytes.fromhex(self._randomness.unguessable()),
         )
 
     async def _check_known(self, app: App, corp_id: str) -> None:

@@ -1,100 +1,112 @@
-"""What WeCom posts, taken in: opened, written down once, and only then acknowledged."""
+"""Callbacks from WeCom: opened, written to the event log once, and only then acknowledged."""
 
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable
 from broker.domain.event_log import Retention, topic
 from broker.domain.events import SHARE_EVENTS, Event
+from broker.domain.ports.clock import Clock
 from broker.domain.ports.event_log import EventLog
 from broker.domain.shares import ShareList
 from broker.protocol.callbacks.message import Message, delivery_key
-from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
+from broker.usecases.callbacks.decoder import CallbackApp, CallbackDecoder, Signed
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
 from broker.usecases.events.record import to_entry
 from broker.usecases.shares.relisting import Relisting
 
-PATIENCE_SECONDS = 1.5
-"""How long a store that restarts is waited for, from when the callback came: WeCom's own repeats are few, and
-it waits 5 s (wecom-api C1)."""
-AGAIN_SECONDS = 0.1
-REMEMBERED = timedelta(hours=1)
-"""How long a delivery is known again at least; WeCom repeats within seconds, perhaps sealed anew."""
+STORE_PATIENCE = timedelta(seconds=1.5)
+"""How long a callback waits for a store that restarts; WeCom waits 5 s, and repeats thrice (wecom-api C1)."""
+RETRY_INTERVAL = timedelta(seconds=0.1)
+KNOWN_DOWN_FOR = timedelta(seconds=5)
+"""After a callback waited in vain, how long others do not wait: the store is down, and does not restart."""
+KEY_KEPT_FOR = timedelta(hours=1)
+"""How long a repeat is recognised, at least; WeCom repeats within seconds, perhaps sealed anew."""
 
 
 class CallbackInbox:
-    """Take callbacks in."""
+    """Receive callbacks."""
 
     def __init__(
         self,
         *,
-        apps: Mapping[str, App],
-        opening: CallbackDecoder,
-        senders: SenderAllowlist,
-        renewal: Relisting,
+        decoder: CallbackDecoder,
+        allowlist: SenderAllowlist,
+        relisting: Relisting,
         log: EventLog,
         keep: Retention,
+        clock: Clock,
     ) -> None:
-        self._apps = apps
-        self._opening = opening
-        self._senders = senders
-        self._renewal = renewal
+        self._decoder = decoder
+        self._allowlist = allowlist
+        self._relisting = relisting
         self._log = log
         self._keep = keep
+        self._clock = clock
+        self._waited_in_vain_at: datetime | None = None
 
-    def check_app(self, app: str) -> None:
-        """Return if the app is configured with a callback. Raises `UnknownApp`, `InvalidRequest`."""
-        self._opening.settings(app)
+    def app(self, name: str) -> CallbackApp:
+        """Return the app of that name. Raises `UnknownApp`, and `InvalidRequest` if it has no callback."""
+        return self._decoder.app(name)
 
-    async def verify_url(self, app: str, signed: Signed, echostr: str, sender: str) -> bytes:
-        """Return what WeCom wants to hear when the URL is registered. Raises `EnvelopeRejected`."""
-        if self._opening.settings(app).check_sender:
-            await self._senders.check(self._apps[app], sender)
-        return self._opening.verify_url(app, signed, echostr)
+    async def verify_url(self, called: CallbackApp, signed: Signed, echostr: str, sender: str) -> bytes:
+        """Return the plaintext that WeCom expects when the URL is registered. Raises `EnvelopeRejected`."""
+        if called.settings.check_sender:
+            await self._allowlist.check(called.app, sender)
+        return self._decoder.verify_url(called, signed, echostr)
 
-    async def receive(self, app: str, signed: Signed, body: bytes, sender: str) -> bool:
+    async def receive(self, called: CallbackApp, signed: Signed, body: bytes, sender: str) -> bool:
         """Write the event durably; False if it was there. Raises `EnvelopeRejected`, `StoreUnavailable`."""
-        # Not by the clock, which may be set back while WeCom waits.
-        give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-        settings = self._opening.settings(app)
-        if settings.check_sender:
-            await self._senders.check(self._apps[app], sender)
-        event, message = await self._opening.open(app, signed, body)
-        kind = SHARE_EVENTS.get(event.event_type)
-        is_new = await self._write(settings, event, message, kind, give_up_at)
+        # A timer, not the time of day, which may be set back while WeCom waits.
+        patience = asyncio.ensure_future(self._clock.sleep(self._patience()))
+        try:
+            if called.settings.check_sender:
+                await self._allowlist.check(called.app, sender)
+            event, message = await self._decoder.open(called, signed, body)
+            kind = SHARE_EVENTS.get(event.event_type)
+            is_new = await self._write(called, event, message, kind, patience)
+        finally:
+            patience.cancel()
         if kind and not is_new:
             # Two changes of one second look the same (wecom-api C1, C4): a repeat may be another change.
-            self._renewal.schedule(self._apps[app], kind, event.receive_time)
+            self._relisting.schedule(called.app, kind, event.receive_time)
         return is_new
 
     async def _write(
         self,
-        settings: CallbackSettings,
+        called: CallbackApp,
         event: Event,
         message: Message,
         kind: ShareKind | None,
-        give_up_at: float,
+        patience: asyncio.Future[None],
     ) -> bool:
-        # Who reads the store's keys must not be able to guess what was said.
+        settings = called.settings
+        # Keyed: whoever reads the store's keys must not be able to guess a message by trying.
         key = hmac.new(settings.keys.aes_key, delivery_key(message).encode(), hashlib.sha256).hexdigest()
-        # Inside the bounds a caught delivery could come again, from the earliest to the latest timestamp.
-        once_in = max(2 * (settings.max_age or timedelta(0)), REMEMBERED)
+        # A captured delivery could be replayed from the earliest to the latest timestamp that is accepted.
+        once_in = max(2 * (settings.max_age or timedelta(0)), KEY_KEPT_FOR)
         notify = [topic(event.app)]
-        if kind and kind in self._apps[event.app].share_kinds:
+        if kind and kind in called.app.share_kinds:
             notify.append(ShareList.name_of(event.app, kind))
         while True:
             try:
-                place = await self._log.append(
+                position = await self._log.append(
                     to_entry(event), key=key, once_in=once_in, keep=self._keep, notify=notify
                 )
             except StoreUnavailable:
-                if asyncio.get_running_loop().time() >= give_up_at:
+                if patience.done():
+                    self._waited_in_vain_at = self._clock.now()
                     raise
-                await asyncio.sleep(AGAIN_SECONDS)
+                await self._clock.sleep(RETRY_INTERVAL)
             else:
-                return bool(place)
+                self._waited_in_vain_at = None
+                return bool(position)
+
+    def _patience(self) -> timedelta:
+        """Return how long to wait for the store; a clock that was set back must not make it known as down."""
+        failed_at = self._waited_in_vain_at
+        is_known_down = failed_at and timedelta(0) <= self._clock.now() - failed_at < KNOWN_DOWN_FOR
+        return timedelta(0) if is_known_down else STORE_PATIENCE

@@ -1,4 +1,4 @@
-"""Where callbacks may come from: WeCom's own addresses, as it lists them (wecom-api A13)."""
+"""The addresses that callbacks may come from, as WeCom lists them (wecom-api A13)."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -17,25 +17,25 @@ from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.single_flight import SingleFlight
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 
-PULLED_EVERY = timedelta(days=1)
-PULLED_AGAIN = timedelta(minutes=10)
-"""How soon at the earliest a stranger makes us look again: the list may have changed."""
+REFRESH_INTERVAL = timedelta(days=1)
+STRANGER_REFRESH_INTERVAL = timedelta(minutes=10)
+"""How often an unlisted sender may trigger a refresh: the list may have changed."""
 LOOKUP_SECONDS = 0.5
 """A verification of the URL must be answered within a second (wecom-api C1)."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
-class Known:
-    """What WeCom listed; the list before too, for in a change both hold for a while."""
+class Listed:
+    """What WeCom listed, and the list before: during a change both are valid for a while."""
 
     networks: frozenset[IPv4Network | IPv6Network] = frozenset()
-    before: frozenset[IPv4Network | IPv6Network] = frozenset()
+    previous: frozenset[IPv4Network | IPv6Network] = frozenset()
     tried_at: datetime = field(default=NEVER)
 
 
 class SenderAllowlist:
-    """Tell WeCom's addresses from others."""
+    """Check senders against WeCom's addresses."""
 
     def __init__(
         self,
@@ -49,49 +49,49 @@ class SenderAllowlist:
         self._addresses = addresses
         self._clock = clock
         self._observer = observer
-        self._known: dict[str, Known] = {}
+        self._listed: dict[str, Listed] = {}
         self._flights: SingleFlight[str, None] = SingleFlight(tasks)
 
     async def check(self, app: App, sender: str) -> None:
         """Return if the address is WeCom's. Raises `EnvelopeRejected`.
 
-        As long as no list could be had, every address passes: the signature is what proves the sender.
+        Until a list was fetched, every address passes: the signature is what proves the sender.
         """
-        known = self._known.setdefault(app.name, Known())
-        due = PULLED_EVERY if _is_among(sender, known) else PULLED_AGAIN
-        # A moment ahead was taken before the clock was set back.
-        if not timedelta(0) <= self._clock.now() - known.tried_at < due:
+        listed = self._listed.setdefault(app.name, Listed())
+        due = REFRESH_INTERVAL if _is_among(sender, listed) else STRANGER_REFRESH_INTERVAL
+        # An attempt in the future dates from before the clock was set back.
+        if not timedelta(0) <= self._clock.now() - listed.tried_at < due:
             try:
                 async with asyncio.timeout(LOOKUP_SECONDS):
-                    await self._flights.join(app.name, lambda: self._pull(app, known))
+                    await self._flights.join(app.name, lambda: self._fetch(app, listed))
             except (BrokerError, TimeoutError) as error:
                 self._observer.background_failed(f"pulling WeCom's addresses for {app.name}", error)
-        if known.networks and not _is_among(sender, known):
+        if listed.networks and not _is_among(sender, listed):
             raise EnvelopeRejected(EnvelopeProblem.SENDER, "the sender is not WeCom", sender=sender)
 
-    async def _pull(self, app: App, known: Known) -> None:
-        known.tried_at = self._clock.now()
+    async def _fetch(self, app: App, listed: Listed) -> None:
+        listed.tried_at = self._clock.now()
         begin_recovery_budget()
-        listed = await self._engine.using(
+        addresses = await self._engine.using(
             CredentialKey.own_token(app), self._addresses.fetch_callback_addresses
         )
-        networks = frozenset(network for address in listed if (network := _network(address)))
-        if networks and networks != known.networks:
-            known.before, known.networks = known.networks, networks
+        networks = frozenset(network for address in addresses if (network := _network(address)))
+        if networks and networks != listed.networks:
+            listed.previous, listed.networks = listed.networks, networks
 
 
-def _network(listed: str) -> IPv4Network | IPv6Network | None:
+def _network(address: str) -> IPv4Network | IPv6Network | None:
     """Return an address or range that WeCom lists; None for what is neither."""
     try:
-        return ip_network(listed, strict=False)
+        return ip_network(address, strict=False)
     except ValueError:
         return None
 
 
-def _is_among(sender: str, known: Known) -> bool:
+def _is_among(sender: str, listed: Listed) -> bool:
     try:
         address = ip_address(sender)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None) or address
-    return any(mapped in network for network in known.networks | known.before)
+    return any(mapped in network for network in listed.networks | listed.previous)

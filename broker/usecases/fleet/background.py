@@ -2,38 +2,41 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 
-AGAIN_SECONDS = 1.0
+RESTART_DELAY = timedelta(seconds=1)
 
 
 class Background:
     """Own tasks. Enter it; leaving cancels what still runs, and waits for it."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, clock: Clock) -> None:
         self._observer = observer
+        self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def create_task(self, errand: Coroutine[Any, Any, Any]) -> None:
-        """Run the errand; whoever needs its outcome has arranged for it."""
-        task = asyncio.create_task(errand)
+    def create_task(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run the work to its end; its outcome is not reported."""
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run what never ends; after an unexpected failure it is told, and started again."""
+        """Run work that never ends; report an unexpected failure, and start it again."""
         self.create_task(self._keep(name, work))
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001 - a broker without this work would rot in silence
+            except Exception as error:  # noqa: BLE001 - the work must go on, and its failure be seen
                 self._observer.background_failed(name, error)
-            await asyncio.sleep(AGAIN_SECONDS)
+            await self._clock.sleep(RESTART_DELAY)
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ import pytest
 
 from broker.simulator import World, running_simulator
 from broker.simulator.demo import PARENT
+from broker.usecases.callbacks.inbox import STORE_PATIENCE
 from tests.integration.acting.acting import APP
 from tests.integration.conftest import Figures
 from tests.kit.callbacks.endpoint import CALLBACK, looking_on, text
@@ -92,6 +93,9 @@ async def test_a_store_that_is_away_is_told_in_time_and_nothing_is_acknowledged(
         answers = await asyncio.gather(*(door.post(f"away-{number}") for number in range(50)))
         assert {(503, "refused\n")} == set(answers)
         assert 'callbacks_total{app="crm",outcome="store_unavailable"} 50.0' in door.broker.metrics()
+        # Now it is known to be down.
+        waited = [(await door.sender.post(message("away")))[2] for _ in range(5)]
+        assert min(waited) < STORE_PATIENCE.total_seconds() / 3
 
         redis.start()
         assert ["before"] == await door.log()

@@ -301,7 +301,7 @@ class Replica:
         self.apps = apps
         self.clock = clock = SkewedClock(world.clock)
         self.witness = witness = Witness()
-        self.tasks = tasks = Background(witness)
+        self.tasks = tasks = Background(witness, clock)
         self.store = store = MemoryStore(world.shared)
         self.storage = storage = storage_in(store, NoSeal(), witness)
         around = Surroundings(apps, storage, clock, world.randomness, world.policy, witness, tasks)

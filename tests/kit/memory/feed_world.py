@@ -192,7 +192,7 @@ class FeedWorld:
     async def start(self) -> FeedReplica:
         """Return another replica."""
         ears, store = Ears(), MemoryStore(self._shared)
-        tasks = await self._stack.enter_async_context(Background(ears))  # type: ignore[arg-type]
+        tasks = await self._stack.enter_async_context(Background(ears, self.clock))  # type: ignore[arg-type]
         log, notifications = WatchedLog(store, self._logs), Notifications(store)
         feed = EventFeed(
             log=log,

@@ -49,9 +49,10 @@ class Inbox:
         self.echo = b"1616"
         self.got: list[tuple[Any, ...]] = []
 
-    def check_app(self, app: str) -> None:
+    def app(self, name: str) -> str:
         if self.unknown:
             raise self.unknown
+        return f"the app {name}"
 
     async def verify_url(self, *given: Any) -> bytes:
         return self._take(*given) and self.echo
@@ -119,7 +120,7 @@ async def test_what_was_taken_is_answered_success(
 
     assert (200, b"success") == await ask(data=b"<xml/>")
     assert {("crm", "accepted" if is_new else "repeated"): 1} == witness.ended
-    assert [("crm", Signed("a", "1", "2"), b"<xml/>", "127.0.0.1")] == inbox.got
+    assert [("the app crm", Signed("a", "1", "2"), b"<xml/>", "127.0.0.1")] == inbox.got
 
 
 async def test_a_verification_is_answered_with_the_very_bytes(
@@ -129,7 +130,7 @@ async def test_a_verification_is_answered_with_the_very_bytes(
 
     assert (200, inbox.echo) == await ask("GET", params={**QUERY, "echostr": "a+b c/d="})
     assert {("crm", "verified"): 1} == witness.ended
-    assert [("crm", Signed("a", "1", "2"), "a+b+c/d=", "127.0.0.1")] == inbox.got
+    assert [("the app crm", Signed("a", "1", "2"), "a+b+c/d=", "127.0.0.1")] == inbox.got
 
 
 async def test_the_sender_is_who_the_proxy_says(ask: Ask, inbox: Inbox) -> None:

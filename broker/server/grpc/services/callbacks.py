@@ -14,17 +14,17 @@ from broker.usecases.callbacks.external import ExternalCallbacks
 class CallbackServicer(pb_grpc.CallbackServiceServicer):
     """Parse, ask `ExternalCallbacks`, reply; an event's corp shows only once it is open."""
 
-    def __init__(self, desk: ExternalCallbacks, rights: Rights) -> None:
-        self._desk = desk
+    def __init__(self, callbacks: ExternalCallbacks, rights: Rights) -> None:
+        self._callbacks = callbacks
         self._rights = rights
 
     @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
     async def VerifyUrl(self, request: pb.VerifyUrlRequest, context: Context) -> pb.VerifyUrlResponse:
-        """Return what WeCom wants to hear."""
+        """Return the plaintext that WeCom expects."""
         app = messages.app_name("app", request.app)
         self._rights.grant(app, "")
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
-        return pb.VerifyUrlResponse(plaintext=self._desk.verify_url(app, signed, request.echostr))
+        return pb.VerifyUrlResponse(plaintext=self._callbacks.verify_url(app, signed, request.echostr))
 
     @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
     async def OpenEnvelope(
@@ -34,7 +34,7 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
         app = messages.app_name("app", request.app)
         self._rights.check_somewhere(app)
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
-        event = await self._desk.open(app, signed, request.body)
+        event = await self._callbacks.open(app, signed, request.body)
         self._rights.grant(app, event.corp_id)
         return pb.OpenEnvelopeResponse(event=event_messages.event(event))
 
@@ -44,4 +44,4 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
         app = messages.app_name("app", request.app)
         corp_id = messages.corp_id("corp_id", request.corp_id)
         self._rights.grant(app, corp_id)
-        return pb.SealReplyResponse(body=await self._desk.seal_reply(app, corp_id, request.message))
+        return pb.SealReplyResponse(body=await self._callbacks.seal_reply(app, corp_id, request.message))

@@ -1,7 +1,7 @@
 """A callback is written under a key that tells nothing, and a store that restarts is waited for."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -17,7 +17,13 @@ from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.callbacks.envelope import Address, sealed_post
 from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
-from broker.usecases.callbacks.inbox import REMEMBERED, CallbackInbox
+from broker.usecases.callbacks.inbox import (
+    KEY_KEPT_FOR,
+    KNOWN_DOWN_FOR,
+    RETRY_INTERVAL,
+    STORE_PATIENCE,
+    CallbackInbox,
+)
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
 from broker.usecases.events.record import from_entry
 from tests.kit.memory.engine_world import CRM, PARENT, EngineWorld, Replica
@@ -32,7 +38,7 @@ SENT = {"ToUserName": PARENT, "FromUserName": "zhangsan", "CreateTime": 17724384
 class Log:
     """Writes down what it is given; while it is away it says so."""
 
-    away_until: float = 0.0
+    is_away: Callable[[], bool] = lambda: False
     attempts: int = 0
     is_repeat: bool = False
     entries: list[Entry] = field(default_factory=list)
@@ -44,7 +50,7 @@ class Log:
         self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         self.attempts += 1
-        if time.monotonic() < self.away_until:
+        if self.is_away():
             raise StoreUnavailable("away")
         assert KEEP == keep
         self.entries.append(entry)
@@ -61,22 +67,22 @@ class Inbox:
         self.log = log
         self._replica = replica
         self._keys = settings.keys
-        opening = CallbackDecoder(
+        decoder = CallbackDecoder(
             {"crm": settings}, replica.targets, replica.shares, replica.clock, replica.witness
         )
         self.inbox = CallbackInbox(
-            apps=replica.apps,
-            opening=opening,
-            senders=SenderAllowlist(
+            decoder=decoder,
+            allowlist=SenderAllowlist(
                 replica.engine,
                 None,  # type: ignore[arg-type] - no sender is checked here
                 replica.clock,
                 replica.witness,
                 replica.tasks,
             ),
-            renewal=replica.renewal,
+            relisting=replica.renewal,
             log=log,  # type: ignore[arg-type] - it is only appended to
             keep=KEEP,
+            clock=replica.clock,
         )
 
     async def receive(self, **fields: str | int) -> bool:
@@ -87,11 +93,7 @@ class Inbox:
         post = sealed_post(
             self._keys, message, address, timestamp=now, nonce="1", random=time.time_ns().to_bytes(16)
         )
-        return await self.inbox.receive("crm", Signed(**post.query), post.body, "")
-
-
-PATIENCE = 0.4
-"""Seconds: as long as it takes to try a few times."""
+        return await self.inbox.receive(self.inbox.app("crm"), Signed(**post.query), post.body, "")
 
 
 @pytest.fixture
@@ -100,8 +102,7 @@ def log() -> Log:
 
 
 @pytest.fixture
-def inbox(replica: Replica, log: Log, monkeypatch: pytest.MonkeyPatch) -> Inbox:
-    monkeypatch.setattr("broker.usecases.callbacks.inbox.PATIENCE_SECONDS", PATIENCE)
+def inbox(replica: Replica, log: Log) -> Inbox:
     return Inbox(replica, log)
 
 
@@ -141,7 +142,7 @@ async def test_the_key_is_that_of_the_message_and_of_the_app_s_own_secret(
 
 @pytest.mark.parametrize(
     ("max_age", "once_in"),
-    [(None, REMEMBERED), (timedelta(minutes=10), REMEMBERED), (timedelta(1), timedelta(2))],
+    [(None, KEY_KEPT_FOR), (timedelta(minutes=10), KEY_KEPT_FOR), (timedelta(1), timedelta(2))],
 )
 async def test_a_delivery_is_known_again_as_long_as_its_timestamp_is_taken_and_wecom_repeats(
     replica: Replica, log: Log, max_age: timedelta | None, once_in: timedelta
@@ -161,17 +162,18 @@ async def test_share_events_are_told_to_who_lists_that_kind(inbox: Inbox, log: L
     assert [["events:crm"], ["events:crm", listing], ["events:crm"], ["events:crm"]] == log.told
 
 
-async def test_a_store_that_restarts_is_waited_for(inbox: Inbox, log: Log) -> None:
-    log.away_until = time.monotonic() + PATIENCE / 2
+async def test_a_store_that_restarts_is_waited_for(world: EngineWorld, inbox: Inbox, log: Log) -> None:
+    returns_at = world.clock.now() + STORE_PATIENCE / 2
+    log.is_away = lambda: world.clock.now() < returns_at
 
-    assert await inbox.receive(Event="subscribe")
+    assert await world.run(inbox.receive(Event="subscribe"))
     assert 2 < log.attempts < 20
     assert 1 == len(log.entries)
 
 
 @pytest.mark.parametrize("step", [timedelta(0), timedelta(days=-1), timedelta(days=1)])
 async def test_a_store_that_stays_away_is_told_in_time_whatever_the_clock_does(
-    replica: Replica, inbox: Inbox, log: Log, step: timedelta
+    world: EngineWorld, replica: Replica, inbox: Inbox, step: timedelta
 ) -> None:
     class Stepping(Log):
         async def append(self, *args: object, **options: object) -> str:
@@ -180,18 +182,58 @@ async def test_a_store_that_stays_away_is_told_in_time_whatever_the_clock_does(
             raise StoreUnavailable("away")
 
     inbox.inbox._log = away = Stepping()  # type: ignore[assignment]
-    began = time.monotonic()
+    began = world.clock.now()
     with pytest.raises(StoreUnavailable):
-        await inbox.receive(Event="subscribe")
+        await world.run(inbox.receive(Event="subscribe"))
 
-    assert PATIENCE <= time.monotonic() - began < PATIENCE + 1
+    assert STORE_PATIENCE <= world.clock.now() - began < STORE_PATIENCE + timedelta(seconds=0.5)
     assert away.attempts > 2
 
 
+async def refused(world: EngineWorld, inbox: Inbox) -> timedelta:
+    """Return how long a callback waits that the store does not take."""
+    began = world.clock.now()
+    with pytest.raises(StoreUnavailable):
+        await world.run(inbox.receive(Event="subscribe"))
+    return world.clock.now() - began
+
+
+async def test_a_store_that_is_known_to_be_down_is_not_waited_for(
+    world: EngineWorld, inbox: Inbox, log: Log
+) -> None:
+    log.is_away = lambda: True
+    assert STORE_PATIENCE <= await refused(world, inbox)
+
+    assert max([await refused(world, inbox) for _ in range(3)]) <= RETRY_INTERVAL
+
+
+async def test_a_store_is_waited_for_again_once_it_answered(
+    world: EngineWorld, inbox: Inbox, log: Log
+) -> None:
+    log.is_away = lambda: True
+    await refused(world, inbox)
+    log.is_away = lambda: False
+    await inbox.receive(Event="subscribe")
+    log.is_away = lambda: True
+
+    assert STORE_PATIENCE <= await refused(world, inbox)
+
+
+@pytest.mark.parametrize("step", [KNOWN_DOWN_FOR, timedelta(seconds=-1)])
+async def test_what_is_known_of_a_store_is_forgotten_soon_and_when_the_clock_is_set_back(
+    world: EngineWorld, replica: Replica, inbox: Inbox, log: Log, step: timedelta
+) -> None:
+    log.is_away = lambda: True
+    await refused(world, inbox)
+    replica.clock.skew = step
+
+    assert STORE_PATIENCE <= await refused(world, inbox)
+
+
 def test_an_app_without_callbacks_is_told(inbox: Inbox) -> None:
-    inbox.inbox.check_app("crm")
+    assert (CRM, SETTINGS) == (inbox.inbox.app("crm").app, inbox.inbox.app("crm").settings)
     with pytest.raises(UnknownApp):
-        inbox.inbox.check_app("nobody")
+        inbox.inbox.app("nobody")
 
 
 async def test_a_repeated_share_event_lists_anew_all_the_same(

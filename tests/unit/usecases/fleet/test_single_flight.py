@@ -34,7 +34,7 @@ class Errands:
 async def test_all_who_ask_meanwhile_share_one_errand() -> None:
     clock = FakeClock()
     errands = Errands(clock)
-    async with Background(Witness()) as tasks:
+    async with Background(Witness(), FakeClock()) as tasks:
         flights: SingleFlight[str, int] = SingleFlight(tasks)
         waiting = asyncio.gather(*(flights.join("key", errands.run) for _ in range(100)))
         await clock.advance(SECOND)
@@ -50,7 +50,7 @@ async def test_all_who_ask_meanwhile_share_one_errand() -> None:
 async def test_other_keys_fly_at_the_same_time() -> None:
     clock = FakeClock()
     errands = Errands(clock)
-    async with Background(Witness()) as tasks:
+    async with Background(Witness(), FakeClock()) as tasks:
         flights: SingleFlight[str, int] = SingleFlight(tasks)
         waiting = asyncio.gather(*(flights.join(key, errands.run) for key in "abc"))
         await clock.advance(SECOND)
@@ -61,7 +61,7 @@ async def test_other_keys_fly_at_the_same_time() -> None:
 async def test_a_waiter_that_goes_away_does_not_stop_the_errand() -> None:
     clock = FakeClock()
     errands = Errands(clock)
-    async with Background(Witness()) as tasks:
+    async with Background(Witness(), FakeClock()) as tasks:
         flights: SingleFlight[str, int] = SingleFlight(tasks)
         first, second = (asyncio.ensure_future(flights.join("key", errands.run)) for _ in range(2))
         await settle()
@@ -74,7 +74,7 @@ async def test_a_waiter_that_goes_away_does_not_stop_the_errand() -> None:
 async def test_an_errand_goes_on_though_all_its_waiters_went_away() -> None:
     clock = FakeClock()
     errands = Errands(clock)
-    async with Background(Witness()) as tasks:
+    async with Background(Witness(), FakeClock()) as tasks:
         flights: SingleFlight[str, int] = SingleFlight(tasks)
         waiter = asyncio.ensure_future(flights.join("key", errands.run))
         await settle()
@@ -87,7 +87,7 @@ async def test_an_errand_goes_on_though_all_its_waiters_went_away() -> None:
 async def test_all_who_wait_get_the_error_and_the_next_one_tries_again() -> None:
     clock = FakeClock()
     errands = Errands(clock, ValueError("no"))
-    async with Background(Witness()) as tasks:
+    async with Background(Witness(), FakeClock()) as tasks:
         flights: SingleFlight[str, int] = SingleFlight(tasks)
         for _ in range(2):
             waiting = asyncio.gather(
@@ -102,7 +102,7 @@ async def test_all_who_wait_get_the_error_and_the_next_one_tries_again() -> None
 async def test_an_error_that_nobody_waits_for_is_not_cried_out() -> None:
     clock = FakeClock()
     errands = Errands(clock, ValueError("no"))
-    async with Background(Witness()) as tasks:
+    async with Background(Witness(), FakeClock()) as tasks:
         flights: SingleFlight[str, int] = SingleFlight(tasks)
         flights.start("key", errands.run)
         await clock.advance(SECOND)
@@ -113,7 +113,7 @@ async def test_an_error_that_nobody_waits_for_is_not_cried_out() -> None:
 async def test_waiters_end_with_the_broker() -> None:
     clock = FakeClock()
     errands = Errands(clock)
-    tasks = Background(Witness())
+    tasks = Background(Witness(), FakeClock())
     flights: SingleFlight[str, int] = SingleFlight(tasks)
     waiter = asyncio.ensure_future(flights.join("key", errands.run))
     await settle()
