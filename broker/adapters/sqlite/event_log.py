@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from broker.adapters.sqlite.connection import SqliteConnection
+from broker.adapters.sqlite.event_entries import EventEntries
 from broker.adapters.sqlite.event_group import SqliteEventGroup
 from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
-from broker.domain.event_positions import EPOCH, milliseconds_of, next_position, position_at, tidy
+from broker.domain.event_positions import EPOCH, milliseconds_of, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
 
@@ -23,6 +24,7 @@ class SqliteEventLog:
     def __init__(self, connection: SqliteConnection, clock: Clock) -> None:
         self._connection = connection
         self._database = connection.database
+        self._entries = EventEntries(connection.database)
         self._clock = clock
 
     async def append(
@@ -32,20 +34,10 @@ class SqliteEventLog:
 
         def write() -> str:
             now = self._now()
-            self._database.execute("DELETE FROM event_keys WHERE ends <= ?", (now,))
-            seen = "SELECT 1 FROM event_keys WHERE app = ? AND key = ?"
-            if self._database.execute(seen, (entry.app, key)).fetchone():
+            if not self._entries.remember(entry.app, key, now, now + once_in // MICROSECOND):
                 return ""
-            newest, number = self._newest(entry.app)
-            position, number = next_position(newest, now // 1000), number + 1
-            values = (entry.app, position, number, entry.corp_id, entry.event_type, entry.payload)
-            self._database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", values)
-            self._database.execute(
-                "INSERT OR REPLACE INTO event_logs VALUES (?, ?, ?)", (entry.app, position, number)
-            )
-            ends = now + once_in // MICROSECOND
-            self._database.execute("INSERT INTO event_keys VALUES (?, ?, ?)", (entry.app, key, ends))
-            self._trim(entry.app, keep)
+            position = self._entries.append(entry, now)
+            self._entries.trim(entry.app, keep, self._clock.now())
             for name in notify:
                 self._connection.publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(position)))
             return position
@@ -134,7 +126,7 @@ class SqliteEventLog:
             if known:
                 self._forget(known[0])
             used = known[1] if known else self._now()
-            start, number = self._before(app, tidy(position))
+            start, number = self._entries.before(app, tidy(position))
             add = "INSERT INTO event_groups (app, name, place, number, used) VALUES (?, ?, ?, ?, ?)"
             self._database.execute(add, (app, group, start, number, used))
             self._publish_available(app)
@@ -178,7 +170,7 @@ class SqliteEventLog:
         """See `EventLog.lags`."""
 
         def look() -> list[Lag]:
-            _, newest = self._newest(app)
+            _, newest = self._entries.newest(app)
             lags = []
             for group in self._groups(app):
                 unhandled, dead, oldest = group.lag(newest)
@@ -227,33 +219,8 @@ class SqliteEventLog:
         rows = self._database.execute(query + " ORDER BY name", (app, name)).fetchall()
         groups = [SqliteEventGroup(self._database, app, row, now) for row in rows]
         for group in groups:
-            group.look_at_the_clock()
+            group.check_deadlines()
         return groups
-
-    def _newest(self, app: str) -> tuple[str, int]:
-        query = "SELECT place, number FROM event_logs WHERE app = ?"
-        return self._database.execute(query, (app,)).fetchone() or ("", 0)
-
-    def _before(self, app: str, position: str) -> tuple[str, int]:
-        """Return the entry before the first that is at or after a position; the newest, if there is none."""
-        at = "SELECT place, number FROM events WHERE app = ? AND place >= ? ORDER BY place LIMIT 1"
-        first = self._database.execute(at, (app, position)).fetchone()
-        if first is None:
-            return self._newest(app)
-        before = "SELECT place FROM events WHERE app = ? AND place < ? ORDER BY place DESC LIMIT 1"
-        [start] = self._database.execute(before, (app, first[0])).fetchone() or [""]
-        return start, first[1] - 1
-
-    def _trim(self, app: str, keep: Retention) -> None:
-        """Remove what is not kept; numbers have no gaps, so the oldest one tells how many there are."""
-        oldest = "SELECT place, number FROM events WHERE app = ? ORDER BY place LIMIT 1"
-        _, newest = self._newest(app)
-        _, number = self._database.execute(oldest, (app,)).fetchone()
-        floor = position_at(self._clock.now() - keep.age)
-        if (surplus := newest - number + 1 - keep.count) > 0:
-            [kept] = self._database.execute(oldest.replace("LIMIT 1", "LIMIT 1 OFFSET ?"), (app, surplus))
-            floor = max(floor, kept[0])
-        self._database.execute("DELETE FROM events WHERE app = ? AND place < ?", (app, floor))
 
     def _forget(self, group_id: int) -> None:
         for table, key in (

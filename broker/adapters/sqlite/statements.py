@@ -1,0 +1,24 @@
+"""Statements of one transaction, as short as they can be written."""
+
+import sqlite3
+from typing import Any
+
+Row = tuple[Any, ...]
+
+
+class Statements:
+    """Run statements on the database; the transaction is the caller's."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def _do(self, statement: str, *values: object) -> int:
+        """Return how many rows it changed."""
+        return self._database.execute(statement, values).rowcount
+
+    def _row(self, query: str, *values: object) -> Row:
+        """Return one row, empty if there is none."""
+        return self._database.execute(query, values).fetchone() or ()
+
+    def _rows(self, query: str, *values: object) -> list[Row]:
+        return self._database.execute(query, values).fetchall()
