@@ -14,6 +14,7 @@ from broker.domain.errors import RateLimited, SecretRejected, StoreUnavailable, 
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER, redact, set_up_logging
 from broker.telemetry.observer import Telemetry
+from tests.kit.logs import own_logging
 from tests.kit.memory.fake_clock import FakeClock
 
 MARKER = "MarkerOfASecret"
@@ -39,13 +40,8 @@ class Screen:
 
 @pytest.fixture
 def screen(capsys: pytest.CaptureFixture[str]) -> Iterator[Screen]:
-    root, ours = logging.getLogger(), logging.getLogger(LOGGER)
-    before = root.level, root.handlers[:], ours.level
-    yield Screen(capsys)
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-    ours.setLevel(before[2])
-    structlog.reset_defaults()
+    with own_logging():
+        yield Screen(capsys)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from broker.domain.secret import Secret
 from broker.simulator import Delay, Errcode, Hang, HttpStatus, Junk, Reset, Truncated, World
 from broker.simulator.faults import Fault
 from broker.telemetry.logging import set_up_logging
+from tests.kit.logs import own_logging
 from tests.kit.processes.ports import free_port
 from tests.unit.wecom_http.recorders import (
     CHILD_TOKEN,
@@ -59,20 +60,12 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Return what is logged with every logger of the process at debug."""
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)
-    root = logging.getLogger()
-    before = root.level, root.handlers[:]
-    set_up_logging("debug", "json")
-    root.setLevel(logging.DEBUG)
     names = ["", "aiohttp", "aiohttp.client", "aiohttp.internal", "asyncio", "wecom_broker"]
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    yield written
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-    structlog.reset_defaults()
+    with own_logging(*names):
+        set_up_logging("debug", "json")
+        for name in names:
+            logging.getLogger(name).setLevel(logging.DEBUG)
+        yield written
 
 
 def everything_about(error: BaseException) -> str:
