@@ -12,12 +12,15 @@ import grpc
 from wecom_broker.v1 import event_service_pb2 as pb
 from wecom_broker.v1 import event_service_pb2_grpc as events_grpc
 
+from broker.domain.secret import Secret
+from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN
 from tests.integration.acting.acting import Acting, acting
 from tests.kit.callbacks.sender import CallbackSender
 from tests.kit.processes.fleet import PATIENCE, SEAL_KEY, until
 
 CALLBACK = {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY}
+HR_CALLBACK = {"token": "TokenOfHr", "aes_key": "KeyOfHrForItsCallbacksWhichNobodyElseHas000"}
 A, B, C = (f"ww1child{number:09d}" for number in (1, 2, 3))
 CORPS = {"a": A, "b": B, "c": C}
 _numbers = count(int(time.time() * 1000))
@@ -164,8 +167,10 @@ class Wecom:
 
 @asynccontextmanager
 async def calling_back(http_port: int, app: str = "crm") -> AsyncIterator[Wecom]:
-    """Be WeCom to a broker."""
-    async with CallbackSender.open(f"http://127.0.0.1:{http_port}/callback/{app}") as sender:
+    """Be WeCom to a broker, for the app `crm` or `hr`."""
+    callback = HR_CALLBACK if app == "hr" else CALLBACK
+    keys = CallbackKeys(Secret(callback["token"]), Secret(callback["aes_key"]))
+    async with CallbackSender.open(f"http://127.0.0.1:{http_port}/callback/{app}", keys) as sender:
         yield Wecom(sender)
 
 

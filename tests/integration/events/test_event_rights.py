@@ -13,12 +13,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from broker.simulator.demo import PARENT, SECRET
 from tests.integration.acting.acting import acting, refusal_of
-from tests.integration.events.subscribing import CALLBACK, A, B, C, Service, Wecom, calling_back, connected
+from tests.integration.events.subscribing import (
+    CALLBACK,
+    HR_CALLBACK,
+    A,
+    B,
+    C,
+    Service,
+    Wecom,
+    calling_back,
+    connected,
+)
 
 BASE = {"corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET, "share_kinds": ["corp_group"]}
 APPS = [
     {"name": "crm", **BASE, "callback": CALLBACK},
-    {"name": "hr", **BASE, "callback": CALLBACK},
+    {"name": "hr", **BASE, "callback": HR_CALLBACK},
     {"name": "deaf", **BASE},
 ]
 

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2
 from tests.integration.acting.acting import Acting, refusal_of
 from tests.integration.events.subscribing import (
     CALLBACK,
+    HR_CALLBACK,
     A,
     B,
     Service,
@@ -105,8 +106,12 @@ async def test_only_the_types_that_are_asked_for_come(service: Service, wecom: W
 
 async def test_one_subscription_may_be_of_several_apps(tmp_path: Path) -> None:
     base = {"corp_id": "ww0parent000000001", "agent_id": 1000002, "secret": "demo-secret-of-the-simulator"}
-    shared = {**base, "share_kinds": ["corp_group"], "callback": CALLBACK}
-    apps = [{"name": "crm", **shared}, {"name": "hr", **shared}, {"name": "deaf", **base}]
+    shared = {**base, "share_kinds": ["corp_group"]}
+    apps = [
+        {"name": "crm", **shared, "callback": CALLBACK},
+        {"name": "hr", **shared, "callback": HR_CALLBACK},
+        {"name": "deaf", **base},
+    ]
     async with (
         serving(tmp_path, apps=apps) as (acting, service, crm),
         calling_back(acting.broker.http_port, "hr") as hr,
