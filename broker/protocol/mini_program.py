@@ -46,7 +46,7 @@ def check_watermark(plaintext: bytes, app_id: str | None, max_age: timedelta | N
 
 
 def signature_valid(session_key: Secret, raw_data: str, signature: str) -> bool:
-    """Tell whether the signature is lower-hex SHA-1 of the raw data followed by the session_key."""
+    """Return whether the signature is lower-hex SHA-1 of the raw data followed by the session_key."""
     text = (raw_data + session_key.reveal()).encode(errors="surrogatepass")
     # WeChat prescribes SHA-1.
     expected = hashlib.sha1(text, usedforsecurity=False).hexdigest()
@@ -79,7 +79,8 @@ def _unpadded(padded: bytes) -> bytes | None:
 
 def _object(plaintext: bytes) -> dict[str, object] | None:
     try:
-        parsed = json.loads(plaintext.decode())
+        # Names have control characters at times. Bytes that are no UTF-8 come of a wrong key or iv.
+        parsed = json.loads(plaintext.decode(), strict=False)
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

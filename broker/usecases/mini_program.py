@@ -37,7 +37,7 @@ class Watermark:
 
 
 class MiniProgramLogins:
-    """Make, use and forget sessions."""
+    """Make, use and delete sessions."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class MiniProgramLogins:
         return signature_valid(session.session_key, raw_data, signature)
 
     async def delete(self, session_id: str) -> None:
-        """Forget the session. Raises `StoreUnavailable`."""
+        """Delete the session. Raises `StoreUnavailable`."""
         await self._sessions.forget(session_id, 1)
 
     async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:

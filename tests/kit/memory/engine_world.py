@@ -89,6 +89,8 @@ class FakeWecom:
     answers_as_asked: bool = False
     """Whether an answer tells what was true when the call came, not when the answer left."""
     shares: list[AppShare] = field(default_factory=lambda: [CHILD_SHARE])
+    unreadable: int = 0
+    """How many entries of each listing cannot be read."""
     calls: list[Call] = field(default_factory=list)
     in_flight: Counter[str] = field(default_factory=Counter)
     most_at_once: Counter[str] = field(default_factory=Counter)
@@ -215,7 +217,8 @@ class Door:
 
         def answer() -> ListedShares:
             self.wecom.refuse_dead(parent)
-            return ListedShares(tuple(share for share in self.wecom.shares if share.share_kind is share_kind))
+            shares = tuple(share for share in self.wecom.shares if share.share_kind is share_kind)
+            return ListedShares(shares, self.wecom.unreadable)
 
         return await self._call(_scope(parent, Endpoint.SHARES), f"shares:{share_kind}", answer)
 

@@ -194,3 +194,11 @@ def test_the_documentation_s_signature_is_valid() -> None:
     assert signature_valid(
         Secret("HyVFkGl5F5OQWJZZaNzBBg=="), raw_data, "75e81ceda165f4ffa64f4068af58c64b8f54b88c"
     )
+
+
+@pytest.mark.parametrize("name", [b"a\x14b", b"a\nb", b"a\x00b", rb"a\ud800", "\uffff".encode()], ids=repr)
+def test_data_with_an_odd_name_is_handed_on_as_it_came(name: bytes) -> None:
+    plaintext = b'{"nickName":"%s","watermark":{"appid":"wx1"}}' % name
+
+    assert plaintext == decrypt_data(Secret(b64(KEY)), encrypted(padded(plaintext)), b64(IV))
+    check_watermark(plaintext, "wx1", None, datetime.now(UTC))

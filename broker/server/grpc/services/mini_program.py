@@ -57,7 +57,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
     async def VerifySignature(
         self, request: pb.VerifySignatureRequest, context: Context
     ) -> pb.VerifySignatureResponse:
-        """Tell whether the session's key made the signature."""
+        """Return whether the session's key made the signature."""
         session = await self._usable(request.session_id)
         valid = self._sessions.verify(session, request.raw_data, request.signature)
         return pb.VerifySignatureResponse(valid=valid)
@@ -75,7 +75,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
     async def DeleteSession(
         self, request: pb.DeleteSessionRequest, context: Context
     ) -> pb.DeleteSessionResponse:
-        """Forget the session."""
+        """Delete the session."""
         await self._usable(request.session_id)
         await self._sessions.delete(request.session_id)
         return pb.DeleteSessionResponse()

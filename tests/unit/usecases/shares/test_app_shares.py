@@ -370,3 +370,45 @@ async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
 
 def test_a_key_of_a_child_is_made_of_its_share() -> None:
     assert CHILD == CredentialKey.child_token(CRM, CHILD_SHARE)
+
+
+async def later(world: EngineWorld, replica: Replica, clock: FakeClock) -> ShareChanges:
+    """Compare the list with WeCom's, a minute later."""
+    await clock.jump(60 * SECOND)
+    return await world.run(replica.lister.sync(CRM))
+
+
+async def test_an_entry_that_cannot_be_read_takes_no_child_s_share_away(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    token = await world.run(replica.tokens.get(CHILD_TARGET))
+    wecom.shares[:] = [NEWCOMER]
+    wecom.unreadable = 1
+    changes = await later(world, replica, clock)
+
+    assert ShareChanges((NEWCOMER,), (), 1) == changes
+    assert token == await world.run(replica.tokens.get(CHILD_TARGET))
+    assert [("crm", 1)] == replica.witness.unreadable
+
+
+async def test_a_child_that_a_listing_with_a_gap_has_under_another_agent_id_has_it_there_only(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    await world.run(replica.shares.all(CRM))
+    wecom.shares[:] = [replace(CHILD_SHARE, agent_id=99)]
+    wecom.unreadable = 1
+    await later(world, replica, clock)
+
+    assert 99 == (await world.run(replica.tokens.get(CHILD_TARGET))).key.agent_id
+
+
+async def test_the_next_listing_without_a_gap_takes_away_what_is_gone(
+    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+) -> None:
+    await world.run(replica.shares.all(CRM))
+    wecom.shares[:] = []
+    wecom.unreadable = 1
+    await later(world, replica, clock)
+    wecom.unreadable = 0
+
+    assert ShareChanges((), (CHILD_SHARE,), 0) == await later(world, replica, clock)
