@@ -14,7 +14,7 @@ from broker.domain.errors import BrokerError, WecomProtocol
 from broker.domain.ports.rate_gate import CallScope
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
-from broker.protocol.error_codes import errcode_of, error_of
+from broker.protocol.error_codes import error_of
 from broker.protocol.wecom_json import is_whole
 
 TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
@@ -90,15 +90,11 @@ class Answer:
     call: Call
     body: bytes = field(repr=False)
     fields: Mapping[str, object] = field(repr=False)
-
-    @property
-    def errcode(self) -> int | None:
-        """Return the errcode; 0 for a success, None where it is no number."""
-        return errcode_of(self.fields)
+    errcode: int
 
     @property
     def error(self) -> BrokerError | None:
-        """Return what the errcode means."""
+        """Return what the errcode means; None for a success."""
         return error_of(self.call.endpoint, self.fields, self.call.blames)
 
     def identifier(self, name: str) -> str:

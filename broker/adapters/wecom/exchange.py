@@ -19,7 +19,7 @@ from broker.domain.errors import (
     WecomUnavailable,
 )
 from broker.domain.ports.passthrough import MediaHead
-from broker.protocol.error_codes import BY_CODE
+from broker.protocol.error_codes import BY_CODE, errcode_of
 from broker.protocol.wecom_json import read_object
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -117,11 +117,12 @@ class Exchange:
         fields = read_object(body)
         if fields is None or (status >= NOT_AN_ANSWER and "errcode" not in fields):
             raise self._no_answer(status)
-        answer = Answer(call, body, fields)
-        self._outcome.label = _label(answer.errcode)
-        if answer.errcode is None:
-            raise answer.unreadable("has an errcode that is not a number")
-        return answer
+        errcode = errcode_of(fields)
+        if errcode is None:
+            raise WecomProtocol("WeCom's errcode is not a number", endpoint=call.endpoint)
+        # Known codes only, so that the number of labels is bounded.
+        self._outcome.label = str(errcode) if errcode == 0 or errcode in BY_CODE else "unknown"
+        return Answer(call, body, fields, errcode)
 
     async def _whole(self) -> bytes:
         body = bytearray()
@@ -201,10 +202,3 @@ class Exchange:
 
     def _said(self, status: int) -> dict[str, Any]:
         return {"endpoint": self._call.endpoint, "http_status": status}
-
-
-def _label(errcode: int | None) -> str:
-    """Return the errcode as a metric's label: known codes only, so that their number is bounded."""
-    if errcode is None:
-        return ""
-    return str(errcode) if errcode == 0 or errcode in BY_CODE else "unknown"

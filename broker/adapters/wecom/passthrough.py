@@ -87,4 +87,4 @@ def _redacted(answer: Answer, token: Credential) -> ApiAnswer:
     value = token.value.reveal()
     errmsg = cut_out(value, str(answer.fields.get("errmsg", "")).encode()).decode()
     # The body has it whole; twice it would be more than a message of gRPC holds.
-    return ApiAnswer(answer.errcode or 0, errmsg[:LONGEST_MESSAGE], cut_out(value, answer.body))
+    return ApiAnswer(answer.errcode, errmsg[:LONGEST_MESSAGE], cut_out(value, answer.body))
