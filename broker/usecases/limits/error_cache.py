@@ -1,7 +1,8 @@
 """Errors that stay true for a while, remembered by the whole fleet (engine rule 7).
 
-A rejected secret is not tried again by callers' traffic: several wrong ones, and WeCom bars the IP
-for an hour (wecom-api D, 45009). An outage is tried again soon, then less and less often.
+Callers' traffic does not try a rejected secret again: WeCom bars the IP for an hour after repeated wrong
+ones (wecom-api D, 45009). A credential that an outage kept from being fetched is tried again soon, then less
+and less often.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +16,11 @@ from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.collection import Collection
 from broker.domain.remembered_errors import RememberedError
 
-SWEPT_AT = 1000
-"""So many remembered errors are looked through for what is over."""
+MOST_REMEMBERED = 1000
+"""With more than this, those that are long over are dropped."""
 
 
-class Hold(NamedTuple):
+class RetryRule(NamedTuple):
     """How long an error is remembered: `first`, doubled with each repeat, at most `longest`."""
 
     first: timedelta
@@ -28,20 +29,20 @@ class Hold(NamedTuple):
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 
-HOLDS: dict[type[BrokerError], Hold] = {
-    errors.SecretRejected: Hold(HOUR, HOUR),
-    errors.AppDisabled: Hold(10 * MINUTE, HOUR),
+RETRY_RULES: dict[type[BrokerError], RetryRule] = {
+    errors.SecretRejected: RetryRule(HOUR, HOUR),
+    errors.AppDisabled: RetryRule(10 * MINUTE, HOUR),
     # A saved change of the trusted addresses is active after a minute (wecom-api D, 60020).
-    errors.IpNotTrusted: Hold(MINUTE, 10 * MINUTE),
-    errors.ApiNotAuthorized: Hold(MINUTE, 10 * MINUTE),
-    errors.ReauthorizationRequired: Hold(MINUTE, 10 * MINUTE),
-    errors.SuiteTicketMissing: Hold(SECOND, 10 * SECOND),
+    errors.IpNotTrusted: RetryRule(MINUTE, 10 * MINUTE),
+    errors.ApiNotAuthorized: RetryRule(MINUTE, 10 * MINUTE),
+    errors.ReauthorizationRequired: RetryRule(MINUTE, 10 * MINUTE),
+    errors.SuiteTicketMissing: RetryRule(SECOND, 10 * SECOND),
     # A block lasts as long as the window that was hit: a minute, then an hour (wecom-api E).
-    errors.RateLimited: Hold(MINUTE, HOUR),
-    errors.WecomUnavailable: Hold(SECOND / 2, 30 * SECOND),
-    errors.WecomProtocol: Hold(SECOND, MINUTE),
-    errors.AppNotShared: Hold(10 * SECOND, MINUTE),
-    errors.InvalidRequest: Hold(10 * SECOND, MINUTE),
+    errors.RateLimited: RetryRule(MINUTE, HOUR),
+    errors.WecomUnavailable: RetryRule(SECOND / 2, 30 * SECOND),
+    errors.WecomProtocol: RetryRule(SECOND, MINUTE),
+    errors.AppNotShared: RetryRule(10 * SECOND, MINUTE),
+    errors.InvalidRequest: RetryRule(10 * SECOND, MINUTE),
 }
 
 
@@ -100,18 +101,18 @@ class ErrorCache:
 
     async def remember(self, scope: str, error: BrokerError, app: str = "") -> None:
         """Remember the error for as long as its kind says; sets its `retry_after`."""
-        kind = next((kind for kind in type(error).__mro__ if kind in HOLDS), None)
+        kind = next((kind for kind in type(error).__mro__ if kind in RETRY_RULES), None)
         if kind is None:
             return
-        hold, now = HOLDS[kind], self._clock.now()
+        rule, now = RETRY_RULES[kind], self._clock.now()
         name = self._errors.name_of(scope)
         before = self._memory.get(name)
         streak = 0
-        if before and now < before.until + 2 * hold.longest:
-            # A repeat soon after the last hold ended makes the next one longer; what fails while it lasts
+        if before and now < before.until + 2 * rule.longest:
+            # A repeat soon after the last rule ended makes the next one longer; what fails while it lasts
             # began before it, and tells nothing new.
             streak = before.streak + (now >= before.until)
-        length = min(hold.first * 2 ** min(streak, 20), hold.longest)
+        length = min(rule.first * 2 ** min(streak, 20), rule.longest)
         # Spread, and never shorter: a limit's window has to pass.
         length += abs(self._randomness.jitter(length) - length)
         if isinstance(error, RetryLater):
@@ -128,7 +129,7 @@ class ErrorCache:
             streak=streak,
             fingerprint=self._fingerprints.get(app, ""),
         )
-        if len(self._memory) >= SWEPT_AT:
+        if len(self._memory) >= MOST_REMEMBERED:
             # Callers choose paths, and each is a scope; what is long over need not be kept for its streak.
             self._memory = {name: kept for name, kept in self._memory.items() if now < kept.until + HOUR}
         self._memory[name] = remembered

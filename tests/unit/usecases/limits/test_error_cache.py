@@ -11,7 +11,7 @@ from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.remembered_errors import RememberedError
 from broker.usecases.fleet.replicated import Replicated
-from broker.usecases.limits.error_cache import HOLDS, ErrorCache
+from broker.usecases.limits.error_cache import RETRY_RULES, ErrorCache
 from tests.contract.observer import Notebook
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
@@ -47,7 +47,7 @@ def made(kind: type[BrokerError]) -> BrokerError:
     return kind(*named, "as it was said", errcode=40001, endpoint="/cgi-bin/gettoken")
 
 
-@pytest.mark.parametrize("kind", HOLDS)
+@pytest.mark.parametrize("kind", RETRY_RULES)
 async def test_an_error_survives_the_store_as_it_was(fleet: Fleet, kind: type[BrokerError]) -> None:
     await fleet.error_cache().remember("scope", made(kind))
 
@@ -88,14 +88,14 @@ async def test_a_dead_token_is_remembered_as_wecom_being_unavailable(fleet: Flee
     assert errors.WecomUnavailable is type(raised.value)
 
 
-@pytest.mark.parametrize("kind", HOLDS)
+@pytest.mark.parametrize("kind", RETRY_RULES)
 async def test_an_error_is_remembered_for_as_long_as_its_kind_says(
     fleet: Fleet, kind: type[BrokerError]
 ) -> None:
     error_cache = fleet.error_cache()
     await error_cache.remember("scope", made(kind))
 
-    await fleet.clock.jump(HOLDS[kind].first - timedelta(milliseconds=1))
+    await fleet.clock.jump(RETRY_RULES[kind].first - timedelta(milliseconds=1))
     with pytest.raises(kind):
         await error_cache.check("scope")
     await fleet.clock.jump(timedelta(milliseconds=1))
@@ -103,7 +103,9 @@ async def test_an_error_is_remembered_for_as_long_as_its_kind_says(
     await fleet.error_cache().check("scope")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in HOLDS if HOLDS[kind].first < HOLDS[kind].longest])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in RETRY_RULES if RETRY_RULES[kind].first < RETRY_RULES[kind].longest]
+)
 async def test_a_repeat_is_remembered_longer_but_not_for_ever(fleet: Fleet, kind: type[BrokerError]) -> None:
     error_cache, lengths = fleet.error_cache(), []
     for _ in range(12):
@@ -113,8 +115,10 @@ async def test_a_repeat_is_remembered_longer_but_not_for_ever(fleet: Fleet, kind
         lengths.append(refusal.until - fleet.clock.now())
         await fleet.clock.jump(lengths[-1])
 
-    assert [HOLDS[kind].first, min(2 * HOLDS[kind].first, HOLDS[kind].longest)] == lengths[:2]
-    assert HOLDS[kind].longest == lengths[-1]
+    assert [RETRY_RULES[kind].first, min(2 * RETRY_RULES[kind].first, RETRY_RULES[kind].longest)] == lengths[
+        :2
+    ]
+    assert RETRY_RULES[kind].longest == lengths[-1]
     assert lengths == sorted(lengths)
 
 
