@@ -65,6 +65,7 @@ def callbacks(config: Config) -> dict[str, CallbackSettings]:
             timedelta(seconds=app.callback.max_age_seconds) or None,
             app.callback.accept_child_receive_id,
             app.callback.check_sender,
+            app.callback.accept_empty_receive_id,
         )
         for app in config.apps
         if app.callback

@@ -133,6 +133,7 @@ class CallbackTable(Table):
     ]
     max_age_seconds: Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)] = 600
     accept_child_receive_id: bool = True
+    accept_empty_receive_id: bool = False
     check_sender: bool = False
 
 

@@ -34,6 +34,14 @@ def test_a_callback_has_its_defaults() -> None:
 
     assert timedelta(minutes=10) == settings.max_age
     assert (True, False) == (settings.accept_child_receive_id, settings.check_sender)
+    assert not settings.accept_empty_receive_id
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_callback_may_be_sealed_for_nobody_where_that_is_said(given: bool) -> None:
+    settings = mapping.callbacks(config({**CALLBACK, "accept_empty_receive_id": given}))["crm"]
+
+    assert given == settings.accept_empty_receive_id
 
 
 def test_an_app_without_a_callback_has_none() -> None:
@@ -80,6 +88,7 @@ def test_an_illegal_token_is_refused_and_not_told(token: str) -> None:
         ("max_age_seconds", float("nan")),
         ("max_age_seconds", "soon"),
         ("accept_child_receive_id", "perhaps"),
+        ("accept_empty_receive_id", "perhaps"),
         ("check_sender", 2),
         ("max_age", 600),
     ],

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -115,12 +116,22 @@ def seal(keys: CallbackKeys, message: bytes, receive_id: str, random: bytes) -> 
     return base64.b64encode(encryptor.update(pad(plaintext)) + encryptor.finalize()).decode()
 
 
-def sealed_reply(
-    keys: CallbackKeys, message: bytes, receive_id: str, *, timestamp: str, nonce: str, random: bytes
+def sealed_robot_reply(
+    keys: CallbackKeys, message: bytes, *, timestamp: int, nonce: str, random: bytes
 ) -> bytes:
-    """Return the body of a passive reply (被动回复)."""
+    """Return the body of a passive reply to a 智能机器人: JSON, sealed for nobody (doc 101033)."""
+    encrypted = seal(keys, message, "", random)
+    signature = sign(keys.token, str(timestamp), nonce, encrypted)
+    reply = {"encrypt": encrypted, "msgsignature": signature, "timestamp": timestamp, "nonce": nonce}
+    return json.dumps(reply).encode()
+
+
+def sealed_reply(
+    keys: CallbackKeys, message: bytes, receive_id: str, *, timestamp: int, nonce: str, random: bytes
+) -> bytes:
+    """Return the body of a passive reply (被动回复): XML, sealed for a corp."""
     encrypted = seal(keys, message, receive_id, random)
-    signature = sign(keys.token, timestamp, nonce, encrypted)
+    signature = sign(keys.token, str(timestamp), nonce, encrypted)
     return (
         f"<xml><Encrypt><![CDATA[{encrypted}]]></Encrypt>"
         f"<MsgSignature><![CDATA[{signature}]]></MsgSignature>"

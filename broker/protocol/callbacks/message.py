@@ -23,6 +23,8 @@ LITERAL_CDATA = re.compile(r"!\[CDATA\[(.*)\]\]>?", re.DOTALL)
 UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and halves of characters: logs, terminals and protobuf cannot carry them."""
 
+OF_CALLBACKS = {"msgid", "aibotid", "from", "event", "tousername", "fromusername", "infotype"}
+"""Fields of which JSON callbacks have some, and replies to a 智能机器人 none (doc 101033)."""
 OF_THE_DELIVERY = {"response_url"}
 """What may be made anew for each delivery: a robot's one-time URL for a later reply."""
 
@@ -84,6 +86,11 @@ class Message:
         """When WeCom made it: CreateTime, a suite's TimeStamp, or a robot's create_time."""
         seconds = self.word("CreateTime") or self.word("TimeStamp") or self.word("create_time")
         return datetime.fromtimestamp(int(seconds), UTC) if SECONDS.fullmatch(seconds) else None
+
+    @property
+    def is_robot_reply(self) -> bool:
+        """Whether it is JSON that only replies to a callback."""
+        return is_json(self.text) and OF_CALLBACKS.isdisjoint(map(str.lower, self.fields))
 
     @property
     def corp_id(self) -> str:

@@ -32,6 +32,8 @@ class CallbackSettings:
     accept_child_receive_id: bool
     """Whether a callback may be sealed for a known child: for child events WeCom documents nothing."""
     check_sender: bool
+    accept_empty_receive_id: bool = False
+    """Whether a callback may be sealed for nobody: 智能机器人 and personal subjects do so (wecom-api C2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class CallbackApp:
 
     app: App
     settings: CallbackSettings
+
+    def is_addressed(self, receive_id: str) -> bool:
+        """Return whether a callback for this receiver is the app's own, whatever its shares are."""
+        return receive_id == self.app.corp_id or (not receive_id and self.settings.accept_empty_receive_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class CallbackDecoder:
             raise InvalidRequest("echostr", "is required" if not echostr else "is too long")
         self._check(called.settings, signed, echostr)
         opened = open_sealed(called.settings.keys, echostr)
-        if opened.receive_id != called.app.corp_id:
+        if not called.is_addressed(opened.receive_id):
             raise _sealed_for_another(opened.receive_id)
         # A captured message is signed too: it must not come back in the clear as an echo.
         if len(opened.message) > LONGEST_ECHO or b"<" in opened.message or b"{" in opened.message:
@@ -108,10 +114,14 @@ class CallbackDecoder:
         self._check(called.settings, signed, envelope.encrypted)
         opened = open_sealed(called.settings.keys, envelope.encrypted)
         message = read_message(opened.message)
-        if opened.receive_id != called.app.corp_id and not called.settings.accept_child_receive_id:
+        is_addressed = called.is_addressed(opened.receive_id)
+        if not is_addressed and not called.settings.accept_child_receive_id:
             raise _sealed_for_another(opened.receive_id)
+        if not opened.receive_id and message.is_robot_reply:
+            raise EnvelopeRejected(EnvelopeProblem.FORMAT, "it is a reply to a callback, and none itself")
         await self._attribution.look_up(called.app, message.corp_id, opened.receive_id)
-        self._check_receiver(called.app, opened.receive_id)
+        if not is_addressed:
+            self._check_child(called.app, opened.receive_id)
         return self._attribution.event(called.app, message), message
 
     def _check(self, settings: CallbackSettings, signed: Signed, encrypted: str) -> None:
@@ -126,10 +136,8 @@ class CallbackDecoder:
         if not is_near:
             raise EnvelopeRejected(EnvelopeProblem.TIMESTAMP, "the timestamp is too far from now")
 
-    def _check_receiver(self, app: App, receive_id: str) -> None:
-        """Accept what is sealed for the app's corp, or for a known child (wecom-api C2: undocumented)."""
-        if receive_id == app.corp_id:
-            return
+    def _check_child(self, app: App, receive_id: str) -> None:
+        """Return if the receiver is a child that is known. Raises `EnvelopeRejected`."""
         if not self._attribution.shares_with(app, receive_id):
             raise _sealed_for_another(receive_id)
         self._observer.sealed_for_child(app.name, receive_id)

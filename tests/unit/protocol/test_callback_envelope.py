@@ -347,13 +347,33 @@ def test_any_length_of_padding_is_accepted(count: int) -> None:
 
 
 def test_a_reply_is_what_wecom_can_check_and_open() -> None:
-    body = sealed_reply(KEYS, "<xml>回复</xml>".encode(), "ww1", timestamp="7", nonce="n", random=RANDOM)
+    body = sealed_reply(KEYS, "<xml>回复</xml>".encode(), "ww1", timestamp=7, nonce="n", random=RANDOM)
     reply = {part.tag: part.text or "" for part in fromstring(body)}
 
     assert ["Encrypt", "MsgSignature", "TimeStamp", "Nonce"] == list(reply)
     assert ("7", "n") == (reply["TimeStamp"], reply["Nonce"])
     check_signature(KEYS, reply["MsgSignature"], "7", "n", reply["Encrypt"])
     assert Opened("<xml>回复</xml>".encode(), "ww1") == open_sealed(KEYS, reply["Encrypt"])
+
+
+ROBOT = (
+    b'{"msgid":"m-5f2c","aibotid":"aib-7Qd","chattype":"single","from":{"userid":"T12345"},'
+    b'"msgtype":"text","text":{"content":"hi"}}'
+)
+ROBOT_SEALED = (
+    "rd8hHOYLtyckF/NrNHgAO5XCM+C7MgH0E+b6iBe9LD4TcRQuLAUf+SrT2gdGk4LAogfQXUeWu6Fp4ZQi5bZ87sBrSHbtH2h5Y0O5"
+    "xYFhPub0rTtZDMoI/4pp3YfSUU9J0uczMfTEBv/oXytZNzWW0Bupdo+jZ0gJ15eJqAMJ1/qgjT0ZXRJ4y/vuwRp5lHtRUfhwfLbB"
+    "0RvS8hQe8Fm8Pg=="
+)
+"""Computed with openssl (wecom-api C3, T4)."""
+
+
+def test_what_a_robot_sends_is_opened_and_sealed_back() -> None:
+    signature = "6d25d465baeeab16ca5aa854b39d79369fefa2d4"
+    check_signature(KEYS, signature, "1763020803", "339907112", ROBOT_SEALED)
+
+    assert Opened(ROBOT, "") == open_sealed(KEYS, ROBOT_SEALED)
+    assert ROBOT_SEALED == seal(KEYS, ROBOT, "", b"c4d1e6a83b7f0592")
 
 
 @given(st.binary(max_size=200), st.text(max_size=40), st.binary(min_size=16, max_size=16))

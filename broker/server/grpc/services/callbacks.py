@@ -44,4 +44,5 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
         app = messages.app_name("app", request.app)
         corp_id = messages.corp_id("corp_id", request.corp_id)
         self._rights.grant(app, corp_id)
-        return pb.SealReplyResponse(body=await self._callbacks.seal_reply(app, corp_id, request.message))
+        body = await self._callbacks.seal_reply(app, corp_id, request.message, request.nonce)
+        return pb.SealReplyResponse(body=body)

@@ -47,14 +47,16 @@ class OpenEnvelopeResponse(_message.Message):
     def __init__(self, event: _Optional[_Union[_event_service_pb2.Event, _Mapping]] = ...) -> None: ...
 
 class SealReplyRequest(_message.Message):
-    __slots__ = ("app", "corp_id", "message")
+    __slots__ = ("app", "corp_id", "message", "nonce")
     APP_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
     app: str
     corp_id: str
     message: str
-    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    nonce: str
+    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., message: _Optional[str] = ..., nonce: _Optional[str] = ...) -> None: ...
 
 class SealReplyResponse(_message.Message):
     __slots__ = ("body",)
