@@ -55,7 +55,7 @@ _TEXTS: Mapping[int, str] = {
 }
 
 
-class RememberedError(Exception):
+class Refusal(Exception):
     """End a call with an errcode."""
 
     def __init__(self, errcode: int, detail: str = "") -> None:

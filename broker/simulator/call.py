@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from broker.simulator.answers import RememberedError
+from broker.simulator.answers import Refusal
 from broker.simulator.multipart import UploadedFile
 from broker.simulator.shares import BusinessType
 from broker.simulator.tokens import Owner, Token
@@ -32,23 +32,23 @@ class Call:
     def parameter(self, name: str, *, missing: int) -> str:
         """Read a query parameter; refuse with `missing` without it."""
         if not (value := self.query.get(name, "")):
-            raise RememberedError(missing)
+            raise Refusal(missing)
         return value
 
     def agentid_parameter(self) -> int:
         """Read the agentid of the query."""
         value = self.parameter("agentid", missing=41011)
         if not value.isascii() or not value.isdigit() or len(value) > _MOST_DIGITS:
-            raise RememberedError(40056)
+            raise Refusal(40056)
         return int(value)
 
     def agentid(self) -> int:
         """Read the agentid of the body: an int, and a digit string is none."""
         if "agentid" not in self.body:
-            raise RememberedError(41011)
+            raise Refusal(41011)
         value = self.body["agentid"]
         if type(value) is not int:
-            raise RememberedError(40056, "invalid agentid, should be an integer")
+            raise Refusal(40056, "invalid agentid, should be an integer")
         return value
 
     def business_type(self) -> BusinessType:
@@ -56,20 +56,20 @@ class Call:
         try:
             return BusinessType(self.integer("business_type"))
         except ValueError:
-            raise RememberedError(40058, "invalid business_type") from None
+            raise Refusal(40058, "invalid business_type") from None
 
     def text(self, name: str, *, missing: int | None = None) -> str:
         """Read a string of the body; "" without it, or a refusal with `missing`."""
         value = self.body.get(name, "")
         if not isinstance(value, str):
-            raise RememberedError(40058, f"invalid {name}, should be a string")
+            raise Refusal(40058, f"invalid {name}, should be a string")
         if missing is not None and not value:
-            raise RememberedError(missing)
+            raise Refusal(missing)
         return value
 
     def integer(self, name: str) -> int:
         """Read an int of the body; 0 without it."""
         value = self.body.get(name, 0)
         if type(value) is not int:
-            raise RememberedError(40058, f"invalid {name}, should be an integer")
+            raise Refusal(40058, f"invalid {name}, should be an integer")
         return value

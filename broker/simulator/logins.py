@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from broker.simulator.answers import RememberedError
+from broker.simulator.answers import Refusal
 from broker.simulator.corps import AppId
 from broker.simulator.settings import Settings
 from broker.simulator.tokens import Owner
@@ -83,11 +83,11 @@ class Logins:
         """Take a code of the token's own app, once; another app's refusal does not spend it."""
         code = self._codes.get(value)
         if code is None or code.kind is not kind or owner.parent is not None or code.app != owner.app:
-            raise RememberedError(40029)
+            raise Refusal(40029)
         if code.used:
-            raise RememberedError(self._settings.used_code_errcode)
+            raise Refusal(self._settings.used_code_errcode)
         if now >= code.expires_at:
-            raise RememberedError(self._settings.expired_code_errcode)
+            raise Refusal(self._settings.expired_code_errcode)
         code.used = True
         return code
 
@@ -102,9 +102,9 @@ class Logins:
         """Find a ticket of the token's own app; it may be used again until it expires."""
         ticket = self._tickets.get(value)
         if ticket is None or ticket.app != owner.app:
-            raise RememberedError(84015)
+            raise Refusal(84015)
         if now >= ticket.expires_at:
-            raise RememberedError(84014)
+            raise Refusal(84014)
         return ticket
 
     def open_session(self, code: LoginCode) -> MiniSession:
@@ -116,7 +116,7 @@ class Logins:
     def session(self, session_key: str) -> MiniSession:
         """Find a session by its parent's key."""
         if (session := self._sessions.get(session_key)) is None:
-            raise RememberedError(42013)
+            raise Refusal(42013)
         return session
 
     def transfer(self, session: MiniSession) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from broker.simulator.answers import RememberedError
+from broker.simulator.answers import Refusal
 from broker.simulator.multipart import UploadedFile
 
 MOST_BYTES = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20, "file": 20 << 20}
@@ -30,11 +30,11 @@ class MediaStore:
     def add(self, corpid: str, kind: str, file: UploadedFile, now: float) -> str:
         """Store a file of a fitting size, and give its media_id."""
         if kind not in MOST_BYTES:
-            raise RememberedError(40004)
+            raise Refusal(40004)
         if not file.content:
-            raise RememberedError(44001)
+            raise Refusal(44001)
         if not _LEAST_BYTES <= len(file.content) <= MOST_BYTES[kind]:
-            raise RememberedError(40006)
+            raise Refusal(40006)
         media_id = self._mint()
         self._media[media_id] = Medium(corpid, file, now + _LIFETIME)
         return media_id
@@ -43,5 +43,5 @@ class MediaStore:
         """Find a file of the corp."""
         medium = self._media.get(media_id)
         if medium is None or medium.corpid != corpid or now >= medium.expires_at:
-            raise RememberedError(40007)
+            raise Refusal(40007)
         return medium.file

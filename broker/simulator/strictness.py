@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from broker.simulator.answers import Answer, RememberedError, errmsg
+from broker.simulator.answers import Answer, Refusal, errmsg
 from broker.simulator.call import Call
 from broker.simulator.corps import AppId
 from broker.simulator.multipart import UploadedFile, read_file
@@ -45,10 +45,10 @@ def answer(world: World, endpoint: Endpoint, incoming: Incoming) -> Outcome:
         if endpoint.token is not None:
             _check_token(world, endpoint.token, token, incoming)
         if not world.quotas.spend(endpoint.path, corpid, world.now()):
-            raise RememberedError(45009)
+            raise Refusal(45009)
         body, file = _read_body(endpoint, incoming), _read_file(endpoint, incoming)
         result = endpoint.act(world, Call(endpoint.path, incoming.query, body, incoming.ip, token, file))
-    except RememberedError as refusal:
+    except Refusal as refusal:
         payload = refuse(world, refusal.errcode, refusal.detail, incoming.ip)
         return Outcome(refusal.errcode, payload, corpid, agentid)
     if isinstance(result, UploadedFile):
@@ -66,12 +66,12 @@ def check_app(world: World, app_id: AppId, ip: str) -> None:
     """Refuse for a corp that is gone, an app that was stopped, an address that is not trusted."""
     corp = world.corps.find(app_id.corpid)
     if corp is None or corp.dissolved:
-        raise RememberedError(301007)
+        raise Refusal(301007)
     app = corp.apps.get(app_id.agentid)
     if app is None or not app.enabled:
-        raise RememberedError(world.settings.disabled_app_errcode)
+        raise Refusal(world.settings.disabled_app_errcode)
     if not app.trusts(ip):
-        raise RememberedError(60020)
+        raise Refusal(60020)
 
 
 def _token_of(world: World, endpoint: Endpoint, incoming: Incoming) -> Token | None:
@@ -82,25 +82,25 @@ def _token_of(world: World, endpoint: Endpoint, incoming: Incoming) -> Token | N
 
 def _check_method(endpoint: Endpoint, incoming: Incoming) -> None:
     if incoming.method != endpoint.method:
-        raise RememberedError(40058, f"wrong http method, should be {endpoint.method}")
+        raise Refusal(40058, f"wrong http method, should be {endpoint.method}")
 
 
 def _check_limits_of_address(world: World, endpoint: Endpoint, incoming: Incoming) -> None:
     # Whether the ban covers more than the endpoints that take a secret is not documented: a setting decides.
     covered = endpoint.token is None or world.settings.ban_covers_everything
     if covered and world.bans.banned(incoming.ip, world.now()):
-        raise RememberedError(45009, "api freq out of limit, too many wrong secrets from this ip")
+        raise Refusal(45009, "api freq out of limit, too many wrong secrets from this ip")
 
 
 def _check_token(world: World, kind: TokenKind, token: Token | None, incoming: Incoming) -> None:
     if not incoming.query.get(kind.query_name):
-        raise RememberedError(kind.missing)
+        raise Refusal(kind.missing)
     if token is None or token.kind is not kind:
-        raise RememberedError(kind.invalid)
+        raise Refusal(kind.invalid)
     if token.death is not None:
-        raise RememberedError(world.settings.death_errcode)
+        raise Refusal(world.settings.death_errcode)
     if not token.alive(world.now()):
-        raise RememberedError(world.settings.expiry_errcode)
+        raise Refusal(world.settings.expiry_errcode)
     check_app(world, token.owner.app, incoming.ip)
 
 
@@ -108,13 +108,13 @@ def _read_body(endpoint: Endpoint, incoming: Incoming) -> Mapping[str, object]:
     if endpoint.method == "GET" or endpoint.form_bytes:
         return {}
     if not incoming.body.strip():
-        raise RememberedError(40063)
+        raise Refusal(40063)
     try:
         body = json.loads(incoming.body)
     except (ValueError, RecursionError):
-        raise RememberedError(40035) from None
+        raise Refusal(40035) from None
     if not isinstance(body, dict):
-        raise RememberedError(40035)
+        raise Refusal(40035)
     return body
 
 

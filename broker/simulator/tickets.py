@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from broker.domain.secret import Secret
 from broker.protocol.js_sdk import sign_url
-from broker.simulator.answers import RememberedError
+from broker.simulator.answers import Refusal
 from broker.simulator.corps import AppId
 from broker.simulator.limits import Counters, Quota
 from broker.simulator.settings import Settings
@@ -56,9 +56,9 @@ class Tickets:
         of_app = Quota(self._settings.tickets_an_hour_of_an_app, _HOUR)
         of_corp = Quota(self._settings.tickets_an_hour_of_a_corp, _HOUR)
         if not self.counters.spend((counted, app), of_app, now):
-            raise RememberedError(45009)
+            raise Refusal(45009)
         if not self.counters.spend((counted, app.corpid), of_corp, now):
-            raise RememberedError(45009)
+            raise Refusal(45009)
 
     def grant(self, kind: TicketKind, app: AppId, path: str, now: float) -> Grant:
         """Answer a fetch by the endpoint's habit."""

@@ -1,6 +1,6 @@
 """What an app may know about itself; a cheap probe whether a token is alive."""
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
 from broker.simulator.tokens import AppToken
@@ -12,7 +12,7 @@ def agent_get(world: World, call: Call) -> Answer:
     """Describe the token's own app."""
     owner = call.owner.app
     if call.agentid_parameter() != owner.agentid:
-        raise RememberedError(301002)
+        raise Refusal(301002)
     app = world.app(*owner)
     return {
         "agentid": app.agentid,

@@ -1,6 +1,6 @@
 """An app's own access_token."""
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.corps import App, AppId, Corp
 from broker.simulator.registry import endpoint
@@ -16,7 +16,7 @@ def gettoken(world: World, call: Call) -> Answer:
     secret = call.parameter("corpsecret", missing=41004)
     corp = world.corps.find(corpid)
     if corp is None:
-        raise RememberedError(40013)
+        raise Refusal(40013)
     app = _open_app(world, corp, secret, call.ip)
     check_app(world, AppId(corp.corpid, app.agentid), call.ip)
     grant = world.grant(call.path, Owner(AppId(corp.corpid, app.agentid)))
@@ -28,4 +28,4 @@ def _open_app(world: World, corp: Corp, secret: str, ip: str) -> App:
         return app
     settings = world.settings
     world.bans.wrong_secret(ip, world.now(), limit=settings.wrong_secret_limit, seconds=settings.ban_seconds)
-    raise RememberedError(40091 if world.corps.with_secret(secret) else settings.wrong_secret_errcode)
+    raise Refusal(40091 if world.corps.with_secret(secret) else settings.wrong_secret_errcode)

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.corps import AppId
 from broker.simulator.registry import endpoint
@@ -43,7 +43,7 @@ def corp_gettoken(world: World, call: Call) -> Answer:
     parent = call.owner.app
     child = AppId(_partner(world, parent, corpid), agentid)
     if world.shares.find(parent, child, business_type) is None:
-        raise RememberedError(670001)
+        raise Refusal(670001)
     check_app(world, child, call.ip)
     grant = world.grant(call.path, Owner(child, parent, business_type))
     return {"access_token": grant.token.value, "expires_in": grant.expires_in}
@@ -51,23 +51,23 @@ def corp_gettoken(world: World, call: Call) -> Answer:
 
 def _parent_app(call: Call) -> AppId:
     if call.agentid() != call.owner.app.agentid:
-        raise RememberedError(301002)
+        raise Refusal(301002)
     if call.owner.parent is not None:
-        raise RememberedError(48002)
+        raise Refusal(48002)
     return call.owner.app
 
 
 def _partner(world: World, parent: AppId, corpid: str) -> str:
     corp = world.corps.find(corpid)
     if corp is None or not world.shares.partners(parent.corpid, corp.corpid):
-        raise RememberedError(670004)
+        raise Refusal(670004)
     return corp.corpid
 
 
 def _limit(call: Call) -> int:
     limit = call.integer("limit")
     if not 0 <= limit <= _LARGEST_PAGE:
-        raise RememberedError(40058, f"invalid limit, should be 0 to {_LARGEST_PAGE}")
+        raise Refusal(40058, f"invalid limit, should be 0 to {_LARGEST_PAGE}")
     return limit
 
 
@@ -96,4 +96,4 @@ def _read_cursor(cursor: str, parent: AppId, business_type: BusinessType) -> int
             return int(serial)
     except ValueError:
         pass
-    raise RememberedError(50100)
+    raise Refusal(50100)

@@ -1,6 +1,6 @@
 """Upload and download of files (临时素材)."""
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.media import MOST_BYTES
 from broker.simulator.multipart import UploadedFile
@@ -17,7 +17,7 @@ def media_upload(world: World, call: Call) -> Answer:
     """Store the file of the form's field "media" for the token's corp."""
     kind = call.parameter("type", missing=40004)
     if call.file is None:
-        raise RememberedError(41005)
+        raise Refusal(41005)
     now = world.now()
     media_id = world.media.add(call.owner.app.corpid, kind, call.file, now)
     return {"type": kind, "media_id": media_id, "created_at": str(int(now))}

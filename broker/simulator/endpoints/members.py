@@ -1,6 +1,6 @@
 """Members (成员) of the corp that a token stands for."""
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
 from broker.simulator.tokens import AppToken
@@ -16,11 +16,11 @@ def user_get(world: World, call: Call) -> Answer:
     userid = call.parameter("userid", missing=41009)
     # "CorpId/userid" as auth/getuserinfo gives it has to be split first.
     if "/" in userid or len(userid.encode()) > _LONGEST_USERID:
-        raise RememberedError(40003)
+        raise Refusal(40003)
     corp = world.corps.find(call.owner.app.corpid)
     member = find_member(world.settings, corp, call.owner, userid) if corp else None
     if member is None:
-        raise RememberedError(60111)
+        raise Refusal(60111)
     return {
         "userid": shown_userid(world.settings, call.owner, member.userid),
         "name": member.name,

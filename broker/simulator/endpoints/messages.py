@@ -1,6 +1,6 @@
 """Messages of an app to members (应用消息)."""
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
 from broker.simulator.tokens import AppToken
@@ -14,9 +14,9 @@ _EVERYBODY = "@all"
 def message_send(world: World, call: Call) -> Answer:
     """Send to members of the token's corp; a child's member is none of the parent's."""
     if call.agentid() != call.owner.app.agentid:
-        raise RememberedError(301002)
+        raise Refusal(301002)
     if not (kind := call.text("msgtype")) or not isinstance(call.body.get(kind), dict):
-        raise RememberedError(40008)
+        raise Refusal(40008)
     names = [name for name in call.text("touser").split("|") if name]
     corp = world.corps.find(call.owner.app.corpid)
     unknown = [
@@ -26,5 +26,5 @@ def message_send(world: World, call: Call) -> Answer:
         and (corp is None or find_member(world.settings, corp, call.owner, name) is None)
     ]
     if len(unknown) == len(names):
-        raise RememberedError(81013)
+        raise Refusal(81013)
     return {"invaliduser": "|".join(unknown), "invalidparty": "", "invalidtag": "", "msgid": world.hint()}

@@ -1,6 +1,6 @@
 """Sessions of mini-program users: the parent's, and the child's made from it (小程序)."""
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.logins import CodeKind, MiniSession
 from broker.simulator.registry import endpoint
@@ -16,7 +16,7 @@ def jscode2session(world: World, call: Call) -> Answer:
     """Exchange a js_code, once; a child's member is named by the encrypted userid."""
     value = call.parameter("js_code", missing=41008)
     if call.query.get("grant_type") != "authorization_code":
-        raise RememberedError(40058, "invalid grant_type, should be authorization_code")
+        raise Refusal(40058, "invalid grant_type, should be authorization_code")
     code = world.logins.spend_code(CodeKind.JS, value, call.owner, world.now())
     session = world.logins.open_session(code)
     return {
@@ -31,12 +31,12 @@ def transfer_session(world: World, call: Call) -> Answer:
     """Make the child's session, with the CHILD's token, from the parent's key and the encrypted userid."""
     userid, session_key = _short(call, "userid", 41009), _short(call, "session_key", 40058)
     if call.owner.parent is None:
-        raise RememberedError(48002)
+        raise Refusal(48002)
     session = world.logins.session(session_key)
     if session.app != call.owner.parent:
-        raise RememberedError(48002)
+        raise Refusal(48002)
     if _member_of(session).app.corpid != call.owner.app.corpid or userid != _userid(session):
-        raise RememberedError(40003)
+        raise Refusal(40003)
     return {
         "userid": shown_userid(world.settings, call.owner, session.visitor.userid),
         "session_key": world.logins.transfer(session),
@@ -46,7 +46,7 @@ def transfer_session(world: World, call: Call) -> Answer:
 def _short(call: Call, name: str, missing: int) -> str:
     value = call.text(name, missing=missing)
     if len(value.encode(errors="replace")) > _LONGEST:
-        raise RememberedError(40058, f"invalid {name}, longer than {_LONGEST} bytes")
+        raise Refusal(40058, f"invalid {name}, longer than {_LONGEST} bytes")
     return value
 
 

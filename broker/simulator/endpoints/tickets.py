@@ -1,6 +1,6 @@
 """jsapi_tickets of the corp and the app that the token is for: a child's with a child's token."""
 
-from broker.simulator.answers import Answer, RememberedError
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
 from broker.simulator.tickets import TicketKind
@@ -12,7 +12,7 @@ from broker.simulator.world import World
 def get_jsapi_ticket(world: World, call: Call) -> Answer:
     """Grant the corp's ticket; there is no type to choose."""
     if "type" in call.query:
-        raise RememberedError(91040)
+        raise Refusal(91040)
     return _granted(world, call, TicketKind.CORP)
 
 
@@ -20,7 +20,7 @@ def get_jsapi_ticket(world: World, call: Call) -> Answer:
 def ticket_get(world: World, call: Call) -> Answer:
     """Grant the app's ticket."""
     if call.query.get("type") != "agent_config":
-        raise RememberedError(91040)
+        raise Refusal(91040)
     return _granted(world, call, TicketKind.AGENT)
 
 
