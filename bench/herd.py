@@ -15,9 +15,9 @@ import uvloop
 from bench.serving import METHOD, REQUEST
 from broker.cli.playground import APP
 from broker.simulator.demo import PARENT, SECRET
-from broker.simulator.faults import Delay
 from broker.simulator.server import running_simulator
-from broker.simulator.world import World
+from broker.simulator.world.faults import Delay
+from broker.simulator.world.world import World
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.redis_server import RedisServer
 

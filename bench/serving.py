@@ -23,7 +23,7 @@ from broker.cli.playground import APP
 from broker.config.load import parse_config
 from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.server import running_simulator
-from broker.simulator.world import World
+from broker.simulator.world.world import World
 from broker.telemetry.logging import set_up_logging
 
 CHILD = "ww1child000000001"

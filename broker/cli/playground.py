@@ -12,8 +12,8 @@ from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.callback import Callback
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET
 from broker.simulator.server import running_simulator
-from broker.simulator.tokens import Habit
-from broker.simulator.world import World
+from broker.simulator.world.tokens import Habit
+from broker.simulator.world.world import World
 
 APP = "crm"
 

@@ -17,8 +17,8 @@ from broker.simulator.callbacks.envelope import Format
 from broker.simulator.callbacks.kinds import ChangeType, EventKind
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET, add_children
 from broker.simulator.server import serve
-from broker.simulator.tokens import Habit
-from broker.simulator.world import World
+from broker.simulator.world.tokens import Habit
+from broker.simulator.world.world import World
 
 _SERVING = {"host", "port", "children", "token_lifetime", "habit"}
 

@@ -11,9 +11,9 @@ from broker.simulator.callbacks.callback import Callback
 from broker.simulator.callbacks.courier import Courier, Delivery, Verification
 from broker.simulator.callbacks.kinds import COMMANDS, OF_MEMBER, SHARES_OF_SUITES, ChangeType, EventKind
 from broker.simulator.callbacks.messages import Occasion
-from broker.simulator.corps import AppId
 from broker.simulator.demo import PARENT, SUITE_ID
-from broker.simulator.world import World
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.world import World
 
 VERIFY_URL = "verify_url"
 KINDS = [VERIFY_URL, *(kind.value for kind in EventKind)]

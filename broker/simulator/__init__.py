@@ -6,8 +6,9 @@ Start it with `async with running_simulator(World.demo()) as url:`; change the w
 from broker.simulator.callbacks.callback import Callback, Whose
 from broker.simulator.callbacks.envelope import Format
 from broker.simulator.callbacks.kinds import ChangeType, EventKind
-from broker.simulator.corps import App, AppId, Corp, Member
-from broker.simulator.faults import (
+from broker.simulator.server import running_simulator, serve
+from broker.simulator.world.corps import App, AppId, Corp, Member
+from broker.simulator.world.faults import (
     Delay,
     Errcode,
     Hang,
@@ -17,13 +18,12 @@ from broker.simulator.faults import (
     Reset,
     Truncated,
 )
-from broker.simulator.limits import Quota
-from broker.simulator.server import running_simulator, serve
-from broker.simulator.settings import Settings
-from broker.simulator.shares import BusinessType
-from broker.simulator.tickets import TicketKind
-from broker.simulator.tokens import Habit
-from broker.simulator.world import World
+from broker.simulator.world.limits import Quota
+from broker.simulator.world.settings import Settings
+from broker.simulator.world.shares import BusinessType
+from broker.simulator.world.tickets import TicketKind
+from broker.simulator.world.tokens import Habit
+from broker.simulator.world.world import World
 
 __all__ = [
     "App",

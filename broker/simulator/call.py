@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from broker.simulator.answers import Refusal
 from broker.simulator.multipart import UploadedFile
-from broker.simulator.shares import BusinessType
-from broker.simulator.tokens import Owner, Token
+from broker.simulator.world.shares import BusinessType
+from broker.simulator.world.tokens import Owner, Token
 
 _MOST_DIGITS = 18
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.simulator.corps import AppId, Member
-from broker.simulator.shares import BusinessType
+from broker.simulator.world.corps import AppId, Member
+from broker.simulator.world.shares import BusinessType
 
 if TYPE_CHECKING:
-    from broker.simulator.world import World
+    from broker.simulator.world.world import World
 
 PARENT = AppId("ww0parent000000001", 1000002)
 SECRET = "demo-secret-of-the-simulator"

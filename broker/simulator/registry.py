@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from broker.simulator.answers import Answer
     from broker.simulator.call import Call
     from broker.simulator.multipart import UploadedFile
-    from broker.simulator.tokens import TokenKind
-    from broker.simulator.world import World
+    from broker.simulator.world.tokens import TokenKind
+    from broker.simulator.world.world import World
 
     Act = Callable[[World, Call], Answer | UploadedFile]
 

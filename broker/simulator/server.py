@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from broker.simulator.control import control_routes
-from broker.simulator.door import Door
+from broker.simulator.handler import Door
 from broker.simulator.page import page_handler
-from broker.simulator.world import World
+from broker.simulator.world.world import World
 
 # Calls under way at the end are held back on purpose (Delay, Hang): waiting for them would be in vain.
 _SHUTDOWN_SECONDS = 0.1

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from broker.simulator.answers import Answer
-from broker.simulator.faults import (
+from broker.simulator.multipart import UploadedFile
+from broker.simulator.world.faults import (
     Fault,
     Hang,
     HttpStatus,
@@ -18,7 +19,6 @@ from broker.simulator.faults import (
     Reset,
     Truncated,
 )
-from broker.simulator.multipart import UploadedFile
 
 _JUNK = {
     JunkKind.HTML: ("text/html", "<html><body><h1>It works!</h1></body></html>"),

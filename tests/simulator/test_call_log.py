@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from broker.simulator import Delay, Errcode, Reset, World, demo
-from broker.simulator.call_log import redacted
+from broker.simulator.world.call_log import redacted
 from tests.simulator.caller import LIST_SHARES, Caller, FakeClock
 
 

@@ -6,7 +6,7 @@ from broker.protocol.callbacks.xml import parse_xml
 from broker.simulator import AppId, BusinessType, ChangeType, EventKind, World, demo
 from broker.simulator.callbacks.kinds import COMMANDS, OF_MEMBER, OF_PARENT
 from broker.simulator.callbacks.messages import Occasion, message
-from broker.simulator.userids import encrypted_userid
+from broker.simulator.world.people.userids import encrypted_userid
 
 CHILD_APP = AppId("ww1child000000001", 1000010)
 SUPPLIER_APP = AppId("wpSupplier_000000001", 1000020)

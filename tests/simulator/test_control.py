@@ -17,7 +17,7 @@ from broker.simulator import (
     World,
     demo,
 )
-from broker.simulator.faults import Fault
+from broker.simulator.world.faults import Fault
 from tests.simulator.caller import CHILD, GETTOKEN, Caller, Json
 
 PARENT = {"parent_corpid": demo.PARENT.corpid, "parent_agentid": demo.PARENT.agentid}

@@ -20,7 +20,7 @@ from broker.simulator import (
     World,
     running_simulator,
 )
-from broker.simulator.faults import Fault, FaultScript
+from broker.simulator.world.faults import Fault, FaultScript
 from tests.simulator.caller import GETTOKEN, Caller
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.simulator import Habit, World, demo
-from broker.simulator.tokens import AppToken, Owner, TokenBook
+from broker.simulator.world.tokens import AppToken, Owner, TokenBook
 from tests.simulator.caller import Caller, FakeClock
 
 

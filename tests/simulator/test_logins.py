@@ -5,7 +5,7 @@ import json
 import pytest
 
 from broker.simulator import AppId, BusinessType, Reset, World, demo
-from broker.simulator.userids import encrypted_userid
+from broker.simulator.world.people.userids import encrypted_userid
 from tests.simulator.caller import CHILD, SUPPLIER, USER_DETAIL, USER_GET, USER_INFO, Caller, FakeClock, Json
 
 OWN, GROUP, CHAIN = demo.PARENT.corpid, str(CHILD["corpid"]), str(SUPPLIER["corpid"])

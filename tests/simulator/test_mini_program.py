@@ -7,8 +7,8 @@ import pytest
 from broker.domain.secret import Secret
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
 from broker.simulator import AppId, World, demo
-from broker.simulator.mini_program import APP_ID, sign_data
-from broker.simulator.userids import encrypted_userid
+from broker.simulator.world.people.mini_program import APP_ID, sign_data
+from broker.simulator.world.people.userids import encrypted_userid
 from tests.simulator.caller import CHILD, SUPPLIER, TRANSFER_SESSION, Caller, FakeClock, Json
 
 OWN, GROUP, CHAIN = demo.PARENT.corpid, str(CHILD["corpid"]), str(SUPPLIER["corpid"])

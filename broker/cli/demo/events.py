@@ -12,8 +12,8 @@ from wecom_broker.errors import NotFound
 from broker.cli.demo.steps import expect, say
 from broker.cli.playground import APP, Playground
 from broker.cli.remote.connection import masked
-from broker.simulator.corps import AppId
 from broker.simulator.demo import PARENT
+from broker.simulator.world.corps import AppId
 
 NEWCOMER = AppId("ww1newcomer0000001", 1000099)
 GROUP = "demo"

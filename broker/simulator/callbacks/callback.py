@@ -9,8 +9,8 @@ from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.envelope import Address, Format
 from broker.simulator.callbacks.kinds import AUTHORIZATIONS, COMMANDS, EventKind
 from broker.simulator.callbacks.messages import Occasion
-from broker.simulator.corps import AppId
 from broker.simulator.demo import SUITE_ID
+from broker.simulator.world.corps import AppId
 
 _COMMAND_SECONDS = 1.0
 

@@ -12,7 +12,7 @@ from broker.simulator.callbacks.cdata import (
     element,
 )
 from broker.simulator.callbacks.kinds import OF_MEMBER, OF_PARENT, ChangeType, EventKind
-from broker.simulator.corps import AppId
+from broker.simulator.world.corps import AppId
 
 _CHAIN = "Chain0001"
 _NOTICE_SECONDS = 7 * 86400

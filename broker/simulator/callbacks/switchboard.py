@@ -10,18 +10,18 @@ from broker.simulator.callbacks.courier import Courier, Delivery, Verification
 from broker.simulator.callbacks.kinds import OF_MEMBER, ChangeType, EventKind
 from broker.simulator.callbacks.messages import Occasion
 from broker.simulator.callbacks.outbox import Outbox
-from broker.simulator.corps import AppId
 from broker.simulator.demo import PARENT, SUITE_ID
-from broker.simulator.shares import BusinessType
-from broker.simulator.userids import shown_userid
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.people.userids import shown_userid
+from broker.simulator.world.shares import BusinessType
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from broker.simulator.callbacks.callback import Callback
     from broker.simulator.callbacks.envelope import Format
-    from broker.simulator.tokens import Owner
-    from broker.simulator.world import World
+    from broker.simulator.world.tokens import Owner
+    from broker.simulator.world.world import World
 
 _MESSAGE_ID_BYTES = 7
 _SHARE_EVENTS = {

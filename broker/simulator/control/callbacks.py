@@ -12,9 +12,9 @@ from broker.simulator.callbacks.envelope import Format
 from broker.simulator.callbacks.kinds import ChangeType, EventKind
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
-from broker.simulator.corps import AppId
-from broker.simulator.shares import BusinessType
-from broker.simulator.world import World
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.shares import BusinessType
+from broker.simulator.world.world import World
 
 _RECENT = 100
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TypeVar
 
-from broker.simulator.corps import AppId
 from broker.simulator.registry import path_of, path_or_all
+from broker.simulator.world.corps import AppId
 
 Choice = TypeVar("Choice", bound=Enum)
 _REQUIRED = object()

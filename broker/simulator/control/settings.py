@@ -7,9 +7,9 @@ from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form, resolved
 from broker.simulator.control.routes import control
 from broker.simulator.registry import path_of
-from broker.simulator.settings import Settings
-from broker.simulator.tokens import Habit
-from broker.simulator.world import World
+from broker.simulator.world.settings import Settings
+from broker.simulator.world.tokens import Habit
+from broker.simulator.world.world import World
 
 Reader = Callable[[Form, str], object]
 

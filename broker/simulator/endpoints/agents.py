@@ -3,8 +3,8 @@
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
-from broker.simulator.tokens import AppToken
-from broker.simulator.world import World
+from broker.simulator.world.tokens import AppToken
+from broker.simulator.world.world import World
 
 
 @endpoint("GET", "/cgi-bin/agent/get", token=AppToken)

@@ -2,11 +2,11 @@
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
-from broker.simulator.corps import App, AppId, Corp
+from broker.simulator.checks import check_app
 from broker.simulator.registry import endpoint
-from broker.simulator.strictness import check_app
-from broker.simulator.tokens import Owner
-from broker.simulator.world import World
+from broker.simulator.world.corps import App, AppId, Corp
+from broker.simulator.world.tokens import Owner
+from broker.simulator.world.world import World
 
 
 @endpoint("GET", "/cgi-bin/gettoken")

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
-from broker.simulator.corps import AppId
+from broker.simulator.checks import check_app
 from broker.simulator.registry import endpoint
-from broker.simulator.shares import BusinessType, Share
-from broker.simulator.strictness import check_app
-from broker.simulator.tokens import AppToken, Owner
-from broker.simulator.world import World
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.shares import BusinessType, Share
+from broker.simulator.world.tokens import AppToken, Owner
+from broker.simulator.world.world import World
 
 _LARGEST_PAGE = 100
 

@@ -2,11 +2,11 @@
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
-from broker.simulator.media import MOST_BYTES
 from broker.simulator.multipart import UploadedFile
 from broker.simulator.registry import endpoint
-from broker.simulator.tokens import AppToken
-from broker.simulator.world import World
+from broker.simulator.world.media import MOST_BYTES
+from broker.simulator.world.tokens import AppToken
+from broker.simulator.world.world import World
 
 # The form around the largest file needs some room too.
 _FORM_BYTES = max(MOST_BYTES.values()) + (64 << 10)

@@ -3,9 +3,9 @@
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
-from broker.simulator.tokens import AppToken
-from broker.simulator.userids import find_member, shown_userid
-from broker.simulator.world import World
+from broker.simulator.world.people.userids import find_member, shown_userid
+from broker.simulator.world.tokens import AppToken
+from broker.simulator.world.world import World
 
 _LONGEST_USERID = 64
 

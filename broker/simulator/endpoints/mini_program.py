@@ -2,11 +2,11 @@
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
-from broker.simulator.logins import CodeKind, MiniSession
 from broker.simulator.registry import endpoint
-from broker.simulator.tokens import AppToken, Owner
-from broker.simulator.userids import encrypted_userid, shown_userid
-from broker.simulator.world import World
+from broker.simulator.world.people.logins import CodeKind, MiniSession
+from broker.simulator.world.people.userids import encrypted_userid, shown_userid
+from broker.simulator.world.tokens import AppToken, Owner
+from broker.simulator.world.world import World
 
 _LONGEST = 64
 

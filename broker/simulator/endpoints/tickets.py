@@ -3,9 +3,9 @@
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.call import Call
 from broker.simulator.registry import endpoint
-from broker.simulator.tickets import TicketKind
-from broker.simulator.tokens import AppToken
-from broker.simulator.world import World
+from broker.simulator.world.tickets import TicketKind
+from broker.simulator.world.tokens import AppToken
+from broker.simulator.world.world import World
 
 
 @endpoint("GET", "/cgi-bin/get_jsapi_ticket", token=AppToken)

@@ -20,7 +20,7 @@ from broker.config.load import parse_config
 from broker.config.schema import Config
 from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.server import running_simulator
-from broker.simulator.world import World
+from broker.simulator.world.world import World
 
 APP = "crm"
 CHILD, CHILD_AGENT = "ww1child000000001", 1000010

@@ -18,9 +18,9 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from wecom_broker.v1 import wecom_api_service_pb2 as api_pb
 
 from broker.simulator.demo import PARENT, SECRET
-from broker.simulator.faults import Errcode, Fault, HttpStatus, Junk, Reset, Truncated
 from broker.simulator.server import running_simulator
-from broker.simulator.world import World
+from broker.simulator.world.faults import Errcode, Fault, HttpStatus, Junk, Reset, Truncated
+from broker.simulator.world.world import World
 from tests.integration.acting.acting import APP, CHILD, SUPPLIER, Acting, collected, tables_of, target
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import SEAL_KEY

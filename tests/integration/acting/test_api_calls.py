@@ -16,7 +16,7 @@ from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
 from broker.adapters.wecom.redaction import cut_out
 from broker.simulator.demo import PARENT
-from broker.simulator.faults import Errcode, Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
+from broker.simulator.world.faults import Errcode, Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
 from tests.integration.acting.acting import (
     CHILD,
     CHILD_AGENT,

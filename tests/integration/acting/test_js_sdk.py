@@ -12,10 +12,10 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.secret import Secret
 from broker.protocol.js_sdk import sign_url
-from broker.simulator.corps import AppId
 from broker.simulator.demo import PARENT
-from broker.simulator.faults import Errcode, HttpStatus, Reset
-from broker.simulator.shares import BusinessType
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.faults import Errcode, HttpStatus, Reset
+from broker.simulator.world.shares import BusinessType
 from tests.integration.acting.acting import CHILD, CHILD_AGENT, Acting, acting, reason_of, refusal_of, target
 from tests.kit.processes.fleet import SEAL_KEY, refusal, until
 from tests.kit.processes.redis_server import RedisServer

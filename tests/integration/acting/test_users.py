@@ -14,11 +14,11 @@ import pytest
 from wecom_broker.v1 import identity_service_pb2 as pb
 from wecom_broker.v1 import mini_program_service_pb2 as mini_pb
 
-from broker.simulator.corps import AppId
 from broker.simulator.demo import PARENT
-from broker.simulator.faults import Errcode, Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
-from broker.simulator.mini_program import APP_ID, encrypt_data, sign_data
-from broker.simulator.shares import BusinessType
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.faults import Errcode, Fault, Hang, HttpStatus, Junk, JunkKind, Reset, Truncated
+from broker.simulator.world.people.mini_program import APP_ID, encrypt_data, sign_data
+from broker.simulator.world.shares import BusinessType
 from tests.integration.acting.acting import (
     APP,
     CHILD,

@@ -30,7 +30,7 @@ from broker.simulator import (
     running_simulator,
 )
 from broker.simulator.demo import PARENT, SECRET
-from broker.simulator.faults import Fault
+from broker.simulator.world.faults import Fault
 from tests.integration.conftest import Figures
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import (

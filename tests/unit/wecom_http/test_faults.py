@@ -21,7 +21,7 @@ from broker.simulator import (
     Truncated,
     World,
 )
-from broker.simulator.faults import Fault
+from broker.simulator.world.faults import Fault
 from tests.kit.processes.ports import free_port
 from tests.unit.wecom_http.recorders import (
     CHILD_TOKEN,

@@ -13,7 +13,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.secret import Secret
 from broker.simulator import Delay, Errcode, Hang, HttpStatus, Junk, Reset, Truncated, World
-from broker.simulator.faults import Fault
+from broker.simulator.world.faults import Fault
 from broker.telemetry.logging import set_up_logging
 from tests.kit.logs import own_logging
 from tests.kit.processes.ports import free_port

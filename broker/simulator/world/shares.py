@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 
-from broker.simulator.corps import AppId
+from broker.simulator.world.corps import AppId
 
 
 class BusinessType(IntEnum):

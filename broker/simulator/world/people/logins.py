@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from broker.simulator.answers import Refusal
-from broker.simulator.corps import AppId
-from broker.simulator.settings import Settings
-from broker.simulator.tokens import Owner
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.settings import Settings
+from broker.simulator.world.tokens import Owner
 
 
 class CodeKind(Enum):

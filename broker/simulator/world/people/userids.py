@@ -3,10 +3,10 @@
 import base64
 import hashlib
 
-from broker.simulator.corps import AppId, Corp, Member
-from broker.simulator.settings import Settings
-from broker.simulator.shares import BusinessType
-from broker.simulator.tokens import Owner
+from broker.simulator.world.corps import AppId, Corp, Member
+from broker.simulator.world.settings import Settings
+from broker.simulator.world.shares import BusinessType
+from broker.simulator.world.tokens import Owner
 
 
 def encrypted_userid(parent: AppId, corpid: str, userid: str) -> str:

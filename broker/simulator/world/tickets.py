@@ -8,10 +8,10 @@ from enum import StrEnum
 from broker.domain.secret import Secret
 from broker.protocol.js_sdk import sign_url
 from broker.simulator.answers import Refusal
-from broker.simulator.corps import AppId
-from broker.simulator.limits import Counters, Quota
-from broker.simulator.settings import Settings
-from broker.simulator.tokens import Grant, Owner, TokenBook, TokenKind
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.limits import Counters, Quota
+from broker.simulator.world.settings import Settings
+from broker.simulator.world.tokens import Grant, Owner, TokenBook, TokenKind
 
 _HOUR = 3600.0
 # A ticket never is in a query.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from broker.simulator.answers import Answer, Refusal, errmsg
 from broker.simulator.call import Call
-from broker.simulator.corps import AppId
 from broker.simulator.multipart import UploadedFile, read_file
 from broker.simulator.registry import Endpoint
-from broker.simulator.tokens import Token, TokenKind
-from broker.simulator.world import World
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.tokens import Token, TokenKind
+from broker.simulator.world.world import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from broker.simulator.corps import AppId
-from broker.simulator.shares import BusinessType
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.shares import BusinessType
 
 
 class Habit(Enum):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from broker.simulator.tokens import Habit
+from broker.simulator.world.tokens import Habit
 
 
 @dataclass(slots=True)

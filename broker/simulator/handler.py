@@ -5,12 +5,12 @@ import json
 from aiohttp import web
 
 from broker.simulator import wire
-from broker.simulator.call_log import CallRecord, redacted
+from broker.simulator.checks import Incoming, Outcome, answer, refuse
 from broker.simulator.endpoints import ENDPOINTS
-from broker.simulator.faults import Errcode, Fault
 from broker.simulator.registry import Endpoint
-from broker.simulator.strictness import Incoming, Outcome, answer, refuse
-from broker.simulator.world import World
+from broker.simulator.world.call_log import CallRecord, redacted
+from broker.simulator.world.faults import Errcode, Fault
+from broker.simulator.world.world import World
 
 
 class Door:

@@ -8,20 +8,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Self
 
 from broker.simulator import demo
-from broker.simulator.call_log import CallLog, digest
 from broker.simulator.callbacks.switchboard import Switchboard
-from broker.simulator.corps import App, AppId, Corp, Corps, Member
 from broker.simulator.demo import PARENT
-from broker.simulator.faults import FaultScript
-from broker.simulator.limits import Quotas, SecretBans
-from broker.simulator.logins import CodeKind, Logins, Visitor
-from broker.simulator.media import MediaStore
-from broker.simulator.mini_program import APP_ID, encrypt_data
 from broker.simulator.registry import path_of
-from broker.simulator.settings import Settings
-from broker.simulator.shares import BusinessType, Share, Shares
-from broker.simulator.tickets import TicketKind, Tickets
-from broker.simulator.tokens import AppToken, Grant, Habit, Owner, TokenBook
+from broker.simulator.world.call_log import CallLog, digest
+from broker.simulator.world.corps import App, AppId, Corp, Corps, Member
+from broker.simulator.world.faults import FaultScript
+from broker.simulator.world.limits import Quotas, SecretBans
+from broker.simulator.world.media import MediaStore
+from broker.simulator.world.people.logins import CodeKind, Logins, Visitor
+from broker.simulator.world.people.mini_program import APP_ID, encrypt_data
+from broker.simulator.world.settings import Settings
+from broker.simulator.world.shares import BusinessType, Share, Shares
+from broker.simulator.world.tickets import TicketKind, Tickets
+from broker.simulator.world.tokens import AppToken, Grant, Habit, Owner, TokenBook
 
 Sleep = Callable[[float], Awaitable[object]]
 

@@ -1,0 +1,1 @@
+"""Who logs in, and by which names others know them."""
