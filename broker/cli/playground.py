@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
-from broker.domain.secret import Secret
-from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.callback import Callback
-from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_KEYS, CALLBACK_TOKEN, PARENT, SECRET
 from broker.simulator.server import running_simulator
 from broker.simulator.world.tokens import Habit
 from broker.simulator.world.world import World
@@ -61,6 +59,6 @@ async def playground(
                 }
             )
             async with running_broker(config) as broker:
-                keys = CallbackKeys(Secret(CALLBACK_TOKEN), Secret(CALLBACK_AES_KEY))
-                world.callbacks.set(Callback(f"http://127.0.0.1:{broker.http_port}/callback/{APP}", keys))
+                url_of_app = f"http://127.0.0.1:{broker.http_port}/callback/{APP}"
+                world.callbacks.set(Callback(url_of_app, CALLBACK_KEYS))
                 yield Playground(world, url, broker, broker.grpc_addresses[0])

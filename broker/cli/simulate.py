@@ -9,12 +9,11 @@ from click.core import ParameterSource
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import AGENT_ID, PORT, seconds
 from broker.cli.simulated_event import KINDS, VERIFY_URL, SimulatedEvent, options_of, succeeded, told, verify
-from broker.domain.secret import Secret
-from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.server.http.server import system_reason
 from broker.simulator.callbacks.callback import Callback
 from broker.simulator.callbacks.envelope import Format
 from broker.simulator.callbacks.kinds import ChangeType, EventKind
+from broker.simulator.crypto import CallbackKeys
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET, add_children
 from broker.simulator.server import serve
 from broker.simulator.world.tokens import Habit
@@ -157,7 +156,7 @@ def _refuse_what_makes_no_sense(context: click.Context, event: str | None) -> No
 
 def _callback(url: str, token: str, aes_key: str, *, json_envelope: bool) -> Callback:
     try:
-        keys = CallbackKeys(Secret(token), Secret(aes_key))
+        keys = CallbackKeys(token, aes_key)
     except ValueError as mistake:
         raise click.BadParameter(str(mistake), param_hint="--callback-aes-key") from None
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world.corps import AppId, Member
 from broker.simulator.world.shares import BusinessType
 
@@ -16,6 +17,7 @@ SUITE_ID = "ww0suite0000000001"
 CALLBACK_TOKEN = "DemoTokenOfTheCallbacks"
 # Its last letter has spare bits that are not zero, as real ones may (wecom-api C2).
 CALLBACK_AES_KEY = "DemoKeyOfTheSimulatedWeComForItsCallbacks0B"
+CALLBACK_KEYS = CallbackKeys(CALLBACK_TOKEN, CALLBACK_AES_KEY)
 
 _CHILDREN = ("华东公司", "华南公司", "华北公司", "西南公司", "东北公司")
 _FIRST_AGENTID = 1000010

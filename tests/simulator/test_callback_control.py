@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from broker.domain.secret import Secret
-from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator import AppId, Format, Whose, World, demo
+from broker.simulator.crypto import CallbackKeys
 from tests.simulator.caller import CHILD, SUPPLIER, Caller, Json
 from tests.simulator.receiver import Receiver, running_receiver
 
@@ -106,7 +105,7 @@ async def test_all_settings_of_a_callback_are_taken(wecom: Caller, world: World)
     assert (200, {}) == await wecom.control("POST", "callback", sent)
     callback = world.callbacks.of(AppId("ww1", 5))
 
-    assert CallbackKeys(Secret("QDG6eK"), Secret(AES_KEY)) == callback.keys
+    assert CallbackKeys("QDG6eK", AES_KEY) == callback.keys
     assert ("ww0suite", Format.JSON, False) == (callback.suite_id, callback.body_format, callback.sealed_anew)
     assert (Whose.CHILD, Whose.CHILD, Whose.PARENT) == (
         callback.receive_id,

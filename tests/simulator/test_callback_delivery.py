@@ -19,7 +19,6 @@ from broker.simulator import (
     demo,
     running_simulator,
 )
-from tests.kit.callbacks.sender import DEMO_KEYS
 from tests.simulator.receiver import Got, Receiver, running_receiver
 
 CHILD = AppId("ww1child000000001", 1000010)
@@ -35,7 +34,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 def callback(world: World, receiver: Receiver) -> Callback:
-    callback = Callback(receiver.url, DEMO_KEYS)
+    callback = Callback(receiver.url, demo.CALLBACK_KEYS)
     world.callbacks.set(callback)
     return callback
 
@@ -166,7 +165,7 @@ async def test_an_app_without_a_callback_is_not_called(world: World) -> None:
 @pytest.mark.parametrize("url", ["", "ftp://host/", "/callback", "http://", "http://host:99999999/"])
 def test_a_callback_needs_an_http_url(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        Callback(url, DEMO_KEYS)
+        Callback(url, demo.CALLBACK_KEYS)
 
 
 # --- again

@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from yarl import URL
 
-from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.callbacks.envelope import Address, Format
 from broker.simulator.callbacks.kinds import AUTHORIZATIONS, COMMANDS, EventKind
 from broker.simulator.callbacks.messages import Occasion
+from broker.simulator.crypto import CallbackKeys
 from broker.simulator.demo import SUITE_ID
 from broker.simulator.world.corps import AppId
 

@@ -9,9 +9,10 @@ import aiohttp
 
 from broker.simulator.callbacks.attempt import Attempt, get, post
 from broker.simulator.callbacks.callback import Callback
-from broker.simulator.callbacks.envelope import RANDOM_BYTES, Post, sealed_post, verification
+from broker.simulator.callbacks.envelope import Post, sealed_post, verification
 from broker.simulator.callbacks.kinds import COMMANDS
 from broker.simulator.callbacks.messages import Occasion, message
+from broker.simulator.crypto import RANDOM_BYTES
 
 _OK = 200
 _DIGITS = 18

@@ -4,10 +4,8 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from broker.protocol.callbacks.envelope import CallbackKeys, seal, sign
 from broker.simulator.callbacks.cdata import document
-
-RANDOM_BYTES = 16
+from broker.simulator.crypto import CallbackKeys
 
 
 class Format(StrEnum):
@@ -51,7 +49,7 @@ def sealed_post(
     body_format: Format = Format.XML,
 ) -> Post:
     """Seal and sign a message; `random` is `RANDOM_BYTES` long."""
-    encrypted = seal(keys, message, _sendable(address.receive_id), random)
+    encrypted = keys.seal(message, _sendable(address.receive_id), random)
     body = _json(address, encrypted) if body_format is Format.JSON else _xml(address, encrypted)
     return Post(_query(keys, timestamp, nonce, encrypted), body, body_format.content_type)
 
@@ -60,7 +58,7 @@ def verification(
     keys: CallbackKeys, plaintext: str, receive_id: str, *, timestamp: str, nonce: str, random: bytes
 ) -> dict[str, str]:
     """Give the query of a verification of the URL (验证URL有效性)."""
-    echostr = seal(keys, plaintext.encode(), _sendable(receive_id), random)
+    echostr = keys.seal(plaintext.encode(), _sendable(receive_id), random)
     return {**_query(keys, timestamp, nonce, echostr), "echostr": echostr}
 
 
@@ -70,7 +68,7 @@ def _sendable(text: str) -> str:
 
 
 def _query(keys: CallbackKeys, timestamp: str, nonce: str, encrypted: str) -> dict[str, str]:
-    signature = sign(keys.token, timestamp, nonce, encrypted)
+    signature = keys.sign(timestamp, nonce, encrypted)
     return {"msg_signature": signature, "timestamp": timestamp, "nonce": nonce}
 
 

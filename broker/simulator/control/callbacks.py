@@ -2,8 +2,6 @@
 
 from itertools import islice
 
-from broker.domain.secret import Secret
-from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator import demo
 from broker.simulator.answers import Answer
 from broker.simulator.callbacks.callback import Callback, Whose
@@ -12,6 +10,7 @@ from broker.simulator.callbacks.envelope import Format
 from broker.simulator.callbacks.kinds import ChangeType, EventKind
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
+from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.shares import BusinessType
 from broker.simulator.world.world import World
@@ -114,7 +113,7 @@ def _keys(form: Form) -> CallbackKeys:
     token = form.text("token", demo.CALLBACK_TOKEN)
     aes_key = form.text("aes_key", demo.CALLBACK_AES_KEY)
     try:
-        return CallbackKeys(Secret(token), Secret(aes_key))
+        return CallbackKeys(token, aes_key)
     except ValueError as mistake:
         raise ControlMistake("aes_key", str(mistake)) from None
 

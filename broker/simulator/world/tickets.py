@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from broker.domain.secret import Secret
-from broker.protocol.js_sdk import sign_url
 from broker.simulator.answers import Refusal
+from broker.simulator.crypto import page_signature
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.limits import Counters, Quota
 from broker.simulator.world.settings import Settings
@@ -35,9 +34,8 @@ class SignedPage:
     signature: str
 
     def fits(self, ticket: str) -> bool:
-        """Tell whether that ticket made the signature; WeCom looks at the URL before '#' only."""
-        page, _, _ = self.url.partition("#")
-        expected = sign_url(Secret(ticket), self.nonce, self.timestamp, page)
+        """Return whether that ticket made the signature."""
+        expected = page_signature(ticket, self.nonce, self.timestamp, self.url)
         return hmac.compare_digest(expected.encode(), self.signature.encode())
 
 

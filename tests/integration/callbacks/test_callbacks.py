@@ -13,11 +13,10 @@ from wecom_broker.v1 import target_pb2
 
 from broker.simulator import AppId, BusinessType, Callback, Delay, EventKind, Format, HttpStatus
 from broker.simulator.callbacks.kinds import COMMANDS
-from broker.simulator.demo import PARENT
+from broker.simulator.demo import CALLBACK_KEYS, PARENT
 from tests.integration.acting.acting import APP, CHILD, CHILD_AGENT, SUPPLIER, SUPPLIER_AGENT
 from tests.kit.callbacks.attacks import http, knock
 from tests.kit.callbacks.endpoint import CallbackEndpoint, callback_door, event, text
-from tests.kit.callbacks.sender import DEMO_KEYS
 from tests.vectors import Vector, cases
 
 LIST = "corpgroup/corp/list_app_share_info"
@@ -213,7 +212,8 @@ async def test_whoever_it_is_sealed_for_it_is_answered_in_time_when_wecom_hangs(
 async def test_every_kind_of_event_is_accepted_but_commands_to_suites(
     door: CallbackEndpoint, body_format: Format
 ) -> None:
-    door.world.callbacks.set(Callback(door.sender.url, DEMO_KEYS, within_seconds=ANSWERED_WITHIN, retries=0))
+    callback = Callback(door.sender.url, CALLBACK_KEYS, within_seconds=ANSWERED_WITHIN, retries=0)
+    door.world.callbacks.set(callback)
     for kind in EventKind:
         [delivery] = await door.world.callbacks.send(kind, CHILD, body_format=body_format)
         answer = delivery.attempts[-1].status, delivery.attempts[-1].body

@@ -20,7 +20,7 @@ from broker.simulator.callbacks.cdata import document
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from broker.simulator.world.world import World
 from tests.integration.acting.acting import APP, CHILD, CHILD_AGENT, Acting, acting, tables_of
-from tests.kit.callbacks.sender import DEMO_KEYS, CallbackSender
+from tests.kit.callbacks.sender import CallbackSender
 
 CALLBACK = {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY}
 _numbers = count(10**15)
@@ -130,5 +130,5 @@ async def callback_door(
     apps = [{**app, "callback": {**CALLBACK, **(callback or {})}}, {**app, "name": "mute"}]
     async with acting(folder, **{"apps": apps, **tables}) as running:
         url = f"http://127.0.0.1:{running.broker.http_port}/callback/{APP}"
-        async with CallbackSender.open(url, DEMO_KEYS) as sender:
+        async with CallbackSender.open(url) as sender:
             yield CallbackEndpoint(running, sender)

@@ -10,12 +10,14 @@ from typing import Self
 import aiohttp
 
 from broker.domain.secret import Secret
-from broker.protocol.callbacks.envelope import CallbackKeys
+from broker.protocol.callbacks import envelope as opening
 from broker.simulator.callbacks.attempt import get, post
-from broker.simulator.callbacks.envelope import RANDOM_BYTES, Address, Format, Post, sealed_post, verification
-from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
+from broker.simulator.callbacks.envelope import Address, Format, Post, sealed_post, verification
+from broker.simulator.crypto import RANDOM_BYTES, CallbackKeys
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_KEYS, CALLBACK_TOKEN, PARENT
 
-DEMO_KEYS = CallbackKeys(Secret(CALLBACK_TOKEN), Secret(CALLBACK_AES_KEY))
+DEMO_KEYS = opening.CallbackKeys(Secret(CALLBACK_TOKEN), Secret(CALLBACK_AES_KEY))
+"""What a broker opens callbacks with; WeCom's side has its own, and its own cryptography."""
 WITHIN_SECONDS = 60.0
 """How long an answer may take on a busy machine; who promises less looks at the seconds of the answer."""
 
@@ -35,7 +37,7 @@ class CallbackSender:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, keys: CallbackKeys = DEMO_KEYS) -> AsyncIterator[Self]:
+    async def open(cls, url: str, keys: CallbackKeys = CALLBACK_KEYS) -> AsyncIterator[Self]:
         """Send over connections that are kept; as many at once as a test has posts under way."""
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             yield cls(url, keys, session)

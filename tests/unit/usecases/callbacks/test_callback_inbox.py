@@ -14,6 +14,7 @@ from broker.domain.secret import Secret
 from broker.domain.shares import ShareList
 from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.protocol.callbacks.message import delivery_key, read_message
+from broker.simulator import crypto
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.callbacks.envelope import Address, sealed_post
 from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
@@ -90,8 +91,9 @@ class Inbox:
         now = str(int(self._replica.clock.now().timestamp()))
         address = Address(PARENT, PARENT)
         message = document(**{**SENT, **fields}).encode()
+        wecoms = crypto.CallbackKeys(self._keys.token.reveal(), self._keys.encoding_aes_key.reveal())
         post = sealed_post(
-            self._keys, message, address, timestamp=now, nonce="1", random=time.time_ns().to_bytes(16)
+            wecoms, message, address, timestamp=now, nonce="1", random=time.time_ns().to_bytes(16)
         )
         return await self.inbox.receive(self.inbox.app("crm"), Signed(**post.query), post.body, "")
 
