@@ -14,10 +14,9 @@ import uvloop
 
 from bench.serving import METHOD, REQUEST
 from broker.cli.playground import APP
-from broker.simulator.demo import PARENT, SECRET
+from broker.simulator.demo import PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
 from broker.simulator.world.faults import Delay
-from broker.simulator.world.world import World
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.redis_server import RedisServer
 
@@ -39,7 +38,7 @@ def run() -> None:
 
 
 async def _herd(folder: Path) -> tuple[float, int]:
-    world = World.demo()
+    world = demo_world()
     world.faults.add("*", Delay(DELAY_SECONDS))
     async with running_simulator(world) as url:
         with RedisServer(folder / "redis") as redis:
@@ -56,7 +55,7 @@ async def _herd(folder: Path) -> tuple[float, int]:
             try:
                 for broker in brokers:
                     await asyncio.to_thread(broker.start)
-                return await _ask([broker.address for broker in brokers]), world.calls()
+                return await _ask([broker.address for broker in brokers]), world.log.calls()
             finally:
                 for broker in brokers:
                     broker.__exit__(None, None, None)

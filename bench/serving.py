@@ -21,9 +21,8 @@ from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.cli.playground import APP
 from broker.config.load import parse_config
-from broker.simulator.demo import PARENT, SECRET
+from broker.simulator.demo import PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
-from broker.simulator.world.world import World
 from broker.telemetry.logging import set_up_logging
 
 CHILD = "ww1child000000001"
@@ -105,7 +104,7 @@ async def _serve_broker(pipe: Connection, callers: list[dict[str, Any]]) -> None
     set_up_logging("info", "json")
     logging.getLogger().handlers[0].setStream(open(os.devnull, "w"))  # type: ignore[attr-defined] # noqa: SIM115
     with tempfile.TemporaryDirectory() as folder:
-        async with running_simulator(World.demo()) as url:
+        async with running_simulator(demo_world()) as url:
             app = {"name": APP, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET}
             config = parse_config(
                 {

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
-from broker.simulator.callbacks.callback import Callback
-from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_KEYS, CALLBACK_TOKEN, PARENT, SECRET
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_KEYS, CALLBACK_TOKEN, PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
+from broker.simulator.world import World
+from broker.simulator.world.events.callback import Callback
 from broker.simulator.world.tokens import Habit
-from broker.simulator.world.world import World
 
 APP = "crm"
 
@@ -31,7 +31,7 @@ async def playground(
     *, grpc_port: int = 0, http_port: int = 0, wecom_port: int = 0, log_level: str = "warning"
 ) -> AsyncIterator[Playground]:
     """Run both until left; the store is a temporary file. Raises `CannotStart`, `OSError`."""
-    world = World.demo()
+    world = demo_world()
     world.settings.habit = Habit.NEW_VALUE_OLD_ALIVE
     with tempfile.TemporaryDirectory(prefix="wecom-broker-") as folder:
         async with running_simulator(world, port=wecom_port) as url:

@@ -10,14 +10,12 @@ from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import AGENT_ID, PORT, seconds
 from broker.cli.simulated_event import KINDS, VERIFY_URL, SimulatedEvent, options_of, succeeded, told, verify
 from broker.server.http.server import system_reason
-from broker.simulator.callbacks.callback import Callback
-from broker.simulator.callbacks.envelope import Format
-from broker.simulator.callbacks.kinds import ChangeType, EventKind
 from broker.simulator.crypto import CallbackKeys
-from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET, add_children
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET, add_children, demo_world
 from broker.simulator.server import serve
+from broker.simulator.world.events.callback import Callback, Format
+from broker.simulator.world.events.kinds import ChangeType, EventKind
 from broker.simulator.world.tokens import Habit
-from broker.simulator.world.world import World
 
 _SERVING = {"host", "port", "children", "token_lifetime", "habit"}
 
@@ -112,7 +110,7 @@ def simulate(
 
 
 def _serve(host: str, port: int, children: int, token_lifetime: timedelta, habit: Habit) -> None:
-    world = World.demo()
+    world = demo_world()
     add_children(world, children)
     world.settings.token_lifetime = token_lifetime.total_seconds()
     world.settings.habit = habit

@@ -6,14 +6,13 @@ import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 
-from broker.simulator.callbacks.attempt import Attempt
-from broker.simulator.callbacks.callback import Callback
-from broker.simulator.callbacks.courier import Courier, Delivery, Verification
-from broker.simulator.callbacks.kinds import COMMANDS, OF_MEMBER, SHARES_OF_SUITES, ChangeType, EventKind
-from broker.simulator.callbacks.messages import Occasion
-from broker.simulator.demo import PARENT, SUITE_ID
+from broker.simulator.callbacks.client import CallbackClient, Verification
+from broker.simulator.demo import PARENT, SUITE_ID, demo_world
 from broker.simulator.world.corps import AppId
-from broker.simulator.world.world import World
+from broker.simulator.world.events.callback import Callback
+from broker.simulator.world.events.delivery import Attempt, Delivery
+from broker.simulator.world.events.event import Event
+from broker.simulator.world.events.kinds import COMMANDS, OF_MEMBER, SHARES_OF_SUITES, ChangeType, EventKind
 
 VERIFY_URL = "verify_url"
 KINDS = [VERIFY_URL, *(kind.value for kind in EventKind)]
@@ -60,15 +59,15 @@ class SimulatedEvent:
 
     async def send(self, callback: Callback, count: int) -> AsyncIterator[Delivery]:
         """Let it happen so many times; yield each outcome as it is known."""
-        async with Courier.ready(time.time, secrets.token_bytes, asyncio.sleep) as courier:
+        async with CallbackClient.open(time.time, secrets.token_bytes, asyncio.sleep) as client:
             for _ in range(count):
-                yield await courier.deliver(callback, Delivery(self._occasion()))
+                yield await client.deliver(callback, Delivery(self._event()))
 
-    def _occasion(self) -> Occasion:
-        world = World.demo()
+    def _event(self) -> Event:
+        world = demo_world()
         app = AppId(self.receive_id or PARENT.corpid, self.agent or PARENT.agentid)
         corp = self.corp or app.corpid
-        occasion = world.callbacks.occasion(
+        event = world.callbacks.event(
             self.kind,
             corp,
             self.user,
@@ -78,13 +77,13 @@ class SimulatedEvent:
             change_type=self.change_type,
             suite_id=self.receive_id or SUITE_ID,
         )
-        return replace(occasion, app=app)
+        return replace(event, app=app)
 
 
 async def verify(callback: Callback, receive_id: str) -> Verification:
     """Verify the URL once."""
-    async with Courier.ready(time.time, secrets.token_bytes, asyncio.sleep) as courier:
-        return await courier.verify_url(callback, receive_id or PARENT.corpid)
+    async with CallbackClient.open(time.time, secrets.token_bytes, asyncio.sleep) as client:
+        return await client.verify_url(callback, receive_id or PARENT.corpid)
 
 
 def succeeded(delivery: Delivery) -> bool:

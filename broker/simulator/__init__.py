@@ -1,13 +1,16 @@
-"""A WeCom that lies down on request: endpoints, quotas, token death, faults.
+"""A WeCom that misbehaves on request: endpoints, quotas, token death, faults, callbacks.
 
-Start it with `async with running_simulator(World.demo()) as url:`; change the world while it runs.
+Start it with `async with running_simulator(demo_world()) as url:`; change the world while it runs.
 """
 
-from broker.simulator.callbacks.callback import Callback, Whose
-from broker.simulator.callbacks.envelope import Format
-from broker.simulator.callbacks.kinds import ChangeType, EventKind
+from broker.simulator.callbacks.sender import send_event, verify_url
+from broker.simulator.crypto import CallbackKeys
+from broker.simulator.demo import add_children, demo_world
 from broker.simulator.server import running_simulator, serve
+from broker.simulator.world import World
 from broker.simulator.world.corps import App, AppId, Corp, Member
+from broker.simulator.world.events.callback import Callback, Format, Whose
+from broker.simulator.world.events.kinds import ChangeType, EventKind
 from broker.simulator.world.faults import (
     Delay,
     Errcode,
@@ -23,13 +26,13 @@ from broker.simulator.world.settings import Settings
 from broker.simulator.world.shares import BusinessType
 from broker.simulator.world.tickets import TicketKind
 from broker.simulator.world.tokens import Habit
-from broker.simulator.world.world import World
 
 __all__ = [
     "App",
     "AppId",
     "BusinessType",
     "Callback",
+    "CallbackKeys",
     "ChangeType",
     "Corp",
     "Delay",
@@ -49,6 +52,10 @@ __all__ = [
     "Truncated",
     "Whose",
     "World",
+    "add_children",
+    "demo_world",
     "running_simulator",
+    "send_event",
     "serve",
+    "verify_url",
 ]

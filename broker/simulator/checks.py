@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from broker.simulator.answers import Answer, Refusal, errmsg
-from broker.simulator.call import Call
-from broker.simulator.multipart import UploadedFile, read_file
-from broker.simulator.registry import Endpoint
-from broker.simulator.world.corps import AppId
+from broker.simulator.endpoints.app_check import check_app
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import Endpoint
+from broker.simulator.multipart import read_file
+from broker.simulator.world import World
+from broker.simulator.world.media import UploadedFile
 from broker.simulator.world.tokens import Token, TokenKind
-from broker.simulator.world.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +60,10 @@ def answer(world: World, endpoint: Endpoint, incoming: Incoming) -> Outcome:
 
 def refuse(world: World, errcode: int, detail: str, ip: str) -> Answer:
     """Word a refusal."""
-    return {"errcode": errcode, "errmsg": errmsg(errcode, hint=world.hint(), ip=ip, detail=detail)}
-
-
-def check_app(world: World, app_id: AppId, ip: str) -> None:
-    """Refuse for a corp that is gone, an app that was stopped, an address that is not trusted."""
-    corp = world.corps.find(app_id.corpid)
-    if corp is None or corp.dissolved:
-        raise Refusal(301007)
-    app = corp.apps.get(app_id.agentid)
-    if app is None or not app.enabled:
-        raise Refusal(world.settings.disabled_app_errcode)
-    if not app.trusts(ip):
-        raise Refusal(60020)
+    return {
+        "errcode": errcode,
+        "errmsg": errmsg(errcode, hint=world.hint(), ip=ip, detail=detail),
+    }
 
 
 def _token_of(world: World, endpoint: Endpoint, incoming: Incoming) -> Token | None:

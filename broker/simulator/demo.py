@@ -1,19 +1,20 @@
 """The world of the demo: 示例集团 shares one app with children in 企业互联 and 上下游."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import asyncio
+import time
+from collections.abc import Callable
 
 from broker.simulator.crypto import CallbackKeys
+from broker.simulator.world import World
 from broker.simulator.world.corps import AppId, Member
+from broker.simulator.world.events import callback
+from broker.simulator.world.settings import Settings
 from broker.simulator.world.shares import BusinessType
-
-if TYPE_CHECKING:
-    from broker.simulator.world.world import World
+from broker.simulator.world.world import Sleep
 
 PARENT = AppId("ww0parent000000001", 1000002)
 SECRET = "demo-secret-of-the-simulator"
-SUITE_ID = "ww0suite0000000001"
+SUITE_ID = callback.SUITE_ID
 CALLBACK_TOKEN = "DemoTokenOfTheCallbacks"
 # Its last letter has spare bits that are not zero, as real ones may (wecom-api C2).
 CALLBACK_AES_KEY = "DemoKeyOfTheSimulatedWeComForItsCallbacks0B"
@@ -25,31 +26,32 @@ _SUPPLIER = AppId("wpSupplier_000000001", 1000020)
 _FIRST_LOAD_AGENTID = 2000001
 
 
-def furnish(world: World) -> None:
-    """Fill the world with the parent corp, its app and all children."""
-    furnish_parent(world)
+def demo_world(
+    *,
+    settings: Settings | None = None,
+    clock: Callable[[], float] = time.time,
+    sleep: Sleep = asyncio.sleep,
+) -> World:
+    """Build a world of a parent corp, its app and a handful of children."""
+    world = World(settings=settings, clock=clock, sleep=sleep)
+    add_parent(world)
     for number, name in enumerate(_CHILDREN, start=1):
         child = AppId(f"ww1child{number:09d}", _FIRST_AGENTID + number - 1)
         world.share(PARENT, child, corp_name=name)
-        _add_member(world, child.corpid, "lisi", "李四")
+        world.corps.get(child.corpid).add_member(Member("lisi", "李四"))
     world.share(PARENT, _SUPPLIER, BusinessType.SUPPLY_CHAIN, corp_name="示例供应商")
-    _add_member(world, _SUPPLIER.corpid, "wangwu", "王五")
+    world.corps.get(_SUPPLIER.corpid).add_member(Member("wangwu", "王五"))
+    return world
 
 
-def furnish_parent(world: World) -> None:
+def add_parent(world: World) -> None:
     """Found the parent corp with the app that it will share."""
-    world.add_corp(PARENT.corpid, "示例集团")
+    world.add_corp(PARENT.corpid, "示例集团").add_member(Member("zhangsan", "张三"))
     world.add_app(*PARENT, SECRET)
-    _add_member(world, PARENT.corpid, "zhangsan", "张三")
 
 
 def add_children(world: World, number: int) -> None:
-    """Share the parent's app with so many more children in 企业互联."""
+    """Share the parent's app with so many more children in 企业互联. Raises LookupError without a parent."""
     for index in range(1, number + 1):
         child = AppId(f"ww2load{index:010d}", _FIRST_LOAD_AGENTID + index - 1)
         world.share(PARENT, child, corp_name=f"第{index}分公司")
-
-
-def _add_member(world: World, corpid: str, userid: str, name: str) -> None:
-    if corp := world.corps.find(corpid):
-        corp.add_member(Member(userid, name))

@@ -1,4 +1,4 @@
-"""The door of WeCom: each request is logged, suffers its faults, and is answered."""
+"""Requests to WeCom: each is logged, suffers its faults, and is answered."""
 
 import json
 
@@ -7,14 +7,14 @@ from aiohttp import web
 from broker.simulator import wire
 from broker.simulator.checks import Incoming, Outcome, answer, refuse
 from broker.simulator.endpoints import ENDPOINTS
-from broker.simulator.registry import Endpoint
+from broker.simulator.endpoints.registry import Endpoint
+from broker.simulator.world import World
 from broker.simulator.world.call_log import CallRecord, redacted
 from broker.simulator.world.faults import Errcode, Fault
-from broker.simulator.world.world import World
 
 
-class Door:
-    """Take requests to WeCom off the wire."""
+class WecomHandler:
+    """Answer requests to WeCom over a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world

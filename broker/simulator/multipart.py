@@ -1,17 +1,9 @@
 """The one file in a multipart/form-data body."""
 
-from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
 
-
-@dataclass(frozen=True, slots=True)
-class UploadedFile:
-    """Hold a file as it was sent."""
-
-    name: str
-    content_type: str
-    content: bytes = field(repr=False)
+from broker.simulator.world.media import UploadedFile
 
 
 def read_file(body: bytes, content_type: str, field_name: str) -> UploadedFile | None:

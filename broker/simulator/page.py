@@ -5,9 +5,9 @@ from html import escape
 
 from aiohttp import web
 
+from broker.simulator.world import World
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.tickets import SignedPage, TicketKind
-from broker.simulator.world.world import World
 
 _MOST_DIGITS = 18
 _FIELDS = {

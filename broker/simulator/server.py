@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from broker.simulator.callbacks.sender import sending
 from broker.simulator.control import control_routes
-from broker.simulator.handler import Door
+from broker.simulator.handler import WecomHandler
 from broker.simulator.page import page_handler
-from broker.simulator.world.world import World
+from broker.simulator.world import World
 
 # Calls under way at the end are held back on purpose (Delay, Hang): waiting for them would be in vain.
 _SHUTDOWN_SECONDS = 0.1
@@ -23,7 +24,7 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
     app = web.Application(client_max_size=world.settings.max_body_bytes)
     app.add_routes(control_routes(world))
     app.router.add_get("/page", page_handler(world))
-    app.router.add_route("*", "/{path:.*}", Door(world).handle)
+    app.router.add_route("*", "/{path:.*}", WecomHandler(world).handle)
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
     )
@@ -31,7 +32,7 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
     try:
         await runner.setup()
         await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-        async with world.callbacks.running():
+        async with sending(world):
             yield f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     finally:
         await _stop_accepting(listener)

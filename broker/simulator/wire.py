@@ -9,7 +9,6 @@ from urllib.parse import quote
 from aiohttp import web
 
 from broker.simulator.answers import Answer
-from broker.simulator.multipart import UploadedFile
 from broker.simulator.world.faults import (
     Fault,
     Hang,
@@ -19,6 +18,7 @@ from broker.simulator.world.faults import (
     Reset,
     Truncated,
 )
+from broker.simulator.world.media import UploadedFile
 
 _JUNK = {
     JunkKind.HTML: ("text/html", "<html><body><h1>It works!</h1></body></html>"),
@@ -67,7 +67,7 @@ def _download(file: UploadedFile) -> web.Response:
 
 
 def closed(request: web.Request) -> bool:
-    """Tell whether nothing can be sent any more."""
+    """Return whether nothing can be sent any more."""
     return request.transport is None or request.transport.is_closing()
 
 

@@ -12,7 +12,8 @@ import grpc
 import pytest
 from wecom_broker.v1 import target_pb2
 
-from broker.simulator.callbacks.kinds import EventKind
+from broker.simulator.callbacks.sender import send_event
+from broker.simulator.world.events.kinds import EventKind
 from tests.cli.running import interrupted, process, run
 from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.fake_events import event_message
@@ -183,7 +184,7 @@ async def test_dead_events_are_listed_and_retried(fake: FakeBroker):
 def test_what_wecom_calls_about_is_shown(playground: Playground):
     arguments = ["--type=text", "--since=2026-01-01", "--fields", "--json"]
     with process("events", "tail", *arguments, f"--address={playground.address}") as running:
-        asyncio.run(playground.world.callbacks.send(EventKind.TEXT, text="见字如面"))
+        asyncio.run(send_event(playground.world, EventKind.TEXT, text="见字如面"))
         told = json.loads(running.stdout.readline())
         code, _, error = interrupted(running)
 

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from broker.domain.secret import Secret
 from broker.protocol.callbacks.envelope import CallbackKeys
-from broker.simulator.callbacks.kinds import COMMANDS, EventKind
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SUITE_ID
+from broker.simulator.world.events.kinds import COMMANDS, EventKind
 from tests.cli.running import run
 from tests.simulator.receiver import Receiver, running_receiver
 

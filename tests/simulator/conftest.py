@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from broker.simulator import World, running_simulator
+from broker.simulator import World, demo_world, running_simulator
 from tests.simulator.caller import Caller, FakeClock
 
 
@@ -24,7 +24,7 @@ def world(clock: FakeClock, slept: list[float]) -> World:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    return World.demo(clock=clock, sleep=sleep)
+    return demo_world(clock=clock, sleep=sleep)
 
 
 @pytest.fixture

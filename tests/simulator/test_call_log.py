@@ -15,14 +15,14 @@ async def test_calls_are_counted_by_endpoint(wecom: Caller, world: World) -> Non
     await wecom.child_gettoken(token)
     await wecom.child_gettoken(token)
 
-    assert [1, 2] == [world.calls("gettoken"), world.calls("corp/gettoken")]
-    assert [2, 0] == [world.calls("/cgi-bin/corpgroup/corp/gettoken"), world.calls("agent/get")]
-    assert 3 == world.calls()
+    assert [1, 2] == [world.log.calls("gettoken"), world.log.calls("corp/gettoken")]
+    assert [2, 0] == [world.log.calls("/cgi-bin/corpgroup/corp/gettoken"), world.log.calls("agent/get")]
+    assert 3 == world.log.calls()
 
 
 def test_counting_an_unknown_endpoint_is_a_mistake(world: World) -> None:
     with pytest.raises(ValueError, match="no endpoint"):
-        world.calls("get_token")
+        world.log.calls("get_token")
 
 
 async def test_a_record_tells_who_called_what_and_when(wecom: Caller, world: World, clock: FakeClock) -> None:
@@ -73,18 +73,18 @@ async def test_calls_under_way_at_once_are_counted(wecom: Caller, world: World) 
     world.sleep = wait
     world.faults.add("gettoken", Delay(1.0))
     calls = [asyncio.create_task(wecom.gettoken()) for _ in range(3)]
-    while world.in_flight("gettoken") < 3:
+    while world.log.in_flight("gettoken") < 3:
         await asyncio.sleep(0)
     gate.set()
     await asyncio.gather(*calls)
 
-    assert (0, 3) == (world.in_flight("gettoken"), world.max_in_flight("gettoken"))
+    assert (0, 3) == (world.log.in_flight("gettoken"), world.log.max_in_flight("gettoken"))
 
 
 async def test_a_cleared_log_starts_anew(wecom: Caller, world: World) -> None:
     await wecom.gettoken()
     world.log.clear()
 
-    assert 0 == world.calls()
-    assert 0 == world.max_in_flight("gettoken")
+    assert 0 == world.log.calls()
+    assert 0 == world.log.max_in_flight("gettoken")
     assert not world.log.records

@@ -72,7 +72,7 @@ async def test_a_share_is_told_and_can_be_read(called: Caller, receiver: Receive
 async def test_an_event_that_still_waits_is_shown_without_an_answer(
     called: Caller, receiver: Receiver, world: World
 ) -> None:
-    world.callbacks.outbox.enter(world.callbacks.occasion("text"))
+    world.callbacks.outbox.enter(world.callbacks.event("text"))
     _, read = await called.control("GET", "events")
 
     assert [(0, None, False)] == [

@@ -18,6 +18,8 @@ from broker.simulator import (
     World,
     demo,
     running_simulator,
+    send_event,
+    verify_url,
 )
 from tests.simulator.receiver import Got, Receiver, running_receiver
 
@@ -53,7 +55,7 @@ def envelope_of(got: Got) -> tuple[str, ...]:
 async def test_an_event_arrives_signed_and_its_answer_is_kept(
     world: World, receiver: Receiver, callback: Callback
 ) -> None:
-    (delivery,) = await world.callbacks.send("text", CHILD.corpid, "lisi", text="hi")
+    (delivery,) = await send_event(world, "text", CHILD.corpid, "lisi", text="hi")
 
     assert delivery.accepted
     assert [(200, "success", "")] == [(a.status, a.body, a.error) for a in delivery.attempts]
@@ -67,7 +69,7 @@ async def test_an_event_arrives_signed_and_its_answer_is_kept(
 async def test_every_kind_passes_a_receiver_that_checks_it(
     world: World, receiver: Receiver, callback: Callback, kind: EventKind, body_format: Format
 ) -> None:
-    (delivery,) = await world.callbacks.send(kind, CHILD.corpid, body_format=body_format)
+    (delivery,) = await send_event(world, kind, CHILD.corpid, body_format=body_format)
 
     assert delivery.accepted
     assert body_format.content_type == receiver.got[0].content_type
@@ -96,7 +98,7 @@ async def test_what_is_not_documented_of_a_childs_event_is_a_setting(
     world: World, receiver: Receiver, callback: Callback, settings: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
     changed(world, callback, **settings)
-    await world.callbacks.send("text", CHILD.corpid)
+    await send_event(world, "text", CHILD.corpid)
 
     assert expected == envelope_of(receiver.got[0])
 
@@ -106,7 +108,7 @@ async def test_the_parents_own_events_name_the_parent_whatever_is_set(
 ) -> None:
     changed(world, callback, receive_id=Whose.CHILD, to_user_name=Whose.CHILD)
     for kind in ("share_agent_change", "share_chain_change", "text"):
-        await world.callbacks.send(kind)
+        await send_event(world, kind)
 
     assert [(PARENT.corpid, PARENT.corpid, "1000002", PARENT.corpid, "1000002")] * 3 == [
         envelope_of(got) for got in receiver.got
@@ -116,9 +118,9 @@ async def test_the_parents_own_events_name_the_parent_whatever_is_set(
 async def test_commands_are_sealed_for_the_suite(
     world: World, receiver: Receiver, callback: Callback
 ) -> None:
-    await world.callbacks.send("suite_ticket")
+    await send_event(world, "suite_ticket")
     changed(world, callback, suite_id="ww0another")
-    await world.callbacks.send("cancel_auth", CHILD.corpid)
+    await send_event(world, "cancel_auth", CHILD.corpid)
 
     assert [
         (demo.SUITE_ID, demo.SUITE_ID, "", demo.SUITE_ID),
@@ -131,8 +133,8 @@ async def test_an_id_that_cannot_be_sent_is_replaced(
     world: World, receiver: Receiver, callback: Callback, body_format: Format
 ) -> None:
     changed(world, callback, receive_id=Whose.CHILD, to_user_name=Whose.CHILD)
-    (delivery,) = await world.callbacks.send("text", "ww\ud800", body_format=body_format)
-    await world.callbacks.verify_url(receive_id="ww\ud800")
+    (delivery,) = await send_event(world, "text", "ww\ud800", body_format=body_format)
+    await verify_url(world, receive_id="ww\ud800")
 
     assert delivery.accepted
     assert "ww?" == receiver.got[0].receive_id
@@ -142,7 +144,7 @@ async def test_timestamps_are_of_the_worlds_time(
     world: World, receiver: Receiver, callback: Callback
 ) -> None:
     world.advance(5)
-    await world.callbacks.send("text")
+    await send_event(world, "text")
 
     assert ("1800000005", "1800000005") == (
         receiver.got[0].query["timestamp"],
@@ -151,13 +153,13 @@ async def test_timestamps_are_of_the_worlds_time(
 
 
 async def test_each_of_many_is_another_message(world: World, receiver: Receiver, callback: Callback) -> None:
-    assert 3 == len(await world.callbacks.send("text", count=3))
+    assert 3 == len(await send_event(world, "text", count=3))
     assert 3 == len({got.text("MsgId") for got in receiver.got})
 
 
 async def test_an_app_without_a_callback_is_not_called(world: World) -> None:
     with pytest.raises(LookupError, match="no callback"):
-        await world.callbacks.send("text")
+        await send_event(world, "text")
 
     assert not world.callbacks.clear()
 
@@ -175,7 +177,7 @@ async def test_a_failure_is_sent_again_and_then_is_good(
     world: World, receiver: Receiver, callback: Callback
 ) -> None:
     receiver.answers = [web.Response(status=503, text="busy"), web.Response(status=302)]
-    (delivery,) = await world.callbacks.send("text")
+    (delivery,) = await send_event(world, "text")
 
     assert [503, 302, 200] == [attempt.status for attempt in delivery.attempts]
     assert delivery.accepted
@@ -187,7 +189,7 @@ async def test_after_three_retries_it_is_given_up(
 ) -> None:
     changed(world, callback, pause_seconds=2.5)
     receiver.answers = [web.Response(status=500) for _ in range(9)]
-    (delivery,) = await world.callbacks.send("text")
+    (delivery,) = await send_event(world, "text")
 
     assert [500] * 4 == [attempt.status for attempt in delivery.attempts]
     assert not delivery.accepted
@@ -201,7 +203,7 @@ async def test_a_repeat_is_sealed_anew_or_the_same_envelope(
 ) -> None:
     changed(world, callback, sealed_anew=sealed_anew)
     receiver.answers = [web.Response(status=500)]
-    await world.callbacks.send("text")
+    await send_event(world, "text")
     first, second = receiver.got
 
     assert first.message == second.message
@@ -212,7 +214,7 @@ async def test_a_repeat_is_sealed_anew_or_the_same_envelope(
 async def test_no_answer_in_time_is_a_failure(world: World, receiver: Receiver, callback: Callback) -> None:
     changed(world, callback, within_seconds=0.2)
     receiver.answers = [asyncio.Event()]
-    (delivery,) = await world.callbacks.send("text")
+    (delivery,) = await send_event(world, "text")
 
     assert [(None, "no answer within 0.2 s"), (200, "")] == [
         (attempt.status, attempt.error) for attempt in delivery.attempts
@@ -221,7 +223,7 @@ async def test_no_answer_in_time_is_a_failure(world: World, receiver: Receiver, 
 
 async def test_nobody_there_is_a_failure(world: World, receiver: Receiver, callback: Callback) -> None:
     await receiver.stop()
-    (delivery,) = await world.callbacks.send("text")
+    (delivery,) = await send_event(world, "text")
 
     assert [None] * 4 == [attempt.status for attempt in delivery.attempts]
     assert "Connect" in delivery.attempts[0].error
@@ -232,8 +234,8 @@ async def test_only_a_command_needs_the_word_success(
 ) -> None:
     receiver.answers = [web.Response(), web.Response(text="success\n")]
 
-    assert 1 == len((await world.callbacks.send("text"))[0].attempts)
-    assert 2 == len((await world.callbacks.send("suite_ticket"))[0].attempts)
+    assert 1 == len((await send_event(world, "text"))[0].attempts)
+    assert 2 == len((await send_event(world, "suite_ticket"))[0].attempts)
 
 
 def test_an_authorization_has_to_be_answered_within_a_second(callback: Callback) -> None:
@@ -248,7 +250,7 @@ def test_an_authorization_has_to_be_answered_within_a_second(callback: Callback)
 async def test_a_url_passes_that_gives_the_bare_digits_back(
     world: World, receiver: Receiver, callback: Callback
 ) -> None:
-    verification = await world.callbacks.verify_url()
+    verification = await verify_url(world)
 
     assert verification.passed
     assert verification.plaintext == verification.attempt.body
@@ -266,12 +268,12 @@ async def test_a_url_does_not_pass_with_anything_around_the_digits(
     async with running_receiver(Wrapping) as wrapping:
         changed(world, callback, url=wrapping.url)
 
-        assert not (await world.callbacks.verify_url()).passed
+        assert not (await verify_url(world)).passed
 
 
 async def test_a_url_does_not_pass_that_is_slow(world: World, receiver: Receiver, callback: Callback) -> None:
     receiver.answers = [asyncio.Event()]
-    verification = await world.callbacks.verify_url()
+    verification = await verify_url(world)
 
     assert not verification.passed
     assert "no answer within 1 s" == verification.attempt.error
@@ -306,7 +308,7 @@ async def test_shares_tell_of_themselves_while_a_simulator_runs(
         world.share(PARENT, NEWCOMER, BusinessType.SUPPLY_CHAIN)
         assert {"share_agent_change", "share_chain_change"} == set(await told(world, receiver))
         assert ["suite_share_agent_change", "suite_share_chain_change"] == [
-            delivery.occasion.kind for delivery in list(world.callbacks.outbox.deliveries)[-2:]
+            delivery.event.kind for delivery in list(world.callbacks.outbox.deliveries)[-2:]
         ]
 
 

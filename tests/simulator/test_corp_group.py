@@ -11,8 +11,11 @@ from tests.simulator.caller import CHILD, CHILD_TOKEN, LIST_SHARES, SUPPLIER, Ca
 
 @pytest.fixture
 async def large_group() -> AsyncIterator[Caller]:
+    world = World()
+    demo.add_parent(world)
+    demo.add_children(world, 250)
     async with (
-        running_simulator(World.with_children(250)) as url,
+        running_simulator(world) as url,
         aiohttp.ClientSession(url) as session,
     ):
         yield Caller(session)

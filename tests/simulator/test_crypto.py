@@ -18,7 +18,7 @@ T4 = {
     "XRJ4y/vuwRp5lHtRUfhwfLbB0RvS8hQe8Fm8Pg==",
     "signature": "6d25d465baeeab16ca5aa854b39d79369fefa2d4",
 }
-"""A robot's message (wecom-api-additions C3, T4): its receiveid is empty."""
+"""A robot's message (wecom-api C3): its receiveid is empty."""
 
 
 @pytest.mark.parametrize(**cases("callback_verify_url"))

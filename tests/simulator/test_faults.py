@@ -18,6 +18,7 @@ from broker.simulator import (
     Reset,
     Truncated,
     World,
+    demo_world,
     running_simulator,
 )
 from broker.simulator.world.faults import Fault, FaultScript
@@ -26,7 +27,7 @@ from tests.simulator.caller import GETTOKEN, Caller
 
 async def until_in_flight(world: World, number: int) -> None:
     """Let the loop run until so many calls of gettoken are under way."""
-    while world.in_flight("gettoken") != number:
+    while world.log.in_flight("gettoken") != number:
         await asyncio.sleep(0)
 
 
@@ -144,7 +145,7 @@ async def test_a_hanging_call_lasts_until_the_client_leaves(wecom: Caller, world
 
 
 async def test_the_server_ends_at_once_though_calls_hang() -> None:
-    world = World.demo()
+    world = demo_world()
     world.faults.add("*", Hang())
     async with running_simulator(world) as url, aiohttp.ClientSession(url) as session:
         call = asyncio.create_task(Caller(session).gettoken())
@@ -158,19 +159,19 @@ async def test_the_server_ends_at_once_though_calls_hang() -> None:
 
 
 async def test_the_port_is_free_again_and_no_call_is_left_when_the_server_is_gone() -> None:
-    world = World.demo()
+    world = demo_world()
     world.faults.add("*", Hang())
     async with aiohttp.ClientSession() as session:
         async with running_simulator(world) as url:
             call = asyncio.create_task(session.post(f"{url}/cgi-bin/corpgroup/corp/gettoken").__aenter__())
-            while not world.in_flight("corp/gettoken"):
+            while not world.log.in_flight("corp/gettoken"):
                 await asyncio.sleep(0)
         with pytest.raises(aiohttp.ClientError):
             await call
     async with running_simulator(world, port=int(url.rsplit(":", 1)[1])) as again:
         assert url == again
 
-    assert 0 == world.in_flight("corp/gettoken")
+    assert 0 == world.log.in_flight("corp/gettoken")
 
 
 def test_rules_are_used_in_their_order_and_as_often_as_they_say() -> None:

@@ -15,11 +15,11 @@ OWN, GROUP, CHAIN = demo.PARENT.corpid, str(CHILD["corpid"]), str(SUPPLIER["corp
 
 
 async def test_an_own_member_is_named_plainly(wecom: Caller, world: World) -> None:
-    session = await wecom.mini_session(world.js_code(OWN, "zhangsan"))
+    session = await wecom.mini_session(world.people.js_code(OWN, "zhangsan"))
 
     assert ["errcode", "errmsg", "corpid", "userid", "session_key"] == list(session)
     assert (OWN, "zhangsan", 24) == (session["corpid"], session["userid"], len(session["session_key"]))
-    assert session["session_key"] == world.session_key_of(OWN, "zhangsan")
+    assert session["session_key"] == world.people.session_key_of(OWN, "zhangsan")
 
 
 @pytest.mark.parametrize(("child", "userid"), [(CHILD, "lisi"), (SUPPLIER, "wangwu")])
@@ -28,7 +28,7 @@ async def test_a_child_s_member_is_encrypted_until_the_session_is_the_child_s(
 ) -> None:
     corpid = child["corpid"]
     encrypted = encrypted_userid(demo.PARENT, corpid, userid)
-    parent = await wecom.mini_session(world.js_code(corpid, userid))
+    parent = await wecom.mini_session(world.people.js_code(corpid, userid))
 
     assert (corpid, encrypted) == (parent["corpid"], parent["userid"])
 
@@ -37,14 +37,14 @@ async def test_a_child_s_member_is_encrypted_until_the_session_is_the_child_s(
 
     assert ["errcode", "errmsg", "userid", "session_key"] == list(session)
     assert (userid if child is CHILD else encrypted) == session["userid"]
-    assert parent["session_key"] != session["session_key"] == world.session_key_of(corpid, userid)
+    assert parent["session_key"] != session["session_key"] == world.people.session_key_of(corpid, userid)
     assert session == await wecom.transfer(token, parent["userid"], parent["session_key"])
 
 
 async def test_only_the_child_s_token_with_the_parent_s_session_transfers(
     wecom: Caller, world: World
 ) -> None:
-    parent = await wecom.mini_session(world.js_code(GROUP, "lisi"))
+    parent = await wecom.mini_session(world.people.js_code(GROUP, "lisi"))
     userid, key = parent["userid"], parent["session_key"]
     child = await wecom.child_token()
     other_child = await wecom.child_token(corpid="ww1child000000002", agentid=1000011)
@@ -62,7 +62,7 @@ async def test_a_session_of_another_parent_app_is_refused(wecom: Caller, world: 
     world.add_app(*another, "another")
     world.share(another, AppId(GROUP, 1000099))
     token = (await wecom.gettoken(corpsecret="another"))["access_token"]
-    parent = await wecom.mini_session(world.js_code(GROUP, "lisi", another), token)
+    parent = await wecom.mini_session(world.people.js_code(GROUP, "lisi", another), token)
     refusal = await wecom.transfer(await wecom.child_token(), parent["userid"], parent["session_key"])
 
     assert 48002 == refusal["errcode"]
@@ -88,25 +88,25 @@ async def test_what_is_missing_or_wrong_is_named(wecom: Caller, body: Json, errc
 async def test_a_js_code_works_once_within_five_minutes_for_its_app(
     wecom: Caller, world: World, clock: FakeClock
 ) -> None:
-    code = world.js_code(GROUP, "lisi")
+    code = world.people.js_code(GROUP, "lisi")
     assert 40029 == (await wecom.mini_session(code, await wecom.child_token()))["errcode"]
     assert 40058 == (await wecom.mini_session(code, grant_type="code"))["errcode"]
     assert 0 == (await wecom.mini_session(code))["errcode"]
     assert 42022 == (await wecom.mini_session(code))["errcode"]
-    assert 4 == world.times_sent(code)
+    assert 4 == world.log.times_sent(code)
 
-    late = world.js_code(GROUP, "lisi")
+    late = world.people.js_code(GROUP, "lisi")
     clock.now += 300
     assert 42003 == (await wecom.mini_session(late))["errcode"]
 
 
 async def test_a_js_code_is_needed_and_no_page_s(wecom: Caller, world: World) -> None:
     assert 41008 == (await wecom.mini_session(""))["errcode"]
-    assert 40029 == (await wecom.mini_session(world.login_code(OWN, "zhangsan")))["errcode"]
+    assert 40029 == (await wecom.mini_session(world.people.login_code(OWN, "zhangsan")))["errcode"]
 
 
 async def test_no_session_key_is_kept_in_the_log(wecom: Caller, world: World) -> None:
-    parent = await wecom.mini_session(world.js_code(GROUP, "lisi"))
+    parent = await wecom.mini_session(world.people.js_code(GROUP, "lisi"))
     await wecom.transfer(await wecom.child_token(), parent["userid"], parent["session_key"])
 
     assert parent["session_key"] not in repr(list(world.log.records))
@@ -115,8 +115,8 @@ async def test_no_session_key_is_kept_in_the_log(wecom: Caller, world: World) ->
 async def test_what_the_mini_program_sends_is_read_with_its_session_key(
     wecom: Caller, world: World, clock: FakeClock
 ) -> None:
-    key = Secret((await wecom.mini_session(world.js_code(GROUP, "lisi")))["session_key"])
-    data, iv = world.encrypt_data(GROUP, "Lisi", {"mobile": "13800000000"})
+    key = Secret((await wecom.mini_session(world.people.js_code(GROUP, "lisi")))["session_key"])
+    data, iv = world.people.encrypt_data(GROUP, "Lisi", {"mobile": "13800000000"})
     plaintext = decrypt_data(key, data, iv)
     check_watermark(plaintext, APP_ID, timedelta(minutes=1), datetime.fromtimestamp(clock.now, UTC))
 
@@ -126,4 +126,4 @@ async def test_what_the_mini_program_sends_is_read_with_its_session_key(
 
 def test_nobody_s_session_is_not_there(world: World) -> None:
     with pytest.raises(LookupError, match="opened no session"):
-        world.session_key_of(OWN, "zhangsan")
+        world.people.session_key_of(OWN, "zhangsan")

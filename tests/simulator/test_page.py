@@ -119,4 +119,4 @@ async def test_nothing_from_outside_becomes_markup_or_is_loaded(wecom: Caller) -
 async def test_the_page_is_no_call_to_wecom(wecom: Caller, world: World) -> None:
     await page(wecom, {})
 
-    assert 0 == world.calls()
+    assert 0 == world.log.calls()

@@ -5,7 +5,7 @@ import re
 import aiohttp
 import pytest
 
-from broker.simulator import Settings, World, demo, running_simulator
+from broker.simulator import Settings, World, demo, demo_world, running_simulator
 from broker.simulator.endpoints import ENDPOINTS
 from tests.simulator.caller import AGENT_GET, CHILD_TOKEN, GETTOKEN, LIST_SHARES, Caller
 
@@ -78,7 +78,7 @@ async def test_mistyped_fields_are_refused(
 
 
 async def test_a_body_that_is_too_large_is_not_read() -> None:
-    world = World.demo(settings=Settings(max_body_bytes=1000))
+    world = demo_world(settings=Settings(max_body_bytes=1000))
     async with (
         running_simulator(world) as url,
         aiohttp.ClientSession(url) as session,

@@ -22,8 +22,8 @@ async def test_both_tickets_are_granted_and_differ(wecom: Caller, world: World) 
     assert ["errcode", "errmsg", "ticket", "expires_in"] == list(corp) == list(agent)
     assert (7200, 7200) == (corp["expires_in"], agent["expires_in"])
     assert corp["ticket"] != agent["ticket"]
-    assert corp["ticket"] == world.ticket_of(*PARENT, TicketKind.CORP)
-    assert agent["ticket"] == world.ticket_of(*PARENT, "agent")
+    assert corp["ticket"] == world.tickets.latest(TicketKind.CORP, PARENT)
+    assert agent["ticket"] == world.tickets.latest("agent", PARENT)
 
 
 async def test_a_child_s_token_brings_the_child_s_tickets(wecom: Caller, world: World) -> None:
@@ -32,7 +32,7 @@ async def test_a_child_s_token_brings_the_child_s_tickets(wecom: Caller, world: 
         await wecom.corp_ticket(token)
         await wecom.agent_ticket(token)
 
-    assert 4 == len({world.ticket_of(*app, kind) for app in (PARENT, CHILD_APP) for kind in TicketKind})
+    assert 4 == len({world.tickets.latest(kind, app) for app in (PARENT, CHILD_APP) for kind in TicketKind})
 
 
 async def test_a_corp_s_ticket_is_the_same_for_all_its_apps_and_an_app_s_is_its_own(
@@ -48,7 +48,7 @@ async def test_a_corp_s_ticket_is_the_same_for_all_its_apps_and_an_app_s_is_its_
 
 def test_a_ticket_that_nobody_fetched_is_not_there(world: World) -> None:
     with pytest.raises(LookupError, match="no corp ticket"):
-        world.ticket_of(*PARENT, "corp")
+        world.tickets.latest("corp", PARENT)
 
 
 @pytest.mark.parametrize("ticket_type", ["", "jsapi", "wx_card", "AGENT_CONFIG"])

@@ -29,15 +29,15 @@ async def walk(running: Playground, broker: Broker, child: str) -> None:
     say(f"7. A member of {child} follows the link of the app, which names the parent {PARENT.corpid}")
     link = await broker.authorize_url(APP, "https://crm.example.com/signed-in")
     click.echo(f"   {link.url[:100]}…")
-    user = await broker.user_from_code(APP, running.world.login_code(child, MEMBER))
+    user = await broker.user_from_code(APP, running.world.people.login_code(child, MEMBER))
     click.echo(f"   the code belongs to {user.user_id} of {user.corp_id}")
     expected = (child, MEMBER, UserKind.CHILD_MEMBER)
     expect(expected == (user.corp_id, user.user_id, user.kind), "the child's member is known as such")
 
     say("8. The same member opens the mini-program; the session_key stays in the broker")
-    session = await broker.mini_program_login(APP, running.world.js_code(child, MEMBER))
+    session = await broker.mini_program_login(APP, running.world.people.js_code(child, MEMBER))
     click.echo(f"   session {session.session_id[:4]}… of {session.user_id} in {session.corp_id}")
-    data, iv = running.world.encrypt_data(child, MEMBER, {"phoneNumber": "13800000000"})
+    data, iv = running.world.people.encrypt_data(child, MEMBER, {"phoneNumber": "13800000000"})
     plaintext = await broker.decrypt_data(session, data, iv)
     click.echo(f"   decrypted: {plaintext.decode()}")
     expect(

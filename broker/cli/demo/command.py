@@ -81,7 +81,7 @@ async def _demo() -> None:
 
         say("What the simulated WeCom was asked, for all of this:")
         for path in ASKED:
-            click.echo(f"   {running.world.calls(f'/cgi-bin/{path}')} × {path}")
+            click.echo(f"   {running.world.log.calls(f'/cgi-bin/{path}')} × {path}")
 
 
 async def _watch_rotation(running: Playground, broker: Broker, corp: str) -> None:

@@ -12,6 +12,7 @@ from wecom_broker.errors import NotFound
 from broker.cli.demo.steps import expect, say
 from broker.cli.playground import APP, Playground
 from broker.cli.remote.connection import masked
+from broker.simulator.callbacks.sender import send_event
 from broker.simulator.demo import PARENT
 from broker.simulator.world.corps import AppId
 
@@ -36,7 +37,7 @@ async def walk(running: Playground, broker: Broker) -> None:
         click.echo(f"   its token works at once: agent {token.agent_id}  token {masked(token.value)}")
 
         say(f"11. A member of {NEWCOMER.corpid} writes to the app; the service of group {GROUP!r} reads it")
-        await running.world.callbacks.send("text", NEWCOMER.corpid, "zhaoliu", text="你好")
+        await send_event(running.world, "text", NEWCOMER.corpid, "zhaoliu", text="你好")
         written = await _heard(events, "text")
         click.echo(f"   {written.user_id} of {written.corp_id} writes: {written.fields['Content']}")
         expect(written.corp_id == NEWCOMER.corpid, "the event is known to be the child's")

@@ -4,22 +4,12 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
 
 from broker.simulator.callbacks.envelope import Post
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """Hold the answer; without one `status` is None, and `error` says why."""
-
-    status: int | None
-    body: str
-    seconds: float
-    error: str = ""
+from broker.simulator.world.events.delivery import Attempt
 
 
 async def post(session: aiohttp.ClientSession, url: str, sent: Post, within_seconds: float) -> Attempt:

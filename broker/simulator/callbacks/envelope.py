@@ -2,31 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from enum import StrEnum
 
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.crypto import CallbackKeys
-
-
-class Format(StrEnum):
-    """Name the two forms of the body."""
-
-    XML = "xml"
-    JSON = "json"
-
-    @property
-    def content_type(self) -> str:
-        """Give what the request calls it."""
-        return {Format.XML: "text/xml", Format.JSON: "application/json"}[self]
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Say for whom an envelope is: `receive_id` is sealed in it, the rest stands outside."""
-
-    receive_id: str
-    to_user_name: str
-    agent_id: str = ""
+from broker.simulator.world.events.callback import Address, Format
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,17 @@ from itertools import islice
 
 from broker.simulator import demo
 from broker.simulator.answers import Answer
-from broker.simulator.callbacks.callback import Callback, Whose
-from broker.simulator.callbacks.courier import Delivery
-from broker.simulator.callbacks.envelope import Format
-from broker.simulator.callbacks.kinds import ChangeType, EventKind
+from broker.simulator.callbacks.sender import send_event
+from broker.simulator.callbacks.sender import verify_url as verify
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
 from broker.simulator.crypto import CallbackKeys
+from broker.simulator.world import World
 from broker.simulator.world.corps import AppId
+from broker.simulator.world.events.callback import Callback, Format, Whose
+from broker.simulator.world.events.delivery import Delivery
+from broker.simulator.world.events.kinds import ChangeType, EventKind
 from broker.simulator.world.shares import BusinessType
-from broker.simulator.world.world import World
 
 _RECENT = 100
 
@@ -21,7 +22,7 @@ _RECENT = 100
 @control("POST", "callback")
 def set_callback(world: World, form: Form) -> Answer:
     """Let an app's events go to a URL; the keys are the demo's unless said."""
-    app, keys = _app(form), _keys(form)
+    app, keys = _app(world, form), _keys(form)
     try:
         callback = Callback(
             form.text("url"),
@@ -46,7 +47,7 @@ def set_callback(world: World, form: Form) -> Answer:
 @control("DELETE", "callback")
 def clear_callback(world: World, form: Form) -> Answer:
     """Let an app's events get lost."""
-    app = _app(form)
+    app = _app(world, form)
     form.finish()
     return {"removed": world.callbacks.clear(app)}
 
@@ -54,7 +55,7 @@ def clear_callback(world: World, form: Form) -> Answer:
 @control("POST", "events")
 async def send_events(world: World, form: Form) -> Answer:
     """Let something happen, and answer how its events were taken."""
-    app = _app(form)
+    app = _app(world, form)
     kind = form.choice("event", EventKind)
     corpid, userid = form.text("corpid", app.corpid), form.text("userid", "")
     count = form.integer("count", 1, least=1)
@@ -65,7 +66,8 @@ async def send_events(world: World, form: Form) -> Answer:
     agentid = form.integer("agentid", 0)
     form.finish()
     _check_callback(world, app)
-    deliveries = await world.callbacks.send(
+    deliveries = await send_event(
+        world,
         kind,
         corpid,
         userid,
@@ -91,10 +93,10 @@ def read_events(world: World, form: Form) -> Answer:
 @control("POST", "verify_url")
 async def verify_url(world: World, form: Form) -> Answer:
     """Verify an app's URL, and answer whether it passed."""
-    app, receive_id = _app(form), form.text("receive_id", "")
+    app, receive_id = _app(world, form), form.text("receive_id", "")
     form.finish()
     _check_callback(world, app)
-    verification = await world.callbacks.verify_url(app, receive_id)
+    verification = await verify(world, app, receive_id)
     attempt = verification.attempt
     return {
         "passed": verification.passed,
@@ -105,8 +107,8 @@ async def verify_url(world: World, form: Form) -> Answer:
     }
 
 
-def _app(form: Form) -> AppId:
-    return form.app("app_") if "app_corpid" in form else demo.PARENT
+def _app(world: World, form: Form) -> AppId:
+    return form.app("app_") if "app_corpid" in form else world.corps.main_app
 
 
 def _keys(form: Form) -> CallbackKeys:
@@ -126,14 +128,14 @@ def _check_callback(world: World, app: AppId) -> None:
 
 
 def _shown(delivery: Delivery) -> Answer:
-    occasion = delivery.occasion
+    event = delivery.event
     last = delivery.attempts[-1] if delivery.attempts else None
     return {
-        "event": occasion.kind.value,
-        "corpid": occasion.origin.corpid,
-        "agentid": occasion.origin.agentid,
-        "userid": occasion.userid,
-        "at": occasion.at,
+        "event": event.kind.value,
+        "corpid": event.origin.corpid,
+        "agentid": event.origin.agentid,
+        "userid": event.userid,
+        "at": event.at,
         "accepted": delivery.accepted,
         "tries": len(delivery.attempts),
         "status": last and last.status,

@@ -4,9 +4,9 @@ from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
 from broker.simulator.control.settings import shown
+from broker.simulator.world import World
 from broker.simulator.world.corps import App, AppId, Corp
 from broker.simulator.world.shares import Share
-from broker.simulator.world.world import World
 
 
 @control("GET", "world")

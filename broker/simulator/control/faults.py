@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
+from broker.simulator.world import World
 from broker.simulator.world.faults import (
     Delay,
     Errcode,
@@ -16,7 +17,6 @@ from broker.simulator.world.faults import (
     Reset,
     Truncated,
 )
-from broker.simulator.world.world import World
 
 _STATUSES = range(200, 600)
 _KINDS: Mapping[str, Callable[[Form], Fault]] = {

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TypeVar
 
-from broker.simulator.registry import path_of, path_or_all
 from broker.simulator.world.corps import AppId
+from broker.simulator.world.paths import path_of, path_or_all
 
 Choice = TypeVar("Choice", bound=Enum)
 _REQUIRED = object()
@@ -85,7 +85,7 @@ class Form:
         return resolved(name, self.text(name, "*"), path_or_all)
 
     def is_null(self, name: str) -> bool:
-        """Tell whether a field is null, and take it if so."""
+        """Return whether a field is null; read it then."""
         return name in self and self._fields[name] is None and self._fields.pop(name) is None
 
     def finish(self) -> None:

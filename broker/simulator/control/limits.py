@@ -3,8 +3,8 @@
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import Form
 from broker.simulator.control.routes import control
+from broker.simulator.world import World
 from broker.simulator.world.limits import Quota
-from broker.simulator.world.world import World
 
 
 @control("POST", "quotas")

@@ -6,8 +6,8 @@ from itertools import islice
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import Form
 from broker.simulator.control.routes import control
+from broker.simulator.world import World
 from broker.simulator.world.call_log import Traffic
-from broker.simulator.world.world import World
 
 _RECENT = 100
 

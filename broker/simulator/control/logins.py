@@ -1,13 +1,12 @@
 """Let people log in, and kill tickets."""
 
-from broker.simulator import demo
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
+from broker.simulator.world import World
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.shares import BusinessType
 from broker.simulator.world.tickets import TicketKind
-from broker.simulator.world.world import World
 
 
 @control("POST", "login_codes")
@@ -18,9 +17,8 @@ def login_code(world: World, form: Form) -> Answer:
     privateinfo = form.flag("privateinfo", False)
     form.finish()
     _check_corp(world, corpid)
-    return {
-        "code": world.login_code(corpid, userid, app, privateinfo=privateinfo, business_type=business_type)
-    }
+    code = world.people.login_code(corpid, userid, app, privateinfo=privateinfo, business_type=business_type)
+    return {"code": code}
 
 
 @control("POST", "js_codes")
@@ -30,7 +28,7 @@ def js_code(world: World, form: Form) -> Answer:
     app, business_type = _app(form), _business_type(form)
     form.finish()
     _check_corp(world, corpid)
-    return {"code": world.js_code(corpid, userid, app, business_type=business_type)}
+    return {"code": world.people.js_code(corpid, userid, app, business_type=business_type)}
 
 
 @control("POST", "visitor_codes")
@@ -39,7 +37,7 @@ def visitor_code(world: World, form: Form) -> Answer:
     openid, external_userid = form.text("openid"), form.text("external_userid", "")
     app = _app(form)
     form.finish()
-    return {"code": world.visitor_code(openid, external_userid, app)}
+    return {"code": world.people.visitor_code(openid, external_userid, app)}
 
 
 @control("POST", "kill_tickets")
@@ -50,8 +48,8 @@ def kill_tickets(world: World, form: Form) -> Answer:
     return {"killed": world.kill_tickets(*app, kind)}
 
 
-def _app(form: Form) -> AppId:
-    return form.app("app_") if "app_corpid" in form else demo.PARENT
+def _app(form: Form) -> AppId | None:
+    return form.app("app_") if "app_corpid" in form else None
 
 
 def _business_type(form: Form) -> BusinessType | None:

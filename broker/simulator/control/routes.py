@@ -8,7 +8,7 @@ from aiohttp import web
 from broker.simulator import wire
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
-from broker.simulator.world.world import World
+from broker.simulator.world import World
 
 Action = Callable[[World, Form], Answer | Awaitable[Answer]]
 

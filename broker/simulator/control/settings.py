@@ -6,10 +6,10 @@ from dataclasses import asdict
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form, resolved
 from broker.simulator.control.routes import control
-from broker.simulator.registry import path_of
+from broker.simulator.world import World
+from broker.simulator.world.paths import path_of
 from broker.simulator.world.settings import Settings
 from broker.simulator.world.tokens import Habit
-from broker.simulator.world.world import World
 
 Reader = Callable[[Form, str], object]
 

@@ -3,9 +3,9 @@
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
+from broker.simulator.world import World
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.shares import BusinessType
-from broker.simulator.world.world import World
 
 
 @control("POST", "shares")

@@ -12,7 +12,7 @@ from broker.simulator.endpoints import (
     mini_program,
     tickets,
 )
-from broker.simulator.registry import ENDPOINTS
+from broker.simulator.endpoints.registry import ENDPOINTS
 
 __all__ = [
     "ENDPOINTS",

@@ -1,10 +1,10 @@
 """WeCom's own addresses."""
 
 from broker.simulator.answers import Answer
-from broker.simulator.call import Call
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.tokens import AppToken
-from broker.simulator.world.world import World
 
 
 @endpoint("GET", "/cgi-bin/getcallbackip", token=AppToken)

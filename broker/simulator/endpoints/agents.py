@@ -1,10 +1,10 @@
 """What an app may know about itself; a cheap probe whether a token is alive."""
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.tokens import AppToken
-from broker.simulator.world.world import World
 
 
 @endpoint("GET", "/cgi-bin/agent/get", token=AppToken)

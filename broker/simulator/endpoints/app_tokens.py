@@ -1,12 +1,12 @@
 """An app's own access_token."""
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.checks import check_app
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.app_check import check_app
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.corps import App, AppId, Corp
-from broker.simulator.world.tokens import Owner
-from broker.simulator.world.world import World
+from broker.simulator.world.shares import Owner
 
 
 @endpoint("GET", "/cgi-bin/gettoken")

@@ -4,13 +4,13 @@ import base64
 from collections.abc import Sequence
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.checks import check_app
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.app_check import check_app
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.corps import AppId
-from broker.simulator.world.shares import BusinessType, Share
-from broker.simulator.world.tokens import AppToken, Owner
-from broker.simulator.world.world import World
+from broker.simulator.world.shares import BusinessType, Owner, Share
+from broker.simulator.world.tokens import AppToken
 
 _LARGEST_PAGE = 100
 

@@ -1,12 +1,12 @@
 """Who is behind a web login: codes, and the profile that a user agreed to show."""
 
 from broker.simulator.answers import Answer
-from broker.simulator.call import Call
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.people.logins import CodeKind, Visitor
 from broker.simulator.world.people.userids import shown_userid
 from broker.simulator.world.tokens import AppToken
-from broker.simulator.world.world import World
 
 
 @endpoint("GET", "/cgi-bin/auth/getuserinfo", token=AppToken)

@@ -1,12 +1,11 @@
 """Upload and download of files (临时素材)."""
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.multipart import UploadedFile
-from broker.simulator.registry import endpoint
-from broker.simulator.world.media import MOST_BYTES
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
+from broker.simulator.world.media import MOST_BYTES, UploadedFile
 from broker.simulator.world.tokens import AppToken
-from broker.simulator.world.world import World
 
 # The form around the largest file needs some room too.
 _FORM_BYTES = max(MOST_BYTES.values()) + (64 << 10)

@@ -1,11 +1,11 @@
 """Members (成员) of the corp that a token stands for."""
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.people.userids import find_member, shown_userid
 from broker.simulator.world.tokens import AppToken
-from broker.simulator.world.world import World
 
 _LONGEST_USERID = 64
 

@@ -1,11 +1,11 @@
 """Messages of an app to members (应用消息)."""
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.people.userids import find_member
 from broker.simulator.world.tokens import AppToken
-from broker.simulator.world.world import World
 
 _EVERYBODY = "@all"
 
@@ -27,4 +27,9 @@ def message_send(world: World, call: Call) -> Answer:
     ]
     if len(unknown) == len(names):
         raise Refusal(81013)
-    return {"invaliduser": "|".join(unknown), "invalidparty": "", "invalidtag": "", "msgid": world.hint()}
+    return {
+        "invaliduser": "|".join(unknown),
+        "invalidparty": "",
+        "invalidtag": "",
+        "msgid": world.hint(),
+    }

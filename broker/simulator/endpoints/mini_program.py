@@ -1,12 +1,13 @@
 """Sessions of mini-program users: the parent's, and the child's made from it (小程序)."""
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.people.logins import CodeKind, MiniSession
 from broker.simulator.world.people.userids import encrypted_userid, shown_userid
-from broker.simulator.world.tokens import AppToken, Owner
-from broker.simulator.world.world import World
+from broker.simulator.world.shares import Owner
+from broker.simulator.world.tokens import AppToken
 
 _LONGEST = 64
 

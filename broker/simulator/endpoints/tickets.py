@@ -1,11 +1,11 @@
 """jsapi_tickets of the corp and the app that the token is for: a child's with a child's token."""
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.call import Call
-from broker.simulator.registry import endpoint
+from broker.simulator.endpoints.call import Call
+from broker.simulator.endpoints.registry import endpoint
+from broker.simulator.world import World
 from broker.simulator.world.tickets import TicketKind
 from broker.simulator.world.tokens import AppToken
-from broker.simulator.world.world import World
 
 
 @endpoint("GET", "/cgi-bin/get_jsapi_ticket", token=AppToken)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from broker.simulator.world.paths import path_of
+
 SECRET_NAMES = frozenset(
     {"access_token", "suite_access_token", "provider_access_token"}
     | {"secret", "corpsecret", "suite_secret", "provider_secret", "session_key"}
@@ -69,8 +71,24 @@ class CallLog:
         """Count the login codes of a call under their digests, whatever becomes of it."""
         self.codes.update(digest(value) for name in CODE_NAMES if isinstance(value := fields.get(name), str))
 
+    def times_sent(self, code: str) -> int:
+        """Count the calls that carried a login code, whatever became of them."""
+        return self.codes[digest(code)]
+
+    def calls(self, endpoint: str | None = None) -> int:
+        """Count the calls so far, of one endpoint or of all. Raises ValueError."""
+        return self.total() if endpoint is None else self.traffic(path_of(endpoint)).calls
+
+    def in_flight(self, endpoint: str) -> int:
+        """Count the calls of an endpoint that are not answered yet. Raises ValueError."""
+        return self.traffic(path_of(endpoint)).in_flight
+
+    def max_in_flight(self, endpoint: str) -> int:
+        """Return the most calls of an endpoint that were ever in flight at once. Raises ValueError."""
+        return self.traffic(path_of(endpoint)).max_in_flight
+
     def traffic(self, path: str) -> Traffic:
-        """Give the counts of one endpoint."""
+        """Return the counts of one endpoint."""
         return self._traffic.get(path) or Traffic()
 
     def paths(self) -> list[str]:
@@ -91,7 +109,7 @@ class CallLog:
 
 
 def digest(secret: str) -> str:
-    """Give what stands for a secret in the log."""
+    """Return what stands for a secret in the log."""
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()[:16]
 
 

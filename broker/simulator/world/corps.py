@@ -23,7 +23,7 @@ class App:
     trusted_ips: frozenset[str] | None = None
 
     def trusts(self, ip: str) -> bool:
-        """Tell whether calls from this address pass 企业可信IP; without a list all do."""
+        """Return whether calls from this address pass 企业可信IP; without a list all do."""
         return self.trusted_ips is None or ip in self.trusted_ips
 
 
@@ -45,6 +45,12 @@ class Corp:
     dissolved: bool = False
     apps: dict[int, App] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
+
+    def app(self, agentid: int) -> App:
+        """Return an app. Raises LookupError."""
+        if agentid not in self.apps:
+            raise LookupError(f"{self.corpid} has no app {agentid}")
+        return self.apps[agentid]
 
     def app_with_secret(self, secret: str) -> App | None:
         """Find the app that this secret opens."""
@@ -73,9 +79,24 @@ class Corps:
             self._plain[corp.corpid.lower()] = corp
         return corp
 
+    @property
+    def main_app(self) -> AppId:
+        """Return the first app with a secret, meant where none is named. Raises LookupError."""
+        for corp in self._by_id.values():
+            for app in corp.apps.values():
+                if app.secret:
+                    return AppId(corp.corpid, app.agentid)
+        raise LookupError("no app of this world has a secret")
+
     def find(self, corpid: str) -> Corp | None:
         """Find a corp as WeCom would."""
         return self._by_id.get(corpid) or self._plain.get(corpid.lower())
+
+    def get(self, corpid: str) -> Corp:
+        """Return a corp, found as WeCom would. Raises LookupError."""
+        if (corp := self.find(corpid)) is None:
+            raise LookupError(f"there is no corp {corpid}")
+        return corp
 
     def with_secret(self, secret: str) -> Corp | None:
         """Find the corp that has an app with this secret."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
-from broker.simulator.registry import path_or_all
+from broker.simulator.world.paths import path_or_all
 
 
 class JunkKind(Enum):
@@ -86,11 +86,11 @@ class FaultRule:
     after: int
 
     def concerns(self, path: str) -> bool:
-        """Tell whether the rule speaks of this endpoint."""
+        """Return whether the rule speaks of this endpoint."""
         return self.path in ("*", path)
 
     def pass_by(self) -> bool:
-        """Count one of the calls to be spared; say whether it was."""
+        """Count one of the calls to be spared; return whether it was."""
         self.after -= 1
         return self.after >= 0
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from broker.simulator.registry import path_of
+from broker.simulator.world.paths import path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Counters:
         self._windows: dict[Hashable, _Window] = {}
 
     def spend(self, name: Hashable, quota: Quota, now: float) -> bool:
-        """Count one; say whether it is allowed."""
+        """Count one; return whether it is allowed."""
         window = self._windows.get(name)
         if window is None or now >= window.ends_at:
             window = self._windows[name] = _Window(now + quota.seconds)
@@ -61,7 +61,7 @@ class Quotas:
             self._counters.pop(path, None)
 
     def spend(self, path: str, corpid: str, now: float) -> bool:
-        """Count one call; say whether it is allowed."""
+        """Count one call; return whether it is allowed."""
         quota = self._quotas.get(path)
         if quota is None:
             return True
@@ -84,7 +84,7 @@ class SecretBans:
             self._until[ip] = now + seconds
 
     def banned(self, ip: str, now: float) -> bool:
-        """Tell whether the address is barred now."""
+        """Return whether the address is barred now."""
         return now < self._until.get(ip, 0.0)
 
     def clear(self) -> None:

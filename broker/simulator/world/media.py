@@ -1,14 +1,22 @@
 """Files for three days: 临时素材, shared by all apps of a corp."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from broker.simulator.answers import Refusal
-from broker.simulator.multipart import UploadedFile
 
 MOST_BYTES = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20, "file": 20 << 20}
 _LEAST_BYTES = 6
 _LIFETIME = 3 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """Hold a file as it was sent."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,7 @@ class MediaStore:
         self._media: dict[str, Medium] = {}
 
     def add(self, corpid: str, kind: str, file: UploadedFile, now: float) -> str:
-        """Store a file of a fitting size, and give its media_id."""
+        """Store a file of a fitting size, and return its media_id."""
         if kind not in MOST_BYTES:
             raise Refusal(40004)
         if not file.content:

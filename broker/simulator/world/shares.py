@@ -15,6 +15,15 @@ class BusinessType(IntEnum):
     SUPPLY_CHAIN = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Name what a token stands for: an app, and for a child's token the share it was derived through."""
+
+    app: AppId
+    parent: AppId | None = None
+    business_type: BusinessType | None = None
+
+
 @dataclass(slots=True)
 class Share:
     """Hold one share; until the child confirmed it (敏感权限待确认) it is not listed."""
@@ -52,7 +61,7 @@ class Shares:
         return share
 
     def remove(self, parent: AppId, child: AppId, business_type: BusinessType) -> bool:
-        """Take a share back; say whether there was one."""
+        """Take a share back; return whether there was one."""
         share = self._shares.pop((parent, child, business_type), None)
         if share is not None:
             del self._of_parent[parent, business_type][share.serial]
@@ -69,6 +78,18 @@ class Shares:
             share for share in self._of_parent.get((parent, business_type), {}).values() if share.confirmed
         ]
 
+    def owner_of(self, corpid: str, app: AppId, business_type: BusinessType | None = None) -> Owner:
+        """Return by which app, and through which share, a corp has the app."""
+        if corpid == app.corpid:
+            return Owner(app)
+        kinds = [business_type] if business_type is not None else list(BusinessType)
+        for kind in kinds:
+            for share in self.listed(app, kind):
+                if share.child.corpid == corpid:
+                    return Owner(share.child, app, kind)
+        # The share was taken back, or is not confirmed yet: people who have the link follow it all the same.
+        return Owner(AppId(corpid, 0), app, kinds[0])
+
     def partners(self, parent_corpid: str, corpid: str) -> bool:
-        """Tell whether a corp is, or was, in the parent's chain."""
+        """Return whether a corp is, or was, in the parent's chain."""
         return (parent_corpid, corpid) in self._partners

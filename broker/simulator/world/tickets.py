@@ -10,7 +10,8 @@ from broker.simulator.crypto import page_signature
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.limits import Counters, Quota
 from broker.simulator.world.settings import Settings
-from broker.simulator.world.tokens import Grant, Owner, TokenBook, TokenKind
+from broker.simulator.world.shares import Owner
+from broker.simulator.world.tokens import Grant, TokenBook, TokenKind
 
 _HOUR = 3600.0
 # A ticket never is in a query.
@@ -69,18 +70,18 @@ class Tickets:
             old_value_alive=self._settings.old_value_alive,
         )
 
-    def latest(self, kind: TicketKind, app: AppId) -> str:
-        """Give the ticket that was handed out last, dead or alive. Raises LookupError."""
-        if (ticket := self._books[kind].latest(Owner(_holder(kind, app)))) is None:
+    def latest(self, kind: TicketKind | str, app: AppId) -> str:
+        """Return the ticket that was handed out last, dead or alive. Raises LookupError."""
+        if (ticket := self._books[TicketKind(kind)].latest(Owner(_holder(TicketKind(kind), app)))) is None:
             raise LookupError(f"no {kind} ticket of {app.corpid}, {app.agentid} was fetched")
         return ticket.value
 
     def kill(self, value: str) -> bool:
-        """Kill one ticket early; say whether it was known."""
+        """Kill one ticket early; return whether it was known."""
         return any(book.kill(value) for book in self._books.values())
 
     def kill_all(self, kind: TicketKind, app: AppId, now: float) -> int:
-        """Kill the living tickets of an app, or of its corp; say how many."""
+        """Kill the living tickets of an app, or of its corp; return how many."""
         return self._books[kind].kill_app(_holder(kind, app), now)
 
     def errcode_of(self, kind: TicketKind, app: AppId, signed: SignedPage, now: float) -> int:

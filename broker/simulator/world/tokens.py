@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from broker.simulator.world.corps import AppId
-from broker.simulator.world.shares import BusinessType
+from broker.simulator.world.shares import Owner
 
 
 class Habit(Enum):
@@ -37,15 +37,6 @@ class TokenKind:
 AppToken = TokenKind("access_token", missing=41001, invalid=40014)
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Name what a token stands for: an app, and for a child's token the share it was derived through."""
-
-    app: AppId
-    parent: AppId | None = None
-    business_type: BusinessType | None = None
-
-
 @dataclass(slots=True)
 class Token:
     """Hold one token that was handed out."""
@@ -58,7 +49,7 @@ class Token:
     death: Death | None = None
 
     def alive(self, now: float) -> bool:
-        """Tell whether WeCom still takes it."""
+        """Return whether WeCom still takes it."""
         return self.death is None and now < self.expires_at
 
 
@@ -71,7 +62,7 @@ class Grant:
 
     @property
     def expires_in(self) -> int:
-        """Give the claim as WeCom writes it: whole seconds."""
+        """Return the claim as WeCom writes it: whole seconds."""
         return max(1, int(self.claimed_seconds))
 
 
@@ -89,7 +80,7 @@ class TokenBook:
         return self._by_value.get(value)
 
     def latest(self, owner: Owner) -> Token | None:
-        """Give the token that was handed out last."""
+        """Return the token that was handed out last."""
         return self._latest.get(owner)
 
     def alive(self, app: AppId, now: float) -> list[Token]:
@@ -121,18 +112,18 @@ class TokenBook:
         return Grant(self._issue(kind, owner, now, lifetime), lifetime)
 
     def kill(self, value: str) -> bool:
-        """Kill one token early; say whether it was known."""
+        """Kill one token early; return whether it was known."""
         token = self._by_value.get(value)
         if token is not None:
             self._end([token], Death.KILLED)
         return token is not None
 
     def kill_app(self, app: AppId, now: float) -> int:
-        """Kill every living token of an app; say how many."""
+        """Kill every living token of an app; return how many."""
         return self._end(self.alive(app, now), Death.KILLED)
 
     def kill_derived(self, owner: Owner, now: float) -> int:
-        """Kill the living tokens that came through a share which is gone; say how many."""
+        """Kill the living tokens that came through a share which is gone; return how many."""
         return self._end(
             [token for token in self.alive(owner.app, now) if token.owner == owner], Death.UNSHARED
         )

@@ -11,8 +11,8 @@ from wecom_broker.v1 import admin_service_pb2 as admin_pb
 from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import token_service_pb2 as pb
 
-from broker.simulator import AppId, World
-from broker.simulator.demo import PARENT
+from broker.simulator import AppId
+from broker.simulator.demo import PARENT, demo_world
 from tests.kit.broker_here import broker_here
 from tests.kit.processes.fleet import Refusal, Replica, child, connect, refused, target
 
@@ -23,7 +23,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 @pytest.fixture
 async def replica(tmp_path: Path) -> AsyncIterator[Replica]:
-    world = World.demo()
+    world = demo_world()
     # One id that another one begins with, and one child that has the app in both ways.
     world.share(PARENT, AppId("ww1child000000001-b", 1))
     async with broker_here(tmp_path, world) as here, connect(here.address) as (replica,):

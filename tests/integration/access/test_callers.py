@@ -12,8 +12,7 @@ import pytest
 from wecom_broker import Broker, Tls, errors
 from wecom_broker.v1 import token_service_pb2 as pb
 
-from broker.simulator import World
-from broker.simulator.demo import PARENT
+from broker.simulator.demo import PARENT, add_children, demo_world
 from tests.kit.broker_here import broker_here
 from tests.kit.processes.certificates import Authority, Pair
 from tests.kit.processes.fleet import Refusal, Replica, child, refused, target
@@ -61,8 +60,8 @@ async def door(folder: Path, callers: Sequence[dict[str, Any]]) -> AsyncIterator
     tls = authority.sign(dns="localhost", address="127.0.0.1").write(folder, "server")
     if any("identity" in caller for caller in callers):
         tls["client_ca"] = authority.write(folder)
-    world = World.demo()
-    world.add_children(2)
+    world = demo_world()
+    add_children(world, 2)
     async with broker_here(folder, world, server={"tls": tls}, callers=callers) as here:
         yield Door(here.address, authority)
 

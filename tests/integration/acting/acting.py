@@ -18,9 +18,9 @@ from wecom_broker.v1.target_pb2 import Target
 from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
 from broker.config.schema import Config
-from broker.simulator.demo import PARENT, SECRET
+from broker.simulator.demo import PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
-from broker.simulator.world.world import World
+from broker.simulator.world import World
 
 APP = "crm"
 CHILD, CHILD_AGENT = "ww1child000000001", 1000010
@@ -89,7 +89,7 @@ def tables_of(wecom_url: str, folder: Path, app: Mapping[str, Any] | None = None
 @asynccontextmanager
 async def acting(folder: Path, app: Mapping[str, Any] | None = None, **tables: Any) -> AsyncIterator[Acting]:
     """Run all of it until left; `tables` are added to the configuration."""
-    world = World.demo()
+    world = demo_world()
     async with running_simulator(world) as url:
         given = tables_of(url, folder, app)
         for name, table in tables.items():

@@ -147,9 +147,9 @@ def every_rpc(caller: Caller, session_id: str) -> dict[str, Any]:
         "SignAgentConfig": caller.sign(rpc="SignAgentConfig"),
         "ReportInvalidTicket": caller.report_ticket(),
         "BuildAuthorizeUrl": caller.authorize_url(),
-        "ExchangeAuthCode": caller.user(world.login_code(PARENT.corpid, "zhangsan")),
+        "ExchangeAuthCode": caller.user(world.people.login_code(PARENT.corpid, "zhangsan")),
         "GetUserProfile": caller.profile("x"),
-        "ExchangeLoginCode": caller.login(world.js_code(PARENT.corpid, "zhangsan")),
+        "ExchangeLoginCode": caller.login(world.people.js_code(PARENT.corpid, "zhangsan")),
         "ConvertSession": caller.convert(CHILD),
         "DecryptData": caller.decrypt(session_id),
         "VerifySignature": caller.verify(session_id),
@@ -166,9 +166,9 @@ NEW_SERVICES = ("JsSdkService", "IdentityService", "MiniProgramService", "WecomA
 
 async def test_a_caller_without_rules_and_one_that_nobody_knows_may_do_nothing(tmp_path: Path) -> None:
     async with callers(tmp_path, owner=allowed("miniprogram.session"), nobody=[]) as known:
-        session = (await known["owner"].login(known["owner"].world.js_code(CHILD, "lisi"))).session
+        session = (await known["owner"].login(known["owner"].world.people.js_code(CHILD, "lisi"))).session
         for session_id in (session.session_id, "0" * 32, "malformed"):
-            before = known["owner"].world.calls()
+            before = known["owner"].world.log.calls()
             refused = {
                 name: {
                     rpc: (await refusal_of(call))[0]
@@ -185,7 +185,7 @@ async def test_a_caller_without_rules_and_one_that_nobody_knows_may_do_nothing(t
             assert rpcs == set(refused["nobody"])
             assert {"CALLER_NOT_ALLOWED"} == set(refused["nobody"].values())
             assert {"UNAUTHENTICATED"} == set(refused["stranger"].values())
-            assert before == known["owner"].world.calls()
+            assert before == known["owner"].world.log.calls()
 
 
 @pytest.mark.parametrize("action", EVERY_ACTION)
@@ -219,7 +219,7 @@ async def test_a_session_is_of_use_without_its_key_to_whoever_may_not_have_the_k
     rules = {"app": allowed("miniprogram.session"), "keeper": allowed("miniprogram.session_key")}
     async with callers(tmp_path, **rules) as known:
         app, keeper = known["app"], known["keeper"]
-        session_id = (await app.login(app.world.js_code(CHILD, "lisi"))).session.session_id
+        session_id = (await app.login(app.world.people.js_code(CHILD, "lisi"))).session.session_id
 
         assert "CALLER_NOT_ALLOWED" == (await refusal_of(app.session_key(session_id)))[0]
         assert "DATA_REJECTED" == (await refusal_of(app.decrypt(session_id)))[0]
@@ -234,8 +234,8 @@ async def test_a_caller_for_one_child_acts_for_that_child_and_for_nobody_else(tm
     rules = allowed(*EVERY_ACTION, corps=(CHILD,), paths=("*",))
     async with callers(tmp_path, one=rules) as known:
         one, world = known["one"], known["one"].world
-        user = (await one.user(world.login_code(CHILD, "lisi"))).user
-        session = (await one.login(world.js_code(CHILD, "lisi"))).session
+        user = (await one.user(world.people.login_code(CHILD, "lisi"))).user
+        session = (await one.login(world.people.js_code(CHILD, "lisi"))).session
         signed = await one.sign(CHILD)
         url = (await one.authorize_url()).url
 
@@ -245,12 +245,12 @@ async def test_a_caller_for_one_child_acts_for_that_child_and_for_nobody_else(tm
             one.sign(OTHER_CHILD),
             one.sign(),
             one.sign(PARENT.corpid),
-            one.user(world.login_code(OTHER_CHILD, "lisi")),
-            one.user(world.login_code(PARENT.corpid, "zhangsan")),
-            one.user(world.visitor_code("openid-1")),
-            one.user(world.visitor_code("openid-1", "wmCustomer")),
-            one.login(world.js_code(OTHER_CHILD, "lisi")),
-            one.login(world.js_code(PARENT.corpid, "zhangsan")),
+            one.user(world.people.login_code(OTHER_CHILD, "lisi")),
+            one.user(world.people.login_code(PARENT.corpid, "zhangsan")),
+            one.user(world.people.visitor_code("openid-1")),
+            one.user(world.people.visitor_code("openid-1", "wmCustomer")),
+            one.login(world.people.js_code(OTHER_CHILD, "lisi")),
+            one.login(world.people.js_code(PARENT.corpid, "zhangsan")),
             one.convert(OTHER_CHILD),
             one.profile("x"),
             one.api("/cgi-bin/user/get", OTHER_CHILD),
@@ -265,9 +265,9 @@ async def test_a_session_of_another_corp_is_neither_told_nor_kept_nor_converted(
     rules = {"one": allowed("miniprogram.session", corps=(CHILD,)), "all": allowed("miniprogram.session")}
     async with callers(tmp_path, **rules) as known:
         one, world = known["one"], known["one"].world
-        code = world.js_code(SUPPLIER, "wangwu")
+        code = world.people.js_code(SUPPLIER, "wangwu")
         reason, metadata = await refusal_of(one.login(code))
-        theirs = (await known["all"].login(world.js_code(SUPPLIER, "wangwu"))).session
+        theirs = (await known["all"].login(world.people.js_code(SUPPLIER, "wangwu"))).session
         for call in (
             one.decrypt(theirs.session_id),
             one.verify(theirs.session_id),
@@ -275,10 +275,10 @@ async def test_a_session_of_another_corp_is_neither_told_nor_kept_nor_converted(
         ):
             assert "CALLER_NOT_ALLOWED" == (await refusal_of(call))[0]
 
-        assert ("CALLER_NOT_ALLOWED", 1) == (reason, world.times_sent(code))
+        assert ("CALLER_NOT_ALLOWED", 1) == (reason, world.log.times_sent(code))
         assert {"caller": "one", "action": "miniprogram.session", "app": APP, "corp_id": SUPPLIER} == metadata
         # The second login's.
-        assert 1 == world.calls("/cgi-bin/miniprogram/transfer_session")
+        assert 1 == world.log.calls("/cgi-bin/miniprogram/transfer_session")
         assert "DATA_REJECTED" == (await refusal_of(known["all"].decrypt(theirs.session_id)))[0]
 
 
@@ -293,7 +293,7 @@ async def test_calls_are_allowed_path_by_path(tmp_path: Path) -> None:
         reader, world = known["reader"], known["reader"].world
         answer = await reader.api("/cgi-bin/user/get", userid="zhangsan")
         media_id = (await known["uploader"].upload()).media_id
-        before = world.calls()
+        before = world.log.calls()
         refused = [
             reader.api("/cgi-bin/agent/get", CHILD, agentid=str(CHILD_AGENT)),
             reader.api("/cgi-bin/USER/get", userid="zhangsan"),
@@ -311,7 +311,7 @@ async def test_calls_are_allowed_path_by_path(tmp_path: Path) -> None:
 
         assert 0 == answer.errcode
         assert ["CALLER_NOT_ALLOWED"] * len(refused) == [(await refusal_of(call))[0] for call in refused]
-        assert before == world.calls()
+        assert before == world.log.calls()
         assert b"content" == await known["downloader"].download(media_id)
 
 

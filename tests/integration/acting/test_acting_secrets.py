@@ -17,10 +17,11 @@ from wecom_broker.v1 import mini_program_service_pb2 as mini_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 from wecom_broker.v1 import wecom_api_service_pb2 as api_pb
 
-from broker.simulator.demo import PARENT, SECRET
+from broker.simulator.demo import PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
+from broker.simulator.world import World
+from broker.simulator.world.corps import AppId
 from broker.simulator.world.faults import Errcode, Fault, HttpStatus, Junk, Reset, Truncated
-from broker.simulator.world.world import World
 from tests.integration.acting.acting import APP, CHILD, SUPPLIER, Acting, collected, tables_of, target
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import SEAL_KEY
@@ -70,7 +71,7 @@ class Run:
             if signed:
                 self.secret(
                     f"{kind} ticket",
-                    world.ticket_of(corp_id or PARENT.corpid, signed.agent_config.agent_id, kind),
+                    world.tickets.latest(kind, AppId(corp_id or PARENT.corpid, signed.agent_config.agent_id)),
                 )
                 report = js_pb.ReportInvalidTicketRequest(
                     target=target(corp_id),
@@ -81,14 +82,14 @@ class Run:
                 await self.attempt(running.js_sdk.ReportInvalidTicket(report))
                 self.secret(
                     f"{kind} ticket",
-                    world.ticket_of(corp_id or PARENT.corpid, signed.agent_config.agent_id, kind),
+                    world.tickets.latest(kind, AppId(corp_id or PARENT.corpid, signed.agent_config.agent_id)),
                 )
         await self._visit(corp_id or PARENT.corpid, user_id)
         await self._log_in(corp_id or PARENT.corpid, user_id)
         await self._call(corp_id)
 
     async def _visit(self, corp_id: str, user_id: str) -> None:
-        code = self.secret("code", self._world.login_code(corp_id, user_id, privateinfo=True))
+        code = self.secret("code", self._world.people.login_code(corp_id, user_id, privateinfo=True))
         for _ in range(2):  # the second time it is spent
             request = identity_pb.ExchangeAuthCodeRequest(app=APP, code=code)
             answer = await self.attempt(self._running.identity.ExchangeAuthCode(request))
@@ -109,7 +110,7 @@ class Run:
 
     async def _log_in(self, corp_id: str, user_id: str) -> None:
         mini = self._running.mini
-        js_code = self.secret("js_code", self._world.js_code(corp_id, user_id))
+        js_code = self.secret("js_code", self._world.people.js_code(corp_id, user_id))
         session = None
         for _ in range(2):
             request = mini_pb.ExchangeLoginCodeRequest(app=APP, js_code=js_code)
@@ -124,7 +125,9 @@ class Run:
         for value in filter(None, (opened.session_key, opened.child_session_key)):
             self.secret("session_key", value)
         await self.attempt(mini.GetSessionKey(mini_pb.GetSessionKeyRequest(session_id=session_id)))
-        data, iv = self._world.encrypt_data(corp_id, user_id, {"phone": self.secret("phone", "13800001234")})
+        data, iv = self._world.people.encrypt_data(
+            corp_id, user_id, {"phone": self.secret("phone", "13800001234")}
+        )
         for sent in (data, data[:-4], "no base64!"):
             request = mini_pb.DecryptDataRequest(session_id=session_id, encrypted_data=sent, iv=iv)
             await self.attempt(mini.DecryptData(request))
@@ -145,7 +148,7 @@ class Run:
         doomed = await self.attempt(
             mini.ExchangeLoginCode(
                 mini_pb.ExchangeLoginCodeRequest(
-                    app=APP, js_code=self.secret("js_code", self._world.js_code(corp_id, user_id))
+                    app=APP, js_code=self.secret("js_code", self._world.people.js_code(corp_id, user_id))
                 )
             )
         )
@@ -240,7 +243,7 @@ async def test_a_run_at_debug_level_leaves_no_secret_anywhere(
     tmp_path: Path, store: tuple[dict[str, Any], RedisServer | None]
 ) -> None:
     table, redis = store
-    world = World.demo()
+    world = demo_world()
     async with running_simulator(world) as url:
         tables = {
             **tables_of(url, tmp_path),

@@ -67,7 +67,7 @@ async def test_a_dead_token_is_replaced_and_the_call_sent_once_more(running: Act
     answer = await call(running, CHILD, "/cgi-bin/agent/get", agentid=str(CHILD_AGENT))
 
     assert 0 == answer.errcode
-    assert 3 == running.world.calls("/cgi-bin/agent/get")
+    assert 3 == running.world.log.calls("/cgi-bin/agent/get")
 
 
 async def test_an_errcode_is_an_answer_and_comes_as_it_is(running: Acting) -> None:
@@ -218,7 +218,7 @@ async def test_the_callers_deadline_ends_the_call_to_wecom(running: Acting) -> N
         await get_user(running, timeout=0.3)
 
     assert grpc.StatusCode.DEADLINE_EXCEEDED == caught.value.code()
-    await until(lambda: running.world.in_flight(USER_GET) == 0, within=2)
+    await until(lambda: running.world.log.in_flight(USER_GET) == 0, within=2)
     # An impatient caller closes the endpoint for nobody.
     assert 0 == (await get_user(running)).errcode
 
@@ -226,20 +226,20 @@ async def test_the_callers_deadline_ends_the_call_to_wecom(running: Acting) -> N
 @pytest.mark.parametrize("fault", [Reset(), Reset(takes_effect=True), HttpStatus(502), Truncated()])
 async def test_a_post_goes_out_once_whatever_happens_to_the_connection(running: Acting, fault: Fault) -> None:
     await post(running)
-    before = running.world.calls(SEND)
+    before = running.world.log.calls(SEND)
     running.world.faults.add(SEND, fault, times=1)
     reason, _ = await refusal_of(post(running))
 
     assert ("WECOM_PROTOCOL" if isinstance(fault, Truncated) else "WECOM_UNAVAILABLE") == reason
-    assert before + 1 == running.world.calls(SEND)
+    assert before + 1 == running.world.log.calls(SEND)
 
 
 async def test_a_rate_limit_is_an_answer_first_and_closes_the_endpoint_for_that_corp(running: Acting) -> None:
     running.world.faults.add(USER_GET, Errcode(45009), times=1)
     first = await get_user(running)
-    before = running.world.calls(USER_GET)
+    before = running.world.log.calls(USER_GET)
     reason, _ = await refusal_of(get_user(running))
-    after = running.world.calls(USER_GET)
+    after = running.world.log.calls(USER_GET)
     other_corp = await call(running, "", USER_GET, userid="zhangsan")
     other_path = await call(running, CHILD, "/cgi-bin/agent/get", agentid=str(CHILD_AGENT))
 
@@ -336,7 +336,7 @@ async def test_a_download_that_finds_the_token_dead_begins_once_more(running: Ac
     running.world.kill(await token_of(running, CHILD))
 
     assert b"content" == await content_of(running, media_id)
-    assert 2 == running.world.calls(DOWNLOAD)
+    assert 2 == running.world.log.calls(DOWNLOAD)
 
 
 async def test_an_upload_that_finds_the_token_dead_is_for_the_caller_to_repeat_and_works_then(
@@ -347,7 +347,7 @@ async def test_an_upload_that_finds_the_token_dead_is_for_the_caller_to_repeat_a
     again = await upload(running, b"x" * 3_000_000)
 
     assert ("WECOM_UNAVAILABLE", "40014") == (reason, metadata["errcode"])
-    assert (0, 2) == (again.errcode, running.world.calls(UPLOAD))
+    assert (0, 2) == (again.errcode, running.world.log.calls(UPLOAD))
 
 
 async def test_a_caller_who_leaves_in_the_middle_of_an_upload_leaves_nothing_behind(running: Acting) -> None:
@@ -361,9 +361,9 @@ async def test_a_caller_who_leaves_in_the_middle_of_an_upload_leaves_nothing_beh
 
     for _ in range(60):  # more than the pool has connections
         going = running.api.UploadMedia(endless())
-        await until(lambda: running.world.in_flight(UPLOAD) == 1, within=5, pause=0.002)
+        await until(lambda: running.world.log.in_flight(UPLOAD) == 1, within=5, pause=0.002)
         going.cancel()
-        await until(lambda: running.world.in_flight(UPLOAD) == 0, within=5, pause=0.002)
+        await until(lambda: running.world.log.in_flight(UPLOAD) == 0, within=5, pause=0.002)
 
     await until(lambda: len(asyncio.all_tasks()) <= before + 2, within=5)
     assert files == len(running.world.media._media)

@@ -75,7 +75,7 @@ async def test_it_is_shared_with_nobody_and_wecom_is_not_asked(contacts: Acting)
 
     assert ("APP_NOT_SHARED", APP) == (reason, metadata["app"])
     assert [] == list(listed.shares)
-    assert 0 == contacts.world.calls("corpgroup/corp/list_app_share_info")
+    assert 0 == contacts.world.log.calls("corpgroup/corp/list_app_share_info")
 
 
 async def test_the_quota_of_its_corp_is_counted_once(contacts: Acting) -> None:

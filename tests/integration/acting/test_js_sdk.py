@@ -36,7 +36,7 @@ async def sign(running: Acting, corp_id: str = "", url: str = URL) -> pb.SignPag
 def recomputed(
     running: Acting, signature: pb.ConfigSignature, agent_id: int, kind: str, url: str = URL
 ) -> str:
-    ticket = running.world.ticket_of(signature.corp_id, agent_id, kind)
+    ticket = running.world.tickets.latest(kind, AppId(signature.corp_id, agent_id))
     return sign_url(Secret(ticket), signature.nonce_str, signature.timestamp, url)
 
 
@@ -63,10 +63,10 @@ async def test_what_follows_a_hash_is_not_signed(running: Acting) -> None:
 
 async def test_a_warm_signature_makes_no_call_to_wecom(running: Acting) -> None:
     first = await sign(running, CHILD)
-    before = running.world.calls()
+    before = running.world.log.calls()
     others = [await sign(running, CHILD) for _ in range(20)]
 
-    assert before == running.world.calls()
+    assert before == running.world.log.calls()
     assert 21 == len({signed.config.nonce_str for signed in [first, *others]})
 
 
@@ -95,7 +95,7 @@ async def test_a_reported_ticket_is_replaced_once(running: Acting) -> None:
     assert {token_pb.REPORT_OUTCOME_ROTATED, token_pb.REPORT_OUTCOME_ALREADY_ROTATED} >= {
         answer.outcome for answer in outcomes
     }
-    assert 2 == running.world.calls("/cgi-bin/ticket/get")
+    assert 2 == running.world.log.calls("/cgi-bin/ticket/get")
     assert recomputed(running, again.agent_config, CHILD_AGENT, "agent") == again.agent_config.signature
 
 
@@ -114,7 +114,7 @@ async def test_150_forced_refreshes_make_at_most_100_calls_and_never_a_45009(run
     used = {quota.agent_id: quota.used_count for quota in quotas if quota.corp_id == CHILD}
 
     assert {"QUOTA_RESERVED"} == set(refused)
-    assert 100 == running.world.calls("/cgi-bin/ticket/get") == used[CHILD_AGENT]
+    assert 100 == running.world.log.calls("/cgi-bin/ticket/get") == used[CHILD_AGENT]
     assert 45009 not in codes
     # What is valid is served.
     await running.js_sdk.SignAgentConfig(pb.SignAgentConfigRequest(target=target(CHILD), url=URL))
@@ -139,7 +139,7 @@ async def test_a_repeat_of_a_fetch_counts_too(running: Acting) -> None:
         running.world.faults.add("/cgi-bin/ticket/get", fault, times=1)
         await running.admin.RefreshCredential(AGENT_TICKET)
 
-    assert 1 + 3 * 2 == running.world.calls("/cgi-bin/ticket/get")
+    assert 1 + 3 * 2 == running.world.log.calls("/cgi-bin/ticket/get")
     assert corp_and_agent + 3 * 2 == await used_of_agent(running)
 
 
@@ -158,7 +158,7 @@ async def test_callers_who_ask_in_an_outage_do_not_use_up_the_hour(running: Acti
 
     assert {"WECOM_UNAVAILABLE"} == told
     await until(signs, within=20)
-    assert 1 + running.world.calls("/cgi-bin/ticket/get") == await used_of_agent(running) < 50
+    assert 1 + running.world.log.calls("/cgi-bin/ticket/get") == await used_of_agent(running) < 50
 
 
 async def test_two_brokers_that_refresh_at_once_stay_under_the_limit_together(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ async def test_two_brokers_that_refresh_at_once_stay_under_the_limit_together(tm
             await asyncio.gather(refresh(one), refresh(other))
 
             assert {"QUOTA_RESERVED"} >= set(refused)
-            assert one.world.calls("/cgi-bin/ticket/get") <= 100
+            assert one.world.log.calls("/cgi-bin/ticket/get") <= 100
             assert 45009 not in {record.errcode for record in one.world.log.records}
             # What is valid is served.
             request = pb.SignAgentConfigRequest(target=target(CHILD), url=URL)

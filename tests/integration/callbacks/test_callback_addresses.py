@@ -40,7 +40,7 @@ async def test_a_sender_is_checked_as_far_as_proxies_are_trusted(
         echo = await session.get(url, params=echoing(), headers=headers)
 
         assert status == echo.status
-        assert 1 == door.world.calls("/cgi-bin/getcallbackip")
+        assert 1 == door.world.log.calls("/cgi-bin/getcallbackip")
         assert door.counted()[APP, "sender"] == (4 if status == 403 else 0)
 
 

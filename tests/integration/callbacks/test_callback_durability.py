@@ -66,7 +66,7 @@ def message(content: str) -> bytes:
 
 @asynccontextmanager
 async def serving(folder: Path, store_url: str) -> AsyncIterator[Door]:
-    world = World.demo()
+    world = demo_world()
     async with running_simulator(world) as url:
         config = configuration(url, store_url, app={"callback": CALLBACK})
         with ExitStack() as stack:

@@ -15,8 +15,8 @@ from wecom_broker.v1 import callback_service_pb2 as pb
 from wecom_broker.v1 import callback_service_pb2_grpc as callback_grpc
 
 from broker.protocol.callbacks.message import delivery_key, read_message
-from broker.simulator import Format, World, running_simulator
-from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
+from broker.simulator import Format, running_simulator
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, demo_world
 from tests.integration.acting.acting import APP, CHILD, refusal_of
 from tests.integration.fleet.test_secrecy import Monitor
 from tests.kit.callbacks.attacks import FOREIGN_KEYS, MARK, attacks, knock
@@ -60,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 async def _run(folder: Path, redis: RedisServer, monitor: Monitor) -> Run:
-    world = World.demo()
+    world = demo_world()
     async with running_simulator(world) as url:
         database = folder / "store" / "broker.db"
         database.parent.mkdir()

@@ -279,12 +279,12 @@ async def test_a_malformed_field_of_a_reply_is_named(
 @pytest.mark.parametrize("name", ["share_agent_change", "share_chain_change", "change_chain"])
 async def test_an_opened_share_event_makes_the_broker_list_anew(door: CallbackEndpoint, name: str) -> None:
     await opened(door, text())
-    listed = door.world.calls(LIST)
+    listed = door.world.log.calls(LIST)
     await asyncio.gather(*(opened(door, event(name, PARENT.corpid, FromUserName="sys")) for _ in range(5)))
-    await until(lambda: door.world.calls(LIST) > listed, within=5)
+    await until(lambda: door.world.log.calls(LIST) > listed, within=5)
 
     # A burst is one listing, of the kind that changed.
-    assert listed + 1 == door.world.calls(LIST)
+    assert listed + 1 == door.world.log.calls(LIST)
 
 
 async def test_a_child_that_an_opened_event_was_about_is_usable_at_once(door: CallbackEndpoint) -> None:

@@ -12,8 +12,9 @@ from wecom_broker.v1 import event_service_pb2 as event_pb
 from wecom_broker.v1 import target_pb2
 
 from broker.simulator import AppId, BusinessType, Callback, Delay, EventKind, Format, HttpStatus
-from broker.simulator.callbacks.kinds import COMMANDS
+from broker.simulator.callbacks.sender import send_event
 from broker.simulator.demo import CALLBACK_KEYS, PARENT
+from broker.simulator.world.events.kinds import COMMANDS
 from tests.integration.acting.acting import APP, CHILD, CHILD_AGENT, SUPPLIER, SUPPLIER_AGENT
 from tests.kit.callbacks.attacks import http, knock
 from tests.kit.callbacks.endpoint import CallbackEndpoint, callback_door, event, text
@@ -161,10 +162,10 @@ async def test_what_nobody_did_has_no_user(door: CallbackEndpoint) -> None:
 
 async def test_an_unknown_corp_is_listed_once_more_and_delivered_flagged(door: CallbackEndpoint) -> None:
     await written(door, text())
-    listed = door.world.calls(LIST)
+    listed = door.world.log.calls(LIST)
     found = await written(door, text("wwStranger", AgentID=5), text("wwStranger", AgentID=5))
 
-    assert listed + len(BusinessType) == door.world.calls(LIST)
+    assert listed + len(BusinessType) == door.world.log.calls(LIST)
     assert [False, True, True] == [one.corp_unknown for one in found if one.fields["Content"] == "hello"]
     assert ("wwStranger", UNSPECIFIED, 5, "lisi") == facts(found[-1])
 
@@ -215,7 +216,7 @@ async def test_every_kind_of_event_is_accepted_but_commands_to_suites(
     callback = Callback(door.sender.url, CALLBACK_KEYS, within_seconds=ANSWERED_WITHIN, retries=0)
     door.world.callbacks.set(callback)
     for kind in EventKind:
-        [delivery] = await door.world.callbacks.send(kind, CHILD, body_format=body_format)
+        [delivery] = await send_event(door.world, kind, CHILD, body_format=body_format)
         answer = delivery.attempts[-1].status, delivery.attempts[-1].body
         assert ((403, "refused\n") if kind in COMMANDS else ACCEPTED) == answer, kind
 

@@ -35,7 +35,7 @@ async def test_logins_and_callbacks_work_again_within_seconds(
     async with relay_to(one.port) as relay, serving(tmp_path, relay.url) as (running, service, wecom):
 
         async def logs_in() -> bool:
-            code = running.world.js_code(CHILD, "lisi")
+            code = running.world.people.js_code(CHILD, "lisi")
             request = mini_pb.ExchangeLoginCodeRequest(app=APP, js_code=code)
             try:
                 return bool((await running.mini.ExchangeLoginCode(request)).session.session_id)

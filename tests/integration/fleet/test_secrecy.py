@@ -26,10 +26,9 @@ from broker.simulator import (
     Reset,
     Settings,
     Truncated,
-    World,
     running_simulator,
 )
-from broker.simulator.demo import PARENT, SECRET
+from broker.simulator.demo import PARENT, SECRET, add_children, demo_world
 from broker.simulator.world.faults import Fault
 from tests.integration.conftest import Figures
 from tests.kit.processes.broker_process import BrokerProcess
@@ -114,8 +113,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 async def _run(folder: Path, redis: RedisServer, monitor: Monitor) -> Run:
-    world = World.demo(settings=Settings(habit=Habit.NEW_VALUE_OLD_ALIVE))
-    world.add_children(len(FAULTS) + 6)
+    world = demo_world(settings=Settings(habit=Habit.NEW_VALUE_OLD_ALIVE))
+    add_children(world, len(FAULTS) + 6)
     async with running_simulator(world) as url:
         database = folder / "store" / "broker.db"
         database.parent.mkdir()

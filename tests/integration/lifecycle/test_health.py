@@ -10,7 +10,8 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from broker.simulator import Reset, Settings, World
+from broker.simulator import Reset, Settings, demo_world
+from broker.simulator.demo import add_children
 from tests.kit.broker_here import broker_here
 from tests.kit.processes.fleet import Replica, child, connect, refused, until
 
@@ -23,7 +24,7 @@ async def ready(url: str) -> int:
 
 
 async def test_each_service_and_the_whole_are_serving(tmp_path: Path) -> None:
-    async with broker_here(tmp_path, World.demo()) as here, connect(here.address) as (replica,):
+    async with broker_here(tmp_path, demo_world()) as here, connect(here.address) as (replica,):
         assert [True] * 4 == [await replica.serving(service) for service in ("", TOKENS, SHARES, ADMIN)]
         assert 200 == await ready(here.http)
         unknown = await refused(
@@ -35,8 +36,8 @@ async def test_each_service_and_the_whole_are_serving(tmp_path: Path) -> None:
 async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when_none_is_left(
     tmp_path: Path,
 ) -> None:
-    world = World.demo(settings=Settings(token_lifetime=2.5))
-    world.add_children(1)
+    world = demo_world(settings=Settings(token_lifetime=2.5))
+    add_children(world, 1)
     async with broker_here(tmp_path, world) as here, connect(here.address) as (replica,):
         token = await replica.token(child(1))
         world.faults.add("*", Reset())
@@ -78,7 +79,7 @@ async def _answers(replica: Replica) -> bool:
 @pytest.mark.parametrize("switch", [True, False], ids=["on", "off"])
 async def test_reflection_is_there_only_with_the_switch(tmp_path: Path, *, switch: bool) -> None:
     async with (
-        broker_here(tmp_path, World.demo(), server={"reflection": switch}) as here,
+        broker_here(tmp_path, demo_world(), server={"reflection": switch}) as here,
         connect(here.address) as (replica,),
     ):
         stub = reflection_pb2_grpc.ServerReflectionStub(replica.channel)

@@ -18,7 +18,7 @@ from wecom_broker.v1 import event_service_pb2_grpc as event_grpc
 from broker.app.running_broker import RunningBroker
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
-from broker.simulator.world.world import World
+from broker.simulator.world import World
 from tests.integration.acting.acting import APP, CHILD, CHILD_AGENT, Acting, acting, tables_of
 from tests.kit.callbacks.sender import CallbackSender
 

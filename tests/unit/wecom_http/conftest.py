@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from broker.domain.credentials import Credential
-from broker.simulator import World, running_simulator
+from broker.simulator import World, demo_world, running_simulator
 from tests.unit.wecom_http.recorders import Surroundings, Wecom, app, parent_with
 
 
@@ -16,7 +16,7 @@ def around() -> Surroundings:
 
 @pytest.fixture
 def world() -> World:
-    return World.demo()
+    return demo_world()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from broker.domain.errors import AppNotShared, RateLimited, SecretRejected, Toke
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.simulator import AppId, BusinessType, World, demo
+from broker.simulator.demo import add_children
 from tests.unit.wecom_http.recorders import (
     CHILD_AGENT,
     CHILD_CORP,
@@ -155,7 +156,7 @@ async def test_a_closed_gate_lets_nothing_pass(wecom: Wecom, around: Surrounding
         await wecom.fetch_app_token(app())
 
     assert around.gate.closed is refused.value
-    assert 0 == world.calls(GETTOKEN)
+    assert 0 == world.log.calls(GETTOKEN)
     assert [("enter", GETTOKEN, PARENT_CORP, None)] == around.gate.told
     assert [] == around.observer.calls
 
@@ -184,17 +185,17 @@ async def test_an_unknown_errcode_is_counted_under_one_word(around: Surroundings
 
 
 async def test_a_long_listing_is_read_page_by_page(around: Surroundings, world: World, url: str) -> None:
-    world.add_children(245)
+    add_children(world, 245)
     async with around.wecom(url) as wecom:
         parent = parent_with((await wecom.fetch_app_token(app())).value.reveal())
         shares = await wecom.list_app_shares(parent, ShareKind.CORP_GROUP)
 
     assert 250 == len({share.corp_id for share in shares}) == len(shares)
-    assert 3 == world.calls(LIST_SHARES)
+    assert 3 == world.log.calls(LIST_SHARES)
 
 
 async def test_each_page_passes_the_gate(around: Surroundings, world: World, url: str) -> None:
-    world.add_children(245)
+    add_children(world, 245)
     async with around.wecom(url) as wecom:
         parent = parent_with((await wecom.fetch_app_token(app())).value.reveal())
         around.gate.told.clear()

@@ -111,13 +111,13 @@ async def test_a_fault_that_passes_is_not_seen(
 async def test_a_busy_wecom_is_called_three_times_in_all(
     wecom: Wecom, parent: Credential, world: World, endpoint: str, fault: Fault
 ) -> None:
-    before = world.calls(endpoint)
+    before = world.log.calls(endpoint)
     world.faults.add(endpoint, fault)
 
     with pytest.raises(WecomUnavailable):
         await call(wecom, parent, endpoint)
 
-    assert 3 == world.calls(endpoint) - before
+    assert 3 == world.log.calls(endpoint) - before
 
 
 async def test_each_repeat_waits_longer(wecom: Wecom, around: Surroundings, world: World) -> None:
@@ -138,7 +138,7 @@ async def test_no_other_errcode_is_asked_for_twice(wecom: Wecom, world: World, e
     with pytest.raises(BrokerError):
         await wecom.fetch_app_token(app())
 
-    assert 1 == world.calls(GETTOKEN)
+    assert 1 == world.log.calls(GETTOKEN)
 
 
 @pytest.mark.parametrize("fault", [Hang(), Truncated(), Junk(), HttpStatus(429)], ids=str)
@@ -150,7 +150,7 @@ async def test_what_may_have_reached_wecom_is_not_sent_again_at_once(
         with pytest.raises(BrokerError):
             await wecom.fetch_app_token(app())
 
-    assert 1 == world.calls(GETTOKEN)
+    assert 1 == world.log.calls(GETTOKEN)
 
 
 async def test_the_last_error_of_a_busy_wecom_says_its_errcode(wecom: Wecom, world: World) -> None:
@@ -167,11 +167,11 @@ async def test_a_reset_call_is_sent_again_by_us_and_not_by_aiohttp(
     wecom: Wecom, parent: Credential, around: Surroundings, world: World, endpoint: str
 ) -> None:
     # wecom-api G26: aiohttp resends a GET by itself, and so would spend a login code twice.
-    before = world.calls(endpoint)
+    before = world.log.calls(endpoint)
     world.faults.add(endpoint, Reset(), times=1)
 
     assert await call(wecom, parent, endpoint)
-    assert 2 == world.calls(endpoint) - before
+    assert 2 == world.log.calls(endpoint) - before
     assert ["connection", "0"] == around.observer.outcomes[-2:]
 
 

@@ -1,13 +1,13 @@
 """Logins: codes of web pages and mini-programs, and what they are exchanged for."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from broker.simulator.answers import Refusal
 from broker.simulator.world.corps import AppId
+from broker.simulator.world.randomness import Randomness
 from broker.simulator.world.settings import Settings
-from broker.simulator.world.tokens import Owner
+from broker.simulator.world.shares import Owner
 
 
 class CodeKind(Enum):
@@ -63,10 +63,9 @@ class MiniSession:
 class Logins:
     """Keep codes, user_tickets and sessions."""
 
-    def __init__(self, settings: Settings, mint: Callable[[int], str], mint_key: Callable[[], str]) -> None:
+    def __init__(self, settings: Settings, randomness: Randomness) -> None:
         self._settings = settings
-        self._mint = mint
-        self._mint_key = mint_key
+        self._randomness = randomness
         self._codes: dict[str, LoginCode] = {}
         self._tickets: dict[str, UserTicket] = {}
         self._sessions: dict[str, MiniSession] = {}
@@ -74,8 +73,10 @@ class Logins:
     def add_code(
         self, kind: CodeKind, app: AppId, visitor: Visitor, now: float, *, privateinfo: bool = False
     ) -> str:
-        """Let somebody log in, and give the code that the page or the mini-program gets."""
-        code = LoginCode(self._mint(32), kind, app, visitor, now + self._settings.code_lifetime, privateinfo)
+        """Let somebody log in, and return the code that the page or the mini-program gets."""
+        code = LoginCode(
+            self._randomness.code(), kind, app, visitor, now + self._settings.code_lifetime, privateinfo
+        )
         self._codes[code.value] = code
         return code.value
 
@@ -92,8 +93,8 @@ class Logins:
         return code
 
     def add_user_ticket(self, app: AppId, userid: str, now: float) -> str:
-        """Give a ticket for the profile of a member of the app's own corp."""
-        value = self._mint(64)
+        """Return a ticket for the profile of a member of the app's own corp."""
+        value = self._randomness.user_ticket()
         expires_at = now + self._settings.user_ticket_lifetime
         self._tickets[value] = UserTicket(app, app.corpid, userid, expires_at)
         return value
@@ -109,7 +110,7 @@ class Logins:
 
     def open_session(self, code: LoginCode) -> MiniSession:
         """Open the session that a js_code stands for."""
-        session = MiniSession(code.app, code.visitor, self._mint_key())
+        session = MiniSession(code.app, code.visitor, self._randomness.session_key())
         self._sessions[session.session_key] = session
         return session
 
@@ -120,12 +121,12 @@ class Logins:
         return session
 
     def transfer(self, session: MiniSession) -> str:
-        """Give the child's key of a session; a repeat gives the same."""
-        session.child_session_key = session.child_session_key or self._mint_key()
+        """Return the child's key of a session; a repeat returns the same."""
+        session.child_session_key = session.child_session_key or self._randomness.session_key()
         return session.child_session_key
 
     def latest_session(self, corpid: str, userid: str) -> MiniSession:
-        """Give the session that a member opened last. Raises LookupError."""
+        """Return the session that a member opened last. Raises LookupError."""
         for session in reversed(self._sessions.values()):
             owner = session.visitor.owner
             if owner and owner.app.corpid == corpid and session.visitor.userid.lower() == userid.lower():

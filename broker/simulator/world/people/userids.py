@@ -5,18 +5,17 @@ import hashlib
 
 from broker.simulator.world.corps import AppId, Corp, Member
 from broker.simulator.world.settings import Settings
-from broker.simulator.world.shares import BusinessType
-from broker.simulator.world.tokens import Owner
+from broker.simulator.world.shares import BusinessType, Owner
 
 
 def encrypted_userid(parent: AppId, corpid: str, userid: str) -> str:
-    """Give the id by which the parent's app knows a child's member; the same every time."""
+    """Return the id by which the parent's app knows a child's member; the same every time."""
     text = "\n".join((parent.corpid, str(parent.agentid), corpid, userid.lower()))
     return "wo" + base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()[:30]
 
 
 def shown_userid(settings: Settings, owner: Owner, userid: str) -> str:
-    """Give a member's id as the owner of a token sees it: plain in 企业互联, encrypted in 上下游."""
+    """Return a member's id as the owner of a token sees it: plain in 企业互联, encrypted in 上下游."""
     if owner.parent is None or not _is_encrypted(settings, owner):
         return userid
     return encrypted_userid(owner.parent, owner.app.corpid, userid)

@@ -1,17 +1,19 @@
-"""The events that the world tells of by itself: sent in the background while a simulator runs."""
+"""The events that the world tells of by itself: kept until a simulator runs and sends them."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from broker.simulator.callbacks.callback import Callback
-from broker.simulator.callbacks.courier import Courier, Delivery
-from broker.simulator.callbacks.messages import Occasion
+from broker.simulator.world.events.callback import Callback
+from broker.simulator.world.events.delivery import Delivery
+from broker.simulator.world.events.event import Event
 
 _AT_ONCE = 8
 _KEPT = 10_000
+
+Deliver = Callable[[Callback, Delivery], Awaitable[object]]
 
 
 class Outbox:
@@ -23,59 +25,59 @@ class Outbox:
     def __init__(self) -> None:
         self.deliveries: deque[Delivery] = deque(maxlen=_KEPT)
         self._waiting: deque[tuple[Callback, Delivery]] = deque()
-        self._under_way = 0
+        self._in_flight = 0
         self._wakers: list[Callable[[], object]] = []
         self._settled: list[asyncio.Future[None]] = []
 
-    def put(self, callback: Callback, occasion: Occasion) -> None:
+    def put(self, callback: Callback, event: Event) -> None:
         """Let an event be sent, soon."""
-        self._waiting.append((callback, self.enter(occasion)))
+        self._waiting.append((callback, self.enter(event)))
         for wake in list(self._wakers):
             wake()
 
-    def enter(self, occasion: Occasion) -> Delivery:
+    def enter(self, event: Event) -> Delivery:
         """Begin the record of an event that its owner sends itself."""
-        delivery = Delivery(occasion)
+        delivery = Delivery(event)
         self.deliveries.append(delivery)
         return delivery
 
     async def settled(self) -> None:
-        """Wait, on the loop of the simulator, until nothing waits and nothing is under way."""
-        while self._waiting or self._under_way:
+        """Wait, on the loop of the simulator, until nothing waits and nothing is in flight."""
+        while self._waiting or self._in_flight:
             self._settled.append(done := asyncio.get_running_loop().create_future())
             await done
 
     @asynccontextmanager
-    async def emptied(self, courier: Courier) -> AsyncIterator[None]:
-        """Send what is put in, while inside; what is under way at the end is given up."""
+    async def emptied(self, deliver: Deliver) -> AsyncIterator[None]:
+        """Have what is put in delivered, while inside; what is in flight at the end is given up."""
         put = asyncio.Event()
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, put.set)
         self._wakers.append(wake)
-        carriers = [asyncio.create_task(self._carry(courier, put)) for _ in range(_AT_ONCE)]
+        workers = [asyncio.create_task(self._work(deliver, put)) for _ in range(_AT_ONCE)]
         try:
             yield
         finally:
             self._wakers.remove(wake)
-            for carrier in carriers:
-                carrier.cancel()
-            for outcome in await asyncio.gather(*carriers, return_exceptions=True):
+            for worker in workers:
+                worker.cancel()
+            for outcome in await asyncio.gather(*workers, return_exceptions=True):
                 if isinstance(outcome, Exception):
                     raise outcome
 
-    async def _carry(self, courier: Courier, put: asyncio.Event) -> None:
+    async def _work(self, deliver: Deliver, put: asyncio.Event) -> None:
         while True:
             while self._waiting:
-                await self._send_next(courier)
+                await self._deliver_next(deliver)
             put.clear()
             await put.wait()
 
-    async def _send_next(self, courier: Courier) -> None:
+    async def _deliver_next(self, deliver: Deliver) -> None:
         callback, delivery = self._waiting.popleft()
-        self._under_way += 1
+        self._in_flight += 1
         try:
-            await courier.deliver(callback, delivery)
+            await deliver(callback, delivery)
         finally:
-            self._under_way -= 1
+            self._in_flight -= 1
             for done in self._settled:
                 if not done.done():
                     done.set_result(None)

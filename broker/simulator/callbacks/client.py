@@ -1,38 +1,22 @@
-"""Who carries events to a callback as WeCom does: in its time, and again where that failed (wecom-api C1)."""
+"""Sends events to a callback as WeCom does: in its time, and again where that failed (wecom-api C1)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import aiohttp
 
-from broker.simulator.callbacks.attempt import Attempt, get, post
-from broker.simulator.callbacks.callback import Callback
+from broker.simulator.callbacks.attempt import get, post
 from broker.simulator.callbacks.envelope import Post, sealed_post, verification
-from broker.simulator.callbacks.kinds import COMMANDS
-from broker.simulator.callbacks.messages import Occasion, message
+from broker.simulator.callbacks.messages import message
 from broker.simulator.crypto import RANDOM_BYTES
+from broker.simulator.world.events.callback import Callback
+from broker.simulator.world.events.delivery import OK, Attempt, Delivery
+from broker.simulator.world.events.event import Event
 
-_OK = 200
 _DIGITS = 18
 _VERIFICATION_SECONDS = 1.0
-
-
-@dataclass(slots=True)
-class Delivery:
-    """Hold what became of an event; without attempts it still waits."""
-
-    occasion: Occasion
-    attempts: list[Attempt] = field(default_factory=list)
-
-    @property
-    def accepted(self) -> bool:
-        """Tell whether WeCom is content, and does not send it again."""
-        last = self.attempts[-1] if self.attempts else None
-        if last is None or last.status != _OK:
-            return False
-        return last.body == "success" or self.occasion.kind not in COMMANDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +28,13 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the bare plaintext came back, with nothing before or after it."""
-        return self.attempt.status == _OK and self.attempt.body == self.plaintext
+        """Return whether the bare plaintext came back, with nothing before or after it."""
+        return self.attempt.status == OK and self.attempt.body == self.plaintext
 
 
 @dataclass(frozen=True, slots=True)
-class Courier:
-    """Carry over one session. Time, chance and waiting are the world's."""
+class CallbackClient:
+    """Send over one session. Time, chance and waiting are the world's."""
 
     session: aiohttp.ClientSession
     now: Callable[[], float]
@@ -59,20 +43,20 @@ class Courier:
 
     @classmethod
     @asynccontextmanager
-    async def ready(
+    async def open(
         cls,
         now: Callable[[], float],
         randbytes: Callable[[int], bytes],
         sleep: Callable[[float], Awaitable[object]],
     ) -> AsyncIterator[Self]:
-        """Carry while inside."""
+        """Send while inside."""
         async with aiohttp.ClientSession() as session:
             yield cls(session, now, randbytes, sleep)
 
     async def deliver(self, callback: Callback, delivery: Delivery) -> Delivery:
         """Post the event until it is accepted, or all retries are spent."""
-        kind = delivery.occasion.kind
-        sealed = self._sealed(callback, delivery.occasion)
+        kind = delivery.event.kind
+        sealed = self._sealed(callback, delivery.event)
         for retries_left in reversed(range(callback.retries + 1)):
             delivery.attempts.append(
                 await post(self.session, callback.url, sealed, callback.seconds_for(kind))
@@ -81,7 +65,7 @@ class Courier:
                 break
             await self.sleep(callback.pause_seconds)
             if callback.sealed_anew:
-                sealed = self._sealed(callback, delivery.occasion)
+                sealed = self._sealed(callback, delivery.event)
         return delivery
 
     async def verify_url(self, callback: Callback, receive_id: str) -> Verification:
@@ -97,11 +81,11 @@ class Courier:
         )
         return Verification(await get(self.session, callback.url, query, _VERIFICATION_SECONDS), plaintext)
 
-    def _sealed(self, callback: Callback, occasion: Occasion) -> Post:
+    def _sealed(self, callback: Callback, event: Event) -> Post:
         return sealed_post(
             callback.keys,
-            message(occasion, callback.agentid_in(occasion)),
-            callback.address(occasion),
+            message(event, callback.agentid_in(event)),
+            callback.address(event),
             timestamp=str(int(self.now())),
             nonce=str(self._number(4)),
             random=self.randbytes(RANDOM_BYTES),

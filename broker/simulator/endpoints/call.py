@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from broker.simulator.answers import Refusal
-from broker.simulator.multipart import UploadedFile
-from broker.simulator.world.shares import BusinessType
-from broker.simulator.world.tokens import Owner, Token
+from broker.simulator.world.media import UploadedFile
+from broker.simulator.world.shares import BusinessType, Owner
+from broker.simulator.world.tokens import Token
 
 _MOST_DIGITS = 18
 

@@ -5,14 +5,35 @@ from enum import StrEnum
 
 from yarl import URL
 
-from broker.simulator.callbacks.envelope import Address, Format
-from broker.simulator.callbacks.kinds import AUTHORIZATIONS, COMMANDS, EventKind
-from broker.simulator.callbacks.messages import Occasion
 from broker.simulator.crypto import CallbackKeys
-from broker.simulator.demo import SUITE_ID
 from broker.simulator.world.corps import AppId
+from broker.simulator.world.events.event import Event
+from broker.simulator.world.events.kinds import AUTHORIZATIONS, COMMANDS, EventKind
 
+SUITE_ID = "ww0suite0000000001"
+"""The suite that commands are for where a callback names none."""
 _COMMAND_SECONDS = 1.0
+
+
+class Format(StrEnum):
+    """Name the two forms of the body."""
+
+    XML = "xml"
+    JSON = "json"
+
+    @property
+    def content_type(self) -> str:
+        """Return what the request calls it."""
+        return {Format.XML: "text/xml", Format.JSON: "application/json"}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Say for whom an envelope is: `receive_id` is sealed in it, the rest stands outside."""
+
+    receive_id: str
+    to_user_name: str
+    agent_id: str = ""
 
 
 class Whose(StrEnum):
@@ -21,9 +42,9 @@ class Whose(StrEnum):
     PARENT = "parent"
     CHILD = "child"
 
-    def of(self, occasion: Occasion) -> AppId:
-        """Give the one that was chosen; the parent's own events have no other."""
-        return occasion.app if self is Whose.PARENT else occasion.origin
+    def of(self, event: Event) -> AppId:
+        """Return the one that was chosen; the parent's own events have no other."""
+        return event.app if self is Whose.PARENT else event.origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +75,23 @@ class Callback:
             raise ValueError(f"{self.url!r} is no http URL")
 
     def seconds_for(self, kind: EventKind) -> float:
-        """Give the time in which an event has to be answered."""
+        """Return the time in which an event has to be answered."""
         return min(self.within_seconds, _COMMAND_SECONDS) if kind in AUTHORIZATIONS else self.within_seconds
 
     def suite(self) -> str:
-        """Give the suite that commands are for."""
+        """Return the suite that commands are for."""
         return self.suite_id or SUITE_ID
 
-    def agentid_in(self, occasion: Occasion) -> int:
-        """Give the AgentID that a message says."""
-        return self.agent_id.of(occasion).agentid
+    def agentid_in(self, event: Event) -> int:
+        """Return the AgentID that a message says."""
+        return self.agent_id.of(event).agentid
 
-    def address(self, occasion: Occasion) -> Address:
+    def address(self, event: Event) -> Address:
         """Say for whom the envelope of an event is."""
-        if occasion.kind in COMMANDS:
-            return Address(occasion.suite_id, occasion.suite_id)
+        if event.kind in COMMANDS:
+            return Address(event.suite_id, event.suite_id)
         return Address(
-            self.receive_id.of(occasion).corpid,
-            self.to_user_name.of(occasion).corpid,
-            str(self.agentid_in(occasion)),
+            self.receive_id.of(event).corpid,
+            self.to_user_name.of(event).corpid,
+            str(self.agentid_in(event)),
         )

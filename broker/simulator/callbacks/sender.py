@@ -1,0 +1,58 @@
+"""Sends the events of a world to the callbacks of its apps."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from typing import Unpack
+
+from broker.simulator.callbacks.client import CallbackClient, Verification
+from broker.simulator.world import World
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.events.callback import Format
+from broker.simulator.world.events.callbacks import Details
+from broker.simulator.world.events.delivery import Delivery
+from broker.simulator.world.events.kinds import EventKind
+
+
+async def send_event(
+    world: World,
+    kind: EventKind | str,
+    corpid: str = "",
+    userid: str = "",
+    app: AppId | None = None,
+    *,
+    count: int = 1,
+    body_format: Format | None = None,
+    **details: Unpack[Details],
+) -> list[Delivery]:
+    """Let it happen so many times, one after the other, and return the outcomes; else as `Callbacks.event`.
+
+    Raises LookupError where the app has no callback.
+    """
+    callback = world.callbacks.of(app)
+    callback = replace(callback, body_format=body_format or callback.body_format)
+    details = {"suite_id": callback.suite(), **details}
+
+    def entered() -> Delivery:
+        return world.callbacks.outbox.enter(world.callbacks.event(kind, corpid, userid, app, **details))
+
+    async with _client(world) as client:
+        return [await client.deliver(callback, entered()) for _ in range(count)]
+
+
+async def verify_url(world: World, app: AppId | None = None, receive_id: str = "") -> Verification:
+    """Save the URL once more; sealed for the app's own corp unless said. Raises LookupError."""
+    app = app or world.corps.main_app
+    async with _client(world) as client:
+        return await client.verify_url(world.callbacks.of(app), receive_id or app.corpid)
+
+
+@asynccontextmanager
+async def sending(world: World) -> AsyncIterator[None]:
+    """Send what the world tells of by itself, while inside."""
+    async with _client(world) as client, world.callbacks.outbox.emptied(client.deliver):
+        yield
+
+
+def _client(world: World) -> AbstractAsyncContextManager[CallbackClient]:
+    return CallbackClient.open(world.now, world.randomness.randbytes, world.sleep)

@@ -1,0 +1,1 @@
+"""The events of this world, and where they go."""

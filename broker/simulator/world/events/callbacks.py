@@ -1,0 +1,109 @@
+"""The callbacks of all apps, and what happens that they are told of."""
+
+from collections.abc import Callable
+from typing import TypedDict, Unpack
+
+from broker.simulator.world.corps import AppId, Corps
+from broker.simulator.world.events.callback import SUITE_ID, Callback
+from broker.simulator.world.events.event import Event
+from broker.simulator.world.events.kinds import OF_MEMBER, ChangeType, EventKind
+from broker.simulator.world.events.outbox import Outbox
+from broker.simulator.world.people.userids import shown_userid
+from broker.simulator.world.randomness import Randomness
+from broker.simulator.world.settings import Settings
+from broker.simulator.world.shares import BusinessType, Owner, Shares
+
+_CODE_BYTES = 32
+_MESSAGE_ID_BYTES = 7
+_SHARE_EVENTS = {
+    BusinessType.CORP_GROUP: (EventKind.SHARE_AGENT_CHANGE, EventKind.SUITE_SHARE_AGENT_CHANGE),
+    BusinessType.SUPPLY_CHAIN: (EventKind.SHARE_CHAIN_CHANGE, EventKind.SUITE_SHARE_CHAIN_CHANGE),
+}
+"""What the callback of a self-built app is told, and that of a suite."""
+
+
+class Details(TypedDict, total=False):
+    """Hold what may be said of an event; `agentid` stands in for the one that the corp has the app by."""
+
+    business_type: BusinessType | None
+    agentid: int
+    text: str
+    change_type: ChangeType | str
+    suite_id: str
+
+
+class Callbacks:
+    """Hold the callbacks by app; without an `app` the world's main one is meant."""
+
+    def __init__(
+        self,
+        corps: Corps,
+        shares: Shares,
+        settings: Settings,
+        randomness: Randomness,
+        now: Callable[[], float],
+    ) -> None:
+        self.outbox = Outbox()
+        self._corps = corps
+        self._shares = shares
+        self._settings = settings
+        self._randomness = randomness
+        self._now = now
+        self._callbacks: dict[AppId, Callback] = {}
+
+    def set(self, callback: Callback, app: AppId | None = None) -> None:
+        """Let an app's events go there from now on; its shares are told by themselves."""
+        self._callbacks[app or self._corps.main_app] = callback
+
+    def clear(self, app: AppId | None = None) -> bool:
+        """Let an app's events get lost from now on; return whether they went anywhere."""
+        return self._callbacks.pop(app or self._corps.main_app, None) is not None
+
+    def of(self, app: AppId | None = None) -> Callback:
+        """Return the callback of an app. Raises LookupError."""
+        app = app or self._corps.main_app
+        if app not in self._callbacks:
+            raise LookupError(f"{app.corpid} has no callback for app {app.agentid}")
+        return self._callbacks[app]
+
+    def event(
+        self,
+        kind: EventKind | str,
+        corpid: str = "",
+        userid: str = "",
+        app: AppId | None = None,
+        **details: Unpack[Details],
+    ) -> Event:
+        """Let something happen in a corp that has the app; default the app's own. Raises ValueError.
+
+        Without a userid it is the corp's first member. The corp may be one that is unknown here, or has the
+        app no more.
+        """
+        app = app or self._corps.main_app
+        owner = self._shares.owner_of(corpid or app.corpid, app, details.get("business_type"))
+        agentid = details.get("agentid") or owner.app.agentid or app.agentid
+        return Event(
+            kind=EventKind(kind),
+            app=app,
+            place=AppId(owner.app.corpid, agentid),
+            at=int(self._now()),
+            userid=self._shown(owner, userid) if kind in OF_MEMBER else "",
+            suite_id=details.get("suite_id", SUITE_ID),
+            code=self._randomness.randbytes(_CODE_BYTES).hex(),
+            text=details.get("text", "你好"),
+            message_id=int.from_bytes(self._randomness.randbytes(_MESSAGE_ID_BYTES), "big"),
+            change_type=ChangeType(details.get("change_type", ChangeType.CORP_JOIN)),
+        )
+
+    def share_changed(self, parent: AppId, business_type: BusinessType) -> None:
+        """Tell the app's callback, if it has one, that its share list is another one."""
+        if callback := self._callbacks.get(parent):
+            kind = _SHARE_EVENTS[business_type][bool(callback.suite_id)]
+            self.outbox.put(callback, self.event(kind, app=parent, suite_id=callback.suite()))
+
+    def _shown(self, owner: Owner, userid: str) -> str:
+        corp = self._corps.find(owner.app.corpid)
+        members = list(corp.members.values()) if corp else []
+        if not userid:
+            userid = members[0].userid if members else "nobody"
+        return shown_userid(self._settings, owner, userid)

@@ -1,0 +1,29 @@
+"""One event of this world, before anybody has heard of it."""
+
+from dataclasses import dataclass
+
+from broker.simulator.world.corps import AppId
+from broker.simulator.world.events.kinds import OF_PARENT, ChangeType, EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Hold what happened with a parent's app, at its place in a child corp or in the parent itself."""
+
+    kind: EventKind
+    app: AppId
+    place: AppId
+    at: int
+    userid: str = ""
+    """As the app is shown it."""
+    suite_id: str = ""
+    code: str = ""
+    """A suite_ticket, or an auth_code."""
+    text: str = ""
+    message_id: int = 0
+    change_type: ChangeType = ChangeType.CORP_JOIN
+
+    @property
+    def origin(self) -> AppId:
+        """Return the app, and the corp, that the event comes from."""
+        return self.app if self.kind in OF_PARENT else self.place
