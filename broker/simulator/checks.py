@@ -8,7 +8,6 @@ from broker.simulator.answers import Answer, Refusal, errmsg
 from broker.simulator.endpoints.app_check import check_app
 from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import Endpoint
-from broker.simulator.multipart import read_file
 from broker.simulator.world import World
 from broker.simulator.world.media import UploadedFile
 from broker.simulator.world.tokens import Token, TokenKind
@@ -22,7 +21,7 @@ class Incoming:
     query: Mapping[str, str]
     body: bytes
     ip: str
-    content_type: str = ""
+    file: UploadedFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,9 @@ def answer(world: World, endpoint: Endpoint, incoming: Incoming) -> Outcome:
             _check_token(world, endpoint.token, token, incoming)
         if not world.quotas.spend(endpoint.path, corpid, world.now()):
             raise Refusal(45009)
-        body, file = _read_body(endpoint, incoming), _read_file(endpoint, incoming)
-        result = endpoint.act(world, Call(endpoint.path, incoming.query, body, incoming.ip, token, file))
+        body = _read_body(endpoint, incoming)
+        call = Call(endpoint.path, incoming.query, body, incoming.ip, token, incoming.file)
+        result = endpoint.act(world, call)
     except Refusal as refusal:
         payload = refuse(world, refusal.errcode, refusal.detail, incoming.ip)
         return Outcome(refusal.errcode, payload, corpid, agentid)
@@ -108,7 +108,3 @@ def _read_body(endpoint: Endpoint, incoming: Incoming) -> Mapping[str, object]:
     if not isinstance(body, dict):
         raise Refusal(40035)
     return body
-
-
-def _read_file(endpoint: Endpoint, incoming: Incoming) -> UploadedFile | None:
-    return read_file(incoming.body, incoming.content_type, "media") if endpoint.form_bytes else None

@@ -1,6 +1,7 @@
 """Requests to WeCom: each is logged, suffers its faults, and is answered."""
 
 import json
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -8,6 +9,7 @@ from broker.simulator import wire
 from broker.simulator.checks import Incoming, Outcome, answer, refuse
 from broker.simulator.endpoints import ENDPOINTS
 from broker.simulator.endpoints.registry import Endpoint
+from broker.simulator.uploads import read_upload
 from broker.simulator.world import World
 from broker.simulator.world.call_log import CallRecord, redacted
 from broker.simulator.world.faults import Errcode, Fault
@@ -28,10 +30,8 @@ class WecomHandler:
         record = CallRecord(self._world.now(), request.method, request.path, redacted(query))
         with self._world.log.record(record):
             self._world.log.count_codes(query)
-            body = await _read(request, endpoint.form_bytes)
-            record.body = _loggable(body)
-            content_type = request.headers.get("Content-Type", "")
-            incoming = Incoming(request.method, query, body, request.remote or "", content_type)
+            incoming = await _read(request, query, endpoint.form_bytes)
+            record.body = _loggable(incoming.body, request.content.total_bytes)
             return await self._respond(request, endpoint, incoming, record)
 
     async def _respond(
@@ -57,22 +57,18 @@ class WecomHandler:
         return answer(self._world, endpoint, incoming)
 
 
-async def _read(request: web.Request, form_bytes: int) -> bytes:
-    if not form_bytes:
-        return await request.read()
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > form_bytes:
-            raise web.HTTPRequestEntityTooLarge(form_bytes, len(body))
-    return bytes(body)
+async def _read(request: web.Request, query: Mapping[str, str], form_bytes: int) -> Incoming:
+    ip = request.remote or ""
+    if form_bytes:
+        return Incoming(request.method, query, b"", ip, await read_upload(request, "media", form_bytes))
+    return Incoming(request.method, query, await request.read(), ip)
 
 
-def _loggable(body: bytes) -> object:
-    if not body:
+def _loggable(body: bytes, size: int) -> object:
+    if not size:
         return None
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
         fields = None
-    return redacted(fields) if isinstance(fields, dict) else f"{len(body)} bytes, no JSON object"
+    return redacted(fields) if isinstance(fields, dict) else f"{size} bytes, no JSON object"

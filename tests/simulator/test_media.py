@@ -1,11 +1,11 @@
 """Files up and down."""
 
 import io
+from collections.abc import AsyncIterator
 
 import pytest
 
 from broker.simulator import Truncated, World
-from broker.simulator.multipart import read_file
 from tests.simulator.caller import MEDIA_GET, MEDIA_UPLOAD, Caller, FakeClock
 
 FORM = "multipart/form-data; boundary=b"
@@ -56,6 +56,19 @@ async def test_a_body_beyond_every_file_is_not_read(wecom: Caller) -> None:
         assert 413 == response.status
 
 
+async def test_a_file_beyond_every_file_is_not_read_in_chunks_either(wecom: Caller) -> None:
+    async def form() -> AsyncIterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="media"; filename="a"\r\n\r\n'
+        for _ in range(21):
+            yield b"a" * (1 << 20)
+        yield b"\r\n--b--\r\n"
+
+    query = {"access_token": await wecom.token(), "type": "file"}
+    headers = {"Content-Type": FORM}
+    async with wecom.session.post(MEDIA_UPLOAD, params=query, data=form(), headers=headers) as response:
+        assert 413 == response.status
+
+
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
@@ -68,6 +81,8 @@ async def test_a_body_beyond_every_file_is_not_read(wecom: Caller) -> None:
         (FORM, b'--b\r\nContent-Disposition: form-data; name="media"\r\n\r\nno file\r\n--b--'),
         (FORM, b'--b\r\nContent-Disposition: form-data; name="other"; filename="a"\r\n\r\nabc\r\n--b--'),
         (FORM, b'--b\r\nContent-Disposition: form-data; name="media"; filename="a"\r\n\r\ncut off'),
+        (f"{FORM}{'b' * 70}", b"--b--\r\n"),
+        (FORM, b"--b\r\n: no name\r\n\r\nabc\r\n--b--"),
     ],
 )
 async def test_a_form_without_the_file_is_refused(wecom: Caller, content_type: str, body: bytes) -> None:
@@ -77,19 +92,24 @@ async def test_a_form_without_the_file_is_refused(wecom: Caller, content_type: s
         assert 41005 == (await response.json())["errcode"]
 
 
-def test_the_documentation_s_form_is_read() -> None:
+async def test_the_documentation_s_form_is_read(wecom: Caller) -> None:
+    query = {"access_token": await wecom.token(), "type": "file"}
     body = (
         b'--b\r\nContent-Disposition: form-data; name="media";filename="wework.txt"; filelength=6\r\n'
         b"Content-Type: application/octet-stream\r\n\r\nmytext\r\n--b--\r\n"
     )
-    file = read_file(body, FORM, "media")
-
-    assert file is not None
-    assert ("wework.txt", "application/octet-stream", b"mytext") == (
-        file.name,
-        file.content_type,
-        file.content,
-    )
+    async with wecom.session.post(
+        MEDIA_UPLOAD, params=query, data=body, headers={"Content-Type": FORM}
+    ) as response:
+        media_id = (await response.json())["media_id"]
+    query = {"access_token": await wecom.token(), "media_id": media_id}
+    async with wecom.session.get(MEDIA_GET, params=query) as response:
+        assert response.content_disposition is not None
+        assert ("wework.txt", "application/octet-stream", b"mytext") == (
+            response.content_disposition.filename,
+            response.content_type,
+            await response.read(),
+        )
 
 
 async def test_a_file_is_there_for_its_corp_and_for_three_days(
