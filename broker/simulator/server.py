@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from broker.simulator.callbacks.sender import sending
-from broker.simulator.control import control_routes
+from broker.simulator.control import PREFIX, control_routes, index
 from broker.simulator.handler import WecomHandler
 from broker.simulator.page import page_handler
 from broker.simulator.world import World
@@ -23,6 +23,8 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
     """Serve the world while inside, and give its base URL; leaving ends even hanging calls."""
     app = web.Application(client_max_size=world.settings.max_body_bytes)
     app.add_routes(control_routes(world))
+    for path in (PREFIX, f"{PREFIX}/"):
+        app.router.add_get(path, index)
     app.router.add_get("/page", page_handler(world))
     app.router.add_route("*", "/{path:.*}", WecomHandler(world).handle)
     runner = web.AppRunner(

@@ -108,7 +108,12 @@ async def verify_url(world: World, form: Form) -> Answer:
 
 
 def _app(world: World, form: Form) -> AppId:
-    return form.app("app_") if "app_corpid" in form else world.corps.main_app
+    if "app_corpid" in form:
+        return form.app("app_")
+    try:
+        return world.corps.main_app
+    except LookupError as unknown:
+        raise ControlMistake("app_corpid", f"is missing: {unknown}") from None
 
 
 def _keys(form: Form) -> CallbackKeys:

@@ -39,9 +39,7 @@ def change_app(world: World, form: Form) -> Answer:
     """Put an app into a corp, or change the given fields of a known one."""
     corpid, agentid = form.app()
     corp = world.corps.find(corpid)
-    if corp is None:
-        raise ControlMistake("corpid", f"there is no corp {corpid}")
-    known = corp.apps.get(agentid) or App(agentid, "示例应用")
+    known = (corp.apps.get(agentid) if corp else None) or App(agentid, "示例应用")
     app = App(
         agentid,
         name=form.text("name", known.name),
@@ -50,6 +48,8 @@ def change_app(world: World, form: Form) -> Answer:
         trusted_ips=_trusted_ips(form, known),
     )
     form.finish()
+    if corp is None:
+        raise ControlMistake("corpid", f"there is no corp {corpid}")
     corp.apps[agentid] = app
     return _app(world, corp, app)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from broker.simulator.answers import Answer
-from broker.simulator.control.form import ControlMistake, Form
+from broker.simulator.control.form import Form
 from broker.simulator.control.routes import control
 from broker.simulator.world import World
 from broker.simulator.world.faults import (
@@ -18,11 +18,10 @@ from broker.simulator.world.faults import (
     Truncated,
 )
 
-_STATUSES = range(200, 600)
 _KINDS: Mapping[str, Callable[[Form], Fault]] = {
     "delay": lambda form: Delay(form.number("seconds")),
     "errcode": lambda form: Errcode(form.integer("errcode", least=-1), form.text("errmsg", "")),
-    "status": lambda form: HttpStatus(_status(form)),
+    "status": lambda form: HttpStatus(form.integer("status", least=200, most=599)),
     "reset": lambda form: Reset(form.flag("takes_effect", False)),
     "truncated": lambda _form: Truncated(),
     "hang": lambda form: Hang(form.flag("takes_effect", False)),
@@ -34,10 +33,7 @@ _KINDS: Mapping[str, Callable[[Form], Fault]] = {
 def add_fault(world: World, form: Form) -> Answer:
     """Append a rule; without `times` it holds until it is cleared."""
     endpoint = form.endpoint_or_all()
-    kind = form.text("kind")
-    if kind not in _KINDS:
-        raise ControlMistake("kind", f"should be one of {', '.join(_KINDS)}")
-    fault = _KINDS[kind](form)
+    fault = form.one_of("kind", _KINDS)(form)
     times = None if form.is_null("times") or "times" not in form else form.integer("times", least=1)
     after = form.integer("after", 0)
     form.finish()
@@ -52,10 +48,3 @@ def clear_faults(world: World, form: Form) -> Answer:
     form.finish()
     world.faults.clear(endpoint)
     return {}
-
-
-def _status(form: Form) -> int:
-    status = form.integer("status")
-    if status not in _STATUSES:
-        raise ControlMistake("status", "should be an HTTP status, 200 to 599")
-    return status

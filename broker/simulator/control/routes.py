@@ -12,14 +12,19 @@ from broker.simulator.world import World
 
 Action = Callable[[World, Form], Answer | Awaitable[Answer]]
 
-_ACTIONS: dict[tuple[str, str], Action] = {}
+PREFIX = "/_simulator"
+
+ACTIONS: dict[tuple[str, str], Action] = {}
 
 
 def control(method: str, name: str) -> Callable[[Action], Action]:
-    """Register the function under /_simulator/name; it reads its whole form before it changes the world."""
+    """Register the function under /_simulator/name.
+
+    It reads its whole form, and finishes it, before it changes the world.
+    """
 
     def register(action: Action) -> Action:
-        _ACTIONS[method, name] = action
+        ACTIONS[method, name] = action
         return action
 
     return register
@@ -28,8 +33,8 @@ def control(method: str, name: str) -> Callable[[Action], Action]:
 def control_routes(world: World) -> list[web.RouteDef]:
     """List the routes of the control API over a world."""
     return [
-        web.route(method, f"/_simulator/{name}", _handler(world, action))
-        for (method, name), action in _ACTIONS.items()
+        web.route(method, f"{PREFIX}/{name}", _handler(world, action))
+        for (method, name), action in ACTIONS.items()
     ]
 
 

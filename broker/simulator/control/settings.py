@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from enum import IntEnum
 
 from broker.simulator.answers import Answer
-from broker.simulator.control.form import ControlMistake, Form, resolved
+from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
 from broker.simulator.world import World
-from broker.simulator.world.paths import path_of
 from broker.simulator.world.settings import Settings
 from broker.simulator.world.tokens import Habit
 
@@ -18,10 +18,15 @@ def _errcode(form: Form, name: str) -> int:
     return form.integer(name, least=-1)
 
 
+class _DeadToken(IntEnum):
+    """Name what WeCom says of a token that it takes no more."""
+
+    INVALID = 40014
+    EXPIRED = 42001
+
+
 def _dead_token(form: Form, name: str) -> int:
-    if (errcode := form.integer(name)) not in (40014, 42001):
-        raise ControlMistake(name, "should be 40014 or 42001")
-    return errcode
+    return int(form.choice(name, _DeadToken))
 
 
 def _lifetime(form: Form, name: str) -> float:
@@ -32,10 +37,6 @@ def _lifetime(form: Form, name: str) -> float:
 
 def _seconds_or_null(form: Form, name: str) -> float | None:
     return None if form.is_null(name) else form.number(name)
-
-
-def _endpoints(form: Form, name: str) -> set[str]:
-    return {resolved(name, endpoint, path_of) for endpoint in form.texts(name)}
 
 
 _READERS: Mapping[str, Reader] = {
@@ -58,7 +59,7 @@ _READERS: Mapping[str, Reader] = {
     "expired_code_errcode": _errcode,
     "user_ticket_lifetime": Form.number,
     "supply_chain_userids_encrypted": Form.flag,
-    "omit_errcode": _endpoints,
+    "omit_errcode": Form.endpoints,
 }
 
 
