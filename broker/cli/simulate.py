@@ -1,7 +1,9 @@
 """`simulate`: WeCom on this machine, or one event of it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from typing import BinaryIO
 
 import click
 from click.core import ParameterSource
@@ -68,6 +70,10 @@ _SERVING = {"host", "port", "children", "token_lifetime", "habit"}
     default=1,
     help="How many times. Events of one second count as repeats of one event, texts excepted.",
 )
+@click.option("--robot", is_flag=True, help="Send as to a smart robot (智能机器人): JSON, sealed for nobody.")
+@click.option(
+    "--raw", type=click.File("rb"), help="Send the bytes of this file instead of the message; - is stdin."
+)
 @click.option("--json-envelope", is_flag=True, help="Send the envelope as JSON instead of XML.")
 @click.option("--receive-id", default="", help="The parent corp or the suite; the demo's by default.")
 @click.pass_context
@@ -88,6 +94,8 @@ def simulate(
     text: str,
     change_type: str,
     count: int,
+    robot: bool,
+    raw: BinaryIO | None,
     json_envelope: bool,
     receive_id: str,
 ) -> None:
@@ -96,13 +104,15 @@ def simulate(
     if event is None:
         _serve(host, port, children, token_lifetime, Habit(habit))
         return
-    callback = _callback(callback_url, callback_token, callback_aes_key, json_envelope=json_envelope)
+    callback = _callback(callback_url, callback_token, callback_aes_key)
+    callback = replace(callback, robot=robot, body_format=Format.JSON if json_envelope else Format.XML)
     try:
         if event == VERIFY_URL:
             asyncio.run(_verify(callback, receive_id))
         else:
+            message = raw.read() if raw else None
             happening = SimulatedEvent(
-                EventKind(event), corp, user, agent, text, ChangeType(change_type), receive_id
+                EventKind(event), corp, user, agent, text, ChangeType(change_type), receive_id, message
             )
             asyncio.run(_send(happening, callback, count))
     except KeyboardInterrupt:
@@ -152,12 +162,12 @@ def _refuse_what_makes_no_sense(context: click.Context, event: str | None) -> No
         raise click.UsageError(f"{option.opts[0]} is not for --event {event}.")
 
 
-def _callback(url: str, token: str, aes_key: str, *, json_envelope: bool) -> Callback:
+def _callback(url: str, token: str, aes_key: str) -> Callback:
     try:
         keys = CallbackKeys(token, aes_key)
     except ValueError as mistake:
         raise click.BadParameter(str(mistake), param_hint="--callback-aes-key") from None
     try:
-        return Callback(url, keys, body_format=Format.JSON if json_envelope else Format.XML)
+        return Callback(url, keys)
     except ValueError as mistake:
         raise click.BadParameter(str(mistake), param_hint="--callback-url") from None

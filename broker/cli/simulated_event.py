@@ -12,7 +12,14 @@ from broker.simulator.world.corps import AppId
 from broker.simulator.world.events.callback import Callback
 from broker.simulator.world.events.delivery import Attempt, Delivery
 from broker.simulator.world.events.event import Event
-from broker.simulator.world.events.kinds import COMMANDS, OF_MEMBER, SHARES_OF_SUITES, ChangeType, EventKind
+from broker.simulator.world.events.kinds import (
+    COMMANDS,
+    OF_MEMBER,
+    OF_ROBOT,
+    SHARES_OF_SUITES,
+    ChangeType,
+    EventKind,
+)
 
 VERIFY_URL = "verify_url"
 KINDS = [VERIFY_URL, *(kind.value for kind in EventKind)]
@@ -31,18 +38,18 @@ _TOLD = 200
 def options_of(kind: str) -> Collection[str]:
     """Name the options that make sense with a kind."""
     if kind == VERIFY_URL:
-        return _OF_ALL
+        return _OF_ALL | {"robot"}
     event = EventKind(kind)
     sensible = {
         "corp": event not in _WITHOUT_CORP,
         "user": event in OF_MEMBER,
         "agent": event not in COMMANDS or event in SHARES_OF_SUITES,
         "text": event is EventKind.TEXT,
+        "robot": event in OF_ROBOT,
         "change_type": event is EventKind.CHANGE_CHAIN,
     }
-    return (
-        _OF_ALL | {"count", "json_envelope"} | {name for name, makes_sense in sensible.items() if makes_sense}
-    )
+    named = {name for name, makes_sense in sensible.items() if makes_sense}
+    return _OF_ALL | {"count", "json_envelope", "raw"} | named
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ class SimulatedEvent:
     text: str
     change_type: ChangeType
     receive_id: str
+    raw: bytes | None = None
+    """Sent as it is, in place of the message."""
 
     async def send(self, callback: Callback, count: int) -> AsyncIterator[Delivery]:
         """Let it happen so many times; yield each outcome as it is known."""
@@ -76,6 +85,7 @@ class SimulatedEvent:
             text=self.text,
             change_type=self.change_type,
             suite_id=self.receive_id or SUITE_ID,
+            raw=self.raw,
         )
         return replace(event, app=app)
 
@@ -83,7 +93,7 @@ class SimulatedEvent:
 async def verify(callback: Callback, receive_id: str) -> Verification:
     """Verify the URL once."""
     async with CallbackClient.open(time.time, secrets.token_bytes, asyncio.sleep) as client:
-        return await client.verify_url(callback, receive_id or PARENT.corpid)
+        return await client.verify_url(callback, receive_id or ("" if callback.robot else PARENT.corpid))
 
 
 def succeeded(delivery: Delivery) -> bool:

@@ -1,11 +1,13 @@
 """`simulate --event`: sends one event of WeCom to a broker, and says how it was answered."""
 
 import asyncio
+import json
 import queue
 import re
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -234,3 +236,25 @@ def test_keys_in_the_environment_do_not_keep_it_from_serving() -> None:
 
     assert 1 == result.exit_code
     assert "cannot listen" in result.stderr
+
+
+def test_a_robot_is_written_to(receiver: Receiver) -> None:
+    assert 0 == run("simulate", "--event", "verify_url", "--callback-url", receiver.url, "--robot").exit_code
+    assert 0 == run("simulate", "--event", "text", "--callback-url", receiver.url, "--robot").exit_code
+    assert ([""], "") == (receiver.verified_for, receiver.got[0].receive_id)
+    assert "你好" == json.loads(receiver.got[0].message)["text"]["content"]
+
+
+def test_bytes_are_sent_as_they_are(receiver: Receiver, tmp_path: Path) -> None:
+    message = b"\n<xml><Content><![CDATA[a\x10\xed\xa0\xbd\xff]]></Content></xml>"
+    file = tmp_path / "message.xml"
+    file.write_bytes(message)
+
+    assert 0 == run("simulate", "--event", "text", "--callback-url", receiver.url, f"--raw={file}").exit_code
+    assert message == receiver.got[0].message
+
+
+def test_a_robot_is_told_of_two_kinds_only() -> None:
+    result = run("simulate", "--event", "subscribe", "--robot")
+
+    assert (2, True) == (result.exit_code, "--robot is not for --event subscribe" in result.stderr)

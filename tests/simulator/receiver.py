@@ -26,6 +26,7 @@ class Got:
     agent_id: str
     query: dict[str, str]
     content_type: str
+    body: bytes = b""
 
     def xml(self) -> Element:
         return parse_xml(self.message.decode())
@@ -42,6 +43,7 @@ class Receiver:
     got: list[Got] = field(default_factory=list)
     answers: list[web.Response | asyncio.Event] = field(default_factory=list)
     """An event holds the answer back until it is set."""
+    verified_for: list[str] = field(default_factory=list)
     url: str = ""
     runner: web.AppRunner | None = None
 
@@ -50,7 +52,9 @@ class Receiver:
         try:
             if request.method == "GET":
                 self._check(query, query["echostr"])
-                return await self._answer(open_sealed(self.keys, query["echostr"]).message.decode())
+                opened = open_sealed(self.keys, query["echostr"])
+                self.verified_for.append(opened.receive_id)
+                return await self._answer(opened.message.decode())
             body = await request.read()
             envelope = read_envelope(body)
             self._check(query, envelope.encrypted)
@@ -67,6 +71,7 @@ class Receiver:
             outside.get("agentid", ""),
             query,
             request.content_type,
+            body,
         )
         self.got.append(got)
         return await self._answer("success")

@@ -1,5 +1,6 @@
 """Callbacks and events over the control API."""
 
+import base64
 import json
 from collections.abc import AsyncIterator
 
@@ -44,6 +45,8 @@ async def test_an_event_is_sent_and_its_answer_given(called: Caller, receiver: R
         "status": 200,
         "body": "success",
         "error": "",
+        "reply": "",
+        "reply_problem": "",
     } == event
     assert "application/json" == receiver.got[0].content_type
 
@@ -166,3 +169,13 @@ async def test_a_mistake_is_answered_with_the_name_of_its_field(
     assert (400, field) == (status, answer["field"])
     assert [] == list(world.callbacks.outbox.deliveries)
     assert not world.callbacks.clear()
+
+
+async def test_bytes_are_sent_in_place_of_a_message(called: Caller, receiver: Receiver) -> None:
+    message = b"<xml><Content><![CDATA[\x1b[0;32m\xed\xa0\xbd\xed\xb8\x80\xe4\xbd]]></Content></xml>"
+    sent = {"event": "text", "raw_base64": base64.b64encode(message).decode()}
+
+    assert 200 == (await called.control("POST", "events", sent))[0]
+    assert (message, demo.PARENT.corpid) == (receiver.got[0].message, receiver.got[0].receive_id)
+    status, mistake = await called.control("POST", "events", {"event": "text", "raw_base64": "?"})
+    assert (400, "raw_base64") == (status, mistake["field"])

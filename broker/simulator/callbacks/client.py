@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import aiohttp
@@ -10,8 +10,10 @@ import aiohttp
 from broker.simulator.callbacks.attempt import get, post
 from broker.simulator.callbacks.envelope import Post, sealed_post, verification
 from broker.simulator.callbacks.messages import message
+from broker.simulator.callbacks.replies import open_reply
+from broker.simulator.callbacks.robot_messages import robot_message
 from broker.simulator.crypto import RANDOM_BYTES
-from broker.simulator.world.events.callback import Callback
+from broker.simulator.world.events.callback import Callback, Format
 from broker.simulator.world.events.delivery import OK, Attempt, Delivery
 from broker.simulator.world.events.event import Event
 
@@ -54,13 +56,13 @@ class CallbackClient:
             yield cls(session, now, randbytes, sleep)
 
     async def deliver(self, callback: Callback, delivery: Delivery) -> Delivery:
-        """Post the event until it is accepted, or all retries are spent."""
+        """Post the event until it is accepted, or all retries are spent. Raises ValueError."""
         kind = delivery.event.kind
+        callback.check(kind)
         sealed = self._sealed(callback, delivery.event)
         for retries_left in reversed(range(callback.retries + 1)):
-            delivery.attempts.append(
-                await post(self.session, callback.url, sealed, callback.seconds_for(kind))
-            )
+            attempt = await post(self.session, callback.url, sealed, callback.seconds_for(kind))
+            delivery.attempts.append(_with_reply(attempt, callback, delivery.event, sealed))
             if delivery.accepted or not retries_left:
                 break
             await self.sleep(callback.pause_seconds)
@@ -84,13 +86,26 @@ class CallbackClient:
     def _sealed(self, callback: Callback, event: Event) -> Post:
         return sealed_post(
             callback.keys,
-            message(event, callback.agentid_in(event)),
+            _message(event, callback),
             callback.address(event),
             timestamp=str(int(self.now())),
             nonce=str(self._number(4)),
             random=self.randbytes(RANDOM_BYTES),
-            body_format=callback.body_format,
+            body_format=Format.JSON if callback.robot else callback.body_format,
         )
 
     def _number(self, size: int) -> int:
         return int.from_bytes(self.randbytes(size), "big")
+
+
+def _message(event: Event, callback: Callback) -> bytes:
+    if callback.robot and event.raw is None:
+        return robot_message(event)
+    return message(event, callback.agentid_in(event))
+
+
+def _with_reply(attempt: Attempt, callback: Callback, event: Event, sent: Post) -> Attempt:
+    receive_id = callback.address(event).receive_id
+    nonce = sent.query["nonce"] if callback.robot else ""
+    reply = open_reply(callback.keys, attempt.body, receive_id, nonce)
+    return replace(attempt, reply=reply.message, reply_problem=reply.problem)

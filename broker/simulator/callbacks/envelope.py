@@ -56,5 +56,8 @@ def _xml(address: Address, encrypted: str) -> bytes:
 
 
 def _json(address: Address, encrypted: str) -> bytes:
+    if not address.to_user_name:
+        # All that a smart robot (智能机器人) gets.
+        return json.dumps({"encrypt": encrypted}).encode()
     fields = {"tousername": address.to_user_name, "encrypt": encrypted, "agentid": address.agent_id}
     return json.dumps(fields, ensure_ascii=False).encode(errors="replace")

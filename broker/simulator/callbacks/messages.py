@@ -19,6 +19,8 @@ _NOTICE_SECONDS = 7 * 86400
 
 def message(event: Event, agentid: int) -> bytes:
     """Write the message; `agentid` is what it says as AgentID, where it has one."""
+    if event.raw is not None:
+        return event.raw
     return _WRITERS.get(event.kind, _plain)(event, agentid).encode()
 
 

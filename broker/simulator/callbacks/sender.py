@@ -27,9 +27,10 @@ async def send_event(
 ) -> list[Delivery]:
     """Let it happen so many times, one after the other, and return the outcomes; else as `Callbacks.event`.
 
-    Raises LookupError where the app has no callback.
+    Raises LookupError where the app has no callback, ValueError where it is told of no such kind.
     """
     callback = world.callbacks.of(app)
+    callback.check(EventKind(kind))
     callback = replace(callback, body_format=body_format or callback.body_format)
     details = {"suite_id": callback.suite(), **details}
 
@@ -41,10 +42,15 @@ async def send_event(
 
 
 async def verify_url(world: World, app: AppId | None = None, receive_id: str = "") -> Verification:
-    """Save the URL once more; sealed for the app's own corp unless said. Raises LookupError."""
+    """Save the URL once more; sealed for the app's own corp, a robot's for nobody, unless said.
+
+    Raises LookupError.
+    """
     app = app or world.corps.main_app
+    callback = world.callbacks.of(app)
+    usual = "" if callback.robot else app.corpid
     async with _client(world) as client:
-        return await client.verify_url(world.callbacks.of(app), receive_id or app.corpid)
+        return await client.verify_url(callback, receive_id or usual)
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ def set_callback(world: World, form: Form) -> Answer:
             form.text("url"),
             keys,
             suite_id=form.text("suite_id", ""),
+            robot=form.flag("robot", False),
             body_format=form.choice("format", Format, Format.XML),
             receive_id=form.choice("receive_id", Whose, Whose.PARENT),
             to_user_name=form.choice("to_user_name", Whose, Whose.PARENT),
@@ -54,7 +55,7 @@ def clear_callback(world: World, form: Form) -> Answer:
 
 @control("POST", "events")
 async def send_events(world: World, form: Form) -> Answer:
-    """Let something happen, and answer how its events were taken."""
+    """Let something happen, and answer how its events were taken; `raw_base64` takes the message's place."""
     app = _app(world, form)
     kind = form.choice("event", EventKind)
     corpid, userid = form.text("corpid", app.corpid), form.text("userid", "")
@@ -64,8 +65,9 @@ async def send_events(world: World, form: Form) -> Answer:
     body_format = form.choice("format", Format) if "format" in form else None
     business_type = form.choice("business_type", BusinessType) if "business_type" in form else None
     agentid = form.integer("agentid", 0)
+    raw = form.raw("raw_base64")
     form.finish()
-    _check_callback(world, app)
+    _check_callback(world, app, kind)
     deliveries = await send_event(
         world,
         kind,
@@ -78,6 +80,7 @@ async def send_events(world: World, form: Form) -> Answer:
         agentid=agentid,
         text=text,
         change_type=change_type,
+        raw=raw,
     )
     return {"events": [_shown(delivery) for delivery in deliveries]}
 
@@ -125,11 +128,13 @@ def _keys(form: Form) -> CallbackKeys:
         raise ControlMistake("aes_key", str(mistake)) from None
 
 
-def _check_callback(world: World, app: AppId) -> None:
+def _check_callback(world: World, app: AppId, kind: EventKind = EventKind.TEXT) -> None:
     try:
-        world.callbacks.of(app)
+        world.callbacks.of(app).check(kind)
     except LookupError as unknown:
         raise ControlMistake("app_corpid, app_agentid", f"{unknown}: POST callback sets one") from None
+    except ValueError as mistake:
+        raise ControlMistake("event", str(mistake)) from None
 
 
 def _shown(delivery: Delivery) -> Answer:
@@ -146,5 +151,7 @@ def _shown(delivery: Delivery) -> Answer:
         "status": last and last.status,
         "body": last and last.body,
         "error": last and last.error,
+        "reply": last and last.reply,
+        "reply_problem": last and last.reply_problem,
         "seconds": last and last.seconds,
     }

@@ -1,5 +1,6 @@
 """A form: the JSON object of a control request, read field by field; what cannot be read is named."""
 
+import base64
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
@@ -99,6 +100,16 @@ class Form:
     def app(self, prefix: str = "") -> AppId:
         """Read the two fields that name an app."""
         return AppId(self.text(f"{prefix}corpid"), self.integer(f"{prefix}agentid"))
+
+    def raw(self, name: str) -> bytes | None:
+        """Read bytes, which JSON can only have in base64; None without the field."""
+        if name not in self:
+            return None
+        value = self._take(name, REQUIRED, "bytes in base64", "")
+        try:
+            return base64.b64decode(str(value), validate=True)
+        except ValueError:
+            raise ControlMistake(name, "should be bytes in base64") from None
 
     def endpoint(self, name: str = "endpoint") -> str:
         """Read the name of an endpoint as its path."""

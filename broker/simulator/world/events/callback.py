@@ -8,7 +8,7 @@ from yarl import URL
 from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.events.event import Event
-from broker.simulator.world.events.kinds import AUTHORIZATIONS, COMMANDS, EventKind
+from broker.simulator.world.events.kinds import AUTHORIZATIONS, COMMANDS, OF_ROBOT, EventKind
 
 SUITE_ID = "ww0suite0000000001"
 """The suite that commands are for where a callback names none."""
@@ -60,6 +60,8 @@ class Callback:
     _: KW_ONLY
     suite_id: str = ""
     """Makes it the callback of a suite: shares are told as suites hear of them."""
+    robot: bool = False
+    """Makes it the callback of a smart robot (智能机器人): JSON, sealed for nobody (wecom-api C2)."""
     body_format: Format = Format.XML
     receive_id: Whose = Whose.PARENT
     to_user_name: Whose = Whose.PARENT
@@ -73,6 +75,11 @@ class Callback:
         url = URL(self.url)
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError(f"{self.url!r} is no http URL")
+
+    def check(self, kind: EventKind) -> None:
+        """Return if it is told of this kind. Raises ValueError."""
+        if self.robot and kind not in OF_ROBOT:
+            raise ValueError(f"a robot is told of {' and '.join(sorted(OF_ROBOT, reverse=True))} only")
 
     def seconds_for(self, kind: EventKind) -> float:
         """Return the time in which an event has to be answered."""
@@ -88,6 +95,8 @@ class Callback:
 
     def address(self, event: Event) -> Address:
         """Say for whom the envelope of an event is."""
+        if self.robot:
+            return Address("", "")
         if event.kind in COMMANDS:
             return Address(event.suite_id, event.suite_id)
         return Address(

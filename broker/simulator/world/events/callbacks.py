@@ -30,6 +30,7 @@ class Details(TypedDict, total=False):
     text: str
     change_type: ChangeType | str
     suite_id: str
+    raw: bytes | None
 
 
 class Callbacks:
@@ -92,12 +93,13 @@ class Callbacks:
             code=self._randomness.randbytes(_CODE_BYTES).hex(),
             text=details.get("text", "你好"),
             message_id=int.from_bytes(self._randomness.randbytes(_MESSAGE_ID_BYTES), "big"),
+            raw=details.get("raw"),
             change_type=ChangeType(details.get("change_type", ChangeType.CORP_JOIN)),
         )
 
     def share_changed(self, parent: AppId, business_type: BusinessType) -> None:
         """Tell the app's callback, if it has one, that its share list is another one."""
-        if callback := self._callbacks.get(parent):
+        if (callback := self._callbacks.get(parent)) and not callback.robot:
             kind = _SHARE_EVENTS[business_type][bool(callback.suite_id)]
             self.outbox.put(callback, self.event(kind, app=parent, suite_id=callback.suite()))
 

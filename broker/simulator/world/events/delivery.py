@@ -16,6 +16,10 @@ class Attempt:
     body: str
     seconds: float
     error: str = ""
+    reply: str = ""
+    """What a passive reply (被动回复) in it says."""
+    reply_problem: str = ""
+    """Why WeCom would drop that reply."""
 
 
 @dataclass(slots=True)

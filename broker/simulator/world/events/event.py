@@ -23,6 +23,9 @@ class Event:
     message_id: int = 0
     change_type: ChangeType = ChangeType.CORP_JOIN
 
+    raw: bytes | None = None
+    """Sent as it is, in place of what would be written."""
+
     @property
     def origin(self) -> AppId:
         """Return the app, and the corp, that the event comes from."""

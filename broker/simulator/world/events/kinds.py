@@ -59,6 +59,8 @@ COMMANDS = (
     | {EventKind.SUITE_TICKET, EventKind.RESET_PERMANENT_CODE, EventKind.CHANGE_EDITON}
 )
 """Sent to the command callback (指令回调) of a suite: sealed for the suite, answered with `success` alone."""
+OF_ROBOT = frozenset({EventKind.TEXT, EventKind.ENTER_AGENT})
+"""These a smart robot (智能机器人) is told of too."""
 OF_PARENT = frozenset(
     {EventKind.SHARE_AGENT_CHANGE, EventKind.SHARE_CHAIN_CHANGE, EventKind.CHANGE_CHAIN} | SHARES_OF_SUITES
 )
