@@ -43,6 +43,8 @@ class WecomHandler:
             await self._world.sleep(trouble.delay)
         outcome = self._outcome(endpoint, incoming, trouble.end)
         reply = wire.reply(outcome.payload)
+        if trouble.delay_back:
+            await self._world.sleep(trouble.delay_back)
         record.corpid, record.agentid = outcome.corpid, outcome.agentid
         response = await wire.send(request, reply, trouble.end)
         record.status = None if wire.closed(request) else response.status

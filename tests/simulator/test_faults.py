@@ -21,7 +21,8 @@ from broker.simulator import (
     demo_world,
     running_simulator,
 )
-from broker.simulator.world.faults import Fault, FaultScript
+from broker.simulator.world.fault_script import FaultScript
+from broker.simulator.world.faults import Fault
 from tests.simulator.caller import GETTOKEN, Caller
 
 

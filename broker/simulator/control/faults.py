@@ -6,6 +6,7 @@ from broker.simulator.answers import Answer
 from broker.simulator.control.form import Form
 from broker.simulator.control.routes import control
 from broker.simulator.world import World
+from broker.simulator.world.fault_script import FaultRule
 from broker.simulator.world.faults import (
     Delay,
     Errcode,
@@ -19,7 +20,7 @@ from broker.simulator.world.faults import (
 )
 
 _KINDS: Mapping[str, Callable[[Form], Fault]] = {
-    "delay": lambda form: Delay(form.number("seconds")),
+    "delay": lambda form: Delay(form.number("seconds"), form.flag("on_the_way_back", False)),
     "errcode": lambda form: Errcode(form.integer("errcode", least=-1), form.text("errmsg", "")),
     "status": lambda form: HttpStatus(form.integer("status", least=200, most=599)),
     "reset": lambda form: Reset(form.flag("takes_effect", False)),
@@ -31,14 +32,23 @@ _KINDS: Mapping[str, Callable[[Form], Fault]] = {
 
 @control("POST", "faults")
 def add_fault(world: World, form: Form) -> Answer:
-    """Append a rule; without `times` it holds until it is cleared."""
+    """Append a rule, for all calls or a share of them at random; without `times` it holds until cleared."""
     endpoint = form.endpoint_or_all()
     fault = form.one_of("kind", _KINDS)(form)
     times = None if form.is_null("times") or "times" not in form else form.integer("times", least=1)
     after = form.integer("after", 0)
+    share = None if "share" not in form else form.number("share", most=1)
+    seed = form.integer("seed", 0)
     form.finish()
-    world.faults.add(endpoint, fault, times=times, after=after)
+    world.faults.add(endpoint, fault, times=times, after=after, share=share, seed=seed)
     return {}
+
+
+@control("GET", "faults")
+def read_faults(world: World, form: Form) -> Answer:
+    """List the rules in force, and how many calls each has seen and struck."""
+    form.finish()
+    return {"faults": [_shown(rule) for rule in world.faults.rules]}
 
 
 @control("DELETE", "faults")
@@ -48,3 +58,17 @@ def clear_faults(world: World, form: Form) -> Answer:
     form.finish()
     world.faults.clear(endpoint)
     return {}
+
+
+def _shown(rule: FaultRule) -> Answer:
+    kind = "status" if isinstance(rule.fault, HttpStatus) else type(rule.fault).__name__.lower()
+    return {
+        "endpoint": rule.path,
+        "kind": kind,
+        "times": rule.times,
+        "after": rule.after,
+        "share": rule.share,
+        "seed": rule.seed,
+        "seen": rule.seen,
+        "struck": rule.struck,
+    }

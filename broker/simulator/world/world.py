@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from broker.simulator.world.call_log import CallLog
 from broker.simulator.world.corps import App, AppId, Corp, Corps
 from broker.simulator.world.events.callbacks import Callbacks
-from broker.simulator.world.faults import FaultScript
+from broker.simulator.world.fault_script import FaultScript
 from broker.simulator.world.limits import Quotas, SecretBans
 from broker.simulator.world.media import MediaStore
 from broker.simulator.world.paths import path_of
