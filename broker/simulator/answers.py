@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 Answer = Mapping[str, object]
+"""Bytes in it stand between the quotes of a string as they are, whether that makes good JSON or not."""
 
 _TEXTS: Mapping[int, str] = {
     -1: "system busy",

@@ -32,8 +32,7 @@ def reply(payload: Answer | UploadedFile) -> web.Response:
     """Make the reply of an answer, or of a file."""
     if isinstance(payload, UploadedFile):
         return _download(payload)
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return web.Response(body=text.encode(errors="replace"), content_type="application/json", charset="UTF-8")
+    return web.Response(body=_json(payload), content_type="application/json", charset="UTF-8")
 
 
 async def send(request: web.Request, answered: web.Response, fault: Fault | None) -> web.Response:
@@ -53,6 +52,20 @@ async def send(request: web.Request, answered: web.Response, fault: Fault | None
         case Truncated():
             return _close_halfway(request, answered)
     return answered
+
+
+def _json(payload: Answer) -> bytes:
+    raw: list[bytes] = []
+
+    def placeholder(value: bytes) -> str:
+        raw.append(value)
+        return f"\0{len(raw) - 1}\0"
+
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=placeholder)
+    body = text.encode(errors="replace")
+    for number, value in enumerate(raw):
+        body = body.replace(rb"\u0000%d\u0000" % number, value)
+    return body
 
 
 def _download(file: UploadedFile) -> web.Response:

@@ -36,6 +36,7 @@ def test_fields_are_told_with_what_they_take(index: str) -> None:
     assert [
         "corpid: a string, required",
         "name: a string",
+        "name_base64: bytes in base64",
         "dissolved: true or false; default false",
     ] == entry(index, "POST /_simulator/corps")[1:]
     quota = entry(index, "POST /_simulator/quotas")[1:]

@@ -5,7 +5,7 @@ from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
 from broker.simulator.control.settings import shown
 from broker.simulator.world import World
-from broker.simulator.world.corps import App, AppId, Corp
+from broker.simulator.world.corps import ADDRESS, App, AppId, Corp, Member
 from broker.simulator.world.shares import Share
 
 
@@ -26,7 +26,7 @@ def change_corp(world: World, form: Form) -> Answer:
     """Found a corp, or rename or dissolve a known one."""
     corpid = form.text("corpid")
     known = world.corps.find(corpid)
-    name = form.text("name", known.name if known else corpid)
+    name = form.name("name", known.name if known else corpid)
     dissolved = form.flag("dissolved", known.dissolved if known else False)
     form.finish()
     corp = known or world.add_corp(corpid, name)
@@ -54,6 +54,19 @@ def change_app(world: World, form: Form) -> Answer:
     return _app(world, corp, app)
 
 
+@control("POST", "members")
+def add_member(world: World, form: Form) -> Answer:
+    """Let a member join a corp, in place of one with the same userid."""
+    corpid, userid = form.text("corpid"), form.text("userid")
+    name, position = form.name("name", userid), form.name("position", "")
+    address = form.name("address", ADDRESS)
+    form.finish()
+    if (corp := world.corps.find(corpid)) is None:
+        raise ControlMistake("corpid", f"there is no corp {corpid}")
+    corp.add_member(Member(userid, name, position=position, address=address))
+    return {}
+
+
 @control("POST", "kill")
 def kill(world: World, form: Form) -> Answer:
     """Kill one token or ticket by its value, or all living tokens of an app."""
@@ -75,7 +88,7 @@ def _trusted_ips(form: Form, known: App) -> frozenset[str] | None:
 def _corp(world: World, corp: Corp) -> Answer:
     return {
         "corpid": corp.corpid,
-        "name": corp.name,
+        "name": corp.name.decode(errors="replace") if isinstance(corp.name, bytes) else corp.name,
         "dissolved": corp.dissolved,
         "apps": [_app(world, corp, app) for app in corp.apps.values()],
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TypeVar
 
-from broker.simulator.world.corps import AppId
+from broker.simulator.world.corps import AppId, Name
 from broker.simulator.world.paths import path_of, path_or_all
 
 Choice = TypeVar("Choice", bound=Enum)
@@ -110,6 +110,11 @@ class Form:
             return base64.b64decode(str(value), validate=True)
         except ValueError:
             raise ControlMistake(name, "should be bytes in base64") from None
+
+    def name(self, name: str, default: Name) -> Name:
+        """Read a name: a string, or bytes under `…_base64`."""
+        text = self.text(name) if name in self else default
+        return self.raw(f"{name}_base64") or text
 
     def endpoint(self, name: str = "endpoint") -> str:
         """Read the name of an endpoint as its path."""

@@ -12,7 +12,7 @@ from broker.simulator.world.shares import BusinessType
 def share(world: World, form: Form) -> Answer:
     """Share a parent's app with a child; a repeat may confirm it."""
     parent, child, business_type = _ends(form)
-    corp_name = form.text("corp_name", "")
+    corp_name = form.name("corp_name", "")
     confirmed = form.flag("confirmed", True)
     form.finish()
     try:

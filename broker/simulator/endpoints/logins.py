@@ -26,7 +26,8 @@ def getuserinfo(world: World, call: Call) -> Answer:
 def getuserdetail(world: World, call: Call) -> Answer:
     """Show the profile of a member of the own corp who agreed to it."""
     value = call.text("user_ticket", missing=84090)
-    userid = world.logins.user_ticket(value, call.owner, world.now()).userid
+    ticket = world.logins.user_ticket(value, call.owner, world.now())
+    userid, member = ticket.userid, world.corps.get(ticket.corpid).members[ticket.userid.lower()]
     return {
         "userid": userid,
         "gender": "1",
@@ -35,7 +36,7 @@ def getuserdetail(world: World, call: Call) -> Answer:
         "mobile": "13800000000",
         "email": f"{userid}@example.com",
         "biz_mail": f"{userid}@qyy.example.com",
-        "address": "示例路 1 号",
+        "address": member.address,
     }
 
 

@@ -24,6 +24,7 @@ def user_get(world: World, call: Call) -> Answer:
     return {
         "userid": shown_userid(world.settings, call.owner, member.userid),
         "name": member.name,
+        **({"position": member.position} if member.position else {}),
         "department": list(member.departments),
         "order": [0 for _ in member.departments],
         "status": 1,

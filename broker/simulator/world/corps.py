@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+ADDRESS = "示例路 1 号"
+Name = str | bytes
+"""As bytes it stands in answers as it is: people's tools leave control characters in names, and worse."""
+
 
 class AppId(NamedTuple):
     """Name an app: an agentid is unique only inside its corp."""
@@ -32,8 +36,10 @@ class Member:
     """Hold one member (成员) of a corp."""
 
     userid: str
-    name: str
+    name: Name
     departments: tuple[int, ...] = (1,)
+    position: Name = ""
+    address: Name = ADDRESS
 
 
 @dataclass(slots=True)
@@ -41,7 +47,7 @@ class Corp:
     """Hold one corp with its apps and members."""
 
     corpid: str
-    name: str
+    name: Name
     dissolved: bool = False
     apps: dict[int, App] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)

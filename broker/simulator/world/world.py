@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from broker.simulator.world.call_log import CallLog
-from broker.simulator.world.corps import App, AppId, Corp, Corps
+from broker.simulator.world.corps import App, AppId, Corp, Corps, Name
 from broker.simulator.world.events.callbacks import Callbacks
 from broker.simulator.world.fault_script import FaultScript
 from broker.simulator.world.limits import Quotas, SecretBans
@@ -67,7 +67,7 @@ class World:
         """Return the digits that WeCom puts into an errmsg."""
         return self.randomness.hint(self.now())
 
-    def add_corp(self, corpid: str, name: str) -> Corp:
+    def add_corp(self, corpid: str, name: Name) -> Corp:
         """Found a corp."""
         return self.corps.add(Corp(corpid, name))
 
@@ -86,7 +86,7 @@ class World:
         child: AppId,
         business_type: BusinessType = BusinessType.CORP_GROUP,
         *,
-        corp_name: str = "",
+        corp_name: Name = "",
         confirmed: bool = True,
     ) -> Share:
         """Share a parent's app with a child corp, founding it where needed. Raises LookupError.
