@@ -131,3 +131,11 @@ async def test_a_child_token_reads_members_of_the_child(wecom: Caller) -> None:
 
     assert "李四" == member["name"]
     assert "mobile" not in member
+
+
+async def test_the_addresses_of_callbacks_may_be_patterns(wecom: Caller) -> None:
+    addresses = ["101.226.103.*", "127.0.0.1"]
+    await wecom.control("POST", "settings", {"callback_ips": addresses})
+    answer = await wecom.get("/cgi-bin/getcallbackip", access_token=await wecom.token())
+
+    assert addresses == answer["ip_list"]

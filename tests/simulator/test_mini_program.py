@@ -127,3 +127,15 @@ async def test_what_the_mini_program_sends_is_read_with_its_session_key(
 def test_nobody_s_session_is_not_there(world: World) -> None:
     with pytest.raises(LookupError, match="opened no session"):
         world.people.session_key_of(OWN, "zhangsan")
+
+
+async def test_a_new_session_may_end_the_one_before(wecom: Caller, world: World) -> None:
+    await wecom.control("POST", "settings", {"new_session_ends_last": True})
+    first = await wecom.mini_session(world.people.js_code(GROUP, "lisi"))
+    other = await wecom.mini_session(world.people.js_code(GROUP, "zhaoliu"))
+    second = await wecom.mini_session(world.people.js_code(GROUP, "LiSi"))
+    child = await wecom.child_token()
+
+    assert 42013 == (await wecom.transfer(child, first["userid"], first["session_key"]))["errcode"]
+    for session in (other, second):
+        assert 0 == (await wecom.transfer(child, session["userid"], session["session_key"]))["errcode"]

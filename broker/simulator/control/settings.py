@@ -58,7 +58,9 @@ _READERS: Mapping[str, Reader] = {
     "used_code_errcode": _errcode,
     "expired_code_errcode": _errcode,
     "user_ticket_lifetime": Form.number,
+    "new_session_ends_last": Form.flag,
     "supply_chain_userids_encrypted": Form.flag,
+    "callback_ips": Form.texts,
     "omit_errcode": Form.endpoints,
 }
 

@@ -8,9 +8,9 @@ from broker.simulator.world.tokens import AppToken
 
 
 @endpoint("GET", "/cgi-bin/getcallbackip", token=AppToken)
-def getcallbackip(_world: World, _call: Call) -> Answer:
-    """List where callbacks come from."""
-    return {"ip_list": ["127.0.0.1", "::1"]}
+def getcallbackip(world: World, _call: Call) -> Answer:
+    """List where callbacks come from; entries may be patterns."""
+    return {"ip_list": world.settings.callback_ips}
 
 
 @endpoint("GET", "/cgi-bin/get_api_domain_ip", token=AppToken)

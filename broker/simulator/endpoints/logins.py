@@ -1,6 +1,6 @@
 """Who is behind a web login: codes, and the profile that a user agreed to show."""
 
-from broker.simulator.answers import Answer
+from broker.simulator.answers import Answer, Refusal
 from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import endpoint
 from broker.simulator.world import World
@@ -13,6 +13,8 @@ from broker.simulator.world.tokens import AppToken
 def getuserinfo(world: World, call: Call) -> Answer:
     """Exchange a code, once, with the token of the app that issued the link: in a corp group the parent's."""
     value = call.parameter("code", missing=41008)
+    if not call.owner.app.agentid:
+        raise Refusal(48002)
     code = world.logins.spend_code(CodeKind.OAUTH, value, call.owner, world.now())
     answer = _identity(world, code.visitor)
     member = code.visitor.owner

@@ -13,6 +13,8 @@ _EVERYBODY = "@all"
 @endpoint("POST", "/cgi-bin/message/send", token=AppToken)
 def message_send(world: World, call: Call) -> Answer:
     """Send to members of the token's corp; a child's member is none of the parent's."""
+    if not call.owner.app.agentid:
+        raise Refusal(48002)
     if call.agentid() != call.owner.app.agentid:
         raise Refusal(301002)
     if not (kind := call.text("msgtype")) or not isinstance(call.body.get(kind), dict):

@@ -18,7 +18,10 @@ class AppId(NamedTuple):
 
 @dataclass(slots=True)
 class App:
-    """Hold one app of a corp; a shared app (共享应用) has no secret of its own in the child."""
+    """Hold one app of a corp; a shared app (共享应用) has no secret of its own in the child.
+
+    With agentid 0 it is a secret without an app, as 通讯录同步 has one.
+    """
 
     agentid: int
     name: str

@@ -29,7 +29,9 @@ class Settings:
     used_code_errcode: int = 42022
     expired_code_errcode: int = 42003
     user_ticket_lifetime: float = 1800.0
+    new_session_ends_last: bool = False
     supply_chain_userids_encrypted: bool = True
+    callback_ips: list[str] = field(default_factory=lambda: ["127.0.0.1", "::1"])
     omit_errcode: set[str] = field(default_factory=set)
     max_body_bytes: int = 1 << 20
 

@@ -110,6 +110,8 @@ class Logins:
 
     def open_session(self, code: LoginCode) -> MiniSession:
         """Open the session that a js_code stands for."""
+        if self._settings.new_session_ends_last:
+            self._end_sessions(code.app, code.visitor)
         session = MiniSession(code.app, code.visitor, self._randomness.session_key())
         self._sessions[session.session_key] = session
         return session
@@ -132,3 +134,10 @@ class Logins:
             if owner and owner.app.corpid == corpid and session.visitor.userid.lower() == userid.lower():
                 return session
         raise LookupError(f"{userid} of {corpid} opened no session")
+
+    def _end_sessions(self, app: AppId, visitor: Visitor) -> None:
+        of_visitor = [
+            key for key, known in self._sessions.items() if (known.app, known.visitor) == (app, visitor)
+        ]
+        for key in of_visitor:
+            del self._sessions[key]
