@@ -13,14 +13,14 @@ from broker.simulator.handler import WecomHandler
 from broker.simulator.page import page_handler
 from broker.simulator.world import World
 
-# Calls under way at the end are held back on purpose (Delay, Hang): waiting for them would be in vain.
+# Calls in flight at the end are held back on purpose (Delay, Hang): waiting for them would be in vain.
 _SHUTDOWN_SECONDS = 0.1
 _BACKLOG = 1024
 
 
 @asynccontextmanager
 async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve the world while inside, and give its base URL; leaving ends even hanging calls."""
+    """Serve the world while inside, and yield its base URL; leaving ends even hanging calls."""
     app = web.Application(client_max_size=world.settings.max_body_bytes)
     app.add_routes(control_routes(world))
     for path in (PREFIX, f"{PREFIX}/"):

@@ -36,7 +36,7 @@ def reply(payload: Answer | UploadedFile) -> web.Response:
 
 
 async def send(request: web.Request, answered: web.Response, fault: Fault | None) -> web.Response:
-    """Give the reply that goes out: the answer itself unless a fault takes its place."""
+    """Return the reply that goes out: the answer itself unless a fault takes its place."""
     match fault:
         case HttpStatus(status):
             return web.Response(

@@ -36,7 +36,7 @@ def sealed_post(
 def verification(
     keys: CallbackKeys, plaintext: str, receive_id: str, *, timestamp: str, nonce: str, random: bytes
 ) -> dict[str, str]:
-    """Give the query of a verification of the URL (验证URL有效性)."""
+    """Return the query of a verification of the URL (验证URL有效性)."""
     echostr = keys.seal(plaintext.encode(), _sendable(receive_id), random)
     return {**_query(keys, timestamp, nonce, echostr), "echostr": echostr}
 

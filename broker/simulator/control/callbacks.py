@@ -87,7 +87,7 @@ async def send_events(world: World, form: Form) -> Answer:
 
 @control("GET", "events")
 def read_events(world: World, form: Form) -> Answer:
-    """Give the latest events, newest first, and how they were answered."""
+    """Return the latest events, newest first, and how they were answered."""
     form.finish()
     latest = islice(reversed(world.callbacks.outbox.deliveries), _RECENT)
     return {"events": [_shown(delivery) for delivery in latest]}

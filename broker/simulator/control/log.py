@@ -14,7 +14,7 @@ _RECENT = 100
 
 @control("GET", "calls")
 def read_calls(world: World, form: Form) -> Answer:
-    """Give the counts by endpoint, how often each login code came, and the latest calls, newest first."""
+    """Return the counts by endpoint, how often each login code came, and the latest calls, newest first."""
     form.finish()
     return {
         "total": world.log.total(),

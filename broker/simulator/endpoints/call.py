@@ -24,7 +24,7 @@ class Call:
 
     @property
     def owner(self) -> Owner:
-        """Give the owner of the token; only for endpoints registered with one."""
+        """Return the owner of the token; only for endpoints registered with one."""
         if self.token is None:
             raise LookupError(f"{self.path} was registered without a token")
         return self.token.owner

@@ -24,6 +24,6 @@ def media_upload(world: World, call: Call) -> Answer:
 
 @endpoint("GET", "/cgi-bin/media/get", token=AppToken)
 def media_get(world: World, call: Call) -> UploadedFile:
-    """Give a file of the token's corp."""
+    """Return a file of the token's corp."""
     media_id = call.parameter("media_id", missing=40007)
     return world.media.find(call.owner.app.corpid, media_id, world.now())

@@ -36,5 +36,5 @@ class Settings:
     max_body_bytes: int = 1 << 20
 
     def habit_of(self, path: str) -> Habit:
-        """Give the habit of one endpoint."""
+        """Return the habit of one endpoint."""
         return self.habits.get(path, self.habit)

@@ -9,7 +9,7 @@ from broker.simulator.world.corps import AppId
 
 
 class BusinessType(IntEnum):
-    """Tell the two kinds of sharing apart, by WeCom's numbers."""
+    """Number the two kinds of sharing as WeCom does."""
 
     CORP_GROUP = 0
     SUPPLY_CHAIN = 1

@@ -32,7 +32,7 @@ class EventKind(StrEnum):
 
     @property
     def wire_name(self) -> str:
-        """Give the name that WeCom writes."""
+        """Return the name that WeCom writes."""
         return self.removeprefix("suite_") if self in SHARES_OF_SUITES else self.value
 
 

@@ -15,7 +15,7 @@ APP_ID = "wx0simulated0000001"
 
 
 def encrypt_data(session_key: str, fields: Mapping[str, object], iv: bytes) -> tuple[str, str]:
-    """Give encryptedData and iv of these fields, as the mini-program has them: in base64."""
+    """Return encryptedData and iv of these fields, as the mini-program has them: in base64."""
     padder = PKCS7(AES.block_size).padder()
     padded = padder.update(json.dumps(fields, ensure_ascii=False).encode()) + padder.finalize()
     encryptor = Cipher(AES(base64.b64decode(session_key)), CBC(iv)).encryptor()
@@ -24,6 +24,6 @@ def encrypt_data(session_key: str, fields: Mapping[str, object], iv: bytes) -> t
 
 
 def sign_data(session_key: str, raw_data: str) -> str:
-    """Give the signature of rawData."""
+    """Return the signature of rawData."""
     # WeChat prescribes SHA-1.
     return hashlib.sha1((raw_data + session_key).encode(), usedforsecurity=False).hexdigest()
