@@ -1,8 +1,12 @@
 """The simulator's own cryptography, against the published vectors."""
 
+import base64
+import json
+
 import pytest
 
 from broker.simulator.crypto import CallbackKeys, page_signature
+from broker.simulator.world.people.mini_program import encrypt_data
 from tests.vectors import Vector, cases
 
 T4 = {
@@ -62,6 +66,14 @@ def test_a_published_page_has_its_signature(vector: Vector) -> None:
     signature = page_signature(given["jsapi_ticket"], given["noncestr"], given["timestamp"], given["url"])
 
     assert vector["expected"]["signature"] == signature
+
+
+@pytest.mark.parametrize(**cases("miniprogram_decrypt"))
+def test_a_published_mini_program_s_data_is_encrypted_byte_by_byte(vector: Vector) -> None:
+    given, fields = vector["inputs"], json.loads(vector["expected"]["plaintext"])
+    encrypted = encrypt_data(given["session_key"], fields, base64.b64decode(given["iv"]))
+
+    assert (given["encrypted_data"], given["iv"]) == encrypted
 
 
 @pytest.mark.parametrize("message", [b"", b"a" * 12, b"a" * 13, b"\x00\xff" * 50])

@@ -16,8 +16,9 @@ APP_ID = "wx0simulated0000001"
 
 def encrypt_data(session_key: str, fields: Mapping[str, object], iv: bytes) -> tuple[str, str]:
     """Return encryptedData and iv of these fields, as the mini-program has them: in base64."""
+    plain = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     padder = PKCS7(AES.block_size).padder()
-    padded = padder.update(json.dumps(fields, ensure_ascii=False).encode()) + padder.finalize()
+    padded = padder.update(plain) + padder.finalize()
     encryptor = Cipher(AES(base64.b64decode(session_key)), CBC(iv)).encryptor()
     encrypted = encryptor.update(padded) + encryptor.finalize()
     return base64.b64encode(encrypted).decode(), base64.b64encode(iv).decode()
