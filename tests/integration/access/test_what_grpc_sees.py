@@ -13,7 +13,7 @@ from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 from wecom_broker.v1.target_pb2 import Target
 
 from broker.server.grpc.guard import LARGEST_REQUEST
-from broker.simulator.world import World
+from broker.simulator.demo import demo_world
 from tests.kit.broker_here import broker_here
 from tests.kit.processes.fleet import APP
 
@@ -48,7 +48,7 @@ async def test_what_is_no_message_is_told_by_field(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], method: str, body: bytes
 ) -> None:
     async with (
-        broker_here(tmp_path, World.demo()) as here,
+        broker_here(tmp_path, demo_world()) as here,
         grpc.aio.insecure_channel(
             here.address, options=[("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0)]
         ) as channel,
@@ -72,7 +72,7 @@ async def test_a_client_may_ping_every_ten_seconds(tmp_path: Path) -> None:
         ("grpc.enable_http_proxy", 0),
     ]
     async with (
-        broker_here(tmp_path, World.demo()) as here,
+        broker_here(tmp_path, demo_world()) as here,
         grpc.aio.insecure_channel(here.address, options=options) as channel,
     ):
         watch = pb_grpc.TokenServiceStub(channel).WatchAccessToken(

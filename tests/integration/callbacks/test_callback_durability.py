@@ -11,8 +11,8 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from broker.simulator import World, running_simulator
-from broker.simulator.demo import PARENT
+from broker.simulator import running_simulator
+from broker.simulator.demo import PARENT, demo_world
 from broker.usecases.callbacks.inbox import STORE_PATIENCE
 from tests.integration.acting.acting import APP
 from tests.integration.conftest import Figures
