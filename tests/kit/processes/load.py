@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import grpc.aio
@@ -18,6 +18,8 @@ class Load:
 
     calls: int = 0
     seconds: list[float] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+    """How much longer each took than a call beside it that waits for nothing; a busy machine delays both."""
     refusals: list[tuple[float, Refusal]] = field(default_factory=list)
     values: set[str] = field(default_factory=set)
     expired: list[pb.AccessToken] = field(default_factory=list)
@@ -26,6 +28,11 @@ class Load:
     def longest(self) -> float:
         """Return how long the slowest answered call took."""
         return max(self.seconds)
+
+    @property
+    def longest_wait(self) -> float:
+        """Return how long an answered call waited at most, apart from what the machine is busy with."""
+        return max(self.waited)
 
     def quantile(self, share: float) -> float:
         """Return how long that share of the calls took at most."""
@@ -43,16 +50,22 @@ async def steady_load(
     async def call(turn: int) -> None:
         while not over.is_set():
             turn += 1
+            replica = replicas[turn % len(replicas)]
+            beside = asyncio.create_task(seconds_of_idle_call(replica))
             began = time.monotonic()
             try:
-                token = await replicas[turn % len(replicas)].token(corp_ids[turn % len(corp_ids)])
+                token = await replica.token(corp_ids[turn % len(corp_ids)])
             except grpc.aio.AioRpcError as error:
                 load.refusals.append((time.time(), refusal(error)))
             else:
-                load.seconds.append(time.monotonic() - began)
+                took = time.monotonic() - began
+                load.seconds.append(took)
+                load.waited.append(took - await beside)
                 load.values.add(token.value)
                 if token.expire_time.ToNanoseconds() <= time.time_ns():
                     load.expired.append(token)
+            finally:
+                await beside
             load.calls += 1
             await asyncio.sleep(pause)
 
@@ -62,3 +75,11 @@ async def steady_load(
     finally:
         over.set()
         await asyncio.gather(*tasks)
+
+
+async def seconds_of_idle_call(replica: Replica) -> float:
+    """Return how long a call takes that waits for nothing."""
+    began = time.monotonic()
+    with suppress(grpc.aio.AioRpcError):
+        await replica.serving()
+    return time.monotonic() - began
