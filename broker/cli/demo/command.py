@@ -16,7 +16,7 @@ from broker.cli.remote.connection import masked
 from broker.config.load import ConfigError
 from broker.telemetry.logging import set_up_logging
 
-WATCHED_LIFETIME = 4.0
+WATCHED_LIFETIME = 8.0
 """Seconds that a token lives in the last step, so that its rotation can be waited for."""
 
 ASKED = (
