@@ -15,7 +15,7 @@ from wecom_broker.v1.target_pb2 import Target
 from broker.server.grpc.guard import LARGEST_REQUEST
 from broker.simulator.demo import demo_world
 from tests.kit.broker_here import broker_here
-from tests.kit.processes.fleet import APP
+from tests.kit.processes.fleet import APP, until
 
 GET = "/wecom_broker.v1.TokenService/GetAccessToken"
 WATCH = "/wecom_broker.v1.TokenService/WatchAccessToken"
@@ -42,7 +42,9 @@ async def send(channel: grpc.aio.Channel, method: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("method", [GET, WATCH, UPLOAD])
 @pytest.mark.parametrize(
-    "body", [b"\xff\xff\xff\xff", b"\x0a\xff", b"x" * (LARGEST_REQUEST + 1), b"\0" * (LARGEST_REQUEST + 4096)]
+    "body",
+    [b"\xff\xff\xff\xff", b"\x0a\xff", b"x" * (LARGEST_REQUEST + 1), b"\0" * (LARGEST_REQUEST + 4096)],
+    ids=["no field", "half a field", "a byte too many", "4 kB too many"],
 )
 async def test_what_is_no_message_is_told_by_field(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], method: str, body: bytes
@@ -55,11 +57,12 @@ async def test_what_is_no_message_is_told_by_field(
     ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await send(channel, method, body)
-        exposition = here.broker.telemetry.metrics.exposition().decode()
+        rpc = method.rpartition("/")[2]
+        counted = f'wecom_broker_requests_total{{code="INVALID_ARGUMENT",rpc="{rpc}"}} 1.0'
+        # It is counted once it has been answered.
+        await until(lambda: counted in here.broker.telemetry.metrics.exposition().decode())
 
-    rpc = method.rpartition("/")[2]
     assert ("INVALID_REQUEST", "request") == reason(refused.value)
-    assert f'wecom_broker_requests_total{{code="INVALID_ARGUMENT",rpc="{rpc}"}} 1.0' in exposition
     assert "Traceback" not in capfd.readouterr().err
 
 
