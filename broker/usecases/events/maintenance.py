@@ -1,4 +1,4 @@
-"""The event logs looked after: how far the groups are behind, and which of them nobody uses."""
+"""Maintenance of the event logs: how far groups lag, and which of them are unused."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,11 +10,11 @@ from broker.domain.ports.clock import Clock
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
 
-EVERY = timedelta(seconds=5)
+MEASURE_INTERVAL = timedelta(seconds=5)
 
 
 class EventMaintenance:
-    """Measure the groups, and forget those that were left."""
+    """Measure how far groups lag, and delete unused ones."""
 
     def __init__(
         self, apps: Sequence[str], log: EventLog, keep: Retention, clock: Clock, observer: Observer
@@ -26,14 +26,14 @@ class EventMaintenance:
         self._observer = observer
 
     async def run(self) -> None:
-        """Look after the logs, for ever; while the store is away the last figures stand."""
+        """Maintain the logs for ever; while the store is unavailable the last figures stand."""
         while True:
             with suppress(StoreUnavailable):
                 await self.look()
-            await self._clock.sleep(EVERY)
+            await self._clock.sleep(MEASURE_INTERVAL)
 
     async def look(self) -> None:
-        """Tell every group's lag; one unused for as long as events are kept has nothing to come back to."""
+        """Report every group's lag; delete groups unused for as long as events are kept."""
         lags = []
         for app in self._apps:
             await self._log.forget_groups(app, self._keep.age)

@@ -1,4 +1,4 @@
-"""How an event is written into the log."""
+"""Events as entries of the log, and back."""
 
 import json
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from broker.domain.events import Event, event_id
 
 
 def to_entry(event: Event) -> Entry:
-    """Write the event down; the log seals the payload."""
+    """Return the entry of an event; the log seals its payload."""
     payload = {
         "share_kind": event.share_kind or "",
         "agent_id": event.agent_id,

@@ -8,7 +8,7 @@ import pytest
 
 from broker.domain.errors import StoreUnavailable
 from broker.telemetry.observer import Telemetry
-from broker.usecases.events.maintenance import EVERY, EventMaintenance
+from broker.usecases.events.maintenance import MEASURE_INTERVAL, EventMaintenance
 from tests.kit.memory.fake_clock import settle
 from tests.kit.memory.feed_world import APP, GROUP, KEEP, MAX_TRIES, FeedReplica, FeedWorld
 
@@ -97,7 +97,7 @@ async def test_a_group_that_is_listened_to_is_never_forgotten(
 async def test_it_looks_every_few_seconds(world: FeedWorld, replica: FeedReplica) -> None:
     keeping = EventMaintenance([APP], replica.log, KEEP, world.clock, replica.ears)  # type: ignore[arg-type]
     running = asyncio.create_task(keeping.run())
-    await world.clock.advance(3 * EVERY)
+    await world.clock.advance(3 * MEASURE_INTERVAL)
     running.cancel()
     await settle()
 
