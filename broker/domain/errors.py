@@ -26,9 +26,9 @@
     │   ├── RateLimited             WeCom's limit was hit
     │   ├── QuotaReserved           WeCom's limit is near, and the rest is kept
     │   ├── WecomUnavailable        WeCom is slow, busy or away
-    │   │   └── TokenDied           WeCom says that a token is dead
     │   └── StoreUnavailable        the shared store is away
-    └── WecomProtocol               us: an answer that cannot be understood
+    ├── WecomProtocol               the maintainers: an answer that cannot be understood
+    └── TokenRejected               nobody sees it: a dead token is replaced, and the call repeated
 
 `metadata` goes to the caller: names, codes and addresses, never a secret.
 """
@@ -219,10 +219,6 @@ class WecomUnavailable(RetryLater):
     reason = "WECOM_UNAVAILABLE"
 
 
-class TokenDied(WecomUnavailable):
-    """WeCom answered that the token of a call is dead (40014, 42001): replace it once, then give up."""
-
-
 class StoreUnavailable(RetryLater):
     """The shared store is away."""
 
@@ -233,3 +229,12 @@ class WecomProtocol(BrokerError):
     """An answer of WeCom cannot be understood."""
 
     reason = "WECOM_PROTOCOL"
+
+
+class TokenRejected(BrokerError):
+    """WeCom answered that the token of a call is dead (40014, 42001): replace it once, then give up.
+
+    Internal: whoever makes a call with a token turns it into `WecomUnavailable`, and no caller sees it.
+    """
+
+    reason = "TOKEN_REJECTED"

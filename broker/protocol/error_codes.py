@@ -16,14 +16,14 @@ from broker.domain.errors import (
     ReauthorizationRequired,
     SecretRejected,
     SuiteTicketMissing,
-    TokenDied,
+    TokenRejected,
     WecomProtocol,
     WecomUnavailable,
 )
 
 CODES: dict[type[BrokerError], frozenset[int]] = {
     # R: refresh once, then retry once. An expiry may come as 40014 (wecom-api G4).
-    TokenDied: frozenset({40014, 40082, 42001, 42009}),
+    TokenRejected: frozenset({40014, 40082, 42001, 42009}),
     # W: wait.
     WecomUnavailable: frozenset({-1, 6000, 2000111, 45035}),
     RateLimited: frozenset({45009, 45033, 45036}),

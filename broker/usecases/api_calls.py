@@ -7,11 +7,10 @@ from contextlib import aclosing
 
 from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey
-from broker.domain.errors import InvalidRequest, TokenDied, WecomUnavailable
+from broker.domain.errors import InvalidRequest, TokenRejected, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomPassthrough
 from broker.protocol.error_codes import CODES
 from broker.usecases.credentials.engine import PAUSE, CredentialEngine
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
 PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
@@ -44,7 +43,6 @@ class ApiCalls:
     async def call(self, target: Target, call: ApiCall) -> ApiAnswer:
         """Return WeCom's answer as it came, whatever its errcode. Raises `InvalidRequest`, the engine's."""
         check_call(call)
-        begin_recovery_budget()
 
         async def act(key: CredentialKey) -> ApiAnswer:
             last: list[ApiAnswer] = []
@@ -52,8 +50,8 @@ class ApiCalls:
             async def with_token(token: Credential) -> ApiAnswer:
                 answer = await self._passthrough.call(token, call)
                 last[:] = [answer]
-                if answer.errcode in CODES[TokenDied]:
-                    raise TokenDied(
+                if answer.errcode in CODES[TokenRejected]:
+                    raise TokenRejected(
                         "the token of the call is dead", errcode=answer.errcode, endpoint=call.path
                     )
                 return answer
@@ -62,7 +60,7 @@ class ApiCalls:
                 return await self._engine.using(key, with_token)
             except WecomUnavailable:
                 # WeCom goes on refusing: its own words say more than ours.
-                if last and last[0].errcode in CODES[TokenDied]:
+                if last and last[0].errcode in CODES[TokenRejected]:
                     return last[0]
                 raise
 
@@ -74,10 +72,9 @@ class ApiCalls:
         """Send a file piece by piece, once; return the answer and the media_id."""
         if kind not in MEDIA_KINDS:
             raise InvalidRequest("type", "must be image, voice, video or file")
-        begin_recovery_budget()
         token = await self._targets.reach(target, self._engine.get)
         answer, media_id = await self._passthrough.upload(token, kind, head, chunks)
-        if answer.errcode in CODES[TokenDied]:
+        if answer.errcode in CODES[TokenRejected]:
             await self._engine.replace(token.key, token.generation)
             raise WecomUnavailable("the token had died; send the file again", PAUSE, errcode=answer.errcode)
         return answer, media_id
@@ -86,14 +83,13 @@ class ApiCalls:
         """Yield what the file is, then its pieces. Raises what an errcode means, and the engine's."""
         if not re.fullmatch(r"[\x21-\x7e]{1,512}", media_id):
             raise InvalidRequest("media_id", "must be 1 to 512 visible characters")
-        begin_recovery_budget()
         token = await self._targets.reach(target, self._engine.get)
         for attempt in range(2):
             try:
                 async with aclosing(self._passthrough.download(token, media_id)) as pieces:
                     async for piece in pieces:
                         yield piece
-            except TokenDied as died:
+            except TokenRejected as died:
                 if attempt:
                     raise WecomUnavailable(died.message, PAUSE, **died.metadata) from None
                 _, token = await self._engine.replace(token.key, token.generation)

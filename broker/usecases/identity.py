@@ -12,7 +12,7 @@ from broker.domain.errors import (
     AmbiguousTarget,
     BrokerError,
     InvalidRequest,
-    TokenDied,
+    TokenRejected,
     WecomUnavailable,
 )
 from broker.domain.ports.clock import Randomness
@@ -21,7 +21,6 @@ from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state
 from broker.usecases.credentials.engine import PAUSE, CredentialEngine
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
 LOOKED_FOR_SECONDS = 1.0
@@ -87,7 +86,6 @@ class Identities:
         """Return what the user agreed to show. Raises as `exchange_code`."""
         secret = read_code("user_ticket", user_ticket)
         app = self._targets.app(app_name)
-        begin_recovery_budget()
         fields = await self._engine.using(
             CredentialKey.own_token(app), lambda token: self._users.fetch_profile(token, secret)
         )
@@ -117,12 +115,11 @@ async def spend_code(
     engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
 ) -> Answer:
     """Make a call that consumes a code, once; again only where WeCom refused the token, not the code."""
-    begin_recovery_budget()
 
     async def with_token(token: Credential) -> Answer:
         try:
             return await call(token)
-        except TokenDied as died:
+        except TokenRejected as died:
             if died.metadata.get("errcode") in CODE_UNREAD:
                 raise
             raise WecomUnavailable("the code was not repeated", PAUSE, **died.metadata) from None

@@ -18,7 +18,6 @@ from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.identity import read_code, spend_code
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.targets import Targets
 
@@ -137,8 +136,6 @@ class MiniProgramLogins:
         await self._sessions.forget(session_id, 1)
 
     async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:
-        begin_recovery_budget()
-
         app = self._targets.app(target.app)
 
         async def with_child(key: CredentialKey) -> tuple[CredentialKey, int, LoginSession]:

@@ -9,7 +9,6 @@ from broker.protocol.js_sdk import page_url, sign_url
 from broker.usecases.access_tokens import check_report
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.reports import ReportOutcome
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.targets import Targets
 
 DEAD_TICKET_CODES = frozenset({40093, 42012})
@@ -54,13 +53,11 @@ class Signing:
     ) -> tuple[ReportOutcome, Credential]:
         """Replace a ticket whose signatures are refused, if it is still the current one. Raises as `sign`."""
         check_report(generation, errcode, DEAD_TICKET_CODES)
-        begin_recovery_budget()
         key: CredentialKey = await self._targets.locate(target)
         return await self._engine.replace(key.of_kind(kind), generation)
 
     async def _sign(self, target: Target, url: str, *kinds: CredentialKind) -> list[Signature]:
         url = page_url(url)
-        begin_recovery_budget()
 
         async def tickets(key: CredentialKey) -> list[Credential]:
             return [await self._engine.get(key.of_kind(kind)) for kind in kinds]

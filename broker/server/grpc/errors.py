@@ -53,6 +53,11 @@ def code_of(error: BrokerError) -> grpc.StatusCode:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
+def is_promised(error: Exception) -> bool:
+    """Return whether callers may see the error: all but what is unexpected, or the inside's own."""
+    return any(kind in STATUSES for kind in type(error).__mro__)
+
+
 def status_of(error: BrokerError) -> Status:
     """Return the rich status: ErrorInfo always, RetryInfo where waiting helps."""
     details = [_packed(ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))]

@@ -163,7 +163,7 @@ class RpcGuard:
 
     def _failure(self, method: str, error: Exception) -> tuple[BrokerError, str]:
         """Return what the caller may know of an error, and the code it is counted under."""
-        if not isinstance(error, BrokerError):
+        if not isinstance(error, BrokerError) or not errors.is_promised(error):
             incident = secrets.token_hex(4)
             self._log.error("unexpected error", rpc=method, incident=incident, exc_info=error)
             error = errors.Unexpected(f"internal error, incident {incident}")

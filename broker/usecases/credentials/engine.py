@@ -42,7 +42,7 @@ from broker.domain.errors import (
     BrokerError,
     RetryLater,
     StoreUnavailable,
-    TokenDied,
+    TokenRejected,
     WecomUnavailable,
 )
 from broker.domain.ports.clock import Clock
@@ -131,7 +131,7 @@ class CredentialEngine:
     async def using(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]) -> Answer:
         """Call WeCom with the credential; if it turns out dead, replace that generation and call once more.
 
-        A call that consumes a code may raise `TokenDied` only where WeCom has not read the code.
+        A call that consumes a code may raise `TokenRejected` only where WeCom has not read the code.
         Raises `WecomUnavailable` if WeCom refuses the new one too.
         """
         budget = current_recovery_budget()
@@ -139,7 +139,7 @@ class CredentialEngine:
         try:
             budget.step()
             return await call(credential)
-        except TokenDied as died:
+        except TokenRejected as died:
             if budget.affords(2):
                 _, replaced = await self.replace(key, credential.generation)
                 if replaced.generation == credential.generation:
@@ -151,7 +151,7 @@ class CredentialEngine:
         try:
             budget.step()
             return await call(credential)
-        except TokenDied as died:
+        except TokenRejected as died:
             raise self._given_up(died) from None
 
     async def watch(self, key: CredentialKey) -> AsyncGenerator[Credential, None]:
@@ -260,9 +260,11 @@ class CredentialEngine:
         try:
             await self._error_cache.check(key.name, app=key.app)
             credential = await self._fetched(key, lease, urgent=urgent)
-        except BrokerError as error:
+        except BrokerError as raised:
+            # An app's secret brought no token that could be dead: WeCom misspoke.
+            error = self._given_up(raised) if isinstance(raised, TokenRejected) else raised
             await self._note_failure(key, error)
-            raise
+            raise error from None
         if not await self._replicated.publish(key, credential, lease):
             self._observer.refreshed(key.name, key.kind, "superseded")
             return None
@@ -313,7 +315,7 @@ class CredentialEngine:
     def _rests(self, entry: CacheEntry) -> bool:
         return entry.rests_until is not None and self._clock.now() < entry.rests_until
 
-    def _given_up(self, died: TokenDied) -> WecomUnavailable:
+    def _given_up(self, died: TokenRejected) -> WecomUnavailable:
         """WeCom calls a token dead that it has just given: not the token's fault, so wait."""
         return WecomUnavailable(died.message, self._policy.cooldown, **died.metadata)
 

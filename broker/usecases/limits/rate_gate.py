@@ -9,7 +9,6 @@ from broker.domain.errors import (
     BrokerError,
     RateLimited,
     StoreUnavailable,
-    TokenDied,
     WecomUnavailable,
 )
 from broker.domain.ports.rate_gate import CallScope
@@ -65,7 +64,7 @@ class RateGate:
 
     async def after(self, scope: CallScope, error: BrokerError | None) -> None:
         """Learn how the call ended."""
-        if isinstance(error, WecomUnavailable) and not isinstance(error, TokenDied):
+        if isinstance(error, WecomUnavailable):
             self._breakers.failed(scope)
             return
         self._breakers.succeeded(scope)

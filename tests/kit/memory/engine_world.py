@@ -14,7 +14,7 @@ from broker.app.storage import storage_in
 from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
-from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, TokenDied
+from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, TokenRejected
 from broker.domain.ports.rate_gate import CallScope, UpstreamGate
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
@@ -176,7 +176,7 @@ class FakeWecom:
     def refuse_dead(self, parent: Credential) -> None:
         """Answer 40014 where the parent's token is dead."""
         if not self.is_alive(parent.value):
-            raise TokenDied("the token is dead", errcode=40014)
+            raise TokenRejected("the token is dead", errcode=40014)
 
 
 @dataclass

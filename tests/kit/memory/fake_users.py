@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from broker.domain.credentials import Credential
-from broker.domain.errors import BrokerError, CodeRejected, TokenDied
+from broker.domain.errors import BrokerError, CodeRejected, TokenRejected
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
@@ -84,7 +84,7 @@ class FakeUsers:
             trouble = self.troubles.pop(0)
             raise trouble()
         if not self.is_alive(token.value):
-            raise TokenDied("the token is dead", errcode=self.death_errcode)
+            raise TokenRejected("the token is dead", errcode=self.death_errcode)
 
 
 def member(corp_id: str, user_id: str, kind: UserKind = UserKind.CHILD_MEMBER) -> User:

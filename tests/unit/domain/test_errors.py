@@ -16,7 +16,7 @@ from broker.domain.errors import (
     InvalidRequest,
     RateLimited,
     RetryLater,
-    TokenDied,
+    TokenRejected,
     UnknownApp,
     WecomUnavailable,
 )
@@ -113,8 +113,8 @@ def test_whatever_was_kept_of_an_error_it_is_restored(kind: type[BrokerError]) -
     assert kind.restored("no field", strange).message.startswith("no field")
 
 
-def test_a_dead_token_reaches_callers_as_wecom_being_unavailable() -> None:
-    assert WecomUnavailable.reason == TokenDied("42001").reason
+def test_a_dead_token_is_no_outage() -> None:
+    assert not issubclass(TokenRejected, WecomUnavailable)
 
 
 def test_nobody_remembers_a_new_error() -> None:

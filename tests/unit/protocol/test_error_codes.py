@@ -21,7 +21,7 @@ from broker.domain.errors import (
     RetryLater,
     SecretRejected,
     SuiteTicketMissing,
-    TokenDied,
+    TokenRejected,
     WecomProtocol,
     WecomUnavailable,
 )
@@ -36,7 +36,7 @@ EXPECTED: dict[int, type[BrokerError]] = {
     40001: SecretRejected,
     40003: InvalidRequest,
     40013: SecretRejected,
-    40014: TokenDied,
+    40014: TokenRejected,
     40029: CodeRejected,
     40035: InvalidRequest,
     40056: InvalidRequest,
@@ -45,7 +45,7 @@ EXPECTED: dict[int, type[BrokerError]] = {
     40077: CodeRejected,
     40078: CodeRejected,
     40080: SecretRejected,
-    40082: TokenDied,
+    40082: TokenRejected,
     40083: SecretRejected,
     40084: ReauthorizationRequired,
     40085: SuiteTicketMissing,
@@ -68,10 +68,10 @@ EXPECTED: dict[int, type[BrokerError]] = {
     41023: WecomProtocol,
     41024: WecomProtocol,
     41025: WecomProtocol,
-    42001: TokenDied,
+    42001: TokenRejected,
     42003: CodeRejected,
     42007: CodeRejected,
-    42009: TokenDied,
+    42009: TokenRejected,
     42012: InvalidRequest,
     42013: DataRejected,
     42022: CodeRejected,
@@ -168,7 +168,7 @@ def test_a_refused_secret_is_never_taken_for_a_dead_token(errcode: int) -> None:
 
 @pytest.mark.parametrize("errcode", [40014, 42001])
 def test_both_codes_of_an_expired_token_mean_that_it_is_dead(errcode: int) -> None:
-    assert isinstance(error(errcode), TokenDied)
+    assert isinstance(error(errcode), TokenRejected)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_zero_is_a_success_whatever_the_errmsg_says() -> None:
     assert None is error_of(ENDPOINT, {"errcode": 0, "errmsg": "access_token expired"})
 
 
-@pytest.mark.parametrize(("errcode", "kind"), [("42001", TokenDied), ("-1", WecomUnavailable)])
+@pytest.mark.parametrize(("errcode", "kind"), [("42001", TokenRejected), ("-1", WecomUnavailable)])
 def test_a_code_written_as_a_string_is_read(errcode: str, kind: type[BrokerError]) -> None:
     assert kind is type(error(errcode))
 

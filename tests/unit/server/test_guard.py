@@ -15,7 +15,7 @@ from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
-from broker.domain.errors import AppNotShared, InvalidRequest
+from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.rights import Of, Rights, Undeclared, requires
@@ -308,6 +308,20 @@ async def test_an_unexpected_error_shows_an_incident_s_number_and_nothing_else()
     (told,) = [event for event in logged if event["log_level"] == "error"]
     assert match.group(1) == told["incident"]
     assert MARKER == str(told["exc_info"])
+
+
+async def test_an_error_of_the_inside_that_gets_out_is_an_incident() -> None:
+    door, context = Door(), bearer("orders")
+
+    async def handle(_request: object, _context: object) -> None:
+        raise TokenRejected(MARKER, errcode=40014)
+
+    with capture_logs() as logged, pytest.raises(grpc.aio.AbortError):
+        await door.unary(asking(), context, handler=handle)
+
+    assert "INTERNAL" == error_info(context.rich).reason
+    assert MARKER not in str(context.aborted)
+    assert ["error"] == [event["log_level"] for event in logged if event["log_level"] != "debug"]
 
 
 async def test_each_incident_has_a_number_of_its_own() -> None:

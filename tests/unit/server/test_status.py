@@ -9,10 +9,10 @@ import pytest
 from broker.domain.errors import (
     AppNotShared,
     BrokerError,
+    EnvelopeRejected,
     InvalidRequest,
     IpNotTrusted,
     RateLimited,
-    TokenDied,
     WecomProtocol,
     WecomUnavailable,
 )
@@ -55,8 +55,10 @@ def test_waiting_is_not_told_where_it_does_not_help(error: BrokerError) -> None:
 
 
 def test_a_kind_without_a_row_of_its_own_has_its_parent_s() -> None:
-    assert grpc.StatusCode.UNAVAILABLE is code_of(TokenDied("42001"))
-    assert "WECOM_UNAVAILABLE" == error_info(status_of(TokenDied("42001"))).reason
+    error = EnvelopeRejected("signature", "not WeCom's")
+
+    assert grpc.StatusCode.INVALID_ARGUMENT is code_of(error)
+    assert "DATA_REJECTED" == error_info(status_of(error)).reason
 
 
 async def test_a_call_is_ended_with_the_rich_status() -> None:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broker.domain.credentials import Credential
-from broker.domain.errors import InvalidRequest, RateLimited, TokenDied, WecomUnavailable
+from broker.domain.errors import InvalidRequest, RateLimited, TokenRejected, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 from broker.domain.secret import Secret
 from broker.usecases.api_calls import LARGEST_BODY, ApiCalls, check_call
@@ -227,7 +227,7 @@ class FakeGateway:
         """See `WecomGateway`."""
         answer = self._answer(token)
         if answer.errcode:
-            raise TokenDied("the token is dead", errcode=answer.errcode)
+            raise TokenRejected("the token is dead", errcode=answer.errcode)
         yield MediaHead("a.txt", "text/plain", 2)
         yield b"ab"
 
@@ -312,7 +312,7 @@ async def test_a_download_that_no_token_opens_ends_after_two(
     refused = await world.run(outcome(_download(calls)))
 
     assert isinstance(refused, WecomUnavailable)
-    assert not isinstance(refused, TokenDied)
+    assert not isinstance(refused, TokenRejected)
     assert 2 == len(gateway.tokens)
 
 

@@ -12,7 +12,7 @@ from broker.domain.errors import (
     InvalidRequest,
     IpNotTrusted,
     RateLimited,
-    TokenDied,
+    TokenRejected,
     UnknownApp,
     WecomProtocol,
     WecomUnavailable,
@@ -39,16 +39,16 @@ def identity(replica: Replica, users: FakeUsers) -> Identities:
     return Identities(replica.targets, replica.engine, users, CountedChance(), OAUTH)
 
 
-def died() -> TokenDied:
-    return TokenDied("the token is dead", errcode=40014)
+def died() -> TokenRejected:
+    return TokenRejected("the token is dead", errcode=40014)
 
 
 @pytest.mark.parametrize(
     ("trouble", "told"),
     [
         (lambda: WecomUnavailable("timeout"), "WECOM_UNAVAILABLE"),
-        (lambda: TokenDied("another token is dead", errcode=42009), "WECOM_UNAVAILABLE"),
-        (lambda: TokenDied("nobody knows which", None), "WECOM_UNAVAILABLE"),
+        (lambda: TokenRejected("another token is dead", errcode=42009), "WECOM_UNAVAILABLE"),
+        (lambda: TokenRejected("nobody knows which"), "WECOM_UNAVAILABLE"),
         (lambda: RateLimited("limit", errcode=45009), "RATE_LIMITED"),
         (lambda: WecomProtocol("junk"), "WECOM_PROTOCOL"),
         (lambda: CodeRejected("spent", errcode=40029), "CODE_REJECTED"),
@@ -90,7 +90,7 @@ async def test_a_code_that_no_token_carries_is_sent_twice_at_most(
     refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
 
     assert isinstance(refused, WecomUnavailable)
-    assert not isinstance(refused, TokenDied)
+    assert not isinstance(refused, TokenRejected)
     assert (2, set(), 2) == (users.sent["code1"], users.spent, wecom.count(Endpoint.APP_TOKEN))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential
-from broker.domain.errors import AppNotShared, RateLimited, SecretRejected, TokenDied
+from broker.domain.errors import AppNotShared, RateLimited, SecretRejected, TokenRejected
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.simulator import AppId, BusinessType, World, demo
@@ -166,7 +166,7 @@ async def test_the_observer_hears_of_each_call_with_its_errcode(
 ) -> None:
     await wecom.fetch_app_token(app())
     world.kill(parent.value.reveal())
-    with pytest.raises(TokenDied):
+    with pytest.raises(TokenRejected):
         await wecom.list_app_shares(parent, ShareKind.CORP_GROUP)
 
     assert [(GETTOKEN, "0"), (LIST_SHARES, "40014")] == around.observer.calls
@@ -269,5 +269,5 @@ async def test_a_listing_may_be_empty(around: Surroundings, listed: object) -> N
 async def test_a_page_that_fails_fails_the_listing(around: Surroundings) -> None:
     page = {"ending": 0, "corp_list": [share("a")], "next_cursor": "1"}
     async with answering(page, {"errcode": 42001}) as (url, _), around.wecom(url) as wecom:
-        with pytest.raises(TokenDied):
+        with pytest.raises(TokenRejected):
             await wecom.list_app_shares(parent_with("p"), ShareKind.CORP_GROUP)

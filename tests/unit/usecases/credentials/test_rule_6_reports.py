@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.apps import App, Target
 from broker.domain.credentials import Credential
-from broker.domain.errors import BrokerError, InvalidRequest, TokenDied, WecomUnavailable
+from broker.domain.errors import BrokerError, InvalidRequest, TokenRejected, WecomUnavailable
 from broker.domain.ports.store import Busy
 from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_recovery_budget
@@ -38,8 +38,8 @@ async def held(world: EngineWorld, replica: Replica, clock: FakeClock) -> Creden
     return credential
 
 
-def dead() -> TokenDied:
-    return TokenDied("the token is dead", errcode=40014)
+def dead() -> TokenRejected:
+    return TokenRejected("the token is dead", errcode=40014)
 
 
 @pytest.mark.parametrize("errcode", [0, 40014, 42001])

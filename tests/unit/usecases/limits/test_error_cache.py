@@ -79,15 +79,6 @@ async def test_everybody_who_is_refused_gets_an_exception_of_their_own(fleet: Fl
     assert 1 == len({(error.message, str(error.metadata)) for error in refused})
 
 
-async def test_a_dead_token_is_remembered_as_wecom_being_unavailable(fleet: Fleet) -> None:
-    error_cache = fleet.error_cache()
-    await error_cache.remember("scope", errors.TokenDied("42001"))
-
-    with pytest.raises(errors.WecomUnavailable) as raised:
-        await error_cache.check("scope")
-    assert errors.WecomUnavailable is type(raised.value)
-
-
 @pytest.mark.parametrize("kind", RETRY_RULES)
 async def test_an_error_is_remembered_for_as_long_as_its_kind_says(
     fleet: Fleet, kind: type[BrokerError]

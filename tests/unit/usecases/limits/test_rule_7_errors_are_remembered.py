@@ -12,6 +12,7 @@ from broker.domain.errors import (
     IpNotTrusted,
     RateLimited,
     SecretRejected,
+    TokenRejected,
     WecomProtocol,
     WecomUnavailable,
 )
@@ -242,6 +243,20 @@ async def test_rule_7_calls_that_fail_together_are_one_outage(
     wecom.recover()
     wecom.delay = timedelta(0)
     assert await world.run(replica.engine.get(CHILD))
+
+
+async def test_rule_7_an_app_s_secret_that_is_answered_like_a_dead_token_is_an_outage(
+    world: EngineWorld, wecom: FakeWecom
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, lambda: TokenRejected("42001", errcode=42001))
+    replicas = await world.fleet(3)
+
+    for replica in replicas:
+        error = await world.run(outcome(replica.engine.get(OWN)))
+        assert WecomUnavailable is type(error)
+        assert "42001" == error.metadata["errcode"]  # type: ignore[attr-defined]
+
+    assert 1 == wecom.count()
 
 
 async def test_rule_7_one_spoilt_answer_is_that_call_s_alone(world: EngineWorld, wecom: FakeWecom) -> None:
