@@ -1,20 +1,19 @@
-"""The pages under docs/ lead where they say: files, headings, and WeCom's pages."""
+"""Pages lead where they say: to files, headings, names in the code, and WeCom's pages."""
 
+import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tests.architecture.documents import INLINE, LINK, PAGES, rows, text_of
 from tests.architecture.sources import ROOT, named
 
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
-LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
-
-
-def text_of(page: Path) -> str:
-    """Return a page without its code."""
-    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+PATH = re.compile(r"(?:broker|bench|clients|deploy|docs(?!/wecom/)|protos|tests|\.ci|\.github)/[\w./*-]+")
+"""A path from the root of this repository; `*` stands for any name. `docs/wecom/` is another repository's."""
+NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
 
 def anchors(page: Path) -> set[str]:
@@ -34,6 +33,50 @@ def broken(page: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert [] == list(broken(page))
+
+
+def missing(page: Path) -> Iterator[str]:
+    """Yield the paths in a page's text that nothing in this repository has."""
+    for path in filter(PATH.fullmatch, INLINE.findall(text_of(page))):
+        if not any(ROOT.glob(path.rstrip("/"))):
+            yield path
+
+
+def defined_in(module: Path) -> set[str]:
+    """Return what a module defines at its top and in its classes: `Name`, `Class.name`."""
+    found = set()
+
+    def walk(body: list[ast.stmt], above: str) -> None:
+        for node in body:
+            match node:
+                case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                    found.add(above + node.name)
+                    if isinstance(node, ast.ClassDef):
+                        walk(node.body, f"{node.name}.")
+                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                    found.add(above + name)
+
+    walk(ast.parse(module.read_text(encoding="utf-8")).body, "")
+    return found
+
+
+def unknown_names(page: Path) -> Iterator[str]:
+    """Yield the names in the cell after a module's that the module does not define."""
+    for cells in rows(text_of(page)):
+        for place, what in pairwise(cells):
+            if re.fullmatch(r"`(broker|tests)/\S+\.py`", place):
+                names = set(filter(NAME.fullmatch, INLINE.findall(what)))
+                yield from (f"{place}: {name}" for name in names - defined_in(ROOT / place.strip("`")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    assert [] == list(missing(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_name_beside_a_module_is_defined_in_it(page: Path) -> None:
+    assert [] == list(unknown_names(page))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -43,7 +43,7 @@ LEAST = (
     " +exists +time +set +publish +hget +hmget +hset +hdel +hexists +hincrby +unlink"
     " +xadd +xtrim +zadd +zrem +zscore +zrangebylex +zrangebyscore +zlexcount"
 )
-"""The least that the event log needs; `README.md` sums it up with that of the store."""
+"""The least that the event log needs; `docs/operations.md` sums it up with that of the store."""
 
 
 @pytest.fixture

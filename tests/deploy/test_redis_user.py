@@ -1,4 +1,4 @@
-"""The Redis user that the README gives a broker may do what it needs, and no more."""
+"""The Redis user that docs/operations.md gives a broker may do what it needs, and no more."""
 
 import asyncio
 import re
@@ -22,12 +22,12 @@ TEXT = (
 
 
 def rights() -> list[str]:
-    found = re.search(r"`(~wecom-broker:\*[^`]+)`", (ROOT / "README.md").read_text())
+    found = re.search(r"`(~wecom-broker:\*[^`]+)`", (ROOT / "docs" / "operations.md").read_text())
     assert found
     return found[1].split()
 
 
-def test_the_readme_gives_what_the_store_and_the_event_log_need_and_no_more():
+def test_the_user_may_do_what_the_store_and_the_event_log_need_and_no_more():
     needed = {*of_the_store.LEAST.split(), *of_the_event_log.LEAST.split()}
 
     assert sorted(needed) == sorted(rights())
