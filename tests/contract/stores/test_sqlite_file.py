@@ -25,7 +25,7 @@ from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
 from tests.contract.waiting import Stopwatch, listening
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 WRITER = """
 import asyncio, sys
