@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.imports import circles, import_graph
-from tests.architecture.sources import PYTHON_CLIENT
+from tests.architecture.sources import PYTHON_CLIENT, ROOT
 
 
-@pytest.mark.parametrize("package", [PYTHON_CLIENT / "wecom_broker"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "package", [ROOT / "broker", PYTHON_CLIENT / "wecom_broker"], ids=lambda path: path.name
+)
 def test_no_modules_import_each_other_in_a_circle(package: Path) -> None:
     graph = import_graph(package)
 
