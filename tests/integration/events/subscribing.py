@@ -12,8 +12,7 @@ import grpc
 from wecom_broker.v1 import event_service_pb2 as pb
 from wecom_broker.v1 import event_service_pb2_grpc as events_grpc
 
-from broker.domain.secret import Secret
-from broker.protocol.callbacks.envelope import CallbackKeys
+from broker.simulator.crypto import CallbackKeys
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN
 from tests.integration.acting.acting import Acting, acting
 from tests.kit.callbacks.sender import CallbackSender
@@ -169,7 +168,7 @@ class Wecom:
 async def calling_back(http_port: int, app: str = "crm") -> AsyncIterator[Wecom]:
     """Be WeCom to a broker, for the app `crm` or `hr`."""
     callback = HR_CALLBACK if app == "hr" else CALLBACK
-    keys = CallbackKeys(Secret(callback["token"]), Secret(callback["aes_key"]))
+    keys = CallbackKeys(callback["token"], callback["aes_key"])
     async with CallbackSender.open(f"http://127.0.0.1:{http_port}/callback/{app}", keys) as sender:
         yield Wecom(sender)
 
