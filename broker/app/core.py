@@ -79,7 +79,7 @@ class Core:
         self.engine = CredentialEngine(
             replicated=credentials,
             counters=coordination,
-            source=WecomCredentialSource(around.apps, tokens, tickets, self.quota),
+            source=WecomCredentialSource(around.apps, tokens, tickets, self.quota, clock),
             memory=self.memory,
             fleet=self.fleet,
             error_cache=self.error_cache,

@@ -99,6 +99,8 @@ class Grant:
 
     value: Secret
     lifetime: timedelta
+    asked_at: datetime | None = None
+    """The moment of asking, where more had to be fetched before."""
 
 
 @dataclass(frozen=True, slots=True)

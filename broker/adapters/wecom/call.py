@@ -120,7 +120,7 @@ class Answer:
             seconds = math.nan if isinstance(lifetime, bool) else float(lifetime)  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             seconds = math.nan
-        if not 1 <= seconds < LONGEST_LIFE.total_seconds():
+        if not 0 <= seconds < LONGEST_LIFE.total_seconds():
             raise self.unreadable("has no usable expires_in")
         return Grant(Secret(value), timedelta(seconds=seconds))
 

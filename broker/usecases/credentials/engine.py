@@ -277,21 +277,24 @@ class CredentialEngine:
         """Return what WeCom gives; where it repeats a value that has ended by now, ask once more (rule 5)."""
         for _ in range(2):
             began = self._clock.now()
-            credential = self._merge(key, await self._source.fetch(key, self, urgent=urgent), lease, began)
+            grant = await self._source.fetch(key, self, urgent=urgent)
+            credential = self._merge(key, grant, lease, grant.asked_at or began)
             if credential.is_valid(self._clock.now()):
                 return credential
         raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
 
-    def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, began: datetime) -> Credential:
+    def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, asked_at: datetime) -> Credential:
         """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5)."""
-        merged = Credential(key, grant.value, lease.fence, lease.fence, began, began + grant.lifetime, began)
+        ends = asked_at + grant.lifetime
         held = self._memory.get(key)
-        if held and held.value == grant.value:
-            expires_at = held.expires_at if held.is_valid(began) else merged.expires_at
-            merged = replace(
-                merged, generation=held.generation, obtained_at=held.obtained_at, expires_at=expires_at
-            )
-        return merged
+        if held is None or held.value != grant.value:
+            return Credential(key, grant.value, lease.fence, lease.fence, asked_at, ends, asked_at)
+        return replace(
+            held,
+            fence=lease.fence,
+            expires_at=held.expires_at if held.is_valid(asked_at) else ends,
+            renewed_at=asked_at,
+        )
 
     async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
         if not error.remembered:
@@ -309,8 +312,10 @@ class CredentialEngine:
     ) -> bool:
         """Return whether it is fresh enough, or as fresh as WeCom has it."""
         now = self._clock.now()
-        fresh_enough = credential.freshness(now, self._policy, min_ttl) >= enough
-        return fresh_enough or credential.renewed_lately(now, self._policy)
+        if credential.freshness(now, self._policy, min_ttl) >= enough:
+            return True
+        nobody_waits = enough is Freshness.AGEING and credential.outlasts_asking(now, self._policy)
+        return nobody_waits or credential.renewed_lately(now, self._policy)
 
     def _rests(self, entry: CacheEntry) -> bool:
         return entry.rests_until is not None and self._clock.now() < entry.rests_until

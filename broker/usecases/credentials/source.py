@@ -1,10 +1,12 @@
 """Where credentials come from: the app's secret, the parent's token, or the token of the same corp."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
+from broker.domain.ports.clock import Clock
 from broker.domain.ports.wecom import WecomTickets, WecomTokens
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.recovery_budget import current_recovery_budget
@@ -15,12 +17,18 @@ class WecomCredentialSource:
     """Fetch any credential of an app, with the credentials before it in the chain (wecom-api A1, A3-A5)."""
 
     def __init__(
-        self, apps: Mapping[str, App], tokens: WecomTokens, tickets: WecomTickets, quota: TicketQuota
+        self,
+        apps: Mapping[str, App],
+        tokens: WecomTokens,
+        tickets: WecomTickets,
+        quota: TicketQuota,
+        clock: Clock,
     ) -> None:
         self._apps = apps
         self._tokens = tokens
         self._tickets = tickets
         self._quota = quota
+        self._clock = clock
 
     async def fetch(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         """Fetch the credential from WeCom. Raises what WeCom's answer means, and `QuotaReserved`."""
@@ -32,7 +40,9 @@ class WecomCredentialSource:
             return await self._tokens.fetch_app_token(app)
 
         async def with_parent(parent: Credential) -> Grant:
-            return await self._tokens.fetch_child_token(parent, key.corp_id, key.agent_id, key.share_kind)
+            asked_at = self._clock.now()
+            grant = await self._tokens.fetch_child_token(parent, key.corp_id, key.agent_id, key.share_kind)
+            return replace(grant, asked_at=asked_at)
 
         return await engine.using(CredentialKey.own_token(app), with_parent)
 
@@ -45,6 +55,7 @@ class WecomCredentialSource:
             await self._quota.take(key, urgent=urgent)
 
         async def with_token(token: Credential) -> Grant:
-            return await fetch(token, allow)
+            asked_at = self._clock.now()
+            return replace(await fetch(token, allow), asked_at=asked_at)
 
         return await engine.using(key.of_kind(CredentialKind.ACCESS_TOKEN), with_token)
