@@ -1,0 +1,146 @@
+"""A WeCom that spoils a small share of its answers costs that share, and a rotation costs nobody anything."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+
+import grpc.aio
+import pytest
+from wecom_broker.v1 import identity_service_pb2 as identity_pb
+from wecom_broker.v1 import identity_service_pb2_grpc as identity_pb_grpc
+from wecom_broker.v1 import js_sdk_service_pb2 as js_pb
+from wecom_broker.v1 import js_sdk_service_pb2_grpc as js_pb_grpc
+
+from broker.simulator.demo import PARENT
+from tests.integration.conftest import Figures, StartFleet
+from tests.kit.processes.fleet import CHILD_TOKEN, GETTOKEN, LIST, Fleet, Replica, child, target
+
+LOGIN = "/cgi-bin/auth/getuserinfo"
+SHARES = (0.01, 0.02, 0.05)
+LOGINS, AT_ONCE = 600, 20
+LIFETIME, SECONDS, LATE_SECONDS = 10, 25, 0.2
+FAULTS = [("reset", {}), ("status", {"status": 502}), ("errcode", {"errcode": -1})]
+
+pytestmark = pytest.mark.slow
+
+
+async def failures(calls: Sequence[Awaitable[object]]) -> list[grpc.aio.AioRpcError]:
+    """Make the calls, few at once, and return how they failed."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def call(awaitable: Awaitable[object]) -> object:
+        async with slots:
+            return await awaitable
+
+    ended = await asyncio.gather(*(call(awaitable) for awaitable in calls), return_exceptions=True)
+    assert [] == [
+        error
+        for error in ended
+        if isinstance(error, BaseException) and not isinstance(error, grpc.aio.AioRpcError)
+    ]
+    return [error for error in ended if isinstance(error, grpc.aio.AioRpcError)]
+
+
+def spoilt(fleet: Fleet) -> int:
+    """Return how many answers the faults have spoilt."""
+    return sum(rule["struck"] for rule in fleet.wecom.control("GET", "faults")["faults"])
+
+
+@pytest.mark.parametrize(("kind", "fields"), FAULTS, ids=[kind for kind, _ in FAULTS])
+async def test_a_login_storm_loses_no_more_logins_than_answers_were_spoilt(
+    start_fleet: StartFleet, figures: Figures, kind: str, fields: dict[str, object]
+) -> None:
+    fleet = start_fleet(2, children=2)
+    found = {}
+    async with fleet.replicas() as replicas:
+        for replica in replicas:
+            await replica.token()
+        for share in SHARES:
+            codes = await asyncio.to_thread(login_codes, fleet, LOGINS)
+            fleet.wecom.fault(kind, LOGIN, share=share, seed=7, **fields)
+            failed = await failures(
+                [login(replicas[turn % len(replicas)], code) for turn, code in enumerate(codes)]
+            )
+            found[share] = (len(failed), spoilt(fleet))
+            fleet.wecom.mend()
+
+    figures(
+        **{
+            f"{share:.0%}": f"{failed} of {LOGINS} failed, {struck} spoilt"
+            for share, (failed, struck) in found.items()
+        }
+    )
+    assert all(struck > 0 for _, struck in found.values())
+    assert {} == {
+        share: (failed, struck) for share, (failed, struck) in found.items() if failed > 1.2 * struck
+    }
+
+
+async def test_a_cold_herd_is_not_failed_by_spoilt_answers(start_fleet: StartFleet, figures: Figures) -> None:
+    fleet = start_fleet(2, children=60)
+    for endpoint in (GETTOKEN, LIST, CHILD_TOKEN):
+        fleet.wecom.fault("reset", endpoint, share=max(SHARES), seed=7)
+    async with fleet.replicas() as replicas:
+        corp_ids = [child(number) for number in range(1, 61)]
+        calls = [replica.token(corp_id) for corp_id in corp_ids for replica in replicas * 3]
+        failed = await failures(calls)
+
+    figures(calls=len(calls), failed=len(failed), spoilt=spoilt(fleet))
+    assert len(failed) <= 1.2 * spoilt(fleet)
+
+
+@pytest.mark.parametrize("habit", ["new_value_kills_old", "same_value_full_lifetime", "same_value_remaining"])
+async def test_nobody_fails_at_a_rotation_whatever_wecom_s_habit(
+    start_fleet: StartFleet, figures: Figures, habit: str
+) -> None:
+    fleet = start_fleet(2, children=1, token_lifetime=LIFETIME, habit=habit)
+    fleet.wecom.fault("delay", seconds=LATE_SECONDS, on_the_way_back=True)
+    values: set[str] = set()
+    calls = 0
+    failed: list[grpc.aio.AioRpcError] = []
+    async with fleet.replicas() as replicas:
+        ends = time.monotonic() + SECONDS
+
+        async def keep_asking(replica: Replica, corp_id: str) -> None:
+            nonlocal calls
+            signing = js_pb_grpc.JsSdkServiceStub(replica.channel)
+            while time.monotonic() < ends:
+                calls += 2
+                try:
+                    values.add((await replica.token(corp_id)).value)
+                    await signing.SignConfig(
+                        js_pb.SignConfigRequest(target=target(corp_id), url="https://crm.example.com/"),
+                        timeout=30,
+                    )
+                except grpc.aio.AioRpcError as error:
+                    failed.append(error)
+                await asyncio.sleep(0.02)
+
+        await asyncio.gather(
+            *(
+                keep_asking(replica, corp_id)
+                for replica in replicas
+                for corp_id in ("", child(1))
+                for _ in range(2)
+            )
+        )
+
+    figures(calls=calls, failed=len(failed), rotations=len(values) / 2 - 1)
+    assert [] == failed
+    assert len(values) / 2 - 1 >= SECONDS / LIFETIME - 1.5
+
+
+async def login(replica: Replica, code: str) -> identity_pb.ExchangeAuthCodeResponse:
+    """Log in with the code."""
+    stub = identity_pb_grpc.IdentityServiceStub(replica.channel)
+    return await stub.ExchangeAuthCode(
+        identity_pb.ExchangeAuthCodeRequest(app=replica.app, code=code), timeout=30
+    )
+
+
+def login_codes(fleet: Fleet, count: int) -> list[str]:
+    """Return codes of one member's logins."""
+    return [
+        str(fleet.wecom.control("POST", "login_codes", corpid=PARENT.corpid, userid="zhangsan")["code"])
+        for _ in range(count)
+    ]
