@@ -18,6 +18,7 @@ from broker.simulator.world.events.kinds import COMMANDS
 from tests.integration.acting.acting import APP, CHILD, CHILD_AGENT, SUPPLIER, SUPPLIER_AGENT
 from tests.kit.callbacks.attacks import http, knock
 from tests.kit.callbacks.endpoint import CallbackEndpoint, callback_door, event, text
+from tests.kit.machine import busy
 from tests.vectors import Vector, cases
 
 LIST = "corpgroup/corp/list_app_share_info"
@@ -190,11 +191,12 @@ async def test_an_event_of_an_unknown_corp_is_taken_in_time_when_wecom_is_slow_o
     if warm:
         await written(door, text())
     door.world.faults.add(endpoint, fault)
-    status, body, seconds = await door.sender.post(text("wwStranger"))
+    async with busy() as machine:
+        status, body, seconds = await door.sender.post(text("wwStranger"))
     *_, found = await door.log()
 
     assert (ACCEPTED, "wwStranger", True) == ((status, body), found.corp_id, found.corp_unknown)
-    assert seconds < within
+    assert seconds - machine.seconds < within
 
 
 @pytest.mark.parametrize("receive_id", [PARENT.corpid, CHILD, "wwStranger"])
@@ -203,10 +205,11 @@ async def test_whoever_it_is_sealed_for_it_is_answered_in_time_when_wecom_hangs(
 ) -> None:
     await written(door, text())
     door.world.faults.add("*", Delay(30))
-    status, _, seconds = await door.sender.post(text("wwStranger"), receive_id=receive_id)
+    async with busy() as machine:
+        status, _, seconds = await door.sender.post(text("wwStranger"), receive_id=receive_id)
 
     assert {PARENT.corpid: 200, CHILD: 200, "wwStranger": 403}[receive_id] == status
-    assert seconds < ANSWERED_WITHIN - 1
+    assert seconds - machine.seconds < ANSWERED_WITHIN - 1
 
 
 @pytest.mark.parametrize("body_format", Format)
