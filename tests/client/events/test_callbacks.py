@@ -32,6 +32,12 @@ async def test_a_reply_is_sealed(fake: FakeBroker, either: Broker):
     assert [pb.SealReplyRequest(app="crm", corp_id="ww1", message="<xml/>")] == fake.requests
 
 
+async def test_a_reply_to_a_robot_carries_the_nonce_of_its_callback(fake: FakeBroker, either: Broker):
+    await either.seal_reply("crm", "{}", nonce="1372623149")
+
+    assert [pb.SealReplyRequest(app="crm", message="{}", nonce="1372623149")] == fake.requests
+
+
 async def test_a_foreign_envelope_is_told(fake: FakeBroker, either: Broker):
     fake.refusals["OpenEnvelope"] = Refusal(
         grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", metadata={"field": "msg_signature"}

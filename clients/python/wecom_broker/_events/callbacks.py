@@ -63,11 +63,12 @@ class Callbacks:
         response = await self._connection.call(self._connection.stubs.callbacks.OpenEnvelope, request)
         return Event.from_proto(response.event)
 
-    async def seal_reply(self, app: str, message: str, corp: str = "") -> bytes:
-        """Seal a passive reply (被动回复), XML as WeCom documents it; the result is the answer to the POST.
+    async def seal_reply(self, app: str, message: str, corp: str = "", *, nonce: str = "") -> bytes:
+        """Seal a passive reply (被动回复), XML or a robot's JSON; the result is the answer to the POST.
 
-        `corp` is the corp of the event that is replied to; empty means the app's own. Raises BrokerError.
+        `corp` is the corp of the event that is replied to; empty means the app's own. A robot (智能机器人)
+        expects the `nonce` of the callback; empty means a new one. Raises BrokerError.
         """
-        request = pb.SealReplyRequest(app=app, corp_id=corp, message=message)
+        request = pb.SealReplyRequest(app=app, corp_id=corp, message=message, nonce=nonce)
         response = await self._connection.call(self._connection.stubs.callbacks.SealReply, request)
         return response.body

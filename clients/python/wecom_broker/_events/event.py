@@ -46,7 +46,7 @@ class Event:
     corp_unknown: bool
     """Whether the corp is neither the app's own nor in the share list, even after listing anew."""
     delivery_count: int
-    """1 the first time, more when earlier deliveries were not acknowledged; 0 for what was not delivered."""
+    """How often the group got it, this time included; 0 for what was not delivered."""
 
     @classmethod
     def from_proto(cls, message: pb.Event, delivery_count: int = 0) -> Self:
