@@ -409,7 +409,8 @@ async def test_a_file_of_20_mib_is_never_held_as_a_whole(tmp_path: Path) -> None
             options = [("grpc.max_receive_message_length", 8 << 20)]
             async with grpc.aio.insecure_channel(broker.address, options=options) as channel:
                 running = Acting(None, None, channel, None)  # type: ignore[arg-type]
-                await upload(running, b"x" * (1 << 20))  # what is loaded once
+                small = (await upload(running, b"x" * (1 << 20))).media_id
+                assert 1 << 20 == len(await content_of(running, small))  # what is loaded once
                 process = psutil.Process(broker.process.pid)  # type: ignore[union-attr]
                 before = peak = process.memory_info().rss
                 done = False
