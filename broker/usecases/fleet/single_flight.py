@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from broker.domain.errors import WecomUnavailable
 from broker.usecases.fleet.background import Background
+from broker.usecases.limits.recovery_budget import current_recovery_budget
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
@@ -36,6 +37,7 @@ class SingleFlight(Generic[Key, Result]):
         flight = asyncio.get_running_loop().create_future()
         flight.add_done_callback(_retrieve)
         self._flights[key] = flight
+        current_recovery_budget()  # begun here, so that the flight counts for the request that starts it
         self._tasks.create_task(self._fly(key, flight, errand))
         return flight
 

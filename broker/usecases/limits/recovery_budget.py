@@ -1,6 +1,7 @@
 """How much one request may still cost at WeCom, across the tasks that work for it.
 
-Begun for each request by the guard of the server, and for each piece of background work.
+It begins when a request first needs it, at the latest with the first task that works for the request; each
+piece of background work begins one of its own.
 """
 
 from contextvars import ContextVar

@@ -21,7 +21,6 @@ from broker.domain.secret import Secret
 from broker.domain.shares import AppShare, ListedShares
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
-from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
 
@@ -372,7 +371,7 @@ class EngineWorld:
         self, *errands: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
     ) -> list[Result]:
         """Run the errands together while time passes."""
-        together = asyncio.gather(*(as_request(errand) for errand in errands))
+        together = asyncio.gather(*errands)
         try:
             await self._pass_until(together, within)
             return together.result()
@@ -403,12 +402,6 @@ class EngineWorld:
             await replica.close()
         if kind is None:
             assert not [failure for replica in self.replicas for failure in replica.witness.failures]
-
-
-async def as_request(errand: Coroutine[Any, Any, Result]) -> Result:
-    """Run the errand as the guard of the server runs a request."""
-    begin_recovery_budget()
-    return await errand
 
 
 async def outcome(errand: Awaitable[object]) -> object:

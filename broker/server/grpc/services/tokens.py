@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
@@ -18,7 +18,7 @@ from broker.usecases.access_tokens import AccessTokens
 MOST_READY = 20_000
 """Responses that are kept ready."""
 READY_FOR = timedelta(milliseconds=200)
-"""How long a response may be given again: its `ttl` is right to within this."""
+"""How long a response is given again: its `ttl` is right to within this."""
 
 Audit = Callable[[Action, Credential], None]
 
@@ -30,7 +30,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self._tokens = tokens
         self._audit = audit
         self._clock = clock
-        self._ready: dict[CredentialKey, tuple[Credential, datetime, pb.GetAccessTokenResponse]] = {}
+        self._ready: dict[CredentialKey, tuple[Credential, pb.GetAccessTokenResponse]] = {}
 
     @requires(Action.TOKEN_GET)
     async def GetAccessToken(
@@ -44,17 +44,21 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
 
     def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
         """Return the credential's response, made anew after each rotation and a few times a second."""
-        now = self._clock.now()
-        ready = self._ready.get(credential.key)
-        if ready and ready[0] is credential and now < ready[1]:
-            return ready[2]
-        if len(self._ready) >= MOST_READY:
-            self._ready.clear()
-        response = pb.GetAccessTokenResponse(
-            token=messages.access_token(credential), ttl=messages.ttl(credential, now)
-        )
-        self._ready[credential.key] = (credential, now + READY_FOR, response)
+        made_for, response = self._ready.get(credential.key, (None, None))
+        if response is None or made_for is not credential:
+            if len(self._ready) >= MOST_READY:
+                self._ready.clear()
+            response = pb.GetAccessTokenResponse(
+                token=messages.access_token(credential), ttl=messages.ttl(credential, self._clock.now())
+            )
+            self._ready[credential.key] = (credential, response)
         return response
+
+    async def count_down(self) -> None:
+        """Have responses made anew, for ever: the life that they tell gets shorter."""
+        while True:
+            await self._clock.sleep(READY_FOR)
+            self._ready.clear()
 
     @requires(Action.TOKEN_GET)
     async def WatchAccessToken(
