@@ -23,6 +23,9 @@ LEFT_ALONE_SECONDS = 0.5
 RECONNECT_SECONDS = 1.0
 """How often all connections are made anew at most, while the address leads to a wrong server."""
 
+CONNECTIONS = 16
+"""One of them is for the subscription."""
+
 Answer = TypeVar("Answer")
 
 
@@ -42,6 +45,7 @@ class RedisClient:
         self._reconnect_after = 0.0
         self._subscriptions: set[Subscription] = set()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(CONNECTIONS - 1)
 
     async def run(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
         """Return the command's answer. Raises `StoreUnavailable`."""
@@ -100,9 +104,19 @@ class RedisClient:
         await self._redis.connection_pool.aclose()
 
     async def _attempt(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
-        """Return the command's answer, and keep in mind what it says about the server."""
+        """Return the command's answer; who waits for a connection waits for us, not for Redis."""
+        self._refuse_while_down()
+        async with self._slots:
+            # While we waited, others may have found it down.
+            self._refuse_while_down()
+            return await self._exchange(command)
+
+    def _refuse_while_down(self) -> None:
         if time.monotonic() < self._down_until:
             raise _unavailable(f"{self._cause} (a moment ago)")
+
+    async def _exchange(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
+        """Return the command's answer, and keep in mind what it says about the server."""
         trying_again = self._failed
         if trying_again:
             # One caller finds out whether it is back; the others do not wait for that.
@@ -174,7 +188,7 @@ def _open(url: str) -> Redis:
         socket_keepalive=True,
         health_check_interval=0,
         retry=Retry(NoBackoff(), 0),
-        max_connections=16,
+        max_connections=CONNECTIONS,
         timeout=ANSWER_SECONDS,
     )
     return Redis(connection_pool=pool)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters.redis.client import LEFT_ALONE_SECONDS, RedisClient, connect_redis
+from broker.adapters.redis.client import CONNECTIONS, LEFT_ALONE_SECONDS, RedisClient, connect_redis
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
@@ -181,6 +181,20 @@ async def test_what_was_written_to_disk_is_there_after_a_crash(tmp_path: Path) -
 
 
 @pytest.mark.slow
+async def test_a_server_that_answers_is_not_away_however_many_wait_for_a_connection(
+    own_redis: RedisServer, notebook: Notebook
+) -> None:
+    slow = "for _ = 1, 1000000 do end return 1"
+    async with connect_redis(own_redis.url) as client:
+        script = client.script(slow)
+
+        await asyncio.gather(*[client.seconds() for _ in range(CONNECTIONS)])
+        await script([], [])
+        watch = Stopwatch()
+        assert [1] * 800 == await asyncio.gather(*[script([], []) for _ in range(800)])
+        assert watch.seconds > ONE_TIMEOUT_SECONDS, "nobody had to wait: the script is too quick"
+
+
 async def test_a_hung_server_costs_a_second_once_and_connected_is_told_when_it_goes_on(
     own_redis: RedisServer, store: RedisStore, notebook: Notebook
 ) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wecom_broker._connection import transfers
 from wecom_broker._connection.channel import open_channel
-from wecom_broker._connection.failures import closed, translated
+from wecom_broker._connection.failures import broken, closed, translated
 from wecom_broker._connection.owner import Owner
 from wecom_broker._connection.process import Process
 from wecom_broker._connection.streams import Streams
 from wecom_broker._connection.stubs import Stubs
+from wecom_broker.errors import BrokerClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -119,7 +120,13 @@ class Connection:
         timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
     ) -> Response:
         """Return the answer to an upload. Raises BrokerError, and what the messages raise."""
-        return await transfers.send(self._target, method, messages, timeout)
+        try:
+            return await transfers.send(self._target, method, messages, timeout)
+        except BrokerClosed:
+            if self.is_closed:
+                raise
+            # gRPC may cancel an upload, as the closing of a client does, when its connection breaks.
+            raise broken(self._target) from None
 
     @contextmanager
     def before_end(self, work: Callable[[], Awaitable[None]]) -> Iterator[None]:

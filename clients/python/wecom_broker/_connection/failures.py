@@ -58,6 +58,11 @@ def ended(address: str) -> BrokerUnreachable:
     return BrokerUnreachable("BROKER_UNREACHABLE", f"the broker at {address} ended the stream")
 
 
+def broken(address: str) -> BrokerUnreachable:
+    """Return the error of a call whose connection broke."""
+    return BrokerUnreachable("BROKER_UNREACHABLE", f"the connection to the broker at {address} broke")
+
+
 @contextmanager
 def translated(address: str = "") -> Iterator[None]:
     """Raise typed errors for gRPC's; they name the address where no broker answers.
