@@ -18,20 +18,12 @@ from hypothesis import strategies as st
 from broker.adapters.storage import codecs
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, RateLimited, SecretRejected, WecomProtocol, WecomUnavailable
+from broker.simulator.world.tokens import Habit
 from broker.usecases.fleet.leased_flight import LEASE
 from broker.usecases.limits.error_cache import HOUR
-from tests.kit.memory.engine_world import (
-    CHILD,
-    LIFETIME,
-    OWN,
-    Call,
-    Endpoint,
-    EngineWorld,
-    FakeWecom,
-    Habit,
-    Replica,
-)
+from tests.kit.memory.engine_world import CHILD, LIFETIME, OWN, EngineWorld, Replica
 from tests.kit.memory.fake_clock import settle
+from tests.kit.memory.wecom import Call, Endpoint, SimulatedWecom
 
 KEYS = (OWN, CHILD)
 SUBJECTS = {OWN: OWN.corp_id, CHILD: f"{CHILD.share_kind}:{CHILD.corp_id}:{CHILD.agent_id}"}
@@ -181,8 +173,8 @@ class Run:
         self.world.wecom.recover()
 
     async def _kill(self, key: CredentialKey) -> None:
-        if token := self.world.wecom.current(SUBJECTS[key]):
-            token.dead = True
+        if value := self.world.wecom.last_value(SUBJECTS[key]):
+            self.world.wecom.kill(value)
 
     async def _cut(self, number: int) -> None:
         self._disturb()
@@ -225,7 +217,7 @@ class Run:
 
     async def start(self) -> None:
         """Start three brokers before a WeCom that tells what it sees."""
-        self.world.wecom.hears = self._on_call
+        self.world.wecom.on_call = self._on_call
         for number in range(3):
             await self._start(number)
 
@@ -327,7 +319,7 @@ class Run:
         if not reported and entry and entry.credential and entry.credential.is_valid(replica.clock.now()):
             self._break(f"rule 4: {type(error).__name__} though {key.name} is valid in memory")
 
-    def _on_call(self, call: Call, wecom: FakeWecom) -> None:
+    def _on_call(self, call: Call, wecom: SimulatedWecom) -> None:
         if self._is_disturbed():
             return
         others = [other for other in wecom.calls if other.ended is None and other is not call]

@@ -1,28 +1,28 @@
-"""A fleet in one process: engines over one store in memory, before a WeCom that does as it is told."""
+"""A fleet in one process: engines over one store in memory, before the simulated WeCom."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
+from broker.adapters.wecom.shares import ShareEndpoints
+from broker.adapters.wecom.tickets import TicketEndpoints
+from broker.adapters.wecom.tokens import TokenEndpoints
 from broker.app.core import Core, Limits, Surroundings
 from broker.app.storage import storage_in
 from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
-from broker.domain.credentials import Credential, CredentialKey, Grant, RefreshPolicy
-from broker.domain.errors import AppNotShared, BrokerError, SecretRejected, TokenRejected
-from broker.domain.ports.rate_gate import CallScope, UpstreamGate
-from broker.domain.ports.wecom import Allow
+from broker.domain.credentials import CredentialKey, RefreshPolicy
+from broker.domain.errors import BrokerError
 from broker.domain.secret import Secret
-from broker.domain.shares import AppShare, ListedShares
+from broker.domain.shares import AppShare
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
+from tests.kit.memory.wecom import Connection, SimulatedWecom
 
 POLICY = RefreshPolicy()
 LIFETIME = timedelta(hours=2)
@@ -34,226 +34,6 @@ CHILD = CredentialKey.child_token(CRM, CHILD_SHARE)
 OWN_TARGET, CHILD_TARGET = Target("crm"), Target("crm", "ww-child")
 
 Result = TypeVar("Result")
-
-
-class Endpoint(StrEnum):
-    """Where the broker calls."""
-
-    APP_TOKEN = "/cgi-bin/gettoken"
-    SHARES = "/cgi-bin/corpgroup/corp/list_app_share_info"
-    CHILD_TOKEN = "/cgi-bin/corpgroup/corp/gettoken"
-    CORP_TICKET = "/cgi-bin/get_jsapi_ticket"
-    AGENT_TICKET = "/cgi-bin/ticket/get"
-
-
-class Habit(StrEnum):
-    """What WeCom answers when a token is fetched again before its end."""
-
-    NEW_KILLS_OLD = "new value, the old one dies"
-    NEW_KEEPS_OLD = "new value, the old one lives on"
-    SAME_FULL = "same value, full expires_in"
-    SAME_REMAINING = "same value, what remains"
-
-
-@dataclass
-class Issued:
-    """A token as WeCom knows it."""
-
-    subject: str
-    value: str
-    expires_at: datetime
-    dead: bool = False
-
-
-@dataclass
-class Call:
-    """One call that reached WeCom."""
-
-    endpoint: Endpoint
-    subject: str
-    began: datetime
-    replica: int
-    ended: datetime | None = None
-    error: BrokerError | None = None
-
-
-@dataclass
-class FakeWecom:
-    """WeCom, for the whole fleet: it issues tokens, kills them, dawdles and refuses as a test says."""
-
-    clock: FakeClock
-    habit: Habit = Habit.NEW_KILLS_OLD
-    lifetime: timedelta = LIFETIME
-    delay: timedelta = timedelta(0)
-    answers_as_asked: bool = False
-    """Whether an answer tells what was true when the call came, not when the answer left."""
-    shares: list[AppShare] = field(default_factory=lambda: [CHILD_SHARE])
-    unreadable: int = 0
-    """How many entries of each listing cannot be read."""
-    calls: list[Call] = field(default_factory=list)
-    in_flight: Counter[str] = field(default_factory=Counter)
-    most_at_once: Counter[str] = field(default_factory=Counter)
-    in_flight_all: int = 0
-    most_in_flight: int = 0
-    tokens: dict[str, Issued] = field(default_factory=dict)
-    troubles: dict[Endpoint, list[Callable[[], BrokerError]]] = field(default_factory=dict)
-    hears: Callable[["Call", "FakeWecom"], None] = lambda call, wecom: None
-    """Called as each call begins."""
-    secrets: dict[str, str] = field(default_factory=lambda: {PARENT: "crm-secret"})
-    _current: dict[str, Issued] = field(default_factory=dict)
-    _numbers: Counter[str] = field(default_factory=Counter)
-
-    def fail(self, endpoint: Endpoint, error: Callable[[], BrokerError], times: int = 1_000_000) -> None:
-        """Answer the next calls of the endpoint with this error."""
-        self.troubles[endpoint] = [error] * times
-
-    def recover(self) -> None:
-        """Answer well again."""
-        self.troubles.clear()
-
-    def count(self, endpoint: Endpoint | None = None, subject: str | None = None) -> int:
-        """Return how many calls came."""
-        return sum(
-            (endpoint is None or call.endpoint is endpoint) and (subject is None or call.subject == subject)
-            for call in self.calls
-        )
-
-    def current(self, subject: str) -> Issued | None:
-        """Return the token that was issued last."""
-        return self._current.get(subject)
-
-    def kill(self, value: Secret) -> None:
-        """Let a token die before its time."""
-        self.tokens[value.reveal()].dead = True
-
-    def is_alive(self, value: Secret) -> bool:
-        """Tell whether WeCom takes the token."""
-        token = self.tokens.get(value.reveal())
-        return token is not None and not token.dead and self.clock.now() < token.expires_at
-
-    async def call(
-        self, endpoint: Endpoint, subject: str, replica: int, answer: Callable[[], Result]
-    ) -> Result:
-        """Take a call: note it, dawdle, and fail or answer."""
-        call = Call(endpoint, subject, self.clock.now(), replica)
-        self.calls.append(call)
-        self.hears(call, self)
-        self.in_flight[subject] += 1
-        self.most_at_once[subject] = max(self.most_at_once[subject], self.in_flight[subject])
-        self.in_flight_all += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight_all)
-        try:
-            early = answer() if self.answers_as_asked else None
-            await self.clock.sleep(self.delay)
-            if troubles := self.troubles.get(endpoint):
-                error = troubles.pop()()
-                raise error
-            return early or answer()
-        except BrokerError as error:
-            call.error = error
-            raise
-        finally:
-            call.ended = self.clock.now()
-            self.in_flight[subject] -= 1
-            self.in_flight_all -= 1
-
-    def grant(self, subject: str) -> Grant:
-        """Issue a token, as the habit says."""
-        now = self.clock.now()
-        token = self._current.get(subject)
-        if token and not token.dead and now < token.expires_at:
-            if self.habit is Habit.SAME_FULL:
-                return Grant(Secret(token.value), self.lifetime)
-            if self.habit is Habit.SAME_REMAINING:
-                return Grant(Secret(token.value), token.expires_at - now)
-            token.dead = self.habit is Habit.NEW_KILLS_OLD
-        self._numbers[subject] += 1
-        token = Issued(subject, f"{subject}#{self._numbers[subject]}", now + self.lifetime)
-        self._current[subject] = self.tokens[token.value] = token
-        return Grant(Secret(token.value), self.lifetime)
-
-    def refuse_dead(self, parent: Credential) -> None:
-        """Answer 40014 where the parent's token is dead."""
-        if not self.is_alive(parent.value):
-            raise TokenRejected("the token is dead", errcode=40014)
-
-
-@dataclass
-class Door:
-    """One replica's way to WeCom, with the gate before it."""
-
-    wecom: FakeWecom
-    gate: UpstreamGate
-    replica: int
-
-    async def fetch_app_token(self, app: App) -> Grant:
-        """See `WecomTokens`."""
-        corp_id = app.corp_id
-
-        def answer() -> Grant:
-            if app.secret.reveal() != self.wecom.secrets[corp_id]:
-                raise SecretRejected("the secret is wrong", errcode=40001)
-            return self.wecom.grant(app.corp_id)
-
-        return await self._call(CallScope(app.name, corp_id, Endpoint.APP_TOKEN), corp_id, answer)
-
-    async def fetch_child_token(
-        self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
-    ) -> Grant:
-        """See `WecomTokens`."""
-
-        def answer() -> Grant:
-            self.wecom.refuse_dead(parent)
-            if (share_kind, corp_id, agent_id) not in {share.identity for share in self.wecom.shares}:
-                raise AppNotShared("not shared with this corp", errcode=670001)
-            return self.wecom.grant(f"{share_kind}:{corp_id}:{agent_id}")
-
-        subject = f"{share_kind}:{corp_id}:{agent_id}"
-        return await self._call(_scope(parent, Endpoint.CHILD_TOKEN), subject, answer)
-
-    async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> ListedShares:
-        """See `WecomShares`."""
-
-        def answer() -> ListedShares:
-            self.wecom.refuse_dead(parent)
-            shares = tuple(share for share in self.wecom.shares if share.share_kind is share_kind)
-            return ListedShares(shares, self.wecom.unreadable)
-
-        return await self._call(_scope(parent, Endpoint.SHARES), f"shares:{share_kind}", answer)
-
-    async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
-        """See `WecomTickets`."""
-        return await self._ticket(Endpoint.CORP_TICKET, f"corp_ticket:{token.key.corp_id}", token, allow)
-
-    async def fetch_agent_ticket(self, token: Credential, allow: Allow) -> Grant:
-        """See `WecomTickets`."""
-        subject = f"agent_ticket:{token.key.corp_id}:{token.key.agent_id}"
-        return await self._ticket(Endpoint.AGENT_TICKET, subject, token, allow)
-
-    async def _ticket(self, endpoint: Endpoint, subject: str, token: Credential, allow: Allow) -> Grant:
-        def answer() -> Grant:
-            self.wecom.refuse_dead(token)
-            return self.wecom.grant(subject)
-
-        return await self._call(_scope(token, endpoint), subject, answer, allow)
-
-    async def _call(
-        self, scope: CallScope, subject: str, answer: Callable[[], Result], allow: Allow | None = None
-    ) -> Result:
-        await self.gate.before(scope)
-        if allow:
-            await allow()
-        try:
-            result = await self.wecom.call(Endpoint(scope.endpoint), subject, self.replica, answer)
-        except BrokerError as error:
-            await self.gate.after(scope, error)
-            raise
-        await self.gate.after(scope, None)
-        return result
-
-
-def _scope(token: Credential, endpoint: Endpoint) -> CallScope:
-    return CallScope(token.key.app, token.key.corp_id, endpoint)
 
 
 @dataclass
@@ -308,13 +88,13 @@ class Replica:
         self.storage = storage = storage_in(store, NoSeal(), witness)
         around = Surroundings(apps, storage, clock, world.randomness, world.policy, witness, tasks)
         limits = Limits(around)
-        self.wecom = Door(world.wecom, limits.gate, number)
+        wecom = cast("Any", Connection(world.wecom, limits.gate, number))
         self.core = core = Core(
             around,
             limits,
-            tokens=self.wecom,
-            tickets=self.wecom,
-            shares=self.wecom,
+            tokens=TokenEndpoints(wecom),
+            tickets=TicketEndpoints(wecom),
+            shares=ShareEndpoints(wecom),
             called_back=world.called_back,
             sync_every=timedelta(seconds=600),
         )
@@ -348,7 +128,7 @@ class EngineWorld:
         self.randomness = FixedRandomness()
         self.policy = policy
         self.shared = Shared(self.clock)
-        self.wecom = FakeWecom(self.clock)
+        self.wecom = SimulatedWecom(self.clock, CRM, [CHILD_SHARE], LIFETIME)
         self.called_back: set[str] = set()
         """The apps that have a callback."""
         self.replicas: list[Replica] = []

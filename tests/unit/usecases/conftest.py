@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.kit.memory.engine_world import EngineWorld, FakeWecom, Replica
+from tests.kit.memory.engine_world import EngineWorld, Replica
 from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.wecom import SimulatedWecom
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def clock(world: EngineWorld) -> FakeClock:
 
 
 @pytest.fixture
-def wecom(world: EngineWorld) -> FakeWecom:
+def wecom(world: EngineWorld) -> SimulatedWecom:
     return world.wecom
 
 

@@ -18,13 +18,12 @@ from tests.kit.memory.engine_world import (
     OWN,
     OWN_TARGET,
     PARENT,
-    Endpoint,
     EngineWorld,
-    FakeWecom,
     Replica,
     outcome,
 )
 from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 BOTH_KINDS = replace(CRM, share_kinds=(ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN))
 SECOND = timedelta(seconds=1)
@@ -36,7 +35,7 @@ async def test_the_apps_own_corp_is_meant_by_its_id_or_by_none(replica: Replica,
 
 
 async def test_a_child_is_meant_by_its_corp_id(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     credential = await world.run(replica.tokens.get(CHILD_TARGET))
 
@@ -71,7 +70,7 @@ async def test_a_negative_min_ttl_is_refused(replica: Replica) -> None:
 
 
 async def test_a_child_with_both_kinds_of_share_must_be_told_apart(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     replica = await world.start(apps=[BOTH_KINDS])
     chain = AppShare(ShareKind.SUPPLY_CHAIN, CHILD_SHARE.corp_id, CHILD_SHARE.agent_id)
@@ -88,7 +87,7 @@ async def test_a_child_with_both_kinds_of_share_must_be_told_apart(
 
 
 async def test_a_child_with_several_agents_must_be_told_apart(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.shares.append(replace(CHILD_SHARE, agent_id=8))
 
@@ -101,7 +100,7 @@ async def test_a_child_with_several_agents_must_be_told_apart(
     assert 8 == chosen.key.agent_id
 
 
-async def test_an_app_without_shares_never_lists(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_an_app_without_shares_never_lists(world: EngineWorld, wecom: SimulatedWecom) -> None:
     replica = await world.start(apps=[replace(CRM, share_kinds=())])
 
     assert isinstance(await world.run(outcome(replica.tokens.get(CHILD_TARGET))), AppNotShared)
@@ -109,7 +108,7 @@ async def test_an_app_without_shares_never_lists(world: EngineWorld, wecom: Fake
 
 
 async def test_a_child_that_got_another_agent_id_is_found_under_it(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     wecom.shares = [replace(CHILD_SHARE, agent_id=8)]
@@ -132,7 +131,7 @@ async def test_an_agent_id_that_the_child_does_not_have_is_named_beside_the_one_
 
 
 async def test_a_child_whose_share_ended_is_not_shared_after_one_listing(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     wecom.shares = []
@@ -146,7 +145,7 @@ async def test_a_child_whose_share_ended_is_not_shared_after_one_listing(
 
 
 async def test_a_child_that_wecom_lists_and_refuses_is_asked_for_within_limits(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     wecom.fail(Endpoint.CHILD_TOKEN, lambda: AppNotShared("not shared", errcode=670001))

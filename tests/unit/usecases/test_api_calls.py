@@ -14,7 +14,8 @@ from broker.domain.errors import InvalidRequest, RateLimited, TokenRejected, Wec
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 from broker.domain.secret import Secret
 from broker.usecases.api_calls import LARGEST_BODY, ApiCalls, check_call
-from tests.kit.memory.engine_world import CHILD_TARGET, Endpoint, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.memory.engine_world import CHILD_TARGET, EngineWorld, Replica, outcome
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 GET_USER = ApiCall("GET", "/cgi-bin/user/get", (("userid", "lisi"),), b"")
 SEND = ApiCall("POST", "/cgi-bin/message/send", (), b"{}")
@@ -239,7 +240,7 @@ class FakeGateway:
 
 
 @pytest.fixture
-def gateway(wecom: FakeWecom) -> FakeGateway:
+def gateway(wecom: SimulatedWecom) -> FakeGateway:
     return FakeGateway(wecom.is_alive)
 
 
@@ -253,7 +254,7 @@ async def nothing() -> AsyncIterator[bytes]:
 
 
 @pytest.fixture
-async def dead(world: EngineWorld, wecom: FakeWecom, replica: Replica) -> None:
+async def dead(world: EngineWorld, wecom: SimulatedWecom, replica: Replica) -> None:
     wecom.kill((await world.run(replica.tokens.get(CHILD_TARGET))).value)
 
 
@@ -268,7 +269,7 @@ async def test_a_call_that_finds_the_token_dead_is_sent_once_more_with_the_next(
 
 
 async def test_where_wecom_refuses_every_token_its_own_words_come_back(
-    world: EngineWorld, wecom: FakeWecom, gateway: FakeGateway, calls: ApiCalls
+    world: EngineWorld, wecom: SimulatedWecom, gateway: FakeGateway, calls: ApiCalls
 ) -> None:
     gateway.refuses = True
     answers = [await world.run(calls.call(CHILD_TARGET, GET_USER)) for _ in range(5)]
@@ -321,7 +322,7 @@ async def test_a_download_that_no_token_opens_ends_after_two(
     [("type", "zip", "x"), ("media_id", "file", ""), ("media_id", "file", "a b")],
 )
 async def test_what_no_file_has_is_refused_before_a_token_is_fetched(
-    world: EngineWorld, wecom: FakeWecom, calls: ApiCalls, named: str, kind: str, media_id: str
+    world: EngineWorld, wecom: SimulatedWecom, calls: ApiCalls, named: str, kind: str, media_id: str
 ) -> None:
     async def both() -> None:
         if named == "type":
@@ -336,7 +337,7 @@ async def test_what_no_file_has_is_refused_before_a_token_is_fetched(
 
 
 async def test_a_limit_that_closed_the_childs_token_is_told_as_it_is(
-    world: EngineWorld, wecom: FakeWecom, calls: ApiCalls
+    world: EngineWorld, wecom: SimulatedWecom, calls: ApiCalls
 ) -> None:
     wecom.fail(Endpoint.CHILD_TOKEN, lambda: RateLimited("limit", errcode=45009))
     refused = await world.run(outcome(calls.call(CHILD_TARGET, GET_USER)))

@@ -18,14 +18,13 @@ from tests.kit.memory.engine_world import (
     CHILD_TARGET,
     CRM,
     OWN_TARGET,
-    Endpoint,
     EngineWorld,
-    FakeWecom,
     Replica,
     outcome,
 )
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.fake_users import CountedChance
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 URL = "https://crm.example.com/orders?id=1"
 CORP, AGENT = CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET
@@ -77,7 +76,7 @@ async def test_an_own_page_names_the_apps_own_corp(world: EngineWorld, signing: 
 
 
 async def test_the_tickets_of_two_corps_and_of_two_kinds_are_four_tickets(
-    world: EngineWorld, wecom: FakeWecom, signing: Signing
+    world: EngineWorld, wecom: SimulatedWecom, signing: Signing
 ) -> None:
     for _ in range(3):
         for target in (OWN_TARGET, CHILD_TARGET):
@@ -101,7 +100,7 @@ async def test_each_signature_has_a_nonce_of_its_own_and_the_clocks_time_in_seco
 
 
 async def test_a_warm_signature_asks_neither_the_store_nor_wecom(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, signing: Signing
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, signing: Signing
 ) -> None:
     await world.run(signing.sign_page(CHILD_TARGET, URL))
     calls, reaches = wecom.count(), count_reaches(replica)
@@ -112,7 +111,7 @@ async def test_a_warm_signature_asks_neither_the_store_nor_wecom(
 
 
 async def test_a_ticket_that_died_is_fetched_once_however_many_replicas_report_it(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     replicas = await world.fleet(3)
     signings = [signing_of(replica) for replica in replicas]
@@ -132,7 +131,7 @@ async def test_a_ticket_that_died_is_fetched_once_however_many_replicas_report_i
 
 
 async def test_a_report_of_an_older_ticket_changes_nothing(
-    world: EngineWorld, clock: FakeClock, wecom: FakeWecom, signing: Signing
+    world: EngineWorld, clock: FakeClock, wecom: SimulatedWecom, signing: Signing
 ) -> None:
     old, _ = await world.run(signing.sign_page(CHILD_TARGET, URL))
     await world.run(signing.report(CHILD_TARGET, CORP, old.generation, 40093))
@@ -155,7 +154,7 @@ async def test_a_report_says_what_a_page_is_told(world: EngineWorld, signing: Si
     [("generation", 0, 42012), ("generation", -1, 0), ("errcode", 1, 40014), ("errcode", 1, 45009)],
 )
 async def test_a_report_of_something_else_is_refused_by_field(
-    world: EngineWorld, wecom: FakeWecom, signing: Signing, field: str, generation: int, errcode: int
+    world: EngineWorld, wecom: SimulatedWecom, signing: Signing, field: str, generation: int, errcode: int
 ) -> None:
     refused = await world.run(outcome(signing.report(CHILD_TARGET, AGENT, generation, errcode)))
 
@@ -173,7 +172,7 @@ async def test_a_report_of_something_else_is_refused_by_field(
     ],
 )
 async def test_what_is_wrong_with_a_target_is_told_as_for_a_token(
-    world: EngineWorld, wecom: FakeWecom, signing: Signing, target: Target, error: type[BrokerError]
+    world: EngineWorld, wecom: SimulatedWecom, signing: Signing, target: Target, error: type[BrokerError]
 ) -> None:
     wecom.shares.append(AppShare(ShareKind.SUPPLY_CHAIN, CHILD_SHARE.corp_id, 8))
     both = CRM.__class__(
@@ -193,7 +192,7 @@ async def test_what_is_wrong_with_a_target_is_told_as_for_a_token(
 
 
 async def test_a_url_is_refused_before_anything_is_asked(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, signing: Signing
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, signing: Signing
 ) -> None:
     reaches = count_reaches(replica)
     refused = await outcome(signing.sign_page(CHILD_TARGET, "ftp://crm.example.com/"))

@@ -27,21 +27,20 @@ from tests.kit.memory.engine_world import (
     CRM,
     OWN,
     PARENT,
-    Endpoint,
     EngineWorld,
-    FakeWecom,
     Replica,
     outcome,
 )
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.kit.memory.fake_users import CountedChance, FakeUsers
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 BOTH = replace(CRM, share_kinds=(ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN))
 
 
 @pytest.fixture
-def users(wecom: FakeWecom) -> FakeUsers:
+def users(wecom: SimulatedWecom) -> FakeUsers:
     logins = {
         f"child{number}": LoginSession("ww-child", "wo-lisi", Secret(f"key{number}")) for number in range(50)
     }
@@ -161,7 +160,7 @@ async def test_without_the_store_no_code_is_spent(
 
 
 async def test_a_transfer_with_a_dead_child_token_is_sent_once_more(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     await world.run(sessions.exchange_login_code("crm", "child1", None))
     wecom.kill((await replica.engine.get(CHILD)).value)
@@ -173,7 +172,7 @@ async def test_a_transfer_with_a_dead_child_token_is_sent_once_more(
 
 
 async def test_a_login_that_finds_the_parents_token_dead_is_made_with_a_new_one(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
@@ -183,7 +182,7 @@ async def test_a_login_that_finds_the_parents_token_dead_is_made_with_a_new_one(
 
 
 async def test_an_ambiguous_kind_of_share_is_named_by_the_requests_field_and_says_that_the_code_is_spent(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers
 ) -> None:
     wecom.shares.append(AppShare(ShareKind.SUPPLY_CHAIN, "ww-child", 8))
     sessions = sessions_of(await world.start(apps=[BOTH]), users)
@@ -246,7 +245,7 @@ async def test_40_logins_of_one_user_at_once_are_40_sessions_each_with_its_own_k
 )
 async def test_what_cannot_be_converted_is_refused_by_field(
     world: EngineWorld,
-    wecom: FakeWecom,
+    wecom: SimulatedWecom,
     sessions: MiniProgramLogins,
     field: str,
     target: Target,
@@ -271,7 +270,7 @@ async def list_anew(world: EngineWorld, replica: Replica, *shares: AppShare) -> 
 
 
 async def test_a_session_dies_on_every_replica_with_the_share_and_does_not_come_back_with_it(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     other = sessions_of(await world.start(), users)
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
@@ -299,7 +298,7 @@ async def test_a_session_lives_on_while_the_share_does(
 
 
 async def test_a_session_dies_with_the_share_that_left_and_not_with_that_of_the_other_kind(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers
 ) -> None:
     chained = AppShare(ShareKind.SUPPLY_CHAIN, "ww-child", 8)
     wecom.shares.append(chained)
@@ -325,7 +324,7 @@ async def test_a_session_dies_with_the_childs_agent_id(
 @pytest.mark.parametrize("skew", [-SECOND / 2, 0 * SECOND, SECOND / 2])
 async def test_a_session_opened_right_after_the_share_began_works_on_a_replica_that_has_not_heard_of_it(
     world: EngineWorld,
-    wecom: FakeWecom,
+    wecom: SimulatedWecom,
     replica: Replica,
     users: FakeUsers,
     sessions: MiniProgramLogins,
@@ -376,7 +375,7 @@ async def test_a_listing_older_than_the_session_does_not_contradict_it(
 
 
 async def test_a_replica_without_a_listing_looks_into_the_store_once_and_asks_nobody(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     await list_anew(world, replica)
@@ -398,7 +397,7 @@ async def test_a_replica_without_a_listing_looks_into_the_store_once_and_asks_no
 
 
 async def test_a_session_is_believed_where_no_listing_is_left_that_could_contradict_it(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, sessions: MiniProgramLogins
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
     session = await world.run(sessions.exchange_login_code("crm", "child1", None))
     del world.shared.records["shares:crm:corp_group"]
@@ -423,7 +422,7 @@ async def test_a_session_ends_where_the_app_gives_up_its_kind_of_share(
 
 
 async def test_a_session_that_an_older_broker_kept_lives_while_the_child_has_any_share(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers
 ) -> None:
     replica = await world.start(apps=[BOTH])
     sessions = sessions_of(replica, users)

@@ -21,15 +21,16 @@ from broker.domain.shares import AppShare
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.usecases.identity import Identities
-from tests.kit.memory.engine_world import CRM, OWN, PARENT, Endpoint, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.memory.engine_world import CRM, OWN, PARENT, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.fake_users import CountedChance, FakeUsers, member
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 OAUTH = "https://open.weixin.qq.com"
 
 
 @pytest.fixture
-def users(wecom: FakeWecom) -> FakeUsers:
+def users(wecom: SimulatedWecom) -> FakeUsers:
     codes = {f"code{number}": member("ww-child", f"user{number}") for number in range(10)}
     return FakeUsers(wecom.is_alive, {**codes, "own": member(PARENT, "zhangsan", UserKind.OWN_MEMBER)})
 
@@ -68,7 +69,7 @@ async def test_a_code_is_sent_once_whatever_wecom_answers(
 @pytest.mark.parametrize("errcode", [40014, 42001])
 async def test_a_login_that_finds_the_token_dead_is_made_with_a_new_one(
     world: EngineWorld,
-    wecom: FakeWecom,
+    wecom: SimulatedWecom,
     replica: Replica,
     users: FakeUsers,
     identity: Identities,
@@ -84,7 +85,7 @@ async def test_a_login_that_finds_the_token_dead_is_made_with_a_new_one(
 
 
 async def test_a_code_that_no_token_carries_is_sent_twice_at_most(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers, identity: Identities
 ) -> None:
     users.fail(died, times=5)
     refused = await world.run(outcome(identity.exchange_code("crm", "code1")))
@@ -106,7 +107,7 @@ async def test_an_outage_of_the_second_try_ends_the_login(
 
 
 async def test_many_logins_that_find_the_token_dead_replace_it_once_and_succeed(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, users: FakeUsers, identity: Identities
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, users: FakeUsers, identity: Identities
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
     found = await world.gather(
@@ -119,7 +120,7 @@ async def test_many_logins_that_find_the_token_dead_replace_it_once_and_succeed(
 
 
 async def test_an_unknown_child_is_listed_for_once_and_then_flagged(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: Identities
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock, users: FakeUsers, identity: Identities
 ) -> None:
     users.users |= {"s1": member("ww-stranger", "lisi"), "s2": member("ww-stranger", "lisi")}
     await world.run(identity.exchange_code("crm", "code1"))
@@ -133,7 +134,7 @@ async def test_an_unknown_child_is_listed_for_once_and_then_flagged(
 
 
 async def test_a_child_that_was_shared_a_moment_ago_is_known(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, users: FakeUsers, identity: Identities
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock, users: FakeUsers, identity: Identities
 ) -> None:
     users.users["new"] = member("ww-new", "lisi")
     await world.run(identity.exchange_code("crm", "code1"))
@@ -144,7 +145,7 @@ async def test_a_child_that_was_shared_a_moment_ago_is_known(
 
 
 async def test_a_user_is_told_though_the_share_list_cannot_be_had(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers, identity: Identities
 ) -> None:
     wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("away"))
 
@@ -153,7 +154,7 @@ async def test_a_user_is_told_though_the_share_list_cannot_be_had(
 
 @pytest.mark.parametrize("kind", [UserKind.EXTERNAL_CONTACT, UserKind.NON_MEMBER, UserKind.OWN_MEMBER])
 async def test_only_a_childs_member_is_looked_for_in_the_share_list(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities, kind: UserKind
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers, identity: Identities, kind: UserKind
 ) -> None:
     users.users["x"] = user = User("", "", kind, open_id="o")
 
@@ -163,7 +164,7 @@ async def test_only_a_childs_member_is_looked_for_in_the_share_list(
 
 @pytest.mark.parametrize("code", ["", "a b", "a\n", "ü", "a\x00b", "x" * 513])
 async def test_a_malformed_code_is_refused_before_it_is_sent(
-    world: EngineWorld, wecom: FakeWecom, users: FakeUsers, identity: Identities, code: str
+    world: EngineWorld, wecom: SimulatedWecom, users: FakeUsers, identity: Identities, code: str
 ) -> None:
     exchange = await outcome(identity.exchange_code("crm", code))
     profile = await outcome(identity.fetch_profile("crm", code))
@@ -185,7 +186,7 @@ async def test_any_visible_code_is_sent_as_it_is(
 
 
 async def test_a_profile_survives_a_dead_token_since_its_ticket_is_no_code(
-    world: EngineWorld, wecom: FakeWecom, replica: Replica, identity: Identities
+    world: EngineWorld, wecom: SimulatedWecom, replica: Replica, identity: Identities
 ) -> None:
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
     profile = await world.run(identity.fetch_profile("crm", "ticket-of-zhangsan"))

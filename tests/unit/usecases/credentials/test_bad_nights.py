@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import RateLimited, SecretRejected
+from broker.simulator.world.tokens import Habit
 from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES
 from tests.kit.memory.engine_world import (
@@ -14,20 +15,18 @@ from tests.kit.memory.engine_world import (
     LIFETIME,
     OWN,
     OWN_TARGET,
-    Endpoint,
     EngineWorld,
-    FakeWecom,
-    Habit,
     Replica,
     outcome,
 )
 from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 
 
 async def test_rule_10_cold_tickets_without_a_store_wait_for_their_tokens_and_block_nobody(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     wecom.shares = [replace(CHILD_SHARE, agent_id=number + 1) for number in range(3 * OFFLINE_FETCHES)]
@@ -42,9 +41,9 @@ async def test_rule_10_cold_tickets_without_a_store_wait_for_their_tokens_and_bl
 
 
 async def test_rule_9_what_one_failed_write_kept_back_reaches_the_fleet_within_seconds(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    wecom.habit = Habit.NEW_KILLS_OLD
+    wecom.habit = Habit.NEW_VALUE_KILLS_OLD
     one, other = await world.fleet(2)
     held = await world.run(one.engine.get(OWN))
     await world.run(other.engine.get(OWN))
@@ -61,7 +60,7 @@ async def test_rule_9_what_one_failed_write_kept_back_reaches_the_fleet_within_s
 
 
 async def test_rule_6_a_report_of_a_newer_generation_is_looked_up_before_it_is_answered(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     one, deaf = await world.fleet(2)
     first = await world.run(one.engine.get(OWN))
@@ -78,7 +77,7 @@ async def test_rule_6_a_report_of_a_newer_generation_is_looked_up_before_it_is_a
 
 
 async def test_a_wish_that_wecom_cannot_fulfil_rotates_nothing(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     for _ in range(20):
         await world.run(replica.tokens.get(OWN_TARGET, 2 * LIFETIME))
@@ -88,7 +87,7 @@ async def test_a_wish_that_wecom_cannot_fulfil_rotates_nothing(
 
 
 async def test_rule_7_an_operator_who_insists_on_a_wrong_secret_sends_it_once_a_cooldown(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong", errcode=40001))
 

@@ -8,17 +8,9 @@ import pytest
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import WecomUnavailable
 from broker.usecases.credentials.refresh_ahead import KEPT_AFTER_EXPIRY, RENEWALS_AT_ONCE
-from tests.kit.memory.engine_world import (
-    CHILD_SHARE,
-    CRM,
-    LIFETIME,
-    OWN,
-    Endpoint,
-    EngineWorld,
-    FakeWecom,
-    Replica,
-)
+from tests.kit.memory.engine_world import CHILD_SHARE, CRM, LIFETIME, OWN, EngineWorld, Replica
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 DUE = LIFETIME * 0.84
@@ -26,7 +18,7 @@ DUE = LIFETIME * 0.84
 
 
 async def test_what_was_used_is_renewed_once_for_the_fleet(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     [held, *_] = await world.gather(*(replica.engine.get(OWN) for replica in replicas))
@@ -43,7 +35,7 @@ async def test_what_was_used_is_renewed_once_for_the_fleet(
 
 
 async def test_nothing_is_renewed_before_it_ages(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.refresh_ahead()
     await world.run(replica.engine.get(OWN))
@@ -55,7 +47,7 @@ async def test_nothing_is_renewed_before_it_ages(
 
 
 async def test_what_nobody_has_used_since_its_renewal_is_left_to_expire(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.refresh_ahead()
     await world.run(replica.engine.get(OWN))
@@ -69,7 +61,7 @@ async def test_what_nobody_has_used_since_its_renewal_is_left_to_expire(
 
 
 async def test_what_is_watched_is_renewed_again_and_again(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.refresh_ahead()
     watching = replica.engine.watch(OWN)
@@ -85,7 +77,7 @@ async def test_what_is_watched_is_renewed_again_and_again(
 
 
 async def test_who_begins_to_watch_late_gets_the_renewal_though_the_first_attempt_fails(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.engine.get(OWN))
     held = replica.memory.hold(OWN)
@@ -107,7 +99,7 @@ async def test_who_begins_to_watch_late_gets_the_renewal_though_the_first_attemp
 
 
 async def test_a_failed_renewal_is_tried_again_less_and_less_often(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.refresh_ahead()
     held = await world.run(replica.engine.get(OWN))
@@ -125,7 +117,7 @@ async def test_a_failed_renewal_is_tried_again_less_and_less_often(
 
 
 async def test_renewals_in_the_background_are_bounded(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.shares = [replace(CHILD_SHARE, agent_id=number) for number in range(100)]
     keys = [CredentialKey.child_token(CRM, share) for share in wecom.shares]
@@ -146,7 +138,7 @@ async def test_renewals_in_the_background_are_bounded(
 async def test_renewals_are_spread_by_chance(
     world: EngineWorld,
     replica: Replica,
-    wecom: FakeWecom,
+    wecom: SimulatedWecom,
     clock: FakeClock,
     throw: float,
     share_of_life: float,
@@ -163,7 +155,7 @@ async def test_renewals_are_spread_by_chance(
 
 
 async def test_without_the_store_nothing_is_renewed_ahead(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.refresh_ahead()
     held = await world.run(replica.engine.get(OWN))

@@ -9,6 +9,7 @@ from broker.domain.apps import App, Target
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, InvalidRequest, TokenRejected, WecomUnavailable
 from broker.domain.ports.store import Busy
+from broker.simulator.world.tokens import Habit
 from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_recovery_budget
 from tests.kit.memory.engine_world import (
@@ -18,14 +19,12 @@ from tests.kit.memory.engine_world import (
     LIFETIME,
     OWN,
     OWN_TARGET,
-    Endpoint,
     EngineWorld,
-    FakeWecom,
-    Habit,
     Replica,
     outcome,
 )
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 
@@ -44,7 +43,7 @@ def dead() -> TokenRejected:
 
 @pytest.mark.parametrize("errcode", [0, 40014, 42001])
 async def test_rule_6_a_report_of_the_current_generation_fetches_anew(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, errcode: int
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, errcode: int
 ) -> None:
     wecom.kill(held.value)
 
@@ -57,7 +56,7 @@ async def test_rule_6_a_report_of_the_current_generation_fetches_anew(
 
 @pytest.mark.parametrize("difference", [-1, 1, 10**12])
 async def test_rule_6_a_report_of_another_generation_changes_nothing(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, difference: int
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, difference: int
 ) -> None:
     result, after = await world.run(replica.tokens.report(OWN_TARGET, held.generation + difference, 40014))
 
@@ -66,7 +65,7 @@ async def test_rule_6_a_report_of_another_generation_changes_nothing(
 
 
 async def test_rule_6_a_report_to_a_replica_that_missed_the_rotation_brings_the_new_one(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
 ) -> None:
     other = await world.start()
     await world.run(other.engine.get(OWN))
@@ -80,9 +79,9 @@ async def test_rule_6_a_report_to_a_replica_that_missed_the_rotation_brings_the_
     assert 2 == wecom.count()
 
 
-@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+@pytest.mark.parametrize("habit", [Habit.SAME_VALUE_FULL_LIFETIME, Habit.SAME_VALUE_REMAINING])
 async def test_rule_6_a_report_that_wecom_answers_with_the_same_value_is_told_so(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, habit: Habit
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, habit: Habit
 ) -> None:
     wecom.habit = habit
 
@@ -94,7 +93,7 @@ async def test_rule_6_a_report_that_wecom_answers_with_the_same_value_is_told_so
 
 
 async def test_rule_6_one_forced_fetch_in_a_cooldown_over_the_fleet(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     other = await world.start()
     result, rotated = await world.run(replica.engine.replace(OWN, held.generation))
@@ -111,7 +110,7 @@ async def test_rule_6_one_forced_fetch_in_a_cooldown_over_the_fleet(
 
 
 async def test_rule_6_a_failed_forced_fetch_keeps_the_reported_token_and_cools_down(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"), times=1)
 
@@ -123,7 +122,7 @@ async def test_rule_6_a_failed_forced_fetch_keeps_the_reported_token_and_cools_d
 
 
 async def test_rule_6_a_report_that_cools_down_never_hands_out_what_has_expired(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await clock.jump(LIFETIME - 62 * SECOND)
     await world.shared.connections[0].count(f"forced:{OWN.name}", world.policy.cooldown)
@@ -135,7 +134,7 @@ async def test_rule_6_a_report_that_cools_down_never_hands_out_what_has_expired(
 
 
 async def test_rule_6_a_hundred_reports_on_three_replicas_cost_one_fetch(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     [held, *_] = await world.gather(*(replica.engine.get(OWN) for replica in replicas))
@@ -152,7 +151,7 @@ async def test_rule_6_a_hundred_reports_on_three_replicas_cost_one_fetch(
 
 
 async def test_rule_6_a_report_of_a_token_that_nobody_holds_any_more_fetches_once(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     result, _ = await world.run(replica.tokens.report(OWN_TARGET, 12345, 42001))
 
@@ -169,7 +168,7 @@ async def test_rule_6_a_report_that_says_nothing_of_a_dead_token_is_refused(
 
 
 async def test_rule_6_a_child_fetch_that_finds_the_parent_dead_replaces_that_generation_once(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
 ) -> None:
     wecom.kill(held.value)
 
@@ -182,7 +181,7 @@ async def test_rule_6_a_child_fetch_that_finds_the_parent_dead_replaces_that_gen
 
 
 async def test_rule_6_many_children_who_find_the_parent_dead_replace_it_once(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     children = share_with_children(wecom, 12)
     replicas = await world.fleet(3)
@@ -200,7 +199,7 @@ async def test_rule_6_many_children_who_find_the_parent_dead_replace_it_once(
 
 
 async def test_rule_6_a_listing_that_finds_the_parent_dead_replaces_it_too(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
 ) -> None:
     wecom.kill(held.value)
 
@@ -216,7 +215,7 @@ async def test_rule_6_a_listing_that_finds_the_parent_dead_replaces_it_too(
 async def test_rule_6_a_wecom_that_calls_every_token_dead_is_asked_four_times_for_a_request(
     world: EngineWorld,
     replica: Replica,
-    wecom: FakeWecom,
+    wecom: SimulatedWecom,
     clock: FakeClock,
     endpoints: tuple[Endpoint, ...],
     listed: bool,
@@ -245,7 +244,7 @@ async def test_rule_6_a_wecom_that_calls_every_token_dead_is_asked_four_times_fo
 
 
 async def test_rule_6_a_dead_token_for_ever_is_not_hammered_by_many_requests(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     wecom.fail(Endpoint.CHILD_TOKEN, dead)
@@ -260,7 +259,7 @@ async def test_rule_6_a_dead_token_for_ever_is_not_hammered_by_many_requests(
 
 
 async def test_rule_6_an_errand_counts_across_the_tasks_that_work_for_it(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     begin_recovery_budget()
     tried = []
@@ -284,7 +283,7 @@ async def test_rule_6_using_hands_on_what_the_call_returns(replica: Replica, hel
     assert held.generation == await replica.engine.using(OWN, call)
 
 
-def share_with_children(wecom: FakeWecom, number: int, app: App = CRM) -> list[str]:
+def share_with_children(wecom: SimulatedWecom, number: int, app: App = CRM) -> list[str]:
     """Share the app with so many children; return their corp ids."""
     [share] = wecom.shares
     names = [f"ww-child-{turn}" for turn in range(number)]
@@ -293,7 +292,7 @@ def share_with_children(wecom: FakeWecom, number: int, app: App = CRM) -> list[s
 
 
 async def test_a_single_40014_costs_a_cold_caller_nothing_but_a_call(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.CHILD_TOKEN, dead, times=1)
 

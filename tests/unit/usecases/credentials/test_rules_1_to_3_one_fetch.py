@@ -10,24 +10,15 @@ from broker.domain.errors import WecomProtocol
 from broker.domain.ports.store import Busy, Lease
 from broker.domain.secret import Secret
 from broker.usecases.fleet.leased_flight import LEASE
-from tests.kit.memory.engine_world import (
-    CHILD,
-    CHILD_TARGET,
-    OWN,
-    Endpoint,
-    EngineWorld,
-    FakeWecom,
-    Replica,
-    outcome,
-    wait_for,
-)
+from tests.kit.memory.engine_world import CHILD, CHILD_TARGET, OWN, EngineWorld, Replica, outcome, wait_for
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 
 
 async def test_rule_1_a_hundred_cold_callers_on_three_replicas_cost_one_fetch(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     replicas = await world.fleet(3)
@@ -39,7 +30,7 @@ async def test_rule_1_a_hundred_cold_callers_on_three_replicas_cost_one_fetch(
 
 
 async def test_rule_1_a_fetch_that_is_slower_than_the_lease_keeps_it(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = 4 * LEASE
     one, other = await world.fleet(2)
@@ -50,7 +41,7 @@ async def test_rule_1_a_fetch_that_is_slower_than_the_lease_keeps_it(
 
 
 async def test_rule_1_the_lease_of_a_crashed_holder_runs_out(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = SECOND
     one, other = await world.fleet(2)
@@ -67,7 +58,7 @@ async def test_rule_1_the_lease_of_a_crashed_holder_runs_out(
 
 
 async def test_rule_1_a_chain_takes_the_lease_of_each_credential(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     replicas = await world.fleet(3)
@@ -80,7 +71,7 @@ async def test_rule_1_a_chain_takes_the_lease_of_each_credential(
 
 
 async def test_rule_1_a_child_and_its_parent_are_asked_at_once_without_waiting_for_each_other(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     one, other = await world.fleet(2)
@@ -93,7 +84,7 @@ async def test_rule_1_a_child_and_its_parent_are_asked_at_once_without_waiting_f
 
 
 async def test_rule_2_a_lease_that_was_taken_after_anothers_commit_costs_no_fetch(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     one, other = await world.fleet(2)
     acquire = one.store.acquire
@@ -112,7 +103,7 @@ async def test_rule_2_a_lease_that_was_taken_after_anothers_commit_costs_no_fetc
 
 
 async def test_rule_2_who_waited_for_a_failing_holder_looks_again_and_fetches_itself(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomProtocol("nonsense"), times=1)
@@ -128,7 +119,7 @@ async def test_rule_2_who_waited_for_a_failing_holder_looks_again_and_fetches_it
 
 
 async def test_rule_3_a_commit_after_the_lease_was_lost_is_dropped(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = 10 * SECOND
     frozen, other = await world.fleet(2)
@@ -147,7 +138,7 @@ async def test_rule_3_a_commit_after_the_lease_was_lost_is_dropped(
 
 
 async def test_rule_3_the_generation_grows_though_the_store_lost_its_data(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     one, other = await world.fleet(2)
     before = await world.run(one.engine.get(OWN))

@@ -7,17 +7,10 @@ import pytest
 
 from broker.domain.credentials import Credential, Freshness
 from broker.domain.errors import WecomProtocol, WecomUnavailable
-from tests.kit.memory.engine_world import (
-    LIFETIME,
-    OWN,
-    Endpoint,
-    EngineWorld,
-    FakeWecom,
-    Habit,
-    Replica,
-    outcome,
-)
+from broker.simulator.world.tokens import Habit
+from tests.kit.memory.engine_world import LIFETIME, OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -36,14 +29,14 @@ def busy() -> WecomUnavailable:
 
 
 async def test_rule_4_a_fresh_token_is_served_from_memory(
-    replica: Replica, held: Credential, wecom: FakeWecom
+    replica: Replica, held: Credential, wecom: SimulatedWecom
 ) -> None:
     assert held == await replica.engine.get(OWN)
     assert 1 == wecom.count()
 
 
 async def test_rule_4_an_ageing_token_is_served_at_once_and_refreshed_behind_the_caller(
-    replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = SECOND
     await clock.jump(AGEING)
@@ -57,7 +50,7 @@ async def test_rule_4_an_ageing_token_is_served_at_once_and_refreshed_behind_the
 
 
 async def test_rule_4_an_ageing_token_on_a_fleet_is_renewed_once(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     await world.gather(*(replica.engine.get(OWN) for replica in replicas))
@@ -72,7 +65,7 @@ async def test_rule_4_an_ageing_token_on_a_fleet_is_renewed_once(
 
 
 async def test_rule_4_a_token_that_is_nearly_gone_waits_for_its_refresh(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = SECOND
     await clock.jump(NEARLY_GONE)
@@ -84,7 +77,7 @@ async def test_rule_4_a_token_that_is_nearly_gone_waits_for_its_refresh(
 
 
 async def test_rule_4_a_failed_refresh_keeps_serving_the_valid_token(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, busy)
     await clock.jump(NEARLY_GONE)
@@ -98,7 +91,7 @@ async def test_rule_4_a_failed_refresh_keeps_serving_the_valid_token(
 
 
 async def test_rule_4_not_every_call_pays_for_a_failing_refresh(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = SECOND / 2
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomProtocol("nonsense"))
@@ -113,7 +106,7 @@ async def test_rule_4_not_every_call_pays_for_a_failing_refresh(
 
 
 async def test_rule_4_a_refresh_is_tried_again_after_a_rest(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, busy, times=1)
     await clock.jump(NEARLY_GONE)
@@ -124,7 +117,7 @@ async def test_rule_4_a_refresh_is_tried_again_after_a_rest(
 
 
 async def test_rule_4_nearly_gone_is_a_tenth_of_a_short_life(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.lifetime = 20 * SECOND
     held = await world.run(replica.engine.get(OWN))
@@ -140,7 +133,7 @@ async def test_rule_4_nearly_gone_is_a_tenth_of_a_short_life(
 
 
 async def test_rule_4_a_caller_who_needs_more_time_waits_for_a_longer_token(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await clock.jump(LIFETIME / 2)
 
@@ -151,7 +144,7 @@ async def test_rule_4_a_caller_who_needs_more_time_waits_for_a_longer_token(
 
 
 async def test_rule_4_a_demand_that_wecom_cannot_meet_is_not_fetched_for_on_each_call(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     for _ in range(60):
         await world.run(replica.engine.get(OWN, 2 * LIFETIME))
@@ -161,7 +154,7 @@ async def test_rule_4_a_demand_that_wecom_cannot_meet_is_not_fetched_for_on_each
 
 
 async def test_rule_4_a_demand_is_met_though_somebody_with_a_smaller_one_asked_first(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     first = await world.start()
     await world.run(first.engine.get(OWN))
@@ -175,16 +168,21 @@ async def test_rule_4_a_demand_is_met_though_somebody_with_a_smaller_one_asked_f
 
 
 async def test_rule_4_a_demand_that_fails_is_served_what_is_valid(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, busy)
 
     assert held == await world.run(replica.engine.get(OWN, 2 * LIFETIME))
 
 
-@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+@pytest.mark.parametrize("habit", [Habit.SAME_VALUE_FULL_LIFETIME, Habit.SAME_VALUE_REMAINING])
 async def test_rule_5_the_same_value_keeps_its_expiry(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock, habit: Habit
+    world: EngineWorld,
+    replica: Replica,
+    held: Credential,
+    wecom: SimulatedWecom,
+    clock: FakeClock,
+    habit: Habit,
 ) -> None:
     wecom.habit = habit
     await clock.jump(AGEING)
@@ -198,9 +196,14 @@ async def test_rule_5_the_same_value_keeps_its_expiry(
     assert 2 == wecom.count()
 
 
-@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+@pytest.mark.parametrize("habit", [Habit.SAME_VALUE_FULL_LIFETIME, Habit.SAME_VALUE_REMAINING])
 async def test_rule_5_the_same_value_keeps_its_generation(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock, habit: Habit
+    world: EngineWorld,
+    replica: Replica,
+    held: Credential,
+    wecom: SimulatedWecom,
+    clock: FakeClock,
+    habit: Habit,
 ) -> None:
     wecom.habit = habit
     await clock.jump(SECOND)
@@ -213,10 +216,10 @@ async def test_rule_5_the_same_value_keeps_its_generation(
 
 
 async def test_rule_5_a_value_that_outlives_its_expiry_is_believed_again(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    wecom.habit = Habit.SAME_FULL
-    wecom.tokens[held.value.reveal()].expires_at += LIFETIME
+    wecom.habit = Habit.SAME_VALUE_FULL_LIFETIME
+    wecom.prolong(held.value, LIFETIME)
     await clock.jump(LIFETIME + SECOND)
 
     again = await world.run(replica.engine.get(OWN))
@@ -225,9 +228,14 @@ async def test_rule_5_a_value_that_outlives_its_expiry_is_believed_again(
     assert clock.now() + LIFETIME == again.expires_at
 
 
-@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+@pytest.mark.parametrize("habit", [Habit.SAME_VALUE_FULL_LIFETIME, Habit.SAME_VALUE_REMAINING])
 async def test_rule_5_a_value_that_runs_out_while_it_is_fetched_again_is_asked_for_once_more(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock, habit: Habit
+    world: EngineWorld,
+    replica: Replica,
+    held: Credential,
+    wecom: SimulatedWecom,
+    clock: FakeClock,
+    habit: Habit,
 ) -> None:
     wecom.habit = habit
     wecom.delay = 2 * SECOND
@@ -243,10 +251,10 @@ async def test_rule_5_a_value_that_runs_out_while_it_is_fetched_again_is_asked_f
     assert replica.error_cache.active(OWN.name) is None
 
 
-@pytest.mark.parametrize("habit", [Habit.SAME_FULL, Habit.SAME_REMAINING])
+@pytest.mark.parametrize("habit", [Habit.SAME_VALUE_FULL_LIFETIME, Habit.SAME_VALUE_REMAINING])
 @pytest.mark.parametrize("lifetime", [10 * SECOND, 30 * SECOND, LIFETIME])
 async def test_rule_5_nobody_is_refused_and_nobody_waits_for_two_fetches_at_a_rotation(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, habit: Habit, lifetime: timedelta
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock, habit: Habit, lifetime: timedelta
 ) -> None:
     wecom.habit, wecom.lifetime, wecom.answers_as_asked = habit, lifetime, True
     wecom.delay = SECOND / 5
@@ -275,7 +283,7 @@ async def test_rule_5_nobody_is_refused_and_nobody_waits_for_two_fetches_at_a_ro
 
 
 async def test_rule_5_a_value_that_never_becomes_usable_is_an_outage(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.lifetime = SECOND
     wecom.delay = 2 * SECOND
@@ -288,9 +296,9 @@ async def test_rule_5_a_value_that_never_becomes_usable_is_an_outage(
 
 
 async def test_rule_5_a_token_in_its_last_minute_is_asked_for_ever_less_often_than_it_is_served(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    wecom.habit = Habit.SAME_REMAINING
+    wecom.habit = Habit.SAME_VALUE_REMAINING
     wecom.delay = timedelta(milliseconds=50)
     await clock.jump(NEARLY_GONE)
 
@@ -302,7 +310,7 @@ async def test_rule_5_a_token_in_its_last_minute_is_asked_for_ever_less_often_th
 
 
 async def test_a_caller_who_goes_away_leaves_the_fetch_to_the_others(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     impatient = asyncio.create_task(replica.engine.get(OWN))

@@ -13,6 +13,7 @@ from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable, WecomUnavailable
 from broker.domain.ports.store import Record
 from broker.domain.shares import AppShare
+from broker.simulator.world.tokens import Habit
 from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.fleet.leased_flight import OFFLINE_FETCHES, POLL
 from tests.kit.memory.engine_world import (
@@ -22,15 +23,13 @@ from tests.kit.memory.engine_world import (
     CRM,
     LIFETIME,
     OWN,
-    Endpoint,
     EngineWorld,
-    FakeWecom,
-    Habit,
     Replica,
     outcome,
     wait_for,
 )
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 
@@ -43,7 +42,7 @@ def stored(world: EngineWorld, key: CredentialKey = OWN) -> Credential:
 
 
 async def test_rule_8_no_name_in_the_store_holds_a_secret(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     await world.run(replica.tokens.get(CHILD_TARGET))
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
@@ -51,7 +50,7 @@ async def test_rule_8_no_name_in_the_store_holds_a_secret(
 
     names = " ".join([*world.shared.records, *world.shared.issued, *world.shared.counters])
 
-    secrets = [CRM.secret.reveal(), CRM.secret.fingerprint(), *wecom.tokens]
+    secrets = [CRM.secret.reveal(), CRM.secret.fingerprint(), *wecom.values()]
     assert not [secret for secret in secrets if secret in names]
 
 
@@ -69,7 +68,7 @@ def test_rule_8_a_key_differs_by_each_of_its_parts() -> None:
 
 
 async def test_rule_8_both_kinds_of_share_are_two_credentials(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     chain = AppShare(ShareKind.SUPPLY_CHAIN, CHILD_SHARE.corp_id, CHILD_SHARE.agent_id)
     wecom.shares.append(chain)
@@ -86,7 +85,7 @@ async def test_rule_8_both_kinds_of_share_are_two_credentials(
 
 
 async def test_rule_9_a_waiter_wakes_by_notice(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = SECOND / 8
     one, other = await world.fleet(2)
@@ -101,7 +100,7 @@ async def test_rule_9_a_waiter_wakes_by_notice(
 
 
 async def test_rule_9_a_waiter_finds_it_by_poll_where_notices_are_lost(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = SECOND / 8
     one, deaf = await world.fleet(2)
@@ -117,7 +116,9 @@ async def test_rule_9_a_waiter_finds_it_by_poll_where_notices_are_lost(
     assert 1 == wecom.count()
 
 
-async def test_rule_9_a_commit_reaches_the_memory_of_the_others(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_rule_9_a_commit_reaches_the_memory_of_the_others(
+    world: EngineWorld, wecom: SimulatedWecom
+) -> None:
     one, other = await world.fleet(2)
     held, _ = await world.gather(one.engine.get(OWN), other.engine.get(OWN))
 
@@ -129,7 +130,7 @@ async def test_rule_9_a_commit_reaches_the_memory_of_the_others(world: EngineWor
 
 
 async def test_rule_9_whoever_reconnects_looks_again_at_everything(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     one, other = await world.fleet(2)
     keys = [replace(CHILD, agent_id=number) for number in range(20)]
@@ -151,7 +152,7 @@ async def test_rule_9_whoever_reconnects_looks_again_at_everything(
 
 
 async def test_rule_9_what_the_store_lost_is_brought_back(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     await world.run(replica.tokens.get(CHILD_TARGET))
     before = dict(world.shared.records)
@@ -225,7 +226,7 @@ async def test_rule_9_a_follower_tries_again_though_the_store_says_nothing_of_it
 
 
 async def test_rule_10_what_is_in_memory_is_served_while_the_store_is_away(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     held = await world.run(replica.engine.get(OWN))
     replica.store.cut()
@@ -238,7 +239,7 @@ async def test_rule_10_what_is_in_memory_is_served_while_the_store_is_away(
 
 
 async def test_rule_10_what_must_be_fetched_is_fetched_without_the_store(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.store.cut()
     cold = await world.run(replica.engine.get(OWN))
@@ -250,7 +251,7 @@ async def test_rule_10_what_must_be_fetched_is_fetched_without_the_store(
 
 
 async def test_rule_10_many_callers_without_the_store_cost_one_fetch_a_replica(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     replicas = await world.fleet(3)
@@ -263,7 +264,7 @@ async def test_rule_10_many_callers_without_the_store_cost_one_fetch_a_replica(
 
 
 async def test_rule_10_fetches_without_the_store_are_bounded_and_a_chain_is_not_locked_out(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     wecom.shares = [replace(CHILD_SHARE, corp_id=f"ww-child-{number}") for number in range(40)]
@@ -280,7 +281,7 @@ async def test_rule_10_fetches_without_the_store_are_bounded_and_a_chain_is_not_
 
 
 async def test_rule_10_cold_children_without_a_store_wait_for_a_parent_who_was_asked_first(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     wecom.shares = [replace(CHILD_SHARE, agent_id=number) for number in range(40)]
@@ -296,7 +297,7 @@ async def test_rule_10_cold_children_without_a_store_wait_for_a_parent_who_was_a
 
 
 async def test_rule_10_a_report_without_the_store_is_limited_by_the_replica(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     held = await world.run(replica.engine.get(OWN))
     replica.store.cut()
@@ -316,7 +317,7 @@ async def test_rule_10_a_report_without_the_store_is_limited_by_the_replica(
 
 
 async def test_rule_10_a_fetch_that_outlives_the_store_counts_in_memory_and_is_offered_later(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.delay = SECOND
     fetching = asyncio.create_task(replica.engine.get(OWN))
@@ -333,7 +334,7 @@ async def test_rule_10_a_fetch_that_outlives_the_store_counts_in_memory_and_is_o
 
 
 async def test_rule_10_a_fetch_alone_that_outlives_the_outage_reaches_the_fleet(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     offline_slots, other = await world.fleet(2)
     await world.run(other.engine.get(OWN))
@@ -350,7 +351,7 @@ async def test_rule_10_a_fetch_alone_that_outlives_the_outage_reaches_the_fleet(
 
 
 async def test_rule_10_a_fetch_alone_that_the_fleet_was_ahead_of_gives_way(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     offline_slots, other = await world.fleet(2)
     offline_slots.store.cut()
@@ -371,7 +372,7 @@ async def test_rule_10_a_fetch_alone_that_the_fleet_was_ahead_of_gives_way(
 @pytest.mark.parametrize("habit", list(Habit))
 @pytest.mark.parametrize("apart", [timedelta(0), SECOND])
 async def test_rule_10_replicas_that_fetched_alone_agree_when_the_store_is_back(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, habit: Habit, apart: timedelta
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock, habit: Habit, apart: timedelta
 ) -> None:
     wecom.habit = habit
     replicas = await world.fleet(3)
@@ -395,9 +396,9 @@ async def test_rule_10_replicas_that_fetched_alone_agree_when_the_store_is_back(
 
 
 async def test_rule_10_a_value_renewed_by_the_fleet_meanwhile_gets_a_number_that_is_ahead(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    wecom.habit = Habit.NEW_KEEPS_OLD
+    wecom.habit = Habit.NEW_VALUE_OLD_ALIVE
     offline_slots, other = await world.fleet(2)
     held, _ = await world.gather(offline_slots.engine.get(OWN), other.engine.get(OWN))
     offline_slots.store.cut()
@@ -418,9 +419,9 @@ async def test_rule_10_a_value_renewed_by_the_fleet_meanwhile_gets_a_number_that
 
 
 async def test_rule_10_a_renewal_alone_does_not_take_the_fleet_back(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    wecom.habit = Habit.SAME_FULL
+    wecom.habit = Habit.SAME_VALUE_FULL_LIFETIME
     offline_slots, other = await world.fleet(2)
     held, _ = await world.gather(offline_slots.engine.get(OWN), other.engine.get(OWN))
     offline_slots.store.cut()
@@ -440,7 +441,7 @@ async def test_rule_10_a_renewal_alone_does_not_take_the_fleet_back(
 
 
 async def test_rule_10_a_renewal_alone_in_the_same_moment_as_the_fleets_fetch_gets_one_number(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     offline_slots, other = await world.fleet(2)
     held, _ = await world.gather(offline_slots.engine.get(OWN), other.engine.get(OWN))
@@ -458,7 +459,7 @@ async def test_rule_10_a_renewal_alone_in_the_same_moment_as_the_fleets_fetch_ge
 
 
 async def test_rule_10_without_wecom_everything_valid_is_served_to_its_last_second(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.refresh_ahead()
     held = await world.run(replica.engine.get(OWN))
@@ -473,7 +474,7 @@ async def test_rule_10_without_wecom_everything_valid_is_served_to_its_last_seco
 
 
 async def test_rule_10_the_errors_of_a_replica_without_a_store_are_its_own(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
     replicas = await world.fleet(2)

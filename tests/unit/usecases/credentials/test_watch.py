@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from broker.domain.errors import AppNotShared, WecomUnavailable
-from tests.kit.memory.engine_world import OWN, Endpoint, EngineWorld, FakeWecom, Habit, Replica, outcome
+from broker.simulator.world.tokens import Habit
+from tests.kit.memory.engine_world import OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 
 async def test_a_watch_yields_the_current_credential_and_each_rotation(
@@ -41,9 +43,9 @@ async def test_a_slow_watcher_gets_the_newest_only(
 
 
 async def test_a_watch_is_not_woken_by_the_same_value(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    wecom.habit = Habit.SAME_FULL
+    wecom.habit = Habit.SAME_VALUE_FULL_LIFETIME
     watching = replica.engine.watch(OWN)
     held = await world.run(anext(watching))
     await clock.jump(world.policy.cooldown)
@@ -60,7 +62,7 @@ async def test_a_watch_is_not_woken_by_the_same_value(
 
 
 async def test_a_thousand_watchers_on_three_replicas_see_one_rotation(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     watches = [replicas[turn % 3].engine.watch(OWN) for turn in range(1000)]
@@ -79,7 +81,7 @@ async def test_a_thousand_watchers_on_three_replicas_see_one_rotation(
 
 
 async def test_a_watch_that_cannot_begin_says_why_and_leaves_nothing(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
 

@@ -26,13 +26,12 @@ from tests.kit.memory.engine_world import (
     OWN,
     OWN_TARGET,
     PARENT,
-    Endpoint,
     EngineWorld,
-    FakeWecom,
     Replica,
     outcome,
 )
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -46,9 +45,9 @@ def limited() -> RateLimited:
 
 
 async def test_rule_7_a_rejected_secret_is_not_tried_again_by_callers_of_any_replica(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    wecom.secrets[PARENT] = "another"
+    wecom.set_secret(CRM, "another")
     replicas = await world.fleet(3)
 
     for _ in range(50):
@@ -61,7 +60,7 @@ async def test_rule_7_a_rejected_secret_is_not_tried_again_by_callers_of_any_rep
 
 
 async def test_rule_7_a_rejected_secret_is_tried_again_after_an_hour(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong"), times=1)
     await world.run(outcome(replica.engine.get(OWN)))
@@ -70,8 +69,10 @@ async def test_rule_7_a_rejected_secret_is_tried_again_after_an_hour(
     assert await world.run(replica.engine.get(OWN))
 
 
-async def test_rule_7_a_replica_with_another_secret_tries_it(world: EngineWorld, wecom: FakeWecom) -> None:
-    wecom.secrets[PARENT] = "the new secret"
+async def test_rule_7_a_replica_with_another_secret_tries_it(
+    world: EngineWorld, wecom: SimulatedWecom
+) -> None:
+    wecom.set_secret(CRM, "the new secret")
     old = await world.start()
     assert isinstance(await world.run(outcome(old.engine.get(OWN))), SecretRejected)
 
@@ -84,7 +85,7 @@ async def test_rule_7_a_replica_with_another_secret_tries_it(world: EngineWorld,
 
 
 async def test_rule_7_a_refused_parent_is_told_to_who_asks_for_a_child(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: IpNotTrusted("not trusted", errcode=60020, ip="203.0.113.9"))
 
@@ -97,7 +98,7 @@ async def test_rule_7_a_refused_parent_is_told_to_who_asks_for_a_child(
 
 @pytest.mark.parametrize("kind", [SecretRejected, AppDisabled, IpNotTrusted, WecomProtocol])
 async def test_rule_7_what_is_remembered_says_the_same_on_every_replica(
-    world: EngineWorld, wecom: FakeWecom, kind: type[BrokerError]
+    world: EngineWorld, wecom: SimulatedWecom, kind: type[BrokerError]
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: kind("so it is", errcode=1))
     one, other = await world.fleet(2)
@@ -112,7 +113,7 @@ async def test_rule_7_what_is_remembered_says_the_same_on_every_replica(
 
 
 async def test_rule_7_an_operator_tries_past_what_any_replica_remembers(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong"), times=1)
     one, other = await world.fleet(2)
@@ -127,10 +128,10 @@ async def test_rule_7_an_operator_tries_past_what_any_replica_remembers(
 
 
 async def test_rule_7_a_rate_limit_closes_the_endpoint_for_that_corp(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     corp = replace(CRM, name="other", corp_id="ww-other")
-    wecom.secrets["ww-other"] = corp.secret.reveal()
+    wecom.set_secret(corp)
     one, other = [await world.start(apps=[CRM, corp]) for _ in range(2)]
     await world.run(one.engine.get(OWN))
     wecom.fail(Endpoint.CHILD_TOKEN, limited, times=1)
@@ -152,7 +153,7 @@ async def test_rule_7_a_rate_limit_closes_the_endpoint_for_that_corp(
 
 
 async def test_rule_7_a_rate_limit_outlives_the_success_of_a_call_that_was_under_way(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     scope = CallScope("crm", PARENT, Endpoint.CHILD_TOKEN)
     await replica.gate.before(scope)
@@ -165,7 +166,7 @@ async def test_rule_7_a_rate_limit_outlives_the_success_of_a_call_that_was_under
 
 
 async def test_rule_7_a_limit_that_stays_is_closed_longer_each_time_up_to_an_hour(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, limited)
     waits = []
@@ -181,7 +182,7 @@ async def test_rule_7_a_limit_that_stays_is_closed_longer_each_time_up_to_an_hou
 
 
 async def test_rule_7_an_outage_is_tried_less_and_less_often_and_ends_with_success(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, busy)
     waits = []
@@ -206,7 +207,7 @@ async def test_rule_7_an_outage_is_tried_less_and_less_often_and_ends_with_succe
 
 
 async def test_rule_7_an_outage_is_spread_by_chance(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     world.randomness.throw = 1.0
     wecom.fail(Endpoint.APP_TOKEN, busy)
@@ -217,7 +218,7 @@ async def test_rule_7_an_outage_is_spread_by_chance(
     assert SECOND / 2 * 1.2 == error.retry_after
 
 
-async def test_rule_7_an_outage_is_shared_by_the_fleet(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_rule_7_an_outage_is_shared_by_the_fleet(world: EngineWorld, wecom: SimulatedWecom) -> None:
     wecom.fail(Endpoint.APP_TOKEN, busy)
     replicas = await world.fleet(3)
 
@@ -228,7 +229,7 @@ async def test_rule_7_an_outage_is_shared_by_the_fleet(world: EngineWorld, wecom
 
 
 async def test_rule_7_calls_that_fail_together_are_one_outage(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.engine.get(OWN))
     wecom.delay = SECOND
@@ -246,7 +247,7 @@ async def test_rule_7_calls_that_fail_together_are_one_outage(
 
 
 async def test_rule_7_an_app_s_secret_that_is_answered_like_a_dead_token_is_an_outage(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: TokenRejected("42001", errcode=42001))
     replicas = await world.fleet(3)
@@ -259,7 +260,9 @@ async def test_rule_7_an_app_s_secret_that_is_answered_like_a_dead_token_is_an_o
     assert 1 == wecom.count()
 
 
-async def test_rule_7_one_spoilt_answer_is_that_call_s_alone(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_rule_7_one_spoilt_answer_is_that_call_s_alone(
+    world: EngineWorld, wecom: SimulatedWecom
+) -> None:
     one, other = await world.fleet(2)
     await world.run(one.engine.get(OWN))
     wecom.fail(Endpoint.CHILD_TOKEN, busy, times=1)
@@ -275,10 +278,10 @@ async def test_rule_7_one_spoilt_answer_is_that_call_s_alone(world: EngineWorld,
 
 
 async def test_rule_7_an_outage_of_one_app_and_corp_is_no_other_s(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     corp = replace(CRM, name="other", corp_id="ww-other")
-    wecom.secrets["ww-other"] = corp.secret.reveal()
+    wecom.set_secret(corp)
     replica = await world.start(apps=[CRM, corp])
     await world.run(replica.engine.get(OWN))
     wecom.fail(Endpoint.CHILD_TOKEN, busy, times=20)
@@ -296,7 +299,7 @@ async def test_rule_7_an_outage_of_one_app_and_corp_is_no_other_s(
 
 
 async def test_rule_7_the_longest_wait_is_what_wecom_asks_for(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, lambda: RateLimited("wait", 10 * MINUTE))
 
@@ -307,7 +310,7 @@ async def test_rule_7_the_longest_wait_is_what_wecom_asks_for(
 
 
 async def test_rule_7_a_remembered_error_says_how_long_is_left(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.fail(Endpoint.APP_TOKEN, limited)
     await world.run(outcome(replica.engine.get(OWN)))

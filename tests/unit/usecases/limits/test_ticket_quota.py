@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import QuotaReserved, WecomUnavailable
 from broker.usecases.limits.ticket_quota import HOUR, SLOT, TicketQuota, limits_of
-from tests.kit.memory.engine_world import OWN, Endpoint, EngineWorld, FakeWecom, Replica, outcome
+from tests.kit.memory.engine_world import OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.memory_store import MemoryStore, Shared
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 APP, CORP = 100, 400
@@ -245,7 +246,7 @@ async def _use_up(replica: Replica) -> None:
 
 
 async def test_what_is_valid_is_served_to_its_last_second_while_the_limit_is_used_up(
-    world: EngineWorld, clock: FakeClock, wecom: FakeWecom, replica: Replica
+    world: EngineWorld, clock: FakeClock, wecom: SimulatedWecom, replica: Replica
 ) -> None:
     first = await world.run(replica.engine.get(TICKET))
     served = []
@@ -261,7 +262,7 @@ async def test_what_is_valid_is_served_to_its_last_second_while_the_limit_is_use
 
 
 async def test_a_call_that_is_kept_back_is_not_counted(
-    world: EngineWorld, clock: FakeClock, wecom: FakeWecom, replica: Replica
+    world: EngineWorld, clock: FakeClock, wecom: SimulatedWecom, replica: Replica
 ) -> None:
     wecom.fail(Endpoint.AGENT_TICKET, lambda: WecomUnavailable("away"))
     for _ in range(300):

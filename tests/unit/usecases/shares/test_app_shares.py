@@ -12,18 +12,9 @@ from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AppNotShared, StoreUnavailable, WecomUnavailable
 from broker.domain.shares import AppShare, ShareChanges
 from broker.usecases.shares.lister import RELISTS
-from tests.kit.memory.engine_world import (
-    CHILD,
-    CHILD_SHARE,
-    CHILD_TARGET,
-    CRM,
-    Endpoint,
-    EngineWorld,
-    FakeWecom,
-    Replica,
-    outcome,
-)
+from tests.kit.memory.engine_world import CHILD, CHILD_SHARE, CHILD_TARGET, CRM, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 KIND = ShareKind.CORP_GROUP
@@ -31,7 +22,7 @@ NEWCOMER = AppShare(KIND, "ww-newcomer", 9, "新来的")
 
 
 async def test_a_hundred_cold_callers_on_three_replicas_list_once(
-    world: EngineWorld, wecom: FakeWecom
+    world: EngineWorld, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     replicas = await world.fleet(3)
@@ -43,7 +34,7 @@ async def test_a_hundred_cold_callers_on_three_replicas_list_once(
 
 
 async def test_a_newcomer_is_found_by_one_more_listing(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     wecom.shares.append(NEWCOMER)
@@ -57,7 +48,7 @@ async def test_a_newcomer_is_found_by_one_more_listing(
 
 
 async def test_a_newcomer_is_found_on_all_replicas_while_one_of_them_lists(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     await world.gather(*(replica.shares.all(CRM) for replica in replicas))
@@ -74,7 +65,7 @@ async def test_a_newcomer_is_found_on_all_replicas_while_one_of_them_lists(
 
 
 async def test_a_child_under_another_agent_id_is_found_by_all_who_ask_at_once(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     wecom.shares = [replace(CHILD_SHARE, agent_id=8)]
@@ -88,7 +79,7 @@ async def test_a_child_under_another_agent_id_is_found_by_all_who_ask_at_once(
 
 
 async def test_an_unknown_child_that_was_just_listed_is_not_listed_for_again(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     assert isinstance(
         await world.run(outcome(replica.tokens.get(Target("crm", "ww-stranger")))), AppNotShared
@@ -97,7 +88,7 @@ async def test_an_unknown_child_that_was_just_listed_is_not_listed_for_again(
 
 
 async def test_strangers_cause_few_listings_over_the_fleet(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     await world.gather(*(replica.shares.all(CRM) for replica in replicas))
@@ -111,7 +102,7 @@ async def test_strangers_cause_few_listings_over_the_fleet(
 
 
 async def test_one_stranger_is_looked_for_once_in_a_cooldown(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     await clock.jump(60 * SECOND)
@@ -124,7 +115,7 @@ async def test_one_stranger_is_looked_for_once_in_a_cooldown(
 
 
 async def test_without_the_store_a_stranger_is_looked_for_within_the_cooldown_too(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     replica.store.cut()
@@ -140,7 +131,7 @@ async def test_without_the_store_a_stranger_is_looked_for_within_the_cooldown_to
 
 
 async def test_a_sync_tells_what_changed_against_what_was_known(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     kept = replace(CHILD_SHARE, corp_id="ww-kept", corp_name="before")
     wecom.shares.append(kept)
@@ -156,7 +147,7 @@ async def test_a_sync_tells_what_changed_against_what_was_known(
 
 
 async def test_a_sync_on_a_new_replica_compares_with_what_the_store_knows(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.lister.sync(CRM))
     await clock.jump(SECOND)
@@ -164,7 +155,7 @@ async def test_a_sync_on_a_new_replica_compares_with_what_the_store_knows(
     assert ShareChanges((), (), 1) == await world.run((await world.start()).lister.sync(CRM))
 
 
-async def test_a_sync_covers_all_kinds_of_share(world: EngineWorld, wecom: FakeWecom) -> None:
+async def test_a_sync_covers_all_kinds_of_share(world: EngineWorld, wecom: SimulatedWecom) -> None:
     app = replace(CRM, share_kinds=(KIND, ShareKind.SUPPLY_CHAIN))
     replica = await world.start(apps=[app])
     chain = replace(CHILD_SHARE, share_kind=ShareKind.SUPPLY_CHAIN)
@@ -176,7 +167,7 @@ async def test_a_sync_covers_all_kinds_of_share(world: EngineWorld, wecom: FakeW
 
 
 async def test_a_sync_ends_though_the_clock_steps_back(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     wecom.delay = SECOND
     await world.run(replica.lister.sync(CRM))
@@ -194,7 +185,9 @@ async def test_a_sync_ends_though_the_clock_steps_back(
     assert 2 == wecom.count(Endpoint.SHARES)
 
 
-async def test_the_others_follow_a_listing(world: EngineWorld, wecom: FakeWecom, clock: FakeClock) -> None:
+async def test_the_others_follow_a_listing(
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
     one, other = await world.fleet(2)
     await world.gather(one.shares.all(CRM), other.shares.all(CRM))
     wecom.shares.append(NEWCOMER)
@@ -208,7 +201,7 @@ async def test_the_others_follow_a_listing(world: EngineWorld, wecom: FakeWecom,
 
 
 async def test_a_removed_child_loses_its_token_on_all_replicas(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     await world.gather(*(replica.tokens.get(CHILD_TARGET) for replica in replicas))
@@ -226,7 +219,7 @@ async def test_a_removed_child_loses_its_token_on_all_replicas(
 
 
 async def test_a_removed_childs_watchers_end_with_the_reason(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     one, other = await world.fleet(2)
     watching = other.tokens.watch(CHILD_TARGET)
@@ -240,7 +233,7 @@ async def test_a_removed_childs_watchers_end_with_the_reason(
 
 
 async def test_a_child_that_comes_back_gets_a_token_at_once(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     wecom.shares = []
@@ -255,7 +248,7 @@ async def test_a_child_that_comes_back_gets_a_token_at_once(
 
 
 async def test_a_watch_begins_with_a_snapshot_and_goes_on_with_changes(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     one, other = await world.fleet(2)
     watching = other.shares.watch(CRM)
@@ -272,7 +265,7 @@ async def test_a_watch_begins_with_a_snapshot_and_goes_on_with_changes(
 
 
 async def test_a_watch_is_not_told_of_a_new_name(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     watching = replica.shares.watch(CRM)
     await world.run(anext(watching))
@@ -286,7 +279,7 @@ async def test_a_watch_is_not_told_of_a_new_name(
 
 
 async def test_a_listing_in_use_is_renewed_by_one_replica(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replicas = await world.fleet(3)
     for replica in replicas:
@@ -301,7 +294,7 @@ async def test_a_listing_in_use_is_renewed_by_one_replica(
 
 
 async def test_a_listing_that_fails_to_be_renewed_is_kept_and_tried_again(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     replica.tasks.keep_running("reconciling shares", replica.renewal.reconcile)
     await world.run(replica.shares.all(CRM))
@@ -320,7 +313,7 @@ async def test_a_listing_that_fails_to_be_renewed_is_kept_and_tried_again(
 
 
 async def test_a_listing_that_the_store_lost_is_brought_back(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     await world.run(replica.shares.all(CRM))
     world.shared.lose_data()
@@ -334,7 +327,7 @@ async def test_a_listing_that_the_store_lost_is_brought_back(
 
 
 async def test_without_the_store_what_is_known_is_found(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
     await world.run(replica.shares.all(CRM))
     replica.store.cut()
@@ -345,7 +338,7 @@ async def test_without_the_store_what_is_known_is_found(
 
 
 async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     async def cost(number: int) -> float:
         wecom.shares = [replace(CHILD_SHARE, corp_id=f"ww-{number}-{turn}") for turn in range(number)]
@@ -379,7 +372,7 @@ async def later(world: EngineWorld, replica: Replica, clock: FakeClock) -> Share
 
 
 async def test_an_entry_that_cannot_be_read_takes_no_child_s_share_away(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     token = await world.run(replica.tokens.get(CHILD_TARGET))
     wecom.shares[:] = [NEWCOMER]
@@ -392,7 +385,7 @@ async def test_an_entry_that_cannot_be_read_takes_no_child_s_share_away(
 
 
 async def test_a_child_that_a_listing_with_a_gap_has_under_another_agent_id_has_it_there_only(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     await world.run(replica.shares.all(CRM))
     wecom.shares[:] = [replace(CHILD_SHARE, agent_id=99)]
@@ -403,12 +396,14 @@ async def test_a_child_that_a_listing_with_a_gap_has_under_another_agent_id_has_
 
 
 async def test_the_next_listing_without_a_gap_takes_away_what_is_gone(
-    world: EngineWorld, replica: Replica, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
+    stays = replace(CHILD_SHARE, corp_id="ww-other")
+    wecom.shares[:] = [CHILD_SHARE, stays]
     await world.run(replica.shares.all(CRM))
-    wecom.shares[:] = []
+    wecom.shares[:] = [stays]
     wecom.unreadable = 1
     await later(world, replica, clock)
     wecom.unreadable = 0
 
-    assert ShareChanges((), (CHILD_SHARE,), 0) == await later(world, replica, clock)
+    assert ShareChanges((), (CHILD_SHARE,), 1) == await later(world, replica, clock)

@@ -6,15 +6,16 @@ import pytest
 
 from broker.domain.corps import ShareKind
 from broker.usecases.shares.relisting import LOOK
-from tests.kit.memory.engine_world import CHILD, CRM, Endpoint, EngineWorld, FakeWecom, Replica
+from tests.kit.memory.engine_world import CHILD, CRM, EngineWorld, Replica
 from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 GROUP = ShareKind.CORP_GROUP
 
 
 @pytest.fixture
-async def dated_ahead(world: EngineWorld, replica: Replica, wecom: FakeWecom) -> Replica:
+async def dated_ahead(world: EngineWorld, replica: Replica, wecom: SimulatedWecom) -> Replica:
     """A replica whose listing is of the next hour; the child has left since."""
     replica.clock.skew = HOUR
     await world.run(replica.shares.all(CRM))
@@ -23,7 +24,7 @@ async def dated_ahead(world: EngineWorld, replica: Replica, wecom: FakeWecom) ->
     return replica
 
 
-async def test_an_event_lists_anew(dated_ahead: Replica, clock: FakeClock, wecom: FakeWecom) -> None:
+async def test_an_event_lists_anew(dated_ahead: Replica, clock: FakeClock, wecom: SimulatedWecom) -> None:
     dated_ahead.renewal.schedule(CRM, GROUP, clock.now())
     await clock.advance(SECOND)
 
@@ -45,7 +46,7 @@ async def test_the_periodic_comparison_lists_anew(dated_ahead: Replica, clock: F
 
 
 async def test_an_unknown_child_is_looked_for(
-    world: EngineWorld, dated_ahead: Replica, wecom: FakeWecom
+    world: EngineWorld, dated_ahead: Replica, wecom: SimulatedWecom
 ) -> None:
     await world.run(dated_ahead.shares.find(CRM, "ww-unknown", GROUP))
 

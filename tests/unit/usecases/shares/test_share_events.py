@@ -16,20 +16,11 @@ from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.shares import AppShare, ShareChanges, ShareList
 from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
 from broker.usecases.signing import Signing
-from tests.kit.memory.engine_world import (
-    CHILD,
-    CHILD_SHARE,
-    CHILD_TARGET,
-    CRM,
-    Endpoint,
-    EngineWorld,
-    FakeWecom,
-    Replica,
-    outcome,
-)
+from tests.kit.memory.engine_world import CHILD, CHILD_SHARE, CHILD_TARGET, CRM, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.kit.memory.fake_users import CountedChance
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
+from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
@@ -77,7 +68,7 @@ async def fleet(world: EngineWorld, clock: FakeClock) -> list[Replica]:
     return replicas
 
 
-def listings(wecom: FakeWecom) -> int:
+def listings(wecom: SimulatedWecom) -> int:
     return wecom.count(Endpoint.SHARES)
 
 
@@ -85,7 +76,7 @@ def listings(wecom: FakeWecom) -> int:
 
 
 async def test_a_removed_child_is_refused_on_all_replicas_within_a_second_of_the_event(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares = []
     wecom.delay = SECOND / 2
@@ -99,7 +90,7 @@ async def test_a_removed_child_is_refused_on_all_replicas_within_a_second_of_the
 
 
 async def test_a_removed_childs_token_and_both_tickets_die_on_all_replicas_and_in_the_store(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     keys = [CHILD.of_kind(kind) for kind in CredentialKind]
     assert all(replica.memory.find(key) for replica in fleet for key in keys)
@@ -112,7 +103,7 @@ async def test_a_removed_childs_token_and_both_tickets_die_on_all_replicas_and_i
 
 
 async def test_a_replica_that_never_had_the_listing_loses_the_childs_token_too(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     one, other = await world.fleet(2)
     await world.run(one.tokens.get(CHILD_TARGET))
@@ -128,7 +119,7 @@ async def test_a_replica_that_never_had_the_listing_loses_the_childs_token_too(
 
 
 async def test_a_removed_childs_page_is_not_signed_any_more(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     signing = [
         Signing(replica.targets, replica.engine, clock, CountedChance())  # type: ignore[arg-type]
@@ -146,7 +137,7 @@ async def test_a_removed_childs_page_is_not_signed_any_more(
 
 
 async def test_a_child_that_came_is_served_without_another_listing(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares.append(NEWCOMER)
     await events.come(fleet[1])
@@ -158,7 +149,7 @@ async def test_a_child_that_came_is_served_without_another_listing(
 
 
 async def test_a_child_that_comes_back_is_not_kept_waiting_by_an_old_refusal(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.fail(Endpoint.CHILD_TOKEN, lambda: AppNotShared("not shared", errcode=670001))
     for replica in fleet:
@@ -176,7 +167,7 @@ async def test_a_child_that_comes_back_is_not_kept_waiting_by_an_old_refusal(
 
 
 async def test_both_sides_of_a_watch_hear_of_it_snapshot_first(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     watches = [replica.shares.watch(CRM) for replica in fleet]
     assert [ShareChanges((CHILD_SHARE,), (), 0)] * 3 == await world.gather(*(anext(w) for w in watches))
@@ -191,7 +182,7 @@ async def test_both_sides_of_a_watch_hear_of_it_snapshot_first(
 
 
 async def test_a_child_under_another_agent_id_went_and_came_in_one_listing(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares = [replace(CHILD_SHARE, agent_id=8)]
     await events.come(fleet[0])
@@ -203,7 +194,7 @@ async def test_a_child_under_another_agent_id_went_and_came_in_one_listing(
 
 
 async def test_a_child_that_keeps_one_of_two_kinds_keeps_that_kinds_token(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares.append(replace(CHILD_SHARE, share_kind=CHAIN))
     replica = await world.start(apps=[BOTH])
@@ -221,7 +212,7 @@ async def test_a_child_that_keeps_one_of_two_kinds_keeps_that_kinds_token(
 
 
 async def test_an_event_of_one_kind_lists_that_kind_only(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     replica = await world.start(apps=[BOTH])
     await world.run(replica.shares.all(BOTH))
@@ -234,7 +225,7 @@ async def test_an_event_of_one_kind_lists_that_kind_only(
 
 
 async def test_an_event_of_a_kind_that_the_app_does_not_have_lists_nothing(
-    replica: Replica, wecom: FakeWecom, clock: FakeClock, events: Events
+    replica: Replica, wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     await events.come(replica, CHAIN)
     replica.renewal.schedule(CRM, CHAIN, clock.now())
@@ -244,7 +235,7 @@ async def test_an_event_of_a_kind_that_the_app_does_not_have_lists_nothing(
 
 
 async def test_the_first_event_makes_the_listing_known_though_nobody_asked_for_it(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     replicas = await world.fleet(3)
     await events.come(replicas[0])
@@ -258,7 +249,7 @@ async def test_the_first_event_makes_the_listing_known_though_nobody_asked_for_i
 
 
 async def test_a_burst_is_one_listing_of_the_fleet(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares = []
     for _ in range(3):
@@ -270,7 +261,7 @@ async def test_a_burst_is_one_listing_of_the_fleet(
 
 
 async def test_five_thousand_notices_are_two_listings_at_most_and_one_task(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     await events.come(fleet[0])
     before = len(asyncio.all_tasks())
@@ -282,7 +273,7 @@ async def test_five_thousand_notices_are_two_listings_at_most_and_one_task(
 
 
 async def test_events_without_end_are_listed_for_all_the_same(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares = []
     for turn in range(12):
@@ -296,7 +287,7 @@ async def test_events_without_end_are_listed_for_all_the_same(
 
 
 async def test_an_event_while_a_listing_is_under_way_causes_one_more(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.delay = SECOND
     await events.come(fleet[0])
@@ -312,7 +303,7 @@ async def test_an_event_while_a_listing_is_under_way_causes_one_more(
 
 
 async def test_a_listing_begun_by_somebody_else_before_the_event_does_not_do(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.delay = SECOND
     syncing = asyncio.ensure_future(fleet[1].lister.sync(CRM))
@@ -328,7 +319,7 @@ async def test_a_listing_begun_by_somebody_else_before_the_event_does_not_do(
 async def test_clocks_that_are_a_little_apart_neither_hide_a_change_nor_list_twice(
     world: EngineWorld,
     fleet: list[Replica],
-    wecom: FakeWecom,
+    wecom: SimulatedWecom,
     clock: FakeClock,
     events: Events,
     skew: timedelta,
@@ -346,7 +337,7 @@ async def test_clocks_that_are_a_little_apart_neither_hide_a_change_nor_list_twi
 
 @pytest.mark.parametrize("moment", [0, 10**12, 10**13, 10**30])
 async def test_an_event_dated_at_another_time_is_from_now(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, moment: int
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, moment: int
 ) -> None:
     for shares in ([NEWCOMER], [CHILD_SHARE]):
         wecom.shares = shares
@@ -359,7 +350,7 @@ async def test_an_event_dated_at_another_time_is_from_now(
 
 
 async def test_replicas_that_hear_at_different_times_share_one_listing(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     fleet[2].store.deaf = True
     await events.come(fleet[0])
@@ -374,7 +365,7 @@ async def test_replicas_that_hear_at_different_times_share_one_listing(
 
 
 async def test_a_service_that_opened_an_envelope_itself_may_tell_of_a_change(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     wecom.shares = []
     for _ in range(10):
@@ -389,7 +380,7 @@ async def test_a_service_that_opened_an_envelope_itself_may_tell_of_a_change(
 
 
 async def test_a_failed_listing_keeps_the_shares_and_is_tried_until_it_succeeds(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares = []
     wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("broke off in the middle"))
@@ -407,7 +398,7 @@ async def test_a_failed_listing_keeps_the_shares_and_is_tried_until_it_succeeds(
 
 
 async def test_the_listing_that_an_operator_brought_about_ends_the_trying(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.fail(Endpoint.SHARES, lambda: ApiNotAuthorized("not permitted", errcode=48002))
     await events.come(fleet[0])
@@ -427,7 +418,7 @@ async def test_the_listing_that_an_operator_brought_about_ends_the_trying(
 
 
 async def test_a_limit_is_not_hammered_and_the_listing_comes_when_it_is_over(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.fail(Endpoint.SHARES, lambda: RateLimited("too often", timedelta(minutes=10)))
     await events.come(fleet[0])
@@ -445,7 +436,7 @@ async def test_a_limit_is_not_hammered_and_the_listing_comes_when_it_is_over(
 
 
 async def test_an_event_while_the_trying_goes_on_is_covered_by_it(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("busy"))
     await events.come(fleet[0])
@@ -463,7 +454,7 @@ async def test_an_event_while_the_trying_goes_on_is_covered_by_it(
 
 
 async def test_the_replica_that_lists_may_die_in_the_middle(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock, events: Events
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
     wecom.shares = []
     wecom.delay = SECOND
@@ -479,7 +470,7 @@ async def test_the_replica_that_lists_may_die_in_the_middle(
 
 
 async def test_a_listing_that_was_overtaken_while_it_was_loaded_is_looked_at_again(
-    world: EngineWorld, fleet: list[Replica], wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     late = await world.start()
     load = late.store.load
@@ -505,7 +496,7 @@ async def test_a_listing_that_was_overtaken_while_it_was_loaded_is_looked_at_aga
 
 
 async def test_a_lost_event_is_found_out_by_the_clock(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     for replica in fleet:
         replica.tasks.keep_running("reconciling shares", replica.renewal.reconcile)
@@ -518,7 +509,7 @@ async def test_a_lost_event_is_found_out_by_the_clock(
 
 
 async def test_after_the_store_was_away_what_may_have_been_missed_is_listed_once(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     world.called_back.add("crm")
     replicas = await world.fleet(3)
@@ -540,7 +531,7 @@ async def test_after_the_store_was_away_what_may_have_been_missed_is_listed_once
 
 
 async def test_without_a_callback_nothing_can_have_been_missed(
-    fleet: list[Replica], wecom: FakeWecom, clock: FakeClock
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     for replica in fleet:
         replica.store.cut()
@@ -551,7 +542,7 @@ async def test_without_a_callback_nothing_can_have_been_missed(
 
 
 async def test_a_connection_that_comes_and_goes_is_caught_up_with_when_it_stays(
-    world: EngineWorld, wecom: FakeWecom, clock: FakeClock
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     world.called_back.add("crm")
     replica = await world.start()
