@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from itertools import islice
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.endpoints.app_check import check_app
@@ -22,11 +23,12 @@ def list_app_share_info(world: World, call: Call) -> Answer:
     business_type = call.business_type()
     limit = _limit(call)
     after = _read_cursor(call.text("cursor"), parent, business_type)
-    shares = [share for share in world.shares.listed(parent, business_type) if share.serial > after]
+    shares = world.shares.listed_after(parent, business_type, after)
     if corpid := call.text("corpid"):
-        shares = [share for share in shares if share.child.corpid == _partner(world, parent, corpid)]
-    page = shares[:limit] if limit else shares
-    more = len(page) < len(shares)
+        partner = _partner(world, parent, corpid)
+        shares = (share for share in shares if share.child.corpid == partner)
+    page = list(islice(shares, limit or None))
+    more = next(shares, None) is not None
     return {
         "ending": 0 if more else 1,
         "corp_list": [_listed(world, share) for share in page],

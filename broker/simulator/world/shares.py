@@ -1,5 +1,6 @@
 """Apps that a parent corp shares with its children: 企业互联 and 上下游 应用共享."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -77,6 +78,14 @@ class Shares:
         return [
             share for share in self._of_parent.get((parent, business_type), {}).values() if share.confirmed
         ]
+
+    def listed_after(self, parent: AppId, business_type: BusinessType, serial: int) -> Iterator[Share]:
+        """Yield the confirmed shares of a parent's app that came after the one with that serial."""
+        shares = self._of_parent.get((parent, business_type), {})
+        serials = list(shares)
+        for later in serials[bisect_right(serials, serial) :]:
+            if shares[later].confirmed:
+                yield shares[later]
 
     def owner_of(self, corpid: str, app: AppId, business_type: BusinessType | None = None) -> Owner:
         """Return by which app, and through which share, a corp has the app."""
