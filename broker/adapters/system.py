@@ -1,4 +1,4 @@
-"""Time and chance of the machine, in step with the fleet."""
+"""The fleet's time and the machine's randomness."""
 
 import asyncio
 import random
@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 
 class SystemClock:
-    """Tell the fleet's time: this machine's, corrected by what the shared store says.
+    """Return the fleet's time: this machine's, corrected by the shared store's.
 
-    It runs on the monotonic clock, so a step of the machine's clock moves no expiry. The store's time is
-    the fleet's: a replica whose clock is wrong would otherwise serve dead tokens, or fetch living ones.
+    It runs on the monotonic clock, so a jump of the machine's clock moves no expiry. The store's time is
+    the fleet's: a replica whose clock is wrong would otherwise serve expired tokens, or replace valid ones.
     """
 
     def __init__(self) -> None:
@@ -26,18 +26,18 @@ class SystemClock:
         await asyncio.sleep(duration.total_seconds())
 
     def set_fleet_time(self, seconds: float) -> timedelta:
-        """Take over the store's time, in seconds since 1970; return how far this clock was off."""
+        """Adopt the store's time, in seconds since 1970; return how far this clock was off."""
         correction = seconds - time.monotonic() - self._origin
         self._origin += correction
         return timedelta(seconds=correction)
 
 
 class SystemRandomness:
-    """Spread what would otherwise happen at the same time."""
+    """Spread out what would otherwise happen at the same time."""
 
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
         """Return the duration, up to `spread` of it longer or shorter."""
-        return duration * random.uniform(1 - spread, 1 + spread)  # noqa: S311 - no secret hangs on it
+        return duration * random.uniform(1 - spread, 1 + spread)  # noqa: S311 - no secret depends on it
 
     def unguessable(self) -> str:
         """Return 32 letters and digits that nobody can guess."""

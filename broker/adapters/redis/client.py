@@ -1,4 +1,4 @@
-"""One Redis, reached with a pool: fails quickly, and is left alone for a moment after it failed."""
+"""One Redis, reached through a pool: fails fast, and is not asked again for a moment after a failure."""
 
 import asyncio
 import time
@@ -17,11 +17,11 @@ from broker.adapters.redis.subscription import Subscription
 from broker.domain.errors import StoreUnavailable
 
 ANSWER_SECONDS = 1.0
-"""How long Redis may take: callers wait for it before they are served without it."""
+"""How long Redis may take to answer: callers wait this long before they are served without it."""
 LEFT_ALONE_SECONDS = 0.5
-"""How long nobody tries again after a failure: a hung Redis must not cost every caller a second."""
+"""How long no command is sent after a failure: a hung Redis must not cost every caller a second."""
 RECONNECT_SECONDS = 1.0
-"""How often all connections are made anew at most, while the address leads to a wrong server."""
+"""The least time between two reconnects of the whole pool, while the address leads to a wrong server."""
 
 CONNECTIONS = 16
 """One of them is for the subscription."""
@@ -30,10 +30,10 @@ Answer = TypeVar("Answer")
 
 
 class RedisClient:
-    """Run commands; a Redis that fails, hangs or refuses is `StoreUnavailable`.
+    """Run commands; raise `StoreUnavailable` when Redis fails, hangs or refuses.
 
-    A reply that says "this is not the server you want" ends all connections, those of subscriptions too: the
-    next ones are made by the address, which leads to another server after a failover.
+    A reply that says "this is not the server you want" ends all connections, subscriptions
+    included: new ones resolve the address again, which leads to another server after a failover.
     """
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
@@ -73,7 +73,7 @@ class RedisClient:
 
     @asynccontextmanager
     async def subscription(self, channel: str) -> AsyncIterator[Subscription]:
-        """Hold a connection of its own that is subscribed. Raises `StoreUnavailable`."""
+        """Open a separate connection that is subscribed to the channel. Raises `StoreUnavailable`."""
         pubsub = self._redis.pubsub()
         subscription = Subscription(pubsub)
         self._subscriptions.add(subscription)
@@ -81,7 +81,7 @@ class RedisClient:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await pubsub.subscribe(channel)
-                    # Only sent so far: what is published before Redis confirms it would be missed.
+                    # Wait for Redis to confirm: messages published before that would be missed.
                     await pubsub.get_message(timeout=None)
             except (RedisError, OSError, TimeoutError) as error:
                 raise _unavailable(cause_of(error)) from None
@@ -104,10 +104,10 @@ class RedisClient:
         await self._redis.connection_pool.aclose()
 
     async def _attempt(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
-        """Return the command's answer; who waits for a connection waits for us, not for Redis."""
+        """Return the command's answer; the wait for a free connection does not count against Redis."""
         self._refuse_while_down()
         async with self._slots:
-            # While we waited, others may have found it down.
+            # Another caller may have found Redis down meanwhile.
             self._refuse_while_down()
             return await self._exchange(command)
 
@@ -116,7 +116,7 @@ class RedisClient:
             raise _unavailable(f"{self._cause} (a moment ago)")
 
     async def _exchange(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
-        """Return the command's answer, and keep in mind what it says about the server."""
+        """Return the command's answer, and record whether Redis is up and the right server."""
         trying_again = self._failed
         if trying_again:
             # One caller finds out whether it is back; the others do not wait for that.
@@ -126,7 +126,7 @@ class RedisClient:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await command(redis)
         except ResponseError as error:
-            # It answers: what it refuses to one command says nothing about the others.
+            # Redis is up: an error reply to one command says nothing about the others.
             self._answers()
             self._reconnect_if_wrong(redis, error)
             raise
@@ -148,7 +148,7 @@ class RedisClient:
         self._down_until = 0.0
 
     def _reconnect_if_wrong(self, redis: Redis, error: Exception) -> None:
-        """Leave the server, unless that was done since the command was sent, or a moment ago."""
+        """Reconnect, unless that happened since the command was sent, or a moment ago."""
         if not comes_from_wrong_server(error) or redis is not self._redis:
             return
         if time.monotonic() < self._reconnect_after:

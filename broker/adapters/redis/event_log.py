@@ -1,4 +1,4 @@
-"""The event log of a fleet: a Redis stream an app, and what each group has done with it."""
+"""The event log of a fleet: a Redis stream for each app, and the progress of each group."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,9 +18,9 @@ AT_ONCE = 500
 
 
 class RedisEventLog:
-    """Share events over Redis. One a process; it lives as long as the client.
+    """Share events over Redis. One per process; it lives as long as the client.
 
-    The log and its groups have no end of life in Redis: no memory policy but `allkeys-*` takes events away.
+    The log and its groups have no TTL in Redis: only the `allkeys-*` eviction policies can remove events.
     """
 
     def __init__(self, client: RedisClient, prefix: str) -> None:
@@ -56,7 +56,7 @@ class RedisEventLog:
         return bool(await self._open(app, group, most))
 
     async def claim(self, member: Member) -> list[Delivery]:
-        """See `EventLog.claim`. Each script does a bounded part, until it finds something or all is done."""
+        """See `EventLog.claim`. Runs bounded scripts until one finds events or no work is left."""
         spans = [milliseconds(span) for span in (member.alive_for, member.ack_timeout)]
         asked = [member.name, member.max_in_flight, *spans, member.max_attempts, *sorted(member.event_types)]
         more = True
@@ -135,7 +135,7 @@ class RedisEventLog:
 
     @staticmethod
     async def _in_parts(script: GroupScript, app: str, group: str, positions: Sequence[str]) -> int:
-        """Run the script for some positions at a time, and return the sum of its counts."""
+        """Run the script on batches of the positions, and return the sum of its counts."""
         written = [position for position in map(tidy, positions) if position]
         count = 0
         for start in range(0, len(written), AT_ONCE):

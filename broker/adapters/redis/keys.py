@@ -1,19 +1,19 @@
-"""How records, leases, event logs and notices are called in Redis; no secret is in any name."""
+"""The names of records, leases, event logs and notices in Redis; no name contains a secret."""
 
 from broker.domain.ports.store import Notice, NoticeKind
 
 
 class RedisKeys:
-    """Names under one prefix; what a script touches together hashes to one slot of a cluster."""
+    """Names under one prefix; all keys of a script hash to the same cluster slot."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self.channel = f"{prefix}:notices"
         self.probe = f"{prefix}:probe"
-        """Nothing is there: deleting it proves that the server takes writes."""
+        """This key never exists: deleting it proves that the server accepts writes."""
 
     def record(self, name: str) -> str:
-        """Return the hash that holds a record and the numbers of its fence."""
+        """Return the key of the hash that holds a record and its fencing numbers."""
         return f"{self._prefix}:{{{name}}}:record"
 
     def lease(self, name: str) -> str:
@@ -25,23 +25,23 @@ class RedisKeys:
         return f"{self._prefix}:{{{name}}}:tally"
 
     def log(self, app: str) -> list[str]:
-        """Return an app's events, what is known of the newest one, and when each group was last used."""
+        """Return the keys of an app's events, of the newest one's position, and of each group's last use."""
         return [f"{self._prefix}:{{events:{app}}}:{part}" for part in ("log", "head", "groups")]
 
     def seen(self, app: str, key: str) -> str:
-        """Return what stands for an event that was appended."""
+        """Return the key that marks an event as appended."""
         return f"{self._prefix}:{{events:{app}}}:seen:{key}"
 
     def group(self, app: str, group: str) -> list[str]:
-        """Return what one group has done with an app's events."""
+        """Return the keys of a group's progress in an app's events."""
         return [f"{self._prefix}:{{events:{app}}}:{part}:{group}" for part in ("state", "index", "times")]
 
     def notice(self, kind: NoticeKind, name: str, fence: int) -> str:
-        """Write a notice down."""
+        """Return a notice as text."""
         return f"{kind} {fence} {name}"
 
     def read_notice(self, text: str) -> Notice | None:
-        """Read a notice; None if it is not one of ours."""
+        """Parse a notice; None if it is not one of ours."""
         kind, _, rest = text.partition(" ")
         fence, _, name = rest.partition(" ")
         try:

@@ -1,4 +1,4 @@
-"""Leases in Redis: a key that dies with its holder, and a number that never goes back."""
+"""Leases in Redis: a key that expires when its holder dies, and a number that never decreases."""
 
 import secrets
 from datetime import timedelta

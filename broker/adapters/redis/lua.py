@@ -1,10 +1,10 @@
-"""The Lua scripts, each of them one step inside Redis; their files say what they take and return."""
+"""The Lua scripts, each atomic in Redis; their files document what they take and return."""
 
 from importlib.resources import files
 
 FOLDER = files("broker.adapters.redis") / "scripts"
 GROUP = ("index", "log", "corps", "members", "upkeep")
-"""What stands before each script of a group, in this order: what a script is made of shares its locals."""
+"""The parts that precede each script of a group, in this order; all parts of a script share its locals."""
 
 
 def store_script(name: str) -> str:
@@ -18,12 +18,12 @@ def fenced_script(name: str) -> str:
 
 
 def log_script(name: str) -> str:
-    """Return a script of the event log that is about no group."""
+    """Return a script of the event log that concerns no single group."""
     return _read(f"events/{name}.lua")
 
 
 def group_script(name: str) -> str:
-    """Return a script of the event log that is about one group."""
+    """Return a script of the event log that concerns one group."""
     return "\n".join([*(_read(f"events/group/{part}.lua") for part in GROUP), _read(f"events/{name}.lua")])
 
 

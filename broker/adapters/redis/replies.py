@@ -20,15 +20,15 @@ WRONG_SERVER: Mapping[str, bool] = {
     # A server with other users, or one whose users were changed: a new connection logs in anew.
     "NOAUTH": True,
     "WRONGPASS": True,
-    # The one reply without a word of its own; sent in place of a greeting, before the connection is closed.
+    # The only reply without an error code; Redis sends it to a new connection, then closes it.
     "max number of clients reached": True,
-    # It cannot save: whoever moves the address away from a server with a full disk makes no replica of it.
+    # It cannot save. When the address moves away from such a server, nobody makes it a replica (READONLY).
     "MISCONF": True,
     # The right server, which refuses this command now ...
     "OOM": False,
     "BUSY": False,
     "TRYAGAIN": False,
-    # ... or always: another connection would hear the same.
+    # ... or always: another connection would get the same reply.
     "NOSCRIPT": False,
     "WRONGTYPE": False,
     "NOPERM": False,
@@ -36,9 +36,9 @@ WRONG_SERVER: Mapping[str, bool] = {
     "EXECABORT": False,
     "NOPROTO": False,
 }
-"""Whether that reply ends every connection: the address is resolved, and connected to, anew.
+"""Whether that reply ends every connection: new ones resolve the address again.
 
-A reply that is not here ends none.
+A reply that is not listed ends none.
 """
 
 LONGEST_CAUSE = 200

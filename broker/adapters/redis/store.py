@@ -17,11 +17,11 @@ from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 
 RESUBSCRIBE_SECONDS = 0.25
 DIGITS = 20
-"""More than any fencing number has."""
+"""More digits than any fencing number has."""
 
 
 class RedisStore(RedisLeases):
-    """Share records over Redis. One a process; it lives as long as the client."""
+    """Share records over Redis. One per process; it lives as long as the client."""
 
     def __init__(self, client: RedisClient, prefix: str, clock: SystemClock, observer: Observer) -> None:
         keys = RedisKeys(prefix)
@@ -96,12 +96,12 @@ class RedisStore(RedisLeases):
         await self._client.run(lambda redis: redis.ping())
 
     async def notices(self) -> AsyncIterator[Notice]:
-        """See `Store.notices`. Takes over the time of Redis at each connection: it is the fleet's."""
+        """See `Store.notices`. Sets the clock to Redis's time, which is the fleet's, at each connection."""
         lost: StoreUnavailable | None = None
         while True:
             try:
                 async with self._client.subscription(self._keys.channel) as subscription:
-                    # Before a failover is over the address leads to a server that nobody can write to.
+                    # Until a failover is over, the address leads to a server that accepts no writes.
                     await self._client.prove(lambda redis: redis.delete(self._keys.probe))
                     self._clock.set_fleet_time(await self._client.seconds())
                     if lost:
@@ -122,7 +122,7 @@ class RedisStore(RedisLeases):
 
 
 def _number(fence: bytes) -> int:
-    """Return the fencing number; 0, which is none, where somebody wrote something else."""
+    """Return the fencing number; 0 (none) if the field holds anything else."""
     return int(fence) if fence.isdigit() and len(fence) < DIGITS else 0
 
 

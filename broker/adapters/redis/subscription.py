@@ -1,4 +1,4 @@
-"""A connection of its own on which Redis sends what is published."""
+"""A separate connection on which Redis sends published messages."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from broker.adapters.redis.replies import cause_of
 from broker.domain.errors import StoreUnavailable
 
 HEARTBEAT_SECONDS = 1.0
-"""How often the subscription proves that it is alive: a lost one hears nothing."""
+"""How often a silent subscription is checked: a lost connection receives nothing."""
 
 
 class Subscription:
@@ -20,11 +20,11 @@ class Subscription:
         self._ended_by = ""
 
     def end(self, cause: str) -> None:
-        """Have the reader subscribe anew, at its next heartbeat at the latest."""
+        """Make the reader subscribe again, at its next heartbeat at the latest."""
         self._ended_by = cause
 
     async def messages(self) -> AsyncIterator[str]:
-        """Yield what is published. Raises `StoreUnavailable` at the end."""
+        """Yield published messages. Raises `StoreUnavailable` at the end."""
         alive = True
         try:
             while not self._ended_by:

@@ -16,20 +16,20 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
 
 ANSWER_SECONDS = 2.0
-"""How long a transaction may take, with those before it: callers wait for it before they do without."""
+"""How long a transaction may take, including its time in the queue; after that, callers go on without it."""
 BUSY_MILLISECONDS = 200
-"""How long a transaction waits for a lock that another process holds: those behind it wait too."""
+"""How long a transaction waits for a lock that another process holds: those queued behind it wait too."""
 SCHEMA = files("broker.adapters.sqlite") / "schema.sql"
 
 Answer = TypeVar("Answer")
 
 
 class StoreInUse(Exception):
-    """Another process has the file."""
+    """Another process uses the file."""
 
 
 class SqliteConnection:
-    """Run statements in a thread of their own, one transaction after the other."""
+    """Run statements in a separate thread, one transaction at a time."""
 
     def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
         self.database = database
@@ -47,12 +47,12 @@ class SqliteConnection:
             with self.database:
                 answer = statements()
             for notice in self._outbox:
-                # From here: a caller who gave up meanwhile does not stop the notice of what is written.
+                # Sent by the thread, so that the notice goes out even if the caller gave up.
                 loop.call_soon_threadsafe(self._pass_on, notice)
             return answer
 
         try:
-            # What has not begun by then is dropped; what has may still be written, and is told then.
+            # After that, a transaction that has not begun is dropped; one that has may still commit.
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await loop.run_in_executor(self._thread, transaction)
         except sqlite3.Error as error:
@@ -63,7 +63,7 @@ class SqliteConnection:
             ) from None
 
     def publish(self, notice: Notice) -> None:
-        """Send the notice once the transaction that is under way is written; for statements."""
+        """Send the notice once the current transaction commits; for use in statements."""
         self._outbox.append(notice)
 
     async def notices(self) -> AsyncIterator[Notice]:
@@ -84,7 +84,7 @@ class SqliteConnection:
 
 @asynccontextmanager
 async def connect_sqlite(path: Path) -> AsyncIterator[SqliteConnection]:
-    """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
+    """Open the file, creating it if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
     path.touch(mode=0o600, exist_ok=True)
     lock_path = path.with_name(path.name + ".lock")
     with os.fdopen(os.open(lock_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as lock:
@@ -108,7 +108,7 @@ async def connect_sqlite(path: Path) -> AsyncIterator[SqliteConnection]:
 
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Make the tables that are missing, and the columns that an older broker did not make."""
+    """Create missing tables, and columns that an older broker did not create."""
     database.executescript(SCHEMA.read_text(encoding="utf-8"))
     columns = {name for _, name, *_ in database.execute("PRAGMA table_info(event_work)")}
     if "losses" not in columns:

@@ -1,4 +1,4 @@
-"""The entries of the event logs: their order, the keys that came lately, and what is kept."""
+"""The entries of the event logs: their order, the recently seen keys, and retention."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from broker.domain.event_positions import next_position, position_at
 
 
 class EventEntries(Statements):
-    """The logs of all apps; for statements of one transaction. Moments are in microseconds."""
+    """The logs of all apps, within one transaction. Times are in microseconds."""
 
     def append(self, entry: Entry, now: int) -> str:
         """Add the entry, and return its position."""
@@ -20,12 +20,12 @@ class EventEntries(Statements):
         return position
 
     def remember(self, app: str, key: str, now: int, ends: int) -> bool:
-        """Note that the key came; return False if it came before, and that is still remembered."""
+        """Remember the key; return False if it is remembered already."""
         self._do("DELETE FROM event_keys WHERE ends <= ?", now)
         return self._do("INSERT OR IGNORE INTO event_keys VALUES (?, ?, ?)", app, key, ends) == 1
 
     def newest(self, app: str) -> tuple[str, int]:
-        """Return position and number of the newest that there ever was."""
+        """Return position and number of the newest entry ever appended."""
         return self._row("SELECT place, number FROM event_logs WHERE app = ?", app) or ("", 0)
 
     def before(self, app: str, position: str) -> tuple[str, int]:
@@ -39,7 +39,7 @@ class EventEntries(Statements):
         return start, first[1] - 1
 
     def trim(self, app: str, keep: Retention, now: datetime) -> None:
-        """Remove what is too old or too much: numbers have no gaps, so the oldest says how many there are."""
+        """Remove entries that are too old or too many; numbers have no gaps: the oldest gives the count."""
         oldest = "SELECT place, number FROM events WHERE app = ? ORDER BY place LIMIT 1"
         _, newest = self.newest(app)
         _, number = self._row(oldest, app)

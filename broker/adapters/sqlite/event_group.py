@@ -12,7 +12,7 @@ from broker.domain.event_positions import LAST
 
 
 class SqliteEventGroup(Statements):
-    """One group; made for a transaction, and left with it. Moments and spans are in microseconds."""
+    """One group, within one transaction. Times and durations are in microseconds."""
 
     def __init__(self, database: sqlite3.Connection, app: str, group: Row, now: int) -> None:
         super().__init__(database)
@@ -28,10 +28,10 @@ class SqliteEventGroup(Statements):
         if dropped:
             self._members.none_loses_without_holding()
         self.unfinished = dropped == WORK
-        """Whether there is more to look at than was looked at."""
+        """Whether there are entries left that were not looked at."""
 
     def check_deadlines(self) -> None:
-        """Free what was held for too long (promises 5 and 6): what came first counts."""
+        """Free what was held for too long (promises 5 and 6): whichever deadline came first counts."""
         for name, alive_until, loses in self._members.due(self._now):
             if loses is not None and loses < alive_until:
                 self._lose(name, counts_as_attempt=True)
@@ -41,7 +41,7 @@ class SqliteEventGroup(Statements):
                 self._members.remove(name)
 
     def claim(self, member: Member, alive_until: int, ack_timeout: int) -> list[Delivery]:
-        """Hand out what waits, then what nobody has looked at, as far as the member has room."""
+        """Hand out waiting entries, then new ones, as far as the member has room."""
         self._members.join(member, alive_until, ack_timeout)
         if member.name in self._late:
             self.unfinished = False
@@ -54,7 +54,7 @@ class SqliteEventGroup(Statements):
         return claimed
 
     def acknowledge(self, positions: Iterable[str]) -> tuple[int, bool]:
-        """Return how many were open or dead, and whether somebody may have something by that."""
+        """Acknowledge entries; return how many were open or dead, and whether a member can now claim more."""
         count, handled_by = 0, Counter[str]()
         for position in positions:
             corp_id, state, holder = self._work.state_of(position) or ("", "", None)
@@ -74,11 +74,11 @@ class SqliteEventGroup(Statements):
         return count, any(through) or self.has_freed()
 
     def give_up(self, positions: Iterable[str]) -> int:
-        """Make what waits or is held dead; return how many did."""
+        """Mark waiting or held entries as dead; return how many it was."""
         return sum(self._move(position, {"waiting", "held"}, "dead") for position in positions)
 
     def retry(self, positions: Iterable[str]) -> int:
-        """Let dead entries wait again; return how many were dead."""
+        """Make dead entries wait again; return how many were dead."""
         return sum(self._move(position, {"dead"}, "waiting") for position in positions)
 
     def release(self, name: str, *, counts_as_attempt: bool, unseen: Collection[str]) -> bool:
@@ -103,11 +103,11 @@ class SqliteEventGroup(Statements):
         return waiting + held + max(0, unseen - skipped), dead, oldest
 
     def has_freed(self) -> bool:
-        """Return whether this transaction freed something that anybody may have now."""
+        """Return whether this transaction freed an entry that any member may now claim."""
         return self._work.freed and bool(self._work.first_ready(""))
 
     def _move(self, position: str, states: Collection[str], state: str) -> bool:
-        """Change the state, if it is one of those; its attempts are forgotten. Return whether it was."""
+        """Change the state if it is one of `states`, and reset the attempts. Return whether it was."""
         corp_id, before, _ = self._work.state_of(position) or ("", "", None)
         if before not in states:
             return False
@@ -116,7 +116,7 @@ class SqliteEventGroup(Statements):
         return True
 
     def _lose(self, name: str, *, counts_as_attempt: bool, unseen: Collection[str] = ()) -> int:
-        """Free what a member holds; the oldest of it may die of that (promise 7). Return how much it was."""
+        """Free what a member holds; the oldest entry may become dead (promise 7). Return how many it held."""
         held = self._work.free(name, unseen)
         self._members.loses_at(name, None)
         kept = [work for work in held if work[0] >= self._floor]
@@ -129,7 +129,7 @@ class SqliteEventGroup(Statements):
         return len(held)
 
     def _claim_waiting(self, member: Member, room: int) -> list[Delivery]:
-        """Claim what waits; the corp with the oldest of it comes first."""
+        """Claim waiting entries; the corp with the oldest one comes first."""
         claimed: list[Delivery] = []
         looked = 0
         while len(claimed) < room and looked < WORK:
@@ -152,7 +152,7 @@ class SqliteEventGroup(Statements):
         return claimed
 
     def _claim_new(self, member: Member, room: int) -> list[Delivery]:
-        """Look at what nobody has looked at; what belongs to others waits for them."""
+        """Look at new entries and claim them; those of a corp that another member owns wait."""
         claimed: list[Delivery] = []
         if self.unfinished or room <= 0:
             return claimed
@@ -182,9 +182,9 @@ class SqliteEventGroup(Statements):
         return claimed
 
     def _goes_on(self, name: str, handled: int) -> bool:
-        """Let the member's time begin anew; return whether half of its room came free and it may have more.
+        """Restart the member's deadline; return whether half of its room came free and there is more for it.
 
-        Not at each acknowledgement: that would wake everybody thousands of times.
+        Not True at each acknowledgement: that would wake all members thousands of times.
         """
         ack_timeout, room = self._members.ack_timeout_and_room(name)
         held = self._work.held_count(name)

@@ -60,7 +60,7 @@ class SqliteEventLog:
         return await self._connection.run(open_it)
 
     async def claim(self, member: Member) -> list[Delivery]:
-        """See `EventLog.claim`. A transaction does a bounded part; more follow until one finds something."""
+        """See `EventLog.claim`. Runs bounded transactions until one finds events or no work is left."""
 
         def claim() -> tuple[list[Delivery], bool]:
             now = self._now()
@@ -205,7 +205,7 @@ class SqliteEventLog:
         return await self._connection.run(do)
 
     def _add_group(self, app: str, name: str) -> None:
-        """Add it if it is new; it is in use now."""
+        """Add the group if it is new, and note that it is used now."""
         add = (
             "INSERT INTO event_groups (app, name, place, number, used) VALUES (?1, ?2, '', 0, ?3)"
             " ON CONFLICT (app, name) DO UPDATE SET used = ?3"
@@ -213,7 +213,7 @@ class SqliteEventLog:
         self._database.execute(add, (app, name, self._now()))
 
     def _groups(self, app: str, name: str | None = None) -> list[SqliteEventGroup]:
-        """Return the groups of an app, or the one of that name, each after a look at the clock."""
+        """Return the groups of an app, or the one of that name, with their deadlines checked."""
         query = "SELECT id, name, place, number FROM event_groups WHERE app = ?1 AND name = ifnull(?2, name)"
         now = self._now()
         rows = self._database.execute(query + " ORDER BY name", (app, name)).fetchall()

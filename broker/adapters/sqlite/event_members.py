@@ -1,4 +1,4 @@
-"""The members of one group: what they ask for, and until when. Moments and spans are in microseconds."""
+"""The members of one group: what they ask for, and until when. Times and durations are in microseconds."""
 
 import sqlite3
 
@@ -14,7 +14,7 @@ class EventMembers(Statements):
         self._id = group_id
 
     def join(self, member: Member, alive_until: int, ack_timeout: int) -> None:
-        """Add the member, or note what it asks for now."""
+        """Add the member, or update what it asks for."""
         self._do(
             "INSERT INTO event_members (group_id, name, alive_until, ack_timeout, max_tries, room)"
             " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (group_id, name) DO UPDATE"
@@ -27,7 +27,7 @@ class EventMembers(Statements):
         self._do("DELETE FROM event_members WHERE group_id = ? AND name = ?", self._id, name)
 
     def due(self, now: int) -> list[Row]:
-        """Return name, end of life and end of holding of those for which one of them has come."""
+        """Return the members past a deadline: name, end of life, and when it loses what it holds."""
         query = (
             "SELECT name, alive_until, loses FROM event_members"
             " WHERE group_id = ?1 AND (alive_until <= ?2 OR loses <= ?2)"
@@ -35,12 +35,12 @@ class EventMembers(Statements):
         return self._rows(query, self._id, now)
 
     def max_attempts(self, name: str) -> int:
-        """Return with how many failed attempts an entry that it holds is dead."""
+        """Return after how many failed attempts an entry that it holds becomes dead."""
         query = "SELECT max_tries FROM event_members WHERE group_id = ? AND name = ?"
         return int(self._row(query, self._id, name)[0])
 
     def ack_timeout_and_room(self, name: str) -> Row:
-        """Return how long it may hold without an acknowledgement, and how much."""
+        """Return how long it may hold entries without an acknowledgement, and how many."""
         query = "SELECT ack_timeout, room FROM event_members WHERE group_id = ? AND name = ?"
         return self._row(query, self._id, name)
 
@@ -50,7 +50,7 @@ class EventMembers(Statements):
         self._do(change, moment, self._id, name)
 
     def none_loses_without_holding(self) -> None:
-        """Put that right after work was dropped."""
+        """Clear that time for members that hold nothing after work was dropped."""
         self._do(
             "UPDATE event_members SET loses = NULL WHERE group_id = ?1 AND NOT EXISTS"
             " (SELECT 1 FROM event_work WHERE group_id = ?1 AND holder = event_members.name)",

@@ -1,4 +1,4 @@
--- The tables of the embedded store's file. Moments and spans of events are in microseconds.
+-- The tables of the embedded store's file. Times and durations of events are in microseconds.
 
 CREATE TABLE IF NOT EXISTS records (
   name TEXT PRIMARY KEY, issued INTEGER NOT NULL DEFAULT 0, fence INTEGER NOT NULL DEFAULT 0,
@@ -8,8 +8,8 @@ CREATE TABLE IF NOT EXISTS tallies (name TEXT PRIMARY KEY, count INTEGER NOT NUL
 CREATE INDEX IF NOT EXISTS records_by_end ON records (keep_until);
 CREATE INDEX IF NOT EXISTS tallies_by_end ON tallies (ends);
 
--- The newest place and number of each log outlive its events. Numbers have no gaps: what is between two
--- is their difference.
+-- The newest place and number of each log outlive its events. Numbers have no gaps: the difference
+-- of two tells how many events lie between them.
 CREATE TABLE IF NOT EXISTS event_logs (app TEXT PRIMARY KEY, place TEXT NOT NULL, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
   app TEXT NOT NULL, place TEXT NOT NULL, number INTEGER NOT NULL,
@@ -18,11 +18,11 @@ CREATE TABLE IF NOT EXISTS event_keys (
   app TEXT NOT NULL, key TEXT NOT NULL, ends INTEGER NOT NULL, PRIMARY KEY (app, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS event_keys_by_end ON event_keys (ends);
 
--- A group has looked at all up to (place, number). What it looked at and did not handle is its work:
--- "waiting", "held" or "dead"; "skip" was acknowledged before it was looked at. It was handed out in vain
--- `losses` times, of which `tries` count. event_corps sums up the
--- work of a corp: who holds some of it ("" = nobody), and the first that waits. event_work has row ids, since
--- SQLite would search a table without them by part of its key rather than by the whole of an index.
+-- A group has looked at all events up to (place, number). Those that it has not handled are its work:
+-- "waiting", "held" or "dead"; "skip" was acknowledged before the group looked at it. It was handed out in
+-- vain `losses` times, of which `tries` count. event_corps sums up the work of a corp: who holds some of it
+-- ("" = nobody), and the first that waits. event_work has row ids, since SQLite would search a table without
+-- them by part of its key rather than by a whole index.
 CREATE TABLE IF NOT EXISTS event_groups (
   id INTEGER PRIMARY KEY, app TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL, number INTEGER NOT NULL,
   used INTEGER NOT NULL, UNIQUE (app, name));

@@ -1,4 +1,4 @@
-"""Statements of one transaction, as short as they can be written."""
+"""Short forms for the statements of one transaction."""
 
 import sqlite3
 from typing import Any
@@ -13,11 +13,11 @@ class Statements:
         self._database = database
 
     def _do(self, statement: str, *values: object) -> int:
-        """Return how many rows it changed."""
+        """Run a statement; return how many rows it changed."""
         return self._database.execute(statement, values).rowcount
 
     def _row(self, query: str, *values: object) -> Row:
-        """Return one row, empty if there is none."""
+        """Run a query; return one row, empty if there is none."""
         return self._database.execute(query, values).fetchone() or ()
 
     def _rows(self, query: str, *values: object) -> list[Row]:

@@ -17,7 +17,7 @@ TOMBSTONE_KEPT = timedelta(days=1)
 
 
 class SqliteStore:
-    """Keep records in one file; the event log of the same file is made with its connection."""
+    """Keep records in one file; the event log of the same file shares its connection."""
 
     def __init__(self, connection: SqliteConnection, clock: Clock) -> None:
         self.connection = connection
@@ -66,7 +66,7 @@ class SqliteStore:
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
-        # What was forgotten since it was read (its payload is empty) stays forgotten.
+        # A record that was forgotten since it was read (its payload is empty) stays forgotten.
         change = "UPDATE records SET payload = ? WHERE name = ? AND fence = ? AND payload <> x''"
         values = (record.payload, record.name, record.fence)
         return await self.connection.run(lambda: self._database.execute(change, values).rowcount == 1)
@@ -181,7 +181,7 @@ class SqliteStore:
 
 @asynccontextmanager
 async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
-    """Open the file, made if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
+    """Open the file, creating it if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
     async with connect_sqlite(path) as connection:
         with connection.database:
             _sweep(connection.database, clock.now().timestamp())
@@ -192,6 +192,6 @@ async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
 
 
 def _sweep(database: sqlite3.Connection, now: float) -> None:
-    """Delete what nobody needs any more."""
+    """Delete what is no longer needed."""
     database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
     database.execute("DELETE FROM tallies WHERE ends < ?", (now,))

@@ -1,1 +1,1 @@
-"""What any store holds, sealed."""
+"""Values encoded and sealed for any store."""

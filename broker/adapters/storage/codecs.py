@@ -1,7 +1,7 @@
 """How credentials, share lists, sessions and remembered errors are written into records, and read again.
 
 Replicas of several versions share a store: a field that was added later may be missing, and one that this
-version does not know is passed over.
+version does not know is ignored.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ from broker.domain.sessions import Session
 from broker.domain.shares import AppShare, ListingKey, ShareList
 
 CREDENTIAL_KEPT = timedelta(days=1)
-"""After its expiry, so that the fencing number outlives the credential (engine rule 3)."""
+"""How long it is kept after its expiry, so that the fencing number outlives it (engine rule 3)."""
 SHARES_KEPT = timedelta(days=30)
-"""A broker that was away for long starts from what it knew, and lists anew."""
+"""A broker that was down for long starts from the last known list, then lists again."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -37,7 +37,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Codec(Generic[Key, Value]):
-    """How values of one type are written into records that are not sealed, and read from them."""
+    """Encode values of one type into unsealed records, and decode them."""
 
     name_of: Callable[[Key], str]
     encode: Callable[[Value], Record]
@@ -67,7 +67,7 @@ class _SharesPayload(Payload):
     listed_at: Moment
     shares: list[tuple[str, Number, str]]
     since: list[Fence] | None = None
-    """Beside the shares, as older brokers read three words of each; they do not write it."""
+    """Kept apart because older brokers read three fields of each share; they do not write it."""
 
 
 def _encode_shares(listing: ShareList) -> Record:
@@ -131,7 +131,7 @@ def _encode_error(remembered: RememberedError) -> Record:
         streak=remembered.streak,
         mark=remembered.fingerprint,
     )
-    # The streak matters for as long again.
+    # The streak matters for as long again after the error expires.
     length = remembered.until - datetime.fromtimestamp(remembered.fence / 1000, UTC)
     kept_until = remembered.until + length
     return Record(remembered.name_of(remembered.scope), remembered.fence, payload.to_bytes(), kept_until)

@@ -21,7 +21,7 @@ class SealedCollection(Generic[Key, Value]):
     """The collection of one type of value in a store.
 
     A record that does not open, or that the codec cannot read, is reported once and counts as missing: the
-    broker fetches anew, and writes over it.
+    broker fetches again and overwrites it.
     """
 
     def __init__(self, records: Records, seal: Seal, codec: Codec[Key, Value], observer: Observer) -> None:
@@ -36,7 +36,7 @@ class SealedCollection(Generic[Key, Value]):
         return self._codec.name_of(key)
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, Stored[Value]]:
-        """See `Collection.load`. Seals anew what an older key sealed."""
+        """See `Collection.load`. Re-seals what an older key sealed."""
         by_name = {self._codec.name_of(key): key for key in keys}
         found = {}
         for name, record in (await self._records.load(list(by_name))).items():
@@ -74,7 +74,7 @@ class SealedCollection(Generic[Key, Value]):
         opened = replace(record, payload=self._seal.open(record.name, record.payload))
         value = self._codec.decode(key, opened)
         if not self._seal.is_current(record.payload):
-            with suppress(StoreUnavailable):  # it was read; whoever reads it next seals it anew
+            with suppress(StoreUnavailable):  # the value was read; the next reader re-seals it
                 await self._records.replace(self._sealed(opened))
         return Stored(record.fence, value)
 

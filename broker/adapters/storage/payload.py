@@ -1,4 +1,4 @@
-"""The JSON that stands in a record: one model for each kind of value, its types and ranges checked."""
+"""The JSON in a record: one model for each kind of value, its types and ranges checked."""
 
 import json
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from broker.domain.secret import Secret
 LARGEST_FENCE = 2**53 - 1
 """Redis compares fencing numbers as doubles."""
 LATEST_SECONDS = 2.5e11
-"""A moment in the year 9892: a day more can be added to it."""
+"""A moment in the year 9892, so that a day can still be added to it."""
 
 
 class RecordDamaged(Exception):
@@ -23,7 +23,7 @@ class RecordDamaged(Exception):
 
 
 class Payload(BaseModel):
-    """The fields in the order in which they are written; those of a newer broker are passed over."""
+    """The fields in the order in which they are written; those of a newer broker are ignored."""
 
     model_config = ConfigDict(
         strict=True, frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True, hide_input_in_errors=True
@@ -68,7 +68,7 @@ def _secret(given: object) -> Secret:
 Moment = Annotated[datetime, PlainValidator(_moment), PlainSerializer(lambda moment: moment.timestamp())]
 """Seconds since 1970."""
 SecretText = Annotated[Secret, PlainValidator(_secret), PlainSerializer(lambda secret: secret.reveal())]
-"""The secret itself: the seal keeps it."""
+"""The secret itself, protected by the seal."""
 Fence = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]

@@ -11,7 +11,7 @@ NONCE_BYTES = 12
 
 
 class SealBroken(Exception):
-    """No configured key opens a payload: the key is missing, or somebody wrote to the store."""
+    """No configured key opens a payload: the key is missing, or the payload was tampered with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from broker.domain.ports.observer import Observer
 class SealedEventLog:
     """Seal what goes into a log and open what comes out.
 
-    An entry that does not open is reported and left out. A group that gets it gives it up: it blocks no
-    other, and may be retried by a broker that has the key.
+    An entry that does not open is reported and left out. A group that claims it gives it up, so that
+    it blocks no other, and a broker that has the key can retry it.
     """
 
     def __init__(self, inner: EventLog, seal: Seal, observer: Observer) -> None:
@@ -43,7 +43,7 @@ class SealedEventLog:
                 delivery.entry.position for delivery in deliveries if delivery.entry.position not in opened
             ]
             if broken:
-                with suppress(StoreUnavailable):  # the member holds it as long as it may, and it comes again
+                with suppress(StoreUnavailable):  # the member's deadline passes, then it is redelivered
                     await self._inner.give_up(member.app, member.group, broken)
             if opened:
                 return [
@@ -102,7 +102,7 @@ class SealedEventLog:
     async def _filled(
         self, read: Callable[[str, int], Awaitable[list[Entry]]], after: str, limit: int
     ) -> list[Entry]:
-        """Return so many entries that open, or all: a page that is not full is the last."""
+        """Return `limit` entries that open, or all: a page that is not full is the last."""
         found: list[Entry] = []
         while len(found) < limit and (entries := await read(after, limit - len(found))):
             found += self._opened(entries).values()
@@ -110,7 +110,7 @@ class SealedEventLog:
         return found
 
     def _opened(self, entries: Sequence[Entry]) -> dict[str, Entry]:
-        """Return those that open, by position; report the others."""
+        """Return the entries that open, by position; report the others."""
         opened = {}
         for entry in entries:
             try:

@@ -1,4 +1,4 @@
-"""WeCom's endpoints about its own machines."""
+"""WeCom's endpoints about its own addresses."""
 
 from broker.adapters.wecom.call import Call
 from broker.adapters.wecom.client import WecomClient
@@ -6,7 +6,7 @@ from broker.domain.credentials import Credential
 
 
 class AddressEndpoints:
-    """Ask WeCom where it is."""
+    """Ask WeCom for its own addresses."""
 
     def __init__(self, client: WecomClient) -> None:
         self._client = client

@@ -18,19 +18,19 @@ from broker.protocol.error_codes import error_of
 from broker.protocol.wecom_json import is_whole
 
 TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
-"""It travels in query strings and messages; WeCom promises at most 512 bytes."""
+"""Tokens travel in query strings and messages; WeCom promises at most 512 bytes."""
 LONGEST_LIFE = timedelta(days=365)
 
 Query = tuple[tuple[str, str | Secret], ...]
 
 
 async def always() -> None:
-    """Let every call go out."""
+    """Allow every call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is sent. The secrets in it are revealed on the wire only."""
+    """One call. Its secrets are revealed only when it is sent."""
 
     method: str
     endpoint: str
@@ -39,14 +39,14 @@ class Call:
     query: Query = ()
     body: Mapping[str, object] | bytes | Upload = field(default=b"", repr=False)
     blames: str = ""
-    """The field of the caller's request that is at fault where WeCom blames the caller; "" if none is."""
+    """The field of the caller's request to name when WeCom blames the caller; "" if there is none."""
     carries_code: bool = False
-    """Whether a login code travels with it: it is sent once."""
+    """Whether it carries a login code: it is sent only once."""
     proxied: bool = False
-    """Whether it is a caller's own call: sent once, and an errcode is its answer."""
+    """Whether it is a caller's own call: sent only once, and an errcode is a regular answer."""
     allow: Allow = always
     label: str = ""
-    """The endpoint's name in metrics, where callers choose the path."""
+    """The endpoint's name in metrics, if callers choose the path."""
     longest: timedelta | None = None
     """How long it may take in all; None = as configured."""
 
@@ -69,7 +69,7 @@ class Call:
         return self.body.fault if isinstance(self.body, Upload) else None
 
     def parameters(self) -> list[tuple[str, str]]:
-        """Return the query with the token in it: it never travels in the body (41001)."""
+        """Return the query with the token in it: the token never goes into the body (41001)."""
         token = (("access_token", self.sender.value),) if isinstance(self.sender, Credential) else ()
         return [
             (name, value.reveal() if isinstance(value, Secret) else value)
@@ -85,7 +85,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What WeCom answered: the bytes as they came, and the object in them."""
+    """What WeCom answered: the bytes as received, and the JSON object in them."""
 
     call: Call
     body: bytes = field(repr=False)
@@ -98,14 +98,14 @@ class Answer:
         return error_of(self.call.endpoint, self.fields, self.call.blames)
 
     def identifier(self, name: str) -> str:
-        """Return a text that must be there, and whole. Raises `WecomProtocol`."""
+        """Return a required text that is intact. Raises `WecomProtocol`."""
         value = self.fields.get(name)
         if not isinstance(value, str) or not value or not is_whole(value):
             raise self.unreadable(f"has no usable {name}")
         return value
 
     def entries(self, name: str) -> list[object]:
-        """Return a list that must be there. Raises `WecomProtocol`."""
+        """Return a required list. Raises `WecomProtocol`."""
         value = self.fields.get(name)
         if not isinstance(value, list):
             raise self.unreadable(f"has no list {name}")

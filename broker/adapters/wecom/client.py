@@ -18,13 +18,13 @@ from broker.domain.ports.rate_gate import UpstreamGate
 
 CALLS_AT_ONCE = 50
 PAUSES = (timedelta(milliseconds=100), timedelta(milliseconds=400))
-"""Before WeCom counts as unavailable, what may be repeated is: after each of these."""
+"""A call that may be repeated is, after each of these, before WeCom counts as unavailable."""
 SYSTEM_BUSY = -1
-"""Asked again at most three times (wecom-api D)."""
+"""The errcode of a busy WeCom; asked again at most three times (wecom-api D)."""
 
 
 class WecomClient:
-    """Send calls to WeCom: one way for the broker's own, for files, and for what callers ask for."""
+    """Send calls to WeCom: the broker's own, files, and the calls that callers ask for."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class WecomClient:
         self._clock = clock
         self._randomness = randomness
         self._observer = observer
-        # Logins never take what tokens need; proxied calls are bounded where they come from.
+        # Logins never take slots that tokens need; `Passthrough` limits proxied calls.
         self._own_slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._login_slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def send(self, call: Call) -> Answer:
-        """Return the whole answer; what may be sent again is, while WeCom is busy.
+        """Return the whole answer; repeat the call, if it may be repeated, while WeCom is busy.
 
         Raises what the errcode means, unless that is a proxied call's answer; `RetryLater`, `WecomProtocol`,
         `AnswerTooLarge`, and what `allow` raises.
@@ -70,13 +70,13 @@ class WecomClient:
 
     @asynccontextmanager
     async def _gated(self, call: Call) -> AsyncIterator[CallOutcome]:
-        """Pass the gate before the call, and tell it how the call ended."""
+        """Pass the gate before the call, and report to it how the call ended."""
         await self._gate.before(call.scope)
         outcome = CallOutcome()
         try:
             yield outcome
         except BrokerError as error:
-            # What was never sent, and what the caller did wrong, say nothing of the endpoint.
+            # A call that was never sent and a caller's mistake say nothing about the endpoint.
             if outcome.was_sent and error is not call.fault:
                 await self._gate.after(call.scope, error)
             raise
@@ -86,7 +86,7 @@ class WecomClient:
         if call.proxied:
             return await self._answer(call, outcome)
         async with self._login_slots if call.carries_code else self._own_slots:
-            # Whoever waits for a slot waits for us: that is not WeCom's time-out.
+            # The wait for a slot is the broker's: it does not count towards WeCom's timeout.
             return await self._answer(call, outcome)
 
     async def _answer(self, call: Call, outcome: CallOutcome) -> Answer:
@@ -101,7 +101,7 @@ class WecomClient:
 
     @asynccontextmanager
     async def _exchange(self, call: Call, outcome: CallOutcome) -> AsyncIterator[Exchange]:
-        """Send the call once, and tell the observer how it ended."""
+        """Send the call once, and report to the observer how it ended."""
         await call.allow()
         outcome.was_sent = True
         began = time.monotonic()
@@ -153,7 +153,7 @@ async def connect_wecom(
 async def _no_resend(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a GET again by itself: it would spend a login code twice (wecom-api G26)."""
+    """Keep aiohttp from repeating a GET on its own: it would spend a login code twice (wecom-api G26)."""
     try:
         return await send(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:

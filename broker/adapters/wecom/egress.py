@@ -1,4 +1,4 @@
-"""The way out to WeCom: straight or through an HTTP proxy, whose certificates count, and which addresses."""
+"""How calls reach WeCom: directly or by an HTTP proxy, which certificates are trusted, fixed addresses."""
 
 import base64
 import socket
@@ -16,14 +16,14 @@ from broker.domain.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """How every call to WeCom leaves; the `*_proxy` variables of the environment are ignored."""
+    """How every call reaches WeCom; the `*_proxy` environment variables are ignored."""
 
     proxy: Secret | None = None
     """`http://user:password@host:port`, user and password percent-encoded."""
     ca: str | None = None
-    """A file of certificates that count besides the system's."""
+    """A file of certificates that are trusted besides the system's."""
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Of hosts that are not looked up."""
+    """Fixed addresses of hosts, which are not looked up."""
 
     def connector(self) -> aiohttp.TCPConnector:
         """Return the pool of connections. Raises `OSError` where the CA file cannot be used."""
@@ -35,7 +35,7 @@ class Egress:
         return aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=context, resolver=resolver)
 
     def options(self, url: str) -> dict[str, Any]:
-        """Return what aiohttp wants to know of the way to that URL."""
+        """Return aiohttp's request options for that URL."""
         if self.proxy is None:
             return {}
         parts = urlsplit(self.proxy.reveal())
@@ -43,7 +43,7 @@ class Egress:
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-        # Inside a tunnel WeCom would see what is in `headers`; without one the proxy reads nothing else.
+        # In a tunnel WeCom would get `headers`; without a tunnel the proxy reads only those.
         reads = "proxy_headers" if url.startswith("https:") else "headers"
         return {"proxy": f"http://{self.proxy_address}", reads: headers}
 
@@ -58,13 +58,13 @@ class Egress:
         return f" through the proxy {self.proxy_address}" if self.proxy else ""
 
     def described(self) -> dict[str, object]:
-        """Return what operators may see of it."""
+        """Return what operators may see of the settings."""
         way = f"through the proxy {self.proxy_address}" if self.proxy else "directly"
         return {"way": way, "ca": self.ca or "the system's", "resolve": dict(self.addresses)}
 
 
 class FixedResolver(AbstractResolver):
-    """Know the addresses of some hosts, and look the others up."""
+    """Resolve some hosts to fixed addresses, and look the others up."""
 
     def __init__(self, addresses: Mapping[str, Sequence[str]]) -> None:
         self._addresses = addresses

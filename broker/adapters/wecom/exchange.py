@@ -1,4 +1,4 @@
-"""One request to WeCom and its answer. No exception of the library leaves: they carry the URL."""
+"""One request to WeCom and its answer. No exception of aiohttp leaves this module: it carries the URL."""
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from broker.protocol.wecom_json import read_object
 
 MOST_BYTES = 4 * 1024 * 1024
 MOST_PROXIED_BYTES = 3 * 1024 * 1024
-"""What a message of gRPC carries, with room for the rest of it."""
+"""What fits into a gRPC message, with room for its other fields."""
 CHUNK = 64 * 1024
 NOT_AN_ANSWER = 300
 """From this HTTP status on, only an errcode is an answer."""
@@ -44,12 +44,12 @@ class ConnectionLost(Exception):
 
 @dataclass
 class CallOutcome:
-    """What a call tells operators, and the gate before its endpoint."""
+    """How a call ended, for operators and for the gate before its endpoint."""
 
     label: str = ""
-    """An errcode, or a word for what kept one from coming."""
+    """An errcode, or a word for why there was none."""
     limit: RateLimited | None = None
-    """A caller's answer that closes the endpoint, though it is no error of the call."""
+    """A rate limit that closes the endpoint, although a proxied call returns it as a regular answer."""
     was_sent: bool = False
 
 
@@ -89,20 +89,20 @@ class Exchange:
 
     @property
     def is_file(self) -> bool:
-        """Return whether the body is a file: WeCom names every file, and what could be words is a refusal."""
+        """Return whether the body is a file: WeCom names every file, and unnamed text is a refusal."""
         response = self._response
         named = response.content_disposition is not None
         return response.status < NOT_AN_ANSWER and (named or response.content_type not in WORDS)
 
     @property
     def head(self) -> MediaHead:
-        """Return what the file is."""
+        """Return the file's name, type and size."""
         response = self._response
         disposition = response.content_disposition
         packed = "Content-Encoding" in response.headers
         size = 0 if packed else response.content_length or 0
         name = (disposition and disposition.filename) or ""
-        # The library keeps bytes that are no UTF-8 as halves of surrogate pairs.
+        # aiohttp keeps bytes that are not UTF-8 as surrogate escapes.
         name = name.encode(errors="surrogateescape").decode(errors="replace")
         return MediaHead(base_name(name), response.content_type, size)
 
@@ -141,7 +141,7 @@ class Exchange:
         return self._failed("too_large", AnswerTooLarge(problem, endpoint=endpoint, limit_bytes=most))
 
     def _check_status(self, status: int) -> None:
-        """Raise what the HTTP status alone says."""
+        """Raise the error that the HTTP status alone stands for."""
         message, said = f"WeCom answered HTTP {status}", self._said(status)
         if status == TOO_MANY_REQUESTS:
             raise self._failed(f"http_{status}", RateLimited(message, **said))
@@ -159,7 +159,7 @@ class Exchange:
         return WecomProtocol(f"WeCom's answer (HTTP {status}) is not a JSON object", **said)
 
     async def _completed(self, pending: Awaitable[Result]) -> Result:
-        """Wait for the library. Raises `WecomProtocol`, `RetryLater`, what an uploading caller did wrong."""
+        """Wait for aiohttp. Raises `WecomProtocol`, `RetryLater`, and an uploading caller's mistake."""
         call = self._call
         problem: BrokerError
         try:
@@ -175,7 +175,7 @@ class Exchange:
             problem = self._failed("connection", self._proxy_refused(error.status))
         except (aiohttp.ClientError, OSError, ConnectionLost) as error:
             problem = self._failed("connection", self._unreachable(error))
-        # Raised out here, so that it does not even have the library's exception for its context.
+        # Raised outside the handlers, so that aiohttp's exception is not even its context.
         raise call.fault or problem
 
     def _unreachable(self, error: Exception) -> BrokerError:

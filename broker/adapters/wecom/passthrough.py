@@ -1,4 +1,4 @@
-"""WeCom's other interfaces, called for services: bounded, files streamed, and the token cut out."""
+"""Calls to WeCom's other interfaces for services: limited, files streamed, and the token cut out."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -16,14 +16,14 @@ from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 LONGEST_MESSAGE = 4096
 UNKNOWN_MEDIA = 40007
 CALLS_AT_ONCE = 64
-"""Callers' calls and files never take what the broker needs for its own."""
+"""Callers' calls and files never take slots that the broker's own calls need."""
 SOON = timedelta(seconds=1)
 CALL_TIME, FILE_TIME = timedelta(minutes=1), timedelta(minutes=5)
-"""A call ends with its caller's deadline, if that is earlier."""
+"""A call ends at its caller's deadline if that is earlier."""
 
 
 class Passthrough:
-    """Send calls of any path, once; an errcode is an answer."""
+    """Send calls to any path, once; an errcode is a regular answer."""
 
     def __init__(self, client: WecomClient) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class Passthrough:
             call.body,
             blames="path",
             proxied=True,
-            # Callers choose paths: in metrics they are one.
+            # Callers choose the paths, so metrics count all under one name.
             label="other",
             longest=CALL_TIME,
         )
@@ -49,7 +49,7 @@ class Passthrough:
     async def upload(
         self, token: Credential, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
     ) -> tuple[ApiAnswer, str]:
-        """Send a file as it comes; return the answer and the media_id. Raises what `chunks` raises, too."""
+        """Send a file as it arrives; return the answer and the media_id. Raises what `chunks` raises, too."""
         path = "/cgi-bin/media/upload"
         query, file = (("type", kind),), Upload(head, chunks)
         async with self._slot(path):
@@ -59,7 +59,7 @@ class Passthrough:
         return _redacted(answer, token), str(answer.fields.get("media_id", ""))
 
     async def download(self, token: Credential, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
-        """Yield what the file is, then its pieces as they come. Raises what an errcode means."""
+        """Yield the file's head, then its chunks as they arrive. Raises what an errcode means."""
         path = "/cgi-bin/media/get"
         query = (("media_id", media_id),)
         call = Call("GET", path, token, query, blames="media_id", proxied=True, longest=FILE_TIME)
@@ -86,5 +86,5 @@ def _redacted(answer: Answer, token: Credential) -> ApiAnswer:
     """Return the answer with the token cut out."""
     value = token.value.reveal()
     errmsg = cut_out(value, str(answer.fields.get("errmsg", "")).encode()).decode()
-    # The body has it whole; twice it would be more than a message of gRPC holds.
+    # The body has the whole errmsg; a second copy of it might not fit into the gRPC message.
     return ApiAnswer(answer.errcode, errmsg[:LONGEST_MESSAGE], cut_out(value, answer.body))

@@ -1,4 +1,4 @@
-"""A token cut out of what WeCom answers, in whatever form WeCom echoes it."""
+"""Cut a token out of WeCom's answers, in whatever form WeCom echoes it."""
 
 import json
 import re
@@ -12,7 +12,7 @@ def cut_out(value: str, text: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _pattern(value: str) -> re.Pattern[bytes]:
-    # Atomic, so that no text makes it slow; all but the first, which tells the engine where one may begin.
+    # Atomic, so that no text makes it slow; not the first, which shows the engine where a match may begin.
     groups = (b"(?:" if at == 0 else b"(?>" for at in range(len(value)))
     return re.compile(
         b"".join(group + _forms(each) + b")" for group, each in zip(groups, value, strict=True))

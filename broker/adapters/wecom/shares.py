@@ -20,7 +20,7 @@ class ShareEndpoints:
         self._client = client
 
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> ListedShares:
-        """List all shares of one kind, page by page, to `ending` or to no new cursor (wecom-api A2)."""
+        """List all shares of one kind, page by page, until `ending` or no new cursor (wecom-api A2)."""
         path = "/cgi-bin/corpgroup/corp/list_app_share_info"
         listed = ListedShares()
         cursors = {""}
@@ -45,7 +45,7 @@ class ShareEndpoints:
 
 
 def _page(answer: Answer, share_kind: ShareKind) -> ListedShares:
-    """Return a page's shares; an entry that cannot be read costs itself only."""
+    """Return a page's shares; only entries that cannot be read are left out."""
     entries = answer.entries("corp_list") if answer.fields.get("corp_list") else []
     shares = [share for entry in entries if (share := _share(entry, share_kind))]
     if entries and not shares:

@@ -7,7 +7,7 @@ from broker.domain.ports.wecom import Allow
 
 
 class TicketEndpoints:
-    """Ask WeCom for tickets, few an hour."""
+    """Ask WeCom for tickets, of which it gives few an hour."""
 
     def __init__(self, client: WecomClient) -> None:
         self._client = client

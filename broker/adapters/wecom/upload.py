@@ -1,4 +1,4 @@
-"""A file on its way from a caller to WeCom, piece by piece."""
+"""A file that is streamed from a caller to WeCom."""
 
 import re
 from collections.abc import AsyncIterator
@@ -10,13 +10,13 @@ from broker.domain.ports.passthrough import MediaHead
 
 
 def base_name(path: str) -> str:
-    """Return a file's name without folders, of which neither side knows the other's."""
+    """Return a file's name without folders, which mean nothing on the other side."""
     name = re.split(r"[/\\]", path)[-1]
     return name.strip(".") and name
 
 
 class Upload:
-    """Hand the caller's pieces on, and keep what the caller did wrong: that says nothing of WeCom."""
+    """Pass the caller's chunks on, and record the caller's mistake: it says nothing about WeCom."""
 
     def __init__(self, head: MediaHead, chunks: AsyncIterator[bytes]) -> None:
         self._head = head
@@ -35,7 +35,7 @@ class Upload:
         return form
 
     def note_timeout(self) -> None:
-        """Note that the time is over: the caller's fault if it was the one to wait for."""
+        """Record a timeout as the caller's fault if its next chunk was awaited."""
         if self._awaits_chunk:
             self.fault = InvalidRequest("chunk", "the next one did not come in time")
 

@@ -13,7 +13,7 @@ PROFILE_FIELDS = ("userid", "gender", "avatar", "qr_code", "mobile", "email", "b
 
 
 class UserEndpoints:
-    """Ask WeCom who a user is; codes travel once."""
+    """Ask WeCom who a user is; codes are sent only once."""
 
     def __init__(self, client: WecomClient) -> None:
         self._client = client

@@ -1,6 +1,6 @@
 -- KEYS: lease, record. ARGV: owner, milliseconds, floor. Return {1, fence}, or {0, milliseconds left}.
--- The fence is at least the time in milliseconds: a Redis that lost its data hands out larger ones than before.
--- It is above the record's too, or nothing could be committed under it.
+-- The fence is at least the time in milliseconds: a Redis that lost its data issues larger ones than before.
+-- It exceeds the record's too, or nothing could be committed under it.
 local left = redis.call('PTTL', KEYS[1])
 if left > 0 then return {0, left} end
 local time = redis.call('TIME')

@@ -1,4 +1,4 @@
--- KEYS: record. ARGV: fence, channel, notice. An empty payload, kept for a day, stands for what was forgotten.
+-- KEYS: record. ARGV: fence, channel, notice. An empty payload, kept for a day, marks a forgotten record.
 if fence_in(KEYS[1], 'fence') > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'payload', '')
 redis.call('PEXPIRE', KEYS[1], 86400000)

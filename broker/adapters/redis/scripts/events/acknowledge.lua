@@ -25,7 +25,7 @@ for member, handled in pairs(handled_by) do
   local ack_timeout, _, room = terms(member)
   local held = held_count(member)
   if held > 0 then redis.call('ZADD', times, now + ack_timeout, 'd' .. member) end
-  -- Not at each acknowledgement: that would wake everybody thousands of times.
+  -- Publish once half of the room is free: each acknowledgement would wake all members thousands of times.
   local half = math.floor(room / 2)
   if held <= half and held + handled > half then
     through = through or newest > cursor or first_ready(member) or first_ready('')

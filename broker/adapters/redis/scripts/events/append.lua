@@ -13,8 +13,8 @@ if newest and tonumber(newest:sub(1, 13)) >= now then
 end
 local place = string.format('%013.0f-%06.0f', ms, turn)
 number = string.format('%.0f', (tonumber(number) or 0) + 1)
--- The entry comes before its key: were the script to fail in between, a key without an entry would pass a repeat
--- off as done.
+-- The entry is written before its key: if the script failed in between, a key without an entry would make
+-- a repeat look appended.
 redis.call('XADD', log, place, 'corp', corp, 'type', kind, 'payload', payload, 'number', number)
 redis.call('HSET', head, 'place', place, 'number', number)
 redis.call('SET', seen, place, 'PX', once_in)

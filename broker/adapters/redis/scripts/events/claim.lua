@@ -1,5 +1,5 @@
 -- ARGV: member, room, alive_for, ack_timeout, max_tries, types wanted (none = all).
--- Return whether there may be more at once, and what the member may have.
+-- Return whether there may be more to claim at once, and the entries for the member.
 local member = ARGV[4]
 local room, alive_for, ack_timeout, max_tries = unpack(ARGV, 5, 8)
 local wanted, all = {}, #ARGV == 8
@@ -26,7 +26,7 @@ local function give(found)
   free = free - 1
 end
 
--- What waits is older than what nobody has looked at; the corp with the oldest comes first.
+-- Waiting entries are older than new ones; the corp with the oldest waiting entry comes first.
 local function ready_corp()
   local mine, anybodys = first_ready(member), first_ready('')
   mine = mine and mine:sub(#named(member) + 2)

@@ -1,4 +1,4 @@
--- Return how many are open, how many dead, and since when the oldest open one waits, in milliseconds.
+-- Return how many entries are open, how many dead, and the time of the oldest open one in milliseconds.
 expire_members()
 publish_if_freed()
 local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
@@ -21,6 +21,6 @@ while not since and open > 0 and looked < WORK do
     end
   end
 end
--- So far all was acknowledged before anybody looked at it: the oldest is no older than that.
+-- All these were acknowledged before the group looked at them: the oldest open one is not older.
 if not since and looked > 0 and open > 0 then since = place:sub(1, 13) end
 return {open, count_between('d' .. floor, 'e'), since or ''}

@@ -1,5 +1,5 @@
 -- ARGV: member, whether that costs a try (yes, no), places that never reached its subscriber.
--- Return how much it held.
+-- Return how many it held.
 expire_members()
 local member = ARGV[4]
 if redis.call('HEXISTS', state, 'terms:' .. member) == 0 then

@@ -1,4 +1,4 @@
--- A corp's entries go to one member at a time (promise 3): its owner, while that holds one of them.
+-- A corp's entries go to one member at a time (promise 3): its owner, as long as it holds one of them.
 local function owner(corp) return redis.call('HGET', state, 'owner:' .. corp) or '' end
 local function first_ready(owner) return starting_with('r' .. named(owner), 1)[1] end
 
@@ -7,10 +7,10 @@ local function ready_item(corp, owner)
   return first and 'r' .. named(owner) .. first:sub(-20) .. corp
 end
 
--- Whether a corp that has something waiting lost its owner: then other members are told.
+-- Whether a corp with waiting entries lost its owner: other members are then notified.
 local freed = false
 
--- Change what waits of a corp, or who owns it, and keep its ready item right.
+-- Change a corp's waiting entries or its owner, and keep its ready item up to date.
 local function change(corp, how)
   local owner_before = owner(corp)
   local before = ready_item(corp, owner_before)
@@ -33,7 +33,7 @@ end
 
 local function forget_counts(place) redis.call('HDEL', state, 'tries:' .. place, 'losses:' .. place) end
 
--- The entry is handled, or not kept any more. Return whether it was open, and who held it.
+-- Remove an entry that was handled or is no longer kept. Return whether it was open, and who held it.
 local function settle(corp, place)
   if not drop('o' .. place .. corp) then return false end
   local holder

@@ -1,8 +1,9 @@
--- What one group has done with the log of an app, in three keys. `state` is a hash: how far the group has
--- looked ("place", "number"), who owns a corp ("owner:<corp>"), what a member asks for ("terms:<member>"),
--- the tries of an entry ("tries:<place>"), and how often it was handed out in vain ("losses:<place>"). `times` orders members by when they count as gone ("a<member>")
--- and by when they lose what they hold ("d<member>"). `index` is a set ordered as text, so that each question
--- is one range of it; names in it are written with their length, so that none is the beginning of another:
+-- One group's progress in the log of an app, in three keys. `state` is a hash: how far the group has looked
+-- ("place", "number"), who owns a corp ("owner:<corp>"), what a member asks for ("terms:<member>"), the tries
+-- of an entry ("tries:<place>"), and how often it was handed out in vain ("losses:<place>"). `times` orders
+-- members by when they count as gone ("a<member>") and by when they lose what they hold ("d<member>").
+-- `index` is a set ordered as text, so that each query is one range of it; names in it are written with their
+-- length, so that none is a prefix of another:
 --
 --   o<place><corp>            open: looked at and not handled
 --   w<corp>:<place>           waiting: open, and held by nobody
@@ -17,8 +18,8 @@ local group, channel, notice = unpack(ARGV, 1, 3)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
--- A call looks at so many entries and expires so many members, and a caller comes again for the rest:
--- nobody else is served while a script runs.
+-- A call looks at this many entries and expires this many members at most, and the caller calls again for
+-- the rest: Redis serves nobody else while a script runs.
 local WORK, EXPIRED = 500, 8
 
 local function add(item) redis.call('ZADD', index, 0, item) end

@@ -14,6 +14,6 @@ local function entry(place)
   return found and read(found[1], found[2])
 end
 
--- '~' is after every place: an empty log keeps nothing.
+-- '~' sorts after every place: an empty log keeps nothing.
 local oldest = entries('-', 1)[1]
 local floor = oldest and oldest.place or '~'

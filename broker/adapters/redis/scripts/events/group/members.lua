@@ -15,8 +15,8 @@ local function bury(corp, place)
   change(corp, function() drop('w' .. named(corp) .. place) end)
 end
 
--- Free what a member holds; the oldest of it spends a try if anything does (promises 5 and 7).
--- What its subscriber did not see was not handed out (promise 11). Return how much it held.
+-- Free what a member holds; if it `spends`, the oldest entry uses up a try (promises 5 and 7).
+-- Entries that its subscriber did not see were not handed out (promise 11). Return how many it held.
 local function lose(member, spends, unseen)
   local prefix, first = 'h' .. named(member), nil
   local held = starting_with(prefix, 1000000)
@@ -45,7 +45,7 @@ end
 -- Members that acknowledged too late: they get nothing now, so that others come first.
 local late = {}
 
--- Promises 5 and 6: what came first counts.
+-- Promises 5 and 6: whichever deadline came first counts.
 local function check_deadlines(member)
   local gone = tonumber(redis.call('ZSCORE', times, 'a' .. member) or 'inf')
   local loses = tonumber(redis.call('ZSCORE', times, 'd' .. member) or 'inf')

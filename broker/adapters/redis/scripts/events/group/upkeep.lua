@@ -1,4 +1,4 @@
--- What every script does first: drop what the log does not keep any more (promise 10).
+-- What every script does first: drop what the log no longer keeps (promise 10).
 local trimmed = between('o', 'o' .. floor, WORK)
 for _, item in ipairs(trimmed) do settle(item:sub(22), item:sub(2, 21)) end
 for _, letter in ipairs({'d', 's'}) do
@@ -8,7 +8,7 @@ for _, letter in ipairs({'d', 's'}) do
   end
 end
 
--- Whether there is more of this than one call does.
+-- Whether work is left for another call.
 local unfinished = #trimmed == WORK
 
 local function expire_members()
