@@ -1,1 +1,1 @@
-"""The doors: thin, each request parsed, passed to one use case, and answered."""
+"""The gRPC and HTTP servers: they parse a request, pass it to one use case, and answer."""

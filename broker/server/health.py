@@ -29,7 +29,7 @@ EVERY = timedelta(seconds=1)
 
 
 class Health:
-    """Look at the vitals once a second; an outage of WeCom is no reason while valid tokens remain."""
+    """Check the health once a second; an outage of WeCom does not count while valid tokens remain."""
 
     def __init__(
         self, admin: Admin, shares: ShareDirectory, counters: Counters, clock: Clock, telemetry: Telemetry
@@ -43,11 +43,11 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether new requests are welcome and can be answered."""
+        """Return whether new requests are accepted and can be answered."""
         return not self._admin.replica_health.draining and self._admin.can_serve_tokens()
 
     async def run(self) -> None:
-        """Keep the health of each service true, for ever."""
+        """Keep the health of each service up to date, for ever."""
         while True:
             await self.look()
             await self._clock.sleep(EVERY)
@@ -56,24 +56,24 @@ class Health:
         """Set the health of each service, and the gauges."""
         replica_health = self._admin.replica_health
         try:
-            # A write: a store that only reads is away for all that matters.
+            # A write: a store that only serves reads counts as unavailable.
             await self._counters.count("health", 10 * EVERY)
             self._telemetry.store_back()
         except StoreUnavailable as error:
             self._telemetry.store_lost(error)
         if not replica_health.draining:
             tokens = self._admin.can_serve_tokens()
-            # Lists are served from memory; where there is none yet, the tokens' chance is theirs.
+            # Share lists are served from memory; without one, shares can be served whenever tokens can.
             shares = tokens or self._shares.has_listing()
             await self._set("", serving=tokens)
-            # Events need the store alone, and opening a callback needs nobody.
+            # Events need only the store, and opening a callback needs no dependency.
             exceptions = {SHARES: shares, EVENTS: replica_health.store.healthy, CALLBACKS: True, ADMIN: True}
             for service in SERVICES:
                 await self._set(service, serving=exceptions.get(service, tokens))
         self._measure()
 
     async def drain(self) -> None:
-        """Tell load balancers to send nobody any more; nothing changes that back."""
+        """Tell load balancers to send no more requests; this cannot be undone."""
         self._admin.replica_health.draining = True
         await self.servicer.enter_graceful_shutdown()
 

@@ -1,1 +1,1 @@
-"""The gRPC server: who calls, what it may do, and how errors leave."""
+"""The gRPC server: identity, rights, and the statuses of errors."""

@@ -1,4 +1,4 @@
-"""Who calls: by the client certificate's name, or by a bearer token."""
+"""The caller's identity: by the client certificate's name, or by a bearer token."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ from broker.domain.errors import Unauthenticated
 from broker.server.grpc.context import Context
 
 current_caller: ContextVar[Caller] = ContextVar("current_caller", default=ANYONE)
-"""The caller of the request that this task works for."""
+"""The caller of the request that this task handles."""
 
 
 class Identity:
@@ -38,7 +38,7 @@ class Identity:
         properties = context.auth_context()
         for uri in properties.get("peer_uri", ()):
             found = uri.decode(errors="replace")
-            # A URI may be spelled like our word for a DNS name, and proves none.
+            # A URI may begin like our form of a DNS name, but does not prove one.
             if not found.startswith("dns:") and (caller := self._by_name.get(found)):
                 return caller
         for name in properties.get("peer_dns", ()):
@@ -47,14 +47,14 @@ class Identity:
         return None
 
     def _by_bearer(self, header: str) -> Caller:
-        # Only headers that were proved before are in here; a dict tells nothing of them by its timing.
+        # Only headers that were proved before are in here; the timing of a dict reveals nothing about them.
         if caller := self._proved.get(header):
             return caller
         scheme, _, token = header.partition(" ")
         digest = hashlib.sha256(token.strip().encode()).hexdigest().encode()
         found = None
         for expected, caller in self._by_token:
-            # All are compared, each in constant time: neither order nor content shows.
+            # All are compared, each in constant time: timing reveals neither order nor content.
             if hmac.compare_digest(expected, digest):
                 found = caller
         if found is None or scheme.lower() != "bearer":

@@ -1,4 +1,4 @@
-"""Who got which credential."""
+"""The audit log: who got which credential."""
 
 from broker.domain.access import Action
 from broker.domain.credentials import Credential
@@ -11,18 +11,18 @@ REMEMBERED = 100_000
 
 
 class Audit:
-    """Write one record for each credential handed out to a caller; the same one again adds nothing."""
+    """Write one record for each credential handed out to a caller; a repeat adds none."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._told: dict[tuple[str, str, int], None] = {}
 
     def __call__(self, action: Action, credential: Credential) -> None:
-        """Write it down, unless this caller got this generation before."""
+        """Record it, unless this caller got this generation before."""
         self._tell(action, credential.key.name, credential.generation, credential.value)
 
     def session_key(self, session: Session) -> None:
-        """Write down that a session's key was handed out, once for each caller and session."""
+        """Record that a session's key was handed out, once for each caller and session."""
         mark = Secret(session.session_id).fingerprint()
         name = f"session_key:{session.app}:{session.corp_id}:{session.user_id}:{mark}"
         self._tell(Action.MINIPROGRAM_SESSION_KEY, name, 0, session.session_key)

@@ -17,7 +17,7 @@ DOMAIN = "wecom-broker"
 
 
 class Unexpected(BrokerError):
-    """A mistake of the broker itself; the log has it under the incident's number."""
+    """A bug in the broker; the log has it under the incident's number."""
 
     reason = "INTERNAL"
 
@@ -54,7 +54,7 @@ def code_of(error: BrokerError) -> grpc.StatusCode:
 
 
 def is_promised(error: Exception) -> bool:
-    """Return whether callers may see the error: all but what is unexpected, or the inside's own."""
+    """Return whether callers may see the error: not if it is unexpected or internal."""
     return any(kind in STATUSES for kind in type(error).__mro__)
 
 

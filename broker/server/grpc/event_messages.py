@@ -1,4 +1,4 @@
-"""Messages about events to domain values, and back. What is malformed is refused here, by field."""
+"""Convert messages about events to domain values, and back. Malformed fields are refused here, by name."""
 
 import re
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def group_name(caller: str, given: str) -> str:
 
 
 def event_types(given: Sequence[str]) -> frozenset[str]:
-    """Return the types that are asked for; none = all. Raises `InvalidRequest`."""
+    """Return the requested types; none = all. Raises `InvalidRequest`."""
     if len(given) > MOST_TYPES:
         raise InvalidRequest("event_types", f"are more than {MOST_TYPES}")
     for position, name in enumerate(given):
@@ -64,7 +64,7 @@ def event_ids(given: Sequence[str]) -> Sequence[str]:
 
 
 def replay_from(request: pb.SubscribeEventsRequest, apps: Sequence[str]) -> dict[str, str]:
-    """Return the positions to begin anew with, by app. Raises `InvalidRequest`."""
+    """Return the positions to replay from, by app. Raises `InvalidRequest`."""
     if request.HasField("replay_from_time"):
         if request.replay_from_event_id:
             raise InvalidRequest("replay_from_event_id", "goes not with replay_from_time")
@@ -90,7 +90,7 @@ def max_in_flight(given: int) -> int:
 
 
 def ack_timeout(request: pb.SubscribeEventsRequest, default: timedelta) -> timedelta:
-    """Return how long nothing may be acknowledged. Raises `InvalidRequest`."""
+    """Return how long events may be held without an acknowledgement. Raises `InvalidRequest`."""
     if not request.HasField("ack_timeout"):
         return default
     try:

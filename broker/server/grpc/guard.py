@@ -1,6 +1,6 @@
-"""What every request passes: identity → policy → the handler → log and metrics → errors.
+"""What every request passes through: identity → policy → the handler → log and metrics → errors.
 
-Domain errors are raised below; only here, outermost, is a call aborted. gRPC ends a call at the caller's
+Inner layers raise domain errors; only this outermost one aborts a call. gRPC ends a call at the caller's
 deadline; one without a deadline ends with the longest wait (`single_flight`).
 """
 
@@ -26,9 +26,9 @@ from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 
 LARGEST_REQUEST = 4 * 1024 * 1024
-"""gRPC's own limit is a little larger, so that who exceeds this is told by field and not by gRPC."""
+"""gRPC's own limit is larger, so that the guard refuses such a request by field before gRPC does."""
 MOST_REMEMBERED = 50_000
-"""Decisions of one method that are not worked out again."""
+"""How many decisions of one method are remembered."""
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
@@ -37,9 +37,9 @@ Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class RpcGuard:
-    """Let a request in, watch it, and turn what it raises into a status.
+    """Authorize a request, log and measure it, and turn what it raises into a status.
 
-    It wraps the handlers as they are registered: gRPC's own interceptors cost every call another step.
+    It wraps the handlers as they are registered: gRPC's own interceptors would slow every call.
     """
 
     def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str], metrics: Metrics) -> None:
@@ -50,7 +50,7 @@ class RpcGuard:
         self._log = structlog.get_logger(LOGGER)
 
     def before(self, server: grpc.aio.Server) -> "Registrar":
-        """Return what takes servicers in the server's place, and registers them behind this guard."""
+        """Return a stand-in for the server that registers servicers behind this guard."""
         return Registrar(self, server)
 
     def guard(self, method: str, handler: Method) -> Method:
@@ -79,7 +79,7 @@ class RpcGuard:
                 response = await handler(request, context)
                 if permit:
                     permit.demand()
-            except Exception as error:  # noqa: BLE001 - the outermost place: nothing may reach the caller raw
+            except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
                 await errors.abort(context, failure)
             else:
@@ -102,7 +102,7 @@ class RpcGuard:
             try:
                 request = read(received)
                 permit = authorize(request, context)
-                # Closed here: a caller who leaves between two answers must not leave a connection behind.
+                # Closed here, so that a caller who leaves between two answers leaks no connection.
                 async with aclosing(handler(request, context)) as responses:
                     async for response in responses:
                         if permit:
@@ -118,10 +118,10 @@ class RpcGuard:
         return call
 
     def _authorizer(self, method: str, required: Requirement) -> Callable[[Any, Context], Permit | None]:
-        """Return what lets a request of the method in: with all it needs, or with a permit to ask for."""
+        """Return the check of the method's requests; it returns a permit if the handler has to grant it."""
         if self._policy.is_open and required.of is not Of.HANDLER:
             return _anybody
-        # Rights do not change while the broker runs: what was allowed once need not be worked out again.
+        # Rights do not change while the broker runs: what was allowed once stays allowed.
         allowed: set[tuple[str, str, str]] = set()
 
         def authorize(request: Any, context: Context) -> Permit | None:
@@ -132,7 +132,7 @@ class RpcGuard:
             app, corp_id = _named_in(request)
             if (caller.name, app, corp_id) in allowed:
                 return None
-            # A name that is missing or malformed is refused by field, further in: no question of rights.
+            # The handler refuses a missing or malformed name by field: that is no question of rights.
             named = bool(APP_NAME.fullmatch(app)) or (not app and required.of is Of.REQUEST_OR_ALL_APPS)
             if not named or (corp_id and not CORP_ID.fullmatch(corp_id)):
                 return _permit(method, required)
@@ -144,7 +144,7 @@ class RpcGuard:
         return authorize
 
     def _recorder(self, method: str) -> Callable[[str, float], None]:
-        """Return what counts and times a request of the method when it ends."""
+        """Return a function that counts and times a request of the method when it ends."""
         rpc = method.rpartition("/")[2]
         seconds = self._metrics.request_seconds.labels(rpc)
         counts: dict[str, Any] = {}
@@ -172,9 +172,9 @@ class RpcGuard:
 
 
 def _reader(handler: Method) -> Reader:
-    """Return what reads the bytes of a request. Raises `InvalidRequest`.
+    """Return a function that parses the bytes of a request. Raises `InvalidRequest`.
 
-    gRPC would answer bytes that are no message by a traceback in the log, and in no figure.
+    For bytes that are no message, gRPC would log a traceback, and no metric would count them.
     """
     deserialize = handler.request_deserializer
     if deserialize is None:
@@ -192,7 +192,7 @@ def _reader(handler: Method) -> Reader:
 
 
 def _each(read: Reader) -> Reader:
-    """Return what reads each message of a stream as it comes."""
+    """Return a function that parses each message of a stream as it arrives."""
 
     async def messages(received: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for message in received:
@@ -226,7 +226,7 @@ class Registrar:
         self._server = server
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
-        """Do nothing: generated code names every method to the other verb too."""
+        """Do nothing: generated code passes every method to `add_registered_method_handlers` too."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Method]) -> None:
         """Register the methods of one service, each behind the guard."""

@@ -1,4 +1,4 @@
-"""Messages to domain values, and back. What is malformed is refused here, by field."""
+"""Convert messages to domain values, and back. Malformed fields are refused here, by name."""
 
 import base64
 import binascii
@@ -78,7 +78,7 @@ def corp_id(field: str, given: str) -> str:
 
 
 def share_kind(field: str, kind: int) -> ShareKind | None:
-    """Return the kind; None for whichever. Raises `InvalidRequest`."""
+    """Return the kind; None for any. Raises `InvalidRequest`."""
     try:
         return SHARE_KINDS[kind]
     except KeyError:
@@ -86,7 +86,7 @@ def share_kind(field: str, kind: int) -> ShareKind | None:
 
 
 def target(message: target_pb.Target) -> Target:
-    """Return whose identity is meant. Raises `InvalidRequest`."""
+    """Return the app and corp that the request acts for. Raises `InvalidRequest`."""
     corp, agent_id = corp_id("target.corp_id", message.corp_id), message.agent_id
     if agent_id < 0:
         raise InvalidRequest("target.agent_id", "must not be negative")
@@ -95,8 +95,8 @@ def target(message: target_pb.Target) -> Target:
 
 
 def min_ttl(message: Duration) -> timedelta:
-    """Return the least life that a caller needs. Raises `InvalidRequest`."""
-    # Before the conversion, which rounds a nanosecond away.
+    """Return the least remaining life that a caller needs. Raises `InvalidRequest`."""
+    # Checked before the conversion, which rounds a nanosecond away.
     if message.seconds < 0 or message.nanos < 0:
         raise InvalidRequest("min_ttl", "must not be negative")
     try:
@@ -111,7 +111,7 @@ def ttl(credential: Credential, now: datetime) -> timedelta:
 
 
 def access_token(credential: Credential) -> token_pb.AccessToken:
-    """Return the message that gives a token to a caller."""
+    """Return the message of an access token."""
     return token_pb.AccessToken(
         value=credential.value.reveal(),
         expire_time=credential.expires_at,
@@ -185,9 +185,9 @@ def dependency(found: Dependency) -> admin_pb.Dependency:
 def page(
     items: Sequence[Item], mark: Callable[[Item], str], page_size: int, page_token: str
 ) -> tuple[Sequence[Item], str]:
-    """Return a page of items sorted by their marks, and the token of the next. Raises `InvalidRequest`.
+    """Return a page of items sorted by their marks, and the next page's token. Raises `InvalidRequest`.
 
-    The token holds the last mark: items that come and go meanwhile neither repeat nor hide others.
+    The token holds the last mark: items added or removed meanwhile neither repeat nor hide others.
     """
     size = page_size_of(page_size)
     after = read_token(page_token)
@@ -205,7 +205,7 @@ def page_size_of(given: int) -> int:
 
 
 def token(mark: str) -> str:
-    """Return the page_token that stands for a mark."""
+    """Return the page_token of a mark."""
     return base64.urlsafe_b64encode(mark.encode()).decode()
 
 

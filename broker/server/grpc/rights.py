@@ -1,7 +1,7 @@
-"""The right that each rpc needs: declared where it is handled, granted before anything leaves.
+"""The right that each rpc needs: declared at its handler, granted before any answer is sent.
 
 A method without a declaration is not registered. Where only the handler learns which corp a request is
-about, the handler asks for the permit; a handler that answers without one answers nobody.
+about, the handler grants the permit; its answer is refused if it did not.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 class Of(Enum):
-    """What tells the app and the corp that a request is about."""
+    """Where the app and the corp that a request is about come from."""
 
     REQUEST = auto()
     REQUEST_OR_ALL_APPS = auto()
@@ -58,7 +58,7 @@ def requirement_of(method: str, handler: object) -> Requirement:
 
 
 class Permit:
-    """The leave of one request, until it is granted."""
+    """The permission of one request, which its handler grants."""
 
     def __init__(self, method: str, action: Action) -> None:
         self._method = method
@@ -66,13 +66,13 @@ class Permit:
         self.granted = False
 
     def demand(self) -> None:
-        """Return if it was granted. Raises `CallerNotAllowed`: nothing may leave that was not."""
+        """Return if it was granted. Raises `CallerNotAllowed`: no answer may be sent without it."""
         if not self.granted:
             raise CallerNotAllowed("the right to this answer was not checked", rpc=self._method)
 
 
 current_permit: ContextVar[Permit] = ContextVar("current_permit")
-"""The permit of the request that this task works for, where the handler has to ask for it."""
+"""The permit of the request that this task handles, if the handler has to grant it."""
 
 
 class Rights:
@@ -83,26 +83,26 @@ class Rights:
         self._own_corps = own_corps
 
     def grant(self, app: str, corp_id: str, path: str = "") -> None:
-        """Grant the permit if the caller may; no corp id = the app's own. Raises `CallerNotAllowed`."""
+        """Grant the permit if the caller may act; no corp id = the app's own. Raises `CallerNotAllowed`."""
         permit = current_permit.get()
         corp_id = corp_id or self._own_corps.get(app, "")
         self._policy.check(current_caller.get(), permit.action, app, corp_id, path)
         permit.granted = True
 
     def grant_somewhere(self, app: str = "") -> None:
-        """Grant the permit if the caller may in some corp, or with some app. Raises `CallerNotAllowed`."""
+        """Grant the permit if the caller has the right for any corp or app. Raises `CallerNotAllowed`."""
         self.check_somewhere(app)
         current_permit.get().granted = True
 
     def check_somewhere(self, app: str = "") -> None:
-        """Return if the caller may in some corp, or with some app, and grant nothing. Raises as `grant`."""
+        """Return if the caller has the right for any corp or app; grant nothing. Raises as `grant`."""
         self._policy.check_somewhere(current_caller.get(), current_permit.get().action, app)
 
     def visible(self) -> Callable[[str, str], bool]:
-        """Return what says, outside this task too, whether this caller may have an app's corp."""
+        """Return a check, valid outside this task too, of whether this caller may act for an app's corp."""
         caller, action = current_caller.get(), current_permit.get().action
         return lambda app, corp_id: self._policy.may(caller, action, app, corp_id)
 
     def may_somewhere(self, app: str) -> bool:
-        """Return whether the caller may in some corp of the app."""
+        """Return whether the caller has the right for any corp of the app."""
         return self._policy.may_somewhere(current_caller.get(), current_permit.get().action, app)

@@ -1,4 +1,4 @@
-"""The gRPC door: listeners, TLS, interceptors, servicers, health, reflection, drain."""
+"""The gRPC server: listeners, TLS, interceptors, servicers, health, reflection, drain."""
 
 import socket
 import ssl
@@ -20,19 +20,19 @@ OPTIONS = [
     # Clients re-resolve when their connection ends, so that new replicas get their share.
     ("grpc.max_connection_age_ms", 15 * MINUTE_MS),
     ("grpc.max_connection_age_grace_ms", MINUTE_MS),
-    # The guard refuses what is larger than its own limit, and says so by field.
+    # The guard refuses requests above its own, lower limit by field.
     ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),
-    # A watcher whose machine died is noticed.
+    # Detect watchers whose machine died.
     ("grpc.keepalive_time_ms", 2 * MINUTE_MS),
     ("grpc.keepalive_timeout_ms", MINUTE_MS // 3),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Go's clients may ping every ten seconds, and the network brings a ping a little early or late.
+    # Go's clients may ping every ten seconds, and a ping may arrive a little early or late.
     ("grpc.http2.min_ping_interval_without_data_ms", MINUTE_MS // 12),
 ]
 
 
 class TlsFiles:
-    """Paths of the PEM files that prove who this server, and who its callers are."""
+    """Paths of the PEM files that identify this server and its callers."""
 
     def __init__(self, certificate: str, private_key: str, client_ca: str | None) -> None:
         self._certificate = certificate
@@ -42,11 +42,11 @@ class TlsFiles:
     def credentials(self) -> grpc.ServerCredentials:
         """Read the files. Raises `CannotListen`, `OSError`.
 
-        With a client CA every client must show a certificate of it, also one that brings a bearer token:
-        gRPC for Python can demand certificates or not ask for them, and nothing between.
+        With a client CA every client must present a certificate of it, even one with a bearer token: gRPC
+        for Python can require certificates or not ask for them, and nothing in between.
         """
         try:
-            # gRPC does not say what is wrong with a pair: it fails to bind.
+            # gRPC does not report what is wrong with a key pair: it only fails to bind.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certificate, self._private_key)
         except ssl.SSLError as error:
             problem = error.reason or "it cannot be read"
@@ -70,7 +70,7 @@ async def serve_grpc(
     share_port: bool,
     drain_seconds: float,
 ) -> AsyncIterator[list[str]]:
-    """Serve until left, then drain; yields the addresses with their real ports. Raises `CannotListen`."""
+    """Serve until the context exits, then drain; yield addresses with real ports. Raises `CannotListen`."""
     # Without this a second server would bind the same port silently (grpc's default on Linux).
     server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)])
     servicers.register(guard.before(server))
@@ -104,7 +104,7 @@ def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:
     if address.startswith("unix://"):
         _refuse_used_socket(address)
     try:
-        # A socket file has the rights of its folder; TLS is for what crosses a network.
+        # The rights of its folder protect a socket file; TLS is for network connections.
         if tls is None or address.startswith("unix://"):
             port = server.add_insecure_port(address)
         else:
@@ -115,7 +115,7 @@ def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:
 
 
 def _refuse_used_socket(address: str) -> None:
-    """gRPC takes over a socket file even from a living server."""
+    """Refuse a socket file in use: gRPC would take it over even from a running server."""
     path = address.removeprefix("unix://")
     if not Path(path).parent.is_dir():
         raise CannotListen(f"cannot listen on {address}: its folder does not exist")

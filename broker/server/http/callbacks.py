@@ -25,7 +25,7 @@ STATUSES: dict[str, int] = {
     EnvelopeProblem.SENDER: 403,
     EnvelopeProblem.SIZE: 413,
 }
-"""The HTTP status of an envelope's problem, else 400; to WeCom all but 200 are one failure."""
+"""The HTTP status of an envelope's problem, else 400; WeCom treats all but 200 as the same failure."""
 SUCCESS = "success"
 UNIX_SOCKET_PEER = "127.0.0.1"
 """A peer on a unix socket has no address and is on this machine: it counts as a local proxy."""
@@ -66,7 +66,7 @@ class CallbackEndpoint:
         began = time.perf_counter()
         app = request.match_info["app"]
         try:
-            # Before anything else is read or counted: a name that is not configured is a stranger's choice.
+            # Checked before anything is read or counted: anybody can send a name that is not configured.
             called = self._inbox.app(app)
             signed = _signed(request)
             body = await _body(request)
@@ -91,7 +91,7 @@ class CallbackEndpoint:
             answer = web.Response(status=500, text=f"internal error, incident {incident}\n")
             return self._answered(app, "failed", answer, began)
         status, outcome = _status(error)
-        # No label of a stranger's choosing.
+        # Strangers must not choose metric labels.
         known = app if not isinstance(error, UnknownApp) else ""
         say = self._log.warning if self._is_due(known, outcome) else self._log.debug
         say("callback refused", app=known, outcome=outcome, problem=error.message)

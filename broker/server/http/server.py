@@ -1,4 +1,4 @@
-"""The HTTP door: `/callback/{app}`, `/livez`, `/readyz`, `/metrics`."""
+"""The HTTP server: `/callback/{app}`, `/livez`, `/readyz`, `/metrics`."""
 
 import os
 import socket
@@ -40,14 +40,14 @@ async def serve_http(
     share_port: bool,
     drain_seconds: float,
 ) -> AsyncIterator[int]:
-    """Serve until left, then let what is under way end; yields the port. Raises `CannotListen`."""
+    """Serve until the context exits, then let running requests end; yield the port. Raises `CannotListen`."""
     application = web.Application(client_max_size=LARGEST_BODY)
     application.add_routes([*_routes(health, metrics), *callbacks.routes()])
     runner = web.AppRunner(
         application,
         access_log=None,
         shutdown_timeout=drain_seconds,
-        # WeCom compresses nothing; unpacking a stranger's bomb would hold up everybody.
+        # WeCom compresses nothing; unpacking a stranger's zip bomb would block all requests.
         auto_decompress=False,
     )
     await runner.setup()
@@ -68,7 +68,7 @@ async def serve_http(
 
 
 def system_reason(error: OSError) -> str:
-    """Return the system's words for the error, without the sentence and address that asyncio puts there."""
+    """Return the system's words for the error, without the sentence and address that asyncio adds."""
     if error.errno is None or isinstance(error, socket.gaierror):
         return error.strerror or str(error)
     return os.strerror(error.errno).lower()

@@ -38,7 +38,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     async def RefreshCredential(
         self, request: pb.RefreshCredentialRequest, context: Context
     ) -> pb.RefreshCredentialResponse:
-        """Fetch a credential anew."""
+        """Fetch a credential again."""
         kind = messages.KINDS_IN.get(request.kind)
         if kind is None:
             raise InvalidRequest("kind", "is not a known kind of credential")
@@ -47,7 +47,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def GetQuotas(self, request: pb.GetQuotasRequest, context: Context) -> pb.GetQuotasResponse:
-        """Return the use of WeCom's limits."""
+        """Return how much of WeCom's limits is used."""
         quotas = await self._admin.quotas(request.app and messages.app_name("app", request.app))
         return pb.GetQuotasResponse(quotas=[messages.quota(use) for use in quotas])
 

@@ -16,7 +16,7 @@ from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.targets import Targets
 
 CHUNK = 500
-"""Shares in one message of a stream: a snapshot of any size stays under gRPC's message limit."""
+"""Shares per message of a stream: a snapshot of any size stays under gRPC's message limit."""
 
 
 class AppShareServicer(pb_grpc.AppShareServiceServicer):
@@ -43,7 +43,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
     async def SyncAppShares(
         self, request: pb.SyncAppSharesRequest, context: Context
     ) -> pb.SyncAppSharesResponse:
-        """List anew, and return what changed."""
+        """List the shares again, and return what changed."""
         app = messages.known_app(self._targets, request.app)
         app.check_agent("app")
         changes = await self._lister.sync(app)
@@ -75,7 +75,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
 def _messages(
     app: str, change_type: pb.ShareChangeType, shares: tuple[AppShare, ...]
 ) -> list[pb.WatchAppSharesResponse]:
-    """Return the shares in messages of a bearable size; the last of a snapshot says so."""
+    """Return the shares in messages of limited size; the last one of a snapshot says so."""
     chunks = [shares[start : start + CHUNK] for start in range(0, len(shares), CHUNK)]
     return [
         pb.WatchAppSharesResponse(
@@ -88,5 +88,5 @@ def _messages(
 
 
 def _mark(share: AppShare) -> str:
-    # A space sorts before all that ids are made of: the marks are in the order of the shares.
+    # A space sorts before every character of an id: the marks are in the order of the shares.
     return f"{share.share_kind} {share.corp_id} {share.agent_id:020d}"

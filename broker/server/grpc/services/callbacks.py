@@ -12,7 +12,7 @@ from broker.usecases.callbacks.external import ExternalCallbacks
 
 
 class CallbackServicer(pb_grpc.CallbackServiceServicer):
-    """Parse, ask `ExternalCallbacks`, reply; an event's corp shows only once it is open."""
+    """Parse, ask `ExternalCallbacks`, reply; an event's corp is known only once its envelope is open."""
 
     def __init__(self, callbacks: ExternalCallbacks, rights: Rights) -> None:
         self._callbacks = callbacks

@@ -1,4 +1,4 @@
-"""`EventService`: events for the services that care."""
+"""`EventService`: events for the services that subscribe."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -40,7 +40,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
     async def SubscribeEvents(
         self, request: pb.SubscribeEventsRequest, context: Context
     ) -> AsyncIterator[pb.SubscribeEventsResponse]:
-        """Stream events to one member of a group, or to one who only looks on."""
+        """Stream events to a member of a group, or to an observer without a group."""
         options = self._options(request)
         if request.group:
             deliveries = self._feed.subscribe(_group(request.group), options)
@@ -48,7 +48,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             deliveries = self._feed.look_on(options)
         async with aclosing(deliveries) as stream:
             await anext(stream)
-            # A subscription may be silent for hours: by this its caller knows that it stands.
+            # A subscription may be silent for hours: the metadata tells the caller that it is open.
             await context.send_initial_metadata(())
             async for delivery in stream:
                 if delivery:
@@ -69,7 +69,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
     async def ListDeadEvents(
         self, request: pb.ListDeadEventsRequest, context: Context
     ) -> pb.ListDeadEventsResponse:
-        """Return one page of what the group gave up."""
+        """Return one page of the events that the group gave up."""
         group, app = _group(request.group), self._app("app", request.app)
         size, after = messages.page_size_of(request.page_size), messages.read_token(request.page_token)
         if after:
@@ -87,7 +87,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
     async def RetryDeadEvents(
         self, request: pb.RetryDeadEventsRequest, context: Context
     ) -> pb.RetryDeadEventsResponse:
-        """Hand out again what the group gave up."""
+        """Deliver events again that the group gave up."""
         self._rights.grant_somewhere()
         group, ids = _group(request.group), event_messages.event_ids(request.event_ids)
         count = await self._feed.retry(group, ids, self._called_back)

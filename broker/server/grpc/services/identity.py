@@ -50,9 +50,9 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
     async def ExchangeAuthCode(
         self, request: pb.ExchangeAuthCodeRequest, context: Context
     ) -> pb.ExchangeAuthCodeResponse:
-        """Return who came back with the code."""
+        """Return the user whom the code identifies."""
         app = messages.app_name("app", request.app)
-        # Only the answer tells the corp; nobody spends a code who may not act for any.
+        # Only the answer names the corp; a caller without rights for any corp must not use up a code.
         self._rights.check_somewhere(app)
         user, known = await self._identity.exchange_code(app, request.code)
         self._rights.grant(app, user.corp_id)

@@ -1,4 +1,4 @@
-"""`MiniProgramService`: sessions whose keys stay here."""
+"""`MiniProgramService`: sessions whose keys stay in the broker."""
 
 from wecom_broker.v1 import mini_program_service_pb2 as pb
 from wecom_broker.v1 import mini_program_service_pb2_grpc as pb_grpc
@@ -24,10 +24,10 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
     async def ExchangeLoginCode(
         self, request: pb.ExchangeLoginCodeRequest, context: Context
     ) -> pb.ExchangeLoginCodeResponse:
-        """Return the session of whoever logged in."""
+        """Return the session of the user who logged in."""
         app = messages.app_name("app", request.app)
         kind = messages.share_kind("share_kind", request.share_kind)
-        # Only the answer tells the corp; nobody spends a code who may not act for any.
+        # Only the answer names the corp; a caller without rights for any corp must not use up a code.
         self._rights.check_somewhere(app)
         session = await self._sessions.exchange_login_code(
             app,
@@ -48,7 +48,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
 
     @requires(Action.MINIPROGRAM_SESSION, of=Of.HANDLER)
     async def DecryptData(self, request: pb.DecryptDataRequest, context: Context) -> pb.DecryptDataResponse:
-        """Return what the mini-program sent."""
+        """Return the decrypted data."""
         session = await self._usable(request.session_id)
         plaintext = self._sessions.decrypt(session, request.encrypted_data, request.iv)
         return pb.DecryptDataResponse(plaintext=plaintext)

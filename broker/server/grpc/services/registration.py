@@ -29,7 +29,7 @@ from broker.server.grpc.services.wecom_api import WecomApiServicer
 
 @dataclass(frozen=True, slots=True)
 class Servicers:
-    """One servicer a service."""
+    """One servicer per service."""
 
     tokens: TokenServicer
     shares: AppShareServicer
@@ -42,7 +42,7 @@ class Servicers:
     admin: AdminServicer
 
     def register(self, registrar: Registrar) -> None:
-        """Register each behind the doorway."""
+        """Register each behind the guard."""
         server: Any = registrar
         token_service_pb2_grpc.add_TokenServiceServicer_to_server(self.tokens, server)
         app_share_service_pb2_grpc.add_AppShareServiceServicer_to_server(self.shares, server)

@@ -16,9 +16,9 @@ from broker.server.grpc.rights import requires
 from broker.usecases.access_tokens import AccessTokens
 
 MOST_READY = 20_000
-"""Responses that are kept ready."""
+"""How many responses are cached."""
 READY_FOR = timedelta(milliseconds=200)
-"""How long a response is given again: its `ttl` is right to within this."""
+"""How long a response is cached: its `ttl` is right to within this."""
 
 Audit = Callable[[Action, Credential], None]
 
@@ -43,7 +43,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         return self._response(credential)
 
     def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
-        """Return the credential's response, made anew after each rotation and a few times a second."""
+        """Return the credential's response, rebuilt after each rotation and a few times a second."""
         made_for, response = self._ready.get(credential.key, (None, None))
         if response is None or made_for is not credential:
             if len(self._ready) >= MOST_READY:
@@ -55,7 +55,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         return response
 
     async def count_down(self) -> None:
-        """Have responses made anew, for ever: the life that they tell gets shorter."""
+        """Discard cached responses again and again, for ever: the `ttl` in them gets outdated."""
         while True:
             await self._clock.sleep(READY_FOR)
             self._ready.clear()

@@ -45,7 +45,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
     async def UploadMedia(
         self, request: AsyncIterator[pb.UploadMediaRequest], context: Context
     ) -> pb.UploadMediaResponse:
-        """Pass a file on, piece by piece."""
+        """Pass a file on, chunk by chunk."""
         first = await anext(aiter(request), None)
         if first is None:
             raise InvalidRequest("target", "is required in the first message")
@@ -63,7 +63,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
     async def DownloadMedia(
         self, request: pb.DownloadMediaRequest, context: Context
     ) -> AsyncIterator[pb.DownloadMediaResponse]:
-        """Pass a file back, piece by piece."""
+        """Pass a file back, chunk by chunk."""
         target = messages.target(request.target)
         self._check(target, DOWNLOAD)
         async with aclosing(self._calls.download(target, request.media_id)) as pieces:
@@ -76,7 +76,7 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
                     yield pb.DownloadMediaResponse(chunk=piece)
 
     def _check(self, target: Target, path: str) -> None:
-        # One that is empty or too long is refused by its field, further in.
+        # The use case refuses a path that is empty or too long by its field.
         self._rights.grant(target.app, target.corp_id, path[: LONGEST_PATH + 1] or "/")
 
 
@@ -91,14 +91,14 @@ def _method(request: pb.CallApiRequest) -> str:
 async def _chunks(
     first: pb.UploadMediaRequest, rest: AsyncIterator[pb.UploadMediaRequest]
 ) -> AsyncIterator[bytes]:
-    """Yield the pieces of the file as they come. Raises `InvalidRequest`."""
+    """Yield the chunks of the file as they arrive. Raises `InvalidRequest`."""
     if first.chunk:
         yield _checked(first.chunk)
     async for message in rest:
         if message.chunk:
             yield _checked(message.chunk)
-    # To gRPC a caller who left looks like one who is done, until the cancellation comes a moment later:
-    # what it sent so far must not reach WeCom as a whole file.
+    # In gRPC a caller who left looks like one who is done, until the cancellation comes a moment later:
+    # the chunks sent so far must not reach WeCom as a whole file.
     await asyncio.sleep(LEAVING_SECONDS)
 
 
