@@ -32,7 +32,7 @@ from broker.usecases.shares.targets import Targets
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the core takes from the outside."""
+    """What the core needs from outside."""
 
     apps: Mapping[str, App]
     storage: Storage
@@ -44,7 +44,7 @@ class Surroundings:
 
 
 class Limits:
-    """What stands before WeCom: remembered errors, and the gate that uses them."""
+    """What limits calls to WeCom: remembered errors, and the gate that uses them."""
 
     def __init__(self, around: Surroundings) -> None:
         fingerprints = {app.name: app.secret.fingerprint() for app in around.apps.values()}
@@ -138,6 +138,6 @@ class Core:
             self._tasks.keep_running(name, run)
 
     def renew(self) -> None:
-        """Renew credentials ahead of their end and compare share lists, in the background."""
+        """Renew credentials before they expire and compare share lists, in the background."""
         self._tasks.keep_running("reconciling shares", self.relisting.reconcile)
         self._tasks.keep_running("refreshing ahead", self.ahead.run)

@@ -11,7 +11,7 @@ from broker.adapters.storage.seal import SealKey
 KEY_BYTES = 32
 KEY_ID = "embedded"
 ANYBODY = 0o007
-"""The group may be the broker's own: Kubernetes gives it the files of a volume."""
+"""The group may have access: Kubernetes gives the files of a volume to the broker's own group."""
 
 
 class KeyFileUnusable(Exception):
@@ -48,9 +48,9 @@ def read_key(database: Path) -> SealKey | None:
 
 
 def make_key(database: Path) -> SealKey:
-    """Write a new key, for its owner alone; whoever holds the database does. Raises `KeyFileUnusable`.
+    """Write a new key that only its owner can read; the caller holds the database. Raises `KeyFileUnusable`.
 
-    It is on the disk before anything is sealed with it, and never there in part.
+    It is on disk before anything is sealed with it, and is never partly written.
     """
     path, key = key_file_of(database), secrets.token_bytes(KEY_BYTES)
     unfinished = path.with_name(f"{path.name}.new")
@@ -69,7 +69,7 @@ def make_key(database: Path) -> SealKey:
 
 
 def missing(database: Path) -> KeyFileUnusable:
-    """Return what to say when the key of a database that is in use is gone: a new one would open nothing."""
+    """Return the error for a database that has data but no key file: a new key would open nothing."""
     return KeyFileUnusable(f"the key file {key_file_of(database)} is missing: {_remedy(database)}")
 
 

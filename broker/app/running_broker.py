@@ -43,7 +43,7 @@ class RunningBroker:
 
 @asynccontextmanager
 async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
-    """Serve until left: then not serving → pause → stop with grace → stop refreshers → close.
+    """Serve until the context exits: then not serving → pause → stop with grace → stop refreshers → close.
 
     Raises `CannotStart`.
     """
@@ -100,7 +100,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             await health.drain()
             # Load balancers must notice before connections close.
             await asyncio.sleep(min(config.server.drain_seconds / 10, 1.0))
-            # Watches would hold the whole grace; their readers re-open them elsewhere.
+            # Watches would last the whole grace period; their clients re-open them elsewhere.
             core.memory.close_watches()
             core.shares.close_watches()
             services.feed.close()

@@ -117,6 +117,6 @@ class Services:
         )
 
     def start(self) -> None:
-        """Look after the event log and the answers that are kept ready, in the background."""
+        """Maintain the event log and the cached token responses, in the background."""
         self._tasks.keep_running("looking after events", self._maintenance.run)
         self._tasks.keep_running("counting down lives", self.servicers.tokens.count_down)

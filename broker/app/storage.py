@@ -16,7 +16,7 @@ from broker.domain.shares import ListingKey, ShareList
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The collections in one store, and what keeps its users in step."""
+    """The collections in one store, and what coordinates the replicas."""
 
     credentials: Collection[CredentialKey, Credential]
     share_lists: Collection[ListingKey, ShareList]

@@ -52,7 +52,7 @@ async def open_store(
             seal = Seal(await _seal_keys(inner, config))
             await _check_seal(inner, seal)
         except StoreUnavailable as error:
-            # It answers, but takes no writes: a replica, a full memory, or a user who may not.
+            # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
         yield storage_in(inner, seal, observer), SealedEventLog(log, seal, observer)
 
@@ -91,7 +91,7 @@ async def _check_seal(store: Store, seal: Seal) -> None:
 
 
 async def _seal_keys(store: Store, config: Config) -> list[SealKey]:
-    """Return the configured keys; for the embedded store one of its own, made at its first start."""
+    """Return the configured keys; without any, the embedded store's own, made at its first start."""
     if config.store.seal_keys:
         return [SealKey(key.id, key.key_bytes()) for key in config.store.seal_keys]
     database = config.store.path

@@ -18,7 +18,7 @@ APP = "crm"
 
 @dataclass(frozen=True, slots=True)
 class Playground:
-    """What runs."""
+    """The running simulator and broker."""
 
     world: World
     wecom_url: str
@@ -30,7 +30,7 @@ class Playground:
 async def playground(
     *, grpc_port: int = 0, http_port: int = 0, wecom_port: int = 0, log_level: str = "warning"
 ) -> AsyncIterator[Playground]:
-    """Run both until left; the store is a temporary file. Raises `CannotStart`, `OSError`."""
+    """Run both until the context exits; the store is a temporary file. Raises `CannotStart`, `OSError`."""
     world = demo_world()
     world.settings.habit = Habit.NEW_VALUE_OLD_ALIVE
     with tempfile.TemporaryDirectory(prefix="wecom-broker-") as folder:

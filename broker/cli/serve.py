@@ -39,7 +39,7 @@ insecure_option = click.option(
 
 
 def read_config(path: Path, *, insecure: bool) -> Config:
-    """Return the configuration, or end the command with all its mistakes."""
+    """Return the configuration, or end the command and report all its mistakes."""
     try:
         return load_config(path, insecure=insecure)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""`simulate --event`: one event of the simulated WeCom, sent to a broker that runs."""
+"""`simulate --event`: one event of the simulated WeCom, sent to a running broker."""
 
 import asyncio
 import secrets
@@ -36,7 +36,7 @@ _TOLD = 200
 
 
 def options_of(kind: str) -> Collection[str]:
-    """Name the options that make sense with a kind."""
+    """Return the options that make sense with a kind."""
     if kind == VERIFY_URL:
         return _OF_ALL | {"robot"}
     event = EventKind(kind)
@@ -54,7 +54,7 @@ def options_of(kind: str) -> Collection[str]:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedEvent:
-    """Hold what is to happen. What is empty is the demo's."""
+    """The event to send. Empty values stand for the demo's."""
 
     kind: EventKind
     corp: str
@@ -64,10 +64,10 @@ class SimulatedEvent:
     change_type: ChangeType
     receive_id: str
     raw: bytes | None = None
-    """Sent as it is, in place of the message."""
+    """Sent unchanged, in place of the message."""
 
     async def send(self, callback: Callback, count: int) -> AsyncIterator[Delivery]:
-        """Let it happen so many times; yield each outcome as it is known."""
+        """Send the event that many times; yield each outcome as it is known."""
         async with CallbackClient.open(time.time, secrets.token_bytes, asyncio.sleep) as client:
             for _ in range(count):
                 yield await client.deliver(callback, Delivery(self._event()))
@@ -97,12 +97,12 @@ async def verify(callback: Callback, receive_id: str) -> Verification:
 
 
 def succeeded(delivery: Delivery) -> bool:
-    """Tell whether the answer was 200 `success`: what a broker says, and more than WeCom asks of most."""
+    """Return whether the answer was 200 `success`: a broker's answer, and more than WeCom mostly demands."""
     return delivery.accepted and delivery.attempts[-1].body == "success"
 
 
 def told(attempt: Attempt, tries: int = 1) -> str:
-    """Tell an answer in one line, whatever is in it."""
+    """Return an answer in one line, whatever is in it."""
     body = attempt.body if len(attempt.body) <= _TOLD else attempt.body[:_TOLD] + "…"
     answer = attempt.error or f"answered {attempt.status} {body!r}"
     return f"{answer} in {attempt.seconds:.3f} s" + (f", after {tries} tries" if tries > 1 else "")

@@ -39,7 +39,7 @@ def supervise(path: Path, config: Config, *, insecure: bool) -> None:
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics}
 
         def start() -> subprocess.Popen[bytes]:
-            # A session of its own: a Ctrl-C at the terminal reaches the workers through us, once.
+            # A separate session: a Ctrl-C at the terminal reaches the workers only once, through us.
             return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ourselves
 
         workers = [start() for _ in range(config.server.workers)]

@@ -1,4 +1,4 @@
-"""The keys of `[wecom]` that say how calls to WeCom leave."""
+"""The keys of `[wecom]` that say how calls reach WeCom."""
 
 import re
 import ssl

@@ -49,7 +49,7 @@ def _from_environment(name: str) -> str:
     if name not in os.environ:
         raise ValueError(f"environment variable {name} is not set")
     try:
-        # Read anew as UTF-8: Python has decoded it by the locale.
+        # Decoded again as UTF-8: Python decoded it by the locale.
         return decode(os.fsencode(os.environ[name]))
     except NotUtf8 as problem:
         raise ValueError(f"environment variable {name} {problem}") from None

@@ -12,7 +12,7 @@ from broker.domain.secret import Secret
 ENCODE = "; percent-encode the password: # is %23, / is %2F, ? is %3F, [ is %5B"
 
 TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
-"""Paths of PEM files: an authority of one's own, and a certificate for this broker."""
+"""Paths of PEM files: a private certificate authority, and a certificate for this broker."""
 
 
 def place_of(url: Secret) -> str:

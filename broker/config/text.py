@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class NotUtf8(ValueError):
-    """The file is in another encoding; the message names it where it can be told."""
+    """The file is in another encoding; the message names the encoding if it can be recognised."""
 
 
 def read_text(path: Path) -> str:

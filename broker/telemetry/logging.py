@@ -44,7 +44,7 @@ def set_up_logging(level: str, form: str) -> None:
     # Libraries never log below info: at debug they report every poll.
     root.setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     logging.getLogger(LOGGER).setLevel(level.upper())
-    # Any stranger's broken request would be a stack trace; our own endpoints log their failures.
+    # Any stranger's broken request would log a stack trace; our own endpoints log their failures.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 

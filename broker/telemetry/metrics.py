@@ -14,11 +14,11 @@ from prometheus_client import (
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 Across = Literal["livemax", "livemin", "livesum"]
-"""How the gauges of several workers become one."""
+"""How the gauges of several workers are combined."""
 
 
 class Metrics:
-    """All metrics of one broker; two brokers in a process count apart."""
+    """All metrics of one broker; two brokers in a process count separately."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -39,7 +39,7 @@ class Telemetry:
         self._groups: set[tuple[str, str]] = set()
 
     def egress_chosen(self, described: Mapping[str, object]) -> None:
-        """Log how calls to WeCom leave."""
+        """Log how calls reach WeCom."""
         self._log.info("calls to WeCom leave", **described)
 
     def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
@@ -157,7 +157,7 @@ class Telemetry:
 
 
 def _failure_of_wecom(outcome: str) -> str:
-    """Return what a call's outcome says against WeCom itself, or nothing."""
+    """Return the failure of WeCom itself that a call's outcome shows, or nothing."""
     if server_error := SERVER_ERROR.fullmatch(outcome):
         return f"WeCom answered HTTP {server_error[1]}"
     return NO_ANSWER.get(outcome, "")

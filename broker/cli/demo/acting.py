@@ -1,4 +1,4 @@
-"""The second half of `demo`: what services do in a corp's name."""
+"""The second half of `demo`: what services do on behalf of a corp."""
 
 from urllib.parse import urlencode
 

@@ -17,7 +17,7 @@ from broker.config.load import ConfigError
 from broker.telemetry.logging import set_up_logging
 
 WATCHED_LIFETIME = 8.0
-"""Seconds that a token lives in the last step, so that its rotation can be waited for."""
+"""A token's lifetime in the last step, in seconds: short, since the demo waits for its rotation."""
 
 ASKED = (
     "gettoken",

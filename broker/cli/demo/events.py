@@ -1,4 +1,4 @@
-"""The last part of `demo`: WeCom calls back, and subscribers hear of it."""
+"""The last part of `demo`: WeCom calls back, and subscribers get the events."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 10.0
 
 
 async def walk(running: Playground, broker: Broker) -> None:
-    """Share the app with a child and take it back; hear of both, and of what a member writes."""
+    """Share the app with a child and take it back; receive both events, and a member's message."""
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
         aclosing(broker.watch_app_shares(APP)) as changes,
@@ -43,7 +43,7 @@ async def walk(running: Playground, broker: Broker) -> None:
         expect(written.corp_id == NEWCOMER.corpid, "the event is known to be the child's")
 
         say("12. WeCom takes the share back")
-        # Two share events of one second cannot be told apart, and are one.
+        # Two share events within one second cannot be told apart, and count as one.
         await asyncio.sleep(1)
         began = time.monotonic()
         running.world.unshare(PARENT, NEWCOMER)
@@ -77,7 +77,7 @@ async def _heard(events: AsyncIterator[Event], event_type: str) -> Event:
 
 
 async def _refused(broker: Broker) -> str:
-    """Ask for the token until the child is gone for callers too; return the reason."""
+    """Ask for the token until the broker refuses it; return the reason."""
     while True:
         try:
             await broker.access_token(APP, corp=NEWCOMER.corpid)
