@@ -1,1 +1,1 @@
-"""The broker's nouns, its errors, and the ports to the world. Imports the standard library only."""
+"""The broker's values, errors and ports. Imports the standard library only."""

@@ -1,4 +1,4 @@
-"""Who calls, and what each caller may do: nothing that is not allowed in the configuration."""
+"""Who calls, and what each caller may do: only what the configuration allows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,16 +37,16 @@ class Rule:
     paths: tuple[str, ...] = ()
 
     def allows(self, action: Action, app: str, corp_id: str, path: str = "") -> bool:
-        """Tell whether this rule covers the action; an empty app means all apps together.
+        """Return whether this rule covers the action; an empty app means all apps together.
 
-        A path of WeCom's is covered by `paths` alone: calls of any interface are allowed one by one.
+        A path of WeCom must also match `paths`: interfaces are allowed one by one.
         """
         if path and not _matches(self.paths, path):
             return False
         return action in self.actions and _matches(self.apps, app) and _matches(self.corps, corp_id)
 
     def allows_somewhere(self, action: Action, app: str = "") -> bool:
-        """Tell whether this rule covers the action in some corp; no app = with some app."""
+        """Return whether this rule covers the action in some corp; without an app, for some app."""
         return action in self.actions and (not app or _matches(self.apps, app))
 
 
@@ -62,30 +62,30 @@ class Caller:
 
 
 ANYONE = Caller("anyone")
-"""Who calls a broker that has no callers configured: one that only this machine reaches."""
+"""The caller of a broker without configured callers, which only this machine can reach."""
 
 
 @dataclass(frozen=True)
 class CallerPolicy:
-    """Decide on every call, on memory hits too. No callers configured = everyone on this machine."""
+    """Decide on every call, also on memory hits. No callers configured = everyone on this machine."""
 
     callers: Sequence[Caller] = field(default=())
 
     @property
     def is_open(self) -> bool:
-        """Tell whether anyone may do anything."""
+        """Return whether anyone may do anything."""
         return not self.callers
 
     def may(self, caller: Caller, action: Action, app: str, corp_id: str, path: str = "") -> bool:
-        """Tell whether the caller may."""
+        """Return whether the caller may do this."""
         return self.is_open or any(rule.allows(action, app, corp_id, path) for rule in caller.rules)
 
     def may_somewhere(self, caller: Caller, action: Action, app: str = "") -> bool:
-        """Tell whether the caller may in some corp; no app = with some app."""
+        """Return whether the caller may do this in some corp; without an app, for some app."""
         return self.is_open or any(rule.allows_somewhere(action, app) for rule in caller.rules)
 
     def check(self, caller: Caller, action: Action, app: str, corp_id: str, path: str = "") -> None:
-        """Return if the caller may. Raises `CallerNotAllowed`."""
+        """Return if the caller may do this. Raises `CallerNotAllowed`."""
         if self.may(caller, action, app, corp_id, path):
             return
         raise CallerNotAllowed(
@@ -98,7 +98,7 @@ class CallerPolicy:
         )
 
     def check_somewhere(self, caller: Caller, action: Action, app: str = "") -> None:
-        """Return if the caller may in some corp, before it is known which one. Raises `CallerNotAllowed`."""
+        """Return if the caller may do this in some corp, before that is known. Raises `CallerNotAllowed`."""
         if self.may_somewhere(caller, action, app):
             return
         raise CallerNotAllowed("the caller may not do this", caller=caller.name, action=action, app=app)

@@ -39,7 +39,7 @@ class App:
 
 
 class Target(NamedTuple):
-    """Whose identity a caller means: an app, and the corp in which it acts."""
+    """The identity that a caller wants to use: an app, and the corp in which it acts."""
 
     app: str
     corp_id: str = ""

@@ -13,7 +13,7 @@ from broker.domain.shares import AppShare
 
 NO_TIME = timedelta(0)
 MOMENT = timedelta(seconds=1)
-"""How long an answer of WeCom takes, generously."""
+"""How long WeCom takes to answer, generously estimated."""
 
 
 class CredentialKind(StrEnum):
@@ -27,7 +27,7 @@ class CredentialKind(StrEnum):
 
 
 class Freshness(IntEnum):
-    """How much life a credential has left, in falling order."""
+    """How much life a credential has left, from least to most."""
 
     EXPIRED = 0
     NEARLY_GONE = 1
@@ -56,7 +56,7 @@ class CredentialKey:
         return cls(app.name, share.corp_id, share.agent_id, share.share_kind)
 
     def of_kind(self, kind: CredentialKind) -> "CredentialKey":
-        """Return the key of another credential of the same app in the same corp; made once for each key.
+        """Return the key of another credential of the same app in the same corp; cached for each key.
 
         Raises `InvalidRequest` for the agent ticket of an app that has no agent id.
         """
@@ -73,7 +73,7 @@ class CredentialKey:
 
     @cached_property
     def name(self) -> str:
-        """Return the key as one word, for stores and leases."""
+        """Return the key as one string, for stores and leases."""
         return f"{self.kind}:{self.app}:{self.share_kind}:{self.corp_id}:{self.agent_id}"
 
     @cached_property
@@ -95,35 +95,35 @@ class RefreshPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What WeCom answered to a fetch: a value, and for how long from the moment of asking."""
+    """WeCom's answer to a fetch: a value, and how long it is valid from the moment of asking."""
 
     value: Secret
     lifetime: timedelta
     asked_at: datetime | None = None
-    """The moment of asking, where more had to be fetched before."""
+    """The moment of asking, if another credential had to be fetched first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A value with its life; all moments are aware, and by the fleet's clock."""
+    """A value with its lifetime; all datetimes are aware, and by the fleet's clock."""
 
     key: CredentialKey
     value: Secret
     generation: int
-    """The fence under which this value came first: what callers see and report."""
+    """The fence of the commit that first had this value; callers see and report it."""
     fence: int
-    """The fence of the last commit; above `generation` where a renewal gave the same value again."""
+    """The fence of the last commit; above `generation` if a renewal gave the same value again."""
     obtained_at: datetime
     expires_at: datetime
     renewed_at: datetime
     """When WeCom last gave this value; later than `obtained_at` where a renewal gave it again."""
 
     def freshness(self, now: datetime, policy: RefreshPolicy, min_ttl: timedelta = NO_TIME) -> Freshness:
-        """Say what to do with it (engine rule 4)."""
+        """Return how fresh it is, which decides what to do with it (engine rule 4)."""
         left = self.expires_at - now
         if left <= NO_TIME:
             return Freshness.EXPIRED
-        # Nobody gets more than WeCom last gave: who asks for more must not have it fetched again and again.
+        # WeCom gives no longer life than it last did: a larger `min_ttl` must not cause fetch after fetch.
         granted = self.expires_at - self.renewed_at
         wished = min_ttl if min_ttl <= granted else granted * policy.advisory
         if left < wished or left < self._mandatory(policy):
@@ -133,40 +133,40 @@ class Credential:
         return Freshness.FRESH
 
     def advisory_moment(self, policy: RefreshPolicy) -> datetime:
-        """Return when to renew in the background: `advisory` of what was left at the last renewal."""
+        """Return when to renew in the background: after the share `advisory` of its life since renewal."""
         return self.renewed_at + (self.expires_at - self.renewed_at) * policy.advisory
 
     def fresh_until(self, policy: RefreshPolicy) -> datetime:
-        """Return the moment until which it is FRESH for a caller who needs no least life."""
+        """Return the moment until which it is FRESH for a caller without a `min_ttl`."""
         return min(self.advisory_moment(policy), self.expires_at - self._mandatory(policy))
 
     def _mandatory(self, policy: RefreshPolicy) -> timedelta:
         return min(policy.mandatory, (self.expires_at - self.obtained_at) / 10)
 
     def renewed_lately(self, now: datetime, policy: RefreshPolicy) -> bool:
-        """Tell whether it is valid, and asking WeCom again so soon would hardly bring a better one."""
+        """Return whether it is valid, and so new that WeCom would hardly give a better one."""
         lately = min(policy.cooldown, (self.expires_at - self.renewed_at) / 10)
         return self.is_valid(now) and now - self.renewed_at < lately
 
     @property
     def is_repeated(self) -> bool:
-        """Return whether WeCom last gave the value that it had given before."""
+        """Return whether the last renewal gave the same value again."""
         return self.fence > self.generation
 
     def outlasts_asking(self, now: datetime, policy: RefreshPolicy) -> bool:
-        """Return whether WeCom has nothing better before it ends: it is valid, nearly gone and repeated."""
+        """Return whether WeCom has nothing better until it expires: it is valid, nearly gone and repeated."""
         return self.is_valid(now) and self.is_repeated and self.expires_at - now < self._mandatory(policy)
 
     def ends_before_an_answer(self, now: datetime) -> bool:
-        """Return whether the repeat that WeCom would give now had ended when it came."""
+        """Return whether WeCom would repeat it now, and it would expire before the answer arrives."""
         left = self.expires_at - now
         return NO_TIME < left < min(MOMENT, (self.expires_at - self.obtained_at) / 10) and self.is_repeated
 
     def reconciled(self, other: "Credential") -> "Credential":
-        """Return the one that was committed last, under a number that is ahead of both where it must be.
+        """Return the one that was committed last, with a new generation above both where needed.
 
-        One was fetched while the store was away, and perhaps in the same moment as the other: callers have
-        seen both generations, and they must not go back, nor mean two values (engine rule 3).
+        One was fetched while the store was unavailable, perhaps at the same moment as the other. Callers have
+        seen both generations: a generation must not go back, nor stand for two values (engine rule 3).
         """
         newest, older = (self, other) if self.fence > other.fence else (other, self)
         if newest.generation == older.generation and newest.value == older.value:
@@ -180,5 +180,5 @@ class Credential:
         return self.is_valid(now)
 
     def is_valid(self, now: datetime) -> bool:
-        """Tell whether it may still be served."""
+        """Return whether it may still be served."""
         return now < self.expires_at

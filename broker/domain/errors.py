@@ -1,18 +1,18 @@
-"""Everything that the broker refuses or fails at, by who must act.
+"""All errors of the broker, by who must act.
 
     BrokerError
     ├── CallerMistake               the caller: send something else
-    │   ├── FieldMistake            a field, named
+    │   ├── FieldMistake            a field is wrong; it is named
     │   │   ├── InvalidRequest      it is malformed
-    │   │   └── AmbiguousTarget     it is needed to choose
+    │   │   └── AmbiguousTarget     it is needed to choose a share
     │   ├── CodeRejected            a spent or foreign login code
-    │   ├── DataRejected            data that does not fit its session
+    │   ├── DataRejected            data that does not match its session
     │   │   └── EnvelopeRejected    a callback that is not WeCom's, or not for this app
     │   ├── UnknownApp              no such app in the configuration
-    │   ├── AnswerTooLarge          an answer that no message carries: ask for less
+    │   ├── AnswerTooLarge          an answer that does not fit in a message: ask for less
     │   ├── AppNotShared            WeCom does not share the app with that child
-    │   └── SessionNotFound         no such session, or no longer
-    ├── AccessRefused               the operator: who may do what
+    │   └── SessionNotFound         no such session, or it has ended
+    ├── AccessRefused               the operator: decide who may do what
     │   ├── Unauthenticated
     │   └── CallerNotAllowed
     ├── WecomRefused                an administrator: change something at WeCom
@@ -25,10 +25,10 @@
     ├── RetryLater                  nobody: wait `retry_after`
     │   ├── RateLimited             WeCom's limit was hit
     │   ├── QuotaReserved           WeCom's limit is near, and the rest is kept
-    │   ├── WecomUnavailable        WeCom is slow, busy or away
-    │   └── StoreUnavailable        the shared store is away
+    │   ├── WecomUnavailable        WeCom is slow, busy or unreachable
+    │   └── StoreUnavailable        the shared store is unavailable
     ├── WecomProtocol               the maintainers: an answer that cannot be understood
-    └── TokenRejected               nobody sees it: a dead token is replaced, and the call repeated
+    └── TokenRejected               internal: the dead token is replaced, and the call repeated
 
 `metadata` goes to the caller: names, codes and addresses, never a secret.
 """
@@ -38,7 +38,7 @@ from datetime import timedelta
 from typing import ClassVar, Self
 
 KINDS: dict[str, type["BrokerError"]] = {}
-"""The kinds of errors by their reason; where narrower ones share it, the widest."""
+"""The error classes by reason; where subclasses share a reason, the base class."""
 
 
 class BrokerError(Exception):
@@ -56,11 +56,11 @@ class BrokerError(Exception):
         self.metadata = {name: str(value) for name, value in metadata.items() if value not in (None, "")}
         self.retry_after: timedelta | None = None
         self.remembered = False
-        """Whether it is remembered already, so that no caller above has to remember it (engine rule 7)."""
+        """Whether it is remembered already, so that no outer caller has to remember it (engine rule 7)."""
 
     @classmethod
     def restored(cls, message: str, metadata: Mapping[str, str]) -> Self:
-        """Make an error of this kind from what was kept of another one."""
+        """Make an error of this kind from the message and metadata that were kept of another one."""
         return cls(message, **metadata)
 
 
@@ -69,7 +69,7 @@ class CallerMistake(BrokerError):
 
 
 class FieldMistake(CallerMistake):
-    """A field must be another one; `field` in the metadata names it."""
+    """A field must be changed; `field` in the metadata names it."""
 
     def __init__(self, field: str, problem: str, /, **metadata: object) -> None:
         super().__init__(f"{field}: {problem}", **{"field": field, **metadata})
@@ -88,7 +88,7 @@ class InvalidRequest(FieldMistake):
 
 
 class AmbiguousTarget(FieldMistake):
-    """More than one share fits, and the field would choose."""
+    """More than one share matches, and the field would choose one."""
 
     reason = "AMBIGUOUS_TARGET"
 
@@ -100,7 +100,7 @@ class CodeRejected(CallerMistake):
 
 
 class DataRejected(CallerMistake):
-    """Data does not fit the session that it is said to come from."""
+    """Data does not match the session that it is said to come from."""
 
     reason = "DATA_REJECTED"
 
@@ -114,7 +114,7 @@ class EnvelopeRejected(DataRejected):
 
 
 class AnswerTooLarge(CallerMistake):
-    """WeCom's answer to a caller's call is larger than a message of gRPC carries."""
+    """WeCom's answer to a caller's call is larger than a gRPC message can carry."""
 
     reason = "ANSWER_TOO_LARGE"
 
@@ -132,7 +132,7 @@ class AppNotShared(CallerMistake):
 
 
 class SessionNotFound(CallerMistake):
-    """No session of that id is known, or its lifetime is over."""
+    """No session has that id, or it has expired."""
 
     reason = "SESSION_NOT_FOUND"
 
@@ -148,7 +148,7 @@ class Unauthenticated(AccessRefused):
 
 
 class CallerNotAllowed(AccessRefused):
-    """The caller is known and may not do this."""
+    """The caller is known but may not do this."""
 
     reason = "CALLER_NOT_ALLOWED"
 
@@ -170,7 +170,7 @@ class IpNotTrusted(WecomRefused):
 
 
 class AppDisabled(WecomRefused):
-    """The app or its corp is stopped."""
+    """The app or its corp is disabled."""
 
     reason = "APP_DISABLED"
 
@@ -194,7 +194,7 @@ class SuiteTicketMissing(WecomRefused):
 
 
 class RetryLater(BrokerError):
-    """Waiting `retry_after` helps."""
+    """Waiting for `retry_after` helps."""
 
     def __init__(self, message: str, /, retry_after: timedelta | None = None, **metadata: object) -> None:
         super().__init__(message, **metadata)
@@ -202,25 +202,25 @@ class RetryLater(BrokerError):
 
 
 class RateLimited(RetryLater):
-    """WeCom closed an endpoint for the window of a limit."""
+    """WeCom refuses an endpoint until the window of a limit ends."""
 
     reason = "RATE_LIMITED"
 
 
 class QuotaReserved(RetryLater):
-    """The rest of an hourly limit is kept back, or used up: nothing is sent before WeCom refuses."""
+    """The rest of an hourly limit is reserved, or used up: the broker refuses before WeCom would."""
 
     reason = "QUOTA_RESERVED"
 
 
 class WecomUnavailable(RetryLater):
-    """WeCom is slow, busy or away, and nothing valid is left to serve."""
+    """WeCom is slow, busy or unreachable, and nothing valid is left to serve."""
 
     reason = "WECOM_UNAVAILABLE"
 
 
 class StoreUnavailable(RetryLater):
-    """The shared store is away."""
+    """The shared store is unavailable."""
 
     reason = "STORE_UNAVAILABLE"
 
@@ -234,7 +234,7 @@ class WecomProtocol(BrokerError):
 class TokenRejected(BrokerError):
     """WeCom answered that the token of a call is dead (40014, 42001): replace it once, then give up.
 
-    Internal: whoever makes a call with a token turns it into `WecomUnavailable`, and no caller sees it.
+    Internal: code that calls WeCom with a token turns it into `WecomUnavailable`; no caller sees it.
     """
 
     reason = "TOKEN_REJECTED"

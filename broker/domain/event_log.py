@@ -1,4 +1,4 @@
-"""The port of the event log: durable, shared by all replicas, read by groups whose members share the work.
+"""The event log's contract: durable, shared by all replicas, read by groups whose members share the work.
 
 Every method raises `StoreUnavailable` when the store is unavailable, and nothing else. Each app has one log.
 A *position* is an entry's id in its log: "<13 digits of milliseconds>-<6 digits>", so that positions sort as
@@ -11,18 +11,18 @@ What a log promises to the group of one app (the contract suite is named after t
 3. The entries of one corp are handed out in the log's order, and while a member holds one of them the corp's
    others go to the same member only.
 4. A member holds at most `max_in_flight` entries.
-5. A member that claims nothing for `alive_for` is gone: what it held is free again; no attempt counts.
+5. A member that claims nothing for `alive_for` counts as gone: its entries are freed, no attempt is counted.
 6. A member that holds something and acknowledged nothing for `ack_timeout` (counted from its last
    acknowledgement, or from when it got something while it held nothing) loses what it holds. Its own next
-   `claim` finds that out too, and then returns nothing, so that others come first.
-7. When a member loses its entries by 6, or releases them and it `counts_as_attempt`, one attempt counts
-   for the oldest one (by position) that it held. An entry with `max_attempts` is dead: set aside for the
-   group, and no longer in the way of its corp's others.
+   `claim` applies this too, and then returns nothing, so that other members come first.
+7. When a member loses its entries by 6, or releases them and it `counts_as_attempt`, one attempt is counted
+   for the oldest one (by position) that it held. An entry that reaches `max_attempts` is dead: it is set
+   aside for the group and no longer blocks its corp's other entries.
 8. Entries of a type that the member does not want count as handled for its group.
 9. A new group begins with the oldest entry that is kept.
-10. What retention removes is dropped from every group in silence, also while it is held or dead.
+10. Entries that retention removes are silently dropped from every group, even while they are held or dead.
 11. A delivery says how often its entry has been handed out, this time included, however a member lost or
-    released it before, unless it was `unseen`; `retry` changes nothing about that, `rewind` starts from 1.
+    released it before; what was `unseen` is not counted. `retry` keeps the count, `rewind` restarts it at 1.
 """
 
 from dataclasses import dataclass
@@ -85,14 +85,14 @@ class Lag:
     """Entries that are not handled: to be handed out, or held."""
     dead: int
     oldest: datetime | None
-    """When the oldest open one came."""
+    """When the oldest open entry arrived."""
 
 
 def topic(app: str) -> str:
-    """Return the name under which everybody hears of an app's events."""
+    """Return the name of the notices about an app's events."""
     return f"events:{app}"
 
 
 def owner_of(group: str) -> str:
-    """Return whose group it is: what stands before the last slash of its name."""
+    """Return the group's owner: the part of its name before the last slash."""
     return group.rpartition("/")[0]

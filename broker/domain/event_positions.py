@@ -6,7 +6,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 FIRST = "0000000000000-000000"
 LAST = "9999999999999-999999"
-"""After the end of every log; no entry is there."""
+"""After the end of every log; no entry has this position."""
 
 
 def next_position(newest: str, now: int) -> str:
@@ -18,7 +18,7 @@ def next_position(newest: str, now: int) -> str:
 
 
 def tidy(position: str) -> str:
-    """Return the position with all its digits; what is no position becomes `LAST`, "" stays."""
+    """Return the position with all its digits; an invalid one becomes `LAST`, "" stays."""
     if not position:
         return ""
     milliseconds, _, number = position.partition("-")
@@ -34,7 +34,7 @@ def position_at(moment: datetime) -> str:
 
 
 def position_before(position: str) -> str:
-    """Return a position after which everything at or after this one comes."""
+    """Return a position just before this one: a read after it includes this one."""
     milliseconds, number = (int(part) for part in position.split("-"))
     if number:
         return f"{milliseconds:013d}-{number - 1:06d}"
@@ -42,5 +42,5 @@ def position_before(position: str) -> str:
 
 
 def milliseconds_of(position: str) -> int:
-    """Return when the entry at that position came, in milliseconds since 1970."""
+    """Return when the entry at that position arrived, in milliseconds since 1970."""
     return int(position.partition("-")[0])

@@ -1,4 +1,4 @@
-"""What WeCom calls about: events and messages (事件与消息), and who wants to hear of them."""
+"""The events and messages (事件与消息) that WeCom sends in callbacks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SHARE_EVENTS = {
     "share_chain_change": ShareKind.SUPPLY_CHAIN,
     "change_chain": ShareKind.SUPPLY_CHAIN,
 }
-"""Events after which a share list may be another one: they do not tell which child (wecom-api C4, G15)."""
+"""Events after which a share list may have changed; they do not name the child (wecom-api C4, G15)."""
 
 
 LONGEST_POSITION = 32
@@ -32,7 +32,7 @@ class EnvelopeProblem(StrEnum):
     """Not base64, or not whole blocks."""
     PADDING = "padding"
     LENGTH = "length"
-    """The message is said to be longer than what there is."""
+    """The message is shorter than its stated length."""
     RECEIVE_ID = "receive_id"
     """Sealed for somebody else."""
     SENDER = "sender"
@@ -42,14 +42,14 @@ class EnvelopeProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event or message, with whose it is filled in."""
+    """One event or message, with the corp and share that it belongs to."""
 
     app: str
     corp_id: str
     share_kind: ShareKind | None
-    """None where it cannot be told."""
+    """None if it is unknown."""
     agent_id: int
-    """The app's in that corp; 0 where it cannot be told."""
+    """The app's in that corp; 0 if it is unknown."""
     user_id: str
     event_type: str
     change_type: str
@@ -58,7 +58,7 @@ class Event:
     fields: Mapping[str, str]
     xml: str
     corp_unknown: bool = False
-    """Neither the app's own corp nor in the share list, even after listing anew."""
+    """Whether the corp is neither the app's own nor in the share list, even after listing anew."""
     event_id: str = ""
     """`app:position`, its position in the app's log; empty for an event that is in no log."""
 

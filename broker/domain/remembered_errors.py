@@ -15,7 +15,7 @@ class RememberedError:
 
     scope: str
     fence: int
-    """When it was remembered, in milliseconds: the latest counts."""
+    """When it was remembered, in milliseconds: the latest wins."""
     kind: type[BrokerError]
     message: str
     metadata: Mapping[str, str]
@@ -23,10 +23,10 @@ class RememberedError:
     streak: int
     """How many times in a row it came back after it had been remembered."""
     fingerprint: str
-    """The fingerprint of the secret that was refused: with another secret the error says nothing."""
+    """The fingerprint of the refused secret: the error does not apply to another secret."""
 
     def as_error(self, now: datetime) -> BrokerError:
-        """Make a new exception, with the time that is left as its `retry_after` where waiting helps."""
+        """Make a new exception; if waiting helps, its `retry_after` is the time that is left."""
         error = self.kind.restored(self.message, self.metadata)
         error.remembered = True
         if isinstance(error, RetryLater):

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 TRUSTED = timedelta(seconds=15)
-"""How long bad news counts: after that nobody knows, and a caller may find out."""
+"""How long a failure counts: after that the state is unknown, and a call may find it out."""
 
 
 @dataclass(slots=True)
 class Dependency:
-    """One thing that the broker needs."""
+    """Something that the broker depends on."""
 
     name: str
     since: datetime
@@ -18,7 +18,7 @@ class Dependency:
     last_seen: datetime | None = None
 
     def seen(self, now: datetime, error: str = "") -> None:
-        """Note that it answered, or what kept it from answering."""
+        """Record that it answered, or why it did not."""
         healthy = not error
         if healthy != self.healthy:
             self.since, self.healthy = now, healthy
@@ -27,7 +27,7 @@ class Dependency:
             self.last_error = error
 
     def is_down(self, now: datetime) -> bool:
-        """Tell whether it failed, and lately."""
+        """Return whether it failed recently."""
         return not self.healthy and self.last_seen is not None and now - self.last_seen < TRUSTED
 
 

@@ -1,4 +1,4 @@
-"""A secret value that does not leave by accident."""
+"""A secret value that does not leak by accident."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ from typing import Never
 
 
 class Secret:
-    """Hold a secret, token, ticket or key; only `reveal` shows it, and only the wire calls that."""
+    """Hold a secret, token, ticket or key; only `reveal` shows it, for code that sends, seals or uses it."""
 
     __slots__ = ("_value",)
 
@@ -18,7 +18,7 @@ class Secret:
         return self._value
 
     def fingerprint(self) -> str:
-        """Return a short fingerprint: tells two secrets apart, in an audit record say, and nothing more."""
+        """Return a short fingerprint, which only tells two secrets apart, for example in an audit record."""
         return hashlib.sha256(self._value.encode()).hexdigest()[:12]
 
     def __eq__(self, other: object) -> bool:

@@ -23,20 +23,20 @@ class Session:
     session_key: Secret
     expires_at: datetime
     share_kind: ShareKind | None = None
-    """How the app reached the corp; None where a broker kept it that did not say."""
+    """How the app reached the corp; None if the broker that kept the session did not record it."""
     agent_id: int = 0
     listing_fence: int = 0
-    """The listing that had the share when the session was opened; 0 where there was none."""
+    """The fence of the listing that had the share when the session was opened; 0 if there was none."""
 
     def fits(self, listing: ShareList) -> bool:
-        """Tell whether the listing has the share by which the session was opened."""
+        """Return whether the listing has the share through which the session was opened."""
         if self.share_kind is None:
             return self.corp_id in listing.by_corp
         share = listing.find(self.corp_id, self.agent_id)
-        # One that was taken away and given again is another one.
+        # A share that was removed and given again is a different share.
         return share is not None and share.since <= self.listing_fence
 
     @staticmethod
     def name_of(session_id: str) -> str:
-        """Return the record's name: who reads the store's keys cannot use a session."""
+        """Return the record's name, hashed: somebody who reads the store's keys cannot use the session."""
         return f"session:{hashlib.sha256(session_id.encode()).hexdigest()[:40]}"

@@ -9,7 +9,7 @@ from functools import cached_property
 from broker.domain.corps import ShareKind
 
 ListingKey = tuple[str, ShareKind]
-"""The app and the kind of share that a listing is of."""
+"""The app and the kind of share of a listing."""
 AHEAD = timedelta(seconds=1)
 """How far the clocks of a fleet may be apart."""
 
@@ -23,22 +23,22 @@ class AppShare:
     agent_id: int
     corp_name: str = ""
     since: int = field(default=0, compare=False)
-    """The fence of the listing that first had it after one that had not; 0 where nobody knows of such."""
+    """The fence of the first listing that had it after one without it; 0 if none is known."""
 
     @property
     def identity(self) -> tuple[ShareKind, str, int]:
-        """Return what makes two shares the same: the corp's name may change."""
+        """Return what identifies the share: the corp's name may change."""
         return (self.share_kind, self.corp_id, self.agent_id)
 
     def known_since(self, fence: int) -> "AppShare":
-        """Return the share as one that is there since that listing."""
-        # Most shares were always there, and copying 10,000 of them is felt.
+        """Return the share with that listing as the first one that had it."""
+        # Most shares stay as they are, and copying 10,000 of them is slow.
         return self if fence == self.since else replace(self, since=fence)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedShares:
-    """What WeCom listed, and how many entries of it cannot be read."""
+    """The shares that WeCom listed, and how many entries could not be read."""
 
     shares: tuple[AppShare, ...] = ()
     unreadable: int = 0
@@ -49,9 +49,9 @@ class ListedShares:
         return ListedShares(tuple(shares.values()), self.unreadable + page.unreadable)
 
     def completed(self, before: Iterable[AppShare]) -> tuple[AppShare, ...]:
-        """Return the shares, with those of before that may be among the unreadable ones.
+        """Return the shares, with those from before that may be among the unreadable ones.
 
-        A listing with a gap proves who has the app, not who has lost it.
+        An incomplete listing proves who has the app, not who has lost it.
         """
         if not self.unreadable:
             return self.shares
@@ -70,11 +70,11 @@ class ShareList:
     shares: tuple[AppShare, ...]
 
     def begun_since(self, moment: datetime, now: datetime) -> bool:
-        """Tell whether it was begun at the moment or later; one from the future tells nothing."""
+        """Return whether it was begun at the moment or later; False for one from the future."""
         return moment <= self.listed_at and not self.is_from_the_future(max(moment, now))
 
     def is_from_the_future(self, now: datetime) -> bool:
-        """Tell whether the clock that dated it was ahead, and has been set right."""
+        """Return whether its date is still to come: the clock that dated it was ahead, and was corrected."""
         return self.listed_at > now + AHEAD
 
     @staticmethod
@@ -84,7 +84,7 @@ class ShareList:
 
     @property
     def key(self) -> ListingKey:
-        """Return what it is a listing of."""
+        """Return the app and the kind of share that it lists."""
         return (self.app, self.share_kind)
 
     @property
@@ -94,12 +94,12 @@ class ShareList:
 
     @cached_property
     def ordered(self) -> list[AppShare]:
-        """Return the shares in their order: sorted once, however many pages are read of them."""
+        """Return the shares in order; they are sorted once, however many pages are read."""
         return sorted(self.shares)
 
     @cached_property
     def by_corp(self) -> dict[str, list[AppShare]]:
-        """Return the shares of each child, by its exact id: encrypted ones have case (wecom-api 1, G19)."""
+        """Return the shares of each child, by its exact id: encrypted ids have case (wecom-api 1, G19)."""
         found: defaultdict[str, list[AppShare]] = defaultdict(list)
         for share in self.shares:
             found[share.corp_id].append(share)
@@ -109,8 +109,8 @@ class ShareList:
         """Return the newer one."""
         return max(self, other, key=lambda listing: listing.fence)
 
-    def is_worth_sharing(self, now: datetime) -> bool:  # noqa: ARG002 - others get old
-        """Return whether a store that lost it should have it back: no listing is worse than an old one."""
+    def is_worth_sharing(self, now: datetime) -> bool:  # noqa: ARG002 - other values expire
+        """Return whether a store that lost it should get it back: an old list is better than none."""
         return True
 
     def find(self, corp_id: str, agent_id: int) -> AppShare | None:
@@ -118,7 +118,7 @@ class ShareList:
         return next((share for share in self.by_corp.get(corp_id, ()) if share.agent_id == agent_id), None)
 
     def following(self, before: "ShareList | None") -> "ShareList":
-        """Return this listing, with what the one before says of how long each share is there."""
+        """Return this listing; shares that the one before has too keep their `since`."""
         if before is None:
             return self
         known = {share.identity: share.since for share in before.shares}
@@ -128,7 +128,7 @@ class ShareList:
 
 @dataclass(frozen=True, slots=True)
 class ShareChanges:
-    """What one listing has that another one has not."""
+    """The differences between two listings."""
 
     added: tuple[AppShare, ...] = ()
     removed: tuple[AppShare, ...] = ()

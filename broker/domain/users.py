@@ -14,12 +14,12 @@ class UserKind(StrEnum):
     EXTERNAL_CONTACT = "external_contact"
     """A customer of a member (外部联系人)."""
     NON_MEMBER = "non_member"
-    """Nobody that the corp knows."""
+    """Somebody whom the corp does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One user. A member has a corp and an id in it; anybody else has ids that say nothing of a corp."""
+    """One user. A member has a corp and an id in it; the ids of other users name no corp."""
 
     corp_id: str
     user_id: str
@@ -27,4 +27,4 @@ class User:
     external_user_id: str = ""
     open_id: str = ""
     user_ticket: Secret | None = None
-    """Buys the profile within half an hour, where the user agreed by hand (wecom-api A8)."""
+    """Can be exchanged for the profile within half an hour, if the user agreed manually (wecom-api A8)."""

@@ -1,1 +1,1 @@
-"""The ports: what the use cases need from the world, one noun a file, each as narrow as its users allow."""
+"""The ports: the interfaces that the use cases need, one subject per file, each as narrow as possible."""

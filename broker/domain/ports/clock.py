@@ -1,11 +1,11 @@
-"""Time and randomness, as arguments."""
+"""Time and randomness as dependencies, so that tests control them."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, as an argument."""
+    """Tell the time, and wait."""
 
     def now(self) -> datetime:
         """Return the fleet's time: aware, UTC."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class Randomness(Protocol):
-    """Randomness, as an argument."""
+    """Make random values."""
 
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
         """Return the duration, up to `spread` of it longer or shorter."""

@@ -20,7 +20,7 @@ class Stored(Generic[Value]):
 
 
 class Collection(Protocol[Key, Value]):
-    """Values by their keys; of two values for one key that with the larger fencing number wins.
+    """Values by their keys; of two values for one key, the one with the larger fencing number wins.
 
     A value that cannot be read counts as missing. Every method raises `StoreUnavailable` when the store is
     unavailable, and nothing else.
@@ -36,13 +36,13 @@ class Collection(Protocol[Key, Value]):
         """Return the value of the key; None if there is none, or a tombstone."""
 
     async def commit(self, value: Value, lease: Lease) -> bool:
-        """Write, release the lease and tell everybody, in one step (engine rule 3).
+        """Write, release the lease and notify all replicas, in one step (engine rule 3).
 
-        False if the lease was lost or the store holds something newer: then nothing is changed.
+        False, and nothing is changed, if the lease was lost or the store holds something newer.
         """
 
     async def offer(self, value: Value) -> bool:
-        """Write and tell everybody unless the store holds the same or something newer."""
+        """Write and notify all replicas unless the store holds the same or something newer."""
 
     async def forget(self, key: Key, fence: int) -> None:
-        """Leave a tombstone if the value is of that fence or older, and tell everybody."""
+        """Leave a tombstone if the value is of that fence or older, and notify all replicas."""

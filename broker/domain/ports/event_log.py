@@ -13,10 +13,10 @@ class EventLog(Protocol):
     async def append(
         self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
-        """Write the entry durably; return its position, "" if `key` came within `once_in`.
+        """Write the entry durably; return its position, "" if `key` was appended within `once_in`.
 
-        In the same step everybody hears `Notice(APPENDED, name, <its milliseconds>)` for each name
-        of `notify`, and what `keep` does not cover is removed.
+        The same step publishes `Notice(APPENDED, name, <its milliseconds>)` for each name of `notify`, and
+        removes what `keep` does not cover.
         """
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
@@ -26,15 +26,15 @@ class EventLog(Protocol):
         """Claim what the member may have now, each corp's entries in order; empty if there is nothing."""
 
     async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """Mark as handled, whoever holds them, dead ones too; return how many were open or dead.
+        """Mark entries as handled, whoever holds them, dead ones too; return how many were open or dead.
 
-        Everybody hears `Notice(AVAILABLE, topic(app))` if that lets another member have something.
+        Publishes `Notice(AVAILABLE, topic(app))` if another member can have something because of that.
         """
 
     async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
         """Make claimed entries dead for the group, whoever holds them; return how many were open.
 
-        For an entry that this broker cannot handle: it blocks no other, and `retry` brings it back.
+        For entries that this broker cannot handle: they no longer block others, and `retry` brings them back.
         """
 
     async def release(
@@ -46,16 +46,16 @@ class EventLog(Protocol):
         counts_as_attempt: bool = True,
         unseen: Collection[str] = (),
     ) -> None:
-        """Free what the member holds, and forget it; AVAILABLE follows if it held something.
+        """Free what the member holds, and forget the member; publishes AVAILABLE if it held something.
 
-        It `counts_as_attempt` unless what it held has nothing to do with its leaving. The `unseen` positions
-        never reached its subscriber: they do not count as handed out (promise 11).
+        It `counts_as_attempt` unless the member leaves for a reason unrelated to what it held. The `unseen`
+        positions never reached its subscriber: they do not count as handed out (promise 11).
         """
 
     async def rewind(self, app: str, group: str, position: str) -> None:
         """Restart at the first entry at or after the position: nothing is held, waiting or dead any more.
 
-        Everybody hears AVAILABLE. A position after the log's end means its end.
+        Publishes AVAILABLE. A position after the log's end means its end.
         """
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
@@ -65,10 +65,10 @@ class EventLog(Protocol):
         """Return the group's dead entries after a position ("" = from the oldest), in order."""
 
     async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """Free dead entries, with no attempt counted; return how many were dead. AVAILABLE follows."""
+        """Reopen dead entries with no attempts counted; return how many were dead. Publishes AVAILABLE."""
 
     async def lags(self, app: str) -> list[Lag]:
         """Return every group's lag."""
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
-        """Forget the groups for which nobody claimed anything for so long."""
+        """Forget the groups for which no member claimed anything for that long."""

@@ -1,4 +1,4 @@
-"""What operators are told."""
+"""What is reported to operators."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,10 +11,10 @@ from broker.domain.shares import AppShare
 
 
 class Observer(Protocol):
-    """Hears what operators want to see; it logs and counts, and never gets a secret."""
+    """Logs and counts what operators want to see, and never gets a secret."""
 
     def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
-        """WeCom was called; the outcome is an errcode, or a word for what kept one from coming."""
+        """WeCom was called; the outcome is an errcode, or a word for why there is none."""
 
     def lease_waited(self, name: str, duration: timedelta) -> None:
         """A fetch waited for somebody else's lease."""
@@ -23,31 +23,31 @@ class Observer(Protocol):
         """A fetch ended: rotated, unchanged, superseded, or failed."""
 
     def store_awaited(self, attempt: int, error: BrokerError) -> None:
-        """A broker that starts tried its store in vain, and tries again."""
+        """A starting broker could not reach its store, and tries again."""
 
     def store_lost(self, error: BrokerError) -> None:
-        """The store went away; what is in memory is served."""
+        """The store became unavailable; what is in memory is served."""
 
     def store_back(self) -> None:
         """The store answers again."""
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
-        """A listing found other shares than the one before."""
+        """A listing has other shares than the one before."""
 
     def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
-        """So many entries of a listing could not be read, and count as unchanged."""
+        """Entries of a listing could not be read, and count as unchanged; `count` says how many."""
 
     def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
         """A callback was answered; the outcome says what it was, or why it was refused."""
 
     def sealed_for_child(self, app: str, corp_id: str) -> None:
-        """A callback was sealed for a child corp instead of the app's own: WeCom documents neither."""
+        """A callback was sealed for a child corp, not the app's own: WeCom documents neither case."""
 
     def event_delivered(self, app: str, group: str, earlier: int) -> None:
-        """An event was handed to a member of a group, as it was so often earlier."""
+        """An event was handed to a member of a group, after `earlier` deliveries of the same event."""
 
     def groups_lag(self, lags: Iterable[Lag]) -> None:
-        """All groups there are, and how far each is behind."""
+        """All groups were measured; `lags` says how far each is behind."""
 
     def background_failed(self, what: str, error: Exception) -> None:
-        """A background task met something unexpected and goes on."""
+        """A background task failed unexpectedly and goes on."""

@@ -19,7 +19,7 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
-    """What WeCom answered, as it came; the token is cut out."""
+    """WeCom's answer as it came, except that the token is removed."""
 
     errcode: int
     errmsg: str
@@ -28,7 +28,7 @@ class ApiAnswer:
 
 @dataclass(frozen=True, slots=True)
 class MediaHead:
-    """What a file is."""
+    """A file's name, type and size."""
 
     file_name: str
     content_type: str
@@ -36,7 +36,7 @@ class MediaHead:
 
 
 class WecomPassthrough(Protocol):
-    """WeCom's other interfaces; an errcode is an answer there.
+    """WeCom's other interfaces; an errcode counts as an answer there, not as an error.
 
     Raises `RetryLater`, `WecomProtocol`, `AnswerTooLarge`, and `InvalidRequest` for what WeCom does not have.
     """
@@ -50,4 +50,4 @@ class WecomPassthrough(Protocol):
         """Send a file piece by piece; return the answer and the media_id."""
 
     def download(self, token: Credential, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
-        """Yield what the file is, then its pieces. Raises what an errcode means."""
+        """Yield the file's head, then its pieces. Raises the error that an errcode means."""

@@ -48,17 +48,17 @@ class Busy:
 
 
 class NoticeKind(StrEnum):
-    """What a store tells everybody."""
+    """What a store notifies all replicas of."""
 
     CONNECTED = "connected"
-    """Notices may have been missed before: look again at everything."""
+    """Notices may have been missed before: check everything again."""
     COMMITTED = "committed"
     RELEASED = "released"
     FORGOTTEN = "forgotten"
     APPENDED = "appended"
-    """An event came; its `fence` is when, in milliseconds."""
+    """An event arrived; `fence` is its time in milliseconds."""
     AVAILABLE = "available"
-    """What was held by one member of a group may be taken by another."""
+    """Entries that one member of a group held may be taken by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,53 +77,53 @@ class Records(Protocol):
         """Return those that exist."""
 
     async def commit(self, record: Record, lease: Lease) -> bool:
-        """Write, release the lease and tell everybody, in one step (engine rule 3).
+        """Write, release the lease and notify all replicas, in one step (engine rule 3).
 
-        False if the lease was lost or the store holds something newer: then nothing is changed.
+        False, and nothing is changed, if the lease was lost or the store holds something newer.
         """
 
     async def offer(self, record: Record) -> bool:
-        """Write and tell everybody unless the store holds the same or something newer."""
+        """Write and notify all replicas unless the store holds the same or something newer."""
 
     async def replace(self, record: Record) -> bool:
-        """Write another payload for the same fence, silently; False if the fence is another one."""
+        """Write another payload for the same fence, without a notice; False if the fence differs."""
 
     async def forget(self, name: str, fence: int) -> None:
-        """Leave a tombstone if the record is of that fence or older, and tell everybody."""
+        """Leave a tombstone if the record is of that fence or older, and notify all replicas."""
 
 
 class Leases(Protocol):
-    """One holder for each name in the whole fleet."""
+    """Leases with one holder for each name in the whole fleet."""
 
     async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
         """Take the lease if it is free; its fence is above `floor` and above every earlier one."""
 
     async def renew(self, lease: Lease) -> bool:
-        """Hold it for another `duration` from now; False if it was lost."""
+        """Extend it to `duration` from now; False if it was lost."""
 
     async def release(self, lease: Lease) -> None:
-        """Give it back and tell everybody; does nothing if it was lost."""
+        """Release it and notify all replicas; does nothing if it was lost."""
 
 
 class Counters(Protocol):
-    """Counters of the whole fleet that start again with each window."""
+    """Counters of the whole fleet that restart with each window."""
 
     async def count(self, name: str, window: timedelta) -> int:
-        """Add one, and return how many there are in the window that the first one opened."""
+        """Add one, and return the count in the window that the first one opened."""
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
-        """Return how many there are now; none = 0."""
+        """Return the current count for each name; 0 if nothing was counted."""
 
 
 class Coordination(Leases, Counters, Protocol):
-    """What keeps replicas in step, besides values."""
+    """What coordinates replicas: leases, counters and notices."""
 
     def notices(self) -> AsyncIterator[Notice]:
-        """Yield what happens, for ever: CONNECTED first, and again after each lost connection."""
+        """Yield notices for ever: CONNECTED first, and again after each lost connection."""
 
     async def ping(self) -> None:
         """Return if the store answers."""
 
 
 class Store(Records, Coordination, Protocol):
-    """One kind of store."""
+    """All that one kind of store provides."""

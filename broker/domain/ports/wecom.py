@@ -1,4 +1,4 @@
-"""WeCom's endpoints, one protocol for each noun."""
+"""WeCom's endpoints, one protocol for each subject."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ class WecomShares(Protocol):
 
 
 Allow = Callable[[], Awaitable[None]]
-"""Asked before each time that a call goes out, a repeat too; raises where it may not."""
+"""Called before a call is sent, each time, repeats included; raises if it may not be sent."""
 
 
 class WecomTickets(Protocol):
-    """The jsapi_tickets, few an hour. Raises as `WecomTokens`, and what `allow` raises."""
+    """The jsapi_tickets, limited per hour. Raises as `WecomTokens`, and what `allow` raises."""
 
     async def fetch_corp_ticket(self, token: Credential, allow: Allow) -> Grant:
         """Fetch the ticket of the token's corp (wecom-api A4)."""
@@ -47,7 +47,7 @@ class WecomTickets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoginSession:
-    """What WeCom says of a mini-program user."""
+    """What WeCom answers about a mini-program user."""
 
     corp_id: str
     user_id: str
@@ -69,11 +69,11 @@ class WecomUsers(Protocol):
     async def transfer_session(
         self, child_token: Credential, user_id: str, session_key: Secret
     ) -> LoginSession:
-        """Turn a parent's session into the child's: the child's token, the parent's key (wecom-api A10)."""
+        """Turn a parent's session into the child's, by the child's token and parent's key (wecom-api A10)."""
 
 
 class WecomAddresses(Protocol):
-    """Where WeCom's own machines are. Raises as `WecomTokens`."""
+    """The addresses of WeCom's own servers. Raises as `WecomTokens`."""
 
     async def fetch_callback_addresses(self, token: Credential) -> list[str]:
         """List the addresses and ranges that callbacks come from (wecom-api A13)."""
