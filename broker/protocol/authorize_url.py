@@ -12,7 +12,7 @@ _STATE = re.compile(r"[A-Za-z0-9]{1,128}")
 
 
 class Scope(StrEnum):
-    """How much the link asks for, in WeCom's words."""
+    """What the link asks for, by WeCom's names."""
 
     BASE = "snsapi_base"
     PRIVATE_INFO = "snsapi_privateinfo"
@@ -22,7 +22,7 @@ def authorize_url(base: str, corp_id: str, agent_id: int, redirect_uri: str, sco
     """Return the link; in a corp group the corp is the parent, whoever clicks. Raises `InvalidRequest`."""
     check_redirect_uri(redirect_uri)
     check_state(state)
-    # The order is WeCom's, and without the tail its client shows an empty page.
+    # The order is WeCom's, and without the fragment its client shows an empty page.
     return (
         f"{base.rstrip('/')}/connect/oauth2/authorize"
         f"?appid={quote(corp_id, safe='')}"

@@ -49,7 +49,7 @@ CODES: dict[type[BrokerError], frozenset[int]] = {
         | {84090, 90207, 90208, 91040, 92002, 92003}
         | {code for code in range(670002, 670036) if code != 670004}
     ),
-    # Ours: a request of the broker lacked something.
+    # Our fault: a request of the broker lacked something.
     WecomProtocol: frozenset({41001, 41002, 41004, 41008, 41011, 41021, 41022, 41023, 41024, 41025}),
 }
 
@@ -74,8 +74,8 @@ def errcode_of(answer: Mapping[str, object]) -> int | None:
 def error_of(endpoint: str, answer: Mapping[str, object], field: str = "request") -> BrokerError | None:
     """Return what the answer's errcode means; None for a success.
 
-    `field` is what the caller gave for the call, and so at fault where WeCom blames the caller; without one
-    the broker is. An unknown code is never retried; its error carries endpoint and hint.
+    `field` is what the caller gave for the call: if WeCom blames the caller, that field is at fault; without
+    one, the broker is. An unknown code is never retried; its error carries endpoint and hint.
     """
     errcode = errcode_of(answer)
     if errcode is None:

@@ -14,7 +14,7 @@ def sign_url(ticket: Secret, nonce: str, timestamp: int, url: str) -> str:
 
 
 def page_url(url: str) -> str:
-    """Return what is signed of a page's URL: all before '#', untouched. Raises `InvalidRequest`."""
+    """Return the part of a page's URL that is signed: all before '#', unchanged. Raises `InvalidRequest`."""
     page, _, _ = url.partition("#")
     check_web_url("url", page)
     return page

@@ -1,7 +1,7 @@
 """What a mini-program (小程序) sends under its session_key: encrypted data, and signed raw data.
 
-AES-128-CBC, PKCS#7 and JSON inside; all else fails in the same way with the same words. Whoever tries
-ciphertexts learns nothing from how one failed: there is no padding oracle.
+AES-128-CBC, PKCS#7 and JSON inside; everything else fails with the same error and message, so that an
+attacker who tries ciphertexts learns nothing from a failure: there is no padding oracle.
 """
 
 import base64
@@ -19,20 +19,20 @@ from broker.domain.secret import Secret
 
 BLOCK = 16
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
-"""So far may a watermark lie in the future."""
+"""How far in the future a watermark may be."""
 
 
 def decrypt_data(session_key: Secret, encrypted_data: str, iv: str) -> bytes:
     """Return the JSON object that was encrypted, as its bytes. Raises `DataRejected`, always the same."""
     plaintext = _decrypted(_decoded(session_key.reveal()), _decoded(encrypted_data), _decoded(iv))
-    # A wrong iv spoils the first block only, and leaves the padding right: the JSON tells.
+    # A wrong iv garbles only the first block and leaves the padding valid: only the JSON shows it.
     if plaintext is None or _object(plaintext) is None:
         raise _does_not_fit()
     return plaintext
 
 
 def check_watermark(plaintext: bytes, app_id: str | None, max_age: timedelta | None, now: datetime) -> None:
-    """Accept data of that mini-program and of that age; None asks for nothing. Raises `DataRejected`."""
+    """Accept data of that mini-program and of that age; None = any. Raises `DataRejected`."""
     if app_id is None and max_age is None:
         return
     fields = _object(plaintext)
@@ -79,7 +79,7 @@ def _unpadded(padded: bytes) -> bytes | None:
 
 def _object(plaintext: bytes) -> dict[str, object] | None:
     try:
-        # Names have control characters at times. Bytes that are no UTF-8 come of a wrong key or iv.
+        # Names sometimes have control characters. Bytes that are not UTF-8 mean a wrong key or iv.
         parsed = json.loads(plaintext.decode(), strict=False)
     except (ValueError, RecursionError):
         return None

@@ -41,7 +41,7 @@ def _split(name: str, own_corp_id: str) -> tuple[str, str]:
 
 
 def _text(answer: Mapping[str, object], *spellings: str) -> str:
-    """Return the first of them that is there; "" without any, or where it is null."""
+    """Return the first of them that is there and not null; "" if there is none."""
     for spelling in spellings:
         value = answer.get(spelling)
         if value is None or value == "":

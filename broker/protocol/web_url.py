@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 from broker.domain.errors import InvalidRequest
 
 LONGEST = 8192
-"""Ours: WeCom documents none, and single sign-on puts tokens into queries."""
+"""Our own limit: WeCom documents none, and single sign-on puts tokens into queries."""
 _SCHEMES = frozenset({"http", "https"})
-# A browser's address has them percent-encoded: whoever sends one raw has another address than the browser.
+# Browsers percent-encode these characters: a URL with a raw one is not the URL that the browser has.
 _FORBIDDEN = frozenset({"Cc", "Cs", "Zs", "Zl", "Zp"})
 
 

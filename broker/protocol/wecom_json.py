@@ -1,14 +1,14 @@
-"""WeCom's JSON, read forgivingly: people write the names in it, and one odd name must cost only itself.
+"""WeCom's JSON, parsed leniently: people write the names in it, and one odd name must not spoil the rest.
 
-Names may carry raw control characters, bytes of GBK, half a character. What cannot be is replaced by U+FFFD:
-harmless in a name, but what identifies somebody must be whole (`is_whole`), or two could become one.
+Names may contain raw control characters, GBK bytes or lone surrogates. Illegal ones are replaced by U+FFFD:
+harmless in a name, but an identifier must be whole (`is_whole`), or two could become the same.
 """
 
 import json
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 _ENCODINGS = ("utf-8-sig", "gb18030")
-"""The second only where the first makes no JSON: the last byte of a GBK character can read as a backslash."""
+"""The second only if the first gives no JSON: the last byte of a GBK character can read as a backslash."""
 
 
 def read_object(body: bytes) -> dict[str, object] | None:
@@ -25,12 +25,12 @@ def read_object(body: bytes) -> dict[str, object] | None:
 
 
 def is_whole(text: str) -> bool:
-    """Return whether a text came as it was written: nothing in it was replaced."""
+    """Return whether nothing in the text was replaced."""
     return REPLACED not in text
 
 
 def _mended(value: object) -> object:
-    """Return the value without halves of surrogate pairs, which no message of gRPC takes."""
+    """Return the value without lone surrogates, which gRPC messages cannot carry."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):

@@ -1,12 +1,12 @@
-"""Text that people wrote, made legal: no message may be lost for one character in it."""
+"""Text that people wrote, made legal: no message may be lost because of one character."""
 
 import re
 
 REPLACEMENT = "\ufffd"
 ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 does not allow (section 2.2): control characters, halves of characters, U+FFFE, U+FFFF."""
+"""What XML 1.0 does not allow (section 2.2): control characters, lone surrogates, U+FFFE, U+FFFF."""
 SURROGATES = re.compile(rb"(?:\xed[\xa0-\xbf][\x80-\xbf])+")
-"""Halves of characters, each in three bytes: some systems write an emoji so (CESU-8)."""
+"""Surrogates of three bytes each: some systems encode emoji this way (CESU-8)."""
 AROUND = "\ufeff" + REPLACEMENT + " \t\r\n"
 
 
@@ -20,7 +20,7 @@ def legal_text(written: bytes) -> str:
 
 
 def joined(text: str) -> str:
-    """Return the text with pairs of halves joined into characters, and U+FFFD for single ones."""
+    """Return the text with surrogate pairs joined into characters, and U+FFFD for lone ones."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

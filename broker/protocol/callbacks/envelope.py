@@ -24,8 +24,8 @@ from broker.domain.secret import Secret
 KEY = re.compile(r"[A-Za-z0-9+/]{43}")
 TIMESTAMP = re.compile(r"[0-9]{1,16}")
 LONGEST_NONCE = 63
-"""The signed parts are joined without a separator, so a nonce could swallow the beginning of the sealed part.
-It is too short to swallow three AES blocks, 64 letters of base64; fewer blocks are not whole letters."""
+"""The signed parts are joined without a separator, so a long nonce could absorb the head of the sealed part.
+It is too short to absorb three AES blocks, 64 letters of base64; fewer blocks end within a letter."""
 LONGEST_PADDING = 32
 PADDING = PKCS7(8 * LONGEST_PADDING)
 """WeCom pads to blocks of 32 bytes, though AES has blocks of 16 (wecom-api G10)."""
@@ -36,7 +36,7 @@ HEAD = RANDOM + 4
 
 @dataclass(frozen=True)
 class CallbackKeys:
-    """What an app and WeCom share: Token and EncodingAESKey. Raises `ValueError` for an illegal one."""
+    """The secrets that an app and WeCom share. Raises `ValueError` for an illegal Token or EncodingAESKey."""
 
     token: Secret
     encoding_aes_key: Secret
@@ -79,7 +79,7 @@ def sign(token: Secret, timestamp: str, nonce: str, encrypted: str) -> str:
 def check_signature(keys: CallbackKeys, signature: str, timestamp: str, nonce: str, encrypted: str) -> None:
     """Return if WeCom signed this, in constant time. Raises `EnvelopeRejected`.
 
-    The timestamp is a number then, and whether it is recent is the caller's to say.
+    It also checks that the timestamp is a number; the caller checks whether it is recent.
     """
     expected = sign(keys.token, timestamp, nonce, encrypted)
     if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass")):
@@ -91,7 +91,7 @@ def check_signature(keys: CallbackKeys, signature: str, timestamp: str, nonce: s
 
 
 def open_sealed(keys: CallbackKeys, encrypted: str) -> Opened:
-    """Open what was sealed; check the signature before. Raises `EnvelopeRejected`."""
+    """Open what was sealed; check the signature first. Raises `EnvelopeRejected`."""
     try:
         sealed = base64.b64decode(encrypted, validate=True)
     except (binascii.Error, ValueError):
@@ -110,7 +110,7 @@ def open_sealed(keys: CallbackKeys, encrypted: str) -> Opened:
 
 
 def seal(keys: CallbackKeys, message: bytes, receive_id: str, random: bytes) -> str:
-    """Return the message sealed; `random` is 16 bytes that nobody can guess."""
+    """Return the message sealed; `random` is 16 unguessable bytes."""
     plaintext = random + len(message).to_bytes(4, "big") + message + receive_id.encode()
     encryptor = keys.cipher().encryptor()
     return base64.b64encode(encryptor.update(pad(plaintext)) + encryptor.finalize()).decode()
@@ -119,7 +119,7 @@ def seal(keys: CallbackKeys, message: bytes, receive_id: str, random: bytes) -> 
 def sealed_robot_reply(
     keys: CallbackKeys, message: bytes, *, timestamp: int, nonce: str, random: bytes
 ) -> bytes:
-    """Return the body of a passive reply to a 智能机器人: JSON, sealed for nobody (doc 101033)."""
+    """Return the body of a passive reply to a 智能机器人: JSON, sealed without a receiver (doc 101033)."""
     encrypted = seal(keys, message, "", random)
     signature = sign(keys.token, str(timestamp), nonce, encrypted)
     reply = {"encrypt": encrypted, "msgsignature": signature, "timestamp": timestamp, "nonce": nonce}
@@ -146,7 +146,7 @@ def pad(data: bytes) -> bytes:
 
 
 def _without_padding(padded: bytes) -> bytes:
-    # Not by the library's unpadder: it refuses what is padded to blocks of 16, as ordinary PKCS#7 is.
+    # The library's unpadder would refuse data that is padded to blocks of 16, as in ordinary PKCS#7.
     count = padded[-1]
     if not 1 <= count <= LONGEST_PADDING or padded[-count:] != bytes([count]) * count:
         raise EnvelopeRejected(EnvelopeProblem.PADDING, "the padding is broken: another EncodingAESKey?")

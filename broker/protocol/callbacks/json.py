@@ -1,4 +1,4 @@
-"""JSON, which some of WeCom's products send in place of XML, read as the XML that it stands for."""
+"""JSON, which some of WeCom's products send in place of XML, parsed into the equivalent XML."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def is_json(text: str) -> bool:
 
 
 def legal_json(text: str) -> str:
-    """Return legal text with legal strings: blanks in them escaped, and backslashes that escape nothing."""
+    """Return the text with legal strings: raw tabs, line breaks and stray backslashes in them are escaped."""
     return STRING.sub(_legal, text)
 
 

@@ -21,17 +21,17 @@ SECONDS = re.compile(r"[1-9][0-9]{8,9}")
 LITERAL_CDATA = re.compile(r"!\[CDATA\[(.*)\]\]>?", re.DOTALL)
 """`![CDATA[ww1]]` without `<` and `>` is well-formed, and so the text of an element (wecom-api C4)."""
 UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters and halves of characters: logs, terminals and protobuf cannot carry them."""
+"""Control characters and lone surrogates: logs, terminals and protobuf cannot carry them."""
 
 OF_CALLBACKS = {"msgid", "aibotid", "from", "event", "tousername", "fromusername", "infotype"}
-"""Fields of which JSON callbacks have some, and replies to a 智能机器人 none (doc 101033)."""
+"""JSON callbacks have some of these fields; replies to a 智能机器人 have none (doc 101033)."""
 OF_THE_DELIVERY = {"response_url"}
-"""What may be made anew for each delivery: a robot's one-time URL for a later reply."""
+"""Fields that may differ between repeats: a robot's one-time URL for a later reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came, in legal text. Its `repr` shows nothing: some hold tickets and codes."""
+    """A message as it came, in legal text. Its `repr` shows nothing: some messages hold tickets and codes."""
 
     text: str = field(repr=False)
     fields: Mapping[str, str] = field(repr=False)
@@ -55,12 +55,12 @@ class Message:
 
     @property
     def from_user_name(self) -> str:
-        """Who did it; "sys" is WeCom itself."""
+        """Who caused it; "sys" is WeCom itself."""
         return self.word("FromUserName") or self.word("from.userid")
 
     @property
     def event_type(self) -> str:
-        """Event (a robot's event.eventtype), a suite's InfoType, or MsgType; "unknown" for what is no word.
+        """Event (a robot's event.eventtype), a suite's InfoType, or MsgType; "unknown" if it is not a word.
 
         As WeCom spells it: a change of version is "change_editon", or "change_edition" (wecom-api C4).
         """
@@ -83,7 +83,7 @@ class Message:
 
     @property
     def created(self) -> datetime | None:
-        """When WeCom made it: CreateTime, a suite's TimeStamp, or a robot's create_time."""
+        """When WeCom created it: CreateTime, a suite's TimeStamp, or a robot's create_time."""
         seconds = self.word("CreateTime") or self.word("TimeStamp") or self.word("create_time")
         return datetime.fromtimestamp(int(seconds), UTC) if SECONDS.fullmatch(seconds) else None
 
@@ -118,10 +118,10 @@ def read_message(plaintext: bytes) -> Message:
 
 
 def delivery_key(message: Message) -> str:
-    """Return what is the same for a repeat of one delivery: 64 letters that reveal nothing of its content.
+    """Return a key that is the same for repeats of a delivery: 64 letters that reveal none of its content.
 
-    WeCom repeats a delivery that was not answered in time, perhaps sealed anew. All fields count, not MsgId
-    alone, as wecom-api C1 advises: two people's messages were seen to share one.
+    WeCom repeats a delivery that was not answered in time, perhaps sealed anew. All fields count, though
+    wecom-api C1 advises MsgId alone: messages of two people were seen to have the same one.
     """
     content = {name: value for name, value in message.fields.items() if name not in OF_THE_DELIVERY}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The outside of an envelope: nobody has proved anything yet, so it costs next to nothing and is strict."""
+"""The outside of an envelope: its sender is not verified yet, so parsing it is cheap and strict."""
 
 import re
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ TAIL = re.compile(r"\s*+</xml>\s*+")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What WeCom posts; what stands beside the sealed part is not signed, and so not read."""
+    """What WeCom posts; parts other than the sealed one are not signed, so they are not read."""
 
     encrypted: str
 
 
 def read_envelope(body: bytes) -> Envelope:
-    """Cut out what is sealed, of XML or JSON. Raises `EnvelopeRejected`."""
+    """Return the envelope in XML or JSON. Raises `EnvelopeRejected`."""
     if sum(map(body.count, MARKS)) > MOST_MARKS:
         raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body has more parts than an envelope")
     try:

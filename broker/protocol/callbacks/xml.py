@@ -42,7 +42,7 @@ class Bounds:
 
 
 def legal_xml(text: str) -> str:
-    """Return legal text with legal references: U+FFFD for numbers of no character, stray marks escaped."""
+    """Return the text with legal references (U+FFFD for illegal ones) and stray markup escaped."""
     return MARKUP.sub(_legal, text)
 
 
