@@ -19,11 +19,11 @@ class CacheEntry:
     key: CredentialKey
     credential: Credential | None = None
     fresh_until: datetime = NEVER
-    """Until then it is served without another look: worked out once for each rotation."""
+    """Until then it is served without further checks; computed when the credential is put."""
     used_at: datetime | None = None
-    """When a caller last asked for it: nobody's credential is not renewed ahead."""
+    """When a caller last asked for it: a credential that nobody uses is not renewed ahead of time."""
     rests_until: datetime | None = None
-    """After a failed renewal: until then callers don't pay for another attempt (engine rule 4)."""
+    """After a failed renewal: until then callers don't wait for another attempt (engine rule 4)."""
     last_error: BrokerError | None = None
     last_error_at: datetime | None = None
     watchers: set[Latest[Credential]] = field(default_factory=set)
@@ -96,7 +96,7 @@ class CredentialCache:
         self.put(value)
 
     def drop(self, key: CredentialKey) -> None:
-        """See `Copies.drop`: the app is no longer shared with the corp, and the watchers are told so."""
+        """See `Copies.drop`: the app is no longer shared with the corp, and the watchers get that error."""
         if entry := self._entries.pop(key, None):
             del self._by_name[key.name]
             gone = AppNotShared(
@@ -112,7 +112,7 @@ class CredentialCache:
                 latest.close()
 
     def sweep(self, gone_before: datetime) -> None:
-        """Forget what expired before that moment and nobody watches."""
+        """Forget credentials that expired before that moment and that nobody watches."""
         for entry in self:
             credential = entry.credential
             if credential and credential.expires_at < gone_before and not entry.watchers:
@@ -121,7 +121,7 @@ class CredentialCache:
 
     @contextmanager
     def watching(self, key: CredentialKey) -> Iterator[Latest[Credential]]:
-        """Collect what is put from now on."""
+        """Yield a stream of what is put from now on."""
         entry = self.hold(key)
         latest: Latest[Credential] = Latest()
         entry.watchers.add(latest)

@@ -1,26 +1,26 @@
 """The engine: every credential fetched once for the whole fleet, kept fresh, and handed out.
 
 Rule 1. No fetch from WeCom without the lease of that credential: one fetch per rotation for the fleet.
-Rule 2. Look again after taking the lease, and after waiting for it in vain.
+Rule 2. Look at the store again after taking the lease, and after waiting for whoever holds it.
 Rule 3. A commit carries the lease's fencing number; the store drops one that is older than what it
         holds, and one whose lease was lost. The number never goes back, even if the store lost its data.
 Rule 4. A failed refresh never replaces a valid credential. Fresh: serve. Ageing: serve, and refresh in
         the background. Nearly gone: wait for the refresh, serve what is valid if it fails, and don't
-        make every call pay for the failing attempt.
-Rule 5. The same value does not get a later expiry while its old expiry is ahead. Where WeCom repeats a value
-        that ends before it can be used, ask once more after its end: that is no outage, nobody is refused
-        for it, and nothing is remembered. While WeCom repeats it, nobody waits for the same again.
+        make every call wait for an attempt that fails.
+Rule 5. A repeated value does not get a later expiry before its old one has passed. If WeCom repeats a value
+        that expires before it can be used, ask once more after it has expired: that is no outage, no caller
+        is refused for it, no error is remembered. While WeCom repeats a value, nobody waits for it again.
 Rule 6. A report compares first: an old generation changes nothing. One forced fetch per credential per
         cooldown over the whole fleet. A child fetch that finds the parent's token dead replaces that
         generation, once.
 Rule 7. Errors are remembered for as long as they are true (`error_cache`). Calls that consume a code are
         never repeated. An outage is a share of many calls failing within a window, for one app, corp and
-        endpoint, and probes still go through; one spoilt answer is that call's alone (`circuit_breaker`).
+        endpoint, and probes still go through; one bad answer concerns only that call (`circuit_breaker`).
 Rule 8. The key of a credential never holds a secret (`CredentialKey`).
-Rule 9. Waiters wake by notice with a bounded fallback poll; on (re)connecting: subscribe first, then
-        look again at everything in memory.
-Rule 10. Without the store, what is valid in memory is served and what must be fetched is fetched under
-        a lease of this replica; without WeCom everything valid is served to its last second.
+Rule 9. Notices wake waiters, with a bounded poll as a fallback; on (re)connecting: subscribe first, then
+        compare everything in memory with the store.
+Rule 10. Without the store, valid credentials in memory are served, and new ones are fetched under a lease of
+        this replica alone. Without WeCom, valid credentials are served until they expire.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.recovery_budget import current_recovery_budget
 
 PAUSE = timedelta(seconds=1)
-"""How long callers don't pay for another attempt after a failed one, unless the failure says longer."""
+"""How long no caller waits for another attempt after a failed one, unless the error asks for longer."""
 
 Answer = TypeVar("Answer")
 
@@ -69,7 +69,7 @@ class CredentialSource(Protocol):
     async def fetch(self, key: CredentialKey, engine: "CredentialEngine", *, urgent: bool) -> Grant:
         """Fetch it from WeCom, with other credentials of the engine where the chain needs them.
 
-        Urgent = what is held does not work: the reserve of a quota is for this.
+        Urgent = the held credential does not work: it may be fetched from a quota's reserve.
         """
 
 
@@ -105,7 +105,7 @@ class CredentialEngine:
     # --- handing out
 
     async def get(self, key: CredentialKey, min_ttl: timedelta = NO_TIME) -> Credential:
-        """Return a credential that is valid now: memory → store → lease → look again → fetch → commit → tell.
+        """Return a valid credential: memory → store → lease → look again → fetch → commit → notify.
 
         Raises what kept the fetch from succeeding, if nothing valid is left to serve.
         """
@@ -147,7 +147,7 @@ class CredentialEngine:
                 credential = replaced
             elif not budget.affords(1):
                 raise self._given_up(died) from None
-            # Else WeCom took this token a moment ago, for this same request: its answer may be a slip.
+            # Else WeCom accepted this token a moment ago, for this same request: its answer may be a mistake.
         try:
             budget.step()
             return await call(credential)
@@ -169,9 +169,9 @@ class CredentialEngine:
         return await self._reports.replace(key, generation)
 
     async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
-        """Fetch anew for an operator, past any remembered error; return whether the value changed, too."""
+        """Fetch anew for an operator, despite remembered errors; also return whether the value changed."""
         with suppress(StoreUnavailable):
-            # Whoever tries a wrong secret again and again has the IP barred (wecom-api D, 45009).
+            # WeCom bars the IP after repeated attempts with a wrong secret (wecom-api D, 45009).
             if await self._counters.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
                 await self._error_cache.lift(key.name)
         before, began = self._memory.get(key), self._clock.now()
@@ -183,7 +183,7 @@ class CredentialEngine:
     def renew_ahead(self, key: CredentialKey) -> asyncio.Future[Credential] | None:
         """Renew in the background unless that is under way or failed a moment ago.
 
-        Not without the store: several replicas, each with a token of its own, could kill each other's.
+        Not done without the store: replicas that fetch separate tokens could invalidate each other's.
         """
         entry = self._memory.find(key)
         if entry and (self._rests(entry) or _is_at_its_end(entry, self._clock.now())):
@@ -199,7 +199,7 @@ class CredentialEngine:
             except StoreUnavailable:
                 again = True
             if again:
-                # The renewal under way was begun for somebody who needs less, or may not fetch alone.
+                # The renewal under way was begun for a smaller `min_ttl`, or may not fetch without the store.
                 credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
         except BrokerError:
             held = self._memory.get(key)
@@ -211,7 +211,7 @@ class CredentialEngine:
         return credential
 
     async def _renew(self, key: CredentialKey, min_ttl: timedelta, *, ahead: bool = False) -> Credential:
-        """Return a credential that will do: the store's if another replica was quicker, else WeCom's."""
+        """Return a fresh enough credential: the store's if another replica was quicker, else WeCom's."""
         enough = Freshness.FRESH if ahead else Freshness.AGEING
         try:
             return await self._obtain(
@@ -229,7 +229,7 @@ class CredentialEngine:
         allow_offline: bool = True,
         urgent: bool = False,
     ) -> Credential:
-        """Return what the store holds if it will do, else fetch under the lease (rules 1, 2, 10)."""
+        """Return what the store holds if it is good enough, else fetch under the lease (rules 1, 2, 10)."""
         async with aclosing(self.turns(key, allow_offline=allow_offline)) as turns:
             async for turn in turns:
                 if turn.stored and will_do(turn.stored):
@@ -252,7 +252,7 @@ class CredentialEngine:
         )
 
     async def look(self, key: CredentialKey) -> Credential | None:
-        """Return what store and memory know, the newest; None if the store holds nothing."""
+        """Return the newer of what store and memory hold; None if the store holds nothing."""
         return await self._replicated.look(key)
 
     async def fetch_and_commit(self, key: CredentialKey, lease: Lease, *, urgent: bool) -> Credential | None:
@@ -261,7 +261,7 @@ class CredentialEngine:
             await self._error_cache.check(key.name, app=key.app)
             credential = await self._fetched(key, lease, urgent=urgent)
         except BrokerError as raised:
-            # An app's secret brought no token that could be dead: WeCom misspoke.
+            # A fetch with the app's secret uses no token that could be dead: WeCom's answer is wrong.
             error = self._given_up(raised) if isinstance(raised, TokenRejected) else raised
             await self._note_failure(key, error)
             raise error from None
@@ -305,7 +305,7 @@ class CredentialEngine:
         entry.last_error, entry.last_error_at = error, now
         self._observer.refreshed(key.name, key.kind, "failed", error)
 
-    # --- small words
+    # --- helpers
 
     def _will_do(
         self, credential: Credential, min_ttl: timedelta, enough: Freshness = Freshness.AGEING
@@ -321,7 +321,7 @@ class CredentialEngine:
         return entry.rests_until is not None and self._clock.now() < entry.rests_until
 
     def _given_up(self, died: TokenRejected) -> WecomUnavailable:
-        """WeCom calls a token dead that it has just given: not the token's fault, so wait."""
+        """Return an error that says to wait: WeCom rejects a token that it has just given."""
         return WecomUnavailable(died.message, self._policy.cooldown, **died.metadata)
 
 

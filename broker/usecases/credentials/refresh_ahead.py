@@ -23,11 +23,11 @@ RENEWALS_AT_ONCE = 16
 KEPT_AFTER_EXPIRY = timedelta(minutes=10)
 """How long an expired credential that nobody asks for stays in memory."""
 NAP = timedelta(seconds=1)
-"""The longest sleep: a credential that is put meanwhile may be due earlier."""
+"""The longest sleep: a credential that is added meanwhile may be due earlier."""
 
 
 class RefreshAhead:
-    """Watch the moments at which credentials age, and renew those that somebody uses or watches."""
+    """Renew credentials that somebody uses or watches, as soon as they age."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class RefreshAhead:
         self._observer = observer
         self._due: list[tuple[datetime, int, CredentialKey]] = []
         self._moments: dict[CredentialKey, datetime] = {}
-        """The one moment of each key that counts: others in `_due` were overtaken."""
+        """The valid moment of each key: other entries for it in `_due` are outdated."""
         self._turn = count()
         self._slots = asyncio.Semaphore(RENEWALS_AT_ONCE)
         memory.on_put(self.schedule)
@@ -76,7 +76,7 @@ class RefreshAhead:
                 await self._clock.sleep(min(max(wake, timedelta(0)), NAP))
 
     def _is_wanted(self, entry: CacheEntry, now: datetime) -> bool:
-        """Tell whether it is due, and was used since its last renewal or is watched."""
+        """Return whether it is due, and was used since its last renewal or is watched."""
         credential = entry.credential
         if credential is None or not self._is_due(credential, now):
             return False
@@ -89,14 +89,14 @@ class RefreshAhead:
             if flight := self._engine.renew_ahead(key):
                 await asyncio.shield(flight)
         except BrokerError:
-            pass  # the engine has noted it; we come back when it has rested
-        except Exception as error:  # noqa: BLE001 - one credential's trouble must not end the others' renewals
+            pass  # the engine has recorded it; it is tried again after its pause
+        except Exception as error:  # noqa: BLE001 - one credential's failure must not end the others' renewals
             self._observer.background_failed(f"renewing {key.name}", error)
         finally:
             self._slots.release()
         entry, now = self._memory.find(key), self._clock.now()
         if entry and entry.credential and self._is_due(entry.credential, now):
-            # It failed, or WeCom had nothing better: come back for it.
+            # It failed, or WeCom had nothing better: try again later.
             soon = entry.credential.expires_at if entry.credential.ends_before_an_answer(now) else now + PAUSE
             self._push(max(entry.rests_until or now, soon), key)
 

@@ -1,4 +1,4 @@
-"""Reports that WeCom calls a credential dead, and what comes of them (engine rule 6)."""
+"""Reports that WeCom calls a credential dead, and how they are handled (engine rule 6)."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -17,7 +17,7 @@ from broker.usecases.fleet.single_flight import SingleFlight
 
 
 class ReportOutcome(StrEnum):
-    """What came of a report."""
+    """The outcome of a report."""
 
     ROTATED = "rotated"
     ALREADY_ROTATED = "already_rotated"
@@ -26,7 +26,7 @@ class ReportOutcome(StrEnum):
 
 
 class Fetching(Protocol):
-    """What a report needs of the engine."""
+    """What a report needs from the engine."""
 
     async def get(self, key: CredentialKey) -> Credential:
         """Return a credential that is valid now."""
@@ -65,7 +65,7 @@ class Reports:
         """Fetch anew if that generation is current and nobody forced a fetch a moment ago."""
         current = await self._engine.get(key)
         if generation > current.generation:
-            # Another replica gave it out, and its notice is still on the way.
+            # Another replica handed it out, and its notice has not arrived yet.
             with suppress(StoreUnavailable):
                 current = await self._engine.look(key) or current
         if current.generation != generation:
@@ -73,7 +73,7 @@ class Reports:
         return await self._flights.join(key, lambda: self._replace(key, generation))
 
     async def _replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
-        """Fetch past that generation, under the lease."""
+        """Replace that generation, under the lease."""
         forced = False
         async with aclosing(self._engine.turns(key)) as turns:
             async for turn in turns:
@@ -82,7 +82,7 @@ class Reports:
                 if turn.lease is None:
                     continue
                 held = self._memory.get(key)
-                # What has expired must be fetched in any case.
+                # An expired credential must be fetched in any case.
                 if held and held.is_valid(self._clock.now()):
                     forced = await self._claim_forced_fetch(key)
                     if not forced:

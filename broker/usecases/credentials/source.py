@@ -47,7 +47,7 @@ class WecomCredentialSource:
         return await engine.using(CredentialKey.own_token(app), with_parent)
 
     async def _ticket(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
-        """Fetch a ticket with the token of the page's corp: for a child the child's (wecom-api G13)."""
+        """Fetch a ticket with the token of the page's corp: for a child, the child's (wecom-api G13)."""
         is_corp = key.kind is CredentialKind.CORP_TICKET
         fetch = self._tickets.fetch_corp_ticket if is_corp else self._tickets.fetch_agent_ticket
 

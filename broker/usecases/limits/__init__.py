@@ -1,1 +1,1 @@
-"""What keeps the broker within WeCom's limits, and from repeating what WeCom refused."""
+"""Keep the broker within WeCom's limits, and from repeating what WeCom refused."""

@@ -1,7 +1,7 @@
 """Circuit breakers: while most calls fail, few are sent, until one succeeds (engine rule 7).
 
-One failed call is that call's alone. An outage is a share of many calls that fail within a window, for one
-app, corp and endpoint. An open breaker lets a probe through now and then, less and less often; a probe that
+A single failed call is no outage. An outage is a share of many calls that fail within a window, for one
+app, corp and endpoint. An open breaker lets a probe through at growing intervals; a probe that
 succeeds closes it. A call that carries a login code is held back only where nothing has succeeded lately:
 its caller has no second code.
 
@@ -17,7 +17,7 @@ from broker.domain.ports.rate_gate import CallScope
 
 WINDOW = timedelta(seconds=10)
 FEWEST_FAILURES = 5
-"""Fewer failures within the window are no outage, whatever share they are."""
+"""Fewer failures within the window are no outage, whatever their share."""
 FAILING_SHARE = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=30)
 MOST_BREAKERS = 1000
@@ -73,7 +73,7 @@ class Breaker:
 
 
 class CircuitBreakers:
-    """Hold calls back where WeCom fails most of them."""
+    """Refuse calls while WeCom fails most of them."""
 
     def __init__(self, clock: Clock, randomness: Randomness) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class CircuitBreakers:
         self._breakers: dict[Key, Breaker] = {}
 
     def check(self, scope: CallScope) -> None:
-        """Return if the call may go out, as a probe perhaps. Raises `WecomUnavailable`."""
+        """Return if the call may go out, perhaps as a probe. Raises `WecomUnavailable`."""
         breaker = self._breakers.get(_key(scope))
         if breaker is None or breaker.probe_at is None:
             return
@@ -103,7 +103,7 @@ class CircuitBreakers:
         """Count a call that WeCom answered, whatever it said."""
         breaker = self._counted(scope, failed=False)
         if breaker.probe_at is not None:
-            # What failed before the outage ended says nothing of what comes.
+            # Failures from before the outage ended say nothing about the calls to come.
             del self._breakers[_key(scope)]
 
     def failed(self, scope: CallScope) -> None:

@@ -17,7 +17,7 @@ from broker.domain.ports.collection import Collection
 from broker.domain.remembered_errors import RememberedError
 
 MOST_REMEMBERED = 1000
-"""With more than this, those that are long over are dropped."""
+"""Beyond this many, those that ended long ago are dropped."""
 
 
 class RetryRule(NamedTuple):
@@ -47,7 +47,7 @@ RETRY_RULES: dict[type[BrokerError], RetryRule] = {
 
 
 class ErrorCache:
-    """Remember errors by scope: a credential, or an endpoint of a corp. The store makes them the fleet's."""
+    """Remember errors by scope: a credential, or an endpoint of a corp. The store shares them fleet-wide."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class ErrorCache:
         self._memory.pop(self._errors.name_of(scope), None)
 
     def active(self, scope: str, app: str = "") -> RememberedError | None:
-        """Return what this replica remembers and still holds."""
+        """Return the error that this replica remembers for the scope, if it still applies."""
         remembered = self.get(scope)
         if remembered is None or remembered.fingerprint != self._fingerprints.get(app, ""):
             return None
@@ -109,11 +109,11 @@ class ErrorCache:
         before = self._memory.get(name)
         streak = 0
         if before and now < before.until + 2 * rule.longest:
-            # A repeat soon after the last rule ended makes the next one longer; what fails while it lasts
-            # began before it, and tells nothing new.
+            # A repeat soon after the last period ended makes the next one longer; a call that fails within
+            # the period was begun before it, and adds no information.
             streak = before.streak + (now >= before.until)
         length = min(rule.first * 2 ** min(streak, 20), rule.longest)
-        # Spread, and never shorter: a limit's window has to pass.
+        # Jitter only lengthens it: a limit's window has to pass.
         length += abs(self._randomness.jitter(length) - length)
         if isinstance(error, RetryLater):
             length = max(length, error.retry_after or timedelta(0))
@@ -130,20 +130,20 @@ class ErrorCache:
             fingerprint=self._fingerprints.get(app, ""),
         )
         if len(self._memory) >= MOST_REMEMBERED:
-            # Callers choose paths, and each is a scope; what is long over need not be kept for its streak.
+            # Callers choose paths, and each is a scope; errors that ended long ago need no streak.
             self._memory = {name: kept for name, kept in self._memory.items() if now < kept.until + HOUR}
         self._memory[name] = remembered
         with suppress(StoreUnavailable):
             await self._errors.offer(remembered)
 
     async def forget(self, scope: str) -> None:
-        """Forget the scope, because it worked."""
+        """Forget the scope's error, because a call succeeded."""
         if self._memory.pop(self._errors.name_of(scope), None):
             with suppress(StoreUnavailable):
                 await self._errors.forget(scope, self._fence())
 
     async def lift(self, scope: str) -> None:
-        """Forget the scope even if only another replica remembers it."""
+        """Forget the scope's error even if only another replica remembers it."""
         await self._recall([scope])
         await self.forget(scope)
 

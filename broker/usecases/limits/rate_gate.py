@@ -1,4 +1,4 @@
-"""The gate before WeCom: counts calls over the whole fleet, and closes where WeCom said so."""
+"""The gate before WeCom: counts calls over the whole fleet, and refuses those that WeCom would refuse."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from broker.usecases.limits.error_cache import ErrorCache
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many calls of one endpoint for one corp in a window."""
+    """How many calls of one endpoint are allowed for one corp in a window."""
 
     window: timedelta
     most: int
@@ -43,7 +43,7 @@ class QuotaUse:
 
 
 class RateGate:
-    """Let calls pass, or say how long to wait; learn from how they end.
+    """Let calls pass, or say how long to wait, depending on how earlier calls ended.
 
     A rate limit closes the endpoint for that corp on every replica; an outage closes it for the app and corp
     on the replica that sees it.
@@ -63,7 +63,7 @@ class RateGate:
                 await self._counters.count(_counter(scope.endpoint, scope.corp_id, limit), limit.window)
 
     async def after(self, scope: CallScope, error: BrokerError | None) -> None:
-        """Learn how the call ended."""
+        """Record how the call ended."""
         if isinstance(error, WecomUnavailable):
             self._breakers.failed(scope)
             return
@@ -71,7 +71,7 @@ class RateGate:
         limit = _limit_scope(scope.endpoint, scope.corp_id)
         if isinstance(error, RateLimited):
             await self._error_cache.remember(limit, error)
-        # What passes while the endpoint is closed was under way before: the limit still stands.
+        # A call that succeeds while the endpoint is closed was sent before that: the limit still applies.
         elif not self._error_cache.active(limit):
             await self._error_cache.forget(limit)
 

@@ -1,4 +1,4 @@
-"""How much one request may still cost at WeCom, across the tasks that work for it.
+"""How many more calls to WeCom one request may cause, across the tasks that work for it.
 
 It begins when a request first needs it, at the latest with the first task that works for the request; each
 piece of background work begins one of its own.
@@ -7,7 +7,7 @@ piece of background work begins one of its own.
 from contextvars import ContextVar
 
 MOST_STEPS = 4
-"""A WeCom that calls every token dead is asked so often for one request, and no more."""
+"""How many steps one request may take, even if WeCom calls every token dead."""
 
 
 class RecoveryBudget:
@@ -29,7 +29,7 @@ _current: ContextVar[RecoveryBudget | None] = ContextVar("recovery_budget", defa
 
 
 def begin_recovery_budget() -> None:
-    """Start counting anew for this task and all that it starts."""
+    """Start a new count for this task and the tasks that it starts."""
     _current.set(RecoveryBudget())
 
 

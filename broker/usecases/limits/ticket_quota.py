@@ -2,8 +2,8 @@
 
 Whether corp and app tickets count together, and when WeCom's hour begins, is unknown (wecom-api I3): the
 broker counts both kinds together, over any sixty minutes. Replicas that count at the same moment get their
-numbers from the store, so that none passes a limit unseen. Without the store each replica counts for
-itself, with all that it fetched before.
+numbers from the store, so that none exceeds a limit unnoticed. Without the store each replica counts
+only its own fetches, including earlier ones.
 """
 
 from collections import Counter
@@ -17,13 +17,13 @@ from broker.domain.ports.store import Counters
 
 HOUR = timedelta(hours=1)
 SLOT = timedelta(minutes=5)
-"""The hour is counted in slots; the one that is only partly in it counts whole."""
+"""The hour is counted in slots; a slot that is only partly within the hour counts in full."""
 SLOTS = int(HOUR / SLOT) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class TicketLimit:
-    """So many fetches an hour for a corp, or for one app in it."""
+    """How many fetches an hour are allowed for a corp, or for one app in it."""
 
     corp_id: str
     agent_id: int
@@ -32,7 +32,7 @@ class TicketLimit:
 
     @property
     def ordinary(self) -> int:
-        """Return how many are for ordinary renewals: the rest is for whoever says that a ticket is dead."""
+        """Return how many are for ordinary renewals: the rest is reserved for replacing dead tickets."""
         return self.most * 9 // 10
 
     def slot(self, moment: datetime) -> str:
@@ -47,7 +47,7 @@ def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, ...]:
 
 
 class TicketQuota:
-    """Say no before WeCom does."""
+    """Refuse fetches before WeCom would."""
 
     def __init__(self, counters: Counters, clock: Clock) -> None:
         self._counters = counters
@@ -55,7 +55,7 @@ class TicketQuota:
         self._own: Counter[str] = Counter()
         """What this replica fetched, by tally."""
         self._untold: Counter[str] = Counter()
-        """What of it the store does not know, because it was away."""
+        """How many of those the store did not count, because it was unavailable."""
         self._seen: dict[TicketLimit, tuple[datetime, float]] = {}
 
     def highest(self) -> float:
@@ -65,12 +65,12 @@ class TicketQuota:
         return max((share for _, share in self._seen.values()), default=0.0)
 
     async def take(self, key: CredentialKey, *, urgent: bool) -> None:
-        """Count one fetch of a ticket. Raises `QuotaReserved` where what is left is kept, or nothing is."""
+        """Count one fetch of a ticket. Raises `QuotaReserved` if the rest is reserved, or nothing is left."""
         limits = limits_of(key.corp_id, key.agent_id)
         for limit in limits:
             used = await self._slots(limit)
             self._check(key, limit, [*used, 1], urgent=urgent)
-        # Whoever was let by together is put in order by counting: then those who are too many go back.
+        # Replicas that passed the check together are ordered by the counter; the surplus backs off.
         now = self._clock.now()
         names = [limit.slot(now) for limit in limits]
         self._own.update(names)
@@ -89,7 +89,7 @@ class TicketQuota:
         return sum(await self._slots(limit))
 
     def _check(self, key: CredentialKey, limit: TicketLimit, slots: list[int], *, urgent: bool) -> None:
-        """Refuse what would be too many, this one included. Raises `QuotaReserved`."""
+        """Refuse the fetch if, with it, there are too many. Raises `QuotaReserved`."""
         now, used = self._clock.now(), sum(slots)
         bound = limit.most if urgent else limit.ordinary
         self._seen[limit] = (now, min(used, bound) / limit.most)
@@ -127,7 +127,7 @@ class TicketQuota:
         return [self._own[name] for name in self._names(limit)]
 
     def _names(self, limit: TicketLimit) -> list[str]:
-        """Return the tallies of the hour, oldest first, and the next: a replica may be there already."""
+        """Return the tallies of the hour, oldest first, and the next: another replica may have begun it."""
         now = self._clock.now()
         self._own, self._untold = _recent(self._own, now), _recent(self._untold, now)
         return [limit.slot(now - position * SLOT) for position in range(SLOTS - 1, -2, -1)]
