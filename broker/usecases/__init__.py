@@ -1,1 +1,1 @@
-"""What the broker promises, one class a file. Depends on ports; knows no library."""
+"""The broker's use cases, one class per file. Depends on ports, not on libraries."""

@@ -1,4 +1,4 @@
-"""Access tokens by target: find whose credential is meant, and let the engine hand it out."""
+"""Access tokens by target: find which credential is meant, and let the engine hand it out."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,7 +12,7 @@ from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.shares.targets import Targets
 
 DEAD_TOKEN_CODES = frozenset({40014, 42001})
-"""What WeCom says of a dead token (wecom-api D); 0 = the caller does not know."""
+"""WeCom's errcodes for a dead token (wecom-api D); a caller that does not know the errcode reports 0."""
 
 
 class AccessTokens:
@@ -23,7 +23,7 @@ class AccessTokens:
         self._engine = engine
 
     async def get(self, target: Target, min_ttl: timedelta = NO_TIME) -> Credential:
-        """Return a valid token, with `min_ttl` left where WeCom has one that long.
+        """Return a valid token, with `min_ttl` left if WeCom gives one that long.
 
         Raises `UnknownApp`, `AppNotShared`, `AmbiguousTarget`, `InvalidRequest`, and what the engine raises.
         """

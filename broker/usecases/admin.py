@@ -1,4 +1,4 @@
-"""What an operator sees and may do. No value of a credential passes here."""
+"""What an operator sees and may do. Values of credentials are never shown."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ ENDPOINTS = (
 )
 
 MOST_AGENTS = 500
-"""So many apps in corps are looked at for their ticket limits: more would keep the store busy."""
+"""How many apps in corps are checked for their ticket limits: more would keep the store busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class CredentialStats:
 
 
 class Admin:
-    """Look into one replica, and refresh by hand."""
+    """Inspect one replica, and refresh manually."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Admin:
         return sorted((view for view in views if view), key=lambda view: view.key.name)
 
     async def refresh(self, target: Target, kind: CredentialKind) -> tuple[bool, CredentialView]:
-        """Fetch anew, past remembered refusals; tell whether the value changed. Raises as `AccessTokens`."""
+        """Fetch anew, despite remembered errors; return if the value changed. Raises as `AccessTokens`."""
         key = (await self._targets.locate(target)).of_kind(kind)
         rotated, credential = await self._engine.refresh(key)
         view = self._view(self._memory.hold(credential.key))
@@ -108,7 +108,7 @@ class Admin:
         calls = await self._gate.quotas(sorted({found.corp_id for found in apps}), ENDPOINTS)
         agents = {(found.corp_id, found.agent_id) for found in apps}
         for found in apps:
-            # Another replica may have fetched a child's ticket: whoever the app is shared with is looked at.
+            # Another replica may have fetched a child's ticket, so every child of the app is checked.
             agents |= {(share.corp_id, share.agent_id) for share in self._shares.held(found)}
         looked_at = sorted(agents)[:MOST_AGENTS]
         for limit in dict.fromkeys(limit for agent in looked_at for limit in limits_of(*agent)):
@@ -122,7 +122,7 @@ class Admin:
         return self._tickets.highest()
 
     def credential_stats(self) -> CredentialStats:
-        """Count what this replica holds, in one pass: it is asked for every second."""
+        """Count what this replica holds, in one pass, because it is called every second."""
         now = self._clock.now()
         credential_stats = CredentialStats(Counter(), defaultdict(timedelta))
         for entry in self._memory:
@@ -142,7 +142,7 @@ class Admin:
         return sum(len(entry.watchers) for entry in self._memory)
 
     def can_serve_tokens(self) -> bool:
-        """Tell whether a caller has a chance: WeCom answers, or a valid token is left."""
+        """Return whether callers may get a token: WeCom answers, or a valid token is left."""
         now = self._clock.now()
         if not self.replica_health.wecom.is_down(now):
             return True

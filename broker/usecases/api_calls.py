@@ -1,4 +1,4 @@
-"""Any interface of WeCom, called in the name of a target; the token goes in here and never comes out."""
+"""Any interface of WeCom, called on behalf of a target; the token is added here and never returned."""
 
 import json
 import re
@@ -19,12 +19,12 @@ KEPT_PATHS = re.compile(
     r"/cgi-bin/((gettoken|get_jsapi_ticket|ticket|service|miniprogram|auth)(/.*)?|corpgroup/corp/gettoken"
     r"|(user|school)/getuserinfo|user/getuserdetail|corp/apply_mass_call_ticket|get_launch_code"
     r"|agent/claim_customized_app|sync/contact_sync_success|media/upload(img|_attachment)?|media/get(/.*)?)",
-    # Whether WeCom tells capitals apart in a path is not documented.
+    # Whether WeCom's paths are case-sensitive is not documented.
     re.IGNORECASE,
 )
-"""They hand out tokens, tickets or session keys, consume codes, or stream: other calls are for them."""
+"""They hand out tokens, tickets or session keys, consume codes, or stream: other RPCs serve them."""
 QUERY_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
-"""Others are not WeCom's, and some servers read `access.token` as `access_token`."""
+"""WeCom has no other names, and some servers read `access.token` as `access_token`."""
 TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_token", "debug"})
 CODE_NAMES = frozenset({"code", "js_code", "auth_code"})
 LONGEST_QUERY = 4096
@@ -41,7 +41,7 @@ class ApiCalls:
         self._passthrough = passthrough
 
     async def call(self, target: Target, call: ApiCall) -> ApiAnswer:
-        """Return WeCom's answer as it came, whatever its errcode. Raises `InvalidRequest`, the engine's."""
+        """Return WeCom's answer as it came, whatever its errcode. Raises as `AccessTokens.get`."""
         check_call(call)
 
         async def act(key: CredentialKey) -> ApiAnswer:
@@ -59,7 +59,7 @@ class ApiCalls:
             try:
                 return await self._engine.using(key, with_token)
             except WecomUnavailable:
-                # WeCom goes on refusing: its own words say more than ours.
+                # WeCom still refuses: its own answer says more than our error.
                 if last and last[0].errcode in CODES[TokenRejected]:
                     return last[0]
                 raise
@@ -80,7 +80,7 @@ class ApiCalls:
         return answer, media_id
 
     async def download(self, target: Target, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
-        """Yield what the file is, then its pieces. Raises what an errcode means, and the engine's."""
+        """Yield the file's head, then its pieces. Raises what an errcode means, and as `call`."""
         if not re.fullmatch(r"[\x21-\x7e]{1,512}", media_id):
             raise InvalidRequest("media_id", "must be 1 to 512 visible characters")
         token = await self._targets.reach(target, self._engine.get)
@@ -98,7 +98,7 @@ class ApiCalls:
 
 
 def check_call(call: ApiCall) -> None:
-    """Refuse what may not pass. Raises `InvalidRequest`."""
+    """Refuse a call that may not be passed on. Raises `InvalidRequest`."""
     if not PATH.fullmatch(call.path) or len(call.path) > LONGEST_PATH:
         raise InvalidRequest("path", "must be a path under /cgi-bin/")
     if KEPT_PATHS.fullmatch(call.path):

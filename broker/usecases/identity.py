@@ -24,9 +24,9 @@ from broker.usecases.credentials.engine import PAUSE, CredentialEngine
 from broker.usecases.shares.targets import Targets
 
 LOOKED_FOR_SECONDS = 1.0
-"""How long a user whose code is spent waits for a listing that could tell its corp."""
+"""How long a user whose code is spent waits for a listing that may contain the user's corp."""
 CODE_UNREAD = frozenset({"40014", "42001"})
-"""WeCom checks the token before it looks at the code: after these, the code is as good as before."""
+"""WeCom checks the token before it looks at the code: after these, the code is still usable."""
 CODE = re.compile(r"[\x21-\x7e]{1,512}")
 Answer = TypeVar("Answer")
 
@@ -40,7 +40,7 @@ class Profile:
 
 
 class Identities:
-    """Exchange codes for users. WeCom reads a code once, whatever comes of it."""
+    """Exchange codes for users. WeCom reads a code once, whatever the outcome."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Identities:
         except AmbiguousTarget:
             return True
         except (BrokerError, TimeoutError):
-            # The code is spent: who the user is must not be lost because the list cannot be had.
+            # The code is spent: the user's identity must not be lost because the list is unavailable.
             return False
         return True
 
@@ -114,7 +114,7 @@ def read_code(field: str, code: str) -> Secret:
 async def spend_code(
     engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
 ) -> Answer:
-    """Make a call that consumes a code, once; again only where WeCom refused the token, not the code."""
+    """Make a call that consumes a code, once; again only if WeCom refused the token, not the code."""
 
     async def with_token(token: Credential) -> Answer:
         try:

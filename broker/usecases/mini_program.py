@@ -1,4 +1,4 @@
-"""Sessions of mini-program users: the key stays here, sealed; callers hold an unguessable id."""
+"""Sessions of mini-program users: the key stays in the broker, sealed; callers get an unguessable id."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ SHORT = re.compile(r"[\x21-\x7e]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """What decrypted data of an app must carry, where its configuration says so."""
+    """What decrypted data of an app must contain, if its configuration requires it."""
 
     app_id: str | None = None
     max_age: timedelta | None = None
@@ -68,14 +68,14 @@ class MiniProgramLogins:
         share_kind: ShareKind | None,
         check_corp: Callable[[str], None] = lambda _corp_id: None,
     ) -> Session:
-        """Return the session of whoever logged in; for a child's member the child's (wecom-api A9, A10).
+        """Return the session of the user who logs in; for a child's member, the child's (wecom-api A9, A10).
 
-        `check_corp` is told the user's corp, and raises where nothing may be kept of it.
+        `check_corp` gets the user's corp, and raises if no session of that corp may be kept.
         Raises `CodeRejected`, `AppNotShared`, `AmbiguousTarget`, and what the engine raises.
         """
         secret = read_code("js_code", js_code)
         app = self._targets.app(app_name)
-        # A session that cannot be kept would cost the user the code: without a store it is not spent.
+        # Without the store, the session could not be kept: this raises before the code is spent.
         await self._counters.count("session-check", LIFETIME)
         login = await spend_code(
             self._engine,
@@ -89,7 +89,7 @@ class MiniProgramLogins:
         try:
             return await self._convert(child, login.user_id, login.session_key)
         except AmbiguousTarget as ambiguous:
-            # The request has no target, and its code is spent.
+            # The request has no `target` field, and its code is spent.
             field = ambiguous.metadata["field"].removeprefix("target.")
             problem = (
                 f"{ambiguous.message.partition(': ')[2]}; the code is spent: log in again, and say which"
@@ -97,7 +97,7 @@ class MiniProgramLogins:
             raise AmbiguousTarget(field, problem, corp_id=login.corp_id) from None
 
     async def convert(self, target: Target, user_id: str, session_key: str) -> Session:
-        """Return the child's session for a parent's session_key that the caller holds. Raises as above."""
+        """Return the child's session for a parent's session_key that the caller holds. Raises as a login."""
         if not SHORT.fullmatch(user_id):
             raise InvalidRequest("user_id", "must be 1 to 64 visible characters")
         if not SHORT.fullmatch(session_key):
@@ -109,7 +109,7 @@ class MiniProgramLogins:
         return await self._convert(target, user_id, Secret(session_key))
 
     async def find(self, session_id: str) -> Session:
-        """Return the session; a child's is gone with the share by which it was opened.
+        """Return the session; a child's ends with the share through which it was opened.
 
         Raises `SessionNotFound`, `StoreUnavailable`.
         """
@@ -139,7 +139,7 @@ class MiniProgramLogins:
         app = self._targets.app(target.app)
 
         async def with_child(key: CredentialKey) -> tuple[CredentialKey, int, LoginSession]:
-            # What was listed before WeCom is asked: a share that begins later is another one.
+            # The listing from before WeCom is asked: a share that begins later is a different one.
             listing_fence = self._shares.fence(app, key.share_kind)
             login = await self._engine.using(
                 key, lambda token: self._users.transfer_session(token, user_id, session_key)
@@ -150,7 +150,7 @@ class MiniProgramLogins:
         return await self._keep(key, listing_fence, login, user_id)
 
     async def _is_shared(self, session: Session) -> bool:
-        """Return whether the child has the share by which the session was opened, as far as is listed."""
+        """Return whether, by the listings, the child has the share through which the session was opened."""
         app = self._targets.app(session.app)
         if session.corp_id == app.corp_id:
             return True
@@ -161,7 +161,7 @@ class MiniProgramLogins:
     async def _keep(
         self, key: CredentialKey, listing_fence: int, login: LoginSession, source_user_id: str
     ) -> Session:
-        """Keep a session under an id of its own: an earlier one of the same user goes on working."""
+        """Keep a session under an id of its own: an earlier one of the same user keeps working."""
         expires_at = self._clock.now() + LIFETIME
         session = Session(
             self._randomness.unguessable(),

@@ -1,4 +1,4 @@
-"""JS-SDK signatures: the page's corp, its ticket, and a signature; the ticket never leaves."""
+"""JS-SDK signatures, made with a ticket of the page's corp; the ticket never leaves the broker."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Signing:
         self._randomness = randomness
 
     async def sign(self, target: Target, url: str, kind: CredentialKind) -> Signature:
-        """Sign a page's URL, cut at '#', with that ticket. Raises `InvalidRequest`, and the engine's."""
+        """Sign a page's URL, cut at '#', with that ticket. Raises as `AccessTokens.get`."""
         (signature,) = await self._sign(target, url, kind)
         return signature
 

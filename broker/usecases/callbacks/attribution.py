@@ -1,4 +1,4 @@
-"""Whose an event is: the corp and the share that it is about, from the share list."""
+"""Which corp and share an event is about, from the share list."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ WECOM_ITSELF = "sys"
 
 
 class Attribution:
-    """Make events of messages."""
+    """Turn messages into events."""
 
     def __init__(self, shares: ShareDirectory, clock: Clock, observer: Observer) -> None:
         self._shares = shares
@@ -28,7 +28,7 @@ class Attribution:
         self._observer = observer
 
     async def look_up(self, app: App, *corp_ids: str) -> None:
-        """List the shares anew if one of the corps is unknown, and give up in time."""
+        """List the shares anew if one of the corps is unknown; give up after `LOOKUP_SECONDS`."""
         foreign = [corp_id for corp_id in corp_ids if corp_id not in ("", app.corp_id)]
         unknown = [corp_id for corp_id in foreign if not self.shares_with(app, corp_id)]
         if not unknown:
@@ -38,11 +38,11 @@ class Attribution:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 await self._shares.find(app, unknown[0], None)
         except (BrokerError, TimeoutError) as error:
-            # The event must not be lost because the list cannot be had.
+            # The event must not be lost because the list is unavailable.
             self._observer.background_failed(f"looking for corp {unknown[0]} of {app.name}", error)
 
     def shares_with(self, app: App, corp_id: str) -> list[AppShare]:
-        """Return the shares with a corp that are known."""
+        """Return the known shares with a corp."""
         return self._shares.known(app, corp_id, None) or []
 
     def event(self, app: App, message: Message) -> Event:

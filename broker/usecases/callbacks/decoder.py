@@ -1,4 +1,4 @@
-"""Callbacks checked and opened: that WeCom sent them, and to whom (wecom-api C1-C5)."""
+"""Callbacks, checked and opened: WeCom must have sent them, and to this app (wecom-api C1-C5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class CallbackSettings:
     """Whether a callback may be sealed for a known child: for child events WeCom documents nothing."""
     check_sender: bool
     accept_empty_receive_id: bool = False
-    """Whether a callback may be sealed for nobody: 智能机器人 and personal subjects do so (wecom-api C2)."""
+    """Whether a callback may have no receiver: 智能机器人 and personal subjects send such (wecom-api C2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Signed:
 
 
 class CallbackDecoder:
-    """Check and open callbacks, and keep nothing of them."""
+    """Check and open callbacks, without storing them."""
 
     def __init__(
         self,
@@ -98,13 +98,13 @@ class CallbackDecoder:
         opened = open_sealed(called.settings.keys, echostr)
         if not called.is_addressed(opened.receive_id):
             raise _sealed_for_another(opened.receive_id)
-        # A captured message is signed too: it must not come back in the clear as an echo.
+        # A captured message is signed too: it must not be returned in plaintext as an echo.
         if len(opened.message) > LONGEST_ECHO or b"<" in opened.message or b"{" in opened.message:
             raise EnvelopeRejected(EnvelopeProblem.FORMAT, "echostr is a message")
         return opened.message
 
     async def open(self, called: CallbackApp, signed: Signed, body: bytes) -> tuple[Event, Message]:
-        """Return the event in a callback, and its message as it was. Raises `EnvelopeRejected`.
+        """Return the event in a callback, and its message. Raises `EnvelopeRejected`.
 
         An unknown corp is looked up at WeCom, within limits.
         """

@@ -1,4 +1,4 @@
-"""Callbacks of services that keep a URL of their own: the same rules, and nothing is kept."""
+"""Callbacks of services with a callback URL of their own: the same rules, but nothing is stored."""
 
 import re
 
@@ -83,7 +83,7 @@ def _check_reply(message: str, nonce: str) -> None:
 
 
 def _check_robot_reply(plaintext: bytes) -> None:
-    """Refuse what the callback endpoint would take for a callback: its caller could forge one."""
+    """Refuse a reply that the callback endpoint would accept as a callback: the caller could forge one."""
     try:
         is_reply = read_message(plaintext).is_robot_reply
     except EnvelopeRejected:

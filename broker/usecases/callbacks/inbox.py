@@ -22,7 +22,7 @@ STORE_PATIENCE = timedelta(seconds=1.5)
 """How long a callback waits for a store that restarts; WeCom waits 5 s, and repeats thrice (wecom-api C1)."""
 RETRY_INTERVAL = timedelta(seconds=0.1)
 KNOWN_DOWN_FOR = timedelta(seconds=5)
-"""After a callback waited in vain, how long others do not wait: the store is down, and does not restart."""
+"""How long no callback waits after one gave up waiting: the store is down, not just restarting."""
 KEY_KEPT_FOR = timedelta(hours=1)
 """How long a repeat is recognised, at least; WeCom repeats within seconds, perhaps sealed anew."""
 
@@ -59,7 +59,7 @@ class CallbackInbox:
         return self._decoder.verify_url(called, signed, echostr)
 
     async def receive(self, called: CallbackApp, signed: Signed, body: bytes, sender: str) -> bool:
-        """Write the event durably; False if it was there. Raises `EnvelopeRejected`, `StoreUnavailable`."""
+        """Write the event durably; False if it is a repeat. Raises `EnvelopeRejected`, `StoreUnavailable`."""
         # A timer, not the time of day, which may be set back while WeCom waits.
         patience = asyncio.ensure_future(self._clock.sleep(self._patience()))
         try:
@@ -84,7 +84,7 @@ class CallbackInbox:
         patience: asyncio.Future[None],
     ) -> bool:
         settings = called.settings
-        # Keyed: whoever reads the store's keys must not be able to guess a message by trying.
+        # Keyed: somebody who reads the store's keys must not be able to guess a message by trying.
         key = hmac.new(settings.keys.aes_key, delivery_key(message).encode(), hashlib.sha256).hexdigest()
         # A captured delivery could be replayed from the earliest to the latest timestamp that is accepted.
         once_in = max(2 * (settings.max_age or timedelta(0)), KEY_KEPT_FOR)
@@ -106,7 +106,7 @@ class CallbackInbox:
                 return bool(position)
 
     def _patience(self) -> timedelta:
-        """Return how long to wait for the store; a clock that was set back must not make it known as down."""
+        """Return how long to wait for the store; it must not count as down because a clock was set back."""
         failed_at = self._waited_in_vain_at
         is_known_down = failed_at and timedelta(0) <= self._clock.now() - failed_at < KNOWN_DOWN_FOR
         return timedelta(0) if is_known_down else STORE_PATIENCE

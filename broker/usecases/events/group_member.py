@@ -43,7 +43,7 @@ class GroupMember:
     def has_capacity(self) -> bool:
         """Return whether the subscriber reads: one that does not must not fill the broker's memory.
 
-        It keeps what it holds; once it has lost that for its silence, it gets nothing more to lose.
+        It keeps what it holds; once it has lost that to the acknowledgement timeout, it gets nothing more.
         """
         return len(self._unread) <= self._member.max_in_flight // 2
 
@@ -72,7 +72,7 @@ class GroupMember:
         self._handed_out += [delivery.entry.position for delivery in claimed]
         self._unread += [delivery for delivery in claimed if self._shows(delivery.entry)]
         if hidden := [delivery.entry.position for delivery in claimed if not self._shows(delivery.entry)]:
-            # Its caller's rights are the group's: no other member may see them either.
+            # All members of a group have the same caller's rights: no other member may see them either.
             await self._log.acknowledge(self._member.app, self._member.group, hidden)
         self._in_doubt = False
         return bool(claimed)
@@ -80,12 +80,12 @@ class GroupMember:
     async def release(self, *, counts_as_attempt: bool) -> None:
         """Free what it holds; that counts as an attempt only if the subscriber saw some of it.
 
-        Raises `StoreUnavailable`; to release it again does no harm.
+        Raises `StoreUnavailable`; releasing it again does no harm.
         """
         await self._release(counts_as_attempt=counts_as_attempt and self._was_read)
 
     def _comes_back(self, delivery: Delivery) -> bool:
-        """Return whether this member had that event before and lost it: it only was the quickest again."""
+        """Return whether this member lost that event before, and was only the quickest to claim it again."""
         return delivery.attempts > 0 and delivery.entry.position in self._handed_out
 
     async def _leave_it_to_others(self, claimed: Sequence[Delivery]) -> None:

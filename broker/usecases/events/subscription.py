@@ -17,7 +17,7 @@ ALIVE_FOR = timedelta(seconds=10)
 RELEASE_EVERY = timedelta(milliseconds=500)
 """How often a member that left while the store was unavailable is released again."""
 LOOK_EVERY = timedelta(seconds=2)
-"""How often a member looks without a notice: its sign of life, and the cover for a lost notice."""
+"""How often a member claims without a notice: as a sign of life, and in case a notice was lost."""
 
 
 class EventSubscription:
@@ -75,7 +75,7 @@ class EventSubscription:
         return None
 
     def leave(self) -> None:
-        """End it: the subscriber has left, for a reason unknown."""
+        """End it: the subscriber has left, for an unknown reason."""
         self._ending = True
         self._waiter.ring()
 
@@ -93,14 +93,14 @@ class EventSubscription:
         return found
 
     async def _release_once_possible(self, members: Sequence[GroupMember]) -> None:
-        """Release them when the store is back: others wait for what they hold until they count as gone."""
+        """Release them once the store is back: others cannot get what they hold until they count as gone."""
         ends = self._clock.now() + ALIVE_FOR
         while members and self._clock.now() < ends:
             await self._clock.sleep(RELEASE_EVERY)
             members = await self._release(members)
 
     async def _release(self, members: Sequence[GroupMember]) -> list[GroupMember]:
-        """Free what they hold; return those that the store did not hear of."""
+        """Free what they hold; return those whose release did not reach the store."""
         holding = []
         for member in members:
             try:

@@ -13,7 +13,7 @@ RESTART_DELAY = timedelta(seconds=1)
 
 
 class Background:
-    """Own tasks. Enter it; leaving cancels what still runs, and waits for it."""
+    """Own tasks. As a context manager, it cancels what still runs at the end, and waits for it."""
 
     def __init__(self, observer: Observer, clock: Clock) -> None:
         self._observer = observer

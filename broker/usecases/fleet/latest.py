@@ -1,4 +1,4 @@
-"""The newest value for one reader: a slow reader misses older ones, and delays nobody."""
+"""The newest value for one reader: a slow reader misses older ones, but delays no others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ class Latest(Generic[Value]):
         self._changed.set()
 
     def close(self) -> None:
-        """End the stream: the broker stops, and the reader will find another."""
+        """End the stream: the broker stops, and the reader will find another replica."""
         self._closed = True
         self._changed.set()
 

@@ -1,6 +1,6 @@
 """One fetch at a time for each name, in the whole fleet.
 
-The lease outlives a slow fetch (it is renewed while the fetch runs) and dies with its holder.
+The lease outlives a slow fetch (it is renewed while the fetch runs), and expires if its holder dies.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from broker.usecases.fleet.replicated import Key, Replicated, Value
 LEASE = timedelta(seconds=5)
 """How long a killed holder keeps the others waiting."""
 POLL = timedelta(milliseconds=500)
-"""How long a waiter trusts that a notice comes (engine rule 9)."""
+"""How long a waiter relies on a notice before it looks again (engine rule 9)."""
 OFFLINE_FETCHES = 8
 """How many fetches of one stage a replica runs at once while it has no store (engine rule 10)."""
 
@@ -30,7 +30,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Turn(Generic[Found]):
-    """One look at the store, under a lease perhaps."""
+    """One look at the store, perhaps under a lease."""
 
     stored: Found | None
     """What is known now; None = nothing, or there is no store."""
@@ -105,7 +105,7 @@ class LeasedFlight:
                         yield Turn(await replicated.look(key), None)
                     else:
                         async with self._kept(lease):
-                            # Between our look and our lease somebody may have fetched (engine rule 2).
+                            # Between our look and our lease another replica may have fetched (engine rule 2).
                             yield Turn(await replicated.look(key), lease)
             finally:
                 if waited:
@@ -120,7 +120,7 @@ class LeasedFlight:
             keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await keeper
-            # After a commit this finds the lease released. Without a store it runs out by itself.
+            # After a commit this finds the lease released. Without a store it expires by itself.
             with suppress(StoreUnavailable):
                 await self._leases.release(lease)
 

@@ -1,4 +1,4 @@
-"""Notices of the store, handed to whoever waits or keeps a copy."""
+"""Notices of the store, passed on to waiters and to keepers of copies."""
 
 import asyncio
 from collections import defaultdict
@@ -11,7 +11,7 @@ from broker.domain.ports.store import Coordination, Notice, NoticeKind
 
 
 class Notifications:
-    """Ring the bells of a name, and tell every keeper of copies. Lives as long as the broker."""
+    """Wake the waiters for a name, and call every keeper of copies. Lives as long as the broker."""
 
     def __init__(self, coordination: Coordination) -> None:
         self._coordination = coordination
@@ -52,13 +52,13 @@ class Notifications:
 
 
 class Waiter:
-    """Wake one waiter."""
+    """Wait for notices, or until somebody rings."""
 
     def __init__(self, event: asyncio.Event) -> None:
         self._event = event
 
     async def wait(self, longest: timedelta, clock: Clock) -> None:
-        """Return at the next notice, at the latest after that time."""
+        """Return at the next notice, or after that time at the latest."""
         alarm = asyncio.create_task(self._ring_after(longest, clock))
         try:
             await self._event.wait()

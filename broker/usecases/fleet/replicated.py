@@ -1,6 +1,6 @@
 """Copies in memory of what the store holds, kept in step with the other replicas (engine rule 9).
 
-A notice names what was committed or forgotten; after each new connection everything in memory is looked at
+A notice names what was committed or forgotten; after each new connection everything in memory is compared
 again. Of two values the one with the larger fencing number wins. What the store has lost, or could not take,
 is offered to it until it has it.
 """
@@ -19,7 +19,7 @@ from broker.usecases.fleet.notifications import Waiter
 BATCH = 500
 """How many values are looked at again in one step."""
 PAUSE = timedelta(seconds=1)
-"""How long a store that does not answer is left alone, unless it is connected anew."""
+"""How long to wait after the store did not answer, unless it is connected anew before."""
 
 
 class Fenced(Protocol):
@@ -30,7 +30,7 @@ class Fenced(Protocol):
         """Return the fencing number of the commit that wrote it."""
 
     def reconciled(self, other: Self) -> Self:
-        """Return which of the two everybody should have."""
+        """Return the value that all replicas should have."""
 
     def is_worth_sharing(self, now: datetime) -> bool:
         """Return whether a store that lost it should have it back."""
@@ -77,7 +77,7 @@ class Replicated(Generic[Key, Value]):
         return self._collection.name_of(key)
 
     async def look(self, key: Key) -> Value | None:
-        """Return what store and memory know of the key, the newest; None if the store holds nothing.
+        """Return the newer of what store and memory hold; None if the store holds nothing.
 
         Raises `StoreUnavailable`.
         """
@@ -97,8 +97,8 @@ class Replicated(Generic[Key, Value]):
     async def publish(self, key: Key, value: Value, lease: Lease) -> bool:
         """Hold what was fetched, and commit it; False if the lease was lost or something newer is there.
 
-        What was fetched under a lease of this replica alone is offered. What the store cannot take counts
-        here all the same, and is offered to it later.
+        What was fetched under a lease of this replica alone is offered. If the store is unavailable, the
+        value is held here all the same, and offered later.
         """
         try:
             shared = await (
@@ -112,7 +112,7 @@ class Replicated(Generic[Key, Value]):
         return shared
 
     def on_notice(self, notice: Notice) -> None:
-        """Note what another replica did; `run` acts on it."""
+        """Record what another replica did; `run` acts on it."""
         if notice.kind is NoticeKind.CONNECTED:
             self._look_again(self._copies.held())
             self._connected.ring()
@@ -135,7 +135,7 @@ class Replicated(Generic[Key, Value]):
             await self._has_stale.wait()
             self._has_stale.clear()
             while self._stale:
-                # Off the list before we look: what becomes stale meanwhile is looked at again.
+                # Taken off the list before we look, so that what becomes stale meanwhile is looked at again.
                 keys = [self._stale.popitem()[0] for _ in range(min(BATCH, len(self._stale)))]
                 try:
                     found = await self._collection.load(keys)
@@ -150,7 +150,7 @@ class Replicated(Generic[Key, Value]):
         self._has_stale.set()
 
     async def _reconcile(self, key: Key, found: Stored[Value] | None) -> None:
-        """Let the newer of memory and store be in both."""
+        """Put the newer of the values in memory and store into both."""
         held = self._copies.get(key)
         stored = found.value if found else None
         if found and stored is None:

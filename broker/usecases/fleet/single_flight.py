@@ -1,4 +1,4 @@
-"""One errand at a time for each key, inside this process."""
+"""One call at a time for each key, inside this process."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -13,13 +13,13 @@ Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 LONGEST_SECONDS = 30.0
-"""A caller without a deadline of its own waits no longer; the errand goes on."""
+"""How long a caller without a deadline of its own waits; the call goes on."""
 
 
 class SingleFlight(Generic[Key, Result]):
-    """Run one errand for a key; all who ask meanwhile share its outcome.
+    """Run one `errand` at a time for each key; callers that come meanwhile share its outcome.
 
-    A caller that goes away does not stop the errand: the next one wants the same.
+    A caller that goes away does not stop it: the next caller wants the same.
     """
 
     def __init__(self, tasks: Background) -> None:
@@ -27,11 +27,11 @@ class SingleFlight(Generic[Key, Result]):
         self._flights: dict[Key, asyncio.Future[Result]] = {}
 
     def running(self, key: Key) -> asyncio.Future[Result] | None:
-        """Return the outcome-to-be of the errand under way, if there is one."""
+        """Return the future of the call under way, if there is one."""
         return self._flights.get(key)
 
     def start(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Future[Result]:
-        """Start the errand unless one for the key is under way; return its outcome-to-be."""
+        """Start the `errand` unless one for the key is under way; return its future."""
         if flight := self._flights.get(key):
             return flight
         flight = asyncio.get_running_loop().create_future()
@@ -42,7 +42,7 @@ class SingleFlight(Generic[Key, Result]):
         return flight
 
     async def join(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Return the outcome of the errand under way, or of this one. Raises `WecomUnavailable`."""
+        """Return the outcome of the `errand` under way, or of this one. Raises `WecomUnavailable`."""
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 return await asyncio.shield(self.start(key, errand))
@@ -71,6 +71,6 @@ class SingleFlight(Generic[Key, Result]):
 
 
 def _retrieve(flight: asyncio.Future[Any]) -> None:
-    """Look at the outcome: an errand in the background may fail with nobody waiting."""
+    """Retrieve the outcome: a call in the background may fail while nobody waits for it."""
     if not flight.cancelled():
         flight.exception()

@@ -67,7 +67,7 @@ class ShareDirectory:
         return bool(self._lists.all())
 
     def fence(self, app: App, kind: ShareKind) -> int:
-        """Return which listing is in memory; 0 if there is none."""
+        """Return the fence of the listing in memory; 0 if there is none."""
         listing = self._lists.get((app.name, kind))
         return listing.fence if listing else 0
 
@@ -80,7 +80,7 @@ class ShareDirectory:
         return self._lists.watch(app, lambda: self.all(app))
 
     def close_watches(self) -> None:
-        """End every watch: the broker stops, and the watchers will find another."""
+        """End every watch: the broker stops, and the watchers will find another replica."""
         self._lists.close_watches()
 
 

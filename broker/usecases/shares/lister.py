@@ -22,14 +22,14 @@ from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.shares.lists import ShareLists
 
 RELISTS = 5
-"""How many listings strangers may cause for one app and kind during a cooldown, fleet-wide."""
+"""How many listings unknown corps may cause for one app and kind during a cooldown, fleet-wide."""
 SOON = timedelta(milliseconds=100)
 """How long it takes at most from being counted to holding the lease."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class ListingRequirement(Enum):
-    """Which listing will do."""
+    """Which listing is good enough."""
 
     ANY = auto()
     NEW = auto()
@@ -84,13 +84,13 @@ class ShareLister:
         key = (app.name, kind)
         listing = self._lists.get(key)
         if listing is None or listing.fence < fence:
-            # Another replica's listing, and its notice is still on the way.
+            # Another replica listed, and its notice has not arrived yet.
             await self._recalls.join(key, lambda: self._replicated.look(key))
             listing = self._lists.get(key)
         return listing if listing and listing.fence >= fence else None
 
     async def sync(self, app: App) -> ShareChanges:
-        """List anew at WeCom, past any remembered error, and return what changed."""
+        """List anew at WeCom, despite remembered errors, and return what changed."""
         began = self._clock.now()
         changes = ShareChanges()
         for kind in app.share_kinds:
@@ -103,7 +103,7 @@ class ShareLister:
     async def list_since(self, app: App, kind: ShareKind, moment: datetime) -> ShareList:
         """Return a listing that was begun at the moment or later: the fleet's, else a new one.
 
-        Those who ask at once share one. Raises what kept it from succeeding.
+        Concurrent callers share one. Raises what kept it from succeeding.
         """
         while True:
             listing = await self._flights.join(
@@ -122,7 +122,7 @@ class ShareLister:
             )
 
     async def _wait(self, app: App, kind: ShareKind, began: datetime) -> ShareList:
-        # Who may list was counted before us, and takes the lease any moment now.
+        # The caller that may list was counted before us, and is about to take the lease.
         await self._clock.sleep(SOON)
         return await self._obtain(app, kind, began, may_ask=False)
 
@@ -162,7 +162,7 @@ class ShareLister:
                 await self._error_cache.remember(name, error, app=app.name)
             raise
         await self._error_cache.forget(name)
-        # Under the lease, what we looked at is the newest that there is.
+        # We looked at the store under the lease, so the listing in memory is the newest.
         before = self._lists.get((app.name, kind))
         shares = listed.completed(before.shares if before else ())
         if listed.unreadable:
@@ -171,7 +171,7 @@ class ShareLister:
         return listing if await self._replicated.publish(listing.key, listing, lease) else None
 
     async def _may_relist(self, app: App, kind: ShareKind, corp_id: str) -> bool:
-        """Return whether a caller's unknown child may cause a listing: once a cooldown each, few in all."""
+        """Return whether an unknown child may cause a listing: once per cooldown each, `RELISTS` in all."""
         name = ShareList.name_of(app.name, kind)
         try:
             if await self._counters.count(f"relist:{name}:{corp_id}", self._cooldown) > 1:

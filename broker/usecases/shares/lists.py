@@ -21,7 +21,7 @@ class ShareLists:
         self._named = named(apps)
         self._watches = ShareWatches()
         self.version = 0
-        """Grows whenever a list changes: what was found before may be found no more."""
+        """Grows whenever a list changes: earlier results may be out of date."""
 
     def get(self, key: ListingKey) -> ShareList | None:
         """See `Copies.get`."""
@@ -41,7 +41,7 @@ class ShareLists:
         return (app.name, kind) if app and (app.name, kind) in self._lists else None
 
     async def adopt(self, value: ShareList) -> None:
-        """Hold it unless a newer one is held; end the tokens of children that left, tell the watchers."""
+        """Hold it unless a newer one is held; drop tokens of children that left, wake the watchers."""
         held = self._lists.get(value.key)
         if held and held.fence >= value.fence:
             return
@@ -58,16 +58,16 @@ class ShareLists:
         await self._revocation.tombstone(app, changes.removed)
 
     def drop(self, key: ListingKey) -> None:
-        """See `Copies.drop`: nobody forgets a share list."""
+        """See `Copies.drop`: share lists are never forgotten."""
 
     def watch(
         self, app: App, look: Callable[[], Awaitable[list[AppShare]]]
     ) -> AsyncGenerator[ShareChanges, None]:
-        """Yield what is there first, as added, then each change; a slow reader gets the sum."""
+        """Yield the present shares first, as added ones, then each change; a slow reader gets the sum."""
         return self._watches.follow(app.name, look)
 
     def close_watches(self) -> None:
-        """End every watch: the broker stops, and the watchers will find another."""
+        """End every watch: the broker stops, and the watchers will find another replica."""
         self._watches.close()
 
 

@@ -20,29 +20,29 @@ from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.lists import ShareLists, named
 
 QUIET = timedelta(milliseconds=100)
-"""An administrator's click on many children is a burst of events: they are one listing."""
+"""When an administrator changes many children, the burst of events causes one listing."""
 PATIENCE = 4
-"""So many times QUIET is waited for the end of a burst: a removed child is refused within a second."""
+"""How many times QUIET a burst may last at most: a removed child is refused within a second."""
 SKEW = timedelta(milliseconds=50)
 """How far clocks of the fleet may be apart; less than QUIET, so that it causes no second listing."""
 PROMPT = timedelta(seconds=1)
-"""How far a notice may be behind, or ahead, for its moment to be believed; else it is from now."""
+"""How far a notice's time may be from the clock's; beyond that, the clock's is used instead."""
 REST, LONGEST_REST = timedelta(seconds=1), timedelta(seconds=30)
-"""How long a failed listing is left alone, the first time and at most; refusals are remembered elsewhere."""
+"""The first and the longest pause after a failed listing; `ErrorCache` remembers refusals."""
 SETTLED = timedelta(seconds=2)
-"""How long replicas take to hear again after their store was away: then one listing will do for all."""
+"""How long replicas take to reconnect after an outage of the store: then one listing serves all."""
 LOOK = timedelta(seconds=30)
-"""How often the age of listings is looked at."""
+"""How often the age of listings is checked."""
 
 
 @dataclass(slots=True)
 class Expected:
-    """A listing that has to come."""
+    """A listing that is needed."""
 
     moment: datetime
     """It must be begun at this moment or later."""
     heard: int = 1
-    """How many events want it."""
+    """How many events asked for it."""
 
 
 class Relisting:
@@ -74,7 +74,7 @@ class Relisting:
         self._catching_up = False
 
     def on_notice(self, notice: Notice) -> None:
-        """Take note of an event about shares, and of a store that was away."""
+        """React to an event about shares, and to a store that was unavailable."""
         if notice.kind is NoticeKind.APPENDED and notice.name in self._named:
             self.schedule(*self._named[notice.name], self._moment(notice.fence))
         elif notice.kind is NoticeKind.CONNECTED:
@@ -84,7 +84,7 @@ class Relisting:
             self._connected_at = self._clock.now()
 
     def schedule(self, app: App, kind: ShareKind, moment: datetime) -> None:
-        """See to it that a listing begun after the moment is had soon; a burst is one listing."""
+        """Have the shares listed soon, after the moment; a burst of events causes one listing."""
         if kind not in app.share_kinds:
             return
         moment += SKEW
@@ -115,7 +115,7 @@ class Relisting:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
     async def _relist(self, app: App, kind: ShareKind, expected: Expected) -> None:
-        """List until no event is newer than the listing; a failure is told once, and tried again."""
+        """List until no event is newer than the listing; a failure is reported once, and tried again."""
         rest = REST
         failed = False
         listed: datetime | None = None
@@ -146,12 +146,12 @@ class Relisting:
         begin_recovery_budget()
         try:
             await self._lister.list_since(self._apps[app], kind, moment)
-        except Exception as error:  # noqa: BLE001 - no later event would be heeded
+        except Exception as error:  # noqa: BLE001 - else later events would be ignored
             return error
         return None
 
     async def _catch_up(self) -> None:
-        """List anew what is in use and has events: they, or their notices, may have been lost meanwhile."""
+        """List anew what is in use and has a callback: events or notices may have been lost meanwhile."""
         moment = None
         while moment != self._connected_at:
             moment = self._connected_at

@@ -12,11 +12,11 @@ from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.limits.error_cache import ErrorCache
 
 BATCH = 500
-"""How many records are looked for in one step: most children that leave have none."""
+"""How many records are loaded in one step: most children that leave have none."""
 
 
 class ShareRevocation:
-    """End the tokens and tickets of children that left; take those that came without prejudice."""
+    """Drop tokens and tickets of children that left; forget remembered errors of those that came."""
 
     def __init__(
         self,
@@ -29,12 +29,12 @@ class ShareRevocation:
         self._error_cache = error_cache
 
     def evict(self, app: App, gone: Iterable[AppShare]) -> None:
-        """Forget them in this replica, before anybody gets to run; their watchers end with the reason."""
+        """Drop their credentials in this replica, without awaiting; their watchers get the error."""
         for key in _keys(app, gone):
             self._memory.drop(key)
 
     async def tombstone(self, app: App, gone: Iterable[AppShare]) -> None:
-        """Leave tombstones in the store, and tell the replicas; without a store each finds it out itself."""
+        """Leave tombstones in the store, and notify the replicas; without a store each finds out itself."""
         keys = _keys(app, gone)
         with suppress(StoreUnavailable):
             for start in range(0, len(keys), BATCH):

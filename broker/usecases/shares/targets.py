@@ -10,7 +10,7 @@ from broker.domain.shares import AppShare
 from broker.usecases.shares.directory import ShareDirectory
 
 REMEMBERED = 50_000
-"""Targets whose credential is known without a look, at most."""
+"""How many targets' keys are cached at most."""
 
 Result = TypeVar("Result")
 
@@ -32,7 +32,7 @@ class Targets:
         return app
 
     async def locate(self, target: Target) -> CredentialKey:
-        """Return the credential that is meant; asks WeCom only where the child is unknown."""
+        """Return the key of the credential that is meant; asks WeCom only if the child is unknown."""
         if self._located_version != self._shares.version:
             self._located.clear()
             self._located_version = self._shares.version

@@ -1,4 +1,4 @@
-"""Who watches the shares of an app: the present ones first, then each change."""
+"""Watches of an app's shares: the present ones first, then each change."""
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -8,7 +8,7 @@ from broker.usecases.fleet.latest import Latest
 
 
 class ShareWatches:
-    """Wake the watchers of an app; a slow one gets the sum of the changes, and delays nobody."""
+    """Wake the watchers of an app; a slow one gets the sum of the changes, and delays no others."""
 
     def __init__(self) -> None:
         self._watchers: defaultdict[str, set[Latest[None]]] = defaultdict(set)
@@ -16,7 +16,7 @@ class ShareWatches:
     async def follow(
         self, app: str, look: Callable[[], Awaitable[list[AppShare]]]
     ) -> AsyncGenerator[ShareChanges, None]:
-        """Yield what is there first, as added, then what changed since."""
+        """Yield the present shares first, as added ones, then each change."""
         changed: Latest[None] = Latest()
         self._watchers[app].add(changed)
         try:
@@ -36,7 +36,7 @@ class ShareWatches:
             watcher.put(None)
 
     def close(self) -> None:
-        """End every watch: the broker stops, and the watchers will find another."""
+        """End every watch: the broker stops, and the watchers will find another replica."""
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.close()
