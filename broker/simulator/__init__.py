@@ -1,6 +1,6 @@
-"""A WeCom that misbehaves on request: endpoints, quotas, token death, faults, callbacks.
+"""A simulated WeCom that misbehaves on request: endpoints, quotas, dying tokens, faults, callbacks.
 
-Start it with `async with running_simulator(demo_world()) as url:`; change the world while it runs.
+Start it with `async with running_simulator(demo_world()) as url:`; the world may be changed while it runs.
 """
 
 from broker.simulator.callbacks.sender import send_event, verify_url

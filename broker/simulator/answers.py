@@ -1,9 +1,9 @@
-"""What WeCom answers: a JSON object, or a refusal with its code and a message nobody should branch on."""
+"""What WeCom answers: a JSON object, or a refusal with its code and a message not to branch on."""
 
 from collections.abc import Mapping
 
 Answer = Mapping[str, object]
-"""Bytes in it stand between the quotes of a string as they are, whether that makes good JSON or not."""
+"""Bytes in it are written between the quotes of a string unchanged, even if that is not valid JSON."""
 
 _TEXTS: Mapping[int, str] = {
     -1: "system busy",
@@ -66,7 +66,7 @@ class Refusal(Exception):
 
 
 def errmsg(errcode: int, *, hint: str, ip: str, detail: str = "") -> str:
-    """Word a refusal as WeCom does, with the tail that changes from call to call."""
+    """Return the message of a refusal as WeCom writes it, with the tail that changes from call to call."""
     text = detail or _TEXTS.get(errcode, "request refused")
     more = f"https://open.work.weixin.qq.com/devtool/query?e={errcode}"
     return f"{text}, hint: [{hint}], from ip: {ip}, more info at {more}"

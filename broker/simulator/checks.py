@@ -15,7 +15,7 @@ from broker.simulator.world.tokens import Token, TokenKind
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """Hold a request as it came from the wire."""
+    """Hold a request as it was received."""
 
     method: str
     query: Mapping[str, str]
@@ -26,7 +26,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Hold what goes back, and what the log wants to know."""
+    """Hold the answer, and what the log records."""
 
     errcode: int
     payload: Answer | UploadedFile
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def answer(world: World, endpoint: Endpoint, incoming: Incoming) -> Outcome:
-    """Let the endpoint answer a checked call; a refusal anywhere becomes its errcode."""
+    """Check the call and have the endpoint answer it; any refusal becomes an errcode."""
     token = _token_of(world, endpoint, incoming)
     corpid = token.owner.app.corpid if token else incoming.query.get("corpid", "")
     agentid = token.owner.app.agentid if token else None
@@ -59,7 +59,7 @@ def answer(world: World, endpoint: Endpoint, incoming: Incoming) -> Outcome:
 
 
 def refuse(world: World, errcode: int, detail: str, ip: str) -> Answer:
-    """Word a refusal."""
+    """Return the answer of a refusal."""
     return {
         "errcode": errcode,
         "errmsg": errmsg(errcode, hint=world.hint(), ip=ip, detail=detail),

@@ -1,4 +1,4 @@
-"""WeCom's cryptography written a second time, to test the broker's own with (wecom-api A4, C2)."""
+"""A second implementation of WeCom's cryptography, to test the broker's against (wecom-api A4, C2)."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ _HEAD_BYTES = RANDOM_BYTES + _LENGTH_BYTES
 
 @dataclass(frozen=True, slots=True)
 class CallbackKeys:
-    """Hold Token and EncodingAESKey of a callback. Raises `ValueError` for illegal ones."""
+    """Hold Token and EncodingAESKey of a callback. Raises `ValueError` for invalid ones."""
 
     token: str = field(repr=False)
     encoding_aes_key: str = field(repr=False)
@@ -52,13 +52,13 @@ class CallbackKeys:
         return plain[_HEAD_BYTES:end], plain[end:].decode()
 
     def _cipher(self) -> Cipher[CBC]:
-        # The last letter may carry spare bits that are not zero.
+        # The last character may have spare bits that are not zero.
         key = base64.b64decode(self.encoding_aes_key + "=")
         return Cipher(AES(key), CBC(key[: AES.block_size // 8]))
 
 
 def page_signature(ticket: str, nonce: str, timestamp: int, url: str) -> str:
-    """Return what a page shows to the JS-SDK; WeCom looks at the URL before '#' only."""
+    """Return the signature that a page gives to the JS-SDK; WeCom ignores the URL from '#' on."""
     page, _, _ = url.partition("#")
     return _sha1(f"jsapi_ticket={ticket}&noncestr={nonce}&timestamp={timestamp}&url={page}")
 

@@ -16,7 +16,7 @@ PARENT = AppId("ww0parent000000001", 1000002)
 SECRET = "demo-secret-of-the-simulator"
 SUITE_ID = callback.SUITE_ID
 CALLBACK_TOKEN = "DemoTokenOfTheCallbacks"
-# Its last letter has spare bits that are not zero, as real ones may (wecom-api C2).
+# Its last character has spare bits that are not zero, as in some real keys (wecom-api C2).
 CALLBACK_AES_KEY = "DemoKeyOfTheSimulatedWeComForItsCallbacks0B"
 CALLBACK_KEYS = CallbackKeys(CALLBACK_TOKEN, CALLBACK_AES_KEY)
 
@@ -32,7 +32,7 @@ def demo_world(
     clock: Callable[[], float] = time.time,
     sleep: Sleep = asyncio.sleep,
 ) -> World:
-    """Build a world of a parent corp, its app and a handful of children."""
+    """Build a world of a parent corp, its app and a few children."""
     world = World(settings=settings, clock=clock, sleep=sleep)
     add_parent(world)
     for number, name in enumerate(_CHILDREN, start=1):
@@ -45,13 +45,13 @@ def demo_world(
 
 
 def add_parent(world: World) -> None:
-    """Found the parent corp with the app that it will share."""
+    """Add the parent corp and the app that it will share."""
     world.add_corp(PARENT.corpid, "示例集团").add_member(Member("zhangsan", "张三"))
     world.add_app(*PARENT, SECRET)
 
 
 def add_children(world: World, number: int) -> None:
-    """Share the parent's app with so many more children in 企业互联. Raises LookupError without a parent."""
+    """Share the parent's app with `number` more children in 企业互联. Raises LookupError without a parent."""
     for index in range(1, number + 1):
         child = AppId(f"ww2load{index:010d}", _FIRST_LOAD_AGENTID + index - 1)
         world.share(PARENT, child, corp_name=f"第{index}分公司")

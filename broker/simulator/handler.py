@@ -1,4 +1,4 @@
-"""Requests to WeCom: each is logged, suffers its faults, and is answered."""
+"""Requests to WeCom: each is logged, gets its faults, and is answered."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class WecomHandler:
         self._world = world
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request, or let it fail by script."""
+        """Answer one request, or make it fail as the fault script says."""
         endpoint = ENDPOINTS.get(request.path)
         if endpoint is None:
             return web.Response(status=404, text="404 page not found")

@@ -1,4 +1,4 @@
-"""A page to look at with a browser: shows a signature that a broker computed, and checks it."""
+"""A page for a browser: shows a signature that a broker computed, and checks it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from html import escape
@@ -47,7 +47,7 @@ def page_handler(world: World) -> Callable[[web.Request], Awaitable[web.Response
 
 
 def check(world: World, fields: Mapping[str, str]) -> int:
-    """Recompute the signature with the world's own tickets, as WeCom does: 0, or its errcode."""
+    """Recompute the signature with the world's own tickets, as WeCom does; return 0 or its errcode."""
     corp = world.corps.find(fields["corp"])
     agentid, timestamp = _number(fields["agentid"] or "0"), _number(fields["timestamp"])
     if corp is None or agentid is None or timestamp is None or fields["kind"] not in list(TicketKind):
@@ -73,7 +73,7 @@ def _input(entry: tuple[str, str]) -> str:
     )
 
 
-# Nothing is loaded from anywhere, and nothing runs.
+# The page loads no resources and runs no scripts.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
     "Cache-Control": "no-store",

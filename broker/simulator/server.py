@@ -13,14 +13,14 @@ from broker.simulator.handler import WecomHandler
 from broker.simulator.page import page_handler
 from broker.simulator.world import World
 
-# Calls in flight at the end are held back on purpose (Delay, Hang): waiting for them would be in vain.
+# Calls in flight at shutdown are held by faults (Delay, Hang): waiting for them is pointless.
 _SHUTDOWN_SECONDS = 0.1
 _BACKLOG = 1024
 
 
 @asynccontextmanager
 async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve the world while inside, and yield its base URL; leaving ends even hanging calls."""
+    """Serve the world inside the block, and yield its base URL; leaving ends even hanging calls."""
     app = web.Application(client_max_size=world.settings.max_body_bytes)
     app.add_routes(control_routes(world))
     for path in (PREFIX, f"{PREFIX}/"):
@@ -45,7 +45,7 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
 async def serve(
     world: World, host: str = "127.0.0.1", port: int = 0, announce: Callable[[str], None] = lambda _url: None
 ) -> None:
-    """Serve the world until cancelled; `announce` is told the base URL once it answers."""
+    """Serve the world until cancelled; `announce` is called with the base URL once it answers."""
     async with running_simulator(world, host, port) as url:
         announce(url)
         await asyncio.Event().wait()
@@ -57,7 +57,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _stop_accepting(listener: socket.socket) -> None:
-    # CPython 3.11 leaks a connection that is being accepted while its server closes: let it in first.
+    # CPython 3.11 leaks a connection that is being accepted while its server closes: finish accepting first.
     asyncio.get_running_loop().remove_reader(listener)
     for _ in range(3):
         await asyncio.sleep(0)

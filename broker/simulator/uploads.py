@@ -7,9 +7,9 @@ from broker.simulator.world.media import UploadedFile
 
 
 async def read_upload(request: web.Request, field_name: str, most_bytes: int) -> UploadedFile | None:
-    """Return the field that carries a file with a name; None without a form, or with a broken one.
+    """Return the file of the field with this name; None if there is no form, or a broken one.
 
-    Raises HTTPRequestEntityTooLarge for more bytes than that.
+    Raises HTTPRequestEntityTooLarge for more than `most_bytes`.
     """
     size = request.content_length or 0
     if size > most_bytes:

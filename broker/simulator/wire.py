@@ -1,4 +1,4 @@
-"""How an answer, or a fault in its place, looks on the wire."""
+"""How an answer, or a fault that replaces it, is sent."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ _JUNK = {
 
 
 def reply(payload: Answer | UploadedFile) -> web.Response:
-    """Make the reply of an answer, or of a file."""
+    """Return the HTTP response for an answer or a file."""
     if isinstance(payload, UploadedFile):
         return _download(payload)
     return web.Response(body=_json(payload), content_type="application/json", charset="UTF-8")
 
 
 async def send(request: web.Request, answered: web.Response, fault: Fault | None) -> web.Response:
-    """Return the reply that goes out: the answer itself unless a fault takes its place."""
+    """Return the response to send: the answer itself unless a fault replaces it."""
     match fault:
         case HttpStatus(status):
             return web.Response(
@@ -80,13 +80,13 @@ def _download(file: UploadedFile) -> web.Response:
 
 
 def closed(request: web.Request) -> bool:
-    """Return whether nothing can be sent any more."""
+    """Return whether the connection is closed or closing."""
     return request.transport is None or request.transport.is_closing()
 
 
 def _reset(request: web.Request) -> web.Response:
     if request.transport is not None:
-        # Zero linger makes the kernel send RST where it would say goodbye.
+        # Zero linger makes the kernel send RST instead of FIN.
         connection = request.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()

@@ -23,7 +23,7 @@ async def post(session: aiohttp.ClientSession, url: str, sent: Post, within_seco
 async def get(
     session: aiohttp.ClientSession, url: str, query: Mapping[str, str], within_seconds: float
 ) -> Attempt:
-    """Ask with a query alone."""
+    """Send a GET with this query."""
     target = URL(url).update_query(query)
     return await _answered(session.get(target, allow_redirects=False), within_seconds)
 

@@ -1,14 +1,14 @@
-"""XML as WeCom writes it: text in CDATA, numbers plain, and samples that are not well-formed."""
+"""XML as WeCom writes it: text in CDATA, numbers plain, and malformed samples."""
 
 import re
 from xml.sax.saxutils import escape
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML may hold, escaped or not."""
+"""Characters that XML does not allow, escaped or not."""
 
 
 class Raw(str):
-    """Hold what is written as it stands."""
+    """Hold text that is written unchanged."""
 
     __slots__ = ()
 
@@ -19,7 +19,7 @@ def element(name: str, value: str | int) -> str:
 
 
 def document(**fields: str | int) -> str:
-    """Write a document with these elements, in their order."""
+    """Write a document with these elements, in this order."""
     return f"<xml>{''.join(element(name, value) for name, value in fields.items())}</xml>"
 
 

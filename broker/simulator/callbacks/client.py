@@ -1,4 +1,4 @@
-"""Sends events to a callback as WeCom does: in its time, and again where that failed (wecom-api C1)."""
+"""Sends events to a callback as WeCom does: with its timeout, and again after a failure (wecom-api C1)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ _VERIFICATION_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Hold how a verification of the URL was answered, and what would have been right."""
+    """Hold how a verification of the URL was answered, and the right answer."""
 
     attempt: Attempt
     plaintext: str
@@ -36,7 +36,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class CallbackClient:
-    """Send over one session. Time, chance and waiting are the world's."""
+    """Send over one session. The world provides time, random bytes and waiting."""
 
     session: aiohttp.ClientSession
     now: Callable[[], float]
@@ -51,7 +51,7 @@ class CallbackClient:
         randbytes: Callable[[int], bytes],
         sleep: Callable[[float], Awaitable[object]],
     ) -> AsyncIterator[Self]:
-        """Send while inside."""
+        """Open a client for the length of the block."""
         async with aiohttp.ClientSession() as session:
             yield cls(session, now, randbytes, sleep)
 
@@ -71,7 +71,7 @@ class CallbackClient:
         return delivery
 
     async def verify_url(self, callback: Callback, receive_id: str) -> Verification:
-        """Ask once for some digits, as WeCom does when the URL is saved."""
+        """Send one verification with some digits, as WeCom does when the URL is saved."""
         plaintext = str(10**_DIGITS + self._number(7))
         query = verification(
             callback.keys,

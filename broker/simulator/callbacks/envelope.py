@@ -42,7 +42,7 @@ def verification(
 
 
 def _sendable(text: str) -> str:
-    # JSON and command lines can hold halves of characters, which nothing can send.
+    # JSON and command lines can hold lone surrogates, which cannot be encoded.
     return text.encode(errors="replace").decode()
 
 
@@ -57,7 +57,7 @@ def _xml(address: Address, encrypted: str) -> bytes:
 
 def _json(address: Address, encrypted: str) -> bytes:
     if not address.to_user_name:
-        # All that a smart robot (智能机器人) gets.
+        # A smart robot (智能机器人) gets nothing else.
         return json.dumps({"encrypt": encrypted}).encode()
     fields = {"tousername": address.to_user_name, "encrypt": encrypted, "agentid": address.agent_id}
     return json.dumps(fields, ensure_ascii=False).encode(errors="replace")

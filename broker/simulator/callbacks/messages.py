@@ -18,7 +18,7 @@ _NOTICE_SECONDS = 7 * 86400
 
 
 def message(event: Event, agentid: int) -> bytes:
-    """Write the message; `agentid` is what it says as AgentID, where it has one."""
+    """Write the message; `agentid` becomes its AgentID, where it has one."""
     if event.raw is not None:
         return event.raw
     return _WRITERS.get(event.kind, _plain)(event, agentid).encode()
@@ -43,7 +43,7 @@ def _text(event: Event, agentid: int) -> str:
 
 def _chain(event: Event, _agentid: int) -> str:
     change = event.change_type
-    # Of the nine samples, all malformed, one is sent as it is printed.
+    # WeCom's nine samples are all malformed; this one is sent as it is printed.
     write = cdata_without_ends if change is ChangeType.CORP_JOIN else str
     more: dict[str, str | int] = {}
     if change.endswith("_group"):
@@ -128,4 +128,4 @@ _WRITERS: Mapping[EventKind, Callable[[Event, int], str]] = {
     EventKind.SUITE_SHARE_AGENT_CHANGE: _share_of_suite,
     EventKind.SUITE_SHARE_CHAIN_CHANGE: _share_of_suite,
 }
-"""The kinds that are more than a plain event."""
+"""The kinds that have more fields than a plain event."""

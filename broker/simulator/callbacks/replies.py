@@ -1,4 +1,4 @@
-"""Passive replies (被动回复): what the answer to a callback says to the member (wecom-api C2)."""
+"""Passive replies (被动回复): messages to the member in the answer to a callback (wecom-api C2)."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from broker.simulator.crypto import CallbackKeys
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Hold the message, or why WeCom would drop it; neither is there for an answer without a reply."""
+    """Hold the message, or why WeCom would drop it; an answer without a reply has neither."""
 
     message: str = ""
     problem: str = ""

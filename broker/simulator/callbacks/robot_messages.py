@@ -1,4 +1,4 @@
-"""What a smart robot (智能机器人) is told: JSON of its own (wecom-api C2)."""
+"""The messages to a smart robot (智能机器人), which have a JSON form of their own (wecom-api C2)."""
 
 import json
 
@@ -9,7 +9,7 @@ ROBOT_ID = "aib-demo"
 
 
 def robot_message(event: Event) -> bytes:
-    """Write the message; only the kinds of `OF_ROBOT` have one."""
+    """Write the message; only the kinds in `OF_ROBOT` have one."""
     text = {"msgtype": "text", "text": {"content": event.text}}
     opened = {"msgtype": "event", "event": {"eventtype": "enter_chat", "enter_chat": {}}}
     fields = {

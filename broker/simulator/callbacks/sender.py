@@ -25,9 +25,9 @@ async def send_event(
     body_format: Format | None = None,
     **details: Unpack[Details],
 ) -> list[Delivery]:
-    """Let it happen so many times, one after the other, and return the outcomes; else as `Callbacks.event`.
+    """Send `count` events of a kind, one after the other, and return the outcomes; see `Callbacks.event`.
 
-    Raises LookupError where the app has no callback, ValueError where it is told of no such kind.
+    Raises LookupError where the app has no callback, ValueError where its callback gets no such kind.
     """
     callback = world.callbacks.of(app)
     callback.check(EventKind(kind))
@@ -42,7 +42,7 @@ async def send_event(
 
 
 async def verify_url(world: World, app: AppId | None = None, receive_id: str = "") -> Verification:
-    """Save the URL once more; sealed for the app's own corp, a robot's for nobody, unless said.
+    """Verify the URL as when it is saved; `receive_id` defaults to the app's own corp, a robot's to none.
 
     Raises LookupError.
     """
@@ -55,7 +55,7 @@ async def verify_url(world: World, app: AppId | None = None, receive_id: str = "
 
 @asynccontextmanager
 async def sending(world: World) -> AsyncIterator[None]:
-    """Send what the world tells of by itself, while inside."""
+    """Send the events that the world emits by itself, for the length of the block."""
     async with _client(world) as client, world.callbacks.outbox.emptied(client.deliver):
         yield
 

@@ -1,4 +1,4 @@
-"""Set where an app's events go, let things happen, and read how the events were answered."""
+"""Set where an app's events go, send events, and read how they were answered."""
 
 from itertools import islice
 
@@ -21,7 +21,7 @@ _RECENT = 100
 
 @control("POST", "callback")
 def set_callback(world: World, form: Form) -> Answer:
-    """Let an app's events go to a URL; the keys are the demo's unless said."""
+    """Send an app's events to a URL; the keys default to the demo's."""
     app, keys = _app(world, form), _keys(form)
     try:
         callback = Callback(
@@ -47,7 +47,7 @@ def set_callback(world: World, form: Form) -> Answer:
 
 @control("DELETE", "callback")
 def clear_callback(world: World, form: Form) -> Answer:
-    """Let an app's events get lost."""
+    """Remove an app's callback; its events are dropped."""
     app = _app(world, form)
     form.finish()
     return {"removed": world.callbacks.clear(app)}
@@ -55,7 +55,7 @@ def clear_callback(world: World, form: Form) -> Answer:
 
 @control("POST", "events")
 async def send_events(world: World, form: Form) -> Answer:
-    """Let something happen, and answer how its events were taken; `raw_base64` takes the message's place."""
+    """Send events, and return how they were answered; `raw_base64` replaces the message."""
     app = _app(world, form)
     kind = form.choice("event", EventKind)
     corpid, userid = form.text("corpid", app.corpid), form.text("userid", "")
@@ -95,7 +95,7 @@ def read_events(world: World, form: Form) -> Answer:
 
 @control("POST", "verify_url")
 async def verify_url(world: World, form: Form) -> Answer:
-    """Verify an app's URL, and answer whether it passed."""
+    """Verify an app's URL, and return whether it passed."""
     app, receive_id = _app(world, form), form.text("receive_id", "")
     form.finish()
     _check_callback(world, app)

@@ -11,7 +11,7 @@ from broker.simulator.world.shares import Share
 
 @control("GET", "world")
 def read_world(world: World, form: Form) -> Answer:
-    """Show corps, apps, shares and settings; never a secret or a token."""
+    """Show corps, apps, shares and settings, without secrets and tokens."""
     form.finish()
     return {
         "now": world.now(),
@@ -23,7 +23,7 @@ def read_world(world: World, form: Form) -> Answer:
 
 @control("POST", "corps")
 def change_corp(world: World, form: Form) -> Answer:
-    """Found a corp, or rename or dissolve a known one."""
+    """Add a corp, or rename or dissolve a known one."""
     corpid = form.text("corpid")
     known = world.corps.find(corpid)
     name = form.name("name", known.name if known else corpid)
@@ -36,7 +36,7 @@ def change_corp(world: World, form: Form) -> Answer:
 
 @control("POST", "apps")
 def change_app(world: World, form: Form) -> Answer:
-    """Put an app into a corp, or change the given fields of a known one."""
+    """Add an app to a corp, or change the given fields of a known one."""
     corpid, agentid = form.app()
     corp = world.corps.find(corpid)
     known = (corp.apps.get(agentid) if corp else None) or App(agentid, "示例应用")
@@ -56,7 +56,7 @@ def change_app(world: World, form: Form) -> Answer:
 
 @control("POST", "members")
 def add_member(world: World, form: Form) -> Answer:
-    """Let a member join a corp, in place of one with the same userid."""
+    """Add a member to a corp, replacing one with the same userid."""
     corpid, userid = form.text("corpid"), form.text("userid")
     name, position = form.name("name", userid), form.name("position", "")
     address = form.name("address", ADDRESS)

@@ -1,4 +1,4 @@
-"""Write the script of faults."""
+"""Edit the script of faults."""
 
 from collections.abc import Callable, Mapping
 
@@ -32,7 +32,7 @@ _KINDS: Mapping[str, Callable[[Form], Fault]] = {
 
 @control("POST", "faults")
 def add_fault(world: World, form: Form) -> Answer:
-    """Append a rule, for all calls or a share of them at random; without `times` it holds until cleared."""
+    """Append a rule for all calls or a random share of them; without `times` it applies until cleared."""
     endpoint = form.endpoint_or_all()
     fault = form.one_of("kind", _KINDS)(form)
     times = None if form.is_null("times") or "times" not in form else form.integer("times", least=1)

@@ -1,4 +1,4 @@
-"""A form: the JSON object of a control request, read field by field; what cannot be read is named."""
+"""A form: the JSON object of a control request, read field by field; errors name the field."""
 
 import base64
 import sys
@@ -19,7 +19,7 @@ SAMPLE = "sample"
 
 
 class ControlMistake(Exception):
-    """Say which field of a control request is wrong, and how."""
+    """Report which field of a control request is wrong, and how."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -27,7 +27,7 @@ class ControlMistake(Exception):
 
 
 class Form:
-    """Hand out each field once; `finish` refuses what nobody asked for.
+    """Hand out each field once; `finish` refuses fields that were not read.
 
     A subclass that replaces `_take`, `is_null`, `finish` and `in` can learn which fields an action reads.
     """
@@ -91,7 +91,7 @@ class Form:
             raise ControlMistake(name, f"should be {either(words)}") from None
 
     def one_of(self, name: str, meanings: Mapping[str, Meaning]) -> Meaning:
-        """Read a word, and return what it stands for."""
+        """Read a word, and return its meaning."""
         value = self._take(name, REQUIRED, either(meanings), *meanings)
         if not isinstance(value, str) or value not in meanings:
             raise ControlMistake(name, f"should be {either(meanings)}")
@@ -121,7 +121,7 @@ class Form:
         return self._endpoint(name, REQUIRED, "the name of an endpoint", path_of)
 
     def endpoint_or_all(self, name: str = "endpoint") -> str:
-        """Read the name of an endpoint as its path, or "*", which is also what is meant without it."""
+        """Read the name of an endpoint as its path, or "*", which is also the default."""
         return self._endpoint(name, "*", 'the name of an endpoint, or "*"', path_or_all)
 
     def endpoints(self, name: str) -> set[str]:
@@ -144,7 +144,7 @@ class Form:
         return _resolved(name, value, resolve)
 
     def _take(self, name: str, default: object, takes: str, *samples: object) -> object:  # noqa: ARG002
-        """Take a field off the form; `takes` and `samples` say what may be in it."""
+        """Take a field off the form; `takes` and `samples` describe its values."""
         value = self._fields.pop(name, default)
         if value is REQUIRED:
             raise ControlMistake(name, "is missing")

@@ -1,4 +1,4 @@
-"""An index of the control API, read off its own routes: each action shows which fields it reads."""
+"""An index of the control API, made by running each action on a form that records which fields it reads."""
 
 import json
 from collections.abc import Coroutine, Iterator, Mapping
@@ -27,7 +27,7 @@ async def index(_request: web.Request) -> web.Response:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """Hold what an action says of a field when it reads it."""
+    """Hold how an action describes a field when it reads it."""
 
     takes: str
     default: object
@@ -49,7 +49,7 @@ class _Finished(Exception):
 
 @dataclass(slots=True)
 class _Reading(Form):
-    """Be a form with all fields, or with none that may be left out, and keep which were read."""
+    """Be a form with all fields, or with the required ones only, that records which were read."""
 
     full: bool
     chosen: Mapping[str, object] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def _entry(route: tuple[str, str]) -> str:
 
 
 class _Readings:
-    """Let an action read forms until it has read every field that it reads in any case."""
+    """Run an action on several forms, to find every field that it reads for any choice."""
 
     def __init__(self, action: Action, *, full: bool) -> None:
         first = _read_by(action, _Reading(full))
@@ -101,7 +101,7 @@ class _Readings:
             self.fields |= reading.fields
 
     def cases(self, name: str) -> str:
-        """Return with which choices a field is read, if not with all."""
+        """Return the choices with which a field is read, if not all."""
         cases = ""
         for choice, samples in self._choices.items():
             needing = [sample for sample in samples if name in self._by_choice[choice, sample].fields]
@@ -111,7 +111,7 @@ class _Readings:
 
 
 def _fields(action: Action) -> Iterator[str]:
-    """Yield a line for each field that the action reads in any case."""
+    """Yield a line for each field that the action reads for any choice."""
     full, bare = _Readings(action, full=True), _Readings(action, full=False)
     for name, about in (full.fields | bare.fields).items():
         if name not in full.fields:
@@ -123,7 +123,7 @@ def _fields(action: Action) -> Iterator[str]:
 
 
 def _read_by(action: Action, reading: _Reading) -> _Reading:
-    # A world of its own: should an action forget to finish its form, nobody else's is changed.
+    # A separate world: an action that forgets to finish its form changes no other.
     with suppress(_Finished, ControlMistake):
         answer = action(demo_world(), reading)
         if isinstance(answer, Coroutine):

@@ -9,7 +9,7 @@ from broker.simulator.world.limits import Quota
 
 @control("POST", "quotas")
 def set_quota(world: World, form: Form) -> Answer:
-    """Allow so many calls of one corp to an endpoint in a window."""
+    """Limit the calls of one corp to an endpoint in a window."""
     endpoint = form.endpoint()
     quota = Quota(form.integer("limit"), form.number("seconds", 60.0))
     form.finish()
@@ -19,7 +19,7 @@ def set_quota(world: World, form: Form) -> Answer:
 
 @control("DELETE", "quotas")
 def clear_quotas(world: World, form: Form) -> Answer:
-    """Lift every quota, or that of one endpoint; what was counted of tickets is forgotten."""
+    """Lift every quota, or that of one endpoint; reset the counts of ticket fetches."""
     endpoint = form.endpoint() if "endpoint" in form else None
     form.finish()
     world.quotas.clear(endpoint)
@@ -29,7 +29,7 @@ def clear_quotas(world: World, form: Form) -> Answer:
 
 @control("DELETE", "bans")
 def clear_bans(world: World, form: Form) -> Answer:
-    """Forgive every address that gave wrong secrets."""
+    """Lift the bans of all addresses that gave wrong secrets."""
     form.finish()
     world.bans.clear()
     return {}

@@ -14,7 +14,7 @@ _RECENT = 100
 
 @control("GET", "calls")
 def read_calls(world: World, form: Form) -> Answer:
-    """Return the counts by endpoint, how often each login code came, and the latest calls, newest first."""
+    """Return the counts by endpoint and by login code, and the latest calls, newest first."""
     form.finish()
     return {
         "total": world.log.total(),
@@ -26,7 +26,7 @@ def read_calls(world: World, form: Form) -> Answer:
 
 @control("DELETE", "calls")
 def clear_calls(world: World, form: Form) -> Answer:
-    """Start counting anew."""
+    """Reset the counts."""
     form.finish()
     world.log.clear()
     return {}

@@ -1,4 +1,4 @@
-"""Let people log in, and kill tickets."""
+"""Make people log in, and kill tickets."""
 
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
@@ -11,7 +11,7 @@ from broker.simulator.world.tickets import TicketKind
 
 @control("POST", "login_codes")
 def login_code(world: World, form: Form) -> Answer:
-    """Let a member follow an app's authorize link."""
+    """Make a member follow an app's authorize link."""
     corpid, userid = form.text("corpid"), form.text("userid")
     app, business_type = _app(form), _business_type(form)
     privateinfo = form.flag("privateinfo", False)
@@ -23,7 +23,7 @@ def login_code(world: World, form: Form) -> Answer:
 
 @control("POST", "js_codes")
 def js_code(world: World, form: Form) -> Answer:
-    """Let a member open the mini-program of an app."""
+    """Make a member open the mini-program of an app."""
     corpid, userid = form.text("corpid"), form.text("userid")
     app, business_type = _app(form), _business_type(form)
     form.finish()
@@ -33,7 +33,7 @@ def js_code(world: World, form: Form) -> Answer:
 
 @control("POST", "visitor_codes")
 def visitor_code(world: World, form: Form) -> Answer:
-    """Let somebody who is no member follow an app's authorize link."""
+    """Make somebody who is not a member follow an app's authorize link."""
     openid, external_userid = form.text("openid"), form.text("external_userid", "")
     app = _app(form)
     form.finish()

@@ -1,4 +1,4 @@
-"""The routes of the control API: each is one small function, entered here by its decorator."""
+"""The routes of the control API: each is one small function, registered here by its decorator."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ ACTIONS: dict[tuple[str, str], Action] = {}
 def control(method: str, name: str) -> Callable[[Action], Action]:
     """Register the function under /_simulator/name.
 
-    It reads its whole form, and finishes it, before it changes the world.
+    The function must read its whole form, and finish it, before it changes the world.
     """
 
     def register(action: Action) -> Action:

@@ -19,7 +19,7 @@ def _errcode(form: Form, name: str) -> int:
 
 
 class _DeadToken(IntEnum):
-    """Name what WeCom says of a token that it takes no more."""
+    """Name the errcodes with which WeCom may refuse a dead token."""
 
     INVALID = 40014
     EXPIRED = 42001
@@ -77,7 +77,7 @@ def change_settings(world: World, form: Form) -> Answer:
 
 @control("POST", "habit")
 def change_habit(world: World, form: Form) -> Answer:
-    """Choose what repeated fetches answer, at one endpoint or at all."""
+    """Choose what repeated fetches return, at one endpoint or at all."""
     habit = form.choice("habit", Habit)
     endpoint = form.endpoint_or_all()
     form.finish()
@@ -87,7 +87,7 @@ def change_habit(world: World, form: Form) -> Answer:
 
 @control("POST", "clock")
 def advance_clock(world: World, form: Form) -> Answer:
-    """Let time pass in this world only."""
+    """Advance the time of this world only."""
     seconds = form.number("seconds")
     form.finish()
     world.advance(seconds)
@@ -95,7 +95,7 @@ def advance_clock(world: World, form: Form) -> Answer:
 
 
 def shown(settings: Settings) -> Answer:
-    """Show the settings as JSON has it."""
+    """Return the settings as JSON values."""
     return {
         **asdict(settings),
         "habit": settings.habit.value,

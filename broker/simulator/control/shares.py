@@ -1,4 +1,4 @@
-"""Share apps, and take shares back."""
+"""Share apps, and end shares."""
 
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
@@ -24,7 +24,7 @@ def share(world: World, form: Form) -> Answer:
 
 @control("DELETE", "shares")
 def unshare(world: World, form: Form) -> Answer:
-    """Take a share back."""
+    """End a share."""
     ends = _ends(form)
     form.finish()
     return {"removed": world.unshare(*ends)}

@@ -9,11 +9,11 @@ from broker.simulator.world.tokens import AppToken
 
 @endpoint("GET", "/cgi-bin/getcallbackip", token=AppToken)
 def getcallbackip(world: World, _call: Call) -> Answer:
-    """List where callbacks come from; entries may be patterns."""
+    """List the addresses that callbacks come from; entries may be patterns."""
     return {"ip_list": world.settings.callback_ips}
 
 
 @endpoint("GET", "/cgi-bin/get_api_domain_ip", token=AppToken)
 def get_api_domain_ip(_world: World, _call: Call) -> Answer:
-    """List where the API answers."""
+    """List the addresses of the API."""
     return {"ip_list": ["127.0.0.1", "::1"]}

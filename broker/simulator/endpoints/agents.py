@@ -1,4 +1,4 @@
-"""What an app may know about itself; a cheap probe whether a token is alive."""
+"""What an app may read about itself; a cheap check whether a token is alive."""
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.endpoints.call import Call

@@ -1,4 +1,4 @@
-"""What an app needs to be let in: a corp, itself, and a trusted address."""
+"""What an app needs before a call is accepted: an existing corp, an enabled app, a trusted address."""
 
 from broker.simulator.answers import Refusal
 from broker.simulator.world import World
@@ -6,7 +6,7 @@ from broker.simulator.world.corps import AppId
 
 
 def check_app(world: World, app_id: AppId, ip: str) -> None:
-    """Refuse for a corp that is gone, an app that was stopped, an address that is not trusted."""
+    """Refuse a corp that is gone, an app that was stopped, or an address that is not trusted."""
     corp = world.corps.find(app_id.corpid)
     if corp is None or corp.dissolved:
         raise Refusal(301007)

@@ -1,4 +1,4 @@
-"""One call as an endpoint sees it: checked, with readers that refuse what WeCom would refuse."""
+"""One checked call, as an endpoint gets it; its readers refuse what WeCom would refuse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ class Call:
 
     @property
     def owner(self) -> Owner:
-        """Return the owner of the token; only for endpoints registered with one."""
+        """Return the owner of the token; only for endpoints registered with a token kind."""
         if self.token is None:
             raise LookupError(f"{self.path} was registered without a token")
         return self.token.owner
 
     def parameter(self, name: str, *, missing: int) -> str:
-        """Read a query parameter; refuse with `missing` without it."""
+        """Read a query parameter; refuse with `missing` if it is absent."""
         if not (value := self.query.get(name, "")):
             raise Refusal(missing)
         return value
@@ -43,7 +43,7 @@ class Call:
         return int(value)
 
     def agentid(self) -> int:
-        """Read the agentid of the body: an int, and a digit string is none."""
+        """Read the agentid of the body: an int; a string of digits is refused."""
         if "agentid" not in self.body:
             raise Refusal(41011)
         value = self.body["agentid"]
@@ -52,14 +52,14 @@ class Call:
         return value
 
     def business_type(self) -> BusinessType:
-        """Read the kind of sharing; 企业互联 without it."""
+        """Read the kind of sharing, by default 企业互联."""
         try:
             return BusinessType(self.integer("business_type"))
         except ValueError:
             raise Refusal(40058, "invalid business_type") from None
 
     def text(self, name: str, *, missing: int | None = None) -> str:
-        """Read a string of the body; "" without it, or a refusal with `missing`."""
+        """Read a string of the body; if it is absent, return "" or refuse with `missing`."""
         value = self.body.get(name, "")
         if not isinstance(value, str):
             raise Refusal(40058, f"invalid {name}, should be a string")
@@ -68,7 +68,7 @@ class Call:
         return value
 
     def integer(self, name: str) -> int:
-        """Read an int of the body; 0 without it."""
+        """Read an int of the body, by default 0."""
         value = self.body.get(name, 0)
         if type(value) is not int:
             raise Refusal(40058, f"invalid {name}, should be an integer")

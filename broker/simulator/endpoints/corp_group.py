@@ -18,7 +18,7 @@ _LARGEST_PAGE = 100
 
 @endpoint("POST", "/cgi-bin/corpgroup/corp/list_app_share_info", token=AppToken)
 def list_app_share_info(world: World, call: Call) -> Answer:
-    """List the children that the token's app is shared with; the agentid asked for is the parent's."""
+    """List the children that the token's app is shared with; the agentid is the parent's."""
     parent = _parent_app(call)
     business_type = call.business_type()
     limit = _limit(call)
@@ -38,7 +38,7 @@ def list_app_share_info(world: World, call: Call) -> Answer:
 
 @endpoint("POST", "/cgi-bin/corpgroup/corp/gettoken", token=AppToken)
 def corp_gettoken(world: World, call: Call) -> Answer:
-    """Grant a token of a child, for the CHILD's agentid and the relation that the share came from."""
+    """Grant a token of a child, for the CHILD's agentid and the business_type of the share."""
     corpid = call.text("corpid", missing=41002)
     agentid = call.agentid()
     business_type = call.business_type()
@@ -82,7 +82,7 @@ def _listed(world: World, share: Share) -> Answer:
     }
 
 
-# A cursor names the list it belongs to and the last share given: repeating it gives the same page again.
+# A cursor names its list and the last share returned: repeating it returns the same page again.
 def _cursor(page: Sequence[Share], parent: AppId, business_type: BusinessType) -> str:
     place = f"{parent.corpid}:{parent.agentid}:{business_type:d}:{page[-1].serial}"
     return base64.urlsafe_b64encode(place.encode()).decode()

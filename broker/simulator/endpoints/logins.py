@@ -26,7 +26,7 @@ def getuserinfo(world: World, call: Call) -> Answer:
 
 @endpoint("POST", "/cgi-bin/auth/getuserdetail", token=AppToken)
 def getuserdetail(world: World, call: Call) -> Answer:
-    """Show the profile of a member of the own corp who agreed to it."""
+    """Show the profile of a member of the app's own corp who agreed to it."""
     value = call.text("user_ticket", missing=84090)
     ticket = world.logins.user_ticket(value, call.owner, world.now())
     userid, member = ticket.userid, world.corps.get(ticket.corpid).members[ticket.userid.lower()]

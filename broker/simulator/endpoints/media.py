@@ -7,7 +7,7 @@ from broker.simulator.world import World
 from broker.simulator.world.media import MOST_BYTES, UploadedFile
 from broker.simulator.world.tokens import AppToken
 
-# The form around the largest file needs some room too.
+# The form around the largest file needs some bytes too.
 _FORM_BYTES = max(MOST_BYTES.values()) + (64 << 10)
 
 

@@ -12,9 +12,9 @@ _LONGEST_USERID = 64
 
 @endpoint("GET", "/cgi-bin/user/get", token=AppToken)
 def user_get(world: World, call: Call) -> Answer:
-    """Show what a self-built app, and a parent through a child's token, may read of a member."""
+    """Show what a self-built app, or a parent through a child's token, may read about a member."""
     userid = call.parameter("userid", missing=41009)
-    # "CorpId/userid" as auth/getuserinfo gives it has to be split first.
+    # "CorpId/userid", as auth/getuserinfo returns it, has to be split first.
     if "/" in userid or len(userid.encode()) > _LONGEST_USERID:
         raise Refusal(40003)
     corp = world.corps.find(call.owner.app.corpid)

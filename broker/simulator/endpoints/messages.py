@@ -12,7 +12,7 @@ _EVERYBODY = "@all"
 
 @endpoint("POST", "/cgi-bin/message/send", token=AppToken)
 def message_send(world: World, call: Call) -> Answer:
-    """Send to members of the token's corp; a child's member is none of the parent's."""
+    """Send to members of the token's corp; a child's members are not members of the parent."""
     if not call.owner.app.agentid:
         raise Refusal(48002)
     if call.agentid() != call.owner.app.agentid:

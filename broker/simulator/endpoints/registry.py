@@ -1,4 +1,4 @@
-"""The endpoints by path: each is one small function, entered here by its decorator."""
+"""The endpoints by path: each is one small function, registered here by its decorator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Endpoint:
     token: TokenKind | None
     act: Act
     form_bytes: int = 0
-    """So large may a multipart form be; 0 = the body is JSON."""
+    """The largest allowed multipart form; 0 = the body is JSON."""
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
@@ -31,7 +31,7 @@ ENDPOINTS: dict[str, Endpoint] = {}
 def endpoint(
     method: str, path: str, *, token: TokenKind | None = None, form_bytes: int = 0
 ) -> Callable[[Act], Act]:
-    """Register the function as an endpoint; with `token`, only a living token of that kind gets in."""
+    """Register the function as an endpoint; with `token`, it requires a living token of that kind."""
 
     def register(act: Act) -> Act:
         if path in ENDPOINTS:

@@ -1,4 +1,4 @@
-"""jsapi_tickets of the corp and the app that the token is for: a child's with a child's token."""
+"""The jsapi_tickets of the token's corp and app: a child's with a child's token."""
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.endpoints.call import Call
@@ -10,7 +10,7 @@ from broker.simulator.world.tokens import AppToken
 
 @endpoint("GET", "/cgi-bin/get_jsapi_ticket", token=AppToken)
 def get_jsapi_ticket(world: World, call: Call) -> Answer:
-    """Grant the corp's ticket; there is no type to choose."""
+    """Grant the corp's ticket; the call has no type parameter."""
     if "type" in call.query:
         raise Refusal(91040)
     return _granted(world, call, TicketKind.CORP)

@@ -1,4 +1,4 @@
-"""What the simulated WeCom knows: state only."""
+"""The state of the simulated WeCom."""
 
 from broker.simulator.world.world import World
 

@@ -1,4 +1,4 @@
-"""The log of calls: who called what, when, what was answered; never a secret."""
+"""The log of calls: who called what and when, and the answer, without secrets."""
 
 import hashlib
 from collections import Counter, deque
@@ -20,7 +20,7 @@ _KEPT = 10_000
 
 @dataclass(slots=True)
 class CallRecord:
-    """Hold one call; `errcode` and `status` stay None while, or if ever, nothing was answered."""
+    """Hold one call; `errcode` and `status` are None until it is answered, if ever."""
 
     at: float
     method: str
@@ -36,7 +36,7 @@ class CallRecord:
 
 @dataclass(slots=True)
 class Traffic:
-    """Count what one endpoint has to bear."""
+    """Count the calls of one endpoint."""
 
     calls: int = 0
     in_flight: int = 0
@@ -68,19 +68,19 @@ class CallLog:
                 traffic.errcodes[record.errcode] += 1
 
     def count_codes(self, fields: Mapping[str, object]) -> None:
-        """Count the login codes of a call under their digests, whatever becomes of it."""
+        """Count the login codes of a call under their digests, whatever its outcome."""
         self.codes.update(digest(value) for name in CODE_NAMES if isinstance(value := fields.get(name), str))
 
     def times_sent(self, code: str) -> int:
-        """Count the calls that carried a login code, whatever became of them."""
+        """Return how many calls carried a login code, whatever their outcome."""
         return self.codes[digest(code)]
 
     def calls(self, endpoint: str | None = None) -> int:
-        """Count the calls so far, of one endpoint or of all. Raises ValueError."""
+        """Return the number of calls so far, of one endpoint or of all. Raises ValueError."""
         return self.total() if endpoint is None else self.traffic(path_of(endpoint)).calls
 
     def in_flight(self, endpoint: str) -> int:
-        """Count the calls of an endpoint that are not answered yet. Raises ValueError."""
+        """Return how many calls of an endpoint are not answered yet. Raises ValueError."""
         return self.traffic(path_of(endpoint)).in_flight
 
     def max_in_flight(self, endpoint: str) -> int:
@@ -96,11 +96,11 @@ class CallLog:
         return sorted(path for path, traffic in self._traffic.items() if traffic.calls)
 
     def total(self) -> int:
-        """Count all calls."""
+        """Return the number of all calls."""
         return sum(traffic.calls for traffic in self._traffic.values())
 
     def clear(self) -> None:
-        """Start counting anew; calls in flight stay in flight."""
+        """Reset the counts; calls in flight stay in flight."""
         self.records.clear()
         self.codes.clear()
         for traffic in self._traffic.values():
@@ -109,7 +109,7 @@ class CallLog:
 
 
 def digest(secret: str) -> str:
-    """Return what stands for a secret in the log."""
+    """Return the digest that replaces a secret in the log."""
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()[:16]
 
 

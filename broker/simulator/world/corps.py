@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 ADDRESS = "示例路 1 号"
 Name = str | bytes
-"""As bytes it stands in answers as it is: people's tools leave control characters in names, and worse."""
+"""Bytes are written to answers unchanged: real names contain control characters, and worse."""
 
 
 class AppId(NamedTuple):
@@ -20,7 +20,7 @@ class AppId(NamedTuple):
 class App:
     """Hold one app of a corp; a shared app (共享应用) has no secret of its own in the child.
 
-    With agentid 0 it is a secret without an app, as 通讯录同步 has one.
+    Agentid 0 stands for a secret without an app, like that of 通讯录同步.
     """
 
     agentid: int
@@ -30,7 +30,7 @@ class App:
     trusted_ips: frozenset[str] | None = None
 
     def trusts(self, ip: str) -> bool:
-        """Return whether calls from this address pass 企业可信IP; without a list all do."""
+        """Return whether calls from this address pass 企业可信IP; without a list, all do."""
         return self.trusted_ips is None or ip in self.trusted_ips
 
 
@@ -62,16 +62,16 @@ class Corp:
         return self.apps[agentid]
 
     def app_with_secret(self, secret: str) -> App | None:
-        """Find the app that this secret opens."""
+        """Find the app that has this secret."""
         return next((app for app in self.apps.values() if app.secret and app.secret == secret), None)
 
     def add_member(self, member: Member) -> None:
-        """Let a member join; WeCom compares userids without regard to case."""
+        """Add a member; WeCom compares userids without regard to case."""
         self.members[member.userid.lower()] = member
 
 
 class Corps:
-    """Keep every corp of the world."""
+    """Hold every corp of the world."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, Corp] = {}
@@ -81,7 +81,7 @@ class Corps:
         return iter(self._by_id.values())
 
     def add(self, corp: Corp) -> Corp:
-        """Add a corp, in place of one with the same id."""
+        """Add a corp, replacing one with the same id."""
         self._by_id[corp.corpid] = corp
         # The plain form (ww…) is compared without regard to case, the encrypted one (wp…) is not.
         if corp.corpid.lower().startswith("ww"):
@@ -90,7 +90,7 @@ class Corps:
 
     @property
     def main_app(self) -> AppId:
-        """Return the first app with a secret, meant where none is named. Raises LookupError."""
+        """Return the first app with a secret, the default where none is named. Raises LookupError."""
         for corp in self._by_id.values():
             for app in corp.apps.values():
                 if app.secret:

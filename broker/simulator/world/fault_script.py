@@ -1,4 +1,4 @@
-"""The script of faults: which calls suffer which fault, how often, and how many did."""
+"""The script of faults: which calls get which fault, how often, and how many did."""
 
 import random
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from broker.simulator.world.paths import path_or_all
 
 @dataclass(slots=True)
 class FaultRule:
-    """Hold one line of the script: skip `after` calls, then strike `times` (None: until cleared).
+    """Hold one rule of the script: skip `after` calls, then strike `times` (None: until cleared).
 
-    With a `share`, only that part of the calls is struck, chosen at random from the `seed`.
+    With a `share`, only that fraction of the calls is struck, chosen at random from the `seed`.
     """
 
     path: str
@@ -29,11 +29,11 @@ class FaultRule:
 
     @property
     def spent(self) -> bool:
-        """Return whether it has struck for the last time."""
+        """Return whether it has struck `times` already."""
         return self.times is not None and self.struck >= self.times
 
     def strikes(self, path: str) -> bool:
-        """Count a call that it is meant for, and return whether it strikes it."""
+        """Count a call that the rule applies to, and return whether the fault strikes it."""
         if self.path not in ("*", path):
             return False
         self.seen += 1
@@ -49,7 +49,7 @@ class FaultRule:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Hold what one call has to suffer: a delay, then perhaps an end, or a delay on the way back."""
+    """Hold the faults of one call: a delay, then perhaps an end, or a delay on the way back."""
 
     delay: float = 0.0
     end: Fault | None = None
@@ -78,7 +78,7 @@ class FaultScript:
         share: float | None = None,
         seed: int = 0,
     ) -> FaultRule:
-        """Append a rule for one endpoint, or for "*"; it goes on counting. Raises ValueError."""
+        """Append a rule for one endpoint, or for "*"; it counts its calls. Raises ValueError."""
         rule = FaultRule(path_or_all(endpoint), fault, times, after, share, seed)
         self.rules.append(rule)
         return rule
@@ -89,7 +89,7 @@ class FaultScript:
         self.rules = [rule for rule in self.rules if path is not None and rule.path != path]
 
     def draw(self, path: str) -> Trouble:
-        """Take the faults of one call off the script."""
+        """Return the faults of one call, and drop the rules that are spent."""
         delay, delay_back, end = 0.0, 0.0, None
         for rule in self.rules:
             if not rule.strikes(path):

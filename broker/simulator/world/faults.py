@@ -1,6 +1,6 @@
 """The faults: what can go wrong with a call.
 
-A fault that takes effect spoils the answer only: the endpoint did its work, a code is spent.
+A fault that takes effect spoils only the answer: the endpoint has done its work, a code is spent.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class JunkKind(Enum):
-    """Name the bodies that are no answer."""
+    """Name the kinds of invalid bodies."""
 
     HTML = "html"
     INVALID_JSON = "invalid_json"
@@ -21,7 +21,7 @@ class JunkKind(Enum):
 class Delay:
     """Wait before going on; the only fault after which the call is still answered.
 
-    On the way back the answer is what it was when the call came: what it grants may have ended meanwhile.
+    On the way back, the answer is made when the call arrives: what it grants may have ended meanwhile.
     """
 
     seconds: float
@@ -69,7 +69,7 @@ class Hang:
 
 @dataclass(frozen=True, slots=True)
 class Junk:
-    """Answer 200 with a body that is no answer."""
+    """Answer 200 with an invalid body."""
 
     kind: JunkKind = JunkKind.HTML
     takes_effect: bool = False

@@ -8,7 +8,7 @@ from broker.simulator.world.paths import path_of
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Allow so many calls of one corp in a window."""
+    """Limit the calls of one corp in a window."""
 
     limit: int
     seconds: float = 60.0
@@ -21,13 +21,13 @@ class _Window:
 
 
 class Counters:
-    """Count what is spent by name; a quota that was hit blocks for a whole window from then on."""
+    """Count calls by name; a quota that is exceeded blocks for a whole window from then on."""
 
     def __init__(self) -> None:
         self._windows: dict[Hashable, _Window] = {}
 
     def spend(self, name: Hashable, quota: Quota, now: float) -> bool:
-        """Count one; return whether it is allowed."""
+        """Count one call; return whether it is allowed."""
         window = self._windows.get(name)
         if window is None or now >= window.ends_at:
             window = self._windows[name] = _Window(now + quota.seconds)
@@ -37,7 +37,7 @@ class Counters:
         return window.used <= quota.limit
 
     def clear(self) -> None:
-        """Forget what was counted."""
+        """Reset the counts."""
         self._windows.clear()
 
 
@@ -49,7 +49,7 @@ class Quotas:
         self._counters: dict[str, Counters] = {}
 
     def set(self, endpoint: str, quota: Quota) -> None:
-        """Put a quota on an endpoint and forget what was counted there. Raises ValueError."""
+        """Set the quota of an endpoint and reset its counts. Raises ValueError."""
         self.clear(endpoint)
         self._quotas[path_of(endpoint)] = quota
 
@@ -69,7 +69,7 @@ class Quotas:
 
 
 class SecretBans:
-    """Bar an address that kept giving wrong secrets: every corp behind it suffers."""
+    """Ban addresses that kept giving wrong secrets, for all corps that call from there."""
 
     def __init__(self) -> None:
         self._wrong: dict[str, list[float]] = {}
@@ -84,10 +84,10 @@ class SecretBans:
             self._until[ip] = now + seconds
 
     def banned(self, ip: str, now: float) -> bool:
-        """Return whether the address is barred now."""
+        """Return whether the address is banned now."""
         return now < self._until.get(ip, 0.0)
 
     def clear(self) -> None:
-        """Forgive everybody (接口频率自助解封)."""
+        """Lift all bans (接口频率自助解封)."""
         self._wrong.clear()
         self._until.clear()

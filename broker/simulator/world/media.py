@@ -1,4 +1,4 @@
-"""Files for three days: 临时素材, shared by all apps of a corp."""
+"""Files that are kept for three days: 临时素材, shared by all apps of a corp."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ _LIFETIME = 3 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """Hold a file as it was sent."""
+    """Hold a file as it was uploaded."""
 
     name: str
     content_type: str
@@ -29,14 +29,14 @@ class Medium:
 
 
 class MediaStore:
-    """Keep what was uploaded."""
+    """Hold the uploaded files."""
 
     def __init__(self, mint: Callable[[], str]) -> None:
         self._mint = mint
         self._media: dict[str, Medium] = {}
 
     def add(self, corpid: str, kind: str, file: UploadedFile, now: float) -> str:
-        """Store a file of a fitting size, and return its media_id."""
+        """Store a file of an allowed size, and return its media_id."""
         if kind not in MOST_BYTES:
             raise Refusal(40004)
         if not file.content:

@@ -1,11 +1,11 @@
-"""The paths of WeCom that the simulator answers, and the short names that they have here."""
+"""The paths of WeCom that the simulator answers, and their short names."""
 
 PATHS: set[str] = set()
-"""The endpoints enter theirs when they are imported."""
+"""Each endpoint adds its path when it is imported."""
 
 
 def path_of(name: str) -> str:
-    """Return a path by its name under /cgi-bin, or by an ending that only it has. Raises ValueError.
+    """Return a path by its name under /cgi-bin, or by a unique ending. Raises ValueError.
 
     "gettoken" is /cgi-bin/gettoken, "corp/gettoken" is /cgi-bin/corpgroup/corp/gettoken.
     """

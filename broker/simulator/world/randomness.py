@@ -1,4 +1,4 @@
-"""What this world makes by chance."""
+"""The random values of this world."""
 
 import base64
 import random
@@ -17,7 +17,7 @@ class Randomness:
         self._source = source
 
     def randbytes(self, size: int) -> bytes:
-        """Return so many bytes."""
+        """Return `size` random bytes."""
         return self._source.randbytes(size)
 
     def token(self) -> str:

@@ -1,4 +1,4 @@
-"""Settings of the world: the answers that WeCom's documentation leaves open."""
+"""Settings of the world: the behaviour that WeCom's documentation leaves open."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from broker.simulator.world.tokens import Habit
 
 @dataclass(slots=True)
 class Settings:
-    """Hold what may be changed at any time; seconds may be fractional."""
+    """Hold settings that may be changed at any time; seconds may be fractional."""
 
     token_lifetime: float = 7200.0
     ticket_lifetime: float = 7200.0

@@ -18,7 +18,7 @@ class BusinessType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Name what a token stands for: an app, and for a child's token the share it was derived through."""
+    """Name the owner of a token: an app, and for a child's token the share it was derived through."""
 
     app: AppId
     parent: AppId | None = None
@@ -27,7 +27,7 @@ class Owner:
 
 @dataclass(slots=True)
 class Share:
-    """Hold one share; until the child confirmed it (敏感权限待确认) it is not listed."""
+    """Hold one share; it is not listed until the child has confirmed it (敏感权限待确认)."""
 
     parent: AppId
     child: AppId
@@ -37,7 +37,7 @@ class Share:
 
 
 class Shares:
-    """Keep the shares, and the partners: a corp stays in the chain when an app is unshared."""
+    """Hold the shares, and the partners: a corp stays in the chain when an app is unshared."""
 
     def __init__(self) -> None:
         self._shares: dict[tuple[AppId, AppId, BusinessType], Share] = {}
@@ -62,7 +62,7 @@ class Shares:
         return share
 
     def remove(self, parent: AppId, child: AppId, business_type: BusinessType) -> bool:
-        """Take a share back; return whether there was one."""
+        """End a share; return whether there was one."""
         share = self._shares.pop((parent, child, business_type), None)
         if share is not None:
             del self._of_parent[parent, business_type][share.serial]
@@ -88,7 +88,7 @@ class Shares:
                 yield shares[later]
 
     def owner_of(self, corpid: str, app: AppId, business_type: BusinessType | None = None) -> Owner:
-        """Return by which app, and through which share, a corp has the app."""
+        """Return the owner under which a corp has the app: its own app, or the child's app and its share."""
         if corpid == app.corpid:
             return Owner(app)
         kinds = [business_type] if business_type is not None else list(BusinessType)
@@ -96,7 +96,7 @@ class Shares:
             for share in self.listed(app, kind):
                 if share.child.corpid == corpid:
                     return Owner(share.child, app, kind)
-        # The share was taken back, or is not confirmed yet: people who have the link follow it all the same.
+        # The share has ended, or is not confirmed yet: people who have the link can follow it anyway.
         return Owner(AppId(corpid, 0), app, kinds[0])
 
     def partners(self, parent_corpid: str, corpid: str) -> bool:

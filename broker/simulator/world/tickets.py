@@ -1,4 +1,4 @@
-"""jsapi_tickets: the corp's and the app's, their hourly limits, and what a page is told of a signature."""
+"""jsapi_tickets: the corp's and the app's, their hourly limits, and the check of a page's signature."""
 
 import hmac
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from broker.simulator.world.shares import Owner
 from broker.simulator.world.tokens import Grant, TokenBook, TokenKind
 
 _HOUR = 3600.0
-# A ticket never is in a query.
+# A ticket is never sent in a query.
 _JsapiTicket = TokenKind("", missing=0, invalid=42012)
 
 
 class TicketKind(StrEnum):
-    """Say what a ticket is for: wx.config takes the corp's, agentConfig the app's."""
+    """Name what a ticket is for: wx.config takes the corp's, agentConfig the app's."""
 
     CORP = "corp"
     AGENT = "agent"
@@ -27,7 +27,7 @@ class TicketKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedPage:
-    """Hold what a page shows to the JS-SDK."""
+    """Hold what a page gives to the JS-SDK."""
 
     nonce: str
     timestamp: int
@@ -41,7 +41,7 @@ class SignedPage:
 
 
 class Tickets:
-    """Keep every ticket; a corp's is the same for all its apps."""
+    """Hold every ticket; a corp's ticket is the same for all its apps."""
 
     def __init__(self, mint: Callable[[], str], settings: Settings) -> None:
         self._books = {kind: TokenBook(mint) for kind in TicketKind}
@@ -49,7 +49,7 @@ class Tickets:
         self.counters = Counters()
 
     def spend(self, kind: TicketKind, app: AppId, now: float) -> None:
-        """Count one fetch under the corp and under the app; refuse one that is too many."""
+        """Count one fetch for the corp and for the app; refuse it above the limit."""
         # Whether the two kinds count together is unknown (wecom-api I3): a setting decides.
         counted = "all" if self._settings.tickets_count_together else kind
         of_app = Quota(self._settings.tickets_an_hour_of_an_app, _HOUR)
@@ -85,7 +85,7 @@ class Tickets:
         return self._books[kind].kill_app(_holder(kind, app), now)
 
     def errcode_of(self, kind: TicketKind, app: AppId, signed: SignedPage, now: float) -> int:
-        """Check a page's signature: 0, 42012 where the other kind of ticket made it, 40093 else."""
+        """Check a page's signature: 0, 42012 where the other kind of ticket made it, otherwise 40093."""
         for tried in (kind, *(other for other in TicketKind if other is not kind)):
             living = self._books[tried].alive(_holder(tried, app), now)
             if any(signed.fits(ticket.value) for ticket in living):

@@ -1,4 +1,4 @@
-"""Tokens: how they are granted, how they age, and how they die before their time."""
+"""Tokens: how they are granted, how they expire, and how they die before their expiry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from broker.simulator.world.shares import Owner
 
 
 class Habit(Enum):
-    """Say what a repeated fetch answers while the last token is still valid; WeCom promises none of them."""
+    """Name what a repeated fetch returns while the last token is valid; WeCom promises none of these."""
 
     SAME_VALUE_FULL_LIFETIME = "same_value_full_lifetime"
     SAME_VALUE_REMAINING = "same_value_remaining"
@@ -18,7 +18,7 @@ class Habit(Enum):
 
 
 class Death(Enum):
-    """Say why a token died before its expiry."""
+    """Name why a token died before its expiry."""
 
     KILLED = "killed"
     REPLACED = "replaced"
@@ -27,7 +27,7 @@ class Death(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenKind:
-    """Hold what WeCom calls one kind of token, and the codes it answers about it."""
+    """Hold WeCom's name for one kind of token, and the errcodes about it."""
 
     query_name: str
     missing: int
@@ -55,19 +55,19 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Hold the answer to a fetch: what it claims may outlast the token."""
+    """Hold the answer to a fetch; the lifetime that it claims may be longer than the token's."""
 
     token: Token
     claimed_seconds: float
 
     @property
     def expires_in(self) -> int:
-        """Return the claim as WeCom writes it: whole seconds."""
+        """Return the claimed lifetime as WeCom writes it, in whole seconds."""
         return max(1, int(self.claimed_seconds))
 
 
 class TokenBook:
-    """Remember every token, dead or alive: an expired one is told apart from an invented one."""
+    """Remember every token, dead or alive, to distinguish an expired one from an invented one."""
 
     def __init__(self, mint: Callable[[], str]) -> None:
         self._mint = mint
@@ -98,7 +98,7 @@ class TokenBook:
         lifetime: float,
         old_value_alive: float | None = None,
     ) -> Grant:
-        """Answer a fetch by habit; `old_value_alive` cuts the rest of a replaced token's life, in seconds."""
+        """Answer a fetch by habit; `old_value_alive` limits a replaced token's remaining life, in seconds."""
         last = self._latest.get(owner)
         if last is not None and last.alive(now):
             if habit is Habit.SAME_VALUE_FULL_LIFETIME:
@@ -123,7 +123,7 @@ class TokenBook:
         return self._end(self.alive(app, now), Death.KILLED)
 
     def kill_derived(self, owner: Owner, now: float) -> int:
-        """Kill the living tokens that came through a share which is gone; return how many."""
+        """Kill the living tokens that were derived through an ended share; return how many."""
         return self._end(
             [token for token in self.alive(owner.app, now) if token.owner == owner], Death.UNSHARED
         )

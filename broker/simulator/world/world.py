@@ -1,4 +1,4 @@
-"""The world that the simulator shows: corps, shares, tokens, logins, limits, faults, and its own time."""
+"""The world of a simulator: corps, shares, tokens, logins, limits, faults, and its own time."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ Sleep = Callable[[float], Awaitable[object]]
 class World:
     """Hold everything that WeCom knows; may be changed while the simulator runs.
 
-    Where no app is named, the first one with a secret is meant: `corps.main_app`.
+    Where no app is named, the default is the first one with a secret: `corps.main_app`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class World:
         return self._clock() + self._advanced
 
     def advance(self, seconds: float) -> None:
-        """Let time pass in this world only."""
+        """Advance the time of this world only."""
         self._advanced += seconds
 
     def hint(self) -> str:
@@ -68,11 +68,11 @@ class World:
         return self.randomness.hint(self.now())
 
     def add_corp(self, corpid: str, name: Name) -> Corp:
-        """Found a corp."""
+        """Add a corp."""
         return self.corps.add(Corp(corpid, name))
 
     def add_app(self, corpid: str, agentid: int, secret: str | None = None, name: str = "示例应用") -> App:
-        """Put an app into a corp; without a secret it is one that a parent shared. Raises LookupError."""
+        """Add an app to a corp; one without a secret is shared by a parent. Raises LookupError."""
         app = self.corps.get(corpid).apps[agentid] = App(agentid, name, secret)
         return app
 
@@ -89,9 +89,9 @@ class World:
         corp_name: Name = "",
         confirmed: bool = True,
     ) -> Share:
-        """Share a parent's app with a child corp, founding it where needed. Raises LookupError.
+        """Share a parent's app with a child corp, adding the corp where needed. Raises LookupError.
 
-        Its callback is told once the child is, or is no longer, in the list.
+        The app's callback is notified if the child enters or leaves the list.
         """
         shared = self.app(*parent)
         corp = self.corps.find(child.corpid) or self.add_corp(child.corpid, corp_name or child.corpid)
@@ -106,9 +106,9 @@ class World:
     def unshare(
         self, parent: AppId, child: AppId, business_type: BusinessType = BusinessType.CORP_GROUP
     ) -> bool:
-        """Take a share back, and the tokens derived from it if settings say so; return whether there was one.
+        """End a share, and the tokens derived from it if the settings say so; return whether there was one.
 
-        The app's callback is told if the child was in the list.
+        The app's callback is notified if the child was in the list.
         """
         was_listed = self.shares.find(parent, child, business_type) is not None
         removed = self.shares.remove(parent, child, business_type)
@@ -130,7 +130,7 @@ class World:
         )
 
     def set_habit(self, habit: Habit, endpoint: str = "*") -> None:
-        """Choose what repeated fetches answer, at one endpoint or at all of them. Raises ValueError."""
+        """Choose what repeated fetches return, at one endpoint or at all of them. Raises ValueError."""
         if endpoint == "*":
             self.settings.habit = habit
             self.settings.habits.clear()

@@ -1,1 +1,1 @@
-"""The events of this world, and where they go."""
+"""The events of this world, and where they are sent."""

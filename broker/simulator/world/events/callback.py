@@ -1,4 +1,4 @@
-"""A callback as an app's administrator enters it, with what WeCom's documentation leaves open."""
+"""A callback as an app's administrator configures it, with choices that WeCom leaves undocumented."""
 
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ from broker.simulator.world.events.event import Event
 from broker.simulator.world.events.kinds import AUTHORIZATIONS, COMMANDS, OF_ROBOT, EventKind
 
 SUITE_ID = "ww0suite0000000001"
-"""The suite that commands are for where a callback names none."""
+"""The suite of commands where a callback names none."""
 _COMMAND_SECONDS = 1.0
 
 
@@ -23,13 +23,13 @@ class Format(StrEnum):
 
     @property
     def content_type(self) -> str:
-        """Return what the request calls it."""
+        """Return the Content-Type of a request in this form."""
         return {Format.XML: "text/xml", Format.JSON: "application/json"}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Say for whom an envelope is: `receive_id` is sealed in it, the rest stands outside."""
+    """Hold the recipient of an envelope: `receive_id` is sealed inside, the rest is outside."""
 
     receive_id: str
     to_user_name: str
@@ -37,19 +37,19 @@ class Address:
 
 
 class Whose(StrEnum):
-    """Choose between the two corps that a child's event has to do with."""
+    """Choose between the parent and the child of a child's event."""
 
     PARENT = "parent"
     CHILD = "child"
 
     def of(self, event: Event) -> AppId:
-        """Return the one that was chosen; the parent's own events have no other."""
+        """Return the chosen app; for the parent's own events both are the same."""
         return event.app if self is Whose.PARENT else event.origin
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Hold where an app's events go, and how. Raises `ValueError` for a URL that is none.
+    """Hold where an app's events are sent, and how. Raises `ValueError` for an invalid URL.
 
     `receive_id`, `to_user_name` (the outer one) and `agent_id` are not documented for a child's events
     (wecom-api C5), nor is whether a repeat is `sealed_anew`, or how long WeCom waits before one.
@@ -59,7 +59,7 @@ class Callback:
     keys: CallbackKeys
     _: KW_ONLY
     suite_id: str = ""
-    """Makes it the callback of a suite: shares are told as suites hear of them."""
+    """Makes it the callback of a suite: share changes are sent as a suite's events."""
     robot: bool = False
     """Makes it the callback of a smart robot (智能机器人): JSON, sealed for nobody (wecom-api C2)."""
     body_format: Format = Format.XML
@@ -77,12 +77,12 @@ class Callback:
             raise ValueError(f"{self.url!r} is no http URL")
 
     def check(self, kind: EventKind) -> None:
-        """Return if it is told of this kind. Raises ValueError."""
+        """Raise ValueError unless this callback gets events of this kind."""
         if self.robot and kind not in OF_ROBOT:
             raise ValueError(f"a robot is told of {' and '.join(sorted(OF_ROBOT, reverse=True))} only")
 
     def seconds_for(self, kind: EventKind) -> float:
-        """Return the time in which an event has to be answered."""
+        """Return the seconds within which an event has to be answered."""
         return min(self.within_seconds, _COMMAND_SECONDS) if kind in AUTHORIZATIONS else self.within_seconds
 
     def suite(self) -> str:
@@ -90,11 +90,11 @@ class Callback:
         return self.suite_id or SUITE_ID
 
     def agentid_in(self, event: Event) -> int:
-        """Return the AgentID that a message says."""
+        """Return the AgentID of a message."""
         return self.agent_id.of(event).agentid
 
     def address(self, event: Event) -> Address:
-        """Say for whom the envelope of an event is."""
+        """Return the recipient of an event's envelope."""
         if self.robot:
             return Address("", "")
         if event.kind in COMMANDS:

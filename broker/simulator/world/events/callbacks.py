@@ -1,4 +1,4 @@
-"""The callbacks of all apps, and what happens that they are told of."""
+"""The callbacks of all apps, and the events that are sent to them."""
 
 from collections.abc import Callable
 from typing import TypedDict, Unpack
@@ -19,11 +19,11 @@ _SHARE_EVENTS = {
     BusinessType.CORP_GROUP: (EventKind.SHARE_AGENT_CHANGE, EventKind.SUITE_SHARE_AGENT_CHANGE),
     BusinessType.SUPPLY_CHAIN: (EventKind.SHARE_CHAIN_CHANGE, EventKind.SUITE_SHARE_CHAIN_CHANGE),
 }
-"""What the callback of a self-built app is told, and that of a suite."""
+"""The event for the callback of a self-built app, and that for a suite's."""
 
 
 class Details(TypedDict, total=False):
-    """Hold what may be said of an event; `agentid` stands in for the one that the corp has the app by."""
+    """Hold optional fields of an event; `agentid` replaces the app's agentid in that corp."""
 
     business_type: BusinessType | None
     agentid: int
@@ -34,7 +34,7 @@ class Details(TypedDict, total=False):
 
 
 class Callbacks:
-    """Hold the callbacks by app; without an `app` the world's main one is meant."""
+    """Hold the callbacks by app; `app` defaults to the world's main one."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Callbacks:
         self._callbacks: dict[AppId, Callback] = {}
 
     def set(self, callback: Callback, app: AppId | None = None) -> None:
-        """Let an app's events go there from now on; its shares are told by themselves."""
+        """Send an app's events there from now on; changes of its shares are sent automatically."""
         self._callbacks[app or self._corps.main_app] = callback
 
     def clear(self, app: AppId | None = None) -> bool:
-        """Let an app's events get lost from now on; return whether they went anywhere."""
+        """Drop an app's events from now on; return whether it had a callback."""
         return self._callbacks.pop(app or self._corps.main_app, None) is not None
 
     def of(self, app: AppId | None = None) -> Callback:
@@ -75,10 +75,10 @@ class Callbacks:
         app: AppId | None = None,
         **details: Unpack[Details],
     ) -> Event:
-        """Let something happen in a corp that has the app; default the app's own. Raises ValueError.
+        """Return a new event in a corp that has the app, by default the app's own. Raises ValueError.
 
-        Without a userid it is the corp's first member. The corp may be one that is unknown here, or has the
-        app no more.
+        `userid` defaults to the corp's first member. The corp may be unknown here, or no longer have the
+        app.
         """
         app = app or self._corps.main_app
         owner = self._shares.owner_of(corpid or app.corpid, app, details.get("business_type"))
@@ -98,7 +98,7 @@ class Callbacks:
         )
 
     def share_changed(self, parent: AppId, business_type: BusinessType) -> None:
-        """Tell the app's callback, if it has one, that its share list is another one."""
+        """Notify the app's callback, if it has one, that its share list has changed."""
         if (callback := self._callbacks.get(parent)) and not callback.robot:
             kind = _SHARE_EVENTS[business_type][bool(callback.suite_id)]
             self.outbox.put(callback, self.event(kind, app=parent, suite_id=callback.suite()))

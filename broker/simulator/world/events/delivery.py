@@ -1,4 +1,4 @@
-"""What became of an event: each try, and its answer."""
+"""The outcome of an event: each attempt and its answer."""
 
 from dataclasses import dataclass, field
 
@@ -10,28 +10,28 @@ OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Hold the answer to one request; without one `status` is None, and `error` says why."""
+    """Hold the answer to one request; if there was none, `status` is None and `error` says why."""
 
     status: int | None
     body: str
     seconds: float
     error: str = ""
     reply: str = ""
-    """What a passive reply (被动回复) in it says."""
+    """The passive reply (被动回复) in it."""
     reply_problem: str = ""
     """Why WeCom would drop that reply."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """Hold what became of an event; without attempts it still waits."""
+    """Hold the outcome of an event; without attempts it is still waiting."""
 
     event: Event
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
     def accepted(self) -> bool:
-        """Return whether WeCom is content, and does not send it again."""
+        """Return whether WeCom accepts the answer, and does not send the event again."""
         last = self.attempts[-1] if self.attempts else None
         if last is None or last.status != OK:
             return False

@@ -1,4 +1,4 @@
-"""One event of this world, before anybody has heard of it."""
+"""One event of this world, before it is sent."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from broker.simulator.world.events.kinds import OF_PARENT, ChangeType, EventKind
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Hold what happened with a parent's app, at its place in a child corp or in the parent itself."""
+    """Hold an event of a parent's app, in a child corp or in the parent itself."""
 
     kind: EventKind
     app: AppId
     place: AppId
     at: int
     userid: str = ""
-    """As the app is shown it."""
+    """As the app sees it."""
     suite_id: str = ""
     code: str = ""
     """A suite_ticket, or an auth_code."""
@@ -24,7 +24,7 @@ class Event:
     change_type: ChangeType = ChangeType.CORP_JOIN
 
     raw: bytes | None = None
-    """Sent as it is, in place of what would be written."""
+    """Sent unchanged, instead of a generated message."""
 
     @property
     def origin(self) -> AppId:

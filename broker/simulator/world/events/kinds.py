@@ -1,10 +1,10 @@
-"""The kinds of events and messages that WeCom calls about (wecom-api C4)."""
+"""The kinds of events and messages that WeCom sends (wecom-api C4)."""
 
 from enum import StrEnum
 
 
 class EventKind(StrEnum):
-    """Name a kind by its Event, MsgType or InfoType; `suite_` tells a suite's from another of that name."""
+    """Name a kind by its Event, MsgType or InfoType; `suite_` marks a suite's where another has that name."""
 
     SHARE_AGENT_CHANGE = "share_agent_change"
     SHARE_CHAIN_CHANGE = "share_chain_change"
@@ -37,7 +37,7 @@ class EventKind(StrEnum):
 
 
 class ChangeType(StrEnum):
-    """Name what a change_chain tells (doc 95796)."""
+    """Name the changes that a change_chain reports (doc 95796)."""
 
     CREATE_CHAIN = "create_chain"
     UPDATE_CHAIN = "update_chain"
@@ -52,7 +52,7 @@ class ChangeType(StrEnum):
 
 SHARES_OF_SUITES = frozenset({EventKind.SUITE_SHARE_AGENT_CHANGE, EventKind.SUITE_SHARE_CHAIN_CHANGE})
 AUTHORIZATIONS = frozenset({EventKind.CREATE_AUTH, EventKind.CHANGE_AUTH, EventKind.CANCEL_AUTH})
-"""Answered within 1 s, or sent again (wecom-api G21)."""
+"""Have to be answered within 1 s, or are sent again (wecom-api G21)."""
 COMMANDS = (
     SHARES_OF_SUITES
     | AUTHORIZATIONS
@@ -60,7 +60,7 @@ COMMANDS = (
 )
 """Sent to the command callback (指令回调) of a suite: sealed for the suite, answered with `success` alone."""
 OF_ROBOT = frozenset({EventKind.TEXT, EventKind.ENTER_AGENT})
-"""These a smart robot (智能机器人) is told of too."""
+"""Also sent to smart robots (智能机器人)."""
 OF_PARENT = frozenset(
     {EventKind.SHARE_AGENT_CHANGE, EventKind.SHARE_CHAIN_CHANGE, EventKind.CHANGE_CHAIN} | SHARES_OF_SUITES
 )
@@ -69,4 +69,4 @@ OF_MEMBER = frozenset(
     {EventKind.SUBSCRIBE, EventKind.UNSUBSCRIBE, EventKind.ENTER_AGENT, EventKind.TEXT}
     | {EventKind.REOPEN_INACTIVE_AGENT}
 )
-"""A member is behind these; `sys` is behind the others."""
+"""Caused by a member; the others come from `sys`."""

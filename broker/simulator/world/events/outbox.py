@@ -1,4 +1,4 @@
-"""The events that the world tells of by itself: kept until a simulator runs and sends them."""
+"""The events that the world emits by itself: kept until a simulator runs and sends them."""
 
 import asyncio
 from collections import deque
@@ -17,7 +17,7 @@ Deliver = Callable[[Callback, Delivery], Awaitable[object]]
 
 
 class Outbox:
-    """Keep what waits to be sent, and how the latest events were answered.
+    """Hold the events that wait to be sent, and how the latest ones were answered.
 
     Events may be put in from any thread; until a simulator runs they wait.
     """
@@ -30,26 +30,26 @@ class Outbox:
         self._settled: list[asyncio.Future[None]] = []
 
     def put(self, callback: Callback, event: Event) -> None:
-        """Let an event be sent, soon."""
+        """Queue an event to be sent."""
         self._waiting.append((callback, self.enter(event)))
         for wake in list(self._wakers):
             wake()
 
     def enter(self, event: Event) -> Delivery:
-        """Begin the record of an event that its owner sends itself."""
+        """Begin the record of an event that the caller sends itself."""
         delivery = Delivery(event)
         self.deliveries.append(delivery)
         return delivery
 
     async def settled(self) -> None:
-        """Wait, on the loop of the simulator, until nothing waits and nothing is in flight."""
+        """Wait until no event is waiting or in flight; to be called on the simulator's loop."""
         while self._waiting or self._in_flight:
             self._settled.append(done := asyncio.get_running_loop().create_future())
             await done
 
     @asynccontextmanager
     async def emptied(self, deliver: Deliver) -> AsyncIterator[None]:
-        """Have what is put in delivered, while inside; what is in flight at the end is given up."""
+        """Deliver queued events for the length of the block; those in flight at its end are given up."""
         put = asyncio.Event()
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, put.set)
         self._wakers.append(wake)

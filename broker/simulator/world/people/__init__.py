@@ -1,1 +1,1 @@
-"""Who logs in, and by which names others know them."""
+"""The people who log in, and the ids by which other corps know them."""

@@ -11,7 +11,7 @@ from broker.simulator.world.shares import Owner
 
 
 class CodeKind(Enum):
-    """Say where a code comes from: WeCom's authorize link, or wx.qy.login()."""
+    """Name where a code comes from: WeCom's authorize link, or wx.qy.login()."""
 
     OAUTH = "oauth"
     JS = "js"
@@ -19,7 +19,7 @@ class CodeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Hold who logged in: a member, of a child through a share; or somebody with other ids only."""
+    """Hold who logged in: a member, perhaps of a child through a share; or somebody with other ids only."""
 
     owner: Owner | None = None
     userid: str = ""
@@ -52,7 +52,7 @@ class UserTicket:
 
 @dataclass(slots=True)
 class MiniSession:
-    """Hold the session of a mini-program's user; a child's one is made from it once."""
+    """Hold the session of a mini-program's user; the child's session is made from it once."""
 
     app: AppId
     visitor: Visitor
@@ -61,7 +61,7 @@ class MiniSession:
 
 
 class Logins:
-    """Keep codes, user_tickets and sessions."""
+    """Hold codes, user_tickets and sessions."""
 
     def __init__(self, settings: Settings, randomness: Randomness) -> None:
         self._settings = settings
@@ -73,7 +73,7 @@ class Logins:
     def add_code(
         self, kind: CodeKind, app: AppId, visitor: Visitor, now: float, *, privateinfo: bool = False
     ) -> str:
-        """Let somebody log in, and return the code that the page or the mini-program gets."""
+        """Log somebody in, and return the code that the page or the mini-program gets."""
         code = LoginCode(
             self._randomness.code(), kind, app, visitor, now + self._settings.code_lifetime, privateinfo
         )
@@ -81,7 +81,7 @@ class Logins:
         return code.value
 
     def spend_code(self, kind: CodeKind, value: str, owner: Owner, now: float) -> LoginCode:
-        """Take a code of the token's own app, once; another app's refusal does not spend it."""
+        """Consume a code of the token's own app; the refusal to another app does not consume it."""
         code = self._codes.get(value)
         if code is None or code.kind is not kind or owner.parent is not None or code.app != owner.app:
             raise Refusal(40029)
@@ -109,7 +109,7 @@ class Logins:
         return ticket
 
     def open_session(self, code: LoginCode) -> MiniSession:
-        """Open the session that a js_code stands for."""
+        """Open the session of a js_code."""
         if self._settings.new_session_ends_last:
             self._end_sessions(code.app, code.visitor)
         session = MiniSession(code.app, code.visitor, self._randomness.session_key())
@@ -117,7 +117,7 @@ class Logins:
         return session
 
     def session(self, session_key: str) -> MiniSession:
-        """Find a session by its parent's key."""
+        """Find a session by the parent's key."""
         if (session := self._sessions.get(session_key)) is None:
             raise Refusal(42013)
         return session

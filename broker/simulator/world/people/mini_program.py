@@ -1,4 +1,4 @@
-"""A mini-program's own side: what it sends to its server under the session_key."""
+"""The mini-program's side: what it encrypts or signs with the session_key for its server."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ APP_ID = "wx0simulated0000001"
 
 
 def encrypt_data(session_key: str, fields: Mapping[str, object], iv: bytes) -> tuple[str, str]:
-    """Return encryptedData and iv of these fields, as the mini-program has them: in base64."""
+    """Return encryptedData and iv of these fields in base64, as the mini-program gets them."""
     plain = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     padder = PKCS7(AES.block_size).padder()
     padded = padder.update(plain) + padder.finalize()

@@ -1,4 +1,4 @@
-"""What people do: members and strangers follow links, and open mini-programs."""
+"""Actions of people: members and strangers follow links, and open mini-programs."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,7 +12,7 @@ _IV_BYTES = 16
 
 
 class People:
-    """Let people log in. Without an `app` the world's main one is meant."""
+    """Log people in. `app` defaults to the world's main one."""
 
     def __init__(
         self,
@@ -37,17 +37,17 @@ class People:
         privateinfo: bool = False,
         business_type: BusinessType | None = None,
     ) -> str:
-        """Let a member follow an app's authorize link, and return the code. Raises LookupError.
+        """Make a member follow an app's authorize link, and return the code. Raises LookupError.
 
-        The plain userid is asked for, and who isn't there joins. `business_type` chooses where the corp has
-        the app through both.
+        `userid` is the plain one; an unknown member is added. `business_type` chooses where the corp has
+        the app through both kinds.
         """
         app = app or self._corps.main_app
         visitor = self._visitor(corpid, userid, app, business_type)
         return self._logins.add_code(CodeKind.OAUTH, app, visitor, self._now(), privateinfo=privateinfo)
 
     def visitor_code(self, openid: str, external_userid: str = "", app: AppId | None = None) -> str:
-        """Let somebody who is no member follow an app's authorize link, and return the code."""
+        """Make somebody who is not a member follow an app's authorize link, and return the code."""
         visitor = Visitor(openid=openid, external_userid=external_userid)
         return self._logins.add_code(CodeKind.OAUTH, app or self._corps.main_app, visitor, self._now())
 
@@ -59,7 +59,7 @@ class People:
         *,
         business_type: BusinessType | None = None,
     ) -> str:
-        """Let a member open the mini-program of an app, and return the code; else as `login_code`."""
+        """Make a member open the mini-program of an app, and return the code; otherwise as `login_code`."""
         app = app or self._corps.main_app
         visitor = self._visitor(corpid, userid, app, business_type)
         return self._logins.add_code(CodeKind.JS, app, visitor, self._now())
@@ -71,7 +71,7 @@ class People:
         return encrypt_data(key, {**fields, "watermark": watermark}, self._randomness.randbytes(_IV_BYTES))
 
     def session_key_of(self, corpid: str, userid: str) -> str:
-        """Return the session_key that a member's mini-program holds: a child's own, once there is one.
+        """Return the session_key that a member's mini-program holds: the child's own, once there is one.
 
         Raises LookupError.
         """

@@ -9,7 +9,7 @@ from broker.simulator.world.shares import BusinessType, Owner
 
 
 def encrypted_userid(parent: AppId, corpid: str, userid: str) -> str:
-    """Return the id by which the parent's app knows a child's member; the same every time."""
+    """Return the id by which the parent's app knows a child's member; it never changes."""
     text = "\n".join((parent.corpid, str(parent.agentid), corpid, userid.lower()))
     return "wo" + base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()[:30]
 
@@ -22,7 +22,7 @@ def shown_userid(settings: Settings, owner: Owner, userid: str) -> str:
 
 
 def find_member(settings: Settings, corp: Corp, owner: Owner, userid: str) -> Member | None:
-    """Find the member whom the owner of a token calls that."""
+    """Find the member whom the owner of a token knows by this userid."""
     if not _is_encrypted(settings, owner):
         return corp.members.get(userid.lower())
     return next(
@@ -36,5 +36,5 @@ def find_member(settings: Settings, corp: Corp, owner: Owner, userid: str) -> Me
 
 
 def _is_encrypted(settings: Settings, owner: Owner) -> bool:
-    # The documentation says it of events only (wecom-api I6): a setting decides.
+    # The documentation says this only of events (wecom-api I6): a setting decides.
     return settings.supply_chain_userids_encrypted and owner.business_type is BusinessType.SUPPLY_CHAIN
