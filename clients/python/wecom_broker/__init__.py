@@ -3,8 +3,8 @@
     async with Broker("dns:///wecom-broker:50051") as broker:
         token = await broker.access_token("crm", corp="ww…")
 
-`wecom_broker.sync` has the same for threads, `wecom_broker.errors` draws the tree of errors, and
-`wecom_broker.v1` holds the generated stubs of the whole API.
+`wecom_broker.sync` has the same for threads, `wecom_broker.errors` shows the tree of errors, and
+`wecom_broker.v1` has the generated stubs of the whole API.
 """
 
 from wecom_broker import errors

@@ -1,4 +1,4 @@
-"""The client: tokens from memory, everything else over one channel. Its methods are in its base classes."""
+"""The client: tokens from memory, everything else over one channel. Its base classes have the methods."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
         async with Broker("dns:///wecom-broker:50051") as broker:
             token = await broker.access_token("crm", corp="ww…")
 
-    Nothing is connected before the first call. The client belongs to the event loop in which it is entered or
+    It connects at the first call. The client belongs to the event loop in which it is entered or
     called first, and raises WrongEventLoop in any other; `wecom_broker.sync.Broker` serves all threads.
     """
 
@@ -54,14 +54,14 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
         """Name the broker. Spans of time are a timedelta or a number of seconds.
 
         Args:
-            target: `host:port`, `dns:///host:port` (calls go round all its addresses) or `unix:///path`.
-            token: A bearer token to be known by, or a function that returns the current one.
-            tls: Use TLS; without it the connection is in the clear.
-            timeout: The deadline of each call that has no other, and of the opening of each watch.
-            idle_after: Stop watching a token that was not read for so long.
+            target: `host:port`, `dns:///host:port` (calls rotate over all its addresses) or `unix:///path`.
+            token: A bearer token that identifies the caller, or a function that returns the current one.
+            tls: Use TLS; without it the connection is not encrypted.
+            timeout: The default deadline of each call, and the deadline for opening each watch.
+            idle_after: Stop watching a token that has not been read for this long.
             trust_env: Go through the HTTP proxy that `grpc_proxy`, `https_proxy` or `http_proxy` names, as
                 gRPC does by default. A proxy sees everything that is sent without TLS.
-            clock: Seconds from any moment on, which only grow; for tests.
+            clock: Returns monotonic seconds; for tests.
 
         """
         self._target = target
@@ -73,7 +73,7 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
             trust_env=trust_env,
         )
         self._flights = Flights[AccessToken]()
-        # The watches do not know the client, so that a forgotten one is collected and noticed.
+        # The watches do not refer to the client, so that a client that was not closed is collected and warns.
         self._memory = TokenMemory(
             partial(tokens_of, self._connection),
             idle_after=positive_span("idle_after", idle_after),
@@ -81,7 +81,7 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
         )
 
     async def __aenter__(self) -> Self:
-        """Return the client itself, which belongs to this event loop from now on."""
+        """Bind the client to this event loop, and return it."""
         self._connection.owner.require()
         return self
 
@@ -90,19 +90,19 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
         await self.close()
 
     def __del__(self) -> None:
-        """Warn of a forgotten close."""
+        """Warn if the client was not closed."""
         connection = getattr(self, "_connection", None)  # missing if the constructor failed
         if connection is not None and connection.needs_closing:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
-        """Show the target, and no secret."""
+        """Show the target, but no secret."""
         return f"<{type(self).__qualname__} of {self._target!r}>"
 
     async def close(self) -> None:
         """Close the connection and leave nothing running; calls under way raise BrokerClosed.
 
-        Events that are handled are acknowledged first, if that takes no longer than two seconds. May be
+        Handled events are acknowledged first, if that takes no longer than two seconds. May be
         repeated. Raises WrongEventLoop while the client's own loop may still use it.
         """
         if self._connection.owner.is_gone:
@@ -117,5 +117,5 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events,
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """The channel, for the stubs in `wecom_broker.v1`: whatever this class has no method for."""
+        """The channel, for the stubs in `wecom_broker.v1`, where this class has no method."""
         return self._connection.channel

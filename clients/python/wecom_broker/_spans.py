@@ -1,4 +1,4 @@
-"""Spans of time, as a timedelta or in seconds."""
+"""Spans of time, given as a timedelta or in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose identity is meant: an app, and the corp in which it acts."""
+"""The target of a call: an app, and the corp in which it acts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wecom_broker.v1 import target_pb2
 
 
 class ShareKind(StrEnum):
-    """How an app reaches a child corp; the words are those of the broker's configuration."""
+    """How an app reaches a child corp; the values are those of the broker's configuration."""
 
     CORP_GROUP = "corp_group"
     """企业互联"""
@@ -22,16 +22,16 @@ SHARE_KIND_NUMBERS = {
     ShareKind.CORP_GROUP: target_pb2.SHARE_KIND_CORP_GROUP,
     ShareKind.SUPPLY_CHAIN: target_pb2.SHARE_KIND_SUPPLY_CHAIN,
 }
-"""The wire's number of each kind, and of none."""
+"""The number of each kind in messages, and of none."""
 
 SHARE_KINDS: dict[int, ShareKind | None] = {number: kind for kind, number in SHARE_KIND_NUMBERS.items()}
-"""The kind of each number of the wire."""
+"""The kind of each number in messages."""
 
 
 class Target(NamedTuple):
-    """Whose identity is meant: an app, and the corp in which it acts.
+    """The target of a call: an app, and the corp in which it acts.
 
-    Equals and hashes as the bare tuple, which is what makes the warm read cheap.
+    Compares and hashes like a plain tuple, which keeps the warm read cheap.
     """
 
     app: str
@@ -41,7 +41,7 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, app: str, corp: str, share_kind: ShareKind | str | None, agent_id: int) -> Self:
-        """Return a checked target. Raises TypeError and ValueError for what no broker could understand."""
+        """Return a checked target. Raises TypeError and ValueError for invalid arguments."""
         for name, value, wanted in (("app", app, str), ("corp", corp, str), ("agent_id", agent_id, int)):
             if not isinstance(value, wanted):
                 raise TypeError(f"{name} must be {wanted.__name__}, not {type(value).__name__}")
@@ -50,7 +50,7 @@ class Target(NamedTuple):
         return cls(app, corp, None if share_kind is None else ShareKind(share_kind), agent_id)
 
     def to_proto(self) -> target_pb2.Target:
-        """Return the wire's form."""
+        """Return the protobuf message."""
         return target_pb2.Target(
             app=self.app,
             corp_id=self.corp,

@@ -1,6 +1,6 @@
-"""What can go wrong, by who must act.
+"""The errors of the client, grouped by who must act.
 
-Every error carries the broker's `reason`; switch on the class or on the reason, never on the text.
+Every error has the broker's `reason`; branch on the class or on the reason, never on the text.
 
     BrokerError                        catch this to catch all; itself for a reason newer than this client
     ├── NotFound
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 class BrokerError(Exception):
     """A call of the broker failed.
 
-    `metadata` is for the person who must act: the refused IP, the field at fault and the like;
+    `metadata` is for the person who must act: the refused IP, the wrong field and the like;
     `retry_after` is set where waiting helps.
     """
 
@@ -62,7 +62,7 @@ class BrokerError(Exception):
         metadata: Mapping[str, str] = MappingProxyType({}),
         retry_after: timedelta | None = None,
     ) -> None:
-        """Keep the parts. The metadata becomes a plain dict, so that the error can be pickled."""
+        """Store the parts. The metadata becomes a plain dict, so that the error can be pickled."""
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata)
@@ -172,7 +172,7 @@ class QuotaReserved(LimitReached):
 
 
 class Unavailable(BrokerError):
-    """Something is down and nothing valid is left to serve."""
+    """Something is down, and there is nothing valid to serve."""
 
 
 class WecomUnavailable(Unavailable):

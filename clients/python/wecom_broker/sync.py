@@ -1,7 +1,7 @@
 """The client for threads.
 
-One background thread drives `wecom_broker.Broker`. A token that is in memory is read right there by the
-calling thread; only what needs the broker goes through the background thread.
+One background thread drives `wecom_broker.Broker`. The calling thread itself reads a token that is in
+memory; only calls of the broker go through the background thread.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Broker:
             token = broker.access_token("crm", corp="ww…")
 
     All threads share one. The arguments and methods are those of `wecom_broker.Broker`, without `await`. gRPC
-    does not survive a fork: make it in the child process, or it raises MadeBeforeFork there.
+    does not survive a fork: create it in the child process, or it raises MadeBeforeFork there.
     """
 
     _thread: threading.Thread | None = None
@@ -80,12 +80,12 @@ class Broker:
         self.close()
 
     def __del__(self) -> None:
-        """Warn of a forgotten close."""
+        """Warn if the client was not closed."""
         if self._thread is not None and self._background.needs_closing:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
-        """Show the target, and no secret."""
+        """Show the target, but no secret."""
         return f"<sync {self._broker!r}>"
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Broker:
         agent_id: int = 0,
         min_ttl: Span | None = None,
     ) -> AccessToken:
-        """Return a token that is valid now; from memory, but for the first call for a target.
+        """Return a token that is valid now, from memory except for the first call for a target.
 
         Raises BrokerError.
         """
@@ -163,7 +163,7 @@ class Broker:
         agent_id: int = 0,
         timeout: Span = TRANSFER_TIMEOUT,
     ) -> Iterator[MediaDownload]:
-        """Open a file at WeCom, for `with`: its head is known, its pieces are yielded as they come.
+        """Download a file from WeCom, for `with`: its head, then its pieces as they arrive.
 
         Leaving the block ends the transfer. Raises BrokerError, also in the middle of a file.
         """
@@ -192,7 +192,7 @@ class Broker:
         max_in_flight: int | None = None,
         ack_timeout: Span | None = None,
     ) -> EventStream:
-        """Return the events that a member of the group gets: at least once, each to one member."""
+        """Return the events that this member of the group gets; each goes to one member, at least once."""
         stream = self._broker.events(
             group,
             apps=apps,

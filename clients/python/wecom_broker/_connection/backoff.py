@@ -11,14 +11,14 @@ from wecom_broker.errors import BrokerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A broker that asks its clients to wait an hour may be restarted, and repaired, long before.
+# A broker that asks its clients to wait an hour may be repaired and restarted long before.
 _LONGEST_PATIENCE = timedelta(minutes=1)
 
 
 class Backoff:
     """Jittered delays that double up to a limit.
 
-    Full jitter (anything from nothing to the whole delay) spreads the clients of a broker that restarts.
+    Full jitter (from zero to the whole delay) spreads the reconnects to a broker that restarts.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Backoff:
         self._next = first
 
     def delay(self, *, lived: timedelta = timedelta(0), at_least: timedelta | None = None) -> timedelta:
-        """Return the next delay. After a life longer than the longest delay they start over."""
+        """Return the next delay. Start over if the stream lived longer than the longest delay."""
         if lived > self._longest:
             self._next = self._first
         delay, self._next = self._next, min(2 * self._next, self._longest)

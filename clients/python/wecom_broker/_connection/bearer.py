@@ -1,4 +1,4 @@
-"""The bearer token that goes with every call of a channel."""
+"""The bearer token that every call of a channel sends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Bearer:
         )
 
 
-# grpc.aio sorts an interceptor into one kind of call by its class, so there must be one for each kind.
+# grpc.aio assigns an interceptor to one kind of call by its class, so each kind needs its own.
 class _UnaryBearer(_Bearer, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:  # noqa: ANN401
         return await continuation(self._signed(client_call_details), request)
@@ -51,5 +51,5 @@ class _StreamBearer(_Bearer, grpc.aio.UnaryStreamClientInterceptor):
 
 
 def bearer(token: str | Callable[[], str]) -> list[grpc.aio.ClientInterceptor]:
-    """Return interceptors that send the token; a callable is asked anew at each call, so it can rotate."""
+    """Return interceptors that send the token; a callable is called each time, so the token can rotate."""
     return [_UnaryBearer(token), _UploadBearer(token), _StreamBearer(token)]

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.service_config", SERVICE_CONFIG),
-    # A dead peer is noticed within 70 s. The broker takes a ping each 30 s, but none without a call.
+    # A dead peer is detected within 70 s. The broker accepts a ping every 30 s, but none without a call.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
     # A watch may be silent for two hours; by default gRPC stops pinging after two pings without data.
     ("grpc.http2.max_pings_without_data", 0),
-    # gRPC's own limit of 120 s would keep a client off for two minutes after the broker is back.
+    # With gRPC's default of 120 s, a client may reconnect only two minutes after the broker is back.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
 
-# A proxy from the environment is meant for the web. Without TLS it would read every token.
+# A proxy in the environment is meant for the web. Without TLS it could read every token.
 _NO_PROXY: list[tuple[str, Any]] = [
     # grpc_proxy, https_proxy, http_proxy
     ("grpc.enable_http_proxy", 0),
-    # GRPC_ADDRESS_HTTP_PROXY, which does not look at the switch above: it is for no address.
+    # GRPC_ADDRESS_HTTP_PROXY ignores the switch above: enable it for no address.
     ("grpc.address_http_proxy_enabled_addresses", ""),
 ]
 
@@ -43,7 +43,7 @@ def open_channel(
     token: str | Callable[[], str] | None,
     trust_env: bool,
 ) -> grpc.aio.Channel:
-    """Open a channel. It connects when it is first used, and reconnects whenever it must."""
+    """Open a channel. It connects when it is first used, and reconnects when needed."""
     interceptors = [] if token is None else bearer(token)
     options = list(_OPTIONS) if trust_env else _OPTIONS + _NO_PROXY
     if tls is None:

@@ -1,4 +1,4 @@
-"""The connection to the broker: one channel, opened at the first use, and a deadline for every call."""
+"""The connection to the broker: one channel, opened at first use, and a deadline for every call."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Response = TypeVar("Response")
 
 
 class Connection:
-    """What calls and streams go over. It belongs to the event loop of its first use."""
+    """Carries calls and streams. It belongs to the event loop of its first use."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Connection:
         timeout: timedelta,
         trust_env: bool,
     ) -> None:
-        """Connect to nothing yet."""
+        """Keep the parameters; the first use connects."""
         self.is_closed = False
         self.owner = Owner()
         self._target = target
@@ -58,7 +58,7 @@ class Connection:
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """The channel, opened if it is not. Raises BrokerError where the client cannot be used."""
+        """The channel, opened at first use. Raises BrokerError where the client cannot be used."""
         self.require_usable()
         if self._channel is None:
             Process.require_working_grpc()
@@ -75,7 +75,7 @@ class Connection:
         return self._stubs
 
     def require_usable(self) -> None:
-        """Raise BrokerClosed after `close`, MadeBeforeFork and WrongEventLoop in the wrong place."""
+        """Raise BrokerClosed after `close`, MadeBeforeFork in a child, WrongEventLoop in another loop."""
         self.owner.require()
         if self.is_closed:
             raise closed()
@@ -101,7 +101,7 @@ class Connection:
         on_open: Callable[[], None] | None = None,
         before_again: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncGenerator[Response]:
-        """Yield the messages of a stream, over restarts of the broker. Raises BrokerError."""
+        """Yield the messages of a stream, across restarts of the broker. Raises BrokerError."""
         return self._streams.follow(method, request, on_open=on_open, before_again=before_again)
 
     def receive(
@@ -125,12 +125,12 @@ class Connection:
         except BrokerClosed:
             if self.is_closed:
                 raise
-            # gRPC may cancel an upload, as the closing of a client does, when its connection breaks.
+            # gRPC may cancel an upload when its connection breaks, which looks like the closing of a client.
             raise broken(self._target) from None
 
     @contextmanager
     def before_end(self, work: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """Have the work done before the streams are ended, should that happen inside the block."""
+        """Have the work done before the streams are ended, if that happens inside the block."""
         self._last_work.add(work)
         try:
             yield
@@ -138,7 +138,7 @@ class Connection:
             self._last_work.discard(work)
 
     async def end_streams(self) -> None:
-        """Refuse new work, do the last, and end the streams."""
+        """Refuse new work, do the registered last work, and end the streams."""
         self.is_closed = True
         await asyncio.gather(*(work() for work in self._last_work))
         self._streams.close()
@@ -148,5 +148,5 @@ class Connection:
         await self.end_streams()
         if self._channel is not None:
             await self._channel.close()
-            # Let go of gRPC, so that a process that has closed its clients may fork.
+            # Release gRPC's objects, so that a process that has closed its clients may fork.
             self._channel = self._stubs = None

@@ -1,4 +1,4 @@
-"""The one place where a failure of gRPC becomes an error of `wecom_broker.errors`."""
+"""Translates all failures of gRPC into errors of `wecom_broker.errors`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wecom_broker.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A failure without ErrorInfo did not come from the broker's own code: these reasons stand for gRPC's codes.
+# A failure without ErrorInfo does not come from the broker's code: the reason follows from gRPC's status.
 _REASON_OF_STATUS = {
     grpc.StatusCode.UNAVAILABLE: "BROKER_UNREACHABLE",
     grpc.StatusCode.CANCELLED: "BROKER_UNREACHABLE",
@@ -65,10 +65,10 @@ def broken(address: str) -> BrokerUnreachable:
 
 @contextmanager
 def translated(address: str = "") -> Iterator[None]:
-    """Raise typed errors for gRPC's; they name the address where no broker answers.
+    """Raise typed errors in place of gRPC's; they name the address if no broker answers.
 
-    A CancelledError in a task that nobody cancelled comes from something it waits for, which only the closing
-    of the client cancels: it becomes BrokerClosed, so that the caller does not seem to be cancelled.
+    A CancelledError in a task that was not cancelled comes from what the task awaits, which only closing the
+    client cancels: it becomes BrokerClosed, so that it does not look like a cancellation of the caller.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """The event loop and the process that a client belongs to.
 
 A channel of grpc.aio works in one event loop, and no channel survives a fork: without these checks a client
-used elsewhere would wait for ever, or serve tokens that nobody keeps current.
+used elsewhere would wait forever, or serve tokens that are no longer updated.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ _REMEDY = "make a client in each event loop, or one wecom_broker.sync.Broker for
 
 
 class Owner:
-    """Where a client was entered or used first. It may not be used anywhere else."""
+    """The loop and process of a client's first use. It may not be used in any other."""
 
     __slots__ = ("_loop", "_process")
 
     def __init__(self) -> None:
-        """Be unknown until the first use."""
+        """Belong to no loop until the first use."""
         self._loop: AbstractEventLoop | None = None
         self._process: object | None = None
 
     def require(self) -> None:
-        """Become known at the first use. Raises MadeBeforeFork and WrongEventLoop in any other place."""
+        """Bind to the place of the first use. Raises MadeBeforeFork and WrongEventLoop in any other."""
         try:
-            if get_running_loop() is self._loop:  # never so in a child: asyncio forgets the loop at a fork
+            if get_running_loop() is self._loop:  # never true in a child: asyncio forgets the loop at a fork
                 return
         except RuntimeError:
             self.require_process()
@@ -50,7 +50,7 @@ class Owner:
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing of the client can be running here."""
+        """Whether no work of the client can be running here."""
         return self.is_parent or (self._loop is not None and self._loop.is_closed())
 
 

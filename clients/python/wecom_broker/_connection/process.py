@@ -1,4 +1,4 @@
-"""What a fork leaves of gRPC: nothing that works.
+"""The state of gRPC after a fork: it does not work in the child.
 
 The threads of gRPC stay in the parent process. In a child the parent's channels are dead, and new ones hang
 or crash the process if the parent had any at the time of the fork (tried with grpcio 1.85).
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Process:
-    """Which process runs. Comparing objects is cheaper than asking for the process id."""
+    """Identifies the running process. Comparing objects is cheaper than asking for the process id."""
 
     current = object()
     channels: ClassVar[WeakSet[grpc.aio.Channel]] = WeakSet()
@@ -34,7 +34,7 @@ class Process:
 
     @classmethod
     def start_anew(cls) -> None:
-        """Become the child."""
+        """Reset the state in the child process."""
         cls.current = object()
         cls.inherited_grpc = cls.inherited_grpc or bool(cls.channels)
 

@@ -2,15 +2,15 @@
 
 import json
 
-# What may be sent twice. Reports are among them because the broker compares the generation first.
+# Methods that may be sent twice. Reports may, because the broker compares the generation first.
 #
-# What is not here reaches the broker's code at most once: calls that consume a code (ExchangeAuthCode,
-# ExchangeLoginCode) or may (GetUserProfile), that make or end something (ConvertSession, DeleteSession), that
+# All others reach the broker's code at most once: calls that consume a code (ExchangeAuthCode,
+# ExchangeLoginCode) or may (GetUserProfile), create or end something (ConvertSession, DeleteSession),
 # return how many they changed (RetryDeadEvents), or do what only WeCom knows (CallApi, UploadMedia). gRPC
-# itself still repeats a call, "transparently", but only one that never left this machine, or, once, one that
-# a leaving server's GOAWAY says it never took: no code of the broker has seen it. A connection that breaks
-# after a call was sent is an error (all this is tested). So codes are safe without `grpc.enable_retries=0`,
-# which would end the retries of the whole channel.
+# itself still repeats a call "transparently", but only one that never left this machine or, once, one that
+# a stopping server's GOAWAY reports as not processed: the broker has not seen it. A connection that breaks
+# after a call was sent is an error (tests cover all this). So codes are safe without `grpc.enable_retries=0`,
+# which would disable the retries of the whole channel.
 IDEMPOTENT = {
     "wecom_broker.v1.TokenService": ("GetAccessToken", "WatchAccessToken", "ReportInvalidToken"),
     "wecom_broker.v1.AppShareService": ("ListAppShares", "WatchAppShares"),
@@ -27,7 +27,7 @@ _RETRY_POLICY = {
     "initialBackoff": "0.1s",
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
-    # CANCELLED is what a broker that has just begun to stop answers to a call that was on its way.
+    # A broker that has just begun to stop answers CANCELLED to a call that is still arriving.
     "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
@@ -46,4 +46,4 @@ _CONFIG = {
 }
 
 SERVICE_CONFIG = json.dumps(_CONFIG)
-"""For `grpc.service_config`."""
+"""The value of `grpc.service_config`."""

@@ -1,7 +1,7 @@
-"""Read `google.rpc.Status` out of a call's trailer.
+"""Reads `google.rpc.Status` from a call's trailer.
 
-The messages are described here, in a descriptor pool of their own: the client depends on grpcio and protobuf
-only, and cannot clash with an application that has googleapis-common-protos of whatever version.
+The messages are described here, in a separate descriptor pool: the client depends on grpcio and protobuf
+only, and cannot conflict with any version of googleapis-common-protos in the application.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StatusDetails(NamedTuple):
 
 
 def read(trailers: Iterable[tuple[str, str | bytes]]) -> StatusDetails:
-    """Return the details in the trailers; empty ones if there are none, or of another domain, or garbled."""
+    """Return the details in the trailers; empty if they are missing, garbled or of another domain."""
     raw = next((value for name, value in trailers if name == TRAILER), b"")
     try:
         return _read(raw if isinstance(raw, bytes) else raw.encode("latin-1"))

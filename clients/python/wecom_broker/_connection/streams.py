@@ -1,9 +1,9 @@
 """Streams that outlive the broker's restarts.
 
-Rule 1: a stream that cannot be opened the first time fails, with a deadline. It is open with its first
-    message; one that may have none for hours is open when the broker says so, by its headers.
-Rule 2: a stream that was open once is opened again, with jitter, for as long as the client lives.
-Rule 3: a definitive error ends it: the broker said that this caller gets nothing here.
+Rule 1: a stream that cannot be opened the first time fails, within a deadline. It is open at its first
+    message; one that may have none for hours is open when the broker sends its headers.
+Rule 2: a stream that was open once is reopened, with jitter, for as long as the client lives.
+Rule 3: a definitive error ends it: the broker refuses this caller for good.
 Rule 4: closing the client ends every stream with BrokerClosed.
 """
 
@@ -43,14 +43,14 @@ class Streams:
     """The open streams of one client."""
 
     def __init__(self, address: str, timeout: timedelta) -> None:
-        """Give each stream this long to open; errors name the address."""
+        """Set how long each stream may take to open, and the address that errors name."""
         self._address = address
         self._timeout = timeout
         self._calls: set[UnaryStreamCall[Any, Any]] = set()
         self._closed = asyncio.Event()
 
     def close(self) -> None:
-        """End every stream; whoever reads one gets BrokerClosed."""
+        """End every stream; its readers get BrokerClosed."""
         self._closed.set()
         for call in self._calls:
             call.cancel()
@@ -63,10 +63,10 @@ class Streams:
         on_open: Callable[[], None] | None = None,
         before_again: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncGenerator[Response]:
-        """Yield the messages of a stream, over all its interruptions. Raises BrokerError by rules 1, 3 and 4.
+        """Yield the messages of a stream, across interruptions. Raises BrokerError by rules 1, 3 and 4.
 
         `on_open` is given for a stream that may be silent, and called each time it opens;
-        `before_again` is awaited before it is opened again, and may raise what ends it.
+        `before_again` is awaited before it is reopened; an error that it raises may end the stream.
         """
         clock = asyncio.get_running_loop().time
         backoff = Backoff()
@@ -86,7 +86,7 @@ class Streams:
                             on_open()
             except DEFINITIVE:
                 raise
-            except Exception as failure:  # also what a failing source of bearer tokens raises
+            except Exception as failure:  # also errors of the bearer token's source
                 if not opened:
                     raise
                 _log.info("a stream broke and is opened again: %s", failure)
@@ -101,7 +101,7 @@ class Streams:
         wait_for_ready: bool,
         silent: bool,
     ) -> AsyncGenerator[Response | None]:
-        """Yield the messages of one call, which never ends without an error; None if a silent one is open."""
+        """Yield the messages of one call, which always ends with an error; None once a silent one is open."""
         if self._closed.is_set():
             raise closed()
         with translated(self._address):
@@ -129,7 +129,7 @@ class Streams:
             raise late(self._address) from None
 
     async def _pause(self, delay: timedelta) -> None:
-        """Wait, but no longer than the client lives."""
+        """Wait for the delay, or until the client is closed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(delay.total_seconds()):
                 await self._closed.wait()

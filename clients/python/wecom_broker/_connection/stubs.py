@@ -21,7 +21,7 @@ class Stubs:
     """One stub for each service of the broker."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        """Make the stubs of a channel."""
+        """Create the stubs of a channel."""
         self.app_shares = AppShareServiceStub(channel)
         self.callbacks = CallbackServiceStub(channel)
         self.events = EventServiceStub(channel)

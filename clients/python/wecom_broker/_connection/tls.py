@@ -1,4 +1,4 @@
-"""How the client and the broker prove who they are."""
+"""How the client and the broker authenticate each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import grpc
 
 @dataclass(frozen=True)
 class Tls:
-    """How the client knows the broker, and how the broker knows the client.
+    """How the client verifies the broker, and how the broker verifies the client.
 
     Each part is PEM, as bytes or as the path of a file; files are read when the channel is opened.
     `ca` defaults to gRPC's own roots; `certificate` and `private_key` are for mutual TLS and go together;

@@ -1,4 +1,4 @@
-"""Streams of one file, up or down. Unlike watches they end, and are never opened again."""
+"""Streams that upload or download one file. Unlike watches, they end and are never reopened."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def receive(
     request: Request,
     timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
 ) -> AsyncGenerator[Response]:
-    """Yield the messages until the broker says that it was all. Raises BrokerError."""
+    """Yield the messages until the broker ends the stream normally. Raises BrokerError."""
     with translated(address):
         call = method(request, timeout=timeout.total_seconds())
     try:
@@ -47,7 +47,7 @@ async def send(
     messages: AsyncGenerator[Request],
     timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
 ) -> Response:
-    """Return the answer to the messages. Raises BrokerError, and what the messages raise."""
+    """Send the messages, and return the answer. Raises BrokerError, and what the messages raise."""
     handover = _Handover[Request]()
     with translated(address):
         call = method(handover.taken(), timeout=timeout.total_seconds())
@@ -69,8 +69,8 @@ async def send(
 class _Handover(Generic[Request]):
     """Pass messages to gRPC one by one, so that either side can stop.
 
-    gRPC reads messages in a task of its own, which never ends if it waits for one when the call ends, and
-    which swallows what they raise. So it waits for this queue, which can be ended.
+    gRPC reads messages in its own task, which never ends if it waits for one when the call ends, and which
+    swallows what they raise. So it reads from this queue, which can be ended.
     """
 
     def __init__(self) -> None:

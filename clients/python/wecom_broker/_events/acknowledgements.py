@@ -1,10 +1,10 @@
-"""The events that one subscription has handled, until the broker knows it.
+"""The events that one subscription has handled, until the broker has confirmed that.
 
-Rule 1: an event is acknowledged until the broker has confirmed it; what fails is repeated, with later events.
-Rule 2: acknowledging goes on while the next events are handled, one call at a time.
-Rule 3: a loop that is too far ahead of the broker waits.
+Rule 1: acknowledgements are sent until the broker confirms them; failed ones are repeated, with later events.
+Rule 2: events are acknowledged while the next ones are handled, one call at a time.
+Rule 3: a loop with too many unconfirmed events waits.
 Rule 4: a definitive refusal is raised in the loop that handles the events.
-Rule 5: the end is one short last try; events that are still unacknowledged are logged, and delivered again.
+Rule 5: closing makes one short last try; events that are still unacknowledged are logged, and come again.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Acknowledgements:
     def __init__(self, connection: Connection, group: str) -> None:
         """Start with none."""
         self._connection = connection
-        # Taken now, because the last try comes when the client is already closing.
+        # Looked up now, because the last try is made when the client is already closing.
         self._method = connection.stubs.events.AcknowledgeEvents
         self._group = group
         self._waiting: dict[str, None] = {}
-        # Kept apart: an event that is delivered again while its call is under way is acknowledged again.
+        # Separate from the waiting ones: an event that comes again during its call is acknowledged again.
         self._under_way: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
@@ -51,7 +51,7 @@ class Acknowledgements:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Try a last time."""
+        """Close it."""
         await self.close()
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class Acknowledgements:
         return event_id in self._waiting or event_id in self._under_way
 
     async def add(self, event_id: str) -> None:
-        """Take a handled event. Raises BrokerError if the broker refuses acknowledgements for good."""
+        """Add a handled event. Raises BrokerError if the broker refuses acknowledgements for good."""
         self._connection.require_usable()
         self._waiting[event_id] = None
         if self._task is None or self._task.done():
@@ -77,7 +77,7 @@ class Acknowledgements:
                 await asyncio.shield(self._task)
 
     async def close(self) -> None:
-        """Try a last time, and stop. May be repeated."""
+        """Try once more to acknowledge, and stop. May be repeated."""
         self._closing.set()
         try:
             async with asyncio.timeout(_LAST_TRY.total_seconds()):
@@ -98,7 +98,7 @@ class Acknowledgements:
             self._under_way, self._waiting = self._waiting, {}
             try:
                 await self._acknowledge_once(list(self._under_way))
-            except Exception as failure:  # also what a failing source of bearer tokens raises
+            except Exception as failure:  # also errors of the bearer token's source
                 self._waiting = self._under_way | self._waiting
                 if self._closing.is_set() or isinstance(failure, DEFINITIVE):
                     raise
@@ -111,7 +111,7 @@ class Acknowledgements:
 
     async def _acknowledge_once(self, event_ids: list[str]) -> None:
         request = pb.AcknowledgeEventsRequest(group=self._group, event_ids=event_ids)
-        # It may wait for a broker that is down: no caller waits for it.
+        # It may wait for a broker that is down, because no caller waits for the call.
         await self._connection.call(self._method, request, wait_for_ready=True)
 
     async def _pause(self, delay: timedelta) -> None:

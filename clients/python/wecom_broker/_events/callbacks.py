@@ -27,7 +27,7 @@ class Callbacks:
     ) -> bytes:
         """Check a URL verification (GET); return the whole answer, which WeCom expects within a second.
 
-        The four are the parameters of the query, URL-decoded once. Raises BrokerError.
+        The keyword arguments are the parameters of the query, URL-decoded once. Raises BrokerError.
         """
         request = pb.VerifyUrlRequest(
             app=app,
@@ -48,9 +48,9 @@ class Callbacks:
         timestamp: str,
         nonce: str,
     ) -> Event:
-        """Check and open what WeCom posted: the body as it came, and the three parameters of the query.
+        """Check and open what WeCom posted: the unchanged body, and three parameters of the query.
 
-        The broker keeps nothing of it: the event has no id, and repeats are not detected.
+        The broker does not store it: the event has no id, and repeats are not detected.
         Raises BrokerError.
         """
         request = pb.OpenEnvelopeRequest(

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event or message of WeCom's (事件与消息). What people wrote is not shown by its repr."""
+    """An event or message of WeCom's (事件与消息). Its repr does not show what people wrote."""
 
     event_id: str
-    """The broker's id for it, the same in all groups; empty for what the broker does not keep."""
+    """The broker's id for it, the same in all groups; empty for an event that the broker does not store."""
     app: str
     """The app whose callback URL was called."""
     corp_id: str
     """The corp it is about: the app's own, or a child."""
     share_kind: ShareKind | None
-    """How the app reaches that corp; None for the app's own, or where it cannot be told."""
+    """How the app reaches that corp; None for the app's own, or if unknown."""
     agent_id: int
     """The app's agent id in that corp."""
     user_id: str
@@ -36,7 +36,7 @@ class Event:
     change_type: str
     """ChangeType where there is one."""
     create_time: datetime
-    """When WeCom made it; when the broker received it where WeCom does not say."""
+    """When WeCom created it; if WeCom does not say, when the broker received it."""
     receive_time: datetime
     """When the broker received it."""
     fields: Mapping[str, str] = field(repr=False, hash=False)
@@ -44,9 +44,9 @@ class Event:
     xml: str = field(repr=False)
     """The whole message as WeCom wrote it: XML, or JSON for products that send JSON."""
     corp_unknown: bool
-    """Whether the corp is neither the app's own nor in the share list, even after listing anew."""
+    """Whether the corp is neither the app's own nor in the share list, even after a new listing."""
     delivery_count: int
-    """How often the group got it, this time included; 0 for what was not delivered."""
+    """How often the group got it, this time included; 0 if it was not delivered to a group."""
 
     @classmethod
     def from_proto(cls, message: pb.Event, delivery_count: int = 0) -> Self:

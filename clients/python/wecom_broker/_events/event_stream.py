@@ -1,4 +1,4 @@
-"""Loops over events: asking for the next event is what acknowledges the one before."""
+"""Loops over events: asking for the next event acknowledges the one before."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class EventStream:
         async for event in broker.events(group="crm"):
             await handle(event)
 
-    A body that ends normally, or by `continue`, has handled its event: that is acknowledged when the next one
+    A body that ends normally or by `continue` has handled its event, which is acknowledged when the next one
     is asked for. A body left by an exception, `break`, `return` or a cancellation has not: the event comes
-    again, here or to another member. To leave with an event that is handled, call `acknowledge_events`.
+    again, here or to another member. To leave after handling an event, call `acknowledge_events`.
 
     Each loop is a subscription of its own, which ends a moment after the loop, unless a variable still refers
     to the stream. `async with broker.events(group="crm") as events:` ends it at the end of the block.
     """
 
     def __init__(self, subscribe: Callable[[], AsyncGenerator[Event]]) -> None:
-        """Subscribe to nothing before the first event is asked for."""
+        """Subscribe only when the first event is asked for."""
         self.subscribe = subscribe
         self._events = subscribe()
         self._closed = False
@@ -44,7 +44,7 @@ class EventStream:
         await self.aclose()
 
     def __aiter__(self) -> Self:
-        """Begin a loop. The event that another one was left with comes again."""
+        """Begin a loop. An event that an earlier loop did not finish comes again."""
         if not self._closed:
             self._events = self.subscribe()
         return self
@@ -54,14 +54,14 @@ class EventStream:
         return await anext(self._events)
 
     async def aclose(self) -> None:
-        """End the subscription, once what was handled is acknowledged or could not be for two seconds."""
+        """End the subscription, after trying for two seconds at most to acknowledge handled events."""
         self._closed = True
         await self._events.aclose()
 
 
-# It does not refer to the stream, so that Python closes it when a loop over it ends.
+# The generator does not refer to the stream, so that Python closes it when a loop over it ends.
 async def subscription(connection: Connection, request: pb.SubscribeEventsRequest) -> AsyncGenerator[Event]:
-    """Yield the events of one subscription, over restarts of the broker.
+    """Yield the events of one subscription, across restarts of the broker.
 
     The request replays only until the broker has received it once.
     """
@@ -75,7 +75,7 @@ async def subscription(connection: Connection, request: pb.SubscribeEventsReques
         connection.stubs.events.SubscribeEvents,
         request,
         on_open=opened,
-        # Handled events that the broker does not know of would be delivered again.
+        # Handled events that are not acknowledged yet would be delivered again.
         before_again=handled.settled,
     )
     with connection.before_end(handled.close):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 _MOST = 1000
-"""Ids in one call."""
+"""The most ids in one call."""
 
 
 class Events:
@@ -37,7 +37,7 @@ class Events:
         max_in_flight: int | None = None,
         ack_timeout: Span | None = None,
     ) -> EventStream:
-        """Return the events that a member of the group gets: each at least once, and by one member.
+        """Return the events that this member of the group gets; each goes to one member, at least once.
 
             async for event in broker.events(group="crm"):
                 await handle(event)
@@ -50,9 +50,9 @@ class Events:
                 kept. Without a group ("") you only observe: all events from now on, nothing to acknowledge;
                 events that come while the broker is down are missed.
             apps: By default all that the caller may subscribe to.
-            event_types: Only these. Others count as handled: all members of a group must ask for the same.
-            replay_from: Set the whole group back (or ahead) to this time, or to this event's id, once.
-            max_in_flight: How many events may be under way to this member, or not acknowledged yet.
+            event_types: Only these. Others count as handled, so all members of a group must ask for the same.
+            replay_from: Move the whole group back (or ahead) to this time, or to this event's id, once.
+            max_in_flight: How many events this member may have been sent and not have acknowledged.
             ack_timeout: How long the broker waits for an acknowledgement before it gives the events to
                 another member. Must be longer than the longest loop body.
 
@@ -73,9 +73,9 @@ class Events:
         return EventStream(partial(subscription, self._connection, request))
 
     async def acknowledge_events(self, group: str, events: Iterable[Event | str]) -> int:
-        """Acknowledge events, given as they are or by id; return how many were not acknowledged before.
+        """Acknowledge events, given as `Event` or by id; return how many were not acknowledged before.
 
-        Needed only to leave a loop with a handled event, or to drop dead events. Raises BrokerError.
+        Needed only to leave a loop after handling an event, or to drop dead events. Raises BrokerError.
         """
         count = 0
         for event_ids in _parts(events):
@@ -112,6 +112,6 @@ def _parts(events: Iterable[Event | str]) -> Iterator[list[str]]:
 
 
 def _listed(name: str, given: Iterable[Item]) -> list[Item]:
-    if isinstance(given, str):  # it would be taken for a list of letters
+    if isinstance(given, str):  # a string would be read as a list of letters
         raise TypeError(f"{name} must be a list, not one string")
     return list(given)

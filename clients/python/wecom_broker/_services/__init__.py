@@ -1,1 +1,1 @@
-"""The methods of the client, one module a service of the broker's."""
+"""The methods of the client, one module for each service of the broker."""

@@ -47,7 +47,7 @@ def shares_from_proto(messages: Iterable[pb.AppShare]) -> tuple[AppShare, ...]:
 
 @dataclass(frozen=True, slots=True)
 class AppShareSync:
-    """What a new listing at WeCom changed."""
+    """The changes that a new listing at WeCom found."""
 
     added: tuple[AppShare, ...]
     removed: tuple[AppShare, ...]
@@ -64,7 +64,7 @@ class AppShareSync:
 
 
 class ShareChangeType(StrEnum):
-    """What a message of the watch says."""
+    """The type of a message of the watch."""
 
     SNAPSHOT = "snapshot"
     """Part of the current state; the first one replaces everything before it."""
@@ -114,7 +114,7 @@ class AppShares:
             request.page_token = page.next_page_token
 
     async def sync_app_shares(self, app: str) -> AppShareSync:
-        """Have the broker list the shares of an app at WeCom anew. Raises BrokerError."""
+        """Have the broker list the shares of an app at WeCom again. Raises BrokerError."""
         request = pb.SyncAppSharesRequest(app=app)
         response = await self._connection.call(self._connection.stubs.app_shares.SyncAppShares, request)
         return AppShareSync.from_proto(response)
@@ -122,7 +122,7 @@ class AppShares:
     async def watch_app_shares(self, app: str) -> AsyncGenerator[AppShareChange]:
         """Yield the current shares of an app, then each change. Raises BrokerError.
 
-        After a restart of the broker a new snapshot comes, which replaces everything before it.
+        After a restart of the broker it sends a new snapshot, which replaces everything before it.
         """
         request = pb.WatchAppSharesRequest(app=app)
         watch = self._connection.follow(self._connection.stubs.app_shares.WatchAppShares, request)

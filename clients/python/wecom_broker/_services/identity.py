@@ -1,4 +1,4 @@
-"""Who visits a page: the link that sends a visitor to WeCom, and the user who comes back."""
+"""Identifies visitors of a page: the link that sends them to WeCom, and the user who comes back."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class OauthScope(StrEnum):
     """What a link asks the visitor for."""
 
     BASE = "base"
-    """snsapi_base: silent, who it is."""
+    """snsapi_base: silent; identifies the user only."""
     PRIVATE_INFO = "private_info"
-    """snsapi_privateinfo: the user agrees by hand; brings a `user_ticket`."""
+    """snsapi_privateinfo: the user has to agree; returns a `user_ticket` too."""
 
 
 class UserKind(StrEnum):
-    """What kind of person a user is."""
+    """The relation of a user to the corp."""
 
     OWN_MEMBER = "own_member"
     """A member of the app's own corp."""
@@ -31,21 +31,21 @@ class UserKind(StrEnum):
     EXTERNAL_CONTACT = "external_contact"
     """A customer of a member (外部联系人)."""
     NON_MEMBER = "non_member"
-    """Somebody the corp does not know."""
+    """Somebody whom the corp does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeUrl:
-    """Where to send a visitor, and what must come back with the code."""
+    """Where to send a visitor, and the state that must come back with the code."""
 
     url: str
     state: str
-    """Keep it with the visitor, and compare it: a code that comes with another is not the visitor's."""
+    """Store it in the visitor's session, and compare: a code with another state is not this visitor's."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who came back with a code."""
+    """The user who came back with a code."""
 
     corp_id: str
     """The member's corp; empty for external contacts and non-members."""
@@ -56,9 +56,9 @@ class User:
     external_user_id: str
     open_id: str
     user_ticket: str = field(repr=False)
-    """A secret, for `user_profile`, within half an hour; only with `OauthScope.PRIVATE_INFO`."""
+    """A secret for `user_profile`, valid for half an hour; only with `OauthScope.PRIVATE_INFO`."""
     corp_unknown: bool
-    """True where the corp of a child's member is not in the share list, even after listing anew."""
+    """True where the corp of a child's member is not in the share list, even after a new listing."""
 
     @classmethod
     def from_proto(cls, message: pb.User) -> Self:
@@ -76,7 +76,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class UserProfile:
-    """What a user agreed to show; the rest is empty. Personal data stays out of its repr."""
+    """What a user agreed to show; the rest is empty. Its repr shows no personal data."""
 
     corp_id: str
     user_id: str
@@ -120,7 +120,7 @@ class Identity:
         """Return the link that sends a visitor to WeCom and back to `redirect_uri` with a code.
 
         It is the same for visitors from every corp. `state` is letters and digits, at most 128; an
-        unguessable one is made when it is empty. Raises BrokerError.
+        unguessable one is generated when it is empty. Raises BrokerError.
         """
         request = pb.BuildAuthorizeUrlRequest(
             app=app,
@@ -132,9 +132,9 @@ class Identity:
         return AuthorizeUrl(response.url, response.state)
 
     async def user_from_code(self, app: str, code: str) -> User:
-        """Return who came back with the code. Raises CodeRejected, BrokerError.
+        """Return the user who came back with the code. Raises CodeRejected, BrokerError.
 
-        A code works once, so it is sent once: after any error send the visitor for a new one.
+        A code works once, so it is sent once: after any error, send the visitor to WeCom for a new one.
         """
         request = pb.ExchangeAuthCodeRequest(app=app, code=code)
         response = await self._connection.call(self._connection.stubs.identity.ExchangeAuthCode, request)

@@ -21,19 +21,19 @@ class ConfigSignature:
     TICKET: ClassVar = pb.TICKET_KIND_CORP
 
     corp_id: str
-    """The corp whose page it is, for a child's user the child: the front end's `appId` or `corpId`."""
+    """The corp that is signed for, for a child's user the child: the front end's `appId` or `corpId`."""
     timestamp: int
     """Seconds since 1970."""
     nonce_str: str
     signature: str
     generation: int
-    """Of the ticket that signed."""
+    """The generation of the ticket that signed."""
     target: Target
-    """The target it was asked for."""
+    """The target that it was requested for."""
 
     @classmethod
     def from_proto(cls, message: pb.ConfigSignature, target: Target) -> Self:
-        """Return the signature of a message that answers for the target."""
+        """Return the signature in a message for the target."""
         return cls(
             corp_id=message.corp_id,
             timestamp=message.timestamp,
@@ -51,7 +51,7 @@ class AgentConfigSignature:
     TICKET: ClassVar = pb.TICKET_KIND_AGENT
 
     corp_id: str
-    """The corp whose page it is, for a child's user the child."""
+    """The corp that the page is signed for, for a child's user the child."""
     agent_id: int
     """The app's agent id in that corp."""
     timestamp: int
@@ -59,13 +59,13 @@ class AgentConfigSignature:
     nonce_str: str
     signature: str
     generation: int
-    """Of the ticket that signed."""
+    """The generation of the ticket that signed."""
     target: Target
-    """The target it was asked for."""
+    """The target that it was requested for."""
 
     @classmethod
     def from_proto(cls, message: pb.AgentConfigSignature, target: Target) -> Self:
-        """Return the signature of a message that answers for the target."""
+        """Return the signature in a message for the target."""
         return cls(
             corp_id=message.corp_id,
             agent_id=message.agent_id,
@@ -86,16 +86,16 @@ class PageSignature:
 
 
 class ReportOutcome(StrEnum):
-    """What a report of a refused ticket changed."""
+    """The outcome of a report of a refused ticket."""
 
     ROTATED = "rotated"
     """The broker has a new ticket because of this report."""
     ALREADY_ROTATED = "already_rotated"
-    """The ticket was replaced before."""
+    """The ticket had been replaced already."""
     UNCHANGED = "unchanged"
     """WeCom was asked and gave the same ticket again."""
     COOLING_DOWN = "cooling_down"
-    """The ticket was replaced on a report a moment ago."""
+    """The ticket was replaced because of a report a moment ago."""
 
 
 class JsSdk:
@@ -114,7 +114,7 @@ class JsSdk:
     ) -> PageSignature:
         """Sign a page for `wx.config` and `wx.agentConfig`.
 
-        `url` is the page's whole URL as the browser has it; the part from `#` on is not signed.
+        `url` is the page's whole URL as the browser has it; the part from `#` on is ignored.
         `corp` is the corp of the user who looks at it; empty means the app's own. Raises BrokerError.
         """
         target = Target.of(app, corp, share_kind, agent_id)

@@ -1,4 +1,4 @@
-"""Files of WeCom (临时素材), in pieces."""
+"""Files of WeCom (临时素材), sent in pieces."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Readable(Protocol):
     """An open file."""
 
     def read(self, size: int, /) -> bytes:
-        """Return that many bytes at most, and none at the end."""
+        """Return at most `size` bytes, and none at the end."""
 
 
 _InMemory: TypeAlias = "bytes | bytearray | memoryview"
 Content: TypeAlias = "_InMemory | str | PathLike[str] | Readable | Iterable[bytes] | AsyncIterable[bytes]"
-"""What a file to upload may be given as."""
+"""The types in which a file to upload may be given."""
 
 PIECE = 256 * 1024
-"""Bytes of one message, at most. The broker takes up to 1 MiB."""
+"""The most bytes in one message. The broker accepts up to 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class MediaUpload:
 
     @classmethod
     def from_proto(cls, message: wecom_api_service_pb2.UploadMediaResponse) -> Self:
-        """Return the answer of a message."""
+        """Return the answer in a message."""
         return cls(message.errcode, message.errmsg, message.media_id)
 
 
 @dataclass(frozen=True, slots=True)
 class MediaHead:
-    """What a file is."""
+    """The description of a file."""
 
     content_type: str
     file_name: str
@@ -62,15 +62,15 @@ class MediaHead:
 
 
 class MediaDownload:
-    """A file on its way: its head, and its pieces, once."""
+    """A download in progress: the file's head, and its pieces, which can be read once."""
 
     def __init__(self, head: MediaHead, pieces: AsyncGenerator[bytes]) -> None:
-        """Know the head; the pieces come when they are asked for."""
+        """Keep the head; the pieces are read on demand."""
         self.head = head
         self.pieces = pieces
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the pieces as they come. Raises BrokerError."""
+        """Yield the pieces as they arrive. Raises BrokerError."""
         return self.pieces
 
     async def read(self) -> bytes:
@@ -86,7 +86,7 @@ async def pieces_of(content: Content) -> AsyncGenerator[bytes]:
 
 
 async def _beside(parts: Iterator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield the parts, waiting for each in a thread: a slow disk does not stop the loop."""
+    """Yield the parts, read in a thread, so that a slow disk does not block the loop."""
     while (part := await asyncio.to_thread(next, parts, None)) is not None:
         yield part
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from wecom_broker._connection.connection import Connection
 
 _SHOWN = 4
-"""How much of a session id is shown: enough to recognise it, of no use to somebody who finds it in a log."""
+"""How many characters of a session id are shown: enough to recognise it, too few to use it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A user's session. Whoever holds `session_id` can use it: only `.session_id` shows it in full."""
+    """A user's session. Anybody with the `session_id` can use it, so the repr does not show it in full."""
 
     session_id: str
     corp_id: str
@@ -26,9 +26,9 @@ class Session:
     user_id: str
     """The user's id in that corp."""
     source_user_id: str
-    """The id before conversion; empty where nothing was converted."""
+    """The id before conversion; empty if it was not converted."""
     converted: bool
-    """Whether it is a child's session made from the parent's."""
+    """Whether it is a child's session that was made from the parent's."""
     expire_time: datetime
     """When the broker forgets it."""
 
@@ -54,7 +54,7 @@ class Session:
 
 
 class MiniPrograms:
-    """The part of the client for mini-programs (小程序). A session is given as it is, or by its id alone."""
+    """The part of the client for mini-programs (小程序). Methods take a `Session` or its id."""
 
     _connection: Connection
 
@@ -65,9 +65,9 @@ class MiniPrograms:
         *,
         share_kind: ShareKind | str | None = None,
     ) -> Session:
-        """Exchange the code of `wx.qy.login` for the user's session; for a child's member the child's.
+        """Exchange the code of `wx.qy.login` for the user's session; a child's member gets the child's.
 
-        A code works once, so it is sent once: after any error let the mini-program log in again.
+        A code works once, so it is sent once: after any error, have the mini-program log in again.
         Raises CodeRejected, BrokerError.
         """
         kind = None if share_kind is None else ShareKind(share_kind)
@@ -87,7 +87,7 @@ class MiniPrograms:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
     ) -> Session:
-        """Turn the parent's session, whose key the caller holds already, into that of the child `corp`.
+        """Turn the parent's session, whose key the caller already has, into that of the child `corp`.
 
         `user_id` is the encrypted one that came with the parent's session. Raises BrokerError.
         """
@@ -100,7 +100,7 @@ class MiniPrograms:
         return Session.from_proto(response.session)
 
     async def decrypt_data(self, session: Session | str, encrypted_data: str, iv: str) -> bytes:
-        """Decrypt what the mini-program sent: `encryptedData` and `iv`, base64 as they came.
+        """Decrypt what the mini-program sent: `encryptedData` and `iv`, in base64 as received.
 
         Raises SessionNotFound, DataRejected, BrokerError.
         """
@@ -109,7 +109,7 @@ class MiniPrograms:
         return response.plaintext
 
     async def verify_signature(self, session: Session | str, raw_data: str, signature: str) -> bool:
-        """Return whether the session's key signed `raw_data`, text as it came.
+        """Return whether the session's key signed `raw_data`, the text as received.
 
         Raises SessionNotFound, BrokerError.
         """
@@ -120,7 +120,7 @@ class MiniPrograms:
         return response.valid
 
     async def session_key(self, session: Session | str) -> str:
-        """Return the session_key itself, base64: a secret that few callers need and are allowed.
+        """Return the session_key itself, in base64: a secret that few callers need or are allowed to read.
 
         Raises SessionNotFound, CallerNotAllowed, BrokerError.
         """

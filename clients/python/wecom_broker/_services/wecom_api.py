@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from wecom_broker._services.media import Content
 
 TRANSFER_TIMEOUT = timedelta(minutes=5)
-"""The deadline of a whole file by default."""
+"""The default deadline of a whole file."""
 
 
 class HttpMethod(StrEnum):
-    """How a path is called."""
+    """The HTTP method of a call."""
 
     GET = "GET"
     POST = "POST"
@@ -37,10 +37,10 @@ class ApiAnswer:
     """What WeCom answered, whatever its errcode."""
 
     errcode: int
-    """0 where the answer has none."""
+    """0 if the answer has none."""
     errmsg: str
     body: bytes = field(repr=False)
-    """As it came, but for the token."""
+    """The body as received, without the token."""
 
     @classmethod
     def from_proto(cls, message: pb.CallApiResponse) -> Self:
@@ -48,7 +48,7 @@ class ApiAnswer:
         return cls(message.errcode, message.errmsg, message.body)
 
     def json(self) -> Any:  # noqa: ANN401  only WeCom knows what it answers
-        """Return the body parsed. Raises ValueError if it is not JSON."""
+        """Return the parsed body. Raises ValueError if it is not JSON."""
         return json.loads(self.body)
 
 
@@ -70,22 +70,22 @@ class WecomApi:
         agent_id: int = 0,
         timeout: Span | None = None,  # noqa: ASYNC109  it becomes gRPC's deadline, which WeCom's is cut to
     ) -> ApiAnswer:
-        """Call a path like `/cgi-bin/user/get` in the name of `corp`; empty means the app's own.
+        """Call a path like `/cgi-bin/user/get` on behalf of `corp`; empty means the app's own.
 
-        The broker adds the access token. Where WeCom says that it is dead, the broker replaces it and calls
-        once more; nothing else is repeated, because only the caller knows whether it may be. An errcode is
-        not an error here: look at the answer's.
+        The broker adds the access token. If WeCom says that it is dead, the broker replaces it and calls
+        once more; nothing else is repeated, because only the caller knows whether that is safe. An errcode is
+        not raised as an error: check the answer's.
 
         Args:
             app: The app's name in the broker's configuration.
             path: Under `/cgi-bin/`; nothing that hands out tokens, tickets or sessions.
             corp: A child corp that the app is shared with.
-            method: By default POST with a body, GET without.
-            query: Without `access_token`. A bool goes as 1 or 0, as WeCom has it.
-            body: A mapping goes as JSON, bytes as they are.
-            share_kind: To choose where the child has the app through both kinds.
-            agent_id: To choose among several agents of one child.
-            timeout: By default the client's.
+            method: The default is POST with a body, GET without.
+            query: Without `access_token`. A bool is sent as 1 or 0, as WeCom expects.
+            body: A mapping is sent as JSON, bytes unchanged.
+            share_kind: Needed where the child has the app through both kinds.
+            agent_id: Needed to choose among several agents of one child.
+            timeout: The default is the client's.
 
         Raises BrokerError.
 
@@ -114,11 +114,11 @@ class WecomApi:
         agent_id: int = 0,
         timeout: Span = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
     ) -> MediaUpload:
-        """Send a file to WeCom, piece by piece, and return its media_id, valid for three days.
+        """Send a file to WeCom in pieces, and return its media_id, valid for three days.
 
         `kind` is image, voice, video or file. `content` is bytes, the path of a file, an open file, or an
         iterable or async iterable of bytes; all but an async iterable is read in a thread beside the loop.
-        An upload is never repeated. An errcode is not an error here: look at the answer's.
+        An upload is never repeated. An errcode is not raised as an error: check the answer's.
 
         Raises BrokerError, and what the content raises.
         """
@@ -146,7 +146,7 @@ class WecomApi:
         agent_id: int = 0,
         timeout: Span = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
     ) -> AsyncGenerator[MediaDownload]:
-        """Open a file at WeCom, for `async with`: its head is known, its pieces are yielded as they come.
+        """Download a file from WeCom, for `async with`: its head, then its pieces as they arrive.
 
             async with broker.download_media("crm", media_id) as download:
                 print(download.head.file_name)
@@ -196,7 +196,7 @@ def _encoded(body: Mapping[str, object] | bytes | None) -> bytes:
         return body or b""
     if not isinstance(body, Mapping):
         raise TypeError(f"body must be a mapping or bytes, not {type(body).__name__}")
-    # Some of WeCom's interfaces show \u4f60 to people as it stands: Chinese must go as it is.
+    # Some of WeCom's interfaces show \u4f60 to people unchanged: Chinese must not be escaped.
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -1,1 +1,1 @@
-"""What the client for threads is made of."""
+"""The parts of the client for threads."""

@@ -21,15 +21,15 @@ Result = TypeVar("Result")
 
 
 class Background:
-    """The thread's event loop, from its start to its end.
+    """The event loop of the background thread.
 
-    Work is submitted under a lock that `stop` takes too, so that none goes to a loop that has already ended.
-    The lock is reentrant and `iterate` does not wait at its end, because a forgotten iterator ends in the
-    garbage collector, which may run in any thread and at any place.
+    Work is submitted under a lock that `stop` takes too, so that none is submitted to a loop that has ended.
+    The lock is reentrant and `iterate` does not wait at its end, because an abandoned iterator ends in the
+    garbage collector, which may run in any thread at any time.
     """
 
     def __init__(self, broker: Broker) -> None:
-        """Take the client, which only this thread drives."""
+        """Keep the client, which only this thread drives."""
         self.started = threading.Event()
         self._process = Process.current
         self._closing = False
@@ -40,7 +40,7 @@ class Background:
 
     @property
     def needs_closing(self) -> bool:
-        """Whether the loop is to run on; a child process has no loop to end."""
+        """Whether the loop is still to be ended; a child process has no loop."""
         return not self._closing and self._process is Process.current
 
     def require_process(self) -> None:
@@ -49,11 +49,11 @@ class Background:
             raise made_before_fork()
 
     def run(self) -> None:
-        """Run until `stop`; what the thread is for."""
+        """Run until `stop`; this is the thread's main function."""
         asyncio.run(self._serve())
 
     def stop(self) -> None:
-        """Take no more work, and close the client. May be repeated."""
+        """Refuse new work, and close the client. May be repeated."""
         if not self.needs_closing:
             return
         with self._submitting:
@@ -62,7 +62,7 @@ class Background:
                 self._loop.call_soon_threadsafe(self._stopped.set)
 
     def result(self, work: Coroutine[object, object, Result]) -> Result:
-        """Wait for the work, which is cancelled when the waiting is interrupted, as by Ctrl-C."""
+        """Wait for the work and return its result; cancel it if the wait is interrupted, as by Ctrl-C."""
         future = self._submit(work)
         try:
             return future.result()
@@ -72,7 +72,7 @@ class Background:
             future.cancel()
 
     def iterate(self, items: AsyncGenerator[Result]) -> Iterator[Result]:
-        """Yield what the items yield, and close them."""
+        """Yield the items, and close the generator at the end."""
         try:
             while True:
                 try:
@@ -103,5 +103,5 @@ class Background:
 
 
 async def _next(items: AsyncGenerator[Result]) -> Result:
-    """Ask in the loop's thread, so that the loop knows the items and closes them at its end."""
+    """Call `anext` in the loop's thread, so that the loop knows the generator and closes it at its end."""
     return await anext(items)

@@ -1,4 +1,4 @@
-"""Methods of the asyncio client, made into methods that block."""
+"""Turns methods of the asyncio client into blocking ones."""
 
 from __future__ import annotations
 

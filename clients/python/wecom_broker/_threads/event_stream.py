@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class EventStream:
-    """The events that one member of a group gets, for `for`, in one thread at a time.
+    """The events that one member of a group gets, for a `for` loop in one thread at a time.
 
         for event in broker.events(group="crm"):
             handle(event)
 
-    Events are acknowledged as by `wecom_broker.EventStream`: a body that ends normally has handled its event,
-    one left by an exception, `break` or `return` has not.
+    Events are acknowledged as in `wecom_broker.EventStream`: a body that ends normally has handled its event,
+    one that is left by an exception, `break` or `return` has not.
     """
 
     def __init__(self, background: Background, subscribe: Callable[[], AsyncGenerator[Event]]) -> None:
-        """Subscribe to nothing before the first event is asked for."""
+        """Subscribe only when the first event is asked for."""
         self._background = background
         self._subscribe = subscribe
         self._closed = False
@@ -40,7 +40,7 @@ class EventStream:
         self.close()
 
     def __iter__(self) -> Self:
-        """Begin a loop. The event that another one was left with comes again."""
+        """Begin a loop. An event that an earlier loop did not finish comes again."""
         if not self._closed:
             self._begin()
         return self
@@ -50,12 +50,12 @@ class EventStream:
         return next(self._items)
 
     def close(self) -> None:
-        """End the subscription, once what was handled is acknowledged or could not be for two seconds."""
+        """End the subscription, after trying for two seconds at most to acknowledge handled events."""
         self._closed = True
         with suppress(BrokerClosed):
             self._background.result(self._events.aclose())
 
     def _begin(self) -> None:
         self._events = self._subscribe()
-        # It closes the events when it is collected itself.
+        # The iterator closes the events when it is garbage-collected.
         self._items = self._background.iterate(self._events)

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class MediaDownload:
-    """A file on its way: its head, and its pieces, once."""
+    """A download in progress: the file's head, and its pieces, which can be read once."""
 
     def __init__(self, head: MediaHead, pieces: Iterator[bytes]) -> None:
-        """Know the head; the pieces come when they are asked for."""
+        """Keep the head; the pieces are read on demand."""
         self.head = head
         self._pieces = pieces
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the pieces as they come. Raises BrokerError."""
+        """Yield the pieces as they arrive. Raises BrokerError."""
         return self._pieces
 
     def read(self) -> bytes:

@@ -1,4 +1,4 @@
-"""An access token, and what is needed to use it and to report it."""
+"""An access token, with what is needed to use it and to report it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A token, and what is needed to use it and to report it. Only `.value` shows the secret."""
+    """A token, with what is needed to use it and to report it. Only `.value` shows the secret."""
 
     value: str = field(repr=False)
     expire_time: datetime
-    """By the broker's clock; the client counts the life of a token by itself."""
+    """By the broker's clock; the client measures the remaining life with its own clock."""
     corp_id: str
-    """The corp in whose name the token acts."""
+    """The corp on whose behalf the token acts."""
     agent_id: int
     """The app's agent id in that corp."""
     generation: int
-    """Grows with every rotation, and never goes back."""
+    """Increases with every rotation, and never decreases."""
     target: Target
-    """The target it was asked for."""
+    """The target that it was requested for."""
 
     @classmethod
     def from_proto(cls, message: token_service_pb2.AccessToken, target: Target) -> Self:
-        """Return the token of a message that answers for the target."""
+        """Return the token in a message for the target."""
         return cls(
             value=message.value,
             expire_time=message.expire_time.ToDatetime(UTC),

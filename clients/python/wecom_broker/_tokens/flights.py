@@ -1,4 +1,4 @@
-"""One call for all callers that ask the same at the same time."""
+"""One call for all callers that ask for the same thing at the same time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Result = TypeVar("Result")
 
 
 class Flights(Generic[Result]):
-    """Calls under way. A cancelled waiter neither cancels the call nor disturbs the others."""
+    """The calls in progress. A cancelled waiter neither cancels the call nor affects the other waiters."""
 
     def __init__(self) -> None:
         """Start with none."""
         self._tasks: dict[Hashable, asyncio.Task[Result]] = {}
 
     async def join(self, key: Hashable, start: Callable[[], Coroutine[object, object, Result]]) -> Result:
-        """Return the result of the call under way for this key, or of a new one. Raises what it raises."""
+        """Return the result of the call in progress for this key, or of a new one. Raises what it raises."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(start(), name="wecom_broker call")
@@ -40,4 +40,4 @@ class Flights(Generic[Result]):
     def _land(self, key: Hashable, task: asyncio.Task[Result]) -> None:
         del self._tasks[key]
         if not task.cancelled():
-            task.exception()  # counts as seen, even if every waiter has left
+            task.exception()  # marks the exception as retrieved, even if every waiter has left

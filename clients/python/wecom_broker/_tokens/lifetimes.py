@@ -1,4 +1,4 @@
-"""How long tokens live, counted from their receipt: this machine's clock need not be right."""
+"""How long tokens live, measured from their receipt, so that this machine's clock need not be right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wecom_broker.v1 import token_service_pb2 as pb
 
 if sys.platform == "linux":
-    # It goes on while the machine sleeps, as the life of a token does.
+    # This clock advances while the machine sleeps, as the life of a token does.
     steady = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 else:
     steady = time.monotonic
@@ -26,26 +26,26 @@ else:
 TokenAnswer: TypeAlias = (
     "pb.GetAccessTokenResponse | pb.WatchAccessTokenResponse | pb.ReportInvalidTokenResponse"
 )
-"""What brings a token."""
+"""A message with a token."""
 
 _log = logging.getLogger("wecom_broker")
 
 
 class Lifetimes:
-    """Says when tokens end, by a clock that nobody sets."""
+    """Computes when tokens expire, by a clock that is never adjusted."""
 
     def __init__(self, now: Callable[[], float], wall_clock: Callable[[], float] = time.time) -> None:
-        """Take a clock that only goes forward, and the machine's, both in seconds."""
+        """Use a monotonic clock, and the machine's wall clock, both in seconds."""
         self.now = now
         self._wall_clock = wall_clock
         self._warned = False
 
     def end_of(self, answer: TokenAnswer) -> float:
-        """Return when the token of an answer that has just arrived ends, by `now`."""
+        """Return when the token of an answer that has just arrived expires, by `now`."""
         left_by_wall_clock = _seconds(answer.token.expire_time) - self._wall_clock()
         if left_by_wall_clock <= 0:
             self._warn(-left_by_wall_clock)
-        # Brokers of 0.1 do not say how long a token has left.
+        # Brokers of version 0.1 do not send the remaining life.
         left = _seconds(answer.ttl) if answer.HasField("ttl") else left_by_wall_clock
         return self.now() + left
 

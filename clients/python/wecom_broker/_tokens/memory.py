@@ -3,7 +3,7 @@
 Rule 1: a token is served from memory until it expires, whatever happens to its stream.
 Rule 2: a token is never replaced by one of an older generation while it is valid.
 Rule 3: a target whose stream ended for good is forgotten, so that the next call asks the broker.
-Rule 4: a target that nobody reads for `idle_after` is forgotten, and its stream closed.
+Rule 4: a target that is not read for `idle_after` is forgotten, and its stream is closed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class TokenMemory:
-    """One watch a target. All but `valid` belongs to the event loop."""
+    """One watch for each target. All methods except `valid` belong to the event loop."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class TokenMemory:
         key: tuple[str, str, ShareKind | str | None, int],
         min_ttl: Span | None,
     ) -> AccessToken | None:
-        """Return the token if it is valid for `min_ttl` more, else None.
+        """Return the token if it stays valid for `min_ttl`, else None.
 
-        This is the warm read: it must stay one lookup and one comparison, and safe to call from any thread.
+        This is the warm read: it must remain one lookup and one comparison, and callable from any thread.
         """
         watch = self._watches.get(key)
         if watch is None:
@@ -62,7 +62,7 @@ class TokenMemory:
         return watch.token
 
     def watch(self, target: Target) -> Watch:
-        """Return the watch of the target, opened if there is none."""
+        """Return the watch of the target; open one if there is none."""
         watch = self._watches.get(target)
         if watch is None:
             watch = Watch(
@@ -77,7 +77,7 @@ class TokenMemory:
         return watch
 
     def offer(self, answer: TokenAnswer, target: Target) -> AccessToken:
-        """Take a token that came by another way than the watch; return the newest known."""
+        """Store a token that did not come from the watch; return the newest known."""
         watch = self._watches.get(target)
         return AccessToken.from_proto(answer.token, target) if watch is None else watch.offer(answer)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Tokens:
-    """The part of the client that gives access tokens."""
+    """The part of the client that returns access tokens."""
 
     _connection: Connection
     _memory: TokenMemory
@@ -36,11 +36,11 @@ class Tokens:
         agent_id: int = 0,
         min_ttl: Span | None = None,
     ) -> AccessToken:
-        """Return a token that is valid now; from memory, but for the first call for a target.
+        """Return a token that is valid now, from memory except for the first call for a target.
 
         An empty `corp` means the app's own. `share_kind` and `agent_id` are needed only to choose among
-        several. `min_ttl` is the least life to be left: if the token in memory has less, the broker is asked,
-        and returns the best valid one where WeCom has none that lives so long.
+        several. `min_ttl` is the least remaining life: if the token in memory has less, the broker is asked,
+        and returns the best valid one if WeCom has none with that much.
 
         Raises BrokerError.
         """
@@ -59,7 +59,7 @@ class Tokens:
         agent_id: int = 0,
         min_ttl: Span | None = None,
     ) -> AccessToken | None:
-        """Return the token in memory if it is valid, else None. Asks nobody; any thread may call it.
+        """Return the token in memory if it is valid, else None, without a call. Any thread may call it.
 
         Raises MadeBeforeFork.
         """
@@ -69,7 +69,7 @@ class Tokens:
     async def rejected(self, token: AccessToken, errcode: int) -> AccessToken:
         """Report that WeCom refused the token, with 40014 or 42001; return the one to use from now on.
 
-        Call it wherever the refusal is seen: the broker fetches a new token at most once.
+        Call it wherever the refusal is seen: for all reports, the broker fetches at most one new token.
         Raises BrokerError.
         """
         self._connection.require_usable()
@@ -89,7 +89,7 @@ class Tokens:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
     ) -> AsyncGenerator[AccessToken]:
-        """Yield the current token, then each rotation, over restarts of the broker. Raises BrokerError.
+        """Yield the current token, then each rotation, across restarts of the broker. Raises BrokerError.
 
         Only for those who must act on a rotation; `access_token` keeps itself current.
         """
@@ -111,7 +111,7 @@ class Tokens:
         try:
             return await self._flights.join(("fetch", target, min_ttl), lambda: self._fetch(target, min_ttl))
         except Unavailable:
-            # A shorter life than the caller asked for is better than none.
+            # A token with a shorter life than requested is better than none.
             held = self._memory.valid(target, None)
             if held is None:
                 raise

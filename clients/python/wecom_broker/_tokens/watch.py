@@ -1,4 +1,4 @@
-"""The shared stream of one target, and the newest token that came by it."""
+"""The shared stream of one target, and the newest token that it has received."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Watch:
     """A token in memory that the broker keeps current.
 
-    `token` and `expires_at` are read without a lock, also by other threads: `expires_at` is infinitely long
-    ago until there is a token, and is written after it.
+    Other threads too read `token` and `expires_at` without a lock: `expires_at` is minus infinity
+    until there is a token, and is written after it.
     """
 
     __slots__ = ("_first", "_lifetimes", "_target", "_task", "expires_at", "read_at", "token")
@@ -53,12 +53,12 @@ class Watch:
         return self._first.done()
 
     async def opened(self) -> None:
-        """Wait for the first token. Raises what kept it from coming; a cancelled waiter disturbs no other."""
+        """Wait for the first token. Raises what ended the stream before. A cancelled waiter affects no other."""
         with translated():
             await asyncio.shield(self._first)
 
     def offer(self, answer: TokenAnswer) -> AccessToken:
-        """Take a token that has just arrived unless a newer one is held and valid; return the held one."""
+        """Store a token that has just arrived unless a newer valid one is held; return the held one."""
         if self.expires_at <= self._lifetimes.now() or answer.token.generation >= self.token.generation:
             self.token = AccessToken.from_proto(answer.token, self._target)
             self.expires_at = self._lifetimes.end_of(answer)
@@ -76,7 +76,7 @@ class Watch:
                     self.offer(answer)
                     if not self._first.done():
                         self._first.set_result(None)
-        except Exception as failure:  # noqa: BLE001  whatever it is, it belongs to those who wait
+        except Exception as failure:  # noqa: BLE001  every error is raised in the waiters
             if not self._first.done():
                 self._first.set_exception(failure)
-                self._first.exception()  # counts as seen, even if every waiter has left
+                self._first.exception()  # marks the exception as retrieved, even if every waiter has left
