@@ -1,4 +1,4 @@
-"""The right that each rpc needs, as the API promises it."""
+"""The permission that each rpc needs, as the API documents it."""
 
 from collections.abc import Mapping
 

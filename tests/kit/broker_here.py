@@ -14,7 +14,7 @@ from tests.kit.processes.fleet import APP, configuration
 
 @dataclass(frozen=True)
 class BrokerHere:
-    """What runs."""
+    """The running broker and its simulated WeCom."""
 
     world: World
     broker: RunningBroker
@@ -26,7 +26,7 @@ class BrokerHere:
 async def broker_here(
     folder: Path, world: World, apps: Sequence[str] = (APP,), **tables: Any
 ) -> AsyncIterator[BrokerHere]:
-    """Run both on an embedded store until left; `tables` are added to the configuration."""
+    """Run both on an embedded store inside the block; `tables` are added to the configuration."""
     async with running_simulator(world) as url:
         server = {
             "grpc": ["127.0.0.1:0"],

@@ -1,4 +1,4 @@
-"""An HTTP proxy that writes down what it is asked for, and a WeCom with a certificate of the tests' CA."""
+"""An HTTP proxy that records its requests, and a WeCom with a certificate of the tests' CA."""
 
 import asyncio
 import ssl
@@ -16,12 +16,12 @@ ANSWER = {"access_token": "the-token", "expires_in": 7200}
 
 @dataclass
 class Proxy:
-    """What it was asked, and how it answers."""
+    """The requests to the proxy, and how it answers."""
 
     port: int = 0
     heads: list[bytes] = field(default_factory=list)
     refusal: bytes = b""
-    """Answered in place of passing anything on."""
+    """The answer to all requests, if set; nothing is forwarded then."""
     silent: bool = False
 
     @property
@@ -30,7 +30,7 @@ class Proxy:
         return [head.partition(b"\r\n")[0] for head in self.heads]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Tunnel a CONNECT, pass an absolute-form request on."""
+        """Tunnel a CONNECT; forward an absolute-form request."""
         with suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             self.heads.append(head)
@@ -43,7 +43,7 @@ class Proxy:
             elif method == b"CONNECT":
                 await _tunnel(reader, writer, wanted, b"HTTP/1.1 200 OK\r\n\r\n", b"")
             else:
-                # One request a connection, so that each is written down.
+                # One request for each connection, so that each is recorded.
                 head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
                 await _tunnel(reader, writer, wanted.split(b"/")[2], b"", head)
         writer.close()
@@ -52,7 +52,7 @@ class Proxy:
 async def _tunnel(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wanted: bytes, said: bytes, head: bytes
 ) -> None:
-    # Whatever the name: the only WeCom there is listens on loopback.
+    # Ignore the name: the only WeCom listens on loopback.
     upstream, onward = await asyncio.open_connection("127.0.0.1", int(wanted.rpartition(b":")[2]))
     writer.write(said)
     onward.write(head)
@@ -69,7 +69,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @asynccontextmanager
 async def proxy() -> AsyncIterator[Proxy]:
-    """Run a proxy until left."""
+    """Run a proxy inside the block."""
     found = Proxy()
     server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
@@ -83,7 +83,7 @@ async def proxy() -> AsyncIterator[Proxy]:
 async def secure_wecom(
     folder: Path, name: str = "wecom.test"
 ) -> AsyncIterator[tuple[str, str, list[web.Request]]]:
-    """Answer with a token over TLS; yields the URL by that name, the CA's file, and the requests."""
+    """Serve a token over TLS; yield the URL with that name, the CA's file, and the requests."""
     authority, asked = Authority(), list[web.Request]()
     paths = authority.sign(dns=name).write(folder, "wecom")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""Logging belongs to the whole process: what a test sets up would be the next one's too."""
+"""Restores logging after a test: it is global, so a test's changes would affect the next one."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from broker.telemetry.logging import LOGGER
 
 @contextmanager
 def own_logging(*names: str) -> Iterator[None]:
-    """Put back what is changed inside; `names` are loggers whose level is changed beside the broker's."""
+    """Restore what the block changes; `names` are more loggers, beside the broker's, whose level changes."""
     root = logging.getLogger()
     handlers = root.handlers[:]
     levels = {name: logging.getLogger(name).level for name in ("", LOGGER, "aiohttp.server", *names)}

@@ -1,4 +1,4 @@
-"""How much of a measured time is the machine's own: other work kept this process from running."""
+"""Measures how much of a measured time was lost because the machine was busy with other work."""
 
 import asyncio
 import time
@@ -11,14 +11,14 @@ LOOK_SECONDS = 0.02
 
 @dataclass
 class Busy:
-    """For how long this loop wanted to run, and could not."""
+    """How long this loop was ready to run but did not."""
 
     seconds: float = 0.0
 
 
 @asynccontextmanager
 async def busy() -> AsyncIterator[Busy]:
-    """Measure until left by how much short naps are overslept."""
+    """Measure, inside the block, how much longer short sleeps take than requested."""
     found = Busy()
 
     async def nap() -> None:

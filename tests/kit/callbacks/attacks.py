@@ -1,4 +1,4 @@
-"""What strangers, and broken senders, do to the door for callbacks: one request each, byte by byte."""
+"""Requests of strangers and broken senders to the callback endpoint: one of each kind, byte by byte."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ from tests.kit.callbacks.sender import DEMO_KEYS
 
 PATH = "/callback/crm"
 MARK = "SaidInConfidence"
-"""Stands in every attack that has a place for it: no answer and no log may say it."""
+"""Is in every attack that has room for it: no answer and no log may contain it."""
 FOREIGN_KEYS = CallbackKeys(
     Secret("SomebodyElsesToken"), Secret("SomebodyElsesKeyOfHisOwnCallbacksToNobody0B")
 )
@@ -45,13 +45,13 @@ NAMESPACES = b"<xml xmlns:a='%s' %s/>" % (
     b"u" * 240_000,
     b" ".join(b"a:b%d='1'" % number for number in range(190)),
 )
-"""A parser with namespaces writes the 240 kB into each of the 190 names."""
+"""A namespace-aware parser copies the 240 kB into each of the 190 names."""
 NOT_UTF8 = b"<xml><Encrypt>\xff\xfe\xc0\x80</Encrypt></xml>"
 
 
 @dataclass(frozen=True)
 class Attack:
-    """A request, and how it is refused; with no outcome it never gets as far as being counted."""
+    """A request, and how it is refused; without an outcome it is refused before it is counted."""
 
     name: str
     request: bytes
@@ -98,7 +98,7 @@ def http(
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Write a request."""
+    """Return the bytes of a request."""
     words = query if isinstance(query, str) else urlencode(query)
     fields = {
         "Host": "broker",
@@ -114,7 +114,7 @@ def http(
 
 
 def query_of(encrypted: str, keys: CallbackKeys = DEMO_KEYS, **changed: str) -> dict[str, str]:
-    """Return a query with a valid signature, or one that was changed after signing."""
+    """Return a query with a valid signature; `changed` is applied after signing."""
     timestamp, nonce = str(int(time.time())), str(secrets.randbelow(10**10))
     signed = {"timestamp": timestamp, "nonce": nonce, **changed}
     signature = sign(keys.token, signed["timestamp"], signed["nonce"], encrypted)
@@ -122,7 +122,7 @@ def query_of(encrypted: str, keys: CallbackKeys = DEMO_KEYS, **changed: str) -> 
 
 
 def posted(encrypted: str, keys: CallbackKeys = DEMO_KEYS) -> bytes:
-    """Write a POST of something that is sealed, with a valid signature."""
+    """Return a POST of sealed content, with a valid signature."""
     body = document(ToUserName=PARENT.corpid, AgentID="1", Encrypt=encrypted).encode()
     return http(query=query_of(encrypted, keys), body=body)
 
@@ -133,14 +133,14 @@ def sealed(message: bytes, receive_id: str = PARENT.corpid) -> str:
 
 
 def sealed_blocks(plaintext: bytes) -> str:
-    """Seal any whole blocks, as no sane sender does."""
+    """Seal any whole blocks, without the structure and padding of a real message."""
     key = DEMO_KEYS.aes_key
     encryptor = Cipher(AES(key), CBC(key[:16])).encryptor()
     return base64.b64encode(encryptor.update(plaintext) + encryptor.finalize()).decode()
 
 
 def unsigned(body: bytes, **headers: str) -> bytes:
-    """Write a POST with a signature that means nothing."""
+    """Return a POST with a meaningless signature."""
     query = {"msg_signature": "0" * 40, "timestamp": str(int(time.time())), "nonce": "1"}
     return http(
         query=query, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
@@ -149,7 +149,7 @@ def unsigned(body: bytes, **headers: str) -> bytes:
 
 @cache
 def gzip_bomb() -> bytes:
-    """Return 250 kB that are 256 MB."""
+    """Return 250 kB that decompress to 256 MB."""
     return gzip.compress(bytes(256 << 20))
 
 

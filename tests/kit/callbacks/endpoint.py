@@ -1,4 +1,4 @@
-"""A broker that WeCom calls back: its door to knock at, and the log behind it to look into."""
+"""A broker with a callback endpoint: tests post to the endpoint and read the event log."""
 
 import time
 from collections import Counter
@@ -27,7 +27,7 @@ _numbers = count(10**15)
 
 
 def text(corp_id: str = CHILD, **fields: str | int) -> bytes:
-    """Write what a user of the corp sends; no two are the same message."""
+    """Return the message of a user of the corp; each one is different."""
     return document(
         **{
             "ToUserName": corp_id,
@@ -43,7 +43,7 @@ def text(corp_id: str = CHILD, **fields: str | int) -> bytes:
 
 
 def event(name: str = "enter_agent", corp_id: str = CHILD, **fields: str | int) -> bytes:
-    """Write an event of the corp."""
+    """Return an event of the corp."""
     return document(
         **{
             "ToUserName": corp_id,
@@ -59,7 +59,7 @@ def event(name: str = "enter_agent", corp_id: str = CHILD, **fields: str | int) 
 
 @dataclass(frozen=True)
 class CallbackEndpoint:
-    """What a test holds."""
+    """The broker, with a sender for its callback URL."""
 
     acting: Acting
     sender: CallbackSender
@@ -74,7 +74,7 @@ class CallbackEndpoint:
 
     @property
     def address(self) -> str:
-        """Return where the door is."""
+        """Return the base URL."""
         return f"http://127.0.0.1:{self.broker.http_port}"
 
     @property
@@ -83,7 +83,7 @@ class CallbackEndpoint:
         return callback_grpc.CallbackServiceStub(self.acting.channel)  # type: ignore[no-untyped-call]
 
     async def log(self) -> list[event_pb.Event]:
-        """Return all that was written so far, in its order."""
+        """Return all events written so far, in order."""
         last = text(PARENT.corpid, Content="the last one")
         assert (200, "success") == (await self.sender.post(last))[:2]
         found = []
@@ -94,11 +94,11 @@ class CallbackEndpoint:
         raise AssertionError("the stream ended")
 
     def look_on(self) -> AsyncIterator[event_pb.Event]:
-        """Yield what is in the log from its beginning, and what comes."""
+        """Yield the events of the log from its beginning, then new ones."""
         return looking_on(self.acting.channel)
 
     def counted(self) -> Counter[tuple[str, str]]:
-        """Return how many callbacks ended how, by app and outcome."""
+        """Return the number of callbacks by app and outcome."""
         [metric] = self.broker.telemetry.metrics.callbacks.collect()
         return Counter(
             {
@@ -110,7 +110,7 @@ class CallbackEndpoint:
 
 
 def looking_on(channel: grpc.aio.Channel, app: str = APP) -> AsyncIterator[event_pb.Event]:
-    """Yield what is in the log from its beginning, and what comes."""
+    """Yield the events of the log from its beginning, then new ones."""
     request = event_pb.SubscribeEventsRequest(apps=[app], replay_from_time=Timestamp(seconds=1))
     stub: Any = event_grpc.EventServiceStub(channel)  # type: ignore[no-untyped-call]
     return _events(stub.SubscribeEvents(request, timeout=30))
@@ -125,7 +125,7 @@ async def _events(stream: Any) -> AsyncIterator[event_pb.Event]:
 async def callback_door(
     folder: Path, callback: Mapping[str, Any] | None = None, **tables: Any
 ) -> AsyncIterator[CallbackEndpoint]:
-    """Run a broker and a simulated WeCom until left; `callback` is added to the app's, `mute` has none."""
+    """Run a broker and a simulated WeCom; `callback` is added to the app's, the app `mute` has none."""
     [app] = tables_of("", folder)["apps"]
     apps = [{**app, "callback": {**CALLBACK, **(callback or {})}}, {**app, "name": "mute"}]
     async with acting(folder, **{"apps": apps, **tables}) as running:

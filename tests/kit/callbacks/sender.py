@@ -1,4 +1,4 @@
-"""WeCom's side of the callbacks for integration tests: seals, signs and posts what a test has written."""
+"""WeCom's side of the callbacks for integration tests: seals, signs and posts a test's messages."""
 
 import secrets
 import time
@@ -17,9 +17,9 @@ from broker.simulator.crypto import RANDOM_BYTES, CallbackKeys
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_KEYS, CALLBACK_TOKEN, PARENT
 
 DEMO_KEYS = opening.CallbackKeys(Secret(CALLBACK_TOKEN), Secret(CALLBACK_AES_KEY))
-"""What a broker opens callbacks with; WeCom's side has its own, and its own cryptography."""
+"""The broker's keys for callbacks; WeCom's side has its own class, and its own cryptography."""
 WITHIN_SECONDS = 60.0
-"""How long an answer may take on a busy machine; who promises less looks at the seconds of the answer."""
+"""How long an answer may take on a busy machine; tests of a shorter limit check the answer's seconds."""
 
 Query = dict[str, str]
 Tamper = Callable[[Query, bytes], tuple[Query, bytes]]
@@ -38,7 +38,7 @@ class CallbackSender:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, keys: CallbackKeys = CALLBACK_KEYS) -> AsyncIterator[Self]:
-        """Send over connections that are kept; as many at once as a test has posts under way."""
+        """Send over kept connections, without a limit on how many are open at once."""
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             yield cls(url, keys, session)
 
@@ -53,7 +53,7 @@ class CallbackSender:
         agent_id: str = str(PARENT.agentid),
         body_format: Format = Format.XML,
     ) -> tuple[Query, bytes]:
-        """Return what `post` would send, to be tampered with or sent twice."""
+        """Return what `post` would send, for tests that tamper with it or send it twice."""
         sealed = sealed_post(
             self.keys,
             message,
@@ -75,14 +75,14 @@ class CallbackSender:
         tamper: Tamper | None = None,
         body_format: Format = Format.XML,
     ) -> Answer:
-        """Seal, sign and post once; `tamper` changes the query and the body on their way."""
+        """Seal, sign and post once; `tamper` changes the query and the body before they are sent."""
         query, body = self.envelope(
             message, receive_id=receive_id, timestamp=timestamp, nonce=nonce, body_format=body_format
         )
         return await self.post_envelope(*(tamper(query, body) if tamper else (query, body)), body_format)
 
     async def post_envelope(self, query: Query, body: bytes, body_format: Format = Format.XML) -> Answer:
-        """Post these very bytes. Raises `AssertionError` if there is no answer."""
+        """Post exactly these bytes. Raises `AssertionError` if there is no answer."""
         sent = Post(query, body, body_format.content_type)
         answer = await post(self.session, self.url, sent, WITHIN_SECONDS)
         assert answer.status is not None, answer.error
@@ -96,7 +96,7 @@ class CallbackSender:
         timestamp: int | str | None = None,
         tamper: Callable[[Query], Query] | None = None,
     ) -> Answer:
-        """Ask for a verification of the URL. Raises `AssertionError` if there is no answer."""
+        """Request a verification of the URL. Raises `AssertionError` if there is no answer."""
         query = verification(
             self.keys,
             plaintext,

@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class Witness:
-    """An observer that remembers."""
+    """An observer that records what is reported to it."""
 
     refreshes: list[tuple[str, str]] = field(default_factory=list)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
@@ -107,21 +107,21 @@ class Replica:
         core.start()
 
     def refresh_ahead(self) -> None:
-        """Let it renew in the background; most tests want nobody to do that."""
+        """Start renewal in the background; most tests run without it."""
         self.tasks.keep_running("refreshing ahead", self.core.ahead.run)
 
     async def crash(self) -> None:
-        """End it as a killed process ends: nothing that it does on the way out reaches anybody."""
+        """End it like a killed process: it loses the store first, so that its cleanup has no effect there."""
         self.store.cut()
         await self.close()
 
     async def close(self) -> None:
-        """End what runs in it."""
+        """End its tasks."""
         await self.tasks.__aexit__(None, None, None)
 
 
 class EngineWorld:
-    """Replicas over one store, before one WeCom. Enter it."""
+    """Replicas over one store, in front of one WeCom. An async context manager."""
 
     def __init__(self, *, apps: Iterable[App] = (CRM,), policy: RefreshPolicy = POLICY) -> None:
         self.clock = FakeClock()
@@ -135,7 +135,7 @@ class EngineWorld:
         self._apps = {app.name: app for app in apps}
 
     async def start(self, *, apps: Iterable[App] | None = None, number: int | None = None) -> Replica:
-        """Start another broker, or one in the place of that which has the number."""
+        """Start another broker, or one that replaces the broker with this number."""
         chosen = self._apps if apps is None else {app.name: app for app in apps}
         number = len(self.replicas) if number is None else number
         replica = Replica(self, number, chosen)
@@ -150,7 +150,7 @@ class EngineWorld:
     async def gather(
         self, *errands: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
     ) -> list[Result]:
-        """Run the errands together while time passes."""
+        """Run the coroutines together while time passes."""
         together = asyncio.gather(*errands)
         try:
             await self._pass_until(together, within)
@@ -161,7 +161,7 @@ class EngineWorld:
     async def run(
         self, errand: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
     ) -> Result:
-        """Run one errand while time passes. Raises what it raises."""
+        """Run one coroutine while time passes. Raises what it raises."""
         [result] = await self.gather(errand, within=within)
         return result
 
@@ -185,7 +185,7 @@ class EngineWorld:
 
 
 async def outcome(errand: Awaitable[object]) -> object:
-    """Return what the errand returns, or the error that it raises."""
+    """Return the result of the awaitable, or the error that it raises."""
     try:
         return await errand
     except BrokerError as error:
@@ -193,5 +193,5 @@ async def outcome(errand: Awaitable[object]) -> object:
 
 
 async def wait_for(task: asyncio.Task[Result]) -> Result:
-    """Return what a task that is under way returns."""
+    """Return the result of a running task."""
     return await task

@@ -11,17 +11,17 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 
 async def settle() -> None:
-    """Return when every task waits for something that only the test brings about."""
+    """Return when every task waits for something that only the test can trigger."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(0)
-        # asyncio has no public word for "nobody is ready to run".
+        # asyncio has no public way to find out whether a callback is ready to run.
         if not loop._ready:  # type: ignore[attr-defined]
             return
 
 
 class FakeClock:
-    """The fleet's clock. Sleepers wake in the order of their moments, each at the time it asked for."""
+    """The fleet's clock. Sleepers wake in the order of their wake-up times, each exactly at its own."""
 
     def __init__(self, start: datetime = START) -> None:
         self._now = start
@@ -33,7 +33,7 @@ class FakeClock:
         return self._now
 
     async def sleep(self, duration: timedelta) -> None:
-        """Wait until the test has moved the time that far."""
+        """Wait until the test has advanced the time by that much."""
         if duration <= timedelta(0):
             await asyncio.sleep(0)
             return
@@ -42,7 +42,7 @@ class FakeClock:
         await alarm
 
     async def advance(self, duration: timedelta) -> None:
-        """Move the time, and let everybody who is due on the way act at its moment."""
+        """Advance the time, waking each sleeper that becomes due, at its own time."""
         until = self._now + duration
         await settle()
         while self._sleepers and self._sleepers[0][0] <= until:
@@ -55,25 +55,25 @@ class FakeClock:
         await settle()
 
     async def jump(self, duration: timedelta) -> None:
-        """Move the time while everybody is frozen, as if the machine had been suspended."""
+        """Advance the time without waking sleepers on the way, as if the machine had been suspended."""
         self._now += duration
         await self.advance(timedelta(0))
 
     @property
     def sleeper_count(self) -> int:
-        """Return how many wait for a moment."""
+        """Return the number of sleepers."""
         return sum(not alarm.done() for _, _, alarm in self._sleepers)
 
 
 class SkewedClock:
-    """One replica's view of the fleet's clock: it may be off, and may step. That touches no sleeper."""
+    """One replica's view of the fleet's clock: it may be wrong, and may jump, without affecting sleepers."""
 
     def __init__(self, fleet: Clock) -> None:
         self._fleet = fleet
         self.skew = timedelta(0)
 
     def now(self) -> datetime:
-        """Return the time as this replica believes it to be."""
+        """Return the time by this replica's clock."""
         return self._fleet.now() + self.skew
 
     async def sleep(self, duration: timedelta) -> None:
@@ -82,12 +82,12 @@ class SkewedClock:
 
 
 class FixedRandomness:
-    """Randomness that always falls the same way."""
+    """Randomness that always gives the same value."""
 
     def __init__(self, throw: float = 0.0) -> None:
         self.throw = throw
         """Between -1 (as early as it may be) and 1 (as late)."""
 
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
-        """Return the duration, as far off as the throw says."""
+        """Return the duration, changed by the spread times `throw`."""
         return duration * (1 + self.throw * spread)

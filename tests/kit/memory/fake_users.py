@@ -1,4 +1,4 @@
-"""WeCom's endpoints about visitors, as a test scripts them."""
+"""WeCom's endpoints about visitors, scripted by a test."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Trouble = Callable[[], BrokerError]
 
 
 class CountedChance:
-    """Randomness that gives another word each time, and the same ones in each run."""
+    """Randomness that gives another word each time, but the same sequence in each run."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -31,7 +31,7 @@ class CountedChance:
 
 @dataclass
 class FakeUsers:
-    """Know some codes, count how often each came, and fail as the script says."""
+    """Accept some codes, count how often each is used, and fail as the script says."""
 
     is_alive: Callable[[Secret], bool]
     users: dict[str, User] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class FakeUsers:
     death_errcode: int = 40014
 
     def fail(self, trouble: Trouble, times: int = 1) -> None:
-        """Answer the next calls with this error."""
+        """Make the next calls fail with this error."""
         self.troubles += [trouble] * times
 
     async def exchange_auth_code(self, token: Credential, code: Secret) -> User:

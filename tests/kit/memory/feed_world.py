@@ -1,4 +1,4 @@
-"""Event feeds of several replicas on one log in memory, under a clock that stands still."""
+"""Event feeds of several replicas on one log in memory, under a clock that only the test moves."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterable
@@ -26,7 +26,7 @@ EVERYTHING = frozenset[str]()
 
 
 class Ears:
-    """An observer of what the feed tells."""
+    """An observer that records what the feed reports."""
 
     def __init__(self) -> None:
         self.delivered: list[tuple[str, str, int]] = []
@@ -44,7 +44,7 @@ class Ears:
 
 
 class WatchedLog(MemoryEventLog):
-    """The log of one replica, with its ways written down; a test may hold back or lose an answer."""
+    """The log of one replica, with its calls recorded; a test may hold back or lose an answer."""
 
     def __init__(self, store: MemoryStore, shared: SharedLogs) -> None:
         super().__init__(store, shared)
@@ -52,7 +52,7 @@ class WatchedLog(MemoryEventLog):
         self.under_way = 0
         self.most_under_way = 0
         self.gate: asyncio.Event | None = None
-        """While it is shut, takes have happened, and nobody has heard what they found."""
+        """While it is not set, claims take effect in the log but do not return."""
         self.losing_answers = False
 
     async def claim(self, member: Member) -> list[Delivery]:
@@ -93,7 +93,7 @@ class WatchedLog(MemoryEventLog):
 
 @dataclass
 class FeedReplica:
-    """What one broker has."""
+    """The parts of one broker."""
 
     store: MemoryStore
     log: WatchedLog
@@ -102,20 +102,20 @@ class FeedReplica:
     ears: Ears
 
     async def joins(self, group: str = GROUP, **wish: Any) -> "Subscriber":
-        """Return a subscriber that reads at once whatever comes."""
+        """Return a subscriber that reads every event at once."""
         subscriber = Subscriber(self.feed.subscribe(group, wish_for(**wish)))
         await settle()
         return subscriber
 
     async def looks_on(self, **wish: Any) -> "Subscriber":
-        """Return one that only looks on."""
+        """Return a subscriber that only observes."""
         subscriber = Subscriber(self.feed.look_on(wish_for(**wish)))
         await settle()
         return subscriber
 
 
 def wish_for(**changes: Any) -> SubscriptionOptions:
-    """Return what a subscriber asks for who has no special wishes."""
+    """Return a subscriber's default options, with these changes."""
     usual: dict[str, Any] = {
         "apps": (APP,),
         "event_types": EVERYTHING,
@@ -129,7 +129,7 @@ def wish_for(**changes: Any) -> SubscriptionOptions:
 
 @dataclass
 class Subscriber:
-    """Read a stream to its end, in a task of its own."""
+    """Read a stream to its end, in its own task."""
 
     stream: AsyncGenerator[Delivery | None, None]
     got: list[Delivery] = field(default_factory=list)
@@ -137,7 +137,7 @@ class Subscriber:
     ended: bool = False
     failure: BrokerError | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    """It reads while this is set."""
+    """The subscriber reads while this is set."""
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -158,28 +158,28 @@ class Subscriber:
 
     @property
     def words(self) -> str:
-        """Return what it got."""
+        """Return the payloads that it got."""
         return " ".join(delivery.entry.payload.decode() for delivery in self.got)
 
     @property
     def ids(self) -> list[str]:
-        """Return the ids of what it got."""
+        """Return the ids of the events that it got."""
         return [f"{delivery.entry.app}:{delivery.entry.position}" for delivery in self.got]
 
     def heard(self) -> str:
-        """Return what it got since it was asked last."""
+        """Return the payloads that it got since the last call."""
         words = self.words
         self.got.clear()
         return words
 
     async def leaves(self) -> None:
-        """Go away, as a call that is cancelled does."""
+        """End the subscription, as a cancelled call does."""
         self.task.cancel()
         await settle()
 
 
 class FeedWorld:
-    """Replicas on one log. Enter it."""
+    """Replicas on one log. An async context manager."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -190,7 +190,7 @@ class FeedWorld:
         self._count = 0
 
     async def start(self) -> FeedReplica:
-        """Return another replica."""
+        """Start another replica."""
         ears, store = Ears(), MemoryStore(self._shared)
         tasks = await self._stack.enter_async_context(Background(ears, self.clock))  # type: ignore[arg-type]
         log, notifications = WatchedLog(store, self._logs), Notifications(store)

@@ -1,4 +1,4 @@
-"""An event log in memory, written to be read: each promise is a line or two, and nothing is quick.
+"""An event log in memory, written for clarity: each promise is a line or two, and nothing is optimised.
 
 It passes the same contract suite as the real ones; several brokers may share one through their stores.
 """
@@ -16,17 +16,17 @@ from tests.kit.memory.memory_store import MemoryStore
 
 @dataclass
 class Seat:
-    """A member that is at work."""
+    """An active member."""
 
     member: Member
     alive_until: datetime
     since: datetime
-    """Its last acknowledgement, or when it got something while it held nothing."""
+    """When it last acknowledged, or last got an entry while it held none."""
 
 
 @dataclass
 class Group:
-    """What one group has done with the log."""
+    """The progress of one group."""
 
     start: str
     used: datetime
@@ -34,18 +34,18 @@ class Group:
     dead: set[str] = field(default_factory=set)
     attempts: dict[str, int] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
-    """By position: how often it was handed out in vain."""
+    """By position: how often it was handed out without being handled."""
     holders: dict[str, str] = field(default_factory=dict)
-    """By place: who holds it."""
+    """By position: the member that holds it."""
     seats: dict[str, Seat] = field(default_factory=dict)
     looked: str = ""
-    """The last place that anybody looked at: who may have something up to there does not know of it yet."""
+    """The last position that a claim has examined: no member knows that an entry up to there is free."""
 
     def held_by(self, name: str) -> list[str]:
         return sorted(position for position, holder in self.holders.items() if holder == name)
 
     def lose(self, name: str, *, spend: bool, unseen: Collection[str] = ()) -> None:
-        """Free what a member holds, at the cost of a try of its oldest entry (promise 7)."""
+        """Free what a member holds; `spend` counts an attempt for its oldest entry (promise 7)."""
         held = self.held_by(name)
         for position in held:
             del self.holders[position]
@@ -56,7 +56,7 @@ class Group:
                 self.dead.add(held[0])
 
     def look_at_the_clock(self, now: datetime) -> set[str]:
-        """Free what was held for too long (promises 5 and 6); return who acknowledged too late."""
+        """Free what was held for too long (promises 5 and 6); return the members that were too late."""
         late = set()
         for name, seat in list(self.seats.items()):
             ends = seat.since + seat.member.ack_timeout if self.held_by(name) else None
@@ -69,7 +69,7 @@ class Group:
         return late
 
     def drop(self, gone: set[str]) -> None:
-        """Forget what is not kept any more (promise 10)."""
+        """Forget positions that are no longer kept (promise 10)."""
         self.handled -= gone
         self.dead -= gone
         for kept in (self.attempts, self.losses, self.holders):
@@ -87,14 +87,14 @@ class Log:
     groups: dict[str, Group] = field(default_factory=dict)
 
     def open(self, group: Group) -> list[Entry]:
-        """Return what the group has not handled, in order."""
+        """Return the entries that the group has not handled, in order."""
         done = group.handled | group.dead
         return [
             entry for entry in self.entries if entry.position >= group.start and entry.position not in done
         ]
 
     def free_for(self, group: Group, name: str | None) -> list[Entry]:
-        """Return what nobody holds and a member may have (promise 3); None stands for a new member."""
+        """Return the unheld entries that a member may have (promise 3); None stands for a new member."""
         held = group.holders
         owners = {entry.corp_id: held[entry.position] for entry in self.entries if entry.position in held}
         return [
@@ -104,13 +104,13 @@ class Log:
         ]
 
     def waiting(self, group: Group) -> set[str]:
-        """Return the places of what was looked at, and anybody may have."""
+        """Return the positions of examined entries that any member may have."""
         return {entry.position for entry in self.free_for(group, None) if entry.position <= group.looked}
 
 
 @dataclass
 class SharedLogs:
-    """What all connections see."""
+    """The data that all connections share."""
 
     clock: Clock
     logs: dict[str, Log] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class SharedLogs:
 
 
 class MemoryEventLog:
-    """One broker's view; it goes away, and tells, with the broker's store."""
+    """One broker's view; it is unavailable, and sends notices, together with the broker's store."""
 
     def __init__(self, store: MemoryStore, shared: SharedLogs) -> None:
         self._store = store
@@ -296,7 +296,7 @@ class MemoryEventLog:
 
     @staticmethod
     def _lets_go_on(log: Log, group: Group, before: dict[str, int], corps: set[str]) -> bool:
-        """Tell whether a corp is free for anybody, or whoever was busy is through with half of its work."""
+        """Return whether any member may have one of the corps, or a busy one has handled half its events."""
         waiting = log.waiting(group)
         if any(entry.corp_id in corps and entry.position in waiting for entry in log.entries):
             return True
@@ -312,5 +312,5 @@ class MemoryEventLog:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return them exactly, as a product of floating point would not."""
+    """Return the milliseconds since the epoch exactly, without floating point."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

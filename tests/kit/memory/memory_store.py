@@ -1,4 +1,4 @@
-"""A store in memory that can go away: what the engine's tests stand on.
+"""A store in memory that can become unavailable, for the engine's tests.
 
 It passes the same contract suite as the real ones; several brokers may share one through `connection`.
 """
@@ -33,7 +33,7 @@ class NoSeal(Seal):
 
 @dataclass
 class Shared:
-    """What all connections see."""
+    """The data that all connections share."""
 
     clock: Clock
     records: dict[str, Record] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class MemoryStore:
         await self._reach()
 
     async def _reach(self) -> None:
-        """Let others run first, as a network does."""
+        """Yield to other tasks first, as a network call would. Raises StoreUnavailable while away."""
         await asyncio.sleep(0)
         if self.away:
             raise StoreUnavailable("the store of the test is away", timedelta(seconds=1))

@@ -27,7 +27,7 @@ NO_TIME = timedelta(0)
 
 
 class Endpoint(StrEnum):
-    """Where the broker calls."""
+    """The endpoints that the broker calls."""
 
     APP_TOKEN = "/cgi-bin/gettoken"
     SHARES = "/cgi-bin/corpgroup/corp/list_app_share_info"
@@ -99,15 +99,15 @@ class SimulatedWecom:
         self.world.settings.token_lifetime = self.world.settings.ticket_lifetime = seconds
 
     def fail(self, endpoint: Endpoint, error: Callable[[], BrokerError], times: int = 1_000_000) -> None:
-        """Answer the next calls of the endpoint with this error."""
+        """Make the next calls of the endpoint fail with this error."""
         self._failures[endpoint] = [error] * times
 
     def recover(self) -> None:
-        """Answer well again."""
+        """Answer without errors again."""
         self._failures.clear()
 
     def count(self, endpoint: Endpoint | None = None, subject: str | None = None) -> int:
-        """Return how many calls came."""
+        """Return the number of calls."""
         return sum(
             (endpoint is None or call.endpoint is endpoint) and (subject is None or call.subject == subject)
             for call in self.calls

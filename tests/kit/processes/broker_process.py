@@ -1,4 +1,4 @@
-"""A broker in a process of its own, as an operator starts it."""
+"""A broker in its own process, as an operator starts it."""
 
 import json
 import os
@@ -22,7 +22,7 @@ STARTED_WITHIN_SECONDS = 60.0
 
 
 class BrokerProcess:
-    """`wecom-broker serve` with a configuration of the test's. Enter it."""
+    """`wecom-broker serve` with the test's configuration. A context manager."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], *, log_level: str = "debug") -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class BrokerProcess:
             time.sleep(0.02)
 
     def metrics(self) -> str:
-        """Return what `/metrics` shows."""
+        """Return the text of `/metrics`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
 
@@ -70,7 +70,7 @@ class BrokerProcess:
         os.kill(self.process.pid, number)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it, as a crash would."""
         assert self.process
         self.process.kill()
         self.process.wait()
@@ -89,7 +89,7 @@ class BrokerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process and self.process.poll() is None:
-            # A killed supervisor cannot take its workers along.
+            # A killed supervisor cannot end its workers.
             workers = self.children()
             self.send(signal.SIGCONT)
             self.kill()
@@ -98,7 +98,7 @@ class BrokerProcess:
                     os.kill(worker, signal.SIGKILL)
 
     def children(self) -> list[int]:
-        """Return its child processes: the workers, where there are several (Linux)."""
+        """Return its child processes: the workers, if there are several (Linux)."""
         assert self.process
         pid = self.process.pid
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -112,7 +112,7 @@ class BrokerProcess:
 
 
 def to_toml(table: Mapping[str, Any]) -> str:
-    """Write a configuration down; JSON's strings, numbers and lists are TOML's too."""
+    """Return a configuration as TOML; JSON's strings, numbers and lists are valid TOML."""
     lines = []
     for name, value in table.items():
         if isinstance(value, Mapping):

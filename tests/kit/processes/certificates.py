@@ -1,4 +1,4 @@
-"""Certificates for a test: an authority, and what it signs for SPIFFE ids, DNS names and addresses."""
+"""Certificates for a test: an authority that signs for SPIFFE ids, DNS names and addresses."""
 
 import datetime
 import ipaddress
@@ -19,7 +19,7 @@ class Pair:
     private_key: bytes
 
     def write(self, folder: Path, name: str) -> dict[str, str]:
-        """Write both down; return the paths by the names of `server.tls`."""
+        """Write both to files; return the paths by the names of `server.tls`."""
         paths = {"certificate": folder / f"{name}.pem", "private_key": folder / f"{name}.key.pem"}
         paths["certificate"].write_bytes(self.certificate)
         paths["private_key"].write_bytes(self.private_key)
@@ -44,7 +44,7 @@ class Authority:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def write(self, folder: Path) -> str:
-        """Write its certificate down; return the path."""
+        """Write its certificate to a file; return the path."""
         path = folder / "ca.pem"
         path.write_bytes(self.pem)
         return str(path)

@@ -1,4 +1,4 @@
-"""What the processes of the tests get as their environment."""
+"""The environment of the processes that tests start."""
 
 import atexit
 import os
@@ -16,9 +16,9 @@ def _bytecode() -> str:
 
 
 def environment() -> Mapping[str, str]:
-    """Return this process's, with a place where compiled modules are kept between the processes of one run.
+    """Return this process's environment, with a folder for compiled modules that one run's processes share.
 
-    A machine that keeps none would have each broker compile all its libraries.
+    Where Python does not write compiled modules, each broker would compile all its libraries.
     """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPYCACHEPREFIX": _bytecode()}

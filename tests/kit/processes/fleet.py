@@ -1,4 +1,4 @@
-"""A fleet as operators run it: a simulated WeCom, a Redis and several brokers, each a process of its own."""
+"""A fleet as operators run it: a simulated WeCom, a Redis and several brokers, each in its own process."""
 
 import asyncio
 import base64
@@ -46,19 +46,19 @@ APP = "crm"
 PREFIX = "wecom-broker"
 SEAL_KEY = base64.b64encode(b"a seal key of exactly 32 bytes!!").decode()
 PATIENCE = 60.0
-"""Seconds that a fact may take to come true on a busy machine, where no shorter time is promised."""
+"""How many seconds `until` waits by default, on a busy machine, where no shorter time is promised."""
 GETTOKEN = "/cgi-bin/gettoken"
 LIST = "/cgi-bin/corpgroup/corp/list_app_share_info"
 CHILD_TOKEN = "/cgi-bin/corpgroup/corp/gettoken"
 
 
 def child(number: int) -> str:
-    """Return the corp id of one of the children that the simulator has by `children`, the first is 1."""
+    """Return the corp id of one of the simulator's `children`; the first is 1."""
     return f"ww2load{number:010d}"
 
 
 class SimulatorProcess:
-    """`wecom-broker simulate`, driven over its control API. Enter it."""
+    """`wecom-broker simulate`, driven over its control API. A context manager."""
 
     def __init__(
         self, *, children: int = 0, token_lifetime: float = 7200.0, habit: str = "new_value_old_alive"
@@ -96,7 +96,7 @@ class SimulatorProcess:
                 return
 
     def control(self, method: str, name: str, **fields: object) -> dict[str, Any]:
-        """Ask its control API."""
+        """Call its control API."""
         request = urllib.request.Request(
             f"{self.url}/_simulator/{name}",
             data=json.dumps(fields).encode() if fields else None,
@@ -110,19 +110,19 @@ class SimulatorProcess:
         return {path: counts["calls"] for path, counts in self.control("GET", "calls")["endpoints"].items()}
 
     def in_flight(self, path: str) -> int:
-        """Return how many calls of an endpoint wait for their answer."""
+        """Return how many calls of an endpoint are waiting for their answer."""
         return int(self.control("GET", "calls")["endpoints"].get(path, {"in_flight": 0})["in_flight"])
 
     def most_in_flight(self, path: str) -> int:
-        """Return the most calls of an endpoint that ever waited for their answers at once."""
+        """Return the most calls of an endpoint that ever waited at once."""
         return int(self.control("GET", "calls")["endpoints"].get(path, {"max_in_flight": 0})["max_in_flight"])
 
     def forget_calls(self) -> None:
-        """Count anew."""
+        """Reset the counts."""
         self.control("DELETE", "calls")
 
     def fault(self, kind: str, endpoint: str = "*", **fields: object) -> None:
-        """Let calls fail, or be late."""
+        """Make calls fail or take longer."""
         self.control("POST", "faults", kind=kind, endpoint=endpoint, **fields)
 
     def mend(self) -> None:
@@ -130,7 +130,7 @@ class SimulatorProcess:
         self.control("DELETE", "faults")
 
     def kill_token(self, value: str) -> None:
-        """Let a token die early."""
+        """Kill a token early."""
         assert self.control("POST", "kill", token=value)["killed"] == 1
 
     def send(self, number: signal.Signals) -> None:
@@ -152,7 +152,7 @@ class SimulatorProcess:
 
 
 class Replica:
-    """What a caller of one app sees of one broker: its services over one connection, with no retries."""
+    """A client of one broker for one app: its services over one connection, without retries."""
 
     def __init__(self, channel: grpc.aio.Channel, app: str = APP) -> None:
         self.channel = channel
@@ -178,12 +178,12 @@ class Replica:
         return await self.tokens.ReportInvalidToken(request, timeout=30)
 
     async def refresh(self, corp_id: str = "") -> admin_pb.RefreshCredentialResponse:
-        """Have a token fetched anew."""
+        """Have a new token fetched."""
         request = admin_pb.RefreshCredentialRequest(target=target(corp_id, self.app))
         return await self.admin.RefreshCredential(request, timeout=30)
 
     async def generations(self) -> dict[str, int]:
-        """Return the generation of each token in its memory, by corp id."""
+        """Return the generation of each token in the broker's memory, by corp id."""
         request = admin_pb.ListCredentialsRequest(app=self.app, page_size=1000)
         answer = await self.admin.ListCredentials(request, timeout=10)
         return {found.corp_id: found.generation for found in answer.credentials}
@@ -202,14 +202,14 @@ class Replica:
                 return shares
 
     async def serving(self, service: str = "") -> bool:
-        """Tell what `grpc.health.v1` says."""
+        """Return whether `grpc.health.v1` reports SERVING."""
         answer = await self.health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What runs."""
+    """The running processes."""
 
     wecom: SimulatorProcess
     redis: RedisServer
@@ -223,7 +223,7 @@ class Fleet:
             yield replicas
 
     def mend(self) -> None:
-        """Bring back what a test has killed or stopped."""
+        """Restart or resume what a test has killed or stopped."""
         self.wecom.send(signal.SIGCONT)
         self.wecom.mend()
         self.redis.mend()
@@ -238,13 +238,13 @@ class Fleet:
             broker.await_ready()
 
     def record(self, name: str) -> dict[bytes, bytes]:
-        """Return what Redis holds under the name of a record; the payload is sealed."""
+        """Return the record of this name in Redis; its payload is sealed."""
         with Redis(port=self.redis.port) as client:
             found: dict[bytes, bytes] = client.hgetall(f"{PREFIX}:{{{name}}}:record")
             return found
 
     def lease(self, name: str) -> bytes | None:
-        """Return the owner of a lease, as Redis has it."""
+        """Return the owner of a lease in Redis."""
         with Redis(port=self.redis.port) as client:
             owner: bytes | None = client.get(f"{PREFIX}:{{{name}}}:lease")
             return owner
@@ -259,7 +259,7 @@ class Connections:
         self._channels: list[grpc.aio.Channel] = []
 
     async def __aenter__(self) -> list[Replica]:
-        # Subchannels are shared in a process: without a pool of its own, tests would share connections.
+        # Subchannels are shared in a process: without a local pool, tests would share connections.
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
         self._channels = [grpc.aio.insecure_channel(address, options=options) for address in self._addresses]
         return [Replica(channel, self._app) for channel in self._channels]
@@ -272,7 +272,7 @@ class Connections:
 
 
 def connect(*addresses: str, app: str = APP) -> Connections:
-    """Connect to brokers by address, to ask for tokens of the app."""
+    """Connect to brokers by address, to get tokens of the app."""
     return Connections(addresses, app)
 
 
@@ -285,7 +285,7 @@ def configuration(
 ) -> dict[str, Any]:
     """Return a configuration with the simulator's app under one or more names; `tables` are added to it.
 
-    Each name has credentials of its own: a new one is cold.
+    Each name has its own credentials: those of a new name are cold.
     """
     config: dict[str, Any] = {
         "store": {"url": store_url, "prefix": PREFIX, "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
@@ -317,7 +317,7 @@ def running_fleet(
     append_only: bool = False,
     **tables: Any,
 ) -> Iterator[Fleet]:
-    """Run all of it until left."""
+    """Run the whole fleet inside the block."""
     with ExitStack() as stack:
         wecom = SimulatorProcess(children=children, token_lifetime=token_lifetime, habit=habit)
         stack.push(wecom.__exit__)
@@ -335,13 +335,13 @@ def running_fleet(
 
 
 def target(corp_id: str = "", app: str = APP, **fields: Any) -> target_pb2.Target:
-    """Name whose token is meant."""
+    """Return the target of a call."""
     return target_pb2.Target(app=app, corp_id=corp_id, **fields)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a call failed, as a caller reads it."""
+    """The failure of a call, as its caller reads it."""
 
     code: grpc.StatusCode
     reason: str
@@ -367,7 +367,7 @@ def refusal(error: grpc.aio.AioRpcError) -> Refusal:
 
 
 async def refused(call: Awaitable[object]) -> Refusal:
-    """Return how the call fails, and fail if it does not."""
+    """Return the call's refusal; fail if the call succeeds."""
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
@@ -378,7 +378,7 @@ async def refused(call: Awaitable[object]) -> Refusal:
 async def until(
     fact: Callable[[], bool] | Callable[[], Awaitable[bool]], within: float = PATIENCE, pause: float = 0.02
 ) -> float:
-    """Return as soon as the fact is true, with the seconds that it took; fail if it does not come true."""
+    """Wait until the fact is true, and return the seconds that it took; fail if it does not become true."""
     began = time.monotonic()
     while True:
         found = fact()

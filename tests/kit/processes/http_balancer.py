@@ -1,4 +1,4 @@
-"""A load balancer for HTTP: round robin, and past a backend that does not open its door."""
+"""A load balancer for HTTP: round robin, skipping a backend that refuses connections."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,10 +13,10 @@ ANSWER_SECONDS = 10.0
 
 @asynccontextmanager
 async def balanced(backends: Sequence[str]) -> AsyncIterator[str]:
-    """Serve one address before the backends' URLs until left; a request that was sent is not repeated."""
+    """Serve one address in front of the backends' URLs; a request that was sent is not repeated."""
     turns = count()
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    # A new connection each: one that a killed backend leaves behind would fail another request.
+    # A new connection for each request: one that a killed backend leaves behind would fail a later request.
     connector = aiohttp.TCPConnector(force_close=True, limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
 

@@ -1,4 +1,4 @@
-"""Callers that keep asking while something happens to the servers."""
+"""Callers that keep calling while something happens to the servers."""
 
 import asyncio
 import time
@@ -14,12 +14,12 @@ from tests.kit.processes.fleet import Refusal, Replica, refusal
 
 @dataclass
 class Load:
-    """What the callers saw."""
+    """The results of the callers."""
 
     calls: int = 0
     seconds: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
-    """How much longer each took than a call beside it that waits for nothing; a busy machine delays both."""
+    """How much longer each took than a concurrent call that waits for nothing; a busy machine delays both."""
     refusals: list[tuple[float, Refusal]] = field(default_factory=list)
     values: set[str] = field(default_factory=set)
     expired: list[pb.AccessToken] = field(default_factory=list)
@@ -31,11 +31,11 @@ class Load:
 
     @property
     def longest_wait(self) -> float:
-        """Return how long an answered call waited at most, apart from what the machine is busy with."""
+        """Return the longest wait of an answered call, without delays from a busy machine."""
         return max(self.waited)
 
     def quantile(self, share: float) -> float:
-        """Return how long that share of the calls took at most."""
+        """Return the longest time that this share of the calls took."""
         return sorted(self.seconds)[int(share * (len(self.seconds) - 1))]
 
 
@@ -43,7 +43,7 @@ class Load:
 async def steady_load(
     replicas: Sequence[Replica], corp_ids: Sequence[str], *, callers: int = 8, pause: float = 0.05
 ) -> AsyncIterator[Load]:
-    """Ask for the tokens of the corps, going round the replicas, until left; errors are collected."""
+    """Request the tokens of the corps from all replicas in turn, inside the block; collect errors."""
     load = Load()
     over = asyncio.Event()
 
@@ -78,7 +78,7 @@ async def steady_load(
 
 
 async def seconds_of_idle_call(replica: Replica) -> float:
-    """Return how long a call takes that waits for nothing."""
+    """Return how long a call that waits for nothing takes."""
     began = time.monotonic()
     with suppress(grpc.aio.AioRpcError):
         await replica.serving()

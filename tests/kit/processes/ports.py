@@ -9,22 +9,22 @@ from collections import deque
 from pathlib import Path
 
 LOWEST, HIGHEST = 12_000, 22_000
-"""Below the ports that the system gives to connections, as are those of a cluster's bus, 10,000 higher."""
+"""Below the ephemeral ports of the system; a cluster's bus ports, 10,000 higher, are too."""
 REMEMBERED = 100
-"""How many ports of this process are kept from others while nobody listens on them."""
+"""How many ports this process reserves while nothing listens on them."""
 
 _locks: deque[int] = deque()
 
 
 def free_port() -> int:
-    """Return a port that is free on loopback, and given to no other test, worker or run meanwhile."""
+    """Return a port that is free on loopback and reserved by no other test, worker or run."""
     candidates = list(range(LOWEST, HIGHEST))
     random.shuffle(candidates)
     return next(port for port in candidates if _reserve(port))
 
 
 def _reserve(port: int) -> bool:
-    """Lock a file in the port's name; return False if another process has the port."""
+    """Lock a file named after the port; return False if another process has the port."""
     folder = Path(tempfile.gettempdir()) / f"ports-of-tests-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     lock = os.open(folder / str(port), os.O_WRONLY | os.O_CREAT, 0o600)

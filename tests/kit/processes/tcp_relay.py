@@ -1,4 +1,4 @@
-"""A relay before a Redis: what DNS, a virtual IP or a Kubernetes Service do at a failover."""
+"""A relay in front of a Redis: acts like DNS, a virtual IP or a Kubernetes Service at a failover."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,17 +6,17 @@ from contextlib import asynccontextmanager, suppress
 
 
 class Relay:
-    """Lead new connections to `target`; old ones stay where they lead."""
+    """Connect new clients to `target`; existing connections stay unchanged."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
         self.open = 0
-        """How many connections there are."""
+        """The number of open connections."""
         self.opened = 0
-        """How many there have been."""
+        """The number of connections so far."""
         self.reply = ""
-        """What is answered to every script and every write, in the server's place."""
+        """The error with which the relay itself answers every script and every write, if set."""
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
@@ -37,7 +37,7 @@ class Relay:
             self._writers.discard(writer)
 
     async def close(self) -> None:
-        """End what is open."""
+        """Close all connections."""
         for writer in tuple(self._writers):
             writer.close()
         while self.open:
@@ -46,7 +46,7 @@ class Relay:
     async def _ask(
         self, reader: asyncio.StreamReader, inner: asyncio.StreamWriter, writer: asyncio.StreamWriter
     ) -> None:
-        """Pass commands on; a client sends one at a time, and waits for its answer."""
+        """Forward commands; a client sends one at a time, and waits for its answer."""
         with suppress(OSError):
             while data := await reader.read(65536):
                 if self.reply and (b"EVALSHA" in data or b"DEL\r\n" in data):
@@ -64,7 +64,7 @@ class Relay:
 
 @asynccontextmanager
 async def relay_to(port: int) -> AsyncIterator[Relay]:
-    """Listen on a port of its own until left."""
+    """Listen on its own port inside the block."""
     relay = Relay(port)
     server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
     relay.port = server.sockets[0].getsockname()[1]
