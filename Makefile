@@ -4,15 +4,15 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# More arguments for the program behind a target: make test ARGS='-k lease'
+# Extra arguments for the program that a target runs: make test ARGS='-k lease'
 ARGS ?=
 ENVELOPES ?= 200000
-# How many tests run at once: those of single parts compute, the others mostly wait. WORKERS=0: one after the other.
+# How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
 test: WORKERS ?= 4
 test-fast: WORKERS ?= 2
 
 BIN = $(VENV)/bin
-# Another PYTHON has another stamp, and so gets another environment.
+# Each PYTHON has its own stamp, so another PYTHON gets another environment.
 STAMP = $(VENV)/.installed-with-$(subst /,-,$(PYTHON))
 
 PROTOS = protos/wecom_broker/v1/*.proto
@@ -39,7 +39,7 @@ dev: $(STAMP) ## Serve a simulated WeCom and a broker, until Ctrl-C
 
 PARALLEL = $(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
-# Tests start processes while gRPC's threads run. It reads this when it is imported, so a fixture would be late.
+# Tests start processes while gRPC's threads run. gRPC reads this on import, so a fixture would set it too late.
 test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0
 
 test: $(STAMP) ## Run all tests
@@ -57,7 +57,7 @@ lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
-	@# There is no wheel of it for ARM Linux.
+	@# shellcheck has no wheel for ARM Linux.
 	if [ -x $(BIN)/shellcheck ]; then $(BIN)/shellcheck $(SCRIPTS); fi
 
 format: $(STAMP) ## Format the code, and fix what ruff can fix

@@ -1,1 +1,1 @@
-"""What is fast, measured as a ratio within one run. `make bench` runs all of it."""
+"""Benchmarks, most of which give a ratio within one run. `make bench` runs all of them."""

@@ -1,6 +1,6 @@
-"""Run every bench and print its figures; none of them passes or fails.
+"""Run every benchmark and print its figures; none of them passes or fails.
 
-One after the other, each in a process of its own: together they would measure each other.
+They run one after the other, each in its own process, so that they do not slow each other down.
 """
 
 import os
@@ -16,7 +16,7 @@ BENCHES = {
 
 def main() -> None:
     """Run them."""
-    # The benches start processes while gRPC's threads run; the children replace themselves at once.
+    # The benchmarks start processes while gRPC's threads run; the children call exec at once.
     environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
     for module, title in BENCHES.items():
         print(f"— {title} —", flush=True)

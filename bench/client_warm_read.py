@@ -1,7 +1,7 @@
 """Measure how many tokens a second the client reads from memory: `python -m bench.client_warm_read`.
 
-The broker is a process of its own: the sync client has an event loop in a thread, and gRPC delivers the
-events of one loop through another where a process has two.
+The broker has its own process: the sync client has an event loop in a thread, and in a process with two
+event loops gRPC delivers the events of one through the other.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ async def per_second(batch: Callable[[], Awaitable[None]]) -> float:
 
 
 def report(kind: str, rate: float) -> None:
-    """Write one result."""
+    """Print one result."""
     sys.stdout.write(f"{kind}: {rate:,.0f} warm reads per second\n")
 
 

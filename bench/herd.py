@@ -1,6 +1,6 @@
 """Measure how long 200 cold callers on each of 3 brokers wait for one child's token.
 
-Held against the upstream's own delay: three calls, one after the other (token, share list, child's token).
+Compared with the upstream's own delay: three calls, one after the other (token, share list, child's token).
 """
 
 import asyncio

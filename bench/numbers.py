@@ -1,8 +1,8 @@
-"""What the code looks like in numbers: `python -m bench.numbers [--root CHECKOUT]`.
+"""Print statistics of the code: `python -m bench.numbers [--root CHECKOUT]`.
 
-Counted are the files that people write: no tests, nothing generated. A file is as long as all its lines, a
-function as it is from `def` to its end. Comments, and docstrings with those of attributes, are shares of the
-lines that are not blank. The fan-out of a module is how many modules of its package it imports.
+It counts the files that people write, without tests and generated ones. A file's length is all its lines, a
+function's is from `def` to its end. Comments and docstrings (attributes' too) are given as shares of the
+lines that are not blank. A module's fan-out is the number of modules of its package that it imports.
 """
 
 import argparse
@@ -23,7 +23,7 @@ PACKAGES = {"broker": "broker", "client": "clients/python/wecom_broker"}
 
 @dataclass
 class Numbers:
-    """What was counted in a package."""
+    """The counts of a package."""
 
     fan_outs: dict[str, int]
     files: list[int] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Numbers:
 
 
 def count(root: Path, folder: str) -> Numbers:
-    """Return the numbers of the package in this folder of a checkout."""
+    """Count the package in this folder of a checkout."""
     package = root / folder
     graph = import_graph(package)
     numbers = Numbers(fan_outs={name: len(imported) for name, imported in graph.items()})
@@ -60,7 +60,7 @@ def tokens(text: str) -> Iterator[tokenize.TokenInfo]:
 
 
 def is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
-    """Return whether this is a text that stands alone: a docstring, of an attribute too."""
+    """Return whether this is a string on its own: a docstring, also of an attribute."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -69,7 +69,7 @@ def is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
 
 
 def length(node: ast.stmt) -> int:
-    """Return how many lines it takes."""
+    """Return the number of its lines."""
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
@@ -108,7 +108,7 @@ def shares(numbers: Numbers) -> str:
 
 
 def most(numbers: Numbers, root: Path) -> str:
-    """Return the fullest folder."""
+    """Return the folder with the most modules."""
     ((folder, modules),) = numbers.folders.most_common(1)
     return f"{modules} ({folder.relative_to(root).as_posix()})"
 

@@ -1,4 +1,4 @@
-"""Servers of the bench, each in a process of its own: the broker, and an empty handler to hold it against."""
+"""Servers of the benchmarks, each in its own process: the broker, and an empty handler to compare it with."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ BEARER = "token-of-the-bench"
 
 
 class EmptyServicer(pb_grpc.TokenServiceServicer):
-    """Answer with one and the same message."""
+    """Answer every call with the same message."""
 
     def __init__(self) -> None:
         token = pb.AccessToken(
@@ -55,7 +55,7 @@ class EmptyServicer(pb_grpc.TokenServiceServicer):
 
 
 class EmptySigner(js_pb_grpc.JsSdkServiceServicer):
-    """Answer with one and the same signatures."""
+    """Answer every call with the same signatures."""
 
     def __init__(self) -> None:
         what = {"corp_id": CHILD, "timestamp": 1795377352, "nonce_str": "a" * 32, "signature": "b" * 40}
@@ -86,7 +86,7 @@ async def serve_broker(pipe: Connection) -> None:
 
 
 async def serve_broker_with_callers(pipe: Connection) -> None:
-    """Serve a broker that knows its callers by bearer token, twenty of them."""
+    """Serve a broker with twenty callers, identified by bearer tokens."""
     import hashlib  # noqa: PLC0415 - in the child only
 
     digests = [hashlib.sha256(f"{BEARER}{number or ''}".encode()).hexdigest() for number in range(20)]
@@ -122,7 +122,7 @@ async def _serve_broker(pipe: Connection, callers: list[dict[str, Any]]) -> None
 
 @contextmanager
 def in_process(serve: Callable[[Connection], Any], cpu: int) -> Iterator[tuple[str, int]]:
-    """Serve in a process pinned to that processor; gives address and process id."""
+    """Serve in a process pinned to that processor; yield its address and process id."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=_child, args=(serve, theirs, cpu), daemon=True

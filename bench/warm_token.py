@@ -1,8 +1,8 @@
-"""A warm `GetAccessToken` and `SignPage` through the full chain, against empty handlers of the same messages.
+"""Compare warm `GetAccessToken` and `SignPage` calls of the broker with empty handlers of the same messages.
 
-All servers run on uvloop in one run, on one processor, and are asked in turn. With `h2load` on the PATH
-(Debian: nghttp2-client) the load comes from there; without, from Python, which hardly keeps a server busy:
-then the ratio flatters.
+All servers run on uvloop in one run, on one processor, and are called in turn. With `h2load` on the PATH
+(Debian: nghttp2-client) it makes the load; otherwise Python does, which hardly keeps a server busy:
+then the ratio is better than it should be.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ AT_ONCE = 64
 
 
 class Subject(NamedTuple):
-    """One method of one server, and what it is held against."""
+    """One method of one server, and the baseline that it is compared with."""
 
     address: str
     pid: int
@@ -101,7 +101,7 @@ async def _compare(subjects: dict[str, Subject]) -> None:
 
 
 async def _h2load(subject: Subject) -> float:
-    """Return the calls per second that h2load counts; it must have seen every call succeed."""
+    """Return the calls per second that h2load counts; every call must have succeeded."""
     body = subject.body
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"\0" + struct.pack(">I", len(body)) + body)
@@ -118,7 +118,7 @@ async def _h2load(subject: Subject) -> float:
 
 
 async def _python_load(subject: Subject) -> float:
-    """Return the calls per second that this process gets answered."""
+    """Return the answered calls per second of this process."""
     async with grpc.aio.insecure_channel(subject.address) as channel:
         call = channel.unary_unary(subject.method)
         metadata = (("authorization", f"Bearer {BEARER}"),)

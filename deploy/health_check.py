@@ -1,8 +1,8 @@
 """Ask a broker on this machine for its health by gRPC (grpc.health.v1); exit 0 only if it is SERVING.
 
-WECOM_BROKER_HEALTH_ADDRESS  where to ask, without TLS; default 127.0.0.1:50051. A broker with TLS has a
+WECOM_BROKER_HEALTH_ADDRESS  the address, without TLS; default 127.0.0.1:50051. A broker with TLS has a
                              socket file too: unix:///run/wecom-broker/broker.sock
-WECOM_BROKER_HEALTH_SERVICE  one service instead of the whole, e.g. wecom_broker.v1.TokenService
+WECOM_BROKER_HEALTH_SERVICE  one service instead of the whole broker, e.g. wecom_broker.v1.TokenService
 """
 
 import os
@@ -15,10 +15,10 @@ TIMEOUT_SECONDS = 3.0
 
 
 def main() -> int:
-    """Tell the health on stdout, or what keeps it unknown."""
+    """Print the health, or why it is unknown, and return the exit code."""
     address = os.environ.get("WECOM_BROKER_HEALTH_ADDRESS", "127.0.0.1:50051")
     request = health_pb2.HealthCheckRequest(service=os.environ.get("WECOM_BROKER_HEALTH_SERVICE", ""))
-    # A proxy for the outside world is none for this machine.
+    # A proxy for outside addresses must not be used for this machine.
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=TIMEOUT_SECONDS)
