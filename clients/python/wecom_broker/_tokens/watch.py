@@ -53,7 +53,7 @@ class Watch:
         return self._first.done()
 
     async def opened(self) -> None:
-        """Wait for the first token. Raises what ended the stream before. A cancelled waiter affects no other."""
+        """Wait for the first token. Raises its failure. A cancelled waiter affects no other."""
         with translated():
             await asyncio.shield(self._first)
 
