@@ -80,7 +80,7 @@ class Shares:
         ]
 
     def listed_after(self, parent: AppId, business_type: BusinessType, serial: int) -> Iterator[Share]:
-        """Yield the confirmed shares of a parent's app that came after the one with that serial."""
+        """Yield the confirmed shares of a parent's app that were added after the one with that serial."""
         shares = self._of_parent.get((parent, business_type), {})
         serials = list(shares)
         for later in serials[bisect_right(serials, serial) :]:

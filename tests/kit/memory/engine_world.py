@@ -1,4 +1,4 @@
-"""A fleet in one process: engines over one store in memory, before the simulated WeCom."""
+"""A fleet in one process: engines over one store in memory, in front of the simulated WeCom."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The simulated WeCom in the test's process: its world and endpoints, without HTTP, by the test's clock."""
+"""The simulated WeCom in the test's process: its world and endpoints, without HTTP, on the test's clock."""
 
 import json
 from collections import Counter
@@ -49,7 +49,7 @@ class Call:
 
 
 class SimulatedWecom:
-    """WeCom, for the whole fleet: it answers as the simulator does, and delays and fails as a test says."""
+    """WeCom for the whole fleet: it answers like the simulator, and delays and fails calls as a test says."""
 
     def __init__(self, clock: FakeClock, app: App, shares: list[AppShare], lifetime: timedelta) -> None:
         self._clock = clock
@@ -58,9 +58,9 @@ class SimulatedWecom:
         self.lifetime = lifetime
         self.delay = NO_TIME
         self.answers_as_asked = False
-        """Whether an answer says what was true when the call came, not when the answer left."""
+        """Whether an answer is computed when the call arrives, not when the answer is sent."""
         self.shares = shares
-        """Whom the app is shared with; tests change the list."""
+        """The corps that the app is shared with; tests change the list."""
         self.unreadable = 0
         """How many entries of each listing cannot be read."""
         self.calls: list[Call] = []
@@ -74,14 +74,14 @@ class SimulatedWecom:
         self.set_secret(app)
 
     def set_secret(self, app: App, secret: str = "") -> None:
-        """Let the app have this secret, its own by default, and found its corp if need be."""
+        """Set the app's secret, its own by default; add its corp if it is missing."""
         if self.world.corps.find(app.corp_id) is None:
             self.world.add_corp(app.corp_id, app.corp_id)
         self.world.add_app(app.corp_id, app.agent_id, secret or app.secret.reveal())
 
     @property
     def habit(self) -> Habit:
-        """Return what WeCom answers when a credential is fetched again before its end."""
+        """What WeCom returns when a credential is fetched again before it expires."""
         return self.world.settings.habit
 
     @habit.setter
@@ -114,32 +114,32 @@ class SimulatedWecom:
         )
 
     def last_value(self, subject: str) -> Secret | None:
-        """Return the credential that was given last."""
+        """Return the subject's latest credential."""
         value = self._last_value.get(subject)
         return Secret(value) if value else None
 
     def values(self) -> set[str]:
-        """Return the credentials that were given last."""
+        """Return the latest credential of each subject."""
         return set(self._last_value.values())
 
     def kill(self, value: Secret) -> None:
-        """Let a credential die before its time."""
+        """Kill a credential before it expires."""
         assert self.world.kill(value.reveal())
 
     def prolong(self, value: Secret, duration: timedelta) -> None:
-        """Let a token live longer than it was said to."""
+        """Make a token live longer than its answer said."""
         token = self.world.tokens.find(value.reveal())
         assert token
         token.expires_at += duration.total_seconds()
         token.issued_at += duration.total_seconds()
 
     def is_alive(self, value: Secret) -> bool:
-        """Return whether WeCom takes the token."""
+        """Return whether WeCom accepts the token."""
         token = self.world.tokens.find(value.reveal())
         return token is not None and token.alive(self.world.now())
 
     async def answer(self, call: broker_call.Call, replica: int) -> broker_call.Answer:
-        """Record a call, and answer it after the delay. Raises what a test wants, or the errcode means."""
+        """Record a call, and answer it after the delay. Raises the test's error, or the errcode's."""
         subject = _subject(call)
         record = Call(Endpoint(call.endpoint), subject, self._clock.now(), replica)
         self.calls.append(record)
@@ -177,7 +177,7 @@ class SimulatedWecom:
         return broker_call.Answer(call, json.dumps(payload).encode(), payload, int(payload["errcode"]))
 
     def _share(self) -> None:
-        """Let the world have the shares that the test has set."""
+        """Bring the world's shares in line with the test's list."""
         if self.shares == self._shared:
             return
         parents = [
@@ -198,7 +198,7 @@ class SimulatedWecom:
 
 
 class Connection:
-    """One replica's way to WeCom, with the gate before it: what `WecomClient` is in a broker."""
+    """One replica's access to WeCom, through its gate; takes the place of a broker's `WecomClient`."""
 
     def __init__(self, wecom: SimulatedWecom, gate: UpstreamGate, replica: int) -> None:
         self._wecom = wecom
@@ -206,7 +206,7 @@ class Connection:
         self._replica = replica
 
     async def send(self, call: broker_call.Call) -> broker_call.Answer:
-        """See `WecomClient.send`; nothing is sent again."""
+        """See `WecomClient.send`; a call is never repeated."""
         await self._gate.before(call.scope)
         await call.allow()
         try:
@@ -223,7 +223,7 @@ def _shared_as(share: AppShare) -> tuple[AppId, BusinessType]:
 
 
 def _subject(call: broker_call.Call) -> str:
-    """Return what a call fetches, in a word."""
+    """Return the name of what a call fetches."""
     if isinstance(call.sender, App):
         return call.sender.corp_id
     key = call.sender.key
