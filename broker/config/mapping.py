@@ -6,7 +6,7 @@ from broker.config.schema import Config
 from broker.domain.access import Caller, Rule
 from broker.domain.apps import App, AppKind
 from broker.domain.credentials import RefreshPolicy
-from broker.domain.event_log import Retention
+from broker.domain.events.log import Retention
 from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.usecases.callbacks.decoder import CallbackSettings
 from broker.usecases.mini_program import Watermark

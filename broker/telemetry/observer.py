@@ -8,7 +8,7 @@ import structlog
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError, WecomRefused
-from broker.domain.event_log import Lag
+from broker.domain.events.log import Lag
 from broker.domain.ports.clock import Clock
 from broker.domain.replica_health import ReplicaHealth
 from broker.domain.shares import AppShare

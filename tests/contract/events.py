@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
 from broker.domain.ports.event_log import EventLog
 from tests.contract.making import LONG
 from tests.contract.waiting import eventually

@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from broker.domain.errors import EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.protocol.callbacks.envelope import check_signature, open_sealed, seal, sign
 from broker.protocol.callbacks.message import EVENT_TYPE, Message, delivery_key, read_message
 from broker.protocol.callbacks.outside import read_envelope

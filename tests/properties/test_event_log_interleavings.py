@@ -22,7 +22,7 @@ from broker.adapters.redis.client import RedisClient, connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
 from broker.domain.ports.event_log import EventLog
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs

@@ -8,7 +8,7 @@ import pytest
 from broker.config import mapping
 from broker.config.load import ConfigError, parse_config
 from broker.config.schema import Config
-from broker.domain.event_log import Retention
+from broker.domain.events.log import Retention
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 CALLBACK = {"token": "QDG6eK", "aes_key": KEY}

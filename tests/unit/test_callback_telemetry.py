@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 import structlog
 
-from broker.domain.event_log import Lag
+from broker.domain.events.log import Lag
 from broker.telemetry.logging import LOGGER, set_up_logging
 from broker.telemetry.observer import MAX_CHILDREN_REMEMBERED, Telemetry
 from tests.kit.memory.fake_clock import START, FakeClock

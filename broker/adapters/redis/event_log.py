@@ -7,8 +7,8 @@ from typing import Any, cast
 from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import group_script, log_script
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, topic
-from broker.domain.event_positions import FIRST, tidy
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, topic
+from broker.domain.events.positions import FIRST, tidy
 from broker.domain.ports.store import NoticeKind
 
 GroupScript = Callable[..., Awaitable[Any]]

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from broker.adapters.sqlite.statements import Statements
-from broker.domain.event_log import Entry, Retention
-from broker.domain.event_positions import next_position, position_at
+from broker.domain.events.log import Entry, Retention
+from broker.domain.events.positions import next_position, position_at
 
 
 class EventEntries(Statements):

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from broker.adapters.sqlite.event_members import EventMembers
 from broker.adapters.sqlite.event_work import WORK, EventWork
 from broker.adapters.sqlite.statements import Row, Statements
-from broker.domain.event_log import Delivery, Entry, Member
-from broker.domain.event_positions import LAST
+from broker.domain.events.log import Delivery, Entry, Member
+from broker.domain.events.positions import LAST
 
 
 class SqliteEventGroup(Statements):

@@ -7,8 +7,8 @@ from typing import TypeVar
 from broker.adapters.sqlite.connection import SqliteConnection
 from broker.adapters.sqlite.event_entries import EventEntries
 from broker.adapters.sqlite.event_group import SqliteEventGroup
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
-from broker.domain.event_positions import EPOCH, milliseconds_of, tidy
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
+from broker.domain.events.positions import EPOCH, milliseconds_of, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
 

@@ -3,7 +3,7 @@
 import sqlite3
 
 from broker.adapters.sqlite.statements import Row, Statements
-from broker.domain.event_log import Member
+from broker.domain.events.log import Member
 
 
 class EventMembers(Statements):

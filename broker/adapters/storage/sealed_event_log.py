@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from broker.adapters.storage.seal import Seal, SealBroken
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
 
 
 class EventLog(Protocol):

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
-from broker.domain.event_log import Lag
+from broker.domain.events.log import Lag
 from broker.domain.shares import AppShare
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from broker.domain.errors import EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.domain.secret import Secret
 
 KEY = re.compile(r"[A-Za-z0-9+/]{43}")

@@ -5,7 +5,7 @@ import re
 from xml.etree.ElementTree import Element, SubElement
 
 from broker.domain.errors import EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.protocol.callbacks.xml import Bounds
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)

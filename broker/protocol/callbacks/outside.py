@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from broker.domain.errors import EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.protocol.callbacks.json import is_json, parse_json
 
 MARKS = (b"<", b"[", b"{", b",", b"=", b"&")

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from broker.domain.errors import EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.protocol.callbacks.characters import ILLEGAL, REPLACEMENT, joined
 
 MARKUP = re.compile(

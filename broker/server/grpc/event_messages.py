@@ -8,8 +8,8 @@ from wecom_broker.v1 import event_service_pb2 as pb
 
 from broker.domain.apps import APP_NAME
 from broker.domain.errors import InvalidRequest
-from broker.domain.event_positions import position_at
-from broker.domain.events import Event, app_and_position
+from broker.domain.events.event import Event, app_and_position
+from broker.domain.events.positions import position_at
 from broker.server.grpc.messages import SHARE_KINDS_OUT
 
 DEFAULT_ROOM, LARGEST_ROOM = 100, 1000

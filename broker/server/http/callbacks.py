@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from broker.domain.errors import BrokerError, EnvelopeRejected, InvalidRequest, RetryLater, UnknownApp
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.domain.ports.observer import Observer
 from broker.server.http.forwarded import Forwarded
 from broker.telemetry.logging import LOGGER

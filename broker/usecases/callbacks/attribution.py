@@ -5,7 +5,7 @@ import asyncio
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
-from broker.domain.events import Event
+from broker.domain.events.event import Event
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.shares import AppShare

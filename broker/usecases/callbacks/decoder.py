@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from broker.domain.apps import App
 from broker.domain.errors import EnvelopeRejected, InvalidRequest
-from broker.domain.events import EnvelopeProblem, Event
+from broker.domain.events.event import EnvelopeProblem, Event
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed

@@ -4,7 +4,7 @@ import re
 
 from broker.domain.apps import App
 from broker.domain.errors import AppNotShared, EnvelopeRejected, InvalidRequest
-from broker.domain.events import SHARE_EVENTS, Event
+from broker.domain.events.event import SHARE_EVENTS, Event
 from broker.domain.ports.clock import Clock, Randomness
 from broker.protocol.callbacks.envelope import LONGEST_NONCE, sealed_reply, sealed_robot_reply
 from broker.protocol.callbacks.json import is_json

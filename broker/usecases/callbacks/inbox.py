@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import Retention, topic
-from broker.domain.events import SHARE_EVENTS, Event
+from broker.domain.events.event import SHARE_EVENTS, Event
+from broker.domain.events.log import Retention, topic
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.event_log import EventLog
 from broker.domain.shares import ShareList

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from broker.domain.apps import App
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.wecom import WecomAddresses

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
-from broker.domain.event_log import Delivery, Entry, Member, topic
-from broker.domain.event_positions import position_at, position_before
-from broker.domain.events import Event, app_and_position
+from broker.domain.events.event import Event, app_and_position
+from broker.domain.events.log import Delivery, Entry, Member, topic
+from broker.domain.events.positions import position_at, position_before
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer

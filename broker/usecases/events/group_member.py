@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from broker.domain.event_log import Delivery, Entry, Member
+from broker.domain.events.log import Delivery, Entry, Member
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.event_log import EventLog
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import Retention
+from broker.domain.events.log import Retention
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer

@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 
 from broker.domain.corps import ShareKind
-from broker.domain.event_log import Entry
-from broker.domain.events import Event, event_id
+from broker.domain.events.event import Event, event_id
+from broker.domain.events.log import Entry
 
 
 def to_entry(event: Event) -> Entry:

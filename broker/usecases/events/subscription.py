@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from broker.domain.errors import StoreUnavailable
-from broker.domain.event_log import Delivery
+from broker.domain.events.log import Delivery
 from broker.domain.ports.clock import Clock
 from broker.usecases.events.group_member import GroupMember
 from broker.usecases.fleet.notifications import Waiter

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from broker.domain.event_positions import milliseconds_of
+from broker.domain.events.positions import milliseconds_of
 from broker.domain.ports.event_log import EventLog
 from tests.contract.events import ANA, APP, BEN, GROUP, appended, lag, takes, words
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.event_log import Entry, topic
-from broker.domain.events import app_and_position
+from broker.domain.events.event import app_and_position
+from broker.domain.events.log import Entry, topic
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Notice, NoticeKind, Store
 from tests.contract.event_fleets import Broker, EventFleet

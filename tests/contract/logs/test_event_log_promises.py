@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.event_log import Retention
+from broker.domain.events.log import Retention
 from broker.domain.ports.event_log import EventLog
 from tests.contract.event_fleets import Broker, EventFleet
 from tests.contract.events import (

@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.simulator.demo import PARENT
 from tests.kit.callbacks.attacks import MARK, Attack, attacks, http, knock, query_of, sealed, unsigned
 from tests.kit.callbacks.endpoint import CallbackEndpoint, callback_door, event, text

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from broker.domain.errors import BrokerError
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, topic
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, topic
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.notifications import Notifications

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from broker.domain.event_log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
-from broker.domain.event_positions import milliseconds_of, next_position, tidy
+from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
+from broker.domain.events.positions import milliseconds_of, next_position, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
 from tests.kit.memory.memory_store import MemoryStore

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.errors import EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.domain.secret import Secret
 from broker.protocol.callbacks.envelope import (
     LONGEST_NONCE,

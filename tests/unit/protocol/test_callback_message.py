@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from broker.domain.errors import EnvelopeRejected
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.protocol.callbacks.message import read_message
 from tests.vectors import Vector, cases
 

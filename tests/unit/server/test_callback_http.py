@@ -19,7 +19,7 @@ from broker.domain.errors import (
     UnknownApp,
     WecomUnavailable,
 )
-from broker.domain.events import EnvelopeProblem
+from broker.domain.events.event import EnvelopeProblem
 from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
 from broker.usecases.callbacks.decoder import Signed

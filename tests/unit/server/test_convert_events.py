@@ -11,7 +11,7 @@ from wecom_broker.v1 import target_pb2
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import InvalidRequest
-from broker.domain.events import Event
+from broker.domain.events.event import Event
 from broker.server.grpc import event_messages as convert
 
 MINUTE = timedelta(minutes=1)

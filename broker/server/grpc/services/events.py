@@ -9,7 +9,7 @@ from wecom_broker.v1 import event_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
-from broker.domain.events import app_and_position, event_id
+from broker.domain.events.event import app_and_position, event_id
 from broker.server.grpc import event_messages, messages
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context

@@ -9,7 +9,7 @@ import pytest
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable, UnknownApp
-from broker.domain.event_log import Entry, Retention
+from broker.domain.events.log import Entry, Retention
 from broker.domain.secret import Secret
 from broker.domain.shares import ShareList
 from broker.protocol.callbacks.envelope import CallbackKeys

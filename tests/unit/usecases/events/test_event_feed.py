@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
-from broker.domain.event_positions import position_at
+from broker.domain.events.positions import position_at
 from broker.usecases.events.feed import ALIVE_FOR, MOST_GROUPS
 from broker.usecases.events.subscription import LOOK_EVERY
 from tests.kit.memory.fake_clock import settle

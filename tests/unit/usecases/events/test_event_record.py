@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from broker.domain.corps import ShareKind
-from broker.domain.events import Event
+from broker.domain.events.event import Event
 from broker.usecases.events.record import from_entry, to_entry
 
 EVENT = Event(

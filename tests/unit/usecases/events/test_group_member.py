@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.event_log import Member
+from broker.domain.events.log import Member
 from broker.usecases.events.group_member import YIELDS_FOR, GroupMember
 from tests.kit.memory.fake_clock import SkewedClock
 from tests.kit.memory.fake_users import CountedChance

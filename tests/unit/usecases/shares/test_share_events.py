@@ -11,7 +11,7 @@ from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, WecomUnavailable
-from broker.domain.event_log import Entry, Retention
+from broker.domain.events.log import Entry, Retention
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.shares import AppShare, ShareChanges, ShareList
 from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW

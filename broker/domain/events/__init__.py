@@ -1,0 +1,1 @@
+"""The events that WeCom sends, and the log that keeps them."""
