@@ -51,7 +51,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
     telemetry = Telemetry(clock)
     policy = CallerPolicy(mapping.callers(config))
     async with AsyncExitStack() as stack:
-        storage, log = await stack.enter_async_context(open_store(config, clock, telemetry))
+        storage = await stack.enter_async_context(open_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(
             mapping.apps(config),
@@ -85,7 +85,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             called_back=mapping.callbacks(config),
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
         )
-        services = Services(config, around, core, client=client, log=log, telemetry=telemetry, policy=policy)
+        services = Services(config, around, core, client=client, telemetry=telemetry, policy=policy)
         health = Health(services.admin, core.shares, storage.coordination, clock, telemetry)
         await health.look()
         core.start()

@@ -10,7 +10,6 @@ from broker.app.core import Core, Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
-from broker.domain.ports.event_log import EventLog
 from broker.server.grpc.audit import Audit
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.admin import AdminServicer
@@ -48,11 +47,10 @@ class Services:
         core: Core,
         *,
         client: WecomClient,
-        log: EventLog,
         telemetry: Telemetry,
         policy: CallerPolicy,
     ) -> None:
-        apps, clock, tasks = around.apps, around.clock, around.tasks
+        apps, storage, clock, tasks = around.apps, around.storage, around.clock, around.tasks
         callbacks, keep = mapping.callbacks(config), mapping.retention(config)
         own_corps = {app.name: app.corp_id for app in apps.values()}
         rights, audit = Rights(policy, own_corps), Audit(telemetry)
@@ -60,7 +58,8 @@ class Services:
         decoder = CallbackDecoder(callbacks, targets, shares, clock, telemetry)
         self._tasks = tasks
         self.feed = EventFeed(
-            log=log,
+            log=storage.events,
+            groups=storage.event_groups,
             notifications=core.notifications,
             clock=clock,
             randomness=around.randomness,
@@ -72,11 +71,11 @@ class Services:
             decoder=decoder,
             allowlist=SenderAllowlist(engine, AddressEndpoints(client), clock, telemetry, tasks),
             relisting=core.relisting,
-            log=log,
+            log=storage.events,
             keep=keep,
             clock=clock,
         )
-        self._maintenance = EventMaintenance(list(callbacks), log, keep, clock, telemetry)
+        self._maintenance = EventMaintenance(list(callbacks), storage.event_groups, keep, clock, telemetry)
         self.admin = Admin(
             apps=apps,
             targets=targets,
@@ -95,8 +94,8 @@ class Services:
             shares=shares,
             engine=engine,
             users=users,
-            sessions=around.storage.sessions,
-            counters=around.storage.coordination,
+            sessions=storage.sessions,
+            counters=storage.coordination,
             clock=clock,
             randomness=around.randomness,
             watermarks=mapping.watermarks(config),

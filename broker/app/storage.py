@@ -4,9 +4,14 @@ from dataclasses import dataclass
 
 from broker.adapters.storage import codecs
 from broker.adapters.storage.collection import SealedCollection
+from broker.adapters.storage.event_codec import EVENTS
 from broker.adapters.storage.seal import Seal
+from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.events.event import Event
 from broker.domain.ports.collection import Collection
+from broker.domain.ports.event_groups import EventGroups
+from broker.domain.ports.event_log import EventLog, EventStore
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Coordination, Store
 from broker.domain.remembered_errors import RememberedError
@@ -16,21 +21,25 @@ from broker.domain.shares import ListingKey, ShareList
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The collections in one store, and what coordinates the replicas."""
+    """The collections and the event log in one store, and what coordinates the replicas."""
 
     credentials: Collection[CredentialKey, Credential]
     share_lists: Collection[ListingKey, ShareList]
     errors: Collection[str, RememberedError]
     sessions: Collection[str, Session]
+    events: EventLog[Event]
+    event_groups: EventGroups
     coordination: Coordination
 
 
-def storage_in(store: Store, seal: Seal, observer: Observer) -> Storage:
-    """Return the collections in the store, each value sealed."""
+def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer) -> Storage:
+    """Return what is in the two stores of one fleet, each value and each event sealed."""
     return Storage(
         SealedCollection(store, seal, codecs.CREDENTIALS, observer),
         SealedCollection(store, seal, codecs.SHARE_LISTS, observer),
         SealedCollection(store, seal, codecs.ERRORS, observer),
         SealedCollection(store, seal, codecs.SESSIONS, observer),
+        SealedEventLog(events, seal, EVENTS, observer),
+        events,
         store,
     )

@@ -13,14 +13,13 @@ from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import StoreInUse, open_sqlite
 from broker.adapters.storage.seal import Seal, SealBroken, SealKey
-from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.adapters.system import SystemClock
 from broker.app.errors import CannotStart
 from broker.app.key_file import KeyFileUnusable, make_key, missing, read_key
 from broker.app.storage import Storage, storage_in
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.event_log import EventStore
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Record, Store
 
@@ -30,23 +29,10 @@ SEAL_CHECK = "seal-check"
 
 
 @asynccontextmanager
-async def open_store(
-    config: Config, clock: SystemClock, observer: Observer
-) -> AsyncIterator[tuple[Storage, EventLog]]:
+async def open_store(config: Config, clock: SystemClock, observer: Observer) -> AsyncIterator[Storage]:
     """Open the configured store and its event log, sealed; prove that it answers and our keys open it."""
     async with AsyncExitStack() as stack:
-        inner: Store
-        log: EventLog
-        if config.store.is_embedded:
-            try:
-                embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
-            except (StoreInUse, OSError, sqlite3.Error) as error:
-                raise CannotStart(f"store.url: {error}") from None
-            inner, log = embedded, SqliteEventLog(embedded.connection, clock)
-        else:
-            client = await stack.enter_async_context(connect_redis(config.store.redis_url))
-            inner = RedisStore(client, config.store.prefix, clock, observer)
-            log = RedisEventLog(client, config.store.prefix)
+        inner, events = await _connect(stack, config, clock, observer)
         await _wait_for(inner, config, observer)
         try:
             seal = Seal(await _seal_keys(inner, config))
@@ -54,7 +40,22 @@ async def open_store(
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
-        yield storage_in(inner, seal, observer), SealedEventLog(log, seal, observer)
+        yield storage_in(inner, events, seal, observer)
+
+
+async def _connect(
+    stack: AsyncExitStack, config: Config, clock: SystemClock, observer: Observer
+) -> tuple[Store, EventStore]:
+    """Open the store and its event log, unsealed; the stack closes them."""
+    if config.store.is_embedded:
+        try:
+            embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
+        except (StoreInUse, OSError, sqlite3.Error) as error:
+            raise CannotStart(f"store.url: {error}") from None
+        return embedded, SqliteEventLog(embedded.connection, clock)
+    client = await stack.enter_async_context(connect_redis(config.store.redis_url))
+    store = RedisStore(client, config.store.prefix, clock, observer)
+    return store, RedisEventLog(client, config.store.prefix)
 
 
 async def _wait_for(store: Store, config: Config, observer: Observer) -> None:

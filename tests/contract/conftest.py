@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.domain.events.log import Entry
+from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Store
 from tests.contract.event_fleets import (
@@ -93,11 +95,27 @@ async def broker(event_fleet: EventFleet) -> Broker:
 
 
 @pytest.fixture
-async def log(broker: Broker) -> EventLog:
+async def log(broker: Broker) -> EventLog[Entry]:
     return broker.log
 
 
 @pytest.fixture
-async def other_log(event_fleet: EventFleet, log: EventLog) -> EventLog:
+async def groups(broker: Broker) -> EventGroups:
+    return broker.groups
+
+
+@pytest.fixture
+async def other_broker(event_fleet: EventFleet, broker: Broker) -> Broker:
+    return await event_fleet.connect()
+
+
+@pytest.fixture
+async def other_log(other_broker: Broker) -> EventLog[Entry]:
     """The same log, as another broker sees it."""
-    return (await event_fleet.connect()).log
+    return other_broker.log
+
+
+@pytest.fixture
+async def other_groups(other_broker: Broker) -> EventGroups:
+    """The same groups, as another broker sees them."""
+    return other_broker.groups

@@ -12,10 +12,13 @@ from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
+from broker.adapters.storage.event_codec import EventCodec
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.adapters.system import SystemClock
+from broker.domain.events.log import Entry
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
@@ -23,12 +26,16 @@ from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, Shared
 from tests.kit.processes.redis_server import RedisServer
 
+ENTRIES: EventCodec[Entry] = EventCodec(lambda entry: entry, lambda entry: entry)
+"""Entries are their own items."""
+
 
 @dataclass(frozen=True)
 class Broker:
     """What one broker has of the fleet's store."""
 
-    log: EventLog
+    log: EventLog[Entry]
+    groups: EventGroups
     store: Store
 
 
@@ -48,7 +55,8 @@ async def memory_events(clock: Clock | None = None) -> AsyncIterator[EventFleet]
 
     async def connect() -> Broker:
         store = MemoryStore(shared)
-        return Broker(MemoryEventLog(store, logs), store)
+        log = MemoryEventLog(store, logs)
+        return Broker(log, log, store)
 
     async def lose_data() -> None:
         logs.lose_data()
@@ -64,7 +72,7 @@ async def sqlite_events(path: Path, clock: Clock | None = None) -> AsyncIterator
         log = SqliteEventLog(store.connection, clock)
 
         async def connect() -> Broker:
-            return Broker(log, store)
+            return Broker(log, log, store)
 
         async def lose_data() -> None:
             database = sqlite3.connect(path)
@@ -85,9 +93,8 @@ async def redis_events(server: RedisServer, prefix: str) -> AsyncIterator[EventF
 
         async def connect() -> Broker:
             client = await stack.enter_async_context(connect_redis(server.url))
-            return Broker(
-                RedisEventLog(client, prefix), RedisStore(client, prefix, SystemClock(), Notebook())
-            )
+            log = RedisEventLog(client, prefix)
+            return Broker(log, log, RedisStore(client, prefix, SystemClock(), Notebook()))
 
         async def lose_data() -> None:
             await plain.run(lambda redis: redis.flushall())
@@ -102,6 +109,6 @@ async def sealed_events(inner: EventFleet) -> AsyncIterator[EventFleet]:
 
     async def connect() -> Broker:
         broker = await inner.connect()
-        return replace(broker, log=SealedEventLog(broker.log, seal, Notebook()))
+        return replace(broker, log=SealedEventLog(broker.log, seal, ENTRIES, Notebook()))
 
     yield EventFleet(connect, inner.lose_data)

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 from tests.contract.making import LONG
 from tests.contract.waiting import eventually
@@ -46,13 +47,13 @@ async def append(
 
 def words(found: Iterable[Delivery | Entry]) -> str:
     """Return the payloads, as `appended` takes them."""
-    entries = [one.entry if isinstance(one, Delivery) else one for one in found]
+    entries = [one.event if isinstance(one, Delivery) else one for one in found]
     return " ".join(entry.payload.decode() for entry in entries)
 
 
 def positions(deliveries: Iterable[Delivery]) -> list[str]:
     """Return where they are."""
-    return [delivery.entry.position for delivery in deliveries]
+    return [delivery.event.position for delivery in deliveries]
 
 
 async def takes(log: EventLog, member: Member, **changes: Any) -> str:
@@ -73,7 +74,7 @@ async def gets_in_time(log: EventLog, member: Member, **changes: Any) -> list[De
     return await eventually(lambda: log.claim(replace(member, **changes)))
 
 
-async def lag(log: EventLog, group: str = GROUP) -> Lag:
+async def lag(groups: EventGroups, group: str = GROUP) -> Lag:
     """Return the lag of a group, which must be known."""
-    [found] = [lag for lag in await log.lags(APP) if lag.group == group]
+    [found] = [lag for lag in await groups.lags(APP) if lag.group == group]
     return found

@@ -23,7 +23,7 @@ from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
 from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
-from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.event_log import EventStore
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, Shared
@@ -133,7 +133,7 @@ class Books:
 class Rules:
     """Do the steps of a program, and judge what the log answers."""
 
-    def __init__(self, log: EventLog, clock: FakeClock) -> None:
+    def __init__(self, log: EventStore, clock: FakeClock) -> None:
         self._log = log
         self._clock = clock
         self._kept: list[Entry] = []
@@ -173,7 +173,7 @@ class Rules:
             return
         for delivery in deliveries:
             self._judge(books, member, delivery)
-            books.holders[delivery.entry.position] = name
+            books.holders[delivery.event.position] = name
         if deliveries and not before:
             books.since[name] = self._clock.now()
         assert len(before) + len(deliveries) <= max(max_in_flight, len(before)), (
@@ -184,7 +184,7 @@ class Rules:
 
     @staticmethod
     def _judge(books: Books, member: Member, delivery: Delivery) -> None:
-        entry = delivery.entry
+        entry = delivery.event
         possible = books.for_member(member)
         assert entry in possible, "2, 3, 8, 10: it is open, free, of a corp that is free, wanted and kept"
         earlier = [
@@ -300,16 +300,16 @@ def wanted(group: str, entry: Entry) -> bool:
     return not WANTED[group] or entry.event_type in WANTED[group]
 
 
-Opened = AbstractAsyncContextManager[EventLog]
+Opened = AbstractAsyncContextManager[EventStore]
 
 
 @asynccontextmanager
-async def in_memory(clock: FakeClock) -> AsyncIterator[EventLog]:
+async def in_memory(clock: FakeClock) -> AsyncIterator[EventStore]:
     yield MemoryEventLog(MemoryStore(Shared(clock)), SharedLogs(clock))
 
 
 @asynccontextmanager
-async def in_a_file(clock: FakeClock) -> AsyncIterator[EventLog]:
+async def in_a_file(clock: FakeClock) -> AsyncIterator[EventStore]:
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         async with open_sqlite(Path(folder) / "store.db", clock) as store:
@@ -381,7 +381,7 @@ class TimedClient:
 @given(program=programs)
 def test_the_log_of_a_fleet_keeps_its_promises(server: RedisServer, program: list[Step]) -> None:
     @asynccontextmanager
-    async def in_redis(clock: FakeClock) -> AsyncIterator[EventLog]:
+    async def in_redis(clock: FakeClock) -> AsyncIterator[EventStore]:
         async with connect_redis(server.url) as client:
             yield RedisEventLog(TimedClient(client, clock), f"test-{secrets.token_hex(4)}")  # type: ignore[arg-type]
 

@@ -39,23 +39,23 @@ class RedisEventLog:
         self._forget = self._of_a_group("forget")
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
+        self, event: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         """See `EventLog.append`."""
-        log, head, _ = self._keys.log(entry.app)
+        log, head, _ = self._keys.log(event.app)
         told = [self._keys.channel, NoticeKind.APPENDED, *notify]
         kept = [milliseconds(once_in), milliseconds(keep.age), keep.count]
         position = await self._append(
-            [log, head, self._keys.seen(entry.app, key)],
-            [*kept, entry.corp_id, entry.event_type, entry.payload, *told],
+            [log, head, self._keys.seen(event.app, key)],
+            [*kept, event.corp_id, event.event_type, event.payload, *told],
         )
         return str(position.decode())
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
-        """See `EventLog.open_group`."""
+        """See `EventGroups.open_group`."""
         return bool(await self._open(app, group, most))
 
-    async def claim(self, member: Member) -> list[Delivery]:
+    async def claim(self, member: Member) -> list[Delivery[Entry]]:
         """See `EventLog.claim`. Runs bounded scripts until one finds events or no work is left."""
         spans = [milliseconds(span) for span in (member.alive_for, member.ack_timeout)]
         asked = [member.name, member.max_in_flight, *spans, member.max_attempts, *sorted(member.event_types)]
@@ -69,11 +69,11 @@ class RedisEventLog:
         ]
 
     async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """See `EventLog.acknowledge`."""
+        """See `EventGroups.acknowledge`."""
         return await self._in_parts(self._acknowledge, app, group, positions)
 
     async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """See `EventLog.give_up`."""
+        """See `EventGroups.give_up`."""
         return await self._in_parts(self._give_up, app, group, positions)
 
     async def release(
@@ -85,11 +85,11 @@ class RedisEventLog:
         counts_as_attempt: bool = True,
         unseen: Collection[str] = (),
     ) -> None:
-        """See `EventLog.release`."""
+        """See `EventGroups.release`."""
         await self._release(app, group, member, "yes" if counts_as_attempt else "no", *map(tidy, unseen))
 
     async def rewind(self, app: str, group: str, position: str) -> None:
-        """See `EventLog.rewind`."""
+        """See `EventGroups.rewind`."""
         await self._rewind(app, group, tidy(position) or FIRST)
 
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
@@ -111,11 +111,11 @@ class RedisEventLog:
         return [_entry(app, *fields) for fields in rows]
 
     async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """See `EventLog.retry`."""
+        """See `EventGroups.retry`."""
         return await self._in_parts(self._retry, app, group, positions)
 
     async def lags(self, app: str) -> list[Lag]:
-        """See `EventLog.lags`."""
+        """See `EventGroups.lags`."""
         lags = []
         for group in await self._groups(app):
             unhandled, dead, since = await self._lag(app, group)
@@ -124,7 +124,7 @@ class RedisEventLog:
         return lags
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
-        """See `EventLog.forget_groups`."""
+        """See `EventGroups.forget_groups`."""
         for group in await self._groups(app):
             await self._forget(app, group, milliseconds(unused_for))
 

@@ -40,7 +40,7 @@ class SqliteEventGroup(Statements):
                 self._lose(name, counts_as_attempt=False)
                 self._members.remove(name)
 
-    def claim(self, member: Member, alive_until: int, ack_timeout: int) -> list[Delivery]:
+    def claim(self, member: Member, alive_until: int, ack_timeout: int) -> list[Delivery[Entry]]:
         """Hand out waiting entries, then new ones, as far as the member has room."""
         self._members.join(member, alive_until, ack_timeout)
         if member.name in self._late:
@@ -128,9 +128,9 @@ class SqliteEventGroup(Statements):
             self._work.sum_up(corp_id)
         return len(held)
 
-    def _claim_waiting(self, member: Member, room: int) -> list[Delivery]:
+    def _claim_waiting(self, member: Member, room: int) -> list[Delivery[Entry]]:
         """Claim waiting entries; the corp with the oldest one comes first."""
-        claimed: list[Delivery] = []
+        claimed: list[Delivery[Entry]] = []
         looked = 0
         while len(claimed) < room and looked < WORK:
             ready = min(filter(None, map(self._work.first_ready, (member.name, ""))), default=())
@@ -151,9 +151,9 @@ class SqliteEventGroup(Statements):
         self.unfinished = self.unfinished or looked >= WORK
         return claimed
 
-    def _claim_new(self, member: Member, room: int) -> list[Delivery]:
+    def _claim_new(self, member: Member, room: int) -> list[Delivery[Entry]]:
         """Look at new entries and claim them; those of a corp that another member owns wait."""
-        claimed: list[Delivery] = []
+        claimed: list[Delivery[Entry]] = []
         if self.unfinished or room <= 0:
             return claimed
         new = self._database.execute(

@@ -28,16 +28,16 @@ class SqliteEventLog:
         self._clock = clock
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
+        self, event: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         """See `EventLog.append`."""
 
         def write() -> str:
             now = self._now()
-            if not self._entries.remember(entry.app, key, now, now + once_in // MICROSECOND):
+            if not self._entries.remember(event.app, key, now, now + once_in // MICROSECOND):
                 return ""
-            position = self._entries.append(entry, now)
-            self._entries.trim(entry.app, keep, self._clock.now())
+            position = self._entries.append(event, now)
+            self._entries.trim(event.app, keep, self._clock.now())
             for name in notify:
                 self._connection.publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(position)))
             return position
@@ -45,7 +45,7 @@ class SqliteEventLog:
         return await self._connection.run(write)
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
-        """See `EventLog.open_group`."""
+        """See `EventGroups.open_group`."""
 
         def open_it() -> bool:
             rows = self._database.execute("SELECT name FROM event_groups WHERE app = ?", (app,))
@@ -59,10 +59,10 @@ class SqliteEventLog:
 
         return await self._connection.run(open_it)
 
-    async def claim(self, member: Member) -> list[Delivery]:
+    async def claim(self, member: Member) -> list[Delivery[Entry]]:
         """See `EventLog.claim`. Runs bounded transactions until one finds events or no work is left."""
 
-        def claim() -> tuple[list[Delivery], bool]:
+        def claim() -> tuple[list[Delivery[Entry]], bool]:
             now = self._now()
             self._add_group(member.app, member.group)
             [group] = self._groups(member.app, member.group)
@@ -78,7 +78,7 @@ class SqliteEventLog:
         return claimed
 
     async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """See `EventLog.acknowledge`."""
+        """See `EventGroups.acknowledge`."""
 
         def handle(known: SqliteEventGroup) -> int:
             count, available = known.acknowledge(map(tidy, positions))
@@ -89,7 +89,7 @@ class SqliteEventLog:
         return await self._in_group(app, group, handle, 0)
 
     async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """See `EventLog.give_up`."""
+        """See `EventGroups.give_up`."""
 
         def bury(known: SqliteEventGroup) -> int:
             count = known.give_up(map(tidy, positions))
@@ -108,7 +108,7 @@ class SqliteEventLog:
         counts_as_attempt: bool = True,
         unseen: Collection[str] = (),
     ) -> None:
-        """See `EventLog.release`."""
+        """See `EventGroups.release`."""
 
         def free(known: SqliteEventGroup) -> None:
             held = known.release(member, counts_as_attempt=counts_as_attempt, unseen=set(map(tidy, unseen)))
@@ -118,7 +118,7 @@ class SqliteEventLog:
         await self._in_group(app, group, free, None)
 
     async def rewind(self, app: str, group: str, position: str) -> None:
-        """See `EventLog.rewind`."""
+        """See `EventGroups.rewind`."""
 
         def begin_anew() -> None:
             find = "SELECT id, used FROM event_groups WHERE app = ? AND name = ?"
@@ -156,7 +156,7 @@ class SqliteEventLog:
         return [Entry(*row) for row in rows]
 
     async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """See `EventLog.retry`."""
+        """See `EventGroups.retry`."""
 
         def free(known: SqliteEventGroup) -> int:
             count = known.retry(map(tidy, positions))
@@ -167,7 +167,7 @@ class SqliteEventLog:
         return await self._in_group(app, group, free, 0)
 
     async def lags(self, app: str) -> list[Lag]:
-        """See `EventLog.lags`."""
+        """See `EventGroups.lags`."""
 
         def look() -> list[Lag]:
             _, newest = self._entries.newest(app)
@@ -183,7 +183,7 @@ class SqliteEventLog:
         return await self._connection.run(look)
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
-        """See `EventLog.forget_groups`."""
+        """See `EventGroups.forget_groups`."""
 
         def forget() -> None:
             last = self._now() - unused_for // MICROSECOND

@@ -60,7 +60,7 @@ def _encode_credential(credential: Credential) -> Record:
 
 
 def _decode_credential(key: CredentialKey, record: Record) -> Credential:
-    return Credential(key, fence=record.fence, **_CredentialPayload.fields_of(record))
+    return Credential(key, fence=record.fence, **_CredentialPayload.fields_of(record.name, record.payload))
 
 
 class _SharesPayload(Payload):
@@ -81,7 +81,7 @@ def _encode_shares(listing: ShareList) -> Record:
 
 def _decode_shares(key: ListingKey, record: Record) -> ShareList:
     app, kind = key
-    read = _SharesPayload.of(record)
+    read = _SharesPayload.of(record.name, record.payload)
     since = read.since or [0] * len(read.shares)
     if len(since) != len(read.shares):
         raise RecordDamaged(record.name, "since: not one for each share")
@@ -109,7 +109,7 @@ def _encode_session(session: Session) -> Record:
 
 
 def _decode_session(session_id: str, record: Record) -> Session:
-    return Session(session_id, **_SessionPayload.fields_of(record))
+    return Session(session_id, **_SessionPayload.fields_of(record.name, record.payload))
 
 
 class _ErrorPayload(Payload):
@@ -138,7 +138,7 @@ def _encode_error(remembered: RememberedError) -> Record:
 
 
 def _decode_error(scope: str, record: Record) -> RememberedError:
-    read = _ErrorPayload.of(record)
+    read = _ErrorPayload.of(record.name, record.payload)
     if read.reason not in KINDS:
         raise RecordDamaged(record.name, "reason: unknown")
     kind = KINDS[read.reason]

@@ -1,4 +1,4 @@
-"""The JSON in a record: one model for each kind of value, its types and ranges checked."""
+"""The JSON in a record or an entry: one model for each kind of value, its types and ranges checked."""
 
 import json
 from datetime import UTC, datetime
@@ -6,7 +6,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
-from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
 
 LARGEST_FENCE = 2**53 - 1
@@ -16,7 +15,7 @@ LATEST_SECONDS = 2.5e11
 
 
 class RecordDamaged(Exception):
-    """A record is not what a broker writes; the message names the record and the field, never a value."""
+    """It is not what a broker writes; the message names the record and the field, never a value."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name} is damaged: {problem}")
@@ -34,19 +33,19 @@ class Payload(BaseModel):
         return json.dumps(self.model_dump()).encode()
 
     @classmethod
-    def of(cls, record: Record) -> Self:
-        """Read what is in the opened record. Raises `RecordDamaged`."""
+    def of(cls, name: str, opened: bytes) -> Self:
+        """Read the opened payload of that name. Raises `RecordDamaged`."""
         try:
-            return cls.model_validate_json(record.payload)
+            return cls.model_validate_json(opened)
         except ValidationError as error:
             problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
             field = ".".join(map(str, problem["loc"]))
-            raise RecordDamaged(record.name, f"{field}: {problem['type']}") from None
+            raise RecordDamaged(name, f"{field}: {problem['type']}") from None
 
     @classmethod
-    def fields_of(cls, record: Record) -> dict[str, Any]:
+    def fields_of(cls, name: str, opened: bytes) -> dict[str, Any]:
         """Return the fields by name, for a value that has the same ones. Raises `RecordDamaged`."""
-        return dict(cls.of(record))
+        return dict(cls.of(name, opened))
 
 
 def _moment(given: object) -> datetime:

@@ -59,8 +59,13 @@ class Event:
     xml: str
     corp_unknown: bool = False
     """Whether the corp is neither the app's own nor in the share list, even after listing anew."""
-    event_id: str = ""
-    """`app:position`, its position in the app's log; empty for an event that is in no log."""
+    position: str = ""
+    """Where it stands in the app's log; empty for an event that is in no log."""
+
+    @property
+    def event_id(self) -> str:
+        """Return `app:position`; empty for an event that is in no log."""
+        return event_id(self.app, self.position) if self.position else ""
 
 
 def event_id(app: str, position: str) -> str:

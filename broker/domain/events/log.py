@@ -27,11 +27,15 @@ What a log promises to the group of one app (the contract suite is named after t
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+"""An `Event` for those who handle it, an `Entry` for the store that keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event as the log keeps it."""
+    """One event as the store keeps it: the payload is sealed."""
 
     app: str
     corp_id: str
@@ -66,10 +70,10 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """An entry handed out, and how many attempts failed before."""
+class Delivery(Generic[Item]):
+    """An event handed out, and how many attempts failed before."""
 
-    entry: Entry
+    event: Item
     attempts: int
     count: int = 1
     """How often it has been handed out, this time included."""

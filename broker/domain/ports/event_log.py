@@ -1,74 +1,34 @@
-"""The event log of each app, and the groups that read it."""
+"""The event log of each app, and what a store implements for it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
+from broker.domain.events.log import Delivery, Entry, Item, Member, Retention
+from broker.domain.ports.event_groups import EventGroups
 
 
-class EventLog(Protocol):
+class EventLog(Protocol[Item]):
     """Keep events until every group has handled them."""
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
+        self, event: Item, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
-        """Write the entry durably; return its position, "" if `key` was appended within `once_in`.
+        """Write the event durably; return its position, "" if `key` was appended within `once_in`.
 
         The same step publishes `Notice(APPENDED, name, <its milliseconds>)` for each name of `notify`, and
         removes what `keep` does not cover.
         """
 
-    async def open_group(self, app: str, group: str, *, most: int) -> bool:
-        """Make sure that the group exists; False if it does not and its owner already has `most`."""
+    async def claim(self, member: Member) -> list[Delivery[Item]]:
+        """Claim what the member may have now, each corp's events in order; empty if there is nothing."""
 
-    async def claim(self, member: Member) -> list[Delivery]:
-        """Claim what the member may have now, each corp's entries in order; empty if there is nothing."""
+    async def read(self, app: str, after: str, limit: int) -> list[Item]:
+        """Return events after a position ("" = from the oldest), for an observer without a group."""
 
-    async def acknowledge(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """Mark entries as handled, whoever holds them, dead ones too; return how many were open or dead.
+    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Item]:
+        """Return the group's dead events after a position ("" = from the oldest), in order."""
 
-        Publishes `Notice(AVAILABLE, topic(app))` if another member can have something because of that.
-        """
 
-    async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """Make claimed entries dead for the group, whoever holds them; return how many were open.
-
-        For entries that this broker cannot handle: they no longer block others, and `retry` brings them back.
-        """
-
-    async def release(
-        self,
-        app: str,
-        group: str,
-        member: str,
-        *,
-        counts_as_attempt: bool = True,
-        unseen: Collection[str] = (),
-    ) -> None:
-        """Free what the member holds, and forget the member; publishes AVAILABLE if it held something.
-
-        It `counts_as_attempt` unless the member leaves for a reason unrelated to what it held. The `unseen`
-        positions never reached its subscriber: they do not count as handed out (promise 11).
-        """
-
-    async def rewind(self, app: str, group: str, position: str) -> None:
-        """Restart at the first entry at or after the position: nothing is held, waiting or dead any more.
-
-        Publishes AVAILABLE. A position after the log's end means its end.
-        """
-
-    async def read(self, app: str, after: str, limit: int) -> list[Entry]:
-        """Return entries after a position ("" = from the oldest), for an observer without a group."""
-
-    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
-        """Return the group's dead entries after a position ("" = from the oldest), in order."""
-
-    async def retry(self, app: str, group: str, positions: Sequence[str]) -> int:
-        """Reopen dead entries with no attempts counted; return how many were dead. Publishes AVAILABLE."""
-
-    async def lags(self, app: str) -> list[Lag]:
-        """Return every group's lag."""
-
-    async def forget_groups(self, app: str, unused_for: timedelta) -> None:
-        """Forget the groups for which no member claimed anything for that long."""
+class EventStore(EventLog[Entry], EventGroups, Protocol):
+    """What a store implements: the log of entries, and the groups that read it."""

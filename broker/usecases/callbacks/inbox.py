@@ -15,7 +15,6 @@ from broker.domain.shares import ShareList
 from broker.protocol.callbacks.message import Message, delivery_key
 from broker.usecases.callbacks.decoder import CallbackApp, CallbackDecoder, Signed
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
-from broker.usecases.events.record import to_entry
 from broker.usecases.shares.relisting import Relisting
 
 STORE_PATIENCE = timedelta(seconds=1.5)
@@ -36,7 +35,7 @@ class CallbackInbox:
         decoder: CallbackDecoder,
         allowlist: SenderAllowlist,
         relisting: Relisting,
-        log: EventLog,
+        log: EventLog[Event],
         keep: Retention,
         clock: Clock,
     ) -> None:
@@ -94,7 +93,7 @@ class CallbackInbox:
         while True:
             try:
                 position = await self._log.append(
-                    to_entry(event), key=key, once_in=once_in, keep=self._keep, notify=notify
+                    event, key=key, once_in=once_in, keep=self._keep, notify=notify
                 )
             except StoreUnavailable:
                 if patience.done():

@@ -9,13 +9,13 @@ from datetime import timedelta
 
 from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.events.event import Event, app_and_position
-from broker.domain.events.log import Delivery, Entry, Member, topic
+from broker.domain.events.log import Delivery, Member, topic
 from broker.domain.events.positions import position_at, position_before
 from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
 from broker.usecases.events.group_member import GroupMember, MaySee
-from broker.usecases.events.record import from_entry
 from broker.usecases.events.subscription import ALIVE_FOR, LOOK_EVERY, EventSubscription
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.notifications import Notifications
@@ -42,10 +42,10 @@ class SubscriptionOptions:
     ack_timeout: timedelta
     may_see: MaySee
 
-    def shows(self, entry: Entry) -> bool:
-        """Return whether the subscriber asked for this entry and may see it."""
-        wanted = not self.event_types or entry.event_type in self.event_types
-        return wanted and self.may_see(entry.app, entry.corp_id)
+    def shows(self, event: Event) -> bool:
+        """Return whether the subscriber asked for this event and may see it."""
+        wanted = not self.event_types or event.event_type in self.event_types
+        return wanted and self.may_see(event.app, event.corp_id)
 
 
 class EventFeed:
@@ -54,7 +54,8 @@ class EventFeed:
     def __init__(
         self,
         *,
-        log: EventLog,
+        log: EventLog[Event],
+        groups: EventGroups,
         notifications: Notifications,
         clock: Clock,
         randomness: Randomness,
@@ -63,6 +64,7 @@ class EventFeed:
         max_attempts: int,
     ) -> None:
         self._log = log
+        self._groups = groups
         self._notifications = notifications
         self._clock = clock
         self._randomness = randomness
@@ -75,7 +77,7 @@ class EventFeed:
 
     async def subscribe(
         self, group: str, options: SubscriptionOptions
-    ) -> AsyncGenerator[Delivery | None, None]:
+    ) -> AsyncGenerator[Delivery[Event] | None, None]:
         """Yield None once subscribed, then each delivery for this member of the group.
 
         Raises `InvalidRequest` for one group too many, and `StoreUnavailable` if it cannot subscribe; later
@@ -85,7 +87,12 @@ class EventFeed:
             await self._open(group, options)
         members = [
             GroupMember(
-                self._log, self._member(app, group, options), options.may_see, self._clock, self._randomness
+                self._member(app, group, options),
+                log=self._log,
+                groups=self._groups,
+                may_see=options.may_see,
+                clock=self._clock,
+                randomness=self._randomness,
             )
             for app in options.apps
         ]
@@ -97,12 +104,12 @@ class EventFeed:
                     await subscription.subscribed()
                     yield None
                     while delivery := await subscription.next():
-                        self._observer.event_delivered(delivery.entry.app, group, delivery.count - 1)
+                        self._observer.event_delivered(delivery.event.app, group, delivery.count - 1)
                         yield delivery
                 finally:
                     subscription.leave()
 
-    async def look_on(self, options: SubscriptionOptions) -> AsyncGenerator[Delivery | None, None]:
+    async def look_on(self, options: SubscriptionOptions) -> AsyncGenerator[Delivery[Event] | None, None]:
         """Yield None once subscribed, then every event from now on, or from a position; no state is kept.
 
         Raises `StoreUnavailable` as `subscribe`.
@@ -115,26 +122,26 @@ class EventFeed:
             while not self._closing:
                 found = False
                 for app in options.apps:
-                    for entry in await self._read(app, seen[app]):
-                        found, seen[app] = True, entry.position
-                        if options.shows(entry):
-                            yield Delivery(entry, 0)
+                    for event in await self._read(app, seen[app]):
+                        found, seen[app] = True, event.position
+                        if options.shows(event):
+                            yield Delivery(event, 0)
                 if not found:
                     await waiter.wait(LOOK_EVERY, self._clock)
 
     async def acknowledge(self, group: str, event_ids: Sequence[str], apps: Iterable[str]) -> int:
         """Mark events as handled; return how many were open. Raises `InvalidRequest`, `StoreUnavailable`."""
         positions = _by_app(event_ids, apps)
-        return sum([await self._log.acknowledge(app, group, found) for app, found in positions.items()])
+        return sum([await self._groups.acknowledge(app, group, found) for app, found in positions.items()])
 
     async def dead(self, group: str, app: str, after: str, limit: int) -> list[Event]:
         """Return the group's dead events, in order. Raises `StoreUnavailable`."""
-        return [from_entry(entry) for entry in await self._log.dead(app, group, after, limit)]
+        return await self._log.dead(app, group, after, limit)
 
     async def retry(self, group: str, event_ids: Sequence[str], apps: Iterable[str]) -> int:
         """Hand out dead events again; return how many were dead. Raises as `acknowledge`."""
         positions = _by_app(event_ids, apps)
-        return sum([await self._log.retry(app, group, found) for app, found in positions.items()])
+        return sum([await self._groups.retry(app, group, found) for app, found in positions.items()])
 
     def close(self) -> None:
         """End every subscription: the broker is stopping, and subscribers will find another replica."""
@@ -144,12 +151,12 @@ class EventFeed:
 
     async def _open(self, group: str, options: SubscriptionOptions) -> None:
         for app in options.apps:
-            if not await self._log.open_group(app, group, most=MOST_GROUPS):
+            if not await self._groups.open_group(app, group, most=MOST_GROUPS):
                 raise InvalidRequest(
                     "group", f"is one more than the {MOST_GROUPS} that a caller may have", app=app
                 )
         for app, position in options.replay_from.items():
-            await self._log.rewind(app, group, position)
+            await self._groups.rewind(app, group, position)
 
     def _member(self, app: str, group: str, options: SubscriptionOptions) -> Member:
         return Member(
@@ -163,8 +170,8 @@ class EventFeed:
             max_attempts=self._max_attempts,
         )
 
-    async def _read(self, app: str, after: str) -> list[Entry]:
-        """Return the next entries; none while the store is unavailable."""
+    async def _read(self, app: str, after: str) -> list[Event]:
+        """Return the next events; none while the store is unavailable."""
         try:
             return await self._log.read(app, after, READ_BATCH)
         except StoreUnavailable:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from broker.domain.events.log import Delivery, Entry, Member
+from broker.domain.events.event import Event
+from broker.domain.events.log import Delivery, Member
 from broker.domain.ports.clock import Clock, Randomness
+from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 
 YIELDS_FOR = timedelta(seconds=2)
@@ -25,14 +27,22 @@ class GroupMember:
     """
 
     def __init__(
-        self, log: EventLog, member: Member, may_see: MaySee, clock: Clock, randomness: Randomness
+        self,
+        member: Member,
+        *,
+        log: EventLog[Event],
+        groups: EventGroups,
+        may_see: MaySee,
+        clock: Clock,
+        randomness: Randomness,
     ) -> None:
-        self._log = log
         self._member = member
+        self._log = log
+        self._groups = groups
         self._may_see = may_see
         self._clock = clock
         self._randomness = randomness
-        self._unread: deque[Delivery] = deque()
+        self._unread: deque[Delivery[Event]] = deque()
         self._handed_out: deque[str] = deque(maxlen=member.max_in_flight)
         self._yields_until: datetime | None = None
         self._in_doubt = False
@@ -47,7 +57,7 @@ class GroupMember:
         """
         return len(self._unread) <= self._member.max_in_flight // 2
 
-    def read(self) -> Delivery | None:
+    def read(self) -> Delivery[Event] | None:
         """Return the oldest delivery that was claimed and not read."""
         if not self._unread:
             return None
@@ -69,11 +79,11 @@ class GroupMember:
         if any(self._comes_back(delivery) for delivery in claimed):
             await self._leave_it_to_others(claimed)
             return False
-        self._handed_out += [delivery.entry.position for delivery in claimed]
-        self._unread += [delivery for delivery in claimed if self._shows(delivery.entry)]
-        if hidden := [delivery.entry.position for delivery in claimed if not self._shows(delivery.entry)]:
+        self._handed_out += [delivery.event.position for delivery in claimed]
+        self._unread += [delivery for delivery in claimed if self._shows(delivery.event)]
+        if hidden := [delivery.event.position for delivery in claimed if not self._shows(delivery.event)]:
             # All members of a group have the same caller's rights: no other member may see them either.
-            await self._log.acknowledge(self._member.app, self._member.group, hidden)
+            await self._groups.acknowledge(self._member.app, self._member.group, hidden)
         self._in_doubt = False
         return bool(claimed)
 
@@ -84,29 +94,29 @@ class GroupMember:
         """
         await self._release(counts_as_attempt=counts_as_attempt and self._was_read)
 
-    def _comes_back(self, delivery: Delivery) -> bool:
+    def _comes_back(self, delivery: Delivery[Event]) -> bool:
         """Return whether this member lost that event before, and was only the quickest to claim it again."""
-        return delivery.attempts > 0 and delivery.entry.position in self._handed_out
+        return delivery.attempts > 0 and delivery.event.position in self._handed_out
 
-    async def _leave_it_to_others(self, claimed: Sequence[Delivery]) -> None:
+    async def _leave_it_to_others(self, claimed: Sequence[Delivery[Event]]) -> None:
         self._yields_until = self._clock.now() + YIELDS_FOR
         await self._join_again(claimed)
         self._in_doubt = False
 
-    async def _join_again(self, unseen: Sequence[Delivery] = ()) -> None:
+    async def _join_again(self, unseen: Sequence[Delivery[Event]] = ()) -> None:
         """Join as a new member: nobody would ever acknowledge what was handed out and did not arrive."""
         await self._release(counts_as_attempt=False, unseen=unseen)
         self._unread.clear()
         self._handed_out.clear()
         self._member = replace(self._member, name=self._randomness.unguessable())
 
-    async def _release(self, *, counts_as_attempt: bool, unseen: Sequence[Delivery] = ()) -> None:
-        await self._log.release(
+    async def _release(self, *, counts_as_attempt: bool, unseen: Sequence[Delivery[Event]] = ()) -> None:
+        await self._groups.release(
             self._member.app,
             self._member.group,
             self._member.name,
             counts_as_attempt=counts_as_attempt,
-            unseen=[delivery.entry.position for delivery in (*self._unread, *unseen)],
+            unseen=[delivery.event.position for delivery in (*self._unread, *unseen)],
         )
 
     def _yields(self) -> bool:
@@ -114,5 +124,5 @@ class GroupMember:
         left = self._yields_until - self._clock.now() if self._yields_until else timedelta(0)
         return timedelta(0) < left <= YIELDS_FOR
 
-    def _shows(self, entry: Entry) -> bool:
-        return self._may_see(entry.app, entry.corp_id)
+    def _shows(self, event: Event) -> bool:
+        return self._may_see(event.app, event.corp_id)

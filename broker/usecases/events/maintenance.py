@@ -7,7 +7,7 @@ from datetime import timedelta
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events.log import Retention
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.observer import Observer
 
 MEASURE_INTERVAL = timedelta(seconds=5)
@@ -17,10 +17,10 @@ class EventMaintenance:
     """Measure how far groups lag, and delete unused ones."""
 
     def __init__(
-        self, apps: Sequence[str], log: EventLog, keep: Retention, clock: Clock, observer: Observer
+        self, apps: Sequence[str], groups: EventGroups, keep: Retention, clock: Clock, observer: Observer
     ) -> None:
         self._apps = apps
-        self._log = log
+        self._groups = groups
         self._keep = keep
         self._clock = clock
         self._observer = observer
@@ -36,6 +36,6 @@ class EventMaintenance:
         """Report every group's lag; delete groups unused for as long as events are kept."""
         lags = []
         for app in self._apps:
-            await self._log.forget_groups(app, self._keep.age)
-            lags += await self._log.lags(app)
+            await self._groups.forget_groups(app, self._keep.age)
+            lags += await self._groups.lags(app)
         self._observer.groups_lag(lags)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from broker.domain.errors import StoreUnavailable
+from broker.domain.events.event import Event
 from broker.domain.events.log import Delivery
 from broker.domain.ports.clock import Clock
 from broker.usecases.events.group_member import GroupMember
@@ -65,7 +66,7 @@ class EventSubscription:
             await self._on_notice()
         self._raise_failure()
 
-    async def next(self) -> Delivery | None:
+    async def next(self) -> Delivery[Event] | None:
         """Return the next delivery; None at the end."""
         while not self._over:
             if not self._ending and (delivery := self._read()):
@@ -114,7 +115,7 @@ class EventSubscription:
         async with self._claims:
             return await member.claim()
 
-    def _read(self) -> Delivery | None:
+    def _read(self) -> Delivery[Event] | None:
         """Read the next delivery, each app in turn."""
         for member in tuple(self._turns):
             self._turns.rotate(-1)

@@ -14,7 +14,7 @@ from broker.adapters.redis.client import RedisClient, connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.keys import RedisKeys
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports.event_log import EventLog
+from broker.domain.ports.event_log import EventStore
 from tests.contract.events import (
     ANA,
     APP,
@@ -53,11 +53,11 @@ async def client(own_redis: RedisServer, patient_client: None) -> AsyncIterator[
 
 
 @pytest.fixture
-def log(client: RedisClient) -> EventLog:
+def log(client: RedisClient) -> EventStore:
     return RedisEventLog(client, "test")
 
 
-async def use_everything(log: EventLog) -> None:
+async def use_everything(log: EventStore) -> None:
     """Do all that a broker does."""
     given = await appended(log, "a1 a2 b1", notify=["events:crm"])
     assert "a1" == await takes(log, ANA, max_in_flight=1, max_attempts=1)
@@ -141,7 +141,7 @@ class TestAccess:
 
 class TestOutages:
     async def test_a_dead_server_is_unavailable_and_nothing_else(
-        self, own_redis: RedisServer, client: RedisClient, log: EventLog
+        self, own_redis: RedisServer, client: RedisClient, log: EventStore
     ) -> None:
         [position] = await appended(log, "a1")
         own_redis.kill()
@@ -163,7 +163,7 @@ class TestOutages:
                 await command
 
     async def test_scripts_that_the_server_forgot_are_loaded_again(
-        self, client: RedisClient, log: EventLog
+        self, client: RedisClient, log: EventStore
     ) -> None:
         await appended(log, "a1")
         await log.claim(ANA)
@@ -212,7 +212,7 @@ class TestOutages:
             assert await log.append(entry, key="same", once_in=LONG, keep=KEEP, notify=[])
 
     async def test_no_policy_but_for_all_keys_takes_events_away(
-        self, client: RedisClient, log: EventLog
+        self, client: RedisClient, log: EventStore
     ) -> None:
         async def mortal(redis: Redis) -> list[bytes]:
             return [key for key in await redis.keys("*") if await redis.pttl(key) >= 0]
@@ -222,7 +222,7 @@ class TestOutages:
 
         assert {b"seen"} == {key.split(b":")[3] for key in await client.run(mortal)}
 
-    async def test_what_is_cancelled_leaves_no_answer_for_the_next(self, log: EventLog) -> None:
+    async def test_what_is_cancelled_leaves_no_answer_for_the_next(self, log: EventStore) -> None:
         given = await appended(log, "a1 b1 c1")
         for turn in range(30):
             task = asyncio.create_task(log.read(APP, given[0], 10))
@@ -241,7 +241,7 @@ class TestCost:
         stats = await client.run(lambda redis: redis.info("commandstats"))
         return sum(one["calls"] for one in stats.values())
 
-    async def test_a_stuck_corp_costs_others_nothing(self, client: RedisClient, log: EventLog) -> None:
+    async def test_a_stuck_corp_costs_others_nothing(self, client: RedisClient, log: EventStore) -> None:
         await appended(log, "a1")
         await log.claim(replace(ANA, max_in_flight=1))
         await appended(log, "a2 " * 3000)
@@ -253,7 +253,7 @@ class TestCost:
         assert await self.commands(client) - before < 100
 
     async def test_an_acknowledgement_before_a_long_backlog_is_cheap(
-        self, client: RedisClient, log: EventLog
+        self, client: RedisClient, log: EventStore
     ) -> None:
         given = await appended(log, "a1 " * 3000)
         await takes_all(log, replace(ANA, max_in_flight=3000))
@@ -265,7 +265,7 @@ class TestCost:
         assert await self.commands(client) - before < 60
 
     async def test_no_single_script_looks_at_a_whole_backlog(
-        self, client: RedisClient, log: EventLog
+        self, client: RedisClient, log: EventStore
     ) -> None:
         await appended(log, "a1")
         await log.claim(replace(ANA, max_in_flight=1))

@@ -21,6 +21,7 @@ from broker.domain.shares import AppShare
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
+from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
 from tests.kit.memory.wecom import Connection, SimulatedWecom
 
@@ -85,7 +86,7 @@ class Replica:
         self.witness = witness = Witness()
         self.tasks = tasks = Background(witness, clock)
         self.store = store = MemoryStore(world.shared)
-        self.storage = storage = storage_in(store, NoSeal(), witness)
+        self.storage = storage = storage_in(store, MemoryEventLog(store, world.logs), NoSeal(), witness)
         around = Surroundings(apps, storage, clock, world.randomness, world.policy, witness, tasks)
         limits = Limits(around)
         wecom = cast("Any", Connection(world.wecom, limits.gate, number))
@@ -128,6 +129,7 @@ class EngineWorld:
         self.randomness = FixedRandomness()
         self.policy = policy
         self.shared = Shared(self.clock)
+        self.logs = SharedLogs(self.clock)
         self.wecom = SimulatedWecom(self.clock, CRM, [CHILD_SHARE], LIFETIME)
         self.called_back: set[str] = set()
         """The apps that have a callback."""

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from broker.domain.errors import BrokerError
-from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, topic
+from broker.domain.events.event import Event
+from broker.domain.events.log import Delivery, Lag, Member, Retention, topic
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.notifications import Notifications
@@ -43,10 +44,10 @@ class Ears:
         self.failures.append((what, error))
 
 
-class WatchedLog(MemoryEventLog):
+class WatchedLog(MemoryEventLog[Event]):
     """The log of one replica, with its calls recorded; a test may hold back or lose an answer."""
 
-    def __init__(self, store: MemoryStore, shared: SharedLogs) -> None:
+    def __init__(self, store: MemoryStore, shared: SharedLogs[Event]) -> None:
         super().__init__(store, shared)
         self.calls: list[tuple[str, Any]] = []
         self.under_way = 0
@@ -55,7 +56,7 @@ class WatchedLog(MemoryEventLog):
         """While it is not set, claims take effect in the log but do not return."""
         self.losing_answers = False
 
-    async def claim(self, member: Member) -> list[Delivery]:
+    async def claim(self, member: Member) -> list[Delivery[Event]]:
         self.calls.append(("take", member))
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -131,8 +132,8 @@ def wish_for(**changes: Any) -> SubscriptionOptions:
 class Subscriber:
     """Read a stream to its end, in its own task."""
 
-    stream: AsyncGenerator[Delivery | None, None]
-    got: list[Delivery] = field(default_factory=list)
+    stream: AsyncGenerator[Delivery[Event] | None, None]
+    got: list[Delivery[Event]] = field(default_factory=list)
     stands: bool = False
     ended: bool = False
     failure: BrokerError | None = None
@@ -158,16 +159,16 @@ class Subscriber:
 
     @property
     def words(self) -> str:
-        """Return the payloads that it got."""
-        return " ".join(delivery.entry.payload.decode() for delivery in self.got)
+        """Return the words of the events that it got."""
+        return " ".join(delivery.event.xml for delivery in self.got)
 
     @property
     def ids(self) -> list[str]:
         """Return the ids of the events that it got."""
-        return [f"{delivery.entry.app}:{delivery.entry.position}" for delivery in self.got]
+        return [delivery.event.event_id for delivery in self.got]
 
     def heard(self) -> str:
-        """Return the payloads that it got since the last call."""
+        """Return the words of the events that it got since the last call."""
         words = self.words
         self.got.clear()
         return words
@@ -184,7 +185,7 @@ class FeedWorld:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self._shared = Shared(self.clock)
-        self._logs = SharedLogs(self.clock)
+        self._logs = SharedLogs[Event](self.clock)
         self._randomness = CountedChance()
         self._stack = AsyncExitStack()
         self._count = 0
@@ -196,6 +197,7 @@ class FeedWorld:
         log, notifications = WatchedLog(store, self._logs), Notifications(store)
         feed = EventFeed(
             log=log,
+            groups=log,
             notifications=notifications,
             clock=self.clock,
             randomness=self._randomness,  # type: ignore[arg-type]
@@ -208,17 +210,21 @@ class FeedWorld:
         return FeedReplica(store, log, notifications, feed, ears)
 
     async def append(self, words: str, *, app: str = APP, event_type: str = "text") -> list[str]:
-        """Append an event for each word, "<corp><payload>" as in "a1 a2 b1"; return their ids."""
+        """Append an event for each word, "<corp><number>" as in "a1 a2 b1"; return their ids."""
         log = WatchedLog(MemoryStore(self._shared), self._logs)
         ids = []
         for word in words.split():
             self._count += 1
-            entry = Entry(app, word[0], event_type, word.encode())
+            event = self._event(app, word, event_type)
             key, notify = f"key {self._count}", [topic(app)]
-            position = await log.append(entry, key=key, once_in=timedelta(hours=1), keep=KEEP, notify=notify)
+            position = await log.append(event, key=key, once_in=timedelta(hours=1), keep=KEEP, notify=notify)
             ids.append(f"{app}:{position}")
         await settle()
         return ids
+
+    def _event(self, app: str, word: str, event_type: str) -> Event:
+        now = self.clock.now()
+        return Event(app, word[0], None, 0, "", event_type, "", now, now, {}, xml=word)
 
     async def __aenter__(self) -> Self:
         return self

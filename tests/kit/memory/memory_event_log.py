@@ -1,17 +1,21 @@
-"""An event log in memory, written for clarity: each promise is a line or two, and nothing is optimised.
+"""A log of entries, or of events, in memory, written for clarity: each promise is a line or two.
 
-It passes the same contract suite as the real ones; several brokers may share one through their stores.
+Nothing is optimised. It passes the same contract suite as the real ones; brokers may share one.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 
+from broker.domain.events.event import Event
 from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
 from broker.domain.events.positions import milliseconds_of, next_position, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
 from tests.kit.memory.memory_store import MemoryStore
+
+Item = TypeVar("Item", Entry, Event)
 
 
 @dataclass
@@ -78,22 +82,22 @@ class Group:
 
 
 @dataclass
-class Log:
+class Log(Generic[Item]):
     """The events of one app."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Item] = field(default_factory=list)
     newest: str = ""
     seen: dict[str, datetime] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
 
-    def open(self, group: Group) -> list[Entry]:
+    def open(self, group: Group) -> list[Item]:
         """Return the entries that the group has not handled, in order."""
         done = group.handled | group.dead
         return [
             entry for entry in self.entries if entry.position >= group.start and entry.position not in done
         ]
 
-    def free_for(self, group: Group, name: str | None) -> list[Entry]:
+    def free_for(self, group: Group, name: str | None) -> list[Item]:
         """Return the unheld entries that a member may have (promise 3); None stands for a new member."""
         held = group.holders
         owners = {entry.corp_id: held[entry.position] for entry in self.entries if entry.position in held}
@@ -109,32 +113,32 @@ class Log:
 
 
 @dataclass
-class SharedLogs:
+class SharedLogs(Generic[Item]):
     """The data that all connections share."""
 
     clock: Clock
-    logs: dict[str, Log] = field(default_factory=dict)
+    logs: dict[str, Log[Item]] = field(default_factory=dict)
 
     def lose_data(self) -> None:
         self.logs.clear()
 
 
-class MemoryEventLog:
+class MemoryEventLog(Generic[Item]):
     """One broker's view; it is unavailable, and sends notices, together with the broker's store."""
 
-    def __init__(self, store: MemoryStore, shared: SharedLogs) -> None:
+    def __init__(self, store: MemoryStore, shared: SharedLogs[Item]) -> None:
         self._store = store
         self._shared = shared
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
+        self, event: Item, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
-        log, now = await self._log(entry.app)
+        log, now = await self._log(event.app)
         if log.seen.get(key, now) > now:
             return ""
         log.seen[key] = now + once_in
         log.newest = next_position(log.newest, milliseconds(now))
-        log.entries.append(replace(entry, position=log.newest))
+        log.entries.append(replace(event, position=log.newest))
         oldest = milliseconds(now - keep.age)
         kept = [entry for entry in log.entries[-keep.count :] if milliseconds_of(entry.position) >= oldest]
         gone = {entry.position for entry in log.entries} - {entry.position for entry in kept}
@@ -153,7 +157,7 @@ class MemoryEventLog:
         log.groups.setdefault(group, Group("", now))
         return True
 
-    async def claim(self, member: Member) -> list[Delivery]:
+    async def claim(self, member: Member) -> list[Delivery[Item]]:
         log, now = await self._log(member.app)
         group = log.groups.setdefault(member.group, Group("", now))
         group.used = now
@@ -166,9 +170,9 @@ class MemoryEventLog:
         self._tell_if(member.app, bool(freed & log.waiting(group)))
         return deliveries
 
-    def _hand_out(self, log: Log, group: Group, seat: Seat) -> list[Delivery]:
+    def _hand_out(self, log: Log[Item], group: Group, seat: Seat) -> list[Delivery[Item]]:
         member = seat.member
-        deliveries: list[Delivery] = []
+        deliveries: list[Delivery[Item]] = []
         for entry in log.free_for(group, member.name):
             held = group.held_by(member.name)
             if len(held) >= member.max_in_flight:
@@ -244,11 +248,11 @@ class MemoryEventLog:
         log.groups[group] = Group(start or next_position(log.newest, 0), used)
         self._tell_if(app, True)
 
-    async def read(self, app: str, after: str, limit: int) -> list[Entry]:
+    async def read(self, app: str, after: str, limit: int) -> list[Item]:
         log, _ = await self._log(app)
         return [entry for entry in log.entries if entry.position > tidy(after)][:limit]
 
-    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
+    async def dead(self, app: str, group: str, after: str, limit: int) -> list[Item]:
         log, _, known = await self._group(app, group)
         dead = known.dead if known else set()
         return [entry for entry in log.entries if entry.position in dead and entry.position > tidy(after)][
@@ -279,23 +283,23 @@ class MemoryEventLog:
         log, now = await self._log(app)
         log.groups = {name: group for name, group in log.groups.items() if group.used > now - unused_for}
 
-    async def _log(self, app: str) -> tuple[Log, datetime]:
+    async def _log(self, app: str) -> tuple[Log[Item], datetime]:
         await self._store._reach()
         return self._shared.logs.setdefault(app, Log()), self._shared.clock.now()
 
-    async def _group(self, app: str, name: str) -> tuple[Log, datetime, Group | None]:
+    async def _group(self, app: str, name: str) -> tuple[Log[Item], datetime, Group | None]:
         log, now = await self._log(app)
         if group := log.groups.get(name):
             self._look_at_the_clock(log, app, group, now)
         return log, now, group
 
-    def _look_at_the_clock(self, log: Log, app: str, group: Group, now: datetime) -> None:
+    def _look_at_the_clock(self, log: Log[Item], app: str, group: Group, now: datetime) -> None:
         waited = log.waiting(group)
         group.look_at_the_clock(now)
         self._tell_if(app, bool(log.waiting(group) - waited))
 
     @staticmethod
-    def _lets_go_on(log: Log, group: Group, before: dict[str, int], corps: set[str]) -> bool:
+    def _lets_go_on(log: Log[Item], group: Group, before: dict[str, int], corps: set[str]) -> bool:
         """Return whether any member may have one of the corps, or a busy one has handled half its events."""
         waiting = log.waiting(group)
         if any(entry.corp_id in corps and entry.position in waiting for entry in log.entries):

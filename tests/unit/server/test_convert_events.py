@@ -161,7 +161,7 @@ def test_an_event_is_shown_whole(kind: ShareKind | None, shown: int) -> None:
         fields={"Content": "中文"},
         xml="<xml/>",
         corp_unknown=True,
-        event_id="crm:1-1",
+        position="1-1",
     )
     message = convert.event(event)
 

@@ -15,7 +15,6 @@ from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
-from broker.usecases.events.record import from_entry
 from broker.usecases.shares.targets import Targets
 
 
@@ -52,7 +51,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             await context.send_initial_metadata(())
             async for delivery in stream:
                 if delivery:
-                    found = event_messages.event(from_entry(delivery.entry))
+                    found = event_messages.event(delivery.event)
                     yield pb.SubscribeEventsResponse(event=found, delivery_count=delivery.count)
 
     @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)
@@ -78,9 +77,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         shown, may_see = found[:size], self._rights.visible()
         return pb.ListDeadEventsResponse(
             events=[event_messages.event(event) for event in shown if may_see(app, event.corp_id)],
-            next_page_token=messages.token(shown[-1].event_id.rpartition(":")[2])
-            if len(found) > size
-            else "",
+            next_page_token=messages.token(shown[-1].position) if len(found) > size else "",
         )
 
     @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)

@@ -9,7 +9,8 @@ import pytest
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable, UnknownApp
-from broker.domain.events.log import Entry, Retention
+from broker.domain.events.event import Event
+from broker.domain.events.log import Retention
 from broker.domain.secret import Secret
 from broker.domain.shares import ShareList
 from broker.protocol.callbacks.envelope import CallbackKeys
@@ -26,7 +27,6 @@ from broker.usecases.callbacks.inbox import (
     CallbackInbox,
 )
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
-from broker.usecases.events.record import from_entry
 from tests.kit.memory.engine_world import CRM, PARENT, EngineWorld, Replica
 
 KEYS = CallbackKeys(Secret("TokenOfTheCallbacks"), Secret("A" * 43))
@@ -42,19 +42,19 @@ class Log:
     is_away: Callable[[], bool] = lambda: False
     attempts: int = 0
     is_repeat: bool = False
-    entries: list[Entry] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     spans: list[timedelta] = field(default_factory=list)
     told: list[list[str]] = field(default_factory=list)
 
     async def append(
-        self, entry: Entry, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
+        self, event: Event, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
     ) -> str:
         self.attempts += 1
         if self.is_away():
             raise StoreUnavailable("away")
         assert KEEP == keep
-        self.entries.append(entry)
+        self.events.append(event)
         self.keys.append(key)
         self.spans.append(once_in)
         self.told.append(list(notify))
@@ -110,13 +110,11 @@ def inbox(replica: Replica, log: Log) -> Inbox:
 
 async def test_an_event_is_written_as_it_came(inbox: Inbox, log: Log) -> None:
     assert await inbox.receive(Event="enter_agent")
-    [entry] = log.entries
-    event = from_entry(replace(entry, position="1772438400000-000000"))
+    [event] = log.events
 
-    assert ("crm", PARENT, "enter_agent") == (entry.app, entry.corp_id, entry.event_type)
+    assert ("crm", PARENT, "enter_agent") == (event.app, event.corp_id, event.event_type)
     assert document(**SENT, Event="enter_agent") == event.xml
     assert ("zhangsan", ShareKind.OWN, CRM.agent_id) == (event.user_id, event.share_kind, event.agent_id)
-    assert "crm:1772438400000-000000" == event.event_id
 
 
 async def test_a_repeat_is_not_new(inbox: Inbox, log: Log) -> None:
@@ -170,7 +168,7 @@ async def test_a_store_that_restarts_is_waited_for(world: EngineWorld, inbox: In
 
     assert await world.run(inbox.receive(Event="subscribe"))
     assert 2 < log.attempts < 20
-    assert 1 == len(log.entries)
+    assert 1 == len(log.events)
 
 
 @pytest.mark.parametrize("step", [timedelta(0), timedelta(days=-1), timedelta(days=1)])

@@ -225,7 +225,7 @@ class TestLeaving:
 
         assert "a2" == (await replica.joins()).words
         [dead] = await replica.log.dead(APP, GROUP, "", 10)
-        assert b"a1" == dead.payload
+        assert "a1" == dead.xml
 
     async def test_who_got_nothing_to_read_costs_nothing(
         self, world: FeedWorld, replica: FeedReplica

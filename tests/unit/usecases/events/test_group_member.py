@@ -30,7 +30,14 @@ def clock(world: FeedWorld) -> SkewedClock:
 async def member(world: FeedWorld, clock: SkewedClock) -> GroupMember:
     member = Member(APP, GROUP, "one", EVERYTHING, 10, ACK_TIMEOUT, HOUR, 3)
     log = (await world.start()).log
-    return GroupMember(log, member, lambda _app, _corp_id: True, clock, CountedChance())  # type: ignore[arg-type]
+    return GroupMember(
+        member,
+        log=log,
+        groups=log,
+        may_see=lambda _app, _corp_id: True,
+        clock=clock,
+        randomness=CountedChance(),  # type: ignore[arg-type]
+    )
 
 
 async def test_it_takes_though_the_clock_was_set_back(

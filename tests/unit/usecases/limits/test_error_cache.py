@@ -14,6 +14,7 @@ from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.limits.error_cache import RETRY_RULES, ErrorCache
 from tests.contract.observer import Notebook
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness
+from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -34,7 +35,9 @@ class Fleet:
         return Replicated(self._errors(), error_cache, self.clock)
 
     def _errors(self) -> Collection[str, RememberedError]:
-        return storage_in(MemoryStore(self.shared), NoSeal(), Notebook()).errors
+        store = MemoryStore(self.shared)
+        events = MemoryEventLog(store, SharedLogs(self.clock))
+        return storage_in(store, events, NoSeal(), Notebook()).errors
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class Events:
     """WeCom's events, as a replica writes them into the log."""
 
     def __init__(self, clock: FakeClock) -> None:
-        self._shared = SharedLogs(clock)
+        self._shared = SharedLogs[Entry](clock)
         self._numbers = count()
 
     async def come(self, replica: Replica, kind: ShareKind = GROUP, times: int = 1) -> None:
