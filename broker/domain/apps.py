@@ -15,14 +15,22 @@ NO_AGENT = "is configured without agent_id, so it has no shares, no agentConfig 
 
 
 class AppKind(StrEnum):
-    """Who built the app: the corp itself (自建应用)."""
+    """Who built the app."""
 
     SELF_BUILT = "self_built"
+    """The corp itself (自建应用)."""
+    THIRD_PARTY = "third_party"
+    """A provider, for all corps (第三方应用)."""
+    CUSTOMIZED = "customized"
+    """A provider, for this corp (代开发应用)."""
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A configured app: the name that callers use, and the identity behind it."""
+    """An app in one corp: the name that callers use, and the identity behind it.
+
+    A self-built app is configured. A suite has one in each corp that authorised it (`Authorization.app`).
+    """
 
     name: str
     kind: AppKind
@@ -30,6 +38,7 @@ class App:
     agent_id: int
     """0 = none: the secret belongs to no app with an AgentId (通讯录同步, 会话存档, 微信客服)."""
     secret: Secret
+    """For a suite, the permanent code: with 代开发 apps, WeCom takes it as the app's secret (wecom-api B15)."""
     share_kinds: tuple[ShareKind, ...] = (ShareKind.CORP_GROUP,)
 
     def check_agent(self, field: str) -> None:

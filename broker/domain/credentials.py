@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cached_property
 
-from broker.domain.apps import NO_AGENT, App
+from broker.domain.apps import NO_AGENT, App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.errors import InvalidRequest
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
+from broker.domain.suites.suite import Provider, Suite
 
 NO_TIME = timedelta(0)
 MOMENT = timedelta(seconds=1)
@@ -24,6 +25,14 @@ class CredentialKind(StrEnum):
     """The corp's jsapi_ticket, for wx.config (wecom-api A4)."""
     AGENT_TICKET = "agent_ticket"
     """The app's jsapi_ticket, for wx.agentConfig (wecom-api A5)."""
+    SUITE_TOKEN = "suite_token"  # noqa: S105 - a kind, not a token
+    """A suite's suite_access_token (wecom-api B2)."""
+    PROVIDER_TOKEN = "provider_token"  # noqa: S105 - a kind, not a token
+    """A provider's provider_access_token (wecom-api B12)."""
+
+
+CORP_KINDS = (CredentialKind.ACCESS_TOKEN, CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET)
+"""The credentials of an app in a corp."""
 
 
 class Freshness(IntEnum):
@@ -44,6 +53,8 @@ class CredentialKey:
     agent_id: int
     share_kind: ShareKind = ShareKind.OWN
     kind: CredentialKind = CredentialKind.ACCESS_TOKEN
+    parent_corp_id: str = ""
+    """The corp that shares a 代开发 app with this child; a self-built app has only one such corp."""
 
     @classmethod
     def own_token(cls, app: App) -> "CredentialKey":
@@ -53,7 +64,18 @@ class CredentialKey:
     @classmethod
     def child_token(cls, app: App, share: AppShare) -> "CredentialKey":
         """Return the key of the app's token in a child corp."""
-        return cls(app.name, share.corp_id, share.agent_id, share.share_kind)
+        parent = "" if app.kind is AppKind.SELF_BUILT else app.corp_id
+        return cls(app.name, share.corp_id, share.agent_id, share.share_kind, parent_corp_id=parent)
+
+    @classmethod
+    def suite_token(cls, suite: Suite) -> "CredentialKey":
+        """Return the key of the suite's own token."""
+        return cls(suite.name, "", 0, kind=CredentialKind.SUITE_TOKEN)
+
+    @classmethod
+    def provider_token(cls, provider: Provider) -> "CredentialKey":
+        """Return the key of the provider's token."""
+        return cls(provider.name, provider.corp_id, 0, kind=CredentialKind.PROVIDER_TOKEN)
 
     def of_kind(self, kind: CredentialKind) -> "CredentialKey":
         """Return the key of another credential of the same app in the same corp; cached for each key.
@@ -74,7 +96,8 @@ class CredentialKey:
     @cached_property
     def name(self) -> str:
         """Return the key as one string, for stores and leases."""
-        return f"{self.kind}:{self.app}:{self.share_kind}:{self.corp_id}:{self.agent_id}"
+        via = f":{self.parent_corp_id}" if self.parent_corp_id else ""
+        return f"{self.kind}:{self.app}:{self.share_kind}:{self.corp_id}:{self.agent_id}{via}"
 
     @cached_property
     def _hash(self) -> int:

@@ -21,6 +21,10 @@ class Secret:
         """Return a short fingerprint, which only tells two secrets apart, for example in an audit record."""
         return hashlib.sha256(self._value.encode()).hexdigest()[:12]
 
+    def digest(self) -> str:
+        """Return 40 hexadecimal digits that stand for a long secret in names, and do not reveal it."""
+        return hashlib.sha256(self._value.encode()).hexdigest()[:40]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
 

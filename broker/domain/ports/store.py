@@ -21,6 +21,8 @@ class Record:
     payload: bytes
     keep_until: datetime
     """When the store may forget it."""
+    durable: bool = False
+    """Whether it is written only once it is on disk, where the store can promise that."""
 
     @property
     def is_tombstone(self) -> bool:
@@ -113,6 +115,22 @@ class Counters(Protocol):
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
         """Return the current count for each name; 0 if nothing was counted."""
+
+
+class Groups(Protocol):
+    """Names that belong together, so that they can be listed: a store is never searched.
+
+    A group holds names only, in the order in which they end; what they name is a record.
+    """
+
+    async def enlist(self, group: str, name: str, keep_until: datetime) -> None:
+        """Add the name, or keep it longer; names whose time has passed are dropped."""
+
+    async def members(self, group: str, start: int, count: int) -> list[str]:
+        """Return names from the position `start` on; fewer than `count` at the end."""
+
+    async def strike(self, group: str, name: str) -> None:
+        """Remove the name."""
 
 
 class Coordination(Leases, Counters, Protocol):

@@ -9,6 +9,8 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, Grant
 from broker.domain.secret import Secret
 from broker.domain.shares import ListedShares
+from broker.domain.suites.authorization import AuthMode, AuthorizedAgent, Edition, Permission
+from broker.domain.suites.suite import Provider, Suite
 from broker.domain.users import User
 
 
@@ -22,6 +24,19 @@ class WecomTokens(Protocol):
         self, parent: Credential, corp_id: str, agent_id: int, share_kind: ShareKind
     ) -> Grant:
         """Fetch the token of a child corp with the parent's; the agent id is the child's (wecom-api A3)."""
+
+
+class WecomSuites(Protocol):
+    """Tokens of suites, of providers, and of third-party apps in a corp. Raises as `WecomTokens`."""
+
+    async def fetch_suite_token(self, suite: Suite, ticket: Secret) -> Grant:
+        """Fetch a suite's token with its current suite_ticket (wecom-api B2)."""
+
+    async def fetch_provider_token(self, provider: Provider) -> Grant:
+        """Fetch a provider's token (wecom-api B12)."""
+
+    async def fetch_corp_token(self, suite_token: Credential, app: App) -> Grant:
+        """Fetch the token of a third-party app in a corp with its permanent code (wecom-api B8)."""
 
 
 class WecomShares(Protocol):
@@ -55,7 +70,10 @@ class LoginSession:
 
 
 class WecomUsers(Protocol):
-    """Who a user is. Codes are sent once, whatever happens. Raises as `WecomTokens`."""
+    """Who a user is. Codes are sent once, whatever happens. Raises as `WecomTokens`.
+
+    The first three take the token of an app in its corp, or a third-party suite's own (wecom-api B10, B11).
+    """
 
     async def exchange_auth_code(self, token: Credential, code: Secret) -> User:
         """Exchange the code of a web login (wecom-api A7)."""
@@ -70,6 +88,52 @@ class WecomUsers(Protocol):
         self, child_token: Credential, user_id: str, session_key: Secret
     ) -> LoginSession:
         """Turn a parent's session into the child's, by the child's token and parent's key (wecom-api A10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangedCode:
+    """What WeCom answers to an auth_code; it has neither agents nor a token (wecom-api B6)."""
+
+    corp_id: str
+    corp_name: str
+    permanent_code: Secret
+    installer_user_id: str
+    """Empty for installs by a share."""
+    install_state: str
+    """Of a QR code with parameters, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationDetails:
+    """What WeCom says about an authorisation (wecom-api B7); the agents are without permissions."""
+
+    corp_name: str
+    agents: tuple[AuthorizedAgent, ...]
+    auth_mode: AuthMode | None
+
+
+class WecomAuthorizations(Protocol):
+    """How corps authorise suites. Raises as `WecomTokens`."""
+
+    async def fetch_pre_auth_code(self, suite_token: Credential) -> Grant:
+        """Fetch the code that an install link carries (wecom-api B3)."""
+
+    async def set_session_info(
+        self, suite_token: Credential, pre_auth_code: Secret, *, test_install: bool
+    ) -> None:
+        """Say whether the link installs a suite that is not published (wecom-api B4)."""
+
+    async def exchange_auth_code(self, suite_token: Credential, auth_code: Secret) -> ExchangedCode:
+        """Exchange an auth_code for the permanent code; it is sent once (wecom-api B6, v2)."""
+
+    async def read_authorization(self, suite_token: Credential, app: App) -> AuthorizationDetails:
+        """Read the agents of a corp, and who shares them (wecom-api B7, v2)."""
+
+    async def read_editions(self, suite_token: Credential, app: App) -> dict[int, Edition]:
+        """Read what the corp paid for, by agent id: only the old path tells (wecom-api B7)."""
+
+    async def read_permissions(self, corp_token: Credential) -> tuple[Permission, ...]:
+        """Read what the corp allows, and until when (wecom-api B7, J)."""
 
 
 class WecomAddresses(Protocol):

@@ -52,6 +52,8 @@ KINDS = {
     CredentialKind.ACCESS_TOKEN: admin_pb.CREDENTIAL_KIND_ACCESS_TOKEN,
     CredentialKind.CORP_TICKET: admin_pb.CREDENTIAL_KIND_CORP_TICKET,
     CredentialKind.AGENT_TICKET: admin_pb.CREDENTIAL_KIND_AGENT_TICKET,
+    CredentialKind.SUITE_TOKEN: admin_pb.CREDENTIAL_KIND_SUITE_TOKEN,
+    CredentialKind.PROVIDER_TOKEN: admin_pb.CREDENTIAL_KIND_PROVIDER_TOKEN,
 }
 KINDS_IN: dict[int, CredentialKind] = {
     admin_pb.CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ACCESS_TOKEN,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from broker.domain.apps import App
-from broker.domain.credentials import Credential, CredentialKey, CredentialKind
+from broker.domain.credentials import CORP_KINDS, Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Collection
 from broker.domain.shares import AppShare
@@ -52,8 +52,4 @@ class ShareRevocation:
 
 
 def _keys(app: App, shares: Iterable[AppShare]) -> list[CredentialKey]:
-    return [
-        CredentialKey(app.name, share.corp_id, share.agent_id, share.share_kind, kind)
-        for share in shares
-        for kind in CredentialKind
-    ]
+    return [CredentialKey.child_token(app, share).of_kind(kind) for share in shares for kind in CORP_KINDS]

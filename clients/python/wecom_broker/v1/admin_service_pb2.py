@@ -27,45 +27,47 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wecom_broker.v1 import target_pb2 as wecom__broker_dot_v1_dot_target__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/admin_service.proto\x12\x0fwecom_broker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"u\n\x03\x41pp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12/\n\x0bshare_kinds\x18\x05 \x03(\x0e\x32\x1a.wecom_broker.v1.ShareKind\"\x11\n\x0fListAppsRequest\"6\n\x10ListAppsResponse\x12\"\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x14.wecom_broker.v1.App\"\x9d\x03\n\x0e\x43redentialInfo\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\x03\x12.\n\nshare_kind\x18\x04 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .wecom_broker.v1.CredentialState\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12&\n\x03\x61ge\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\n \x01(\t\x12\x33\n\x0flast_error_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rwatcher_count\x18\x0c \x01(\x05\"L\n\x16ListCredentialsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"h\n\x17ListCredentialsResponse\x12\x34\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x18RefreshCredentialRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\"a\n\x19RefreshCredentialResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x0f\n\x07rotated\x18\x02 \x01(\x08\"\x1f\n\x10GetQuotasRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"\xc7\x01\n\x05Quota\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nused_count\x18\x04 \x01(\x03\x12\x13\n\x0blimit_count\x18\x05 \x01(\x03\x12\x35\n\x11\x63losed_until_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61gent_id\x18\x07 \x01(\x03\";\n\x11GetQuotasResponse\x12&\n\x06quotas\x18\x01 \x03(\x0b\x32\x16.wecom_broker.v1.Quota\"\x12\n\x10GetStatusRequest\"o\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x04 \x01(\t\"\xc9\x01\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x12\x31\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1b.wecom_broker.v1.Dependency\x12\x18\n\x10\x63redential_count\x18\x05 \x01(\x05\x12\x15\n\rwatcher_count\x18\x06 \x01(\x05*\x96\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x43REDENTIAL_KIND_ACCESS_TOKEN\x10\x01\x12\x1f\n\x1b\x43REDENTIAL_KIND_CORP_TICKET\x10\x02\x12 \n\x1c\x43REDENTIAL_KIND_AGENT_TICKET\x10\x03*\xac\x01\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43REDENTIAL_STATE_FRESH\x10\x01\x12\x1b\n\x17\x43REDENTIAL_STATE_AGEING\x10\x02\x12 \n\x1c\x43REDENTIAL_STATE_NEARLY_GONE\x10\x03\x12\x1c\n\x18\x43REDENTIAL_STATE_EXPIRED\x10\x04\x32\xd9\x03\n\x0c\x41\x64minService\x12O\n\x08ListApps\x12 .wecom_broker.v1.ListAppsRequest\x1a!.wecom_broker.v1.ListAppsResponse\x12\x64\n\x0fListCredentials\x12\'.wecom_broker.v1.ListCredentialsRequest\x1a(.wecom_broker.v1.ListCredentialsResponse\x12j\n\x11RefreshCredential\x12).wecom_broker.v1.RefreshCredentialRequest\x1a*.wecom_broker.v1.RefreshCredentialResponse\x12R\n\tGetQuotas\x12!.wecom_broker.v1.GetQuotasRequest\x1a\".wecom_broker.v1.GetQuotasResponse\x12R\n\tGetStatus\x12!.wecom_broker.v1.GetStatusRequest\x1a\".wecom_broker.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/admin_service.proto\x12\x0fwecom_broker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"\x99\x01\n\x03\x41pp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12/\n\x0bshare_kinds\x18\x05 \x03(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x10\n\x08suite_id\x18\x06 \x01(\t\x12\x10\n\x08provider\x18\x07 \x01(\t\"\x11\n\x0fListAppsRequest\"6\n\x10ListAppsResponse\x12\"\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x14.wecom_broker.v1.App\"\x9d\x03\n\x0e\x43redentialInfo\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\x03\x12.\n\nshare_kind\x18\x04 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .wecom_broker.v1.CredentialState\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12&\n\x03\x61ge\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\n \x01(\t\x12\x33\n\x0flast_error_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rwatcher_count\x18\x0c \x01(\x05\"L\n\x16ListCredentialsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"h\n\x17ListCredentialsResponse\x12\x34\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x18RefreshCredentialRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\"a\n\x19RefreshCredentialResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x0f\n\x07rotated\x18\x02 \x01(\x08\"\x1f\n\x10GetQuotasRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"\xc7\x01\n\x05Quota\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nused_count\x18\x04 \x01(\x03\x12\x13\n\x0blimit_count\x18\x05 \x01(\x03\x12\x35\n\x11\x63losed_until_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61gent_id\x18\x07 \x01(\x03\";\n\x11GetQuotasResponse\x12&\n\x06quotas\x18\x01 \x03(\x0b\x32\x16.wecom_broker.v1.Quota\"\x12\n\x10GetStatusRequest\"o\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x04 \x01(\t\"\xde\x02\n\x0bSuiteStatus\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12/\n\x0bticket_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12ticket_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eticket_problem\x18\x04 \x01(\t\x12\x14\n\x0c\x61\x63tive_count\x18\x05 \x01(\x05\x12\x15\n\rpending_count\x18\x06 \x01(\x05\x12\x12\n\nlost_count\x18\x07 \x01(\x05\x12&\n\x1ereauthorization_required_count\x18\x08 \x01(\x05\x12\x17\n\x0f\x63\x61ncelled_count\x18\t \x01(\x05\x12?\n\x1bnext_permission_expire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf7\x01\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x12\x31\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1b.wecom_broker.v1.Dependency\x12\x18\n\x10\x63redential_count\x18\x05 \x01(\x05\x12\x15\n\rwatcher_count\x18\x06 \x01(\x05\x12,\n\x06suites\x18\x07 \x03(\x0b\x32\x1c.wecom_broker.v1.SuiteStatus*\xdb\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x43REDENTIAL_KIND_ACCESS_TOKEN\x10\x01\x12\x1f\n\x1b\x43REDENTIAL_KIND_CORP_TICKET\x10\x02\x12 \n\x1c\x43REDENTIAL_KIND_AGENT_TICKET\x10\x03\x12\x1f\n\x1b\x43REDENTIAL_KIND_SUITE_TOKEN\x10\x04\x12\"\n\x1e\x43REDENTIAL_KIND_PROVIDER_TOKEN\x10\x05*\xac\x01\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43REDENTIAL_STATE_FRESH\x10\x01\x12\x1b\n\x17\x43REDENTIAL_STATE_AGEING\x10\x02\x12 \n\x1c\x43REDENTIAL_STATE_NEARLY_GONE\x10\x03\x12\x1c\n\x18\x43REDENTIAL_STATE_EXPIRED\x10\x04\x32\xd9\x03\n\x0c\x41\x64minService\x12O\n\x08ListApps\x12 .wecom_broker.v1.ListAppsRequest\x1a!.wecom_broker.v1.ListAppsResponse\x12\x64\n\x0fListCredentials\x12\'.wecom_broker.v1.ListCredentialsRequest\x1a(.wecom_broker.v1.ListCredentialsResponse\x12j\n\x11RefreshCredential\x12).wecom_broker.v1.RefreshCredentialRequest\x1a*.wecom_broker.v1.RefreshCredentialResponse\x12R\n\tGetQuotas\x12!.wecom_broker.v1.GetQuotasRequest\x1a\".wecom_broker.v1.GetQuotasResponse\x12R\n\tGetStatus\x12!.wecom_broker.v1.GetStatusRequest\x1a\".wecom_broker.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wecom_broker.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREDENTIALKIND']._serialized_start=1794
-  _globals['_CREDENTIALKIND']._serialized_end=1944
-  _globals['_CREDENTIALSTATE']._serialized_start=1947
-  _globals['_CREDENTIALSTATE']._serialized_end=2119
-  _globals['_APP']._serialized_start=151
-  _globals['_APP']._serialized_end=268
-  _globals['_LISTAPPSREQUEST']._serialized_start=270
-  _globals['_LISTAPPSREQUEST']._serialized_end=287
-  _globals['_LISTAPPSRESPONSE']._serialized_start=289
-  _globals['_LISTAPPSRESPONSE']._serialized_end=343
-  _globals['_CREDENTIALINFO']._serialized_start=346
-  _globals['_CREDENTIALINFO']._serialized_end=759
-  _globals['_LISTCREDENTIALSREQUEST']._serialized_start=761
-  _globals['_LISTCREDENTIALSREQUEST']._serialized_end=837
-  _globals['_LISTCREDENTIALSRESPONSE']._serialized_start=839
-  _globals['_LISTCREDENTIALSRESPONSE']._serialized_end=943
-  _globals['_REFRESHCREDENTIALREQUEST']._serialized_start=945
-  _globals['_REFRESHCREDENTIALREQUEST']._serialized_end=1059
-  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_start=1061
-  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_end=1158
-  _globals['_GETQUOTASREQUEST']._serialized_start=1160
-  _globals['_GETQUOTASREQUEST']._serialized_end=1191
-  _globals['_QUOTA']._serialized_start=1194
-  _globals['_QUOTA']._serialized_end=1393
-  _globals['_GETQUOTASRESPONSE']._serialized_start=1395
-  _globals['_GETQUOTASRESPONSE']._serialized_end=1454
-  _globals['_GETSTATUSREQUEST']._serialized_start=1456
-  _globals['_GETSTATUSREQUEST']._serialized_end=1474
-  _globals['_DEPENDENCY']._serialized_start=1476
-  _globals['_DEPENDENCY']._serialized_end=1587
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1590
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1791
-  _globals['_ADMINSERVICE']._serialized_start=2122
-  _globals['_ADMINSERVICE']._serialized_end=2595
+  _globals['_CREDENTIALKIND']._serialized_start=2230
+  _globals['_CREDENTIALKIND']._serialized_end=2449
+  _globals['_CREDENTIALSTATE']._serialized_start=2452
+  _globals['_CREDENTIALSTATE']._serialized_end=2624
+  _globals['_APP']._serialized_start=152
+  _globals['_APP']._serialized_end=305
+  _globals['_LISTAPPSREQUEST']._serialized_start=307
+  _globals['_LISTAPPSREQUEST']._serialized_end=324
+  _globals['_LISTAPPSRESPONSE']._serialized_start=326
+  _globals['_LISTAPPSRESPONSE']._serialized_end=380
+  _globals['_CREDENTIALINFO']._serialized_start=383
+  _globals['_CREDENTIALINFO']._serialized_end=796
+  _globals['_LISTCREDENTIALSREQUEST']._serialized_start=798
+  _globals['_LISTCREDENTIALSREQUEST']._serialized_end=874
+  _globals['_LISTCREDENTIALSRESPONSE']._serialized_start=876
+  _globals['_LISTCREDENTIALSRESPONSE']._serialized_end=980
+  _globals['_REFRESHCREDENTIALREQUEST']._serialized_start=982
+  _globals['_REFRESHCREDENTIALREQUEST']._serialized_end=1096
+  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_start=1098
+  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_end=1195
+  _globals['_GETQUOTASREQUEST']._serialized_start=1197
+  _globals['_GETQUOTASREQUEST']._serialized_end=1228
+  _globals['_QUOTA']._serialized_start=1231
+  _globals['_QUOTA']._serialized_end=1430
+  _globals['_GETQUOTASRESPONSE']._serialized_start=1432
+  _globals['_GETQUOTASRESPONSE']._serialized_end=1491
+  _globals['_GETSTATUSREQUEST']._serialized_start=1493
+  _globals['_GETSTATUSREQUEST']._serialized_end=1511
+  _globals['_DEPENDENCY']._serialized_start=1513
+  _globals['_DEPENDENCY']._serialized_end=1624
+  _globals['_SUITESTATUS']._serialized_start=1627
+  _globals['_SUITESTATUS']._serialized_end=1977
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1980
+  _globals['_GETSTATUSRESPONSE']._serialized_end=2227
+  _globals['_ADMINSERVICE']._serialized_start=2627
+  _globals['_ADMINSERVICE']._serialized_end=3100
 # @@protoc_insertion_point(module_scope)

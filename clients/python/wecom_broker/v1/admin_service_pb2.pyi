@@ -18,6 +18,8 @@ class CredentialKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CREDENTIAL_KIND_ACCESS_TOKEN: _ClassVar[CredentialKind]
     CREDENTIAL_KIND_CORP_TICKET: _ClassVar[CredentialKind]
     CREDENTIAL_KIND_AGENT_TICKET: _ClassVar[CredentialKind]
+    CREDENTIAL_KIND_SUITE_TOKEN: _ClassVar[CredentialKind]
+    CREDENTIAL_KIND_PROVIDER_TOKEN: _ClassVar[CredentialKind]
 
 class CredentialState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -30,6 +32,8 @@ CREDENTIAL_KIND_UNSPECIFIED: CredentialKind
 CREDENTIAL_KIND_ACCESS_TOKEN: CredentialKind
 CREDENTIAL_KIND_CORP_TICKET: CredentialKind
 CREDENTIAL_KIND_AGENT_TICKET: CredentialKind
+CREDENTIAL_KIND_SUITE_TOKEN: CredentialKind
+CREDENTIAL_KIND_PROVIDER_TOKEN: CredentialKind
 CREDENTIAL_STATE_UNSPECIFIED: CredentialState
 CREDENTIAL_STATE_FRESH: CredentialState
 CREDENTIAL_STATE_AGEING: CredentialState
@@ -37,18 +41,22 @@ CREDENTIAL_STATE_NEARLY_GONE: CredentialState
 CREDENTIAL_STATE_EXPIRED: CredentialState
 
 class App(_message.Message):
-    __slots__ = ("name", "kind", "corp_id", "agent_id", "share_kinds")
+    __slots__ = ("name", "kind", "corp_id", "agent_id", "share_kinds", "suite_id", "provider")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     SHARE_KINDS_FIELD_NUMBER: _ClassVar[int]
+    SUITE_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     corp_id: str
     agent_id: int
     share_kinds: _containers.RepeatedScalarFieldContainer[_target_pb2.ShareKind]
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., share_kinds: _Optional[_Iterable[_Union[_target_pb2.ShareKind, str]]] = ...) -> None: ...
+    suite_id: str
+    provider: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., share_kinds: _Optional[_Iterable[_Union[_target_pb2.ShareKind, str]]] = ..., suite_id: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class ListAppsRequest(_message.Message):
     __slots__ = ()
@@ -168,18 +176,44 @@ class Dependency(_message.Message):
     last_error: str
     def __init__(self, name: _Optional[str] = ..., healthy: _Optional[bool] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
 
+class SuiteStatus(_message.Message):
+    __slots__ = ("app", "ticket_time", "ticket_expire_time", "ticket_problem", "active_count", "pending_count", "lost_count", "reauthorization_required_count", "cancelled_count", "next_permission_expire_time")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    TICKET_TIME_FIELD_NUMBER: _ClassVar[int]
+    TICKET_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    TICKET_PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LOST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REAUTHORIZATION_REQUIRED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PERMISSION_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    ticket_time: _timestamp_pb2.Timestamp
+    ticket_expire_time: _timestamp_pb2.Timestamp
+    ticket_problem: str
+    active_count: int
+    pending_count: int
+    lost_count: int
+    reauthorization_required_count: int
+    cancelled_count: int
+    next_permission_expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, app: _Optional[str] = ..., ticket_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_problem: _Optional[str] = ..., active_count: _Optional[int] = ..., pending_count: _Optional[int] = ..., lost_count: _Optional[int] = ..., reauthorization_required_count: _Optional[int] = ..., cancelled_count: _Optional[int] = ..., next_permission_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count")
+    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
     DEPENDENCIES_FIELD_NUMBER: _ClassVar[int]
     CREDENTIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     WATCHER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUITES_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     serving: bool
     dependencies: _containers.RepeatedCompositeFieldContainer[Dependency]
     credential_count: int
     watcher_count: int
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ...) -> None: ...
+    suites: _containers.RepeatedCompositeFieldContainer[SuiteStatus]
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ...) -> None: ...

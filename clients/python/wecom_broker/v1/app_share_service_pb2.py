@@ -25,29 +25,29 @@ _sym_db = _symbol_database.Default()
 from wecom_broker.v1 import target_pb2 as wecom__broker_dot_v1_dot_target__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'wecom_broker/v1/app_share_service.proto\x12\x0fwecom_broker.v1\x1a\x1cwecom_broker/v1/target.proto\"}\n\x08\x41ppShare\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x11\n\tcorp_name\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12.\n\nshare_kind\x18\x05 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\"z\n\x14ListAppSharesRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12.\n\nshare_kind\x18\x02 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x15ListAppSharesResponse\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x14SyncAppSharesRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"\x86\x01\n\x15SyncAppSharesResponse\x12(\n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12*\n\x07removed\x18\x02 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12\x17\n\x0funchanged_count\x18\x03 \x01(\x05\"$\n\x15WatchAppSharesRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"\x95\x01\n\x16WatchAppSharesResponse\x12\x35\n\x0b\x63hange_type\x18\x01 \x01(\x0e\x32 .wecom_broker.v1.ShareChangeType\x12)\n\x06shares\x18\x02 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12\x19\n\x11snapshot_complete\x18\x03 \x01(\x08*\x90\x01\n\x0fShareChangeType\x12!\n\x1dSHARE_CHANGE_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSHARE_CHANGE_TYPE_SNAPSHOT\x10\x01\x12\x1b\n\x17SHARE_CHANGE_TYPE_ADDED\x10\x02\x12\x1d\n\x19SHARE_CHANGE_TYPE_REMOVED\x10\x03\x32\xb6\x02\n\x0f\x41ppShareService\x12^\n\rListAppShares\x12%.wecom_broker.v1.ListAppSharesRequest\x1a&.wecom_broker.v1.ListAppSharesResponse\x12^\n\rSyncAppShares\x12%.wecom_broker.v1.SyncAppSharesRequest\x1a&.wecom_broker.v1.SyncAppSharesResponse\x12\x63\n\x0eWatchAppShares\x12&.wecom_broker.v1.WatchAppSharesRequest\x1a\'.wecom_broker.v1.WatchAppSharesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'wecom_broker/v1/app_share_service.proto\x12\x0fwecom_broker.v1\x1a\x1cwecom_broker/v1/target.proto\"\x95\x01\n\x08\x41ppShare\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x11\n\tcorp_name\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12.\n\nshare_kind\x18\x05 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x16\n\x0eparent_corp_id\x18\x06 \x01(\t\"\x92\x01\n\x14ListAppSharesRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12.\n\nshare_kind\x18\x02 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x16\n\x0eparent_corp_id\x18\x05 \x01(\t\"[\n\x15ListAppSharesResponse\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x14SyncAppSharesRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x16\n\x0eparent_corp_id\x18\x02 \x01(\t\"\x86\x01\n\x15SyncAppSharesResponse\x12(\n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12*\n\x07removed\x18\x02 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12\x17\n\x0funchanged_count\x18\x03 \x01(\x05\"<\n\x15WatchAppSharesRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x16\n\x0eparent_corp_id\x18\x02 \x01(\t\"\x95\x01\n\x16WatchAppSharesResponse\x12\x35\n\x0b\x63hange_type\x18\x01 \x01(\x0e\x32 .wecom_broker.v1.ShareChangeType\x12)\n\x06shares\x18\x02 \x03(\x0b\x32\x19.wecom_broker.v1.AppShare\x12\x19\n\x11snapshot_complete\x18\x03 \x01(\x08*\x90\x01\n\x0fShareChangeType\x12!\n\x1dSHARE_CHANGE_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSHARE_CHANGE_TYPE_SNAPSHOT\x10\x01\x12\x1b\n\x17SHARE_CHANGE_TYPE_ADDED\x10\x02\x12\x1d\n\x19SHARE_CHANGE_TYPE_REMOVED\x10\x03\x32\xb6\x02\n\x0f\x41ppShareService\x12^\n\rListAppShares\x12%.wecom_broker.v1.ListAppSharesRequest\x1a&.wecom_broker.v1.ListAppSharesResponse\x12^\n\rSyncAppShares\x12%.wecom_broker.v1.SyncAppSharesRequest\x1a&.wecom_broker.v1.SyncAppSharesResponse\x12\x63\n\x0eWatchAppShares\x12&.wecom_broker.v1.WatchAppSharesRequest\x1a\'.wecom_broker.v1.WatchAppSharesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wecom_broker.v1.app_share_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SHARECHANGETYPE']._serialized_start=799
-  _globals['_SHARECHANGETYPE']._serialized_end=943
-  _globals['_APPSHARE']._serialized_start=90
-  _globals['_APPSHARE']._serialized_end=215
-  _globals['_LISTAPPSHARESREQUEST']._serialized_start=217
-  _globals['_LISTAPPSHARESREQUEST']._serialized_end=339
-  _globals['_LISTAPPSHARESRESPONSE']._serialized_start=341
-  _globals['_LISTAPPSHARESRESPONSE']._serialized_end=432
-  _globals['_SYNCAPPSHARESREQUEST']._serialized_start=434
-  _globals['_SYNCAPPSHARESREQUEST']._serialized_end=469
-  _globals['_SYNCAPPSHARESRESPONSE']._serialized_start=472
-  _globals['_SYNCAPPSHARESRESPONSE']._serialized_end=606
-  _globals['_WATCHAPPSHARESREQUEST']._serialized_start=608
-  _globals['_WATCHAPPSHARESREQUEST']._serialized_end=644
-  _globals['_WATCHAPPSHARESRESPONSE']._serialized_start=647
-  _globals['_WATCHAPPSHARESRESPONSE']._serialized_end=796
-  _globals['_APPSHARESERVICE']._serialized_start=946
-  _globals['_APPSHARESERVICE']._serialized_end=1256
+  _globals['_SHARECHANGETYPE']._serialized_start=897
+  _globals['_SHARECHANGETYPE']._serialized_end=1041
+  _globals['_APPSHARE']._serialized_start=91
+  _globals['_APPSHARE']._serialized_end=240
+  _globals['_LISTAPPSHARESREQUEST']._serialized_start=243
+  _globals['_LISTAPPSHARESREQUEST']._serialized_end=389
+  _globals['_LISTAPPSHARESRESPONSE']._serialized_start=391
+  _globals['_LISTAPPSHARESRESPONSE']._serialized_end=482
+  _globals['_SYNCAPPSHARESREQUEST']._serialized_start=484
+  _globals['_SYNCAPPSHARESREQUEST']._serialized_end=543
+  _globals['_SYNCAPPSHARESRESPONSE']._serialized_start=546
+  _globals['_SYNCAPPSHARESRESPONSE']._serialized_end=680
+  _globals['_WATCHAPPSHARESREQUEST']._serialized_start=682
+  _globals['_WATCHAPPSHARESREQUEST']._serialized_end=742
+  _globals['_WATCHAPPSHARESRESPONSE']._serialized_start=745
+  _globals['_WATCHAPPSHARESRESPONSE']._serialized_end=894
+  _globals['_APPSHARESERVICE']._serialized_start=1044
+  _globals['_APPSHARESERVICE']._serialized_end=1354
 # @@protoc_insertion_point(module_scope)

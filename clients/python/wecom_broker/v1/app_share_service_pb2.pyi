@@ -20,30 +20,34 @@ SHARE_CHANGE_TYPE_ADDED: ShareChangeType
 SHARE_CHANGE_TYPE_REMOVED: ShareChangeType
 
 class AppShare(_message.Message):
-    __slots__ = ("app", "corp_id", "corp_name", "agent_id", "share_kind")
+    __slots__ = ("app", "corp_id", "corp_name", "agent_id", "share_kind", "parent_corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     CORP_NAME_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     SHARE_KIND_FIELD_NUMBER: _ClassVar[int]
+    PARENT_CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     corp_id: str
     corp_name: str
     agent_id: int
     share_kind: _target_pb2.ShareKind
-    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., corp_name: _Optional[str] = ..., agent_id: _Optional[int] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ...) -> None: ...
+    parent_corp_id: str
+    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., corp_name: _Optional[str] = ..., agent_id: _Optional[int] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., parent_corp_id: _Optional[str] = ...) -> None: ...
 
 class ListAppSharesRequest(_message.Message):
-    __slots__ = ("app", "share_kind", "page_size", "page_token")
+    __slots__ = ("app", "share_kind", "page_size", "page_token", "parent_corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     SHARE_KIND_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PARENT_CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     share_kind: _target_pb2.ShareKind
     page_size: int
     page_token: str
-    def __init__(self, app: _Optional[str] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    parent_corp_id: str
+    def __init__(self, app: _Optional[str] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., parent_corp_id: _Optional[str] = ...) -> None: ...
 
 class ListAppSharesResponse(_message.Message):
     __slots__ = ("shares", "next_page_token")
@@ -54,10 +58,12 @@ class ListAppSharesResponse(_message.Message):
     def __init__(self, shares: _Optional[_Iterable[_Union[AppShare, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SyncAppSharesRequest(_message.Message):
-    __slots__ = ("app",)
+    __slots__ = ("app", "parent_corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
+    PARENT_CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
-    def __init__(self, app: _Optional[str] = ...) -> None: ...
+    parent_corp_id: str
+    def __init__(self, app: _Optional[str] = ..., parent_corp_id: _Optional[str] = ...) -> None: ...
 
 class SyncAppSharesResponse(_message.Message):
     __slots__ = ("added", "removed", "unchanged_count")
@@ -70,10 +76,12 @@ class SyncAppSharesResponse(_message.Message):
     def __init__(self, added: _Optional[_Iterable[_Union[AppShare, _Mapping]]] = ..., removed: _Optional[_Iterable[_Union[AppShare, _Mapping]]] = ..., unchanged_count: _Optional[int] = ...) -> None: ...
 
 class WatchAppSharesRequest(_message.Message):
-    __slots__ = ("app",)
+    __slots__ = ("app", "parent_corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
+    PARENT_CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
-    def __init__(self, app: _Optional[str] = ...) -> None: ...
+    parent_corp_id: str
+    def __init__(self, app: _Optional[str] = ..., parent_corp_id: _Optional[str] = ...) -> None: ...
 
 class WatchAppSharesResponse(_message.Message):
     __slots__ = ("change_type", "shares", "snapshot_complete")

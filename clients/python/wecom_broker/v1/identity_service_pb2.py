@@ -24,33 +24,33 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&wecom_broker/v1/identity_service.proto\x12\x0fwecom_broker.v1\"\xa7\x01\n\x04User\x12\x0f\n\x07\x63orp_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\'\n\x04kind\x18\x03 \x01(\x0e\x32\x19.wecom_broker.v1.UserKind\x12\x18\n\x10\x65xternal_user_id\x18\x04 \x01(\t\x12\x0f\n\x07open_id\x18\x05 \x01(\t\x12\x13\n\x0buser_ticket\x18\x06 \x01(\t\x12\x14\n\x0c\x63orp_unknown\x18\x07 \x01(\x08\"x\n\x18\x42uildAuthorizeUrlRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x14\n\x0credirect_uri\x18\x02 \x01(\t\x12*\n\x05scope\x18\x03 \x01(\x0e\x32\x1b.wecom_broker.v1.OauthScope\x12\r\n\x05state\x18\x04 \x01(\t\"7\n\x19\x42uildAuthorizeUrlResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\"4\n\x17\x45xchangeAuthCodeRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"?\n\x18\x45xchangeAuthCodeResponse\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.wecom_broker.v1.User\"\xa2\x01\n\x0bUserProfile\x12\x0f\n\x07\x63orp_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06gender\x18\x03 \x01(\t\x12\x0e\n\x06\x61vatar\x18\x04 \x01(\t\x12\x0f\n\x07qr_code\x18\x05 \x01(\t\x12\x0e\n\x06mobile\x18\x06 \x01(\t\x12\r\n\x05\x65mail\x18\x07 \x01(\t\x12\x10\n\x08\x62iz_mail\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\"9\n\x15GetUserProfileRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x13\n\x0buser_ticket\x18\x02 \x01(\t\"G\n\x16GetUserProfileResponse\x12-\n\x07profile\x18\x01 \x01(\x0b\x32\x1c.wecom_broker.v1.UserProfile*]\n\nOauthScope\x12\x1b\n\x17OAUTH_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10OAUTH_SCOPE_BASE\x10\x01\x12\x1c\n\x18OAUTH_SCOPE_PRIVATE_INFO\x10\x02*\x95\x01\n\x08UserKind\x12\x19\n\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14USER_KIND_OWN_MEMBER\x10\x01\x12\x1a\n\x16USER_KIND_CHILD_MEMBER\x10\x02\x12\x1e\n\x1aUSER_KIND_EXTERNAL_CONTACT\x10\x03\x12\x18\n\x14USER_KIND_NON_MEMBER\x10\x04\x32\xc9\x02\n\x0fIdentityService\x12j\n\x11\x42uildAuthorizeUrl\x12).wecom_broker.v1.BuildAuthorizeUrlRequest\x1a*.wecom_broker.v1.BuildAuthorizeUrlResponse\x12g\n\x10\x45xchangeAuthCode\x12(.wecom_broker.v1.ExchangeAuthCodeRequest\x1a).wecom_broker.v1.ExchangeAuthCodeResponse\x12\x61\n\x0eGetUserProfile\x12&.wecom_broker.v1.GetUserProfileRequest\x1a\'.wecom_broker.v1.GetUserProfileResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&wecom_broker/v1/identity_service.proto\x12\x0fwecom_broker.v1\"\xa7\x01\n\x04User\x12\x0f\n\x07\x63orp_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\'\n\x04kind\x18\x03 \x01(\x0e\x32\x19.wecom_broker.v1.UserKind\x12\x18\n\x10\x65xternal_user_id\x18\x04 \x01(\t\x12\x0f\n\x07open_id\x18\x05 \x01(\t\x12\x13\n\x0buser_ticket\x18\x06 \x01(\t\x12\x14\n\x0c\x63orp_unknown\x18\x07 \x01(\x08\"\x89\x01\n\x18\x42uildAuthorizeUrlRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x14\n\x0credirect_uri\x18\x02 \x01(\t\x12*\n\x05scope\x18\x03 \x01(\x0e\x32\x1b.wecom_broker.v1.OauthScope\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x05 \x01(\t\"7\n\x19\x42uildAuthorizeUrlResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\"E\n\x17\x45xchangeAuthCodeRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\"?\n\x18\x45xchangeAuthCodeResponse\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.wecom_broker.v1.User\"\xa2\x01\n\x0bUserProfile\x12\x0f\n\x07\x63orp_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06gender\x18\x03 \x01(\t\x12\x0e\n\x06\x61vatar\x18\x04 \x01(\t\x12\x0f\n\x07qr_code\x18\x05 \x01(\t\x12\x0e\n\x06mobile\x18\x06 \x01(\t\x12\r\n\x05\x65mail\x18\x07 \x01(\t\x12\x10\n\x08\x62iz_mail\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\"J\n\x15GetUserProfileRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x13\n\x0buser_ticket\x18\x02 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\"G\n\x16GetUserProfileResponse\x12-\n\x07profile\x18\x01 \x01(\x0b\x32\x1c.wecom_broker.v1.UserProfile*]\n\nOauthScope\x12\x1b\n\x17OAUTH_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10OAUTH_SCOPE_BASE\x10\x01\x12\x1c\n\x18OAUTH_SCOPE_PRIVATE_INFO\x10\x02*\x95\x01\n\x08UserKind\x12\x19\n\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14USER_KIND_OWN_MEMBER\x10\x01\x12\x1a\n\x16USER_KIND_CHILD_MEMBER\x10\x02\x12\x1e\n\x1aUSER_KIND_EXTERNAL_CONTACT\x10\x03\x12\x18\n\x14USER_KIND_NON_MEMBER\x10\x04\x32\xc9\x02\n\x0fIdentityService\x12j\n\x11\x42uildAuthorizeUrl\x12).wecom_broker.v1.BuildAuthorizeUrlRequest\x1a*.wecom_broker.v1.BuildAuthorizeUrlResponse\x12g\n\x10\x45xchangeAuthCode\x12(.wecom_broker.v1.ExchangeAuthCodeRequest\x1a).wecom_broker.v1.ExchangeAuthCodeResponse\x12\x61\n\x0eGetUserProfile\x12&.wecom_broker.v1.GetUserProfileRequest\x1a\'.wecom_broker.v1.GetUserProfileResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wecom_broker.v1.identity_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OAUTHSCOPE']._serialized_start=824
-  _globals['_OAUTHSCOPE']._serialized_end=917
-  _globals['_USERKIND']._serialized_start=920
-  _globals['_USERKIND']._serialized_end=1069
+  _globals['_OAUTHSCOPE']._serialized_start=876
+  _globals['_OAUTHSCOPE']._serialized_end=969
+  _globals['_USERKIND']._serialized_start=972
+  _globals['_USERKIND']._serialized_end=1121
   _globals['_USER']._serialized_start=60
   _globals['_USER']._serialized_end=227
-  _globals['_BUILDAUTHORIZEURLREQUEST']._serialized_start=229
-  _globals['_BUILDAUTHORIZEURLREQUEST']._serialized_end=349
-  _globals['_BUILDAUTHORIZEURLRESPONSE']._serialized_start=351
-  _globals['_BUILDAUTHORIZEURLRESPONSE']._serialized_end=406
-  _globals['_EXCHANGEAUTHCODEREQUEST']._serialized_start=408
-  _globals['_EXCHANGEAUTHCODEREQUEST']._serialized_end=460
-  _globals['_EXCHANGEAUTHCODERESPONSE']._serialized_start=462
-  _globals['_EXCHANGEAUTHCODERESPONSE']._serialized_end=525
-  _globals['_USERPROFILE']._serialized_start=528
-  _globals['_USERPROFILE']._serialized_end=690
-  _globals['_GETUSERPROFILEREQUEST']._serialized_start=692
-  _globals['_GETUSERPROFILEREQUEST']._serialized_end=749
-  _globals['_GETUSERPROFILERESPONSE']._serialized_start=751
-  _globals['_GETUSERPROFILERESPONSE']._serialized_end=822
-  _globals['_IDENTITYSERVICE']._serialized_start=1072
-  _globals['_IDENTITYSERVICE']._serialized_end=1401
+  _globals['_BUILDAUTHORIZEURLREQUEST']._serialized_start=230
+  _globals['_BUILDAUTHORIZEURLREQUEST']._serialized_end=367
+  _globals['_BUILDAUTHORIZEURLRESPONSE']._serialized_start=369
+  _globals['_BUILDAUTHORIZEURLRESPONSE']._serialized_end=424
+  _globals['_EXCHANGEAUTHCODEREQUEST']._serialized_start=426
+  _globals['_EXCHANGEAUTHCODEREQUEST']._serialized_end=495
+  _globals['_EXCHANGEAUTHCODERESPONSE']._serialized_start=497
+  _globals['_EXCHANGEAUTHCODERESPONSE']._serialized_end=560
+  _globals['_USERPROFILE']._serialized_start=563
+  _globals['_USERPROFILE']._serialized_end=725
+  _globals['_GETUSERPROFILEREQUEST']._serialized_start=727
+  _globals['_GETUSERPROFILEREQUEST']._serialized_end=801
+  _globals['_GETUSERPROFILERESPONSE']._serialized_start=803
+  _globals['_GETUSERPROFILERESPONSE']._serialized_end=874
+  _globals['_IDENTITYSERVICE']._serialized_start=1124
+  _globals['_IDENTITYSERVICE']._serialized_end=1453
 # @@protoc_insertion_point(module_scope)

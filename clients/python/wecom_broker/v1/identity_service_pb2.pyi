@@ -47,16 +47,18 @@ class User(_message.Message):
     def __init__(self, corp_id: _Optional[str] = ..., user_id: _Optional[str] = ..., kind: _Optional[_Union[UserKind, str]] = ..., external_user_id: _Optional[str] = ..., open_id: _Optional[str] = ..., user_ticket: _Optional[str] = ..., corp_unknown: _Optional[bool] = ...) -> None: ...
 
 class BuildAuthorizeUrlRequest(_message.Message):
-    __slots__ = ("app", "redirect_uri", "scope", "state")
+    __slots__ = ("app", "redirect_uri", "scope", "state", "corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     redirect_uri: str
     scope: OauthScope
     state: str
-    def __init__(self, app: _Optional[str] = ..., redirect_uri: _Optional[str] = ..., scope: _Optional[_Union[OauthScope, str]] = ..., state: _Optional[str] = ...) -> None: ...
+    corp_id: str
+    def __init__(self, app: _Optional[str] = ..., redirect_uri: _Optional[str] = ..., scope: _Optional[_Union[OauthScope, str]] = ..., state: _Optional[str] = ..., corp_id: _Optional[str] = ...) -> None: ...
 
 class BuildAuthorizeUrlResponse(_message.Message):
     __slots__ = ("url", "state")
@@ -67,12 +69,14 @@ class BuildAuthorizeUrlResponse(_message.Message):
     def __init__(self, url: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
 
 class ExchangeAuthCodeRequest(_message.Message):
-    __slots__ = ("app", "code")
+    __slots__ = ("app", "code", "corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
+    CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     code: str
-    def __init__(self, app: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+    corp_id: str
+    def __init__(self, app: _Optional[str] = ..., code: _Optional[str] = ..., corp_id: _Optional[str] = ...) -> None: ...
 
 class ExchangeAuthCodeResponse(_message.Message):
     __slots__ = ("user",)
@@ -103,12 +107,14 @@ class UserProfile(_message.Message):
     def __init__(self, corp_id: _Optional[str] = ..., user_id: _Optional[str] = ..., gender: _Optional[str] = ..., avatar: _Optional[str] = ..., qr_code: _Optional[str] = ..., mobile: _Optional[str] = ..., email: _Optional[str] = ..., biz_mail: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class GetUserProfileRequest(_message.Message):
-    __slots__ = ("app", "user_ticket")
+    __slots__ = ("app", "user_ticket", "corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     USER_TICKET_FIELD_NUMBER: _ClassVar[int]
+    CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     user_ticket: str
-    def __init__(self, app: _Optional[str] = ..., user_ticket: _Optional[str] = ...) -> None: ...
+    corp_id: str
+    def __init__(self, app: _Optional[str] = ..., user_ticket: _Optional[str] = ..., corp_id: _Optional[str] = ...) -> None: ...
 
 class GetUserProfileResponse(_message.Message):
     __slots__ = ("profile",)

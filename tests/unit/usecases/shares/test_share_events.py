@@ -9,7 +9,7 @@ import pytest
 
 from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
-from broker.domain.credentials import CredentialKind
+from broker.domain.credentials import CORP_KINDS
 from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, WecomUnavailable
 from broker.domain.events.log import Entry, Retention
 from broker.domain.ports.store import Notice, NoticeKind
@@ -61,7 +61,7 @@ async def fleet(world: EngineWorld, clock: FakeClock) -> list[Replica]:
     """Three replicas that hold the listing and the child's token and tickets."""
     replicas = await world.fleet(3)
     for replica in replicas:
-        for kind in CredentialKind:
+        for kind in CORP_KINDS:
             await world.run(replica.engine.get(CHILD.of_kind(kind)))
         await world.run(replica.tokens.get(CHILD_TARGET))
     await clock.jump(60 * SECOND)
@@ -92,7 +92,7 @@ async def test_a_removed_child_is_refused_on_all_replicas_within_a_second_of_the
 async def test_a_removed_childs_token_and_both_tickets_die_on_all_replicas_and_in_the_store(
     world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
-    keys = [CHILD.of_kind(kind) for kind in CredentialKind]
+    keys = [CHILD.of_kind(kind) for kind in CORP_KINDS]
     assert all(replica.memory.find(key) for replica in fleet for key in keys)
     wecom.shares = []
     await events.come(fleet[0])
