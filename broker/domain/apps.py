@@ -38,7 +38,7 @@ class App:
     agent_id: int
     """0 = none: the secret belongs to no app with an AgentId (通讯录同步, 会话存档, 微信客服)."""
     secret: Secret
-    """For a suite, the permanent code: with 代开发 apps, WeCom takes it as the app's secret (wecom-api B15)."""
+    """For a suite, the permanent code: with 代开发 apps, WeCom takes it as any secret (wecom-api B15)."""
     share_kinds: tuple[ShareKind, ...] = (ShareKind.CORP_GROUP,)
 
     def check_agent(self, field: str) -> None:

@@ -11,6 +11,7 @@
     │   ├── UnknownApp              no such app in the configuration
     │   ├── AnswerTooLarge          an answer that does not fit in a message: ask for less
     │   ├── AppNotShared            WeCom does not share the app with that child
+    │   ├── CorpNotAuthorized       that corp has not authorised the suite
     │   └── SessionNotFound         no such session, or it has ended
     ├── AccessRefused               the operator: decide who may do what
     │   ├── Unauthenticated
@@ -129,6 +130,12 @@ class AppNotShared(CallerMistake):
     """WeCom does not share the app with that child corp."""
 
     reason = "APP_NOT_SHARED"
+
+
+class CorpNotAuthorized(CallerMistake):
+    """The corp has not authorised the suite, or has cancelled."""
+
+    reason = "CORP_NOT_AUTHORIZED"
 
 
 class SessionNotFound(CallerMistake):

@@ -29,6 +29,7 @@ STATUSES: dict[type[BrokerError], grpc.StatusCode] = {
     errors.DataRejected: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnknownApp: grpc.StatusCode.NOT_FOUND,
     errors.AppNotShared: grpc.StatusCode.NOT_FOUND,
+    errors.CorpNotAuthorized: grpc.StatusCode.NOT_FOUND,
     errors.SessionNotFound: grpc.StatusCode.NOT_FOUND,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.CallerNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
