@@ -23,6 +23,7 @@ from wecom_broker.v1.token_service_pb2_grpc import TokenServiceServicer, add_Tok
 
 from tests.client.fake_events import FakeEvents
 from tests.client.fake_services import FakeServices
+from tests.kit.processes.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -76,7 +77,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         self.share_changes: list[shares_pb2.WatchAppSharesResponse] = []
         self.requests: list[object] = []
         self.authorizations: set[str | None] = set()
-        self.address = "127.0.0.1:0"
+        self.address = f"127.0.0.1:{free_port()}"
         self.server_credentials: grpc.ServerCredentials | None = None
         self._generations: Counter[tuple[str, str]] = Counter()
         self._streams: dict[asyncio.Queue[tokens_pb2.AccessToken | Refusal], tuple[str, str]] = {}
@@ -93,7 +94,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         await self.stop()
 
     async def start(self) -> None:
-        """Listen; after a stop on the same port."""
+        """Listen; after a stop at the same address."""
         self._server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),
@@ -105,11 +106,9 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         self.add_services_to(self._server)
         self.add_events_to(self._server)
         if self.server_credentials is None:
-            port = self._server.add_insecure_port(self.address)
+            self._server.add_insecure_port(self.address)
         else:
-            port = self._server.add_secure_port(self.address, self.server_credentials)
-        if not self.address.startswith("unix:"):
-            self.address = f"127.0.0.1:{port}"
+            self._server.add_secure_port(self.address, self.server_credentials)
         await self._server.start()
 
     async def stop(self) -> None:

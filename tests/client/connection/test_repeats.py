@@ -24,6 +24,7 @@ from wecom_broker.v1 import (
 
 from tests.client.fake_broker import FakeBroker, Refusal
 from tests.client.waiting import until
+from tests.kit.processes.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -154,10 +155,9 @@ async def peer(*frames: bytes) -> AsyncIterator[tuple[str, list[int]]]:
     open_transports: set[object] = set()
     script = iter(frames)
     loop = asyncio.get_running_loop()
-    async with await loop.create_server(
-        lambda: Peer(script, arrived, open_transports), "127.0.0.1"
-    ) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", arrived
+    port = free_port()
+    async with await loop.create_server(lambda: Peer(script, arrived, open_transports), "127.0.0.1", port):
+        yield f"127.0.0.1:{port}", arrived
         await asyncio.sleep(0.01)  # what the client began to open before it closed
         await until(lambda: not open_transports)
 

@@ -14,13 +14,20 @@ REMEMBERED = 100
 """How many ports this process reserves while nothing listens on them."""
 
 _locks: deque[int] = deque()
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port that is free on loopback and reserved by no other test, worker or run."""
-    candidates = list(range(LOWEST, HIGHEST))
-    random.shuffle(candidates)
-    return next(port for port in candidates if _reserve(port))
+    """Return a port that is free on loopback and reserved by no other test, worker or run.
+
+    A process gets each port once: gRPC shares what it knows of an address with all channels of the
+    process, so a channel that a test has left open would let another test's calls fail at the same port.
+    """
+    while True:
+        port = random.randrange(LOWEST, HIGHEST)
+        if port not in _given and _reserve(port):
+            _given.add(port)
+            return port
 
 
 def _reserve(port: int) -> bool:
