@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
-import psutil
 import pytest
 from wecom_broker.v1 import token_service_pb2 as token_pb
 from wecom_broker.v1 import token_service_pb2_grpc as token_grpc
@@ -25,11 +24,9 @@ from tests.integration.acting.acting import (
     collected,
     reason_of,
     refusal_of,
-    tables_of,
     target,
 )
-from tests.kit.processes.broker_process import BrokerProcess
-from tests.kit.processes.fleet import SimulatorProcess, until
+from tests.kit.processes.fleet import until
 
 
 @pytest.fixture
@@ -399,36 +396,6 @@ async def test_a_caller_who_leaves_in_the_middle_of_a_download_leaves_nothing_be
 
     await until(lambda: len(asyncio.all_tasks()) <= before + 2, within=5)
     assert 10_000_000 == len(await content_of(running, media_id))
-
-
-async def test_a_file_of_20_mib_is_never_held_as_a_whole(tmp_path: Path) -> None:
-    size = 20 << 20
-    with SimulatorProcess() as wecom:
-        tables = tables_of(wecom.url, tmp_path)
-        with BrokerProcess(tmp_path / "broker", {**tables, "server": {}}, log_level="info") as broker:
-            options = [("grpc.max_receive_message_length", 8 << 20)]
-            async with grpc.aio.insecure_channel(broker.address, options=options) as channel:
-                running = Acting(None, None, channel, None)  # type: ignore[arg-type]
-                small = (await upload(running, b"x" * (1 << 20))).media_id
-                assert 1 << 20 == len(await content_of(running, small))  # what is loaded once
-                process = psutil.Process(broker.process.pid)  # type: ignore[union-attr]
-                before = peak = process.memory_info().rss
-                done = False
-
-                async def watch() -> None:
-                    nonlocal peak
-                    while not done:
-                        peak = max(peak, process.memory_info().rss)
-                        await asyncio.sleep(0.002)
-
-                watching = asyncio.create_task(watch())
-                media_id = (await upload(running, b"x" * size)).media_id
-                received = sum([len(message.chunk) async for message in download(running, media_id)])
-                done = True
-                await watching
-
-    assert size == received
-    assert peak - before < size * 0.75
 
 
 async def test_an_unknown_app_is_told_and_a_name_that_no_app_has_is_refused_by_field(running: Acting) -> None:
