@@ -39,6 +39,12 @@ def titles(page: Path, level: int) -> list[str]:
     return [title for marks, title in HEADING.findall(text_of(page)) if len(marks) == level]
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def section(page: Path, title: str) -> str:
     """Return the text below a heading, until the next one of its level."""
     found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^\1 |\Z)", text_of(page), re.MULTILINE | re.DOTALL)

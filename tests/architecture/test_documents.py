@@ -8,18 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.documents import INLINE, LINK, PAGES, rows, text_of
+from tests.architecture.documents import INLINE, LINK, PAGES, anchors, rows, text_of
 from tests.architecture.sources import ROOT, named
 
 PATH = re.compile(r"(?:broker|bench|clients|deploy|docs(?!/wecom/)|protos|tests|\.ci|\.github)/[\w./*-]+")
 """A path from the root of this repository; `*` stands for any name. `docs/wecom/` is another repository's."""
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
-
-
-def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub makes of a page's headings."""
-    titles = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def broken(page: Path) -> Iterator[str]:

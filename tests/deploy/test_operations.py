@@ -14,6 +14,7 @@ from broker.domain.events.event import EnvelopeProblem
 from broker.domain.replica_health import ReplicaHealth
 from broker.protocol.error_codes import BY_CODE
 from broker.telemetry.metrics import Metrics
+from tests.architecture.documents import anchors
 from tests.deploy.files import DEPLOY, ROOT, literal
 
 ALERTS = (DEPLOY / "prometheus-alerts.yaml").read_text()
@@ -81,6 +82,16 @@ def test_alerts_name_outcomes_of_callbacks_that_the_broker_counts():
 
     assert outcomes <= {*EnvelopeProblem, StoreUnavailable.reason.lower(), "failed"}
     assert {EnvelopeProblem.SIGNATURE, EnvelopeProblem.PADDING, EnvelopeProblem.RECEIVE_ID} <= outcomes
+
+
+def test_each_alert_names_its_section_of_the_operations():
+    rules = re.split(r"^ +- alert: ", ALERTS, flags=re.MULTILINE)[1:]
+    named = {
+        rule.split("\n", 1)[0]: re.findall(r"^ +runbook_url: (.+)$", rule, re.MULTILINE) for rule in rules
+    }
+
+    assert named == {name: [f"docs/operations.md#{name.lower()}"] for name in named}
+    assert {name.lower() for name in named} <= anchors(ROOT / "docs" / "operations.md")
 
 
 def test_kubernetes_lets_the_world_reach_callbacks_alone():
