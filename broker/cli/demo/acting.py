@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import click
-from wecom_broker import AgentConfigSignature, Broker, ConfigSignature, UserKind
+from wecom_broker import Broker, Signature, UserKind
 
 from broker.cli.demo.steps import expect, say
 from broker.cli.playground import APP, Playground
@@ -52,9 +52,7 @@ async def walk(running: Playground, broker: Broker, child: str) -> None:
         expect((answer.errcode == 0) == bool(corp), "only the child's token reads the child's member")
 
 
-async def _checked(
-    running: Playground, kind: str, signature: ConfigSignature | AgentConfigSignature, agent_id: int
-) -> str:
+async def _checked(running: Playground, kind: str, signature: Signature, agent_id: int) -> str:
     """Have the simulated WeCom recompute a signature, as its page does in a browser; return its verdict."""
     query = {
         "corp": signature.corp_id,

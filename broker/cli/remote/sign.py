@@ -3,7 +3,7 @@
 import json
 
 import click
-from wecom_broker import AgentConfigSignature, ConfigSignature
+from wecom_broker import Signature
 
 from broker.cli.remote.connection import (
     SHARE_KINDS,
@@ -53,7 +53,7 @@ async def sign(
             click.echo(f"  {field:12} {value}")
 
 
-def _fields(signature: ConfigSignature | AgentConfigSignature) -> dict[str, object]:
+def _fields(signature: Signature) -> dict[str, object]:
     return {
         "corp_id": signature.corp_id,
         "timestamp": signature.timestamp,

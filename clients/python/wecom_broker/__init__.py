@@ -14,7 +14,7 @@ from wecom_broker._events.event import Event
 from wecom_broker._events.event_stream import EventStream
 from wecom_broker._services.app_shares import AppShare, AppShareChange, AppShareSync, ShareChangeType
 from wecom_broker._services.identity import AuthorizeUrl, OauthScope, User, UserKind, UserProfile
-from wecom_broker._services.js_sdk import AgentConfigSignature, ConfigSignature, PageSignature, ReportOutcome
+from wecom_broker._services.js_sdk import PageSignature, ReportOutcome, Signature
 from wecom_broker._services.media import MediaDownload, MediaHead, MediaUpload
 from wecom_broker._services.mini_programs import Session
 from wecom_broker._services.wecom_api import ApiAnswer, HttpMethod
@@ -24,7 +24,6 @@ from wecom_broker.errors import BrokerError
 
 __all__ = [
     "AccessToken",
-    "AgentConfigSignature",
     "ApiAnswer",
     "AppShare",
     "AppShareChange",
@@ -32,7 +31,6 @@ __all__ = [
     "AuthorizeUrl",
     "Broker",
     "BrokerError",
-    "ConfigSignature",
     "Event",
     "EventStream",
     "HttpMethod",
@@ -45,6 +43,7 @@ __all__ = [
     "Session",
     "ShareChangeType",
     "ShareKind",
+    "Signature",
     "Target",
     "Tls",
     "User",

@@ -59,7 +59,6 @@ class TestNames:
         assert own | {"errors"} == set(wecom_broker.__all__)
         assert [
             "AccessToken",
-            "AgentConfigSignature",
             "ApiAnswer",
             "AppShare",
             "AppShareChange",
@@ -67,7 +66,6 @@ class TestNames:
             "AuthorizeUrl",
             "Broker",
             "BrokerError",
-            "ConfigSignature",
             "Event",
             "EventStream",
             "HttpMethod",
@@ -80,6 +78,7 @@ class TestNames:
             "Session",
             "ShareChangeType",
             "ShareKind",
+            "Signature",
             "Target",
             "Tls",
             "User",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import grpc
 import pytest
 from wecom_broker import (
-    AgentConfigSignature,
     Broker,
-    ConfigSignature,
     PageSignature,
     ReportOutcome,
     ShareKind,
+    Signature,
     Target,
 )
 from wecom_broker.errors import InvalidRequest, QuotaReserved
@@ -22,9 +21,9 @@ from tests.client.fake_services import AGENT_NONCE, CORP_NONCE
 
 URL = "https://crm.test/page?a=1#part"
 TARGET = Target("crm", "ww1", ShareKind.SUPPLY_CHAIN, 7)
-CONFIG = ConfigSignature("ww1", 1_900_000_000, CORP_NONCE, f"corp ticket, {URL}", 3, TARGET)
-AGENT_CONFIG = AgentConfigSignature(
-    "ww1", 1000002, 1_900_000_000, AGENT_NONCE, f"agent ticket, {URL}", 4, TARGET
+CONFIG = Signature("ww1", 1_900_000_000, CORP_NONCE, f"corp ticket, {URL}", 3, TARGET)
+AGENT_CONFIG = Signature(
+    "ww1", 1_900_000_000, AGENT_NONCE, f"agent ticket, {URL}", 4, TARGET, agent_id=1000002
 )
 DEAD = 40093
 
@@ -60,7 +59,7 @@ async def test_a_refused_signature_reports_its_own_ticket(
     fake: FakeBroker,
     either: Broker,
     *,
-    signature: ConfigSignature | AgentConfigSignature,
+    signature: Signature,
     kind: pb.TicketKind,
     generation: int,
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from wecom_broker._target import ShareKind, Target
 from wecom_broker.v1 import js_sdk_service_pb2 as pb
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigSignature:
-    """What `wx.config` (`getConfigSignature` of ww.register) needs."""
-
-    TICKET: ClassVar = pb.TICKET_KIND_CORP
+class Signature:
+    """What `wx.config` or `wx.agentConfig` needs, or a function of ww.register like `getConfigSignature`."""
 
     corp_id: str
     """The corp that is signed for, for a child's user the child: the front end's `appId` or `corpId`."""
@@ -30,9 +28,11 @@ class ConfigSignature:
     """The generation of the ticket that signed."""
     target: Target
     """The target that it was requested for."""
+    agent_id: int = 0
+    """The app's agent id in that corp, for `wx.agentConfig`; 0 for `wx.config`, which has none."""
 
     @classmethod
-    def from_proto(cls, message: pb.ConfigSignature, target: Target) -> Self:
+    def from_proto(cls, message: pb.ConfigSignature | pb.AgentConfigSignature, target: Target) -> Self:
         """Return the signature in a message for the target."""
         return cls(
             corp_id=message.corp_id,
@@ -41,39 +41,7 @@ class ConfigSignature:
             signature=message.signature,
             generation=message.generation,
             target=target,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AgentConfigSignature:
-    """What `wx.agentConfig` (`getAgentConfigSignature` of ww.register) needs."""
-
-    TICKET: ClassVar = pb.TICKET_KIND_AGENT
-
-    corp_id: str
-    """The corp that the page is signed for, for a child's user the child."""
-    agent_id: int
-    """The app's agent id in that corp."""
-    timestamp: int
-    """Seconds since 1970."""
-    nonce_str: str
-    signature: str
-    generation: int
-    """The generation of the ticket that signed."""
-    target: Target
-    """The target that it was requested for."""
-
-    @classmethod
-    def from_proto(cls, message: pb.AgentConfigSignature, target: Target) -> Self:
-        """Return the signature in a message for the target."""
-        return cls(
-            corp_id=message.corp_id,
-            agent_id=message.agent_id,
-            timestamp=message.timestamp,
-            nonce_str=message.nonce_str,
-            signature=message.signature,
-            generation=message.generation,
-            target=target,
+            agent_id=message.agent_id if isinstance(message, pb.AgentConfigSignature) else 0,
         )
 
 
@@ -81,8 +49,8 @@ class AgentConfigSignature:
 class PageSignature:
     """Both signatures of one page."""
 
-    config: ConfigSignature
-    agent_config: AgentConfigSignature
+    config: Signature
+    agent_config: Signature
 
 
 class ReportOutcome(StrEnum):
@@ -121,8 +89,8 @@ class JsSdk:
         request = pb.SignPageRequest(target=target.to_proto(), url=url)
         response = await self._connection.call(self._connection.stubs.js_sdk.SignPage, request)
         return PageSignature(
-            ConfigSignature.from_proto(response.config, target),
-            AgentConfigSignature.from_proto(response.agent_config, target),
+            Signature.from_proto(response.config, target),
+            Signature.from_proto(response.agent_config, target),
         )
 
     async def sign_config(
@@ -133,12 +101,12 @@ class JsSdk:
         *,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
-    ) -> ConfigSignature:
+    ) -> Signature:
         """Sign a page for `wx.config` alone. Raises BrokerError."""
         target = Target.of(app, corp, share_kind, agent_id)
         request = pb.SignConfigRequest(target=target.to_proto(), url=url)
         response = await self._connection.call(self._connection.stubs.js_sdk.SignConfig, request)
-        return ConfigSignature.from_proto(response.config, target)
+        return Signature.from_proto(response.config, target)
 
     async def sign_agent_config(
         self,
@@ -148,16 +116,16 @@ class JsSdk:
         *,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
-    ) -> AgentConfigSignature:
+    ) -> Signature:
         """Sign a page for `wx.agentConfig` alone. Raises BrokerError."""
         target = Target.of(app, corp, share_kind, agent_id)
         request = pb.SignAgentConfigRequest(target=target.to_proto(), url=url)
         response = await self._connection.call(self._connection.stubs.js_sdk.SignAgentConfig, request)
-        return AgentConfigSignature.from_proto(response.agent_config, target)
+        return Signature.from_proto(response.agent_config, target)
 
     async def ticket_rejected(
         self,
-        signature: ConfigSignature | AgentConfigSignature,
+        signature: Signature,
         errcode: int,
     ) -> ReportOutcome | None:
         """Report that WeCom refused the signature's ticket, with 40093 or 42012; then sign the page again.
@@ -166,7 +134,7 @@ class JsSdk:
         """
         request = pb.ReportInvalidTicketRequest(
             target=signature.target.to_proto(),
-            kind=signature.TICKET,
+            kind=pb.TICKET_KIND_AGENT if signature.agent_id else pb.TICKET_KIND_CORP,
             generation=signature.generation,
             errcode=errcode,
         )
