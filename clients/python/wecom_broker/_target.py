@@ -28,6 +28,11 @@ SHARE_KINDS: dict[int, ShareKind | None] = {number: kind for kind, number in SHA
 """The kind of each number in messages."""
 
 
+def misnamed() -> TypeError:
+    """Return the error for `corp_id`, which methods have only to say how the corp is given."""
+    return TypeError("give the corp as corp=, not as corp_id=, its name in answers")
+
+
 class Target(NamedTuple):
     """The target of a call: an app, and the corp in which it acts.
 
@@ -40,8 +45,12 @@ class Target(NamedTuple):
     agent_id: int = 0
 
     @classmethod
-    def of(cls, app: str, corp: str, share_kind: ShareKind | str | None, agent_id: int) -> Self:
+    def of(
+        cls, app: str, corp: str, share_kind: ShareKind | str | None, agent_id: int, corp_id: None = None
+    ) -> Self:
         """Return a checked target. Raises TypeError and ValueError for invalid arguments."""
+        if corp_id is not None:
+            raise misnamed()
         for name, value, wanted in (("app", app, str), ("corp", corp, str), ("agent_id", agent_id, int)):
             if not isinstance(value, wanted):
                 raise TypeError(f"{name} must be {wanted.__name__}, not {type(value).__name__}")

@@ -102,12 +102,15 @@ class Broker:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         min_ttl: Span | None = None,
+        corp_id: None = None,
     ) -> AccessToken:
         """Return a token that is valid now, from memory except for the first call for a target.
 
         Raises BrokerError.
         """
-        held = self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
+        held = self._broker.held_token(
+            app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl, corp_id=corp_id
+        )
         if held is not None:
             return held
         return self._background.result(
@@ -122,9 +125,12 @@ class Broker:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         min_ttl: Span | None = None,
+        corp_id: None = None,
     ) -> AccessToken | None:
         """Return the token in memory if it is valid, else None. Raises MadeBeforeFork."""
-        return self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
+        return self._broker.held_token(
+            app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl, corp_id=corp_id
+        )
 
     rejected = blocking(AsyncBroker.rejected)
     watch_access_token = iterating(AsyncBroker.watch_access_token)
@@ -162,6 +168,7 @@ class Broker:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         timeout: Span = TRANSFER_TIMEOUT,
+        corp_id: None = None,
     ) -> Iterator[MediaDownload]:
         """Download a file from WeCom, for `with`: its head, then its pieces as they arrive.
 
@@ -174,6 +181,7 @@ class Broker:
             share_kind=share_kind,
             agent_id=agent_id,
             timeout=timeout,
+            corp_id=corp_id,
         )
         download = self._background.result(opening.__aenter__())
         try:

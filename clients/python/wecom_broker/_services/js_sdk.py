@@ -79,13 +79,14 @@ class JsSdk:
         *,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
+        corp_id: None = None,
     ) -> PageSignature:
         """Sign a page for `wx.config` and `wx.agentConfig`.
 
         `url` is the page's whole URL as the browser has it; the part from `#` on is ignored.
         `corp` is the corp of the user who looks at it; empty means the app's own. Raises BrokerError.
         """
-        target = Target.of(app, corp, share_kind, agent_id)
+        target = Target.of(app, corp, share_kind, agent_id, corp_id)
         request = pb.SignPageRequest(target=target.to_proto(), url=url)
         response = await self._connection.call(self._connection.stubs.js_sdk.SignPage, request)
         return PageSignature(
@@ -101,9 +102,10 @@ class JsSdk:
         *,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
+        corp_id: None = None,
     ) -> Signature:
         """Sign a page for `wx.config` alone. Raises BrokerError."""
-        target = Target.of(app, corp, share_kind, agent_id)
+        target = Target.of(app, corp, share_kind, agent_id, corp_id)
         request = pb.SignConfigRequest(target=target.to_proto(), url=url)
         response = await self._connection.call(self._connection.stubs.js_sdk.SignConfig, request)
         return Signature.from_proto(response.config, target)
@@ -116,9 +118,10 @@ class JsSdk:
         *,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
+        corp_id: None = None,
     ) -> Signature:
         """Sign a page for `wx.agentConfig` alone. Raises BrokerError."""
-        target = Target.of(app, corp, share_kind, agent_id)
+        target = Target.of(app, corp, share_kind, agent_id, corp_id)
         request = pb.SignAgentConfigRequest(target=target.to_proto(), url=url)
         response = await self._connection.call(self._connection.stubs.js_sdk.SignAgentConfig, request)
         return Signature.from_proto(response.agent_config, target)

@@ -86,13 +86,14 @@ class MiniPrograms:
         session_key: str,
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
+        corp_id: None = None,
     ) -> Session:
         """Turn the parent's session, whose key the caller already has, into that of the child `corp`.
 
         `user_id` is the encrypted one that came with the parent's session. Raises BrokerError.
         """
         request = pb.ConvertSessionRequest(
-            target=Target.of(app, corp, share_kind, agent_id).to_proto(),
+            target=Target.of(app, corp, share_kind, agent_id, corp_id).to_proto(),
             user_id=user_id,
             session_key=session_key,
         )

@@ -69,6 +69,7 @@ class WecomApi:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         timeout: Span | None = None,  # noqa: ASYNC109  it becomes gRPC's deadline, which WeCom's is cut to
+        corp_id: None = None,
     ) -> ApiAnswer:
         """Call a path like `/cgi-bin/user/get` on behalf of `corp`; empty means the app's own.
 
@@ -86,12 +87,13 @@ class WecomApi:
             share_kind: Needed where the child has the app through both kinds.
             agent_id: Needed to choose among several agents of one child.
             timeout: The default is the client's.
+            corp_id: Not an argument: the corp is given as `corp`.
 
         Raises BrokerError.
 
         """
         request = pb.CallApiRequest(
-            target=Target.of(app, corp, share_kind, agent_id).to_proto(),
+            target=Target.of(app, corp, share_kind, agent_id, corp_id).to_proto(),
             method=_METHOD_NUMBERS[None if method is None else HttpMethod(method)],
             path=path,
             query={name: _plain(value) for name, value in (query or {}).items()},
@@ -113,6 +115,7 @@ class WecomApi:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         timeout: Span = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
+        corp_id: None = None,
     ) -> MediaUpload:
         """Send a file to WeCom in pieces, and return its media_id, valid for three days.
 
@@ -123,7 +126,7 @@ class WecomApi:
         Raises BrokerError, and what the content raises.
         """
         head = pb.UploadMediaRequest(
-            target=Target.of(app, corp, share_kind, agent_id).to_proto(),
+            target=Target.of(app, corp, share_kind, agent_id, corp_id).to_proto(),
             type=kind,
             file_name=file_name,
             content_type=content_type,
@@ -145,6 +148,7 @@ class WecomApi:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         timeout: Span = TRANSFER_TIMEOUT,  # noqa: ASYNC109  as above
+        corp_id: None = None,
     ) -> AsyncGenerator[MediaDownload]:
         """Download a file from WeCom, for `async with`: its head, then its pieces as they arrive.
 
@@ -156,7 +160,7 @@ class WecomApi:
         Leaving the block ends the transfer. Raises BrokerError, also in the middle of a file.
         """
         request = pb.DownloadMediaRequest(
-            target=Target.of(app, corp, share_kind, agent_id).to_proto(),
+            target=Target.of(app, corp, share_kind, agent_id, corp_id).to_proto(),
             media_id=media_id,
         )
         transfer = self._connection.receive(
