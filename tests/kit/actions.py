@@ -39,4 +39,10 @@ ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.WecomApiService/CallApi": Action.API_CALL,
     "/wecom_broker.v1.WecomApiService/UploadMedia": Action.API_CALL,
     "/wecom_broker.v1.WecomApiService/DownloadMedia": Action.API_CALL,
+    "/wecom_broker.v1.SuiteService/BuildInstallUrl": Action.SUITE_MANAGE,
+    "/wecom_broker.v1.SuiteService/CompleteInstallation": Action.SUITE_MANAGE,
+    "/wecom_broker.v1.SuiteService/ListAuthorizations": Action.SUITE_MANAGE,
+    "/wecom_broker.v1.SuiteService/GetAuthorization": Action.SUITE_MANAGE,
+    "/wecom_broker.v1.SuiteService/RefreshAuthorization": Action.SUITE_MANAGE,
+    "/wecom_broker.v1.SuiteService/WatchAuthorizations": Action.SUITE_MANAGE,
 }
