@@ -215,7 +215,8 @@ def _named_in(request: Any) -> tuple[str, str]:
     """Return the app and corp id that a request names; empty if it names none."""
     if hasattr(request, "target"):
         return request.target.app, request.target.corp_id
-    return getattr(request, "app", ""), ""
+    corp_id = getattr(request, "corp_id", "") or getattr(request, "parent_corp_id", "")
+    return getattr(request, "app", ""), corp_id
 
 
 class Registrar:

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 from wecom_broker.v1 import app_share_service_pb2 as share_pb
+from wecom_broker.v1 import identity_service_pb2 as identity_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
@@ -136,6 +137,29 @@ async def test_others_are_turned_away_before_anything_is_done(
 
     assert reason == await refusal(door, request_, context, method)
     assert [] == door.handled
+
+
+NAMING = [
+    ("/wecom_broker.v1.TokenService/GetAccessToken", lambda corp_id: asking(corp_id=corp_id)),
+    (
+        "/wecom_broker.v1.IdentityService/GetUserProfile",
+        lambda corp_id: identity_pb.GetUserProfileRequest(app="crm", corp_id=corp_id),
+    ),
+    (LIST, lambda corp_id: share_pb.ListAppSharesRequest(app="crm", parent_corp_id=corp_id)),
+]
+
+
+@pytest.mark.parametrize(("method", "naming"), NAMING, ids=["target", "corp_id", "parent_corp_id"])
+async def test_the_corp_that_a_request_names_is_the_one_that_counts(
+    method: str, naming: Callable[[str], object]
+) -> None:
+    rule = Rule(("crm",), ("ww1",), frozenset(Action))
+    limited = Caller("limited", token_sha256=hashlib.sha256(b"limited").hexdigest(), rules=(rule,))
+    door = Door(CallerPolicy((limited,)))
+
+    assert "answered" == await door.unary(naming("ww1"), bearer("limited"), method)
+    assert "CALLER_NOT_ALLOWED" == await refusal(door, naming("ww2"), bearer("limited"), method)
+    assert "CALLER_NOT_ALLOWED" == await refusal(door, naming(""), bearer("limited"), method)
 
 
 async def test_an_app_s_own_corp_is_meant_where_none_is_named() -> None:
