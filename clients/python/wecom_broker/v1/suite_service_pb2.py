@@ -26,17 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wecom_broker.v1 import target_pb2 as wecom__broker_dot_v1_dot_target__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/suite_service.proto\x12\x0fwecom_broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"M\n\nSharedFrom\x12\x0f\n\x07\x63orp_id\x18\x01 \x01(\t\x12.\n\nshare_kind\x18\x02 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\"\xac\x01\n\x07\x45\x64ition\x12\x12\n\nedition_id\x18\x01 \x01(\t\x12\x14\n\x0c\x65\x64ition_name\x18\x02 \x01(\t\x12\x12\n\napp_status\x18\x03 \x01(\x05\x12\x12\n\nuser_limit\x18\x04 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16shared_from_other_corp\x18\x06 \x01(\x08\"K\n\nPermission\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc0\x01\n\x0f\x41uthorizedAgent\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x07\x65\x64ition\x18\x03 \x01(\x0b\x32\x18.wecom_broker.v1.Edition\x12\x30\n\x0bshared_from\x18\x04 \x01(\x0b\x32\x1b.wecom_broker.v1.SharedFrom\x12\x30\n\x0bpermissions\x18\x05 \x03(\x0b\x32\x1b.wecom_broker.v1.Permission\"\xfa\x02\n\rAuthorization\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x11\n\tcorp_name\x18\x03 \x01(\t\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.wecom_broker.v1.AuthorizationState\x12\x30\n\x06\x61gents\x18\x05 \x03(\x0b\x32 .wecom_broker.v1.AuthorizedAgent\x12,\n\tauth_mode\x18\x06 \x01(\x0e\x32\x19.wecom_broker.v1.AuthMode\x12\x19\n\x11installer_user_id\x18\x07 \x01(\t\x12\x15\n\rinstall_state\x18\x08 \x01(\t\x12\x30\n\x0cinstall_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x0b \x01(\t\"`\n\x16\x42uildInstallUrlRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x14\n\x0credirect_uri\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x14\n\x0ctest_install\x18\x04 \x01(\x08\"f\n\x17\x42uildInstallUrlResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x1b\x43ompleteInstallationRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tauth_code\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\"U\n\x1c\x43ompleteInstallationResponse\x12\x35\n\rauthorization\x18\x01 \x01(\x0b\x32\x1e.wecom_broker.v1.Authorization\"O\n\x19ListAuthorizationsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"m\n\x1aListAuthorizationsResponse\x12\x36\n\x0e\x61uthorizations\x18\x01 \x03(\x0b\x32\x1e.wecom_broker.v1.Authorization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x17GetAuthorizationRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\"Q\n\x18GetAuthorizationResponse\x12\x35\n\rauthorization\x18\x01 \x01(\x0b\x32\x1e.wecom_broker.v1.Authorization\";\n\x1bRefreshAuthorizationRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\"U\n\x1cRefreshAuthorizationResponse\x12\x35\n\rauthorization\x18\x01 \x01(\x0b\x32\x1e.wecom_broker.v1.Authorization\")\n\x1aWatchAuthorizationsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"p\n\x1bWatchAuthorizationsResponse\x12\x36\n\x0e\x61uthorizations\x18\x01 \x03(\x0b\x32\x1e.wecom_broker.v1.Authorization\x12\x19\n\x11snapshot_complete\x18\x02 \x01(\x08*\xed\x01\n\x12\x41uthorizationState\x12#\n\x1f\x41UTHORIZATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41UTHORIZATION_STATE_ACTIVE\x10\x01\x12\x1f\n\x1b\x41UTHORIZATION_STATE_PENDING\x10\x02\x12\x1c\n\x18\x41UTHORIZATION_STATE_LOST\x10\x03\x12\x30\n,AUTHORIZATION_STATE_REAUTHORIZATION_REQUIRED\x10\x04\x12!\n\x1d\x41UTHORIZATION_STATE_CANCELLED\x10\x05*P\n\x08\x41uthMode\x12\x19\n\x15\x41UTH_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41UTH_MODE_ADMIN\x10\x01\x12\x14\n\x10\x41UTH_MODE_MEMBER\x10\x02\x32\xaa\x05\n\x0cSuiteService\x12\x64\n\x0f\x42uildInstallUrl\x12\'.wecom_broker.v1.BuildInstallUrlRequest\x1a(.wecom_broker.v1.BuildInstallUrlResponse\x12s\n\x14\x43ompleteInstallation\x12,.wecom_broker.v1.CompleteInstallationRequest\x1a-.wecom_broker.v1.CompleteInstallationResponse\x12m\n\x12ListAuthorizations\x12*.wecom_broker.v1.ListAuthorizationsRequest\x1a+.wecom_broker.v1.ListAuthorizationsResponse\x12g\n\x10GetAuthorization\x12(.wecom_broker.v1.GetAuthorizationRequest\x1a).wecom_broker.v1.GetAuthorizationResponse\x12s\n\x14RefreshAuthorization\x12,.wecom_broker.v1.RefreshAuthorizationRequest\x1a-.wecom_broker.v1.RefreshAuthorizationResponse\x12r\n\x13WatchAuthorizations\x12+.wecom_broker.v1.WatchAuthorizationsRequest\x1a,.wecom_broker.v1.WatchAuthorizationsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/suite_service.proto\x12\x0fwecom_broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"M\n\nSharedFrom\x12\x0f\n\x07\x63orp_id\x18\x01 \x01(\t\x12.\n\nshare_kind\x18\x02 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\"\xac\x01\n\x07\x45\x64ition\x12\x12\n\nedition_id\x18\x01 \x01(\t\x12\x14\n\x0c\x65\x64ition_name\x18\x02 \x01(\t\x12\x12\n\napp_status\x18\x03 \x01(\x05\x12\x12\n\nuser_limit\x18\x04 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16shared_from_other_corp\x18\x06 \x01(\x08\"K\n\nPermission\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc0\x01\n\x0f\x41uthorizedAgent\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x07\x65\x64ition\x18\x03 \x01(\x0b\x32\x18.wecom_broker.v1.Edition\x12\x30\n\x0bshared_from\x18\x04 \x01(\x0b\x32\x1b.wecom_broker.v1.SharedFrom\x12\x30\n\x0bpermissions\x18\x05 \x03(\x0b\x32\x1b.wecom_broker.v1.Permission\"\x93\x03\n\rAuthorization\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x11\n\tcorp_name\x18\x03 \x01(\t\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.wecom_broker.v1.AuthorizationState\x12\x30\n\x06\x61gents\x18\x05 \x03(\x0b\x32 .wecom_broker.v1.AuthorizedAgent\x12,\n\tauth_mode\x18\x06 \x01(\x0e\x32\x19.wecom_broker.v1.AuthMode\x12\x19\n\x11installer_user_id\x18\x07 \x01(\t\x12\x15\n\rinstall_state\x18\x08 \x01(\t\x12\x30\n\x0cinstall_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x0b \x01(\t\x12\x17\n\x0finstallation_id\x18\x0c \x01(\t\"`\n\x16\x42uildInstallUrlRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x14\n\x0credirect_uri\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x14\n\x0ctest_install\x18\x04 \x01(\x08\"f\n\x17\x42uildInstallUrlResponse\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x1b\x43ompleteInstallationRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tauth_code\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\"U\n\x1c\x43ompleteInstallationResponse\x12\x35\n\rauthorization\x18\x01 \x01(\x0b\x32\x1e.wecom_broker.v1.Authorization\"O\n\x19ListAuthorizationsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"m\n\x1aListAuthorizationsResponse\x12\x36\n\x0e\x61uthorizations\x18\x01 \x03(\x0b\x32\x1e.wecom_broker.v1.Authorization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x17GetAuthorizationRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\"Q\n\x18GetAuthorizationResponse\x12\x35\n\rauthorization\x18\x01 \x01(\x0b\x32\x1e.wecom_broker.v1.Authorization\";\n\x1bRefreshAuthorizationRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\"U\n\x1cRefreshAuthorizationResponse\x12\x35\n\rauthorization\x18\x01 \x01(\x0b\x32\x1e.wecom_broker.v1.Authorization\")\n\x1aWatchAuthorizationsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"p\n\x1bWatchAuthorizationsResponse\x12\x36\n\x0e\x61uthorizations\x18\x01 \x03(\x0b\x32\x1e.wecom_broker.v1.Authorization\x12\x19\n\x11snapshot_complete\x18\x02 \x01(\x08*\xed\x01\n\x12\x41uthorizationState\x12#\n\x1f\x41UTHORIZATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41UTHORIZATION_STATE_ACTIVE\x10\x01\x12\x1f\n\x1b\x41UTHORIZATION_STATE_PENDING\x10\x02\x12\x1c\n\x18\x41UTHORIZATION_STATE_LOST\x10\x03\x12\x30\n,AUTHORIZATION_STATE_REAUTHORIZATION_REQUIRED\x10\x04\x12!\n\x1d\x41UTHORIZATION_STATE_CANCELLED\x10\x05*P\n\x08\x41uthMode\x12\x19\n\x15\x41UTH_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41UTH_MODE_ADMIN\x10\x01\x12\x14\n\x10\x41UTH_MODE_MEMBER\x10\x02\x32\xaa\x05\n\x0cSuiteService\x12\x64\n\x0f\x42uildInstallUrl\x12\'.wecom_broker.v1.BuildInstallUrlRequest\x1a(.wecom_broker.v1.BuildInstallUrlResponse\x12s\n\x14\x43ompleteInstallation\x12,.wecom_broker.v1.CompleteInstallationRequest\x1a-.wecom_broker.v1.CompleteInstallationResponse\x12m\n\x12ListAuthorizations\x12*.wecom_broker.v1.ListAuthorizationsRequest\x1a+.wecom_broker.v1.ListAuthorizationsResponse\x12g\n\x10GetAuthorization\x12(.wecom_broker.v1.GetAuthorizationRequest\x1a).wecom_broker.v1.GetAuthorizationResponse\x12s\n\x14RefreshAuthorization\x12,.wecom_broker.v1.RefreshAuthorizationRequest\x1a-.wecom_broker.v1.RefreshAuthorizationResponse\x12r\n\x13WatchAuthorizations\x12+.wecom_broker.v1.WatchAuthorizationsRequest\x1a,.wecom_broker.v1.WatchAuthorizationsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wecom_broker.v1.suite_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUTHORIZATIONSTATE']._serialized_start=2031
-  _globals['_AUTHORIZATIONSTATE']._serialized_end=2268
-  _globals['_AUTHMODE']._serialized_start=2270
-  _globals['_AUTHMODE']._serialized_end=2350
+  _globals['_AUTHORIZATIONSTATE']._serialized_start=2056
+  _globals['_AUTHORIZATIONSTATE']._serialized_end=2293
+  _globals['_AUTHMODE']._serialized_start=2295
+  _globals['_AUTHMODE']._serialized_end=2375
   _globals['_SHAREDFROM']._serialized_start=119
   _globals['_SHAREDFROM']._serialized_end=196
   _globals['_EDITION']._serialized_start=199
@@ -46,31 +46,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORIZEDAGENT']._serialized_start=451
   _globals['_AUTHORIZEDAGENT']._serialized_end=643
   _globals['_AUTHORIZATION']._serialized_start=646
-  _globals['_AUTHORIZATION']._serialized_end=1024
-  _globals['_BUILDINSTALLURLREQUEST']._serialized_start=1026
-  _globals['_BUILDINSTALLURLREQUEST']._serialized_end=1122
-  _globals['_BUILDINSTALLURLRESPONSE']._serialized_start=1124
-  _globals['_BUILDINSTALLURLRESPONSE']._serialized_end=1226
-  _globals['_COMPLETEINSTALLATIONREQUEST']._serialized_start=1228
-  _globals['_COMPLETEINSTALLATIONREQUEST']._serialized_end=1304
-  _globals['_COMPLETEINSTALLATIONRESPONSE']._serialized_start=1306
-  _globals['_COMPLETEINSTALLATIONRESPONSE']._serialized_end=1391
-  _globals['_LISTAUTHORIZATIONSREQUEST']._serialized_start=1393
-  _globals['_LISTAUTHORIZATIONSREQUEST']._serialized_end=1472
-  _globals['_LISTAUTHORIZATIONSRESPONSE']._serialized_start=1474
-  _globals['_LISTAUTHORIZATIONSRESPONSE']._serialized_end=1583
-  _globals['_GETAUTHORIZATIONREQUEST']._serialized_start=1585
-  _globals['_GETAUTHORIZATIONREQUEST']._serialized_end=1640
-  _globals['_GETAUTHORIZATIONRESPONSE']._serialized_start=1642
-  _globals['_GETAUTHORIZATIONRESPONSE']._serialized_end=1723
-  _globals['_REFRESHAUTHORIZATIONREQUEST']._serialized_start=1725
-  _globals['_REFRESHAUTHORIZATIONREQUEST']._serialized_end=1784
-  _globals['_REFRESHAUTHORIZATIONRESPONSE']._serialized_start=1786
-  _globals['_REFRESHAUTHORIZATIONRESPONSE']._serialized_end=1871
-  _globals['_WATCHAUTHORIZATIONSREQUEST']._serialized_start=1873
-  _globals['_WATCHAUTHORIZATIONSREQUEST']._serialized_end=1914
-  _globals['_WATCHAUTHORIZATIONSRESPONSE']._serialized_start=1916
-  _globals['_WATCHAUTHORIZATIONSRESPONSE']._serialized_end=2028
-  _globals['_SUITESERVICE']._serialized_start=2353
-  _globals['_SUITESERVICE']._serialized_end=3035
+  _globals['_AUTHORIZATION']._serialized_end=1049
+  _globals['_BUILDINSTALLURLREQUEST']._serialized_start=1051
+  _globals['_BUILDINSTALLURLREQUEST']._serialized_end=1147
+  _globals['_BUILDINSTALLURLRESPONSE']._serialized_start=1149
+  _globals['_BUILDINSTALLURLRESPONSE']._serialized_end=1251
+  _globals['_COMPLETEINSTALLATIONREQUEST']._serialized_start=1253
+  _globals['_COMPLETEINSTALLATIONREQUEST']._serialized_end=1329
+  _globals['_COMPLETEINSTALLATIONRESPONSE']._serialized_start=1331
+  _globals['_COMPLETEINSTALLATIONRESPONSE']._serialized_end=1416
+  _globals['_LISTAUTHORIZATIONSREQUEST']._serialized_start=1418
+  _globals['_LISTAUTHORIZATIONSREQUEST']._serialized_end=1497
+  _globals['_LISTAUTHORIZATIONSRESPONSE']._serialized_start=1499
+  _globals['_LISTAUTHORIZATIONSRESPONSE']._serialized_end=1608
+  _globals['_GETAUTHORIZATIONREQUEST']._serialized_start=1610
+  _globals['_GETAUTHORIZATIONREQUEST']._serialized_end=1665
+  _globals['_GETAUTHORIZATIONRESPONSE']._serialized_start=1667
+  _globals['_GETAUTHORIZATIONRESPONSE']._serialized_end=1748
+  _globals['_REFRESHAUTHORIZATIONREQUEST']._serialized_start=1750
+  _globals['_REFRESHAUTHORIZATIONREQUEST']._serialized_end=1809
+  _globals['_REFRESHAUTHORIZATIONRESPONSE']._serialized_start=1811
+  _globals['_REFRESHAUTHORIZATIONRESPONSE']._serialized_end=1896
+  _globals['_WATCHAUTHORIZATIONSREQUEST']._serialized_start=1898
+  _globals['_WATCHAUTHORIZATIONSREQUEST']._serialized_end=1939
+  _globals['_WATCHAUTHORIZATIONSRESPONSE']._serialized_start=1941
+  _globals['_WATCHAUTHORIZATIONSRESPONSE']._serialized_end=2053
+  _globals['_SUITESERVICE']._serialized_start=2378
+  _globals['_SUITESERVICE']._serialized_end=3060
 # @@protoc_insertion_point(module_scope)

@@ -82,7 +82,7 @@ class AuthorizedAgent(_message.Message):
     def __init__(self, agent_id: _Optional[int] = ..., name: _Optional[str] = ..., edition: _Optional[_Union[Edition, _Mapping]] = ..., shared_from: _Optional[_Union[SharedFrom, _Mapping]] = ..., permissions: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ...) -> None: ...
 
 class Authorization(_message.Message):
-    __slots__ = ("app", "corp_id", "corp_name", "state", "agents", "auth_mode", "installer_user_id", "install_state", "install_time", "update_time", "problem")
+    __slots__ = ("app", "corp_id", "corp_name", "state", "agents", "auth_mode", "installer_user_id", "install_state", "install_time", "update_time", "problem", "installation_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     CORP_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Authorization(_message.Message):
     INSTALL_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    INSTALLATION_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     corp_id: str
     corp_name: str
@@ -105,7 +106,8 @@ class Authorization(_message.Message):
     install_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     problem: str
-    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., corp_name: _Optional[str] = ..., state: _Optional[_Union[AuthorizationState, str]] = ..., agents: _Optional[_Iterable[_Union[AuthorizedAgent, _Mapping]]] = ..., auth_mode: _Optional[_Union[AuthMode, str]] = ..., installer_user_id: _Optional[str] = ..., install_state: _Optional[str] = ..., install_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[str] = ...) -> None: ...
+    installation_id: str
+    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., corp_name: _Optional[str] = ..., state: _Optional[_Union[AuthorizationState, str]] = ..., agents: _Optional[_Iterable[_Union[AuthorizedAgent, _Mapping]]] = ..., auth_mode: _Optional[_Union[AuthMode, str]] = ..., installer_user_id: _Optional[str] = ..., install_state: _Optional[str] = ..., install_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[str] = ..., installation_id: _Optional[str] = ...) -> None: ...
 
 class BuildInstallUrlRequest(_message.Message):
     __slots__ = ("app", "redirect_uri", "state", "test_install")

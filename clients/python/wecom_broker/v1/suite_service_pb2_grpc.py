@@ -109,7 +109,8 @@ class SuiteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchAuthorizations(self, request, context):
-        """Streams a snapshot first, then each change.
+        """Streams a snapshot first, then each change. A row with a corp takes the place of the one without
+        that has its installation_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,9 @@ class SuiteServiceStub:
     RefreshAuthorization: _grpc.UnaryUnaryMultiCallable[_suite_service_pb2.RefreshAuthorizationRequest, _suite_service_pb2.RefreshAuthorizationResponse]
     """Reads one corp's authorisation at WeCom anew; one that must be renewed is tried again."""
     WatchAuthorizations: _grpc.UnaryStreamMultiCallable[_suite_service_pb2.WatchAuthorizationsRequest, _suite_service_pb2.WatchAuthorizationsResponse]
-    """Streams a snapshot first, then each change."""
+    """Streams a snapshot first, then each change. A row with a corp takes the place of the one without
+    that has its installation_id.
+    """
 
 @_typing.type_check_only
 class SuiteServiceAsyncStub(SuiteServiceStub):
@@ -66,7 +68,9 @@ class SuiteServiceAsyncStub(SuiteServiceStub):
     RefreshAuthorization: _aio.UnaryUnaryMultiCallable[_suite_service_pb2.RefreshAuthorizationRequest, _suite_service_pb2.RefreshAuthorizationResponse]  # type: ignore[assignment]
     """Reads one corp's authorisation at WeCom anew; one that must be renewed is tried again."""
     WatchAuthorizations: _aio.UnaryStreamMultiCallable[_suite_service_pb2.WatchAuthorizationsRequest, _suite_service_pb2.WatchAuthorizationsResponse]  # type: ignore[assignment]
-    """Streams a snapshot first, then each change."""
+    """Streams a snapshot first, then each change. A row with a corp takes the place of the one without
+    that has its installation_id.
+    """
 
 class SuiteServiceServicer(metaclass=_abc_1.ABCMeta):
     """Third-party suites (第三方应用) and 代开发 templates: how corps authorise them, and which ones did.
@@ -119,6 +123,8 @@ class SuiteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suite_service_pb2.WatchAuthorizationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_suite_service_pb2.WatchAuthorizationsResponse], _abc.AsyncIterator[_suite_service_pb2.WatchAuthorizationsResponse]]:
-        """Streams a snapshot first, then each change."""
+        """Streams a snapshot first, then each change. A row with a corp takes the place of the one without
+        that has its installation_id.
+        """
 
 def add_SuiteServiceServicer_to_server(servicer: SuiteServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
