@@ -8,9 +8,10 @@ from broker.simulator.answers import Answer, Refusal, errmsg
 from broker.simulator.endpoints.app_check import check_app
 from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import Endpoint
+from broker.simulator.endpoints.suite_check import check_provider, check_suite
 from broker.simulator.world import World
 from broker.simulator.world.media import UploadedFile
-from broker.simulator.world.tokens import Token, TokenKind
+from broker.simulator.world.tokens import AppToken, ProviderToken, SuiteToken, Token, TokenKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def refuse(world: World, errcode: int, detail: str, ip: str) -> Answer:
 def _token_of(world: World, endpoint: Endpoint, incoming: Incoming) -> Token | None:
     if endpoint.token is None:
         return None
-    return world.tokens.find(incoming.query.get(endpoint.token.query_name, ""))
+    return world.books[endpoint.token].find(incoming.query.get(endpoint.token.query_name, ""))
 
 
 def _check_method(endpoint: Endpoint, incoming: Incoming) -> None:
@@ -87,17 +88,20 @@ def _check_limits_of_address(world: World, endpoint: Endpoint, incoming: Incomin
 def _check_token(world: World, kind: TokenKind, token: Token | None, incoming: Incoming) -> None:
     if not incoming.query.get(kind.query_name):
         raise Refusal(kind.missing)
-    if token is None or token.kind is not kind:
+    if token is None:
         raise Refusal(kind.invalid)
+    of_app = kind is AppToken
+    settings = world.settings
     if token.death is not None:
-        raise Refusal(world.settings.death_errcode)
+        raise Refusal(settings.death_errcode if of_app else settings.dead_suite_token_errcode)
     if not token.alive(world.now()):
-        raise Refusal(world.settings.expiry_errcode)
-    check_app(world, token.owner.app, incoming.ip)
+        raise Refusal(settings.expiry_errcode if of_app else settings.expired_suite_token_errcode)
+    check_holder = {AppToken: check_app, SuiteToken: check_suite, ProviderToken: check_provider}[kind]
+    check_holder(world, token.owner.app, incoming.ip)
 
 
 def _read_body(endpoint: Endpoint, incoming: Incoming) -> Mapping[str, object]:
-    if endpoint.method == "GET" or endpoint.form_bytes:
+    if endpoint.method == "GET" or endpoint.form_bytes or endpoint.bodyless:
         return {}
     if not incoming.body.strip():
         raise Refusal(40063)

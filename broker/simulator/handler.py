@@ -31,7 +31,10 @@ class WecomHandler:
         with self._world.log.record(record):
             self._world.log.count_codes(query)
             incoming = await _read(request, query, endpoint.form_bytes)
-            record.body = _loggable(incoming.body, request.content.total_bytes)
+            if size := request.content.total_bytes:
+                fields = _fields(incoming.body)
+                self._world.log.count_codes(fields or {})
+                record.body = f"{size} bytes, no JSON object" if fields is None else redacted(fields)
             return await self._respond(request, endpoint, incoming, record)
 
     async def _respond(
@@ -66,11 +69,9 @@ async def _read(request: web.Request, query: Mapping[str, str], form_bytes: int)
     return Incoming(request.method, query, await request.read(), ip)
 
 
-def _loggable(body: bytes, size: int) -> object:
-    if not size:
-        return None
+def _fields(body: bytes) -> Mapping[str, object] | None:
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
-        fields = None
-    return redacted(fields) if isinstance(fields, dict) else f"{size} bytes, no JSON object"
+        return None
+    return fields if isinstance(fields, dict) else None

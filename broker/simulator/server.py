@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from broker.simulator.callbacks.sender import sending
+from broker.simulator.callbacks.sender import pushing_tickets, sending
 from broker.simulator.control import PREFIX, control_routes, index
 from broker.simulator.handler import WecomHandler
 from broker.simulator.page import page_handler
@@ -34,7 +34,7 @@ async def running_simulator(world: World, host: str = "127.0.0.1", port: int = 0
     try:
         await runner.setup()
         await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-        async with sending(world):
+        async with sending(world), pushing_tickets(world):
             yield f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     finally:
         await _stop_accepting(listener)

@@ -6,7 +6,7 @@ from broker.protocol.callbacks.xml import parse_xml
 from broker.simulator import AppId, BusinessType, ChangeType, EventKind, World, demo
 from broker.simulator.callbacks.messages import message
 from broker.simulator.world.events.event import Event
-from broker.simulator.world.events.kinds import COMMANDS, OF_MEMBER, OF_PARENT
+from broker.simulator.world.events.kinds import COMMANDS, OF_MEMBER, OF_PARENT, SYSTEM
 from broker.simulator.world.people.userids import encrypted_userid
 
 CHILD_APP = AppId("ww1child000000001", 1000010)
@@ -28,12 +28,15 @@ def test_every_kind_can_be_read_and_says_its_name(world: World, kind: EventKind)
     if kind in COMMANDS:
         assert (kind.wire_name, demo.SUITE_ID) == (read["InfoType"], read["SuiteId"])
         assert "1800000000" == read["TimeStamp"]
+    elif kind in SYSTEM:
+        assert (kind.wire_name, demo.PARENT.corpid) == (read["InfoType"], read["ServiceCorpId"])
+        assert "1800000000" == read["TimeStamp"]
     else:
         assert kind.wire_name == (read["Event"] if read["MsgType"] == "event" else read["MsgType"])
         assert "1800000000" == read["CreateTime"]
 
 
-@pytest.mark.parametrize("kind", sorted(set(EventKind) - COMMANDS))
+@pytest.mark.parametrize("kind", sorted(set(EventKind) - COMMANDS - SYSTEM))
 def test_an_event_names_the_child_that_it_comes_from_but_shares_name_the_parent(
     world: World, kind: EventKind
 ) -> None:

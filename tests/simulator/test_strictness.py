@@ -7,11 +7,17 @@ import pytest
 
 from broker.simulator import Settings, World, demo, demo_world, running_simulator
 from broker.simulator.endpoints import ENDPOINTS
+from broker.simulator.world.tokens import AppToken
 from tests.simulator.caller import AGENT_GET, CHILD_TOKEN, GETTOKEN, LIST_SHARES, Caller
 
 WITH_TOKEN = [path for path, endpoint in ENDPOINTS.items() if endpoint.token]
 POSTS = [
-    path for path, endpoint in ENDPOINTS.items() if endpoint.method == "POST" and not endpoint.form_bytes
+    path
+    for path, endpoint in ENDPOINTS.items()
+    if endpoint.method == "POST"
+    and not endpoint.form_bytes
+    and not endpoint.bodyless
+    and endpoint.token in (None, AppToken)
 ]
 
 
@@ -26,11 +32,13 @@ async def test_the_wrong_method_is_refused(wecom: Caller, path: str) -> None:
 
 @pytest.mark.parametrize("path", WITH_TOKEN)
 async def test_a_missing_token_is_told_from_a_wrong_one(wecom: Caller, path: str) -> None:
-    method = ENDPOINTS[path].method
+    method, kind = ENDPOINTS[path].method, ENDPOINTS[path].token
+    missing, invalid = (41001, 40014) if kind is AppToken else (41022, 40082)
+    assert kind
 
-    assert 41001 == (await wecom.request(method, path))["errcode"]
-    assert 41001 == (await wecom.request(method, path, access_token=""))["errcode"]
-    assert 40014 == (await wecom.request(method, path, access_token="invented"))["errcode"]
+    assert missing == (await wecom.request(method, path))["errcode"]
+    assert missing == (await wecom.request(method, path, **{kind.query_name: ""}))["errcode"]
+    assert invalid == (await wecom.request(method, path, **{kind.query_name: "invented"}))["errcode"]
 
 
 async def test_a_token_in_the_body_is_a_missing_token(wecom: Caller) -> None:

@@ -2,16 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from broker.simulator.callbacks.cdata import (
-    Raw,
-    cdata_after_blank,
-    cdata_without_beginning,
-    cdata_without_ends,
-    document,
-    element,
-)
+from broker.simulator.callbacks.cdata import Raw, cdata_without_ends, document, element
+from broker.simulator.callbacks.suite_messages import suite_message, system_message
 from broker.simulator.world.events.event import Event
-from broker.simulator.world.events.kinds import OF_MEMBER, ChangeType, EventKind
+from broker.simulator.world.events.kinds import COMMANDS, OF_MEMBER, SYSTEM, ChangeType, EventKind
 
 _CHAIN = "Chain0001"
 _NOTICE_SECONDS = 7 * 86400
@@ -21,6 +15,10 @@ def message(event: Event, agentid: int) -> bytes:
     """Write the message; `agentid` becomes its AgentID, where it has one."""
     if event.raw is not None:
         return event.raw
+    if event.kind in COMMANDS:
+        return suite_message(event).encode()
+    if event.kind in SYSTEM:
+        return system_message(event).encode()
     return _WRITERS.get(event.kind, _plain)(event, agentid).encode()
 
 
@@ -64,68 +62,11 @@ def _head(event: Event, message_type: str = "event") -> dict[str, str | int]:
     }
 
 
-def _suite_ticket(event: Event, _agentid: int) -> str:
-    return document(
-        SuiteId=event.suite_id,
-        InfoType=cdata_after_blank("suite_ticket"),
-        TimeStamp=event.at,
-        SuiteTicket=event.code,
-    )
-
-
-def _new_code(event: Event, _agentid: int) -> str:
-    return document(
-        SuiteId=event.suite_id,
-        AuthCode=event.code,
-        InfoType=event.kind.wire_name,
-        TimeStamp=event.at,
-        **({"State": "123"} if event.kind is EventKind.CREATE_AUTH else {}),
-    )
-
-
-def _changed_authorization(event: Event, _agentid: int) -> str:
-    return document(
-        SuiteId=event.suite_id,
-        InfoType=event.kind.wire_name,
-        TimeStamp=event.at,
-        AuthCorpId=event.place.corpid,
-        **({"State": "abc"} if event.kind is EventKind.CHANGE_AUTH else {}),
-    )
-
-
-def _edition(event: Event, _agentid: int) -> str:
-    return document(
-        SuiteId=event.suite_id,
-        PaidCorpId=event.place.corpid,
-        InfoType=event.kind.wire_name,
-        TimeStamp=event.at,
-    )
-
-
-def _share_of_suite(event: Event, _agentid: int) -> str:
-    return document(
-        SuiteId=event.suite_id,
-        InfoType=event.kind.wire_name,
-        TimeStamp=event.at,
-        AppId=1,
-        CorpId=cdata_without_beginning(event.app.corpid),
-        AgentId=event.app.agentid,
-    )
-
-
 _WRITERS: Mapping[EventKind, Callable[[Event, int], str]] = {
     EventKind.CHANGE_CHAIN: _chain,
     EventKind.ENTER_AGENT: _menu_event,
     EventKind.TEXT: _text,
     EventKind.INACTIVE_ALERT: _alert,
     EventKind.LOW_ACTIVE_ALERT: _alert,
-    EventKind.SUITE_TICKET: _suite_ticket,
-    EventKind.CREATE_AUTH: _new_code,
-    EventKind.RESET_PERMANENT_CODE: _new_code,
-    EventKind.CHANGE_AUTH: _changed_authorization,
-    EventKind.CANCEL_AUTH: _changed_authorization,
-    EventKind.CHANGE_EDITON: _edition,
-    EventKind.SUITE_SHARE_AGENT_CHANGE: _share_of_suite,
-    EventKind.SUITE_SHARE_CHAIN_CHANGE: _share_of_suite,
 }
 """The kinds that have more fields than a plain event."""

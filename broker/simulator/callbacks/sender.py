@@ -1,7 +1,8 @@
 """Sends the events of a world to the callbacks of its apps."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Unpack
 
@@ -58,6 +59,18 @@ async def sending(world: World) -> AsyncIterator[None]:
     """Send the events that the world emits by itself, for the length of the block."""
     async with _client(world) as client, world.callbacks.outbox.emptied(client.deliver):
         yield
+
+
+@asynccontextmanager
+async def pushing_tickets(world: World) -> AsyncIterator[None]:
+    """Push suite_tickets by the console's intervals, for the length of the block."""
+    pushes = asyncio.create_task(world.console.tickets.run(world.sleep))
+    try:
+        yield
+    finally:
+        pushes.cancel()
+        with suppress(asyncio.CancelledError):
+            await pushes
 
 
 def _client(world: World) -> AbstractAsyncContextManager[CallbackClient]:

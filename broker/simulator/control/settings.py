@@ -8,7 +8,7 @@ from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
 from broker.simulator.world import World
-from broker.simulator.world.settings import Settings
+from broker.simulator.world.settings import CustomizedShare, OldSecretDies, Settings
 from broker.simulator.world.tokens import Habit
 
 Reader = Callable[[Form, str], object]
@@ -27,6 +27,29 @@ class _DeadToken(IntEnum):
 
 def _dead_token(form: Form, name: str) -> int:
     return int(form.choice(name, _DeadToken))
+
+
+class _NoAuthorization(IntEnum):
+    """Name the errcodes with which WeCom refuses a corp that cancelled, or never authorised."""
+
+    BAD_SUITE_TOKEN = 40082
+    BAD_PERMANENT_CODE = 40084
+    CANCELLED = 48004
+
+
+def _no_authorization(form: Form, name: str) -> int:
+    return int(form.choice(name, _NoAuthorization))
+
+
+class _DeadSuiteToken(IntEnum):
+    """Name the errcodes with which WeCom may refuse a dead token of a suite or a provider."""
+
+    INVALID = 40082
+    EXPIRED = 42009
+
+
+def _dead_suite_token(form: Form, name: str) -> int:
+    return int(form.choice(name, _DeadSuiteToken))
 
 
 def _lifetime(form: Form, name: str) -> float:
@@ -62,6 +85,22 @@ _READERS: Mapping[str, Reader] = {
     "supply_chain_userids_encrypted": Form.flag,
     "callback_ips": Form.texts,
     "omit_errcode": Form.endpoints,
+    "suite_ticket_lifetime": _lifetime,
+    "suite_tickets_accepted": lambda form, name: None if form.is_null(name) else form.integer(name, least=1),
+    "suite_token_lifetime": _lifetime,
+    "provider_token_lifetime": _lifetime,
+    "expired_suite_token_errcode": _dead_suite_token,
+    "dead_suite_token_errcode": _dead_suite_token,
+    "auth_code_lifetime": Form.number,
+    "pre_auth_code_lifetime": Form.number,
+    "suite_user_ticket_lifetime": Form.number,
+    "cancelled_errcode": _no_authorization,
+    "never_authorized_errcode": _no_authorization,
+    "old_secret_dies": lambda form, name: form.choice(name, OldSecretDies),
+    "reinstall_keeps_permanent_code": Form.flag,
+    "customized_share": lambda form, name: form.choice(name, CustomizedShare),
+    "share_events_malformed": Form.flag,
+    "create_auth_for_provider": Form.flag,
 }
 
 

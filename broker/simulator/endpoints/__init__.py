@@ -10,6 +10,7 @@ from broker.simulator.endpoints import (
     members,
     messages,
     mini_program,
+    suites,
     tickets,
 )
 from broker.simulator.endpoints.registry import ENDPOINTS
@@ -25,5 +26,6 @@ __all__ = [
     "members",
     "messages",
     "mini_program",
+    "suites",
     "tickets",
 ]

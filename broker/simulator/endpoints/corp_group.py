@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from broker.simulator.answers import Answer, Refusal
-from broker.simulator.endpoints.app_check import check_app
+from broker.simulator.endpoints.app_check import check_app, is_third_party
 from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import endpoint
 from broker.simulator.world import World
@@ -31,7 +31,7 @@ def list_app_share_info(world: World, call: Call) -> Answer:
     more = next(shares, None) is not None
     return {
         "ending": 0 if more else 1,
-        "corp_list": [_listed(world, share) for share in page],
+        "corp_list": [_listed(world, call.owner, share) for share in page],
         "next_cursor": _cursor(page, parent, business_type) if more else "",
     }
 
@@ -43,6 +43,9 @@ def corp_gettoken(world: World, call: Call) -> Answer:
     agentid = call.agentid()
     business_type = call.business_type()
     parent = call.owner.app
+    # A third party has an authorisation of its own in each child (wecom-api B13).
+    if is_third_party(world, call.owner):
+        raise Refusal(48002)
     child = AppId(_partner(world, parent, corpid), agentid)
     if world.shares.find(parent, child, business_type) is None:
         raise Refusal(670001)
@@ -73,10 +76,10 @@ def _limit(call: Call) -> int:
     return limit
 
 
-def _listed(world: World, share: Share) -> Answer:
+def _listed(world: World, parent: Owner, share: Share) -> Answer:
     corp = world.corps.find(share.child.corpid)
     return {
-        "corpid": share.child.corpid,
+        "corpid": world.suites.shown_corpid(parent, share.child.corpid),
         "corp_name": corp.name if corp else "",
         "agentid": share.child.agentid,
     }

@@ -4,7 +4,6 @@ from broker.simulator.answers import Answer, Refusal
 from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import endpoint
 from broker.simulator.world import World
-from broker.simulator.world.people.userids import find_member, shown_userid
 from broker.simulator.world.tokens import AppToken
 
 _LONGEST_USERID = 64
@@ -18,11 +17,11 @@ def user_get(world: World, call: Call) -> Answer:
     if "/" in userid or len(userid.encode()) > _LONGEST_USERID:
         raise Refusal(40003)
     corp = world.corps.find(call.owner.app.corpid)
-    member = find_member(world.settings, corp, call.owner, userid) if corp else None
+    member = world.userids.find(corp, call.owner, userid) if corp else None
     if member is None:
         raise Refusal(60111)
     return {
-        "userid": shown_userid(world.settings, call.owner, member.userid),
+        "userid": world.userids.shown(call.owner, member.userid),
         "name": member.name,
         **({"position": member.position} if member.position else {}),
         "department": list(member.departments),

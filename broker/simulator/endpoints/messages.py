@@ -4,7 +4,6 @@ from broker.simulator.answers import Answer, Refusal
 from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import endpoint
 from broker.simulator.world import World
-from broker.simulator.world.people.userids import find_member
 from broker.simulator.world.tokens import AppToken
 
 _EVERYBODY = "@all"
@@ -24,8 +23,7 @@ def message_send(world: World, call: Call) -> Answer:
     unknown = [
         name
         for name in names
-        if name != _EVERYBODY
-        and (corp is None or find_member(world.settings, corp, call.owner, name) is None)
+        if name != _EVERYBODY and (corp is None or world.userids.find(corp, call.owner, name) is None)
     ]
     if len(unknown) == len(names):
         raise Refusal(81013)

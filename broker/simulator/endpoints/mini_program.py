@@ -5,7 +5,6 @@ from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import endpoint
 from broker.simulator.world import World
 from broker.simulator.world.people.logins import CodeKind, MiniSession
-from broker.simulator.world.people.userids import encrypted_userid, shown_userid
 from broker.simulator.world.shares import Owner
 from broker.simulator.world.tokens import AppToken
 
@@ -20,9 +19,10 @@ def jscode2session(world: World, call: Call) -> Answer:
         raise Refusal(40058, "invalid grant_type, should be authorization_code")
     code = world.logins.spend_code(CodeKind.JS, value, call.owner, world.now())
     session = world.logins.open_session(code)
+    member = _member_of(session)
     return {
-        "corpid": _member_of(session).app.corpid,
-        "userid": _userid(session),
+        "corpid": world.suites.shown_corpid(member, member.app.corpid),
+        "userid": _userid(world, session),
         "session_key": session.session_key,
     }
 
@@ -36,10 +36,10 @@ def transfer_session(world: World, call: Call) -> Answer:
     session = world.logins.session(session_key)
     if session.app != call.owner.parent:
         raise Refusal(48002)
-    if _member_of(session).app.corpid != call.owner.app.corpid or userid != _userid(session):
+    if _member_of(session).app.corpid != call.owner.app.corpid or userid != _userid(world, session):
         raise Refusal(40003)
     return {
-        "userid": shown_userid(world.settings, call.owner, session.visitor.userid),
+        "userid": world.userids.shown(call.owner, session.visitor.userid),
         "session_key": world.logins.transfer(session),
     }
 
@@ -57,6 +57,5 @@ def _member_of(session: MiniSession) -> Owner:
     return session.visitor.owner
 
 
-def _userid(session: MiniSession) -> str:
-    owner, userid = _member_of(session), session.visitor.userid
-    return userid if owner.parent is None else encrypted_userid(session.app, owner.app.corpid, userid)
+def _userid(world: World, session: MiniSession) -> str:
+    return world.userids.in_mini_program(_member_of(session), session.visitor.userid)

@@ -23,20 +23,22 @@ class Endpoint:
     act: Act
     form_bytes: int = 0
     """The largest allowed multipart form; 0 = the body is JSON."""
+    bodyless: bool = False
+    """Whether a POST needs no body."""
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
 
 
 def endpoint(
-    method: str, path: str, *, token: TokenKind | None = None, form_bytes: int = 0
+    method: str, path: str, *, token: TokenKind | None = None, form_bytes: int = 0, bodyless: bool = False
 ) -> Callable[[Act], Act]:
     """Register the function as an endpoint; with `token`, it requires a living token of that kind."""
 
     def register(act: Act) -> Act:
         if path in ENDPOINTS:
             raise ValueError(f"{path} is registered twice")
-        ENDPOINTS[path] = Endpoint(method, path, token, act, form_bytes)
+        ENDPOINTS[path] = Endpoint(method, path, token, act, form_bytes, bodyless)
         PATHS.add(path)
         return act
 

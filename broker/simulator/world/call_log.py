@@ -68,11 +68,11 @@ class CallLog:
                 traffic.errcodes[record.errcode] += 1
 
     def count_codes(self, fields: Mapping[str, object]) -> None:
-        """Count the login codes of a call under their digests, whatever its outcome."""
+        """Count the codes of a call, of logins and installs, under their digests, whatever its outcome."""
         self.codes.update(digest(value) for name in CODE_NAMES if isinstance(value := fields.get(name), str))
 
     def times_sent(self, code: str) -> int:
-        """Return how many calls carried a login code, whatever their outcome."""
+        """Return how many calls carried a code, whatever their outcome."""
         return self.codes[digest(code)]
 
     def calls(self, endpoint: str | None = None) -> int:

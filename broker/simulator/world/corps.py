@@ -28,6 +28,14 @@ class App:
     secret: str | None = field(default=None, repr=False)
     enabled: bool = True
     trusted_ips: frozenset[str] | None = None
+    suite_id: str = ""
+    """The suite that it was installed from, if any."""
+    old_secret: str | None = field(default=None, repr=False)
+    """A secret that was reset, while it still works."""
+
+    def has_secret(self, secret: str) -> bool:
+        """Return whether this secret opens the app."""
+        return bool(secret) and secret in (self.secret, self.old_secret)
 
     def trusts(self, ip: str) -> bool:
         """Return whether calls from this address pass 企业可信IP; without a list, all do."""
@@ -63,7 +71,7 @@ class Corp:
 
     def app_with_secret(self, secret: str) -> App | None:
         """Find the app that has this secret."""
-        return next((app for app in self.apps.values() if app.secret and app.secret == secret), None)
+        return next((app for app in self.apps.values() if app.has_secret(secret)), None)
 
     def add_member(self, member: Member) -> None:
         """Add a member; WeCom compares userids without regard to case."""
@@ -76,6 +84,7 @@ class Corps:
     def __init__(self) -> None:
         self._by_id: dict[str, Corp] = {}
         self._plain: dict[str, Corp] = {}
+        self._aliases: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Corp]:
         return iter(self._by_id.values())
@@ -88,24 +97,45 @@ class Corps:
             self._plain[corp.corpid.lower()] = corp
         return corp
 
+    def add_alias(self, corpid: str, corp: Corp) -> None:
+        """Let a corp be found by the id under which a provider knows it, too."""
+        if corpid != corp.corpid:
+            self._aliases[corpid] = corp.corpid
+
+    def drop_alias(self, corpid: str) -> None:
+        """Forget such an id."""
+        self._aliases.pop(corpid, None)
+
     @property
     def main_app(self) -> AppId:
-        """Return the first app with a secret, the default where none is named. Raises LookupError."""
+        """Return the first app with a secret of its own, the default where none is named.
+
+        Raises LookupError.
+        """
         for corp in self._by_id.values():
             for app in corp.apps.values():
-                if app.secret:
+                if app.secret and not app.suite_id:
                     return AppId(corp.corpid, app.agentid)
         raise LookupError("no app of this world has a secret")
 
     def find(self, corpid: str) -> Corp | None:
         """Find a corp as WeCom would."""
-        return self._by_id.get(corpid) or self._plain.get(corpid.lower())
+        return (
+            self._by_id.get(corpid)
+            or self._plain.get(corpid.lower())
+            or self._by_id.get(self._aliases.get(corpid, ""))
+        )
 
     def get(self, corpid: str) -> Corp:
         """Return a corp, found as WeCom would. Raises LookupError."""
         if (corp := self.find(corpid)) is None:
             raise LookupError(f"there is no corp {corpid}")
         return corp
+
+    def app_id(self, corpid: str, agentid: int) -> AppId:
+        """Name an app by any id of its corp; the corp may be unknown."""
+        corp = self.find(corpid)
+        return AppId(corp.corpid if corp else corpid, agentid)
 
     def with_secret(self, secret: str) -> Corp | None:
         """Find the corp that has an app with this secret."""

@@ -6,6 +6,7 @@ import random
 _TOKEN_BYTES = 160
 _TICKET_BYTES = 64
 _CODE_BYTES = 32
+_AUTH_CODE_BYTES = 64
 _USER_TICKET_BYTES = 64
 _KEY_BYTES = 16
 
@@ -29,8 +30,12 @@ class Randomness:
         return self._text(_TICKET_BYTES)
 
     def code(self) -> str:
-        """Return a login code, or a media_id."""
+        """Return a login code, a permanent code, or a media_id."""
         return self._text(_CODE_BYTES)
+
+    def auth_code(self) -> str:
+        """Return an auth_code, which has 64 bytes or more."""
+        return self._text(_AUTH_CODE_BYTES)
 
     def user_ticket(self) -> str:
         """Return a user_ticket."""

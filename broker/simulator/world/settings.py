@@ -1,8 +1,32 @@
 """Settings of the world: the behaviour that WeCom's documentation leaves open."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from broker.simulator.world.tokens import Habit
+
+_ERRCODE_ON_FAILURE_ONLY = (
+    "/cgi-bin/service/get_suite_token",
+    "/cgi-bin/service/get_provider_token",
+    "/cgi-bin/service/get_corp_token",
+)
+"""Documented so, though the samples of two of them have one (wecom-api G7)."""
+
+
+class OldSecretDies(StrEnum):
+    """Name when a reset ends the old secret of a 代开发 app (wecom-api B15)."""
+
+    AT_RESET = "at_reset"
+    AT_EXCHANGE = "at_exchange"
+
+
+class CustomizedShare(StrEnum):
+    """Name how a child gets a shared 代开发 app, on which WeCom's pages disagree (wecom-api B13)."""
+
+    CHILD_TOKEN = "child_token"
+    """As it gets a self-built app: the parent's token is exchanged for the child's."""
+    CREATE_AUTH = "create_auth"
+    """As it gets a third-party app, by an installation of its own; the parent's token works too."""
 
 
 @dataclass(slots=True)
@@ -32,7 +56,23 @@ class Settings:
     new_session_ends_last: bool = False
     supply_chain_userids_encrypted: bool = True
     callback_ips: list[str] = field(default_factory=lambda: ["127.0.0.1", "::1"])
-    omit_errcode: set[str] = field(default_factory=set)
+    omit_errcode: set[str] = field(default_factory=lambda: set(_ERRCODE_ON_FAILURE_ONLY))
+    suite_ticket_lifetime: float = 1800.0
+    suite_tickets_accepted: int | None = 3
+    suite_token_lifetime: float = 7200.0
+    provider_token_lifetime: float = 7200.0
+    expired_suite_token_errcode: int = 42009
+    dead_suite_token_errcode: int = 40082
+    auth_code_lifetime: float = 600.0
+    pre_auth_code_lifetime: float = 1200.0
+    suite_user_ticket_lifetime: float = 7200.0
+    cancelled_errcode: int = 40084
+    never_authorized_errcode: int = 40082
+    old_secret_dies: OldSecretDies = OldSecretDies.AT_EXCHANGE
+    reinstall_keeps_permanent_code: bool = False
+    customized_share: CustomizedShare = CustomizedShare.CHILD_TOKEN
+    share_events_malformed: bool = True
+    create_auth_for_provider: bool = False
     max_body_bytes: int = 1 << 20
 
     def habit_of(self, path: str) -> Habit:

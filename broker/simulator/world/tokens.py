@@ -35,6 +35,9 @@ class TokenKind:
 
 
 AppToken = TokenKind("access_token", missing=41001, invalid=40014)
+SuiteToken = TokenKind("suite_access_token", missing=41022, invalid=40082)
+# Which code a missing provider_access_token has is not documented.
+ProviderToken = TokenKind("provider_access_token", missing=41022, invalid=40082)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from broker.simulator.world.call_log import CallLog
+from broker.simulator.world.console.console import Console
+from broker.simulator.world.console.sharing import SuiteSharing
+from broker.simulator.world.console.suite_events import SuiteEvents
 from broker.simulator.world.corps import App, AppId, Corp, Corps, Name
 from broker.simulator.world.events.callbacks import Callbacks
 from broker.simulator.world.fault_script import FaultScript
@@ -14,11 +17,21 @@ from broker.simulator.world.media import MediaStore
 from broker.simulator.world.paths import path_of
 from broker.simulator.world.people.logins import Logins
 from broker.simulator.world.people.people import People
+from broker.simulator.world.people.userids import UserIds
 from broker.simulator.world.randomness import Randomness
 from broker.simulator.world.settings import Settings
 from broker.simulator.world.shares import BusinessType, Owner, Share, Shares
+from broker.simulator.world.suites.suites import Suites
 from broker.simulator.world.tickets import TicketKind, Tickets
-from broker.simulator.world.tokens import AppToken, Grant, Habit, TokenBook
+from broker.simulator.world.tokens import (
+    AppToken,
+    Grant,
+    Habit,
+    ProviderToken,
+    SuiteToken,
+    TokenBook,
+    TokenKind,
+)
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -44,16 +57,24 @@ class World:
         self._advanced = 0.0
         self.corps = Corps()
         self.shares = Shares()
+        self.suites = Suites(self.corps, self.settings, self.randomness, self.now)
+        self.userids = UserIds(self.settings, self.suites)
         self.tokens = TokenBook(self.randomness.token)
+        self.books = {
+            AppToken: self.tokens,
+            SuiteToken: TokenBook(self.randomness.token),
+            ProviderToken: TokenBook(self.randomness.token),
+        }
         self.tickets = Tickets(self.randomness.ticket, self.settings)
         self.logins = Logins(self.settings, self.randomness)
-        self.people = People(self.corps, self.shares, self.logins, self.randomness, self.now)
+        self.people = People(self.corps, self.shares, self.suites, self.logins, self.randomness, self.now)
         self.media = MediaStore(self.randomness.code)
         self.faults = FaultScript()
         self.quotas = Quotas()
         self.bans = SecretBans()
         self.log = CallLog()
-        self.callbacks = Callbacks(self.corps, self.shares, self.settings, self.randomness, self.now)
+        self.callbacks = Callbacks(self.corps, self.shares, self.userids, self.randomness, self.now)
+        self.console = self._console()
 
     def now(self) -> float:
         """Return the time of this world, in seconds since the epoch."""
@@ -118,16 +139,21 @@ class World:
             self.callbacks.share_changed(parent, business_type)
         return removed
 
-    def grant(self, path: str, owner: Owner) -> Grant:
-        """Answer a fetch of an access_token, by the endpoint's habit."""
-        return self.tokens.grant(
-            AppToken,
+    def grant(self, path: str, owner: Owner, kind: TokenKind = AppToken) -> Grant:
+        """Answer a fetch of a token, by the endpoint's habit."""
+        return self.books[kind].grant(
+            kind,
             owner,
             habit=self.settings.habit_of(path),
             now=self.now(),
-            lifetime=self.settings.token_lifetime,
+            lifetime=self._lifetime(kind),
             old_value_alive=self.settings.old_value_alive,
         )
+
+    def count_wrong_secret(self, ip: str) -> None:
+        """Count a wrong secret from an address, which may ban it."""
+        limit, seconds = self.settings.wrong_secret_limit, self.settings.ban_seconds
+        self.bans.wrong_secret(ip, self.now(), limit=limit, seconds=seconds)
 
     def set_habit(self, habit: Habit, endpoint: str = "*") -> None:
         """Choose what repeated fetches return, at one endpoint or at all of them. Raises ValueError."""
@@ -139,12 +165,41 @@ class World:
 
     def kill(self, value: str) -> bool:
         """Kill a token or a ticket early; return whether it was known."""
-        return self.tokens.kill(value) or self.tickets.kill(value)
+        return any(book.kill(value) for book in self.books.values()) or self.tickets.kill(value)
 
     def kill_app(self, corpid: str, agentid: int) -> int:
         """Kill all living tokens of an app; return how many."""
-        return self.tokens.kill_app(AppId(corpid, agentid), self.now())
+        return self.tokens.kill_app(self.corps.app_id(corpid, agentid), self.now())
 
     def kill_tickets(self, corpid: str, agentid: int, kind: TicketKind | str) -> int:
         """Kill all living tickets of an app, or of its corp; return how many."""
-        return self.tickets.kill_all(TicketKind(kind), AppId(corpid, agentid), self.now())
+        return self.tickets.kill_all(TicketKind(kind), self.corps.app_id(corpid, agentid), self.now())
+
+    def _console(self) -> Console:
+        corps, suites, settings = self.corps, self.suites, self.settings
+        events = SuiteEvents(corps, suites, self.callbacks.outbox, settings, self.randomness)
+        sharing = SuiteSharing(
+            corps=corps,
+            suites=suites,
+            shares=self.shares,
+            tokens=self.tokens,
+            events=events,
+            settings=settings,
+            now=self.now,
+        )
+        return Console(
+            suites=suites,
+            corps=corps,
+            tokens=self.tokens,
+            events=events,
+            sharing=sharing,
+            settings=settings,
+            now=self.now,
+        )
+
+    def _lifetime(self, kind: TokenKind) -> float:
+        if kind is SuiteToken:
+            return self.settings.suite_token_lifetime
+        return (
+            self.settings.provider_token_lifetime if kind is ProviderToken else self.settings.token_lifetime
+        )

@@ -1,18 +1,20 @@
 """A callback as an app's administrator configures it, with choices that WeCom leaves undocumented."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from yarl import URL
 
 from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.events.event import Event
-from broker.simulator.world.events.kinds import AUTHORIZATIONS, COMMANDS, OF_ROBOT, EventKind
+from broker.simulator.world.events.kinds import ANSWERED_AT_ONCE, COMMANDS, OF_ROBOT, SYSTEM, EventKind
 
 SUITE_ID = "ww0suite0000000001"
 """The suite of commands where a callback names none."""
 _COMMAND_SECONDS = 1.0
+_CORPID = "$CORPID$"
 
 
 class Format(StrEnum):
@@ -83,11 +85,15 @@ class Callback:
 
     def seconds_for(self, kind: EventKind) -> float:
         """Return the seconds within which an event has to be answered."""
-        return min(self.within_seconds, _COMMAND_SECONDS) if kind in AUTHORIZATIONS else self.within_seconds
+        return min(self.within_seconds, _COMMAND_SECONDS) if kind in ANSWERED_AT_ONCE else self.within_seconds
 
     def suite(self) -> str:
         """Return the suite that commands are for."""
         return self.suite_id or SUITE_ID
+
+    def at(self, corpid: str) -> Self:
+        """Return the callback for one corp: its id takes the place of $CORPID$ in the URL."""
+        return replace(self, url=self.url.replace(_CORPID, corpid))
 
     def agentid_in(self, event: Event) -> int:
         """Return the AgentID of a message."""
@@ -97,8 +103,9 @@ class Callback:
         """Return the recipient of an event's envelope."""
         if self.robot:
             return Address("", "")
-        if event.kind in COMMANDS:
-            return Address(event.suite_id, event.suite_id)
+        if event.kind in COMMANDS | SYSTEM:
+            receive_id = event.receive_id or (event.suite_id if event.kind in COMMANDS else event.app.corpid)
+            return Address(receive_id, receive_id)
         return Address(
             self.receive_id.of(event).corpid,
             self.to_user_name.of(event).corpid,

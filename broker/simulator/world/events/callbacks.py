@@ -8,9 +8,8 @@ from broker.simulator.world.events.callback import SUITE_ID, Callback
 from broker.simulator.world.events.event import Event
 from broker.simulator.world.events.kinds import OF_MEMBER, ChangeType, EventKind
 from broker.simulator.world.events.outbox import Outbox
-from broker.simulator.world.people.userids import shown_userid
+from broker.simulator.world.people.userids import UserIds
 from broker.simulator.world.randomness import Randomness
-from broker.simulator.world.settings import Settings
 from broker.simulator.world.shares import BusinessType, Owner, Shares
 
 _CODE_BYTES = 32
@@ -20,6 +19,7 @@ _SHARE_EVENTS = {
     BusinessType.SUPPLY_CHAIN: (EventKind.SHARE_CHAIN_CHANGE, EventKind.SUITE_SHARE_CHAIN_CHANGE),
 }
 """The event for the callback of a self-built app, and that for a suite's."""
+_STATES = {EventKind.CREATE_AUTH: "123", EventKind.CHANGE_AUTH: "abc"}
 
 
 class Details(TypedDict, total=False):
@@ -30,6 +30,8 @@ class Details(TypedDict, total=False):
     text: str
     change_type: ChangeType | str
     suite_id: str
+    state: str
+    detail: str
     raw: bytes | None
 
 
@@ -40,14 +42,14 @@ class Callbacks:
         self,
         corps: Corps,
         shares: Shares,
-        settings: Settings,
+        userids: UserIds,
         randomness: Randomness,
         now: Callable[[], float],
     ) -> None:
         self.outbox = Outbox()
         self._corps = corps
         self._shares = shares
-        self._settings = settings
+        self._userids = userids
         self._randomness = randomness
         self._now = now
         self._callbacks: dict[AppId, Callback] = {}
@@ -90,6 +92,8 @@ class Callbacks:
             at=int(self._now()),
             userid=self._shown(owner, userid) if kind in OF_MEMBER else "",
             suite_id=details.get("suite_id", SUITE_ID),
+            state=details.get("state", _STATES.get(EventKind(kind), "")),
+            detail=details.get("detail", ""),
             code=self._randomness.randbytes(_CODE_BYTES).hex(),
             text=details.get("text", "你好"),
             message_id=int.from_bytes(self._randomness.randbytes(_MESSAGE_ID_BYTES), "big"),
@@ -108,4 +112,4 @@ class Callbacks:
         members = list(corp.members.values()) if corp else []
         if not userid:
             userid = members[0].userid if members else "nobody"
-        return shown_userid(self._settings, owner, userid)
+        return self._userids.shown(owner, userid)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from broker.simulator.world.events.event import Event
-from broker.simulator.world.events.kinds import COMMANDS
+from broker.simulator.world.events.kinds import COMMANDS, SYSTEM
 
 OK = 200
 
@@ -35,4 +35,4 @@ class Delivery:
         last = self.attempts[-1] if self.attempts else None
         if last is None or last.status != OK:
             return False
-        return last.body == "success" or self.event.kind not in COMMANDS
+        return last.body == "success" or self.event.kind not in COMMANDS | SYSTEM

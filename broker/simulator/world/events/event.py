@@ -1,6 +1,6 @@
 """One event of this world, before it is sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.events.kinds import OF_PARENT, ChangeType, EventKind
@@ -17,8 +17,15 @@ class Event:
     userid: str = ""
     """As the app sees it."""
     suite_id: str = ""
-    code: str = ""
+    code: str = field(default="", repr=False)
     """A suite_ticket, or an auth_code."""
+    state: str = ""
+    detail: str = ""
+    """What it is about: an AuthType, or the ChangeType of a change_contact."""
+    malformed: bool = True
+    """Whether it is written as WeCom's own sample, where that is malformed."""
+    receive_id: str = ""
+    """Sealed and addressed for it, instead of for whom its kind usually is."""
     text: str = ""
     message_id: int = 0
     change_type: ChangeType = ChangeType.CORP_JOIN

@@ -94,10 +94,14 @@ class Logins:
 
     def add_user_ticket(self, app: AppId, userid: str, now: float) -> str:
         """Return a ticket for the profile of a member of the app's own corp."""
-        value = self._randomness.user_ticket()
-        expires_at = now + self._settings.user_ticket_lifetime
-        self._tickets[value] = UserTicket(app, app.corpid, userid, expires_at)
-        return value
+        return self._add_ticket(
+            UserTicket(app, app.corpid, userid, now + self._settings.user_ticket_lifetime)
+        )
+
+    def add_suite_user_ticket(self, suite: AppId, corpid: str, userid: str, now: float) -> str:
+        """Return a ticket for the profile of a member of a corp that authorised the suite."""
+        expires_at = now + self._settings.suite_user_ticket_lifetime
+        return self._add_ticket(UserTicket(suite, corpid, userid, expires_at))
 
     def user_ticket(self, value: str, owner: Owner, now: float) -> UserTicket:
         """Find a ticket of the token's own app; it may be used again until it expires."""
@@ -134,6 +138,11 @@ class Logins:
             if owner and owner.app.corpid == corpid and session.visitor.userid.lower() == userid.lower():
                 return session
         raise LookupError(f"{userid} of {corpid} opened no session")
+
+    def _add_ticket(self, ticket: UserTicket) -> str:
+        value = self._randomness.user_ticket()
+        self._tickets[value] = ticket
+        return value
 
     def _end_sessions(self, app: AppId, visitor: Visitor) -> None:
         of_visitor = [
