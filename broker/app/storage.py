@@ -13,7 +13,7 @@ from broker.domain.ports.collection import Collection
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog, EventStore
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.store import Coordination, Store
+from broker.domain.ports.store import Coordination, Groups, Store
 from broker.domain.remembered_errors import RememberedError
 from broker.domain.sessions import Session
 from broker.domain.shares import ListingKey, ShareList
@@ -30,6 +30,7 @@ class Storage:
     events: EventLog[Event]
     event_groups: EventGroups
     coordination: Coordination
+    groups: Groups
 
 
 def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer) -> Storage:
@@ -41,5 +42,6 @@ def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer)
         SealedCollection(store, seal, codecs.SESSIONS, observer),
         SealedEventLog(events, seal, EVENTS, observer),
         events,
+        store,
         store,
     )

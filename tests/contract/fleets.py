@@ -56,7 +56,7 @@ async def sqlite_fleet(path: Path) -> AsyncIterator[Fleet]:
         async def lose_data() -> None:
             database = sqlite3.connect(path)
             with database:
-                for table in ("records", "leases", "tallies"):
+                for table in ("records", "leases", "tallies", "grouped_names"):
                     database.execute(f"DELETE FROM {table}")
             database.close()
             await asyncio.sleep(0.002)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.adapters.storage.codecs import Codec
 from broker.adapters.storage.collection import SealedCollection
@@ -54,6 +54,15 @@ class SealedStore:
 
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
         return await self._inner.counts(names)
+
+    async def enlist(self, group: str, name: str, keep_until: datetime) -> None:
+        await self._inner.enlist(group, name, keep_until)
+
+    async def members(self, group: str, start: int, count: int) -> list[str]:
+        return await self._inner.members(group, start, count)
+
+    async def strike(self, group: str, name: str) -> None:
+        await self._inner.strike(group, name)
 
     def notices(self) -> AsyncIterator[Notice]:
         return self._inner.notices()

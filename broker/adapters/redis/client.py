@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -178,6 +178,11 @@ async def connect_redis(url: str) -> AsyncIterator[RedisClient]:
 def milliseconds(duration: timedelta) -> int:
     """Return a duration in whole milliseconds, at least one."""
     return max(1, int(duration.total_seconds() * 1000))
+
+
+def epoch_milliseconds(moment: datetime) -> int:
+    """Return a moment in whole milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
 
 
 def _open(url: str) -> Redis:

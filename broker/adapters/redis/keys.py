@@ -1,4 +1,4 @@
-"""The names of records, leases, event logs and notices in Redis; no name contains a secret."""
+"""The names of records, leases, groups, event logs and notices in Redis; no name contains a secret."""
 
 from broker.domain.ports.store import Notice, NoticeKind
 
@@ -23,6 +23,10 @@ class RedisKeys:
     def tally(self, name: str) -> str:
         """Return a counter's key."""
         return f"{self._prefix}:{{{name}}}:tally"
+
+    def names(self, group: str) -> str:
+        """Return the key of the sorted set that holds a group's names."""
+        return f"{self._prefix}:{{{group}}}:names"
 
     def log(self, app: str) -> list[str]:
         """Return the keys of an app's events, of the newest one's position, and of each group's last use."""

@@ -1,4 +1,4 @@
-"""The store of a fleet: records, counters and notices in Redis (standalone, TLS, ACL user)."""
+"""The store of a fleet: records, counters, groups and notices in Redis (standalone, TLS, ACL user)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
-from broker.adapters.redis.client import RedisClient, milliseconds
+from broker.adapters.redis.client import RedisClient, epoch_milliseconds, milliseconds
+from broker.adapters.redis.groups import RedisGroups
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
 from broker.adapters.redis.lua import fenced_script, store_script
@@ -20,12 +21,13 @@ DIGITS = 20
 """More digits than any fencing number has."""
 
 
-class RedisStore(RedisLeases):
+class RedisStore(RedisLeases, RedisGroups):
     """Share records over Redis. One per process; it lives as long as the client."""
 
     def __init__(self, client: RedisClient, prefix: str, clock: SystemClock, observer: Observer) -> None:
         keys = RedisKeys(prefix)
-        super().__init__(client, keys)
+        RedisLeases.__init__(self, client, keys)
+        RedisGroups.__init__(self, client, keys, clock)
         self._client = client
         self._keys = keys
         self._clock = clock
@@ -58,12 +60,17 @@ class RedisStore(RedisLeases):
         """See `Records.commit`."""
         keys = [self._keys.lease(record.name), self._keys.record(record.name)]
         told = self._told(record.name, record.fence)
-        arguments = [lease.owner, record.fence, record.payload, _expiry(record), *told]
+        arguments = [lease.owner, record.fence, record.payload, epoch_milliseconds(record.keep_until), *told]
         return bool(await self._commit(keys, arguments))
 
     async def offer(self, record: Record) -> bool:
         """See `Records.offer`."""
-        arguments = [record.fence, record.payload, _expiry(record), *self._told(record.name, record.fence)]
+        arguments = [
+            record.fence,
+            record.payload,
+            epoch_milliseconds(record.keep_until),
+            *self._told(record.name, record.fence),
+        ]
         return bool(await self._offer([self._keys.record(record.name)], arguments))
 
     async def replace(self, record: Record) -> bool:
@@ -124,7 +131,3 @@ class RedisStore(RedisLeases):
 def _number(fence: bytes) -> int:
     """Return the fencing number; 0 (none) if the field holds anything else."""
     return int(fence) if fence.isdigit() and len(fence) < DIGITS else 0
-
-
-def _expiry(record: Record) -> int:
-    return int(record.keep_until.timestamp() * 1000)

@@ -5,6 +5,12 @@ CREATE TABLE IF NOT EXISTS records (
   payload BLOB, keep_until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, ends REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS tallies (name TEXT PRIMARY KEY, count INTEGER NOT NULL, ends REAL NOT NULL);
+-- Names that belong together, each with its end in milliseconds.
+CREATE TABLE IF NOT EXISTS grouped_names (
+  group_name TEXT NOT NULL, name TEXT NOT NULL, ends INTEGER NOT NULL,
+  PRIMARY KEY (group_name, name)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS grouped_names_in_order ON grouped_names (group_name, ends, name);
+CREATE INDEX IF NOT EXISTS grouped_names_by_end ON grouped_names (ends);
 CREATE INDEX IF NOT EXISTS records_by_end ON records (keep_until);
 CREATE INDEX IF NOT EXISTS tallies_by_end ON tallies (ends);
 

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.adapters.sqlite.connection import SqliteConnection, StoreInUse, connect_sqlite
+from broker.adapters.sqlite.connection import StoreInUse, connect_sqlite
+from broker.adapters.sqlite.groups import SqliteGroups, drop_ended
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
 
@@ -16,13 +17,8 @@ __all__ = ["SqliteStore", "StoreInUse", "open_sqlite"]
 TOMBSTONE_KEPT = timedelta(days=1)
 
 
-class SqliteStore:
+class SqliteStore(SqliteGroups):
     """Keep records in one file; the event log of the same file shares its connection."""
-
-    def __init__(self, connection: SqliteConnection, clock: Clock) -> None:
-        self.connection = connection
-        self._database = connection.database
-        self._clock = clock
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         """See `Records.load`."""
@@ -195,3 +191,4 @@ def _sweep(database: sqlite3.Connection, now: float) -> None:
     """Delete what is no longer needed."""
     database.execute("DELETE FROM records WHERE keep_until < ?", (now,))
     database.execute("DELETE FROM tallies WHERE ends < ?", (now,))
+    drop_ended(database, int(now * 1000))

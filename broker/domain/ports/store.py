@@ -124,10 +124,13 @@ class Groups(Protocol):
     """
 
     async def enlist(self, group: str, name: str, keep_until: datetime) -> None:
-        """Add the name, or keep it longer; names whose time has passed are dropped."""
+        """Add the name, or keep it longer, never shorter; names whose time has passed are dropped."""
 
     async def members(self, group: str, start: int, count: int) -> list[str]:
-        """Return names from the position `start` on; fewer than `count` at the end."""
+        """Return names whose time has not passed, from position `start` on; fewer than `count` at the end.
+
+        An answer is of one moment. A name that is struck between two moves those behind it one to the front.
+        """
 
     async def strike(self, group: str, name: str) -> None:
         """Remove the name."""
@@ -143,5 +146,5 @@ class Coordination(Leases, Counters, Protocol):
         """Return if the store answers."""
 
 
-class Store(Records, Coordination, Protocol):
+class Store(Records, Coordination, Groups, Protocol):
     """All that one kind of store provides."""

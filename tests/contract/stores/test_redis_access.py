@@ -25,7 +25,7 @@ from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
-from tests.contract.making import LONG, NAME, held, record, taken
+from tests.contract.making import FAR, LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
 from tests.contract.waiting import Stopwatch, eventually, listening
@@ -39,7 +39,7 @@ LEAST = (
     # What the broker asks for itself ...
     " +ping +time +hmget +get +evalsha +script|load +subscribe +publish"
     # ... and what its scripts do.
-    " +set +del +incr +hget +hset +pttl +pexpire +pexpireat"
+    " +set +del +incr +hget +hset +pttl +pexpire +pexpireat +zadd +zrange +zrangebyscore +zrem +zscore"
 )
 """The least that the broker's user may be given; `docs/` may quote it."""
 
@@ -75,6 +75,10 @@ async def use_everything(store: RedisStore) -> None:
         await store.release(await taken(store))
         assert 1 == await store.count("calls", LONG)
         assert {"calls": 1} == await store.counts(["calls"])
+        await store.enlist("corps", "ww1", datetime.now(UTC) - LONG)
+        await store.enlist("corps", "ww2", FAR)
+        assert ["ww2"] == await store.members("corps", 0, 2)
+        await store.strike("corps", "ww2")
         kinds = [(await ear.next()).kind for _ in range(3)]
         assert [NoticeKind.COMMITTED, NoticeKind.FORGOTTEN, NoticeKind.RELEASED] == kinds
 

@@ -40,6 +40,7 @@ class Shared:
     issued: dict[str, int] = field(default_factory=dict)
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     counters: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    groups: dict[str, dict[str, datetime]] = field(default_factory=dict)
     owners: "count[int]" = field(default_factory=count)
     connections: list["MemoryStore"] = field(default_factory=list)
 
@@ -49,6 +50,7 @@ class Shared:
         self.issued.clear()
         self.leases.clear()
         self.counters.clear()
+        self.groups.clear()
 
 
 class MemoryStore:
@@ -142,6 +144,23 @@ class MemoryStore:
         now = self._shared.clock.now()
         found = {name: self._shared.counters.get(name, (0, now)) for name in names}
         return {name: number if now < ends else 0 for name, (number, ends) in found.items()}
+
+    async def enlist(self, group: str, name: str, keep_until: datetime) -> None:
+        await self._reach()
+        names = self._shared.groups.setdefault(group, {})
+        names[name] = max(keep_until, names.get(name, keep_until))
+
+    async def members(self, group: str, start: int, count: int) -> list[str]:
+        await self._reach()
+        now = self._shared.clock.now()
+        names = sorted(
+            (ends, name) for name, ends in self._shared.groups.get(group, {}).items() if ends > now
+        )
+        return [name for _, name in names[start : start + count]]
+
+    async def strike(self, group: str, name: str) -> None:
+        await self._reach()
+        self._shared.groups.get(group, {}).pop(name, None)
 
     async def notices(self) -> AsyncIterator[Notice]:
         queue: asyncio.Queue[Notice] = asyncio.Queue()

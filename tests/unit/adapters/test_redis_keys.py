@@ -15,10 +15,11 @@ def test_record_and_lease_and_tally_of_a_name_share_a_slot() -> None:
     assert "wecom-broker:{crm}:record" == NAMES.record("crm")
     assert "wecom-broker:{crm}:lease" == NAMES.lease("crm")
     assert "wecom-broker:{crm}:tally" == NAMES.tally("crm")
+    assert "wecom-broker:{crm}:names" == NAMES.names("crm")
 
 
 def test_every_name_begins_with_the_prefix() -> None:
-    names = [NAMES.record("a"), NAMES.lease("a"), NAMES.tally("a"), NAMES.channel]
+    names = [NAMES.record("a"), NAMES.lease("a"), NAMES.tally("a"), NAMES.names("a"), NAMES.channel]
 
     assert all(name.startswith("wecom-broker:") for name in names)
 
