@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from broker.adapters.storage.codecs import Codec
+from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.seal import Seal
 from broker.domain.ports.observer import Observer

@@ -1,14 +1,8 @@
-"""How credentials, share lists, sessions and remembered errors are written into records, and read again.
+"""How credentials, share lists, sessions and remembered errors are written into records, and read again."""
 
-Replicas of several versions share a store: a field that was added later may be missing, and one that this
-version does not know is ignored.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
 
+from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import (
     Count,
     Fence,
@@ -30,19 +24,6 @@ CREDENTIAL_KEPT = timedelta(days=1)
 """How long it is kept after its expiry, so that the fencing number outlives it (engine rule 3)."""
 SHARES_KEPT = timedelta(days=30)
 """A broker that was down for long starts from the last known list, then lists again."""
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Codec(Generic[Key, Value]):
-    """Encode values of one type into unsealed records, and decode them."""
-
-    name_of: Callable[[Key], str]
-    encode: Callable[[Value], Record]
-    decode: Callable[[Key, Record], Value]
-    """Raises `RecordDamaged`."""
 
 
 class _CredentialPayload(Payload):

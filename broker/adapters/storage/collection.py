@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from broker.adapters.storage.codecs import Codec
+from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import LARGEST_FENCE, RecordDamaged
 from broker.adapters.storage.seal import Seal, SealBroken
 from broker.domain.errors import StoreUnavailable

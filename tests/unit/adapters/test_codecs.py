@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.storage import codecs
-from broker.adapters.storage.codecs import Codec
+from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import RecordDamaged
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
