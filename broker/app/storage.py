@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from broker.adapters.storage import codecs
+from broker.adapters.storage import codecs, suite_codecs
 from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.event_codec import EVENTS
 from broker.adapters.storage.seal import Seal
@@ -17,6 +17,9 @@ from broker.domain.ports.store import Coordination, Groups, Store
 from broker.domain.remembered_errors import RememberedError
 from broker.domain.sessions import Session
 from broker.domain.shares import ListingKey, ShareList
+from broker.domain.suites.authorization import Authorization, AuthorizationKey
+from broker.domain.suites.installation import Installation, InstallationKey
+from broker.domain.suites.ticket import SuiteTicket
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class Storage:
     share_lists: Collection[ListingKey, ShareList]
     errors: Collection[str, RememberedError]
     sessions: Collection[str, Session]
+    suite_tickets: Collection[str, SuiteTicket]
+    authorizations: Collection[AuthorizationKey, Authorization]
+    installations: Collection[InstallationKey, Installation]
     events: EventLog[Event]
     event_groups: EventGroups
     coordination: Coordination
@@ -40,6 +46,9 @@ def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer)
         SealedCollection(store, seal, codecs.SHARE_LISTS, observer),
         SealedCollection(store, seal, codecs.ERRORS, observer),
         SealedCollection(store, seal, codecs.SESSIONS, observer),
+        SealedCollection(store, seal, suite_codecs.SUITE_TICKETS, observer),
+        SealedCollection(store, seal, suite_codecs.AUTHORIZATIONS, observer),
+        SealedCollection(store, seal, suite_codecs.INSTALLATIONS, observer),
         SealedEventLog(events, seal, EVENTS, observer),
         events,
         store,

@@ -1,15 +1,12 @@
 """Codecs: the bytes are those that older brokers of the fleet read and write; damage is told from values."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from broker.adapters.storage import codecs
-from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import RecordDamaged
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
@@ -19,33 +16,26 @@ from broker.domain.remembered_errors import RememberedError
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.domain.shares import AppShare, ShareList
+from tests.unit.adapters.kept import (
+    AT,
+    FENCE,
+    FLAG,
+    MAYBE_TEXT,
+    MOMENT,
+    NUMBER,
+    SECRET,
+    TEXT,
+    Kept,
+    changed,
+    without,
+)
+from tests.unit.adapters.kept_suites import SUITE_KINDS
 
-AT = datetime(2026, 3, 2, 8, 0, 1, 123456, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 KEY = CredentialKey("crm", "ww1", 1000002)
 LISTING = ("crm", ShareKind.CORP_GROUP)
 SESSION_ID = "0123456789abcdef0123456789abcdef"
 LIMIT, CHILD = "limit:/cgi-bin/gettoken:ww1", "access_token:crm:corp_group:ww-child:7"
-
-TEXT = (None, 5, True, [], {})
-MAYBE_TEXT = TEXT[1:]
-NUMBER = (None, "5", 1.5, 1e300, True, 2**70, -(2**70), [], float("nan"))
-FENCE = (*NUMBER, -1, 2**53)
-FLAG = (None, 0, 1, "true", [])
-MOMENT = (None, "1772438401", True, [], -1, 1e12, 1e300, 2**70, float("nan"), float("inf"))
-SECRET = (None, "", 5, True, [], {})
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A value, the record of it that a broker of 1.0 wrote, and what may not stand in its fields."""
-
-    codec: Codec[Any, Any]
-    key: Any
-    value: Any
-    record: Record
-    damage: Mapping[str, Sequence[object]]
-
 
 CREDENTIAL = Kept(
     codecs.CREDENTIALS,
@@ -188,6 +178,7 @@ MISTAKE = Kept(
     {},
 )
 ALL = {
+    **SUITE_KINDS,
     "credential": CREDENTIAL,
     "share list": SHARE_LIST,
     "session": SESSION,
@@ -196,17 +187,6 @@ ALL = {
     "remembered mistake": MISTAKE,
 }
 every_kind = pytest.mark.parametrize("kept", ALL.values(), ids=ALL)
-
-
-def changed(kept: Kept, **fields: object) -> Record:
-    """Return the record with other fields."""
-    return replace(kept.record, payload=json.dumps({**json.loads(kept.record.payload), **fields}).encode())
-
-
-def without(kept: Kept, *names: str) -> Record:
-    """Return the record without some fields."""
-    left = {name: value for name, value in json.loads(kept.record.payload).items() if name not in names}
-    return replace(kept.record, payload=json.dumps(left).encode())
 
 
 @every_kind
