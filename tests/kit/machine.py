@@ -16,19 +16,24 @@ class Busy:
     seconds: float = 0.0
 
 
+async def nap(seconds: float) -> float:
+    """Sleep, and return how much longer that took than it should: above all, others had the processor."""
+    began = time.monotonic()
+    await asyncio.sleep(seconds)
+    return max(time.monotonic() - began - seconds - LOOK_SECONDS, 0.0)
+
+
 @asynccontextmanager
 async def busy() -> AsyncIterator[Busy]:
     """Measure, inside the block, how much longer short sleeps take than requested."""
     found = Busy()
 
-    async def nap() -> None:
+    async def measure() -> None:
         while True:
-            began = time.monotonic()
-            await asyncio.sleep(LOOK_SECONDS)
-            found.seconds += max(time.monotonic() - began - 2 * LOOK_SECONDS, 0.0)
+            found.seconds += await nap(LOOK_SECONDS)
 
-    napping = asyncio.create_task(nap())
+    measuring = asyncio.create_task(measure())
     try:
         yield found
     finally:
-        napping.cancel()
+        measuring.cancel()

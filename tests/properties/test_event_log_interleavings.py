@@ -340,9 +340,17 @@ def test_the_log_of_the_kit_keeps_its_promises(program: list[Step]) -> None:
     hold_to_the_rules(program, in_memory)
 
 
+@pytest.fixture(scope="module")
+def patient_file() -> Iterator[None]:
+    """Wait for a thread of a busy machine; how long a file may take has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("broker.adapters.sqlite.connection.ANSWER_SECONDS", 60.0)
+        yield
+
+
 @some
-@given(programs)
-def test_the_embedded_log_keeps_its_promises(program: list[Step]) -> None:
+@given(program=programs)
+def test_the_embedded_log_keeps_its_promises(patient_file: None, program: list[Step]) -> None:
     hold_to_the_rules(program, in_a_file)
 
 
@@ -350,7 +358,7 @@ def test_the_embedded_log_keeps_its_promises(program: list[Step]) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server, pytest.MonkeyPatch.context() as patch:
         # A busy machine is no outage; how long Redis may take has tests of its own.
-        patch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
+        patch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 60.0)
         yield server
 
 

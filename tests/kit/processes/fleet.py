@@ -1,6 +1,5 @@
 """A fleet as operators run it: a simulated WeCom, a Redis and several brokers, each in its own process."""
 
-import asyncio
 import base64
 import json
 import signal
@@ -37,6 +36,7 @@ from wecom_broker.v1 import (
 )
 
 from broker.simulator.demo import PARENT, SECRET
+from tests.kit.machine import nap
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.environment import environment
 from tests.kit.processes.ports import free_port
@@ -378,7 +378,10 @@ async def refused(call: Awaitable[object]) -> Refusal:
 async def until(
     fact: Callable[[], bool] | Callable[[], Awaitable[bool]], within: float = PATIENCE, pause: float = 0.02
 ) -> float:
-    """Wait until the fact is true, and return the seconds that it took; fail if it does not become true."""
+    """Wait until the fact is true, and return the seconds that it took; fail if it does not become true.
+
+    Seconds in which the machine was busy with other work do not count.
+    """
     began = time.monotonic()
     while True:
         found = fact()
@@ -388,4 +391,4 @@ async def until(
             return time.monotonic() - began
         if time.monotonic() - began > within:
             raise AssertionError(f"did not come true within {within} s")
-        await asyncio.sleep(pause)
+        began += await nap(pause)
