@@ -28,7 +28,7 @@ def figures(request: pytest.FixtureRequest) -> Figures:
 
 @pytest.fixture(scope="session")
 def _shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with running_fleet(tmp_path_factory.mktemp("fleet"), 3, children=95, apps=_APPS) as fleet:
+    with running_fleet(tmp_path_factory.mktemp("fleet"), 3, children=95, apps=_APPS, patient=True) as fleet:
         yield fleet
 
 

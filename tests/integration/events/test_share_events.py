@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 def _fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     callback = {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY}
     with running_fleet(
-        tmp_path_factory.mktemp("share-events"), 3, children=20, app={"callback": callback}
+        tmp_path_factory.mktemp("share-events"), 3, children=20, patient=True, app={"callback": callback}
     ) as fleet:
         yield fleet
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 async def test_250_children_over_3_pages_are_all_there(start_fleet: StartFleet, figures: Figures) -> None:
-    fleet = start_fleet(1, children=250 - DEMO_CHILDREN)
+    fleet = start_fleet(1, children=250 - DEMO_CHILDREN, patient=True)
     async with fleet.replicas() as (replica,):
         shares = await replica.all_shares()
 
@@ -37,7 +37,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One broker and 10,000 children."""
     children = 10_000 - DEMO_CHILDREN
     with running_fleet(
-        tmp_path_factory.mktemp("crowd"), 1, children=children, log={"level": "info"}
+        tmp_path_factory.mktemp("crowd"), 1, children=children, patient=True, log={"level": "info"}
     ) as fleet:
         yield fleet
 
@@ -52,7 +52,7 @@ async def seconds_to_list(replica: Replica, number: int) -> float:
 async def test_listing_10000_children_takes_no_more_for_each_than_listing_1000(
     crowd: Fleet, start_fleet: StartFleet, figures: Figures
 ) -> None:
-    fewer = start_fleet(1, children=1000 - DEMO_CHILDREN)
+    fewer = start_fleet(1, children=1000 - DEMO_CHILDREN, patient=True)
     async with crowd.replicas() as (replica,), fewer.replicas() as (small,):
         began = time.monotonic()
         await replica.all_shares(1000)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 async def test_60_s_of_load_over_tokens_of_10_s_see_no_error_no_expired_token_and_no_wait(
     start_fleet: StartFleet, figures: Figures
 ) -> None:
-    fleet = start_fleet(2, children=2, token_lifetime=LIFETIME, habit="new_value_old_alive")
+    fleet = start_fleet(2, children=2, patient=True, token_lifetime=LIFETIME, habit="new_value_old_alive")
     fleet.wecom.fault("delay", seconds=UPSTREAM_SECONDS)
     corp_ids = ["", child(1), child(2)]
     dead_at_wecom: list[int] = []

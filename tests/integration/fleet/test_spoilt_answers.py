@@ -50,7 +50,7 @@ def spoilt(fleet: Fleet) -> int:
 async def test_a_login_storm_loses_no_more_logins_than_answers_were_spoilt(
     start_fleet: StartFleet, figures: Figures, kind: str, fields: dict[str, object]
 ) -> None:
-    fleet = start_fleet(2, children=2)
+    fleet = start_fleet(2, children=2, patient=True)
     found = {}
     async with fleet.replicas() as replicas:
         for replica in replicas:
@@ -77,7 +77,7 @@ async def test_a_login_storm_loses_no_more_logins_than_answers_were_spoilt(
 
 
 async def test_a_cold_herd_is_not_failed_by_spoilt_answers(start_fleet: StartFleet, figures: Figures) -> None:
-    fleet = start_fleet(2, children=60)
+    fleet = start_fleet(2, children=60, patient=True)
     for endpoint in (GETTOKEN, LIST, CHILD_TOKEN):
         fleet.wecom.fault("reset", endpoint, share=max(SHARES), seed=7)
     async with fleet.replicas() as replicas:
@@ -93,7 +93,7 @@ async def test_a_cold_herd_is_not_failed_by_spoilt_answers(start_fleet: StartFle
 async def test_nobody_fails_at_a_rotation_whatever_wecom_s_habit(
     start_fleet: StartFleet, figures: Figures, habit: str
 ) -> None:
-    fleet = start_fleet(2, children=1, token_lifetime=LIFETIME, habit=habit)
+    fleet = start_fleet(2, children=1, patient=True, token_lifetime=LIFETIME, habit=habit)
     fleet.wecom.fault("delay", seconds=LATE_SECONDS, on_the_way_back=True)
     values: set[str] = set()
     calls = 0

@@ -19,12 +19,15 @@ from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import _die_with_parent
 
 STARTED_WITHIN_SECONDS = 60.0
+PATIENT_BROKER = Path(__file__).with_name("patient_broker.py")
 
 
 class BrokerProcess:
     """`wecom-broker serve` with the test's configuration. A context manager."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], *, log_level: str = "debug") -> None:
+    def __init__(
+        self, folder: Path, config: Mapping[str, Any], *, log_level: str = "debug", patient: bool = False
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.grpc_port = free_port()
         self.http_port = free_port()
@@ -35,6 +38,7 @@ class BrokerProcess:
         whole = {**config, "server": {**server, **config.get("server", {})}}
         whole["log"] = {"level": log_level, "format": "json"}
         self._config.write_text(to_toml(whole))
+        self._program = ["-P", str(PATIENT_BROKER)] if patient else ["-m", "broker"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -44,7 +48,7 @@ class BrokerProcess:
 
     def launch(self) -> None:
         """Start it, and return at once."""
-        command = [sys.executable, "-m", "broker", "serve", "--config", str(self._config)]
+        command = [sys.executable, *self._program, "serve", "--config", str(self._config)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment(), preexec_fn=_die_with_parent

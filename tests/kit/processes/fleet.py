@@ -315,16 +315,19 @@ def running_fleet(
     token_lifetime: float = 7200.0,
     habit: str = "new_value_old_alive",
     append_only: bool = False,
+    patient: bool = False,
     **tables: Any,
 ) -> Iterator[Fleet]:
-    """Run the whole fleet inside the block."""
+    """Run the whole fleet inside the block; `patient` brokers wait long for a Redis that is slow."""
     with ExitStack() as stack:
         wecom = SimulatorProcess(children=children, token_lifetime=token_lifetime, habit=habit)
         stack.push(wecom.__exit__)
         wecom.launch()
         redis = stack.enter_context(RedisServer(folder / "redis", append_only=append_only))
         config = configuration(wecom.url, redis.url, **tables)
-        processes = [BrokerProcess(folder / f"broker-{number}", config) for number in range(brokers)]
+        processes = [
+            BrokerProcess(folder / f"broker-{number}", config, patient=patient) for number in range(brokers)
+        ]
         for process in processes:
             stack.push(process.__exit__)
             process.launch()
