@@ -68,12 +68,12 @@ class TestBreaks:
 
     async def test_a_silent_stream_is_open(self, fake: FakeBroker):
         async with (
-            Broker(fake.address, timeout=timedelta(milliseconds=500)) as broker,
+            Broker(fake.address, timeout=timedelta(seconds=2)) as broker,
             broker.events("g") as events,
         ):
             following = asyncio.create_task(anext(events))
             await fake.until(lambda: fake.open_subscriptions == 1)
-            await asyncio.sleep(0.8)  # longer than the deadline of what is not open
+            await asyncio.sleep(2.5)  # longer than the deadline of what is not open
             fake.come(1)
 
             assert 1 == number(await following)

@@ -13,7 +13,7 @@ from wecom_broker.errors import (
     CallerNotAllowed,
 )
 
-from tests.client.fake_broker import FakeBroker, Refusal
+from tests.client.fake_broker import PATIENCE, FakeBroker, Refusal
 from tests.client.fake_events import CREATED, RECEIVED, event_message, number
 from tests.client.waiting import tasks, until
 
@@ -227,7 +227,7 @@ class TestTroubleWithAcknowledging:
         fake.refusals["AcknowledgeEvents"] = Refusal(
             grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_after=timedelta(hours=1)
         )
-        async with asyncio.timeout(5), broker.events("g") as events:
+        async with asyncio.timeout(PATIENCE), broker.events("g") as events:
             await anext(events)
             await anext(events)
 
