@@ -544,4 +544,4 @@ async def test_brokers_on_one_redis_share_sessions_and_say_when_it_is_away(tmp_p
                 except grpc.aio.AioRpcError:
                     return False
 
-            await until(logs_in, within=10)
+            await until(logs_in)

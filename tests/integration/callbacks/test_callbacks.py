@@ -65,13 +65,14 @@ async def test_a_published_verification_is_answered_with_the_plaintext_and_nothi
         inputs = vector["inputs"]
         names = ("msg_signature", "timestamp", "nonce", "echostr")
         query = "&".join(f"{name}={encode(inputs[name])}" for name in names)
-        answer = await knock(door.broker.http_port, http("GET", query=query))
+        async with busy() as machine:
+            answer = await knock(door.broker.http_port, http("GET", query=query))
         head, _, body = answer.answer.partition(b"\r\n\r\n")
 
         assert (200, vector["expected"]["plaintext"].encode()) == (answer.status, body)
         assert f"content-length: {len(body)}".encode() in head.lower()
         assert b"content-type: text/plain" in head.lower()
-        assert answer.seconds < 1
+        assert answer.seconds - machine.seconds < 1
 
 
 @pytest.mark.parametrize(**cases("callback_decrypt_xml"))

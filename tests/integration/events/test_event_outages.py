@@ -13,10 +13,12 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from broker.usecases.events.subscription import ALIVE_FOR
 from tests.integration.acting.acting import Acting
 from tests.integration.conftest import Figures, StartFleet
 from tests.integration.events.subscribing import CALLBACK, Service, Wecom, calling_back, connected, serving
-from tests.kit.processes.fleet import Fleet, refused, until
+from tests.kit.machine import busy
+from tests.kit.processes.fleet import PATIENCE, Fleet, refused, until
 from tests.kit.processes.redis_server import RedisServer
 
 LONG = Duration(seconds=3600)
@@ -26,8 +28,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path / "redis", append_only=True) as server:
+    # What it has answered is in its file: a test may kill it at any time.
+    with RedisServer(tmp_path / "redis", "--appendfsync", "always", append_only=True) as server:
         yield server
+
+
+@pytest.fixture
+def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that waits for a busy process is not away; how long it may take has tests of its own."""
+    monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ async def callers_of(fleet: Fleet) -> AsyncIterator[tuple[list[Service], list[We
 async def test_events_go_on_at_another_replica_when_one_is_killed(
     start_fleet: StartFleet, figures: Figures
 ) -> None:
-    fleet = start_fleet(2, app={"callback": CALLBACK, "share_kinds": ["corp_group"]})
+    fleet = start_fleet(2, patient=True, app={"callback": CALLBACK, "share_kinds": ["corp_group"]})
     async with callers_of(fleet) as ((one, two), (first_wecom, second_wecom)):
         victim = await one.joins(ack_timeout=LONG)
         await first_wecom.says("a1 b1 a2")
@@ -62,52 +71,56 @@ async def test_events_go_on_at_another_replica_when_one_is_killed(
         await second_wecom.says("c1")
         await stayer.hears("c1")
 
-        took = await stayer.hears("c1 b1 a2", within=12)
+        took = await stayer.hears("c1 b1 a2")
         assert [1, 2, 2] == stayer.counts
     figures(handed_over_after_s=took)
+    assert took < ALIVE_FOR.total_seconds() + 2
 
 
 async def test_a_replica_that_drains_hands_its_subscribers_over_at_once(
     start_fleet: StartFleet, figures: Figures
 ) -> None:
     fleet = start_fleet(
-        2, app={"callback": CALLBACK, "share_kinds": ["corp_group"]}, server={"drain_seconds": 5}
+        2,
+        patient=True,
+        app={"callback": CALLBACK, "share_kinds": ["corp_group"]},
+        server={"drain_seconds": 60},
     )
     async with callers_of(fleet) as ((one, two), (first_wecom, _)):
         readers = [await one.joins(f"group-{number}", ack_timeout=LONG) for number in range(20)]
         await first_wecom.says("a1 b1")
         await asyncio.gather(*(reader.hears("a1 b1") for reader in readers))
-        began = time.monotonic()
         fleet.brokers[0].send(signal.SIGTERM)
-        await until(lambda: all(reader.ended for reader in readers), 5)
-        ended = time.monotonic() - began
+        ended = await until(lambda: all(reader.ended for reader in readers))
         assert {None} == {reader.error for reader in readers}
         others = [await two.joins(f"group-{number}") for number in range(20)]
-        await asyncio.gather(*(other.hears("a1 b1", within=3) for other in others))
+        heard = await asyncio.gather(*(other.hears("a1 b1") for other in others))
 
         assert {(2, 2)} == {tuple(other.counts) for other in others}
-    figures(streams_ended_after_s=ended)
+    figures(streams_ended_after_s=ended, heard_after_s=max(heard))
+    # Neither the end of the drain nor of the first replica's membership was waited for.
+    assert ended < 5
+    assert max(heard) < 3
 
 
 # --- the store
 
 
 async def test_streams_outlive_a_restart_of_redis(
-    running: tuple[Acting, Service, Wecom], redis: RedisServer, figures: Figures
+    patient_client: None, running: tuple[Acting, Service, Wecom], redis: RedisServer, figures: Figures
 ) -> None:
     _, service, wecom = running
     streams = [await service.joins(f"group-{number}", ack_timeout=LONG) for number in range(5)]
     looker = await service.joins("")
     await wecom.says("a1")
     await asyncio.gather(*(stream.hears("a1") for stream in streams))
-    await asyncio.sleep(1.2)  # until the append-only file has it
     redis.kill()
     await asyncio.sleep(4)
     redis.start()
     await until_it_takes(wecom, "a2")
-    began = time.monotonic()
-    await until(lambda: all("a2" in stream.words.split() for stream in [*streams, looker]), 3)
-    figures(flows_again_after_s=time.monotonic() - began)
+    took = await until(lambda: all("a2" in stream.words.split() for stream in [*streams, looker]))
+    figures(flows_again_after_s=took)
+    assert took < 3
 
     for stream in streams:
         assert not stream.ended
@@ -125,7 +138,7 @@ async def until_it_takes(wecom: Wecom, word: str) -> None:
             return False
         return True
 
-    await until(is_taken, 20, 0.1)
+    await until(is_taken, pause=0.1)
 
 
 async def test_nothing_is_lost_while_redis_comes_and_goes(
@@ -139,7 +152,7 @@ async def test_nothing_is_lost_while_redis_comes_and_goes(
         stream = await stream_of.joins(ack_timeout=Duration(seconds=5), max_in_flight=5)
         handled = 0
         while True:
-            await until(lambda: len(stream.got) > handled, 60)  # noqa: B023 - at once
+            await until(lambda: len(stream.got) > handled, 10 * PATIENCE)  # noqa: B023 - at once
             found = stream.got[handled].event
             try:
                 await stream_of.acknowledges([found.event_id])
@@ -159,7 +172,7 @@ async def test_nothing_is_lost_while_redis_comes_and_goes(
                 await asyncio.sleep(1.5)
                 redis.resume()
             await until_it_takes(wecom, word)
-        took = await until(lambda: set(words) <= set(done), 40)
+        took = await until(lambda: set(words) <= set(done))
         assert [] == unexpected
         for worker in workers:
             assert not worker.done()
@@ -168,7 +181,7 @@ async def test_nothing_is_lost_while_redis_comes_and_goes(
 
 
 async def test_without_a_store_nobody_subscribes_or_acknowledges(
-    running: tuple[Acting, Service, Wecom], redis: RedisServer
+    patient_client: None, running: tuple[Acting, Service, Wecom], redis: RedisServer
 ) -> None:
     acting, service, _ = running
     health = health_pb2_grpc.HealthStub(acting.channel)  # type: ignore[no-untyped-call]
@@ -195,23 +208,17 @@ async def test_without_a_store_nobody_subscribes_or_acknowledges(
     async def is_down() -> bool:
         return await status("EventService") == down
 
-    await until(is_down, 10)
+    await until(is_down)
     assert up == await status("CallbackService")
     redis.start()
 
     async def is_up() -> bool:
         return await status("EventService") == up
 
-    await until(is_up, 10)
+    await until(is_up)
 
 
 # --- many
-
-
-@pytest.fixture
-def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Redis that waits for a busy process is not away; how long it may take has tests of its own."""
-    monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
 
 
 async def test_a_thousand_subscribers_are_bearable(
@@ -231,19 +238,20 @@ async def test_a_thousand_subscribers_are_bearable(
         idle = await cpu_share(3)
         waits, costs = [], []
         for number in range(5):
-            busy, began = cpu_seconds(), time.monotonic()
-            await wecom.says(f"a{number}")
-            await until(lambda: sum(len(stream.got) for stream in streams) == 10 * (number + 1), 20, 0.005)  # noqa: B023 - at once
-            waits.append(time.monotonic() - began)
+            used_before, began = cpu_seconds(), time.monotonic()
+            async with busy() as machine:
+                await wecom.says(f"a{number}")
+                await until(lambda: sum(len(stream.got) for stream in streams) == 10 * (number + 1))  # noqa: B023 - at once
+            waits.append(time.monotonic() - began - machine.seconds)
             await asyncio.sleep(1.5)
-            costs.append(cpu_seconds() - busy)
+            costs.append(cpu_seconds() - used_before)
             for group in range(10):
                 holder = next(one for one in streams[group::10] if one.got)
                 await services[0].acknowledges(holder.ids, f"group-{group}")
         assert 50 == sum(len(stream.got) for stream in streams)
         assert [] == [stream.error for stream in streams if stream.ended]
         began = time.monotonic()
-    await until(lambda: len(asyncio.all_tasks()) <= tasks + 5, 20)
+    await until(lambda: len(asyncio.all_tasks()) <= tasks + 5)
     figures(
         opened_in_s=opened,
         megabytes=used,
@@ -253,6 +261,8 @@ async def test_a_thousand_subscribers_are_bearable(
         left_in_s=time.monotonic() - began,
     )
     assert max(waits) < 5
+    # What the broker's own work keeps its loop from is not among the waits.
+    assert max(costs) < 5
 
 
 def resident_megabytes() -> float:

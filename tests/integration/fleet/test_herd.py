@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.integration.conftest import Figures
+from tests.kit.machine import busy
 from tests.kit.processes.fleet import CHILD_TOKEN, GETTOKEN, LIST, Fleet, child
 
 CALLERS = 200
@@ -19,10 +20,11 @@ async def herd(fleet: Fleet, app: str, corp_ids: list[str]) -> tuple[list[str], 
         for replica in replicas:
             await replica.serving()  # connected before the clock starts
         began = time.monotonic()
-        tokens = await asyncio.gather(
-            *(replicas[turn % len(replicas)].token(corp_id) for turn, corp_id in enumerate(corp_ids))
-        )
-        took = time.monotonic() - began
+        async with busy() as machine:
+            tokens = await asyncio.gather(
+                *(replicas[turn % len(replicas)].token(corp_id) for turn, corp_id in enumerate(corp_ids))
+            )
+        took = time.monotonic() - began - machine.seconds
     assert corp_ids == [token.corp_id for token in tokens]
     return [token.value for token in tokens], took
 

@@ -9,6 +9,7 @@ import pytest
 from broker.simulator.demo import PARENT
 from broker.usecases.fleet.leased_flight import LEASE
 from tests.integration.conftest import Figures
+from tests.kit.machine import busy
 from tests.kit.processes.fleet import CHILD_TOKEN, GETTOKEN, LIST, Fleet, Replica, child, until
 
 WITHIN = LEASE.total_seconds() + 2
@@ -40,8 +41,9 @@ async def test_a_holder_killed_in_mid_fetch_keeps_the_others_waiting_for_its_lea
 
         began = time.monotonic()
         fleet.brokers[0].send(signal.SIGKILL)
-        tokens = await asyncio.gather(*waiting)
-        took = time.monotonic() - began
+        async with busy() as machine:
+            tokens = await asyncio.gather(*waiting)
+        took = time.monotonic() - began - machine.seconds
 
         assert isinstance((await asyncio.gather(lost, return_exceptions=True))[0], Exception)
     assert took < WITHIN
@@ -61,8 +63,9 @@ async def test_a_holder_stopped_past_its_lease_frees_nobodys_lease_and_overwrite
         await until(lambda: fleet.wecom.in_flight(GETTOKEN) == 1)
         fleet.brokers[0].send(signal.SIGSTOP)
         began = time.monotonic()
-        first = await others[0].token()
-        took = time.monotonic() - began
+        async with busy() as machine:
+            first = await others[0].token()
+        took = time.monotonic() - began - machine.seconds
         assert took < WITHIN
         assert int(fleet.record(own_token(app))[b"fence"]) == first.generation
 

@@ -11,6 +11,7 @@ from wecom_broker.v1 import admin_service_pb2 as admin_pb
 from wecom_broker.v1 import token_service_pb2 as pb
 
 from tests.integration.conftest import Figures
+from tests.kit.machine import busy
 from tests.kit.processes.fleet import Fleet, Replica, child, connect, target, until
 
 WATCHERS = 1000
@@ -57,8 +58,9 @@ async def test_1000_watchers_get_each_rotation_though_one_never_reads(
         for _ in range(3):
             newest = (await other.refresh(child(1))).credential.generation
             began = time.monotonic()
-            assert {newest} == set(await asyncio.gather(*map(generation, calls)))
-            took.append(time.monotonic() - began)
+            async with busy() as machine:
+                assert {newest} == set(await asyncio.gather(*map(generation, calls)))
+            took.append(time.monotonic() - began - machine.seconds)
 
         seen = [await generation(asleep)]
         while seen[-1] != newest:
@@ -86,13 +88,11 @@ async def test_the_client_opens_its_watch_again_after_the_broker_restarts(
         assert before == await client.access_token(app, corp=child(1)), "from memory, with no broker"
         newest = (await other.refresh(child(1))).credential.generation
         broker.start()
-        began = time.monotonic()
 
         async def has_it() -> bool:
             return newest == (await client.access_token(app, corp=child(1))).generation
 
-        await until(has_it)
-        took = time.monotonic() - began
+        took = await until(has_it)
     # The longest pause between two attempts to reach a broker that was away is 5 s.
     assert took < 12
     figures(seconds_after_the_broker_is_ready=took)

@@ -36,7 +36,7 @@ async def test_each_service_and_the_whole_are_serving(tmp_path: Path) -> None:
 async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when_none_is_left(
     tmp_path: Path,
 ) -> None:
-    world = demo_world(settings=Settings(token_lifetime=2.5))
+    world = demo_world(settings=Settings(token_lifetime=6))
     add_children(world, 1)
     async with broker_here(tmp_path, world) as here, connect(here.address) as (replica,):
         token = await replica.token(child(1))
