@@ -341,11 +341,11 @@ async def test_hidden_rows_leave_no_gap_in_a_page() -> None:
 async def test_watches_show_the_corps_that_the_caller_may_act_for() -> None:
     door = Door(A, B, PENDING, changes=[[A], [B, C], [PENDING]])
     seen = [
-        ([authorization.corp_id for authorization in message.authorizations], message.snapshot_complete)
+        ([row.corp_id for row in message.authorizations], message.snapshot, message.snapshot_complete)
         for message in await door.watched(limited())
     ]
 
-    assert [(["wpBcorp"], False), ([], True), (["wpBcorp"], False)] == seen
+    assert [(["wpBcorp"], True, False), ([], True, True), (["wpBcorp"], False, False)] == seen
 
 
 async def test_the_answer_to_a_code_is_only_for_whoever_may_act_for_its_corp() -> None:
@@ -467,4 +467,6 @@ async def test_a_snapshot_of_any_size_comes_in_messages_of_limited_size() -> Non
 
 
 async def test_an_empty_snapshot_is_complete_too() -> None:
-    assert [pb.WatchAuthorizationsResponse(snapshot_complete=True)] == await Door().watched(operator())
+    (message,) = await Door().watched(operator())
+
+    assert pb.WatchAuthorizationsResponse(snapshot=True, snapshot_complete=True) == message

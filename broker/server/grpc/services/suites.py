@@ -127,13 +127,12 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
         suite = messages.app_name("app", request.app)
         self._rights.grant_somewhere(suite)
         async with aclosing(self._authorizations.watch(suite)) as stream:
-            snapshot = True
-            async for views in stream:
-                for chunk in suite_messages.chunks(self._visible_in(views)):
+            for chunk in suite_messages.chunks(self._visible_in(await anext(stream))):
+                yield pb.WatchAuthorizationsResponse(authorizations=chunk, snapshot=True)
+            yield pb.WatchAuthorizationsResponse(snapshot=True, snapshot_complete=True)
+            async for changed in stream:
+                for chunk in suite_messages.chunks(self._visible_in(changed)):
                     yield pb.WatchAuthorizationsResponse(authorizations=chunk)
-                if snapshot:
-                    yield pb.WatchAuthorizationsResponse(snapshot_complete=True)
-                snapshot = False
 
     def _visible_in(self, views: list[AuthorizationView]) -> list[AuthorizationView]:
         """Return the rows of corps that the caller may act for; a row without a corp may be any corp's."""

@@ -200,9 +200,11 @@ class WatchAuthorizationsRequest(_message.Message):
     def __init__(self, app: _Optional[str] = ...) -> None: ...
 
 class WatchAuthorizationsResponse(_message.Message):
-    __slots__ = ("authorizations", "snapshot_complete")
+    __slots__ = ("authorizations", "snapshot_complete", "snapshot")
     AUTHORIZATIONS_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     authorizations: _containers.RepeatedCompositeFieldContainer[Authorization]
     snapshot_complete: bool
-    def __init__(self, authorizations: _Optional[_Iterable[_Union[Authorization, _Mapping]]] = ..., snapshot_complete: _Optional[bool] = ...) -> None: ...
+    snapshot: bool
+    def __init__(self, authorizations: _Optional[_Iterable[_Union[Authorization, _Mapping]]] = ..., snapshot_complete: _Optional[bool] = ..., snapshot: _Optional[bool] = ...) -> None: ...
