@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wecom_broker.v1 import identity_service_pb2 as identity_pb2
 from wecom_broker.v1 import js_sdk_service_pb2 as js_sdk_pb2
 from wecom_broker.v1 import mini_program_service_pb2 as mini_program_pb2
+from wecom_broker.v1 import suite_service_pb2 as suite_pb2
 from wecom_broker.v1 import token_service_pb2 as tokens_pb2
 from wecom_broker.v1 import wecom_api_service_pb2 as api_pb2
 from wecom_broker.v1.identity_service_pb2_grpc import (
@@ -20,6 +21,7 @@ from wecom_broker.v1.mini_program_service_pb2_grpc import (
     MiniProgramServiceServicer,
     add_MiniProgramServiceServicer_to_server,
 )
+from wecom_broker.v1.suite_service_pb2_grpc import SuiteServiceServicer, add_SuiteServiceServicer_to_server
 from wecom_broker.v1.wecom_api_service_pb2_grpc import (
     WecomApiServiceServicer,
     add_WecomApiServiceServicer_to_server,
@@ -38,7 +40,11 @@ EXPIRY = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class FakeServices(
-    JsSdkServiceServicer, IdentityServiceServicer, MiniProgramServiceServicer, WecomApiServiceServicer
+    JsSdkServiceServicer,
+    IdentityServiceServicer,
+    MiniProgramServiceServicer,
+    WecomApiServiceServicer,
+    SuiteServiceServicer,
 ):
     """Answer every request with what can be recognised, until told otherwise."""
 
@@ -49,6 +55,8 @@ class FakeServices(
             corp_id="ww1", user_id="zhang", kind=identity_pb2.USER_KIND_CHILD_MEMBER
         )
         self.profile = identity_pb2.UserProfile(corp_id="ww-own", user_id="zhang", mobile="13800000000")
+        self.suite_authorizations: list[suite_pb2.Authorization] = []
+        self.authorization_changes: list[suite_pb2.WatchAuthorizationsResponse] = []
         self.api_answer = api_pb2.CallApiResponse(errmsg="ok", body=b"{}")
         self.upload_answer = api_pb2.UploadMediaResponse(errmsg="ok", media_id="media-1")
         self.pieces: list[api_pb2.DownloadMediaResponse] = []
@@ -68,6 +76,7 @@ class FakeServices(
         add_IdentityServiceServicer_to_server(self, server)
         add_MiniProgramServiceServicer_to_server(self, server)
         add_WecomApiServiceServicer_to_server(self, server)
+        add_SuiteServiceServicer_to_server(self, server)
 
     async def SignPage(
         self, request: js_sdk_pb2.SignPageRequest, context: Context
@@ -151,6 +160,50 @@ class FakeServices(
     ) -> mini_program_pb2.DeleteSessionResponse:
         await self.enter("DeleteSession", request, context)
         return mini_program_pb2.DeleteSessionResponse()
+
+    async def BuildInstallUrl(
+        self, request: suite_pb2.BuildInstallUrlRequest, context: Context
+    ) -> suite_pb2.BuildInstallUrlResponse:
+        await self.enter("BuildInstallUrl", request, context)
+        state = request.state or "made"
+        url = f"https://wecom.test/install?state={state}"
+        return suite_pb2.BuildInstallUrlResponse(url=url, state=state, expire_time=EXPIRY)
+
+    async def CompleteInstallation(
+        self, request: suite_pb2.CompleteInstallationRequest, context: Context
+    ) -> suite_pb2.CompleteInstallationResponse:
+        await self.enter("CompleteInstallation", request, context)
+        return suite_pb2.CompleteInstallationResponse(authorization=self.suite_authorizations[0])
+
+    async def ListAuthorizations(
+        self, request: suite_pb2.ListAuthorizationsRequest, context: Context
+    ) -> suite_pb2.ListAuthorizationsResponse:
+        """Answer in pages of two."""
+        await self.enter("ListAuthorizations", request, context)
+        start = int(request.page_token or 0)
+        return suite_pb2.ListAuthorizationsResponse(
+            authorizations=self.suite_authorizations[start : start + 2],
+            next_page_token=str(start + 2) if start + 2 < len(self.suite_authorizations) else "",
+        )
+
+    async def GetAuthorization(
+        self, request: suite_pb2.GetAuthorizationRequest, context: Context
+    ) -> suite_pb2.GetAuthorizationResponse:
+        await self.enter("GetAuthorization", request, context)
+        return suite_pb2.GetAuthorizationResponse(authorization=self.suite_authorizations[0])
+
+    async def RefreshAuthorization(
+        self, request: suite_pb2.RefreshAuthorizationRequest, context: Context
+    ) -> suite_pb2.RefreshAuthorizationResponse:
+        await self.enter("RefreshAuthorization", request, context)
+        return suite_pb2.RefreshAuthorizationResponse(authorization=self.suite_authorizations[0])
+
+    async def WatchAuthorizations(
+        self, request: suite_pb2.WatchAuthorizationsRequest, context: Context
+    ) -> AsyncIterator[suite_pb2.WatchAuthorizationsResponse]:
+        await self.enter("WatchAuthorizations", request, context)
+        for change in self.authorization_changes:
+            yield change
 
     async def CallApi(self, request: api_pb2.CallApiRequest, context: Context) -> api_pb2.CallApiResponse:
         await self.enter("CallApi", request, context)

@@ -13,10 +13,20 @@ from wecom_broker._connection.tls import Tls
 from wecom_broker._events.event import Event
 from wecom_broker._events.event_stream import EventStream
 from wecom_broker._services.app_shares import AppShare, AppShareChange, AppShareSync, ShareChangeType
+from wecom_broker._services.authorization import (
+    AuthMode,
+    Authorization,
+    AuthorizationState,
+    AuthorizedAgent,
+    Edition,
+    Permission,
+    SharedFrom,
+)
 from wecom_broker._services.identity import AuthorizeUrl, OauthScope, User, UserKind, UserProfile
 from wecom_broker._services.js_sdk import PageSignature, ReportOutcome, Signature
 from wecom_broker._services.media import MediaDownload, MediaHead, MediaUpload
 from wecom_broker._services.mini_programs import Session
+from wecom_broker._services.suites import AuthorizationChange, InstallUrl
 from wecom_broker._services.wecom_api import ApiAnswer, HttpMethod
 from wecom_broker._target import ShareKind, Target
 from wecom_broker._tokens.access_token import AccessToken
@@ -28,21 +38,30 @@ __all__ = [
     "AppShare",
     "AppShareChange",
     "AppShareSync",
+    "AuthMode",
+    "Authorization",
+    "AuthorizationChange",
+    "AuthorizationState",
     "AuthorizeUrl",
+    "AuthorizedAgent",
     "Broker",
     "BrokerError",
+    "Edition",
     "Event",
     "EventStream",
     "HttpMethod",
+    "InstallUrl",
     "MediaDownload",
     "MediaHead",
     "MediaUpload",
     "OauthScope",
     "PageSignature",
+    "Permission",
     "ReportOutcome",
     "Session",
     "ShareChangeType",
     "ShareKind",
+    "SharedFrom",
     "Signature",
     "Target",
     "Tls",

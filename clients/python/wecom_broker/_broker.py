@@ -14,6 +14,7 @@ from wecom_broker._services.app_shares import AppShares
 from wecom_broker._services.identity import Identity
 from wecom_broker._services.js_sdk import JsSdk
 from wecom_broker._services.mini_programs import MiniPrograms
+from wecom_broker._services.suites import Suites
 from wecom_broker._services.wecom_api import WecomApi
 from wecom_broker._spans import Span, positive_span
 from wecom_broker._tokens.access_token import AccessToken
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from wecom_broker._connection.tls import Tls
 
 
-class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Events, Callbacks):
+class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites, Events, Callbacks):
     """A client of the broker for asyncio. It should live as long as your application does.
 
         async with Broker("dns:///wecom-broker:50051") as broker:

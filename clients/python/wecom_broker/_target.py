@@ -33,6 +33,13 @@ def misnamed() -> TypeError:
     return TypeError("give the corp as corp=, not as corp_id=, its name in answers")
 
 
+def corp_of(corp: str, corp_id: None) -> str:
+    """Return the corp. Raises TypeError for one that is given as `corp_id`."""
+    if corp_id is not None:
+        raise misnamed()
+    return corp
+
+
 class Target(NamedTuple):
     """The target of a call: an app, and the corp in which it acts.
 

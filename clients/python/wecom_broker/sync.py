@@ -155,6 +155,13 @@ class Broker:
     session_key = blocking(AsyncBroker.session_key)
     delete_session = blocking(AsyncBroker.delete_session)
 
+    install_url = blocking(AsyncBroker.install_url)
+    complete_installation = blocking(AsyncBroker.complete_installation)
+    authorizations = iterating(AsyncBroker.authorizations)
+    authorization = blocking(AsyncBroker.authorization)
+    refresh_authorization = blocking(AsyncBroker.refresh_authorization)
+    watch_authorizations = iterating(AsyncBroker.watch_authorizations)
+
     call = blocking(AsyncBroker.call)
     upload_media = blocking(AsyncBroker.upload_media)
 

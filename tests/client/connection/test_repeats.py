@@ -18,6 +18,7 @@ from wecom_broker.v1 import (
     identity_service_pb2,
     js_sdk_service_pb2,
     mini_program_service_pb2,
+    suite_service_pb2,
     token_service_pb2,
     wecom_api_service_pb2,
 )
@@ -42,12 +43,17 @@ ONCE: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "UploadMedia": lambda broker: broker.upload_media("crm", "file", "a", CODE.encode()),
     "SyncAppShares": lambda broker: broker.sync_app_shares("crm"),
     "RetryDeadEvents": lambda broker: broker.retry_dead_events("g", ["crm:1-1"]),
+    "CompleteInstallation": lambda broker: broker.complete_installation("market", CODE),
+    "RefreshAuthorization": lambda broker: broker.refresh_authorization("market", "wp1"),
 }
 AGAIN: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "SignPage": lambda broker: broker.sign_page("crm", "https://crm.test/"),
     "SignConfig": lambda broker: broker.sign_config("crm", "https://crm.test/"),
     "SignAgentConfig": lambda broker: broker.sign_agent_config("crm", "https://crm.test/"),
     "BuildAuthorizeUrl": lambda broker: broker.authorize_url("crm", "https://crm.test/"),
+    "BuildInstallUrl": lambda broker: broker.install_url("market", "https://crm.test/"),
+    "ListAuthorizations": lambda broker: anext(broker.authorizations("market")),
+    "GetAuthorization": lambda broker: broker.authorization("market", "wp1"),
     "DecryptData": lambda broker: broker.decrypt_data("5e55", "", ""),
     "VerifySignature": lambda broker: broker.verify_signature("5e55", "", ""),
     "GetSessionKey": lambda broker: broker.session_key("5e55"),
@@ -68,6 +74,7 @@ USED_BEFORE = {
     "ReportInvalidTicket",
     "ListAppShares",
     "WatchAppShares",
+    "WatchAuthorizations",
 }
 
 
@@ -101,6 +108,7 @@ def test_every_method_is_one_or_the_other():
             identity_service_pb2,
             js_sdk_service_pb2,
             mini_program_service_pb2,
+            suite_service_pb2,
             token_service_pb2,
             wecom_api_service_pb2,
         )

@@ -86,6 +86,12 @@ def test_every_call_in_a_corp_is_tried() -> None:
         "download_media",
         "convert_session",
         "seal_reply",
+        "authorize_url",
+        "user_from_code",
+        "user_profile",
+        "mini_program_login",
+        "authorization",
+        "refresh_authorization",
     }
 
     assert expected == set(that_name_a_corp(Broker)) == set(that_name_a_corp(sync.Broker))

@@ -41,6 +41,25 @@ async def test_one_kind_can_be_asked_for(fake: FakeBroker, broker: Broker):
     ]
 
 
+async def test_the_parent_whose_shares_are_meant_is_named(fake: FakeBroker, broker: Broker):
+    fake.shares = [message(1)]
+    fake.shares[0].parent_corp_id = "wpP"
+
+    (found,) = [each async for each in broker.app_shares("market", parent="wpP")]
+    await broker.sync_app_shares("market", parent="wpP")
+    fake.share_changes = [pb.WatchAppSharesResponse(change_type=pb.SHARE_CHANGE_TYPE_SNAPSHOT)]
+    watch = broker.watch_app_shares("market", parent="wpP")
+    await anext(watch)
+    await watch.aclose()
+
+    assert "wpP" == found.parent_corp_id
+    assert [
+        pb.ListAppSharesRequest(app="market", parent_corp_id="wpP"),
+        pb.SyncAppSharesRequest(app="market", parent_corp_id="wpP"),
+        pb.WatchAppSharesRequest(app="market", parent_corp_id="wpP"),
+    ] == fake.requests
+
+
 async def test_a_refused_listing_raises(fake: FakeBroker, broker: Broker):
     fake.refusals["ListAppShares"] = Refusal(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP")
 

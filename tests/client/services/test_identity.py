@@ -60,6 +60,20 @@ async def test_a_code_becomes_a_user(fake: FakeBroker, either: Broker, number: i
     assert [pb.ExchangeAuthCodeRequest(app="crm", code="a-code")] == fake.requests
 
 
+async def test_the_corp_that_authorised_the_app_is_named(fake: FakeBroker, either: Broker):
+    await either.authorize_url("tailored", BACK, corp="wp1")
+    await either.user_from_code("tailored", "a-code", corp="wp1")
+    await either.user_profile("tailored", "hush", corp="wp1")
+
+    assert [
+        pb.BuildAuthorizeUrlRequest(
+            app="tailored", redirect_uri=BACK, scope=pb.OAUTH_SCOPE_BASE, corp_id="wp1"
+        ),
+        pb.ExchangeAuthCodeRequest(app="tailored", code="a-code", corp_id="wp1"),
+        pb.GetUserProfileRequest(app="tailored", user_ticket="hush", corp_id="wp1"),
+    ] == fake.requests
+
+
 async def test_a_spent_code_is_told(fake: FakeBroker, either: Broker):
     fake.refusals["ExchangeAuthCode"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "CODE_REJECTED")
 

@@ -23,6 +23,12 @@ async def test_a_code_becomes_a_session(fake: FakeBroker, either: Broker):
     assert [pb.ExchangeLoginCodeRequest(app="crm", js_code="js-code")] == fake.requests
 
 
+async def test_the_corp_that_authorised_the_app_is_named(fake: FakeBroker, either: Broker):
+    await either.mini_program_login("tailored", "js-code", corp="wp1")
+
+    assert "wp1" == fake.requests[-1].corp_id
+
+
 async def test_the_share_kind_can_be_chosen(fake: FakeBroker, either: Broker):
     await either.mini_program_login("crm", "js-code", share_kind="supply_chain")
 

@@ -5,12 +5,12 @@ import json
 # Methods that may be sent twice. Reports may, because the broker compares the generation first.
 #
 # All others reach the broker's code at most once: calls that consume a code (ExchangeAuthCode,
-# ExchangeLoginCode) or may (GetUserProfile), create or end something (ConvertSession, DeleteSession),
-# return how many they changed (RetryDeadEvents), or do what only WeCom knows (CallApi, UploadMedia). gRPC
-# itself still repeats a call "transparently", but only one that never left this machine or, once, one that
-# a stopping server's GOAWAY reports as not processed: the broker has not seen it. A connection that breaks
-# after a call was sent is an error (tests cover all this). So codes are safe without `grpc.enable_retries=0`,
-# which would disable the retries of the whole channel.
+# ExchangeLoginCode, CompleteInstallation) or may (GetUserProfile), create or end something (ConvertSession,
+# DeleteSession), return how many they changed (RetryDeadEvents), or do what only WeCom knows (CallApi,
+# UploadMedia). gRPC itself still repeats a call "transparently", but only one that never left this machine
+# or, once, one that a stopping server's GOAWAY reports as not processed: the broker has not seen it. A
+# connection that breaks after a call was sent is an error (tests cover all this). So codes are safe without
+# `grpc.enable_retries=0`, which would disable the retries of the whole channel.
 IDEMPOTENT = {
     "wecom_broker.v1.TokenService": ("GetAccessToken", "WatchAccessToken", "ReportInvalidToken"),
     "wecom_broker.v1.AppShareService": ("ListAppShares", "WatchAppShares"),
@@ -18,6 +18,12 @@ IDEMPOTENT = {
     "wecom_broker.v1.IdentityService": ("BuildAuthorizeUrl",),
     "wecom_broker.v1.MiniProgramService": ("DecryptData", "VerifySignature", "GetSessionKey"),
     "wecom_broker.v1.WecomApiService": ("DownloadMedia",),
+    "wecom_broker.v1.SuiteService": (
+        "BuildInstallUrl",
+        "ListAuthorizations",
+        "GetAuthorization",
+        "WatchAuthorizations",
+    ),
     "wecom_broker.v1.EventService": ("SubscribeEvents", "AcknowledgeEvents", "ListDeadEvents"),
     "wecom_broker.v1.CallbackService": ("VerifyUrl", "OpenEnvelope", "SealReply"),
 }

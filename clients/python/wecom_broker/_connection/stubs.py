@@ -10,6 +10,7 @@ from wecom_broker.v1.event_service_pb2_grpc import EventServiceStub
 from wecom_broker.v1.identity_service_pb2_grpc import IdentityServiceStub
 from wecom_broker.v1.js_sdk_service_pb2_grpc import JsSdkServiceStub
 from wecom_broker.v1.mini_program_service_pb2_grpc import MiniProgramServiceStub
+from wecom_broker.v1.suite_service_pb2_grpc import SuiteServiceStub
 from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
 from wecom_broker.v1.wecom_api_service_pb2_grpc import WecomApiServiceStub
 
@@ -28,5 +29,6 @@ class Stubs:
         self.identity = IdentityServiceStub(channel)
         self.js_sdk = JsSdkServiceStub(channel)
         self.mini_programs = MiniProgramServiceStub(channel)
+        self.suites = SuiteServiceStub(channel)
         self.tokens = TokenServiceStub(channel)
         self.wecom_api = WecomApiServiceStub(channel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wecom_broker._events.event import Event
-from wecom_broker._target import misnamed
+from wecom_broker._target import corp_of
 from wecom_broker.v1 import callback_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -72,8 +72,6 @@ class Callbacks:
         `corp` is the corp of the event that is replied to; empty means the app's own. A robot (智能机器人)
         expects the `nonce` of the callback; empty means a new one. Raises BrokerError.
         """
-        if corp_id is not None:
-            raise misnamed()
-        request = pb.SealReplyRequest(app=app, corp_id=corp, message=message, nonce=nonce)
+        request = pb.SealReplyRequest(app=app, corp_id=corp_of(corp, corp_id), message=message, nonce=nonce)
         response = await self._connection.call(self._connection.stubs.callbacks.SealReply, request)
         return response.body

@@ -27,6 +27,8 @@ class AppShare:
     """The app's agent id inside the child corp."""
     share_kind: ShareKind | None
     """How the app reaches the child; None for a kind that is newer than this client."""
+    parent_corp_id: str = ""
+    """The corp that shares the app."""
 
     @classmethod
     def from_proto(cls, message: pb.AppShare) -> Self:
@@ -37,6 +39,7 @@ class AppShare:
             corp_name=message.corp_name,
             agent_id=message.agent_id,
             share_kind=SHARE_KINDS.get(message.share_kind),
+            parent_corp_id=message.parent_corp_id,
         )
 
 
@@ -101,10 +104,15 @@ class AppShares:
         self,
         app: str,
         share_kind: ShareKind | str | None = None,
+        *,
+        parent: str = "",
     ) -> AsyncGenerator[AppShare]:
-        """Yield the shares of an app that the broker knows, page by page. Raises BrokerError."""
+        """Yield the shares of an app that the broker knows, page by page. Raises BrokerError.
+
+        A suite needs the `parent`: the corp whose shares are meant.
+        """
         kind = None if share_kind is None else ShareKind(share_kind)
-        request = pb.ListAppSharesRequest(app=app, share_kind=SHARE_KIND_NUMBERS[kind])
+        request = pb.ListAppSharesRequest(app=app, share_kind=SHARE_KIND_NUMBERS[kind], parent_corp_id=parent)
         while True:
             page = await self._connection.call(self._connection.stubs.app_shares.ListAppShares, request)
             for message in page.shares:
@@ -113,18 +121,22 @@ class AppShares:
                 return
             request.page_token = page.next_page_token
 
-    async def sync_app_shares(self, app: str) -> AppShareSync:
-        """Have the broker list the shares of an app at WeCom again. Raises BrokerError."""
-        request = pb.SyncAppSharesRequest(app=app)
+    async def sync_app_shares(self, app: str, *, parent: str = "") -> AppShareSync:
+        """Have the broker list the shares of an app at WeCom again; a suite needs the `parent`.
+
+        Raises BrokerError.
+        """
+        request = pb.SyncAppSharesRequest(app=app, parent_corp_id=parent)
         response = await self._connection.call(self._connection.stubs.app_shares.SyncAppShares, request)
         return AppShareSync.from_proto(response)
 
-    async def watch_app_shares(self, app: str) -> AsyncGenerator[AppShareChange]:
-        """Yield the current shares of an app, then each change. Raises BrokerError.
+    async def watch_app_shares(self, app: str, *, parent: str = "") -> AsyncGenerator[AppShareChange]:
+        """Yield the current shares of an app, then each change; a suite needs the `parent`.
 
         After a restart of the broker it sends a new snapshot, which replaces everything before it.
+        Raises BrokerError.
         """
-        request = pb.WatchAppSharesRequest(app=app)
+        request = pb.WatchAppSharesRequest(app=app, parent_corp_id=parent)
         watch = self._connection.follow(self._connection.stubs.app_shares.WatchAppShares, request)
         async with aclosing(watch) as changes:
             async for change in changes:

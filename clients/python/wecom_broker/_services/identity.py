@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from wecom_broker._target import corp_of
 from wecom_broker.v1 import identity_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -116,14 +117,18 @@ class Identity:
         *,
         scope: OauthScope | str = OauthScope.BASE,
         state: str = "",
+        corp: str = "",
+        corp_id: None = None,
     ) -> AuthorizeUrl:
         """Return the link that sends a visitor to WeCom and back to `redirect_uri` with a code.
 
-        It is the same for visitors from every corp. `state` is letters and digits, at most 128; an
+        It is the same for visitors from every corp; only a 代开发 app that several corps have authorised
+        has one for each `corp`. `state` is letters and digits, at most 128; an
         unguessable one is generated when it is empty. Raises BrokerError.
         """
         request = pb.BuildAuthorizeUrlRequest(
             app=app,
+            corp_id=corp_of(corp, corp_id),
             redirect_uri=redirect_uri,
             scope=_SCOPE_NUMBERS[OauthScope(scope)],
             state=state,
@@ -131,18 +136,24 @@ class Identity:
         response = await self._connection.call(self._connection.stubs.identity.BuildAuthorizeUrl, request)
         return AuthorizeUrl(response.url, response.state)
 
-    async def user_from_code(self, app: str, code: str) -> User:
+    async def user_from_code(self, app: str, code: str, *, corp: str = "", corp_id: None = None) -> User:
         """Return the user who came back with the code. Raises CodeRejected, BrokerError.
 
         A code works once, so it is sent once: after any error, send the visitor to WeCom for a new one.
+        `corp` is the one that the link was made for.
         """
-        request = pb.ExchangeAuthCodeRequest(app=app, code=code)
+        request = pb.ExchangeAuthCodeRequest(app=app, code=code, corp_id=corp_of(corp, corp_id))
         response = await self._connection.call(self._connection.stubs.identity.ExchangeAuthCode, request)
         return User.from_proto(response.user)
 
-    async def user_profile(self, app: str, user_ticket: str) -> UserProfile:
-        """Return what the user of a `user_ticket` agreed to show. Raises BrokerError."""
-        request = pb.GetUserProfileRequest(app=app, user_ticket=user_ticket)
+    async def user_profile(
+        self, app: str, user_ticket: str, *, corp: str = "", corp_id: None = None
+    ) -> UserProfile:
+        """Return what the user of a `user_ticket` agreed to show. Raises BrokerError.
+
+        `corp` is the one that the link was made for.
+        """
+        request = pb.GetUserProfileRequest(app=app, user_ticket=user_ticket, corp_id=corp_of(corp, corp_id))
         response = await self._connection.call(self._connection.stubs.identity.GetUserProfile, request)
         return UserProfile.from_proto(response.profile)
 

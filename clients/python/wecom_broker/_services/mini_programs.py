@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from wecom_broker._target import SHARE_KIND_NUMBERS, ShareKind, Target
+from wecom_broker._target import SHARE_KIND_NUMBERS, ShareKind, Target, corp_of
 from wecom_broker.v1 import mini_program_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -64,14 +64,19 @@ class MiniPrograms:
         js_code: str,
         *,
         share_kind: ShareKind | str | None = None,
+        corp: str = "",
+        corp_id: None = None,
     ) -> Session:
         """Exchange the code of `wx.qy.login` for the user's session; a child's member gets the child's.
 
         A code works once, so it is sent once: after any error, have the mini-program log in again.
-        Raises CodeRejected, BrokerError.
+        A 代开发 app that several corps have authorised needs the user's `corp`. Raises CodeRejected,
+        BrokerError.
         """
         kind = None if share_kind is None else ShareKind(share_kind)
-        request = pb.ExchangeLoginCodeRequest(app=app, js_code=js_code, share_kind=SHARE_KIND_NUMBERS[kind])
+        request = pb.ExchangeLoginCodeRequest(
+            app=app, js_code=js_code, share_kind=SHARE_KIND_NUMBERS[kind], corp_id=corp_of(corp, corp_id)
+        )
         response = await self._connection.call(
             self._connection.stubs.mini_programs.ExchangeLoginCode, request
         )
