@@ -10,6 +10,7 @@ from broker.domain.credentials import RefreshPolicy
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.wecom import WecomShares, WecomTickets, WecomTokens
+from broker.domain.suites.catalog import Catalog
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
@@ -25,6 +26,8 @@ from broker.usecases.limits.ticket_quota import TicketQuota
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.lists import ShareLists
+from broker.usecases.shares.parents import KnownAuthorizations, NoAuthorizations, Parents
+from broker.usecases.shares.reconciling import Reconciliation
 from broker.usecases.shares.relisting import Relisting
 from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.targets import Targets
@@ -66,6 +69,8 @@ class Core:
         shares: WecomShares,
         called_back: Collection[str],
         sync_every: timedelta,
+        catalog: Catalog | None = None,
+        authorizations: KnownAuthorizations | None = None,
     ) -> None:
         storage, clock, observer, tasks = around.storage, around.clock, around.observer, around.tasks
         coordination = storage.coordination
@@ -89,8 +94,9 @@ class Core:
             tasks=tasks,
         )
         revocation = ShareRevocation(storage.credentials, self.memory, self.error_cache)
-        self.lists = ShareLists(around.apps, revocation, observer)
+        self.lists = ShareLists(revocation, observer)
         share_lists = Replicated(storage.share_lists, self.lists, clock)
+        self.parents = Parents(catalog or Catalog(around.apps), authorizations or NoAuthorizations())
         self.lister = ShareLister(
             wecom=shares,
             observer=observer,
@@ -103,15 +109,23 @@ class Core:
             clock=clock,
             cooldown=around.policy.cooldown,
             tasks=tasks,
+            on_listed=self.parents.note_sharing,
         )
         self.shares = ShareDirectory(self.lists, self.lister, clock)
-        self.relisting = Relisting(
-            apps=around.apps,
+        self.reconciliation = Reconciliation(
             lists=self.lists,
             lister=self.lister,
+            parents=self.parents,
             clock=clock,
             observer=observer,
             sync_every=sync_every,
+        )
+        self.relisting = Relisting(
+            lists=self.lists,
+            lister=self.lister,
+            parents=self.parents,
+            clock=clock,
+            observer=observer,
             called_back=called_back,
             tasks=tasks,
         )
@@ -139,5 +153,5 @@ class Core:
 
     def renew(self) -> None:
         """Renew credentials before they expire and compare share lists, in the background."""
-        self._tasks.keep_running("reconciling shares", self.relisting.reconcile)
+        self._tasks.keep_running("reconciling shares", self.reconciliation.run)
         self._tasks.keep_running("refreshing ahead", self.ahead.run)

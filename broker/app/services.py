@@ -105,7 +105,7 @@ class Services:
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
-            shares=AppShareServicer(targets, shares, core.lister),
+            shares=AppShareServicer(core.parents, shares, core.lister),
             js_sdk=JsSdkServicer(Signing(targets, engine, clock, around.randomness)),
             identity=IdentityServicer(identities, rights),
             mini_programs=MiniProgramServicer(sessions, rights, audit),

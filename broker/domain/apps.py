@@ -11,7 +11,10 @@ from broker.domain.secret import Secret
 
 APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
-NO_AGENT = "is configured without agent_id, so it has no shares, no agentConfig and no authorize link"
+NO_AGENT = (
+    "is configured without agent_id, or has no agent in this corp, "
+    "so it has no shares, no agentConfig and no authorize link"
+)
 
 
 class AppKind(StrEnum):
@@ -40,6 +43,11 @@ class App:
     secret: Secret
     """For a suite, the permanent code: with 代开发 apps, WeCom takes it as any secret (wecom-api B15)."""
     share_kinds: tuple[ShareKind, ...] = (ShareKind.CORP_GROUP,)
+
+    @property
+    def parent_corp_id(self) -> str:
+        """Return its corp id where that tells its shares from others: a self-built app has one corp only."""
+        return "" if self.kind is AppKind.SELF_BUILT else self.corp_id
 
     def check_agent(self, field: str) -> None:
         """Return if the app has an agent id. Raises `InvalidRequest` with the field that names the app."""

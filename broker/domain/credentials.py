@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cached_property
 
-from broker.domain.apps import NO_AGENT, App, AppKind
+from broker.domain.apps import NO_AGENT, App
 from broker.domain.corps import ShareKind
 from broker.domain.errors import InvalidRequest
 from broker.domain.secret import Secret
-from broker.domain.shares import AppShare
+from broker.domain.shares import AppShare, ListingKey
 from broker.domain.suites.suite import Provider, Suite
 
 NO_TIME = timedelta(0)
@@ -64,8 +64,13 @@ class CredentialKey:
     @classmethod
     def child_token(cls, app: App, share: AppShare) -> "CredentialKey":
         """Return the key of the app's token in a child corp."""
-        parent = "" if app.kind is AppKind.SELF_BUILT else app.corp_id
-        return cls(app.name, share.corp_id, share.agent_id, share.share_kind, parent_corp_id=parent)
+        return cls.shared_token(ListingKey.of(app, share.share_kind), share)
+
+    @classmethod
+    def shared_token(cls, listing: ListingKey, share: AppShare) -> "CredentialKey":
+        """Return the key of the token in the child corp of a share in that listing."""
+        parent = listing.parent_corp_id
+        return cls(listing.app, share.corp_id, share.agent_id, share.share_kind, parent_corp_id=parent)
 
     @classmethod
     def suite_token(cls, suite: Suite) -> "CredentialKey":

@@ -5,13 +5,41 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
+from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 
-ListingKey = tuple[str, ShareKind]
-"""The app and the kind of share of a listing."""
 AHEAD = timedelta(seconds=1)
 """How far the clocks of a fleet may be apart."""
+
+
+class ListingKey(NamedTuple):
+    """What a listing is of: an app, a kind of share, and the corp that shares the app."""
+
+    app: str
+    share_kind: ShareKind
+    parent_corp_id: str = ""
+    """Empty for a self-built app: only its own corp shares it."""
+
+    @classmethod
+    def of(cls, app: App, share_kind: ShareKind) -> "ListingKey":
+        """Return the key of the shares of an app in the corp that shares it."""
+        return cls(app.name, share_kind, app.parent_corp_id)
+
+    @classmethod
+    def read(cls, name: str) -> "ListingKey | None":
+        """Return the key of that name; None if no listing has such a name."""
+        word, _, rest = name.partition(":")
+        app, _, rest = rest.partition(":")
+        kind, _, parent = rest.partition(":")
+        return cls(app, ShareKind(kind), parent) if word == "shares" and kind in set(ShareKind) else None
+
+    @property
+    def name(self) -> str:
+        """Return the listing's name in stores, leases and notices."""
+        parent = f":{self.parent_corp_id}" if self.parent_corp_id else ""
+        return f"shares:{self.app}:{self.share_kind}{parent}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,13 +89,15 @@ class ListedShares:
 
 @dataclass(frozen=True)
 class ShareList:
-    """One complete listing of one kind of share of one app."""
+    """One complete listing of one kind of share of an app in one corp."""
 
     app: str
     share_kind: ShareKind
     fence: int
     listed_at: datetime
     shares: tuple[AppShare, ...]
+    parent_corp_id: str = ""
+    """As in its key."""
 
     def begun_since(self, moment: datetime, now: datetime) -> bool:
         """Return whether it was begun at the moment or later; False for one from the future."""
@@ -77,20 +107,10 @@ class ShareList:
         """Return whether its date is still to come: the clock that dated it was ahead, and was corrected."""
         return self.listed_at > now + AHEAD
 
-    @staticmethod
-    def name_of(app: str, share_kind: ShareKind) -> str:
-        """Return the listing's name in stores and leases."""
-        return f"shares:{app}:{share_kind}"
-
     @property
     def key(self) -> ListingKey:
-        """Return the app and the kind of share that it lists."""
-        return (self.app, self.share_kind)
-
-    @property
-    def name(self) -> str:
-        """Return this listing's name."""
-        return self.name_of(self.app, self.share_kind)
+        """Return what it lists."""
+        return ListingKey(self.app, self.share_kind, self.parent_corp_id)
 
     @cached_property
     def ordered(self) -> list[AppShare]:

@@ -57,17 +57,17 @@ def _encode_shares(listing: ShareList) -> Record:
         shares=[(share.corp_id, share.agent_id, share.corp_name) for share in listing.shares],
         since=[share.since for share in listing.shares],
     )
-    return Record(listing.name, listing.fence, payload.to_bytes(), listing.listed_at + SHARES_KEPT)
+    return Record(listing.key.name, listing.fence, payload.to_bytes(), listing.listed_at + SHARES_KEPT)
 
 
 def _decode_shares(key: ListingKey, record: Record) -> ShareList:
-    app, kind = key
     read = _SharesPayload.of(record.name, record.payload)
     since = read.since or [0] * len(read.shares)
     if len(since) != len(read.shares):
         raise RecordDamaged(record.name, "since: not one for each share")
+    app, kind, parent = key
     shares = (AppShare(kind, *share, began) for share, began in zip(read.shares, since, strict=True))
-    return ShareList(app, kind, record.fence, read.listed_at, tuple(shares))
+    return ShareList(app, kind, record.fence, read.listed_at, tuple(shares), parent)
 
 
 class _SessionPayload(Payload):
@@ -129,6 +129,6 @@ def _decode_error(scope: str, record: Record) -> RememberedError:
 
 
 CREDENTIALS = Codec(lambda key: key.name, _encode_credential, _decode_credential)
-SHARE_LISTS = Codec(lambda key: ShareList.name_of(*key), _encode_shares, _decode_shares)
+SHARE_LISTS = Codec(lambda key: key.name, _encode_shares, _decode_shares)
 SESSIONS = Codec(Session.name_of, _encode_session, _decode_session)
 ERRORS = Codec(RememberedError.name_of, _encode_error, _decode_error)

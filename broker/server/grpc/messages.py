@@ -123,10 +123,11 @@ def access_token(credential: Credential) -> token_pb.AccessToken:
     )
 
 
-def app_share(app: str, share: AppShare) -> share_pb.AppShare:
-    """Return the message of a share."""
+def app_share(app: App, share: AppShare) -> share_pb.AppShare:
+    """Return the message of a share by the app in its parent corp."""
     return share_pb.AppShare(
-        app=app,
+        app=app.name,
+        parent_corp_id=app.corp_id,
         corp_id=share.corp_id,
         corp_name=share.corp_name,
         agent_id=share.agent_id,

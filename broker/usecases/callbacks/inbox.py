@@ -11,7 +11,7 @@ from broker.domain.events.event import SHARE_EVENTS, Event
 from broker.domain.events.log import Retention, topic
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.event_log import EventLog
-from broker.domain.shares import ShareList
+from broker.domain.shares import ListingKey
 from broker.protocol.callbacks.message import Message, delivery_key
 from broker.usecases.callbacks.decoder import CallbackApp, CallbackDecoder, Signed
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
@@ -89,7 +89,7 @@ class CallbackInbox:
         once_in = max(2 * (settings.max_age or timedelta(0)), KEY_KEPT_FOR)
         notify = [topic(event.app)]
         if kind and kind in called.app.share_kinds:
-            notify.append(ShareList.name_of(event.app, kind))
+            notify.append(ListingKey.of(called.app, kind).name)
         while True:
             try:
                 position = await self._log.append(

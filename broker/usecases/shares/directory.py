@@ -6,7 +6,7 @@ from itertools import chain
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.ports.clock import Clock
-from broker.domain.shares import AppShare, ShareChanges, ShareList
+from broker.domain.shares import AppShare, ListingKey, ShareChanges, ShareList
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.lists import ShareLists
 
@@ -28,7 +28,7 @@ class ShareDirectory:
         """Return the shares with that child from memory alone; None if not all of it is there."""
         found: list[AppShare] = []
         for kind in _kinds(app, share_kind):
-            listing = self._lists.get((app.name, kind))
+            listing = self._lists.get(ListingKey.of(app, kind))
             if listing is None:
                 return None
             found += listing.by_corp.get(corp_id, ())
@@ -59,7 +59,7 @@ class ShareDirectory:
 
     def held(self, app: App) -> list[AppShare]:
         """Return the shares in memory, of whichever kinds were listed."""
-        listings = [self._lists.get((app.name, kind)) for kind in app.share_kinds]
+        listings = [self._lists.get(ListingKey.of(app, kind)) for kind in app.share_kinds]
         return [share for listing in listings if listing for share in listing.shares]
 
     def has_listing(self) -> bool:
@@ -68,7 +68,7 @@ class ShareDirectory:
 
     def fence(self, app: App, kind: ShareKind) -> int:
         """Return the fence of the listing in memory; 0 if there is none."""
-        listing = self._lists.get((app.name, kind))
+        listing = self._lists.get(ListingKey.of(app, kind))
         return listing.fence if listing else 0
 
     async def recall(self, app: App, kind: ShareKind, fence: int = 0) -> ShareList | None:

@@ -1,5 +1,6 @@
 """Share lists from WeCom: listed once for the fleet, under a lease, and within limits."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -54,6 +55,7 @@ class ShareLister:
         observer: Observer,
         cooldown: timedelta,
         tasks: Background,
+        on_listed: Callable[[ShareList], Awaitable[None]],
     ) -> None:
         self._wecom = wecom
         self._lists = lists
@@ -65,23 +67,23 @@ class ShareLister:
         self._clock = clock
         self._observer = observer
         self._cooldown = cooldown
+        self._on_listed = on_listed
         self._flights: SingleFlight[tuple[ListingKey, ListingRequirement], ShareList] = SingleFlight(tasks)
         self._recalls: SingleFlight[ListingKey, ShareList | None] = SingleFlight(tasks)
 
     async def listing(self, app: App, kind: ShareKind) -> ShareList:
         """Return the listing: from memory, else from the store, else from WeCom."""
-        if listing := self._lists.get((app.name, kind)):
+        key = ListingKey.of(app, kind)
+        if listing := self._lists.get(key):
             return listing
-        return await self._flights.join(
-            ((app.name, kind), ListingRequirement.ANY), lambda: self._obtain(app, kind, None)
-        )
+        return await self._flights.join((key, ListingRequirement.ANY), lambda: self._obtain(app, kind, None))
 
     async def recall(self, app: App, kind: ShareKind, fence: int = 0) -> ShareList | None:
         """Return the listing from memory, else from the store, if it is at least that new; never asks WeCom.
 
         Raises `StoreUnavailable`.
         """
-        key = (app.name, kind)
+        key = ListingKey.of(app, kind)
         listing = self._lists.get(key)
         if listing is None or listing.fence < fence:
             # Another replica listed, and its notice has not arrived yet.
@@ -94,7 +96,7 @@ class ShareLister:
         began = self._clock.now()
         changes = ShareChanges()
         for kind in app.share_kinds:
-            await self._error_cache.lift(ShareList.name_of(app.name, kind))
+            await self._error_cache.lift(ListingKey.of(app, kind).name)
             before = await self._known_before(app, kind)
             after = await self.list_since(app, kind, began)
             changes += ShareChanges.between(before, after.shares)
@@ -105,9 +107,10 @@ class ShareLister:
 
         Concurrent callers share one. Raises what kept it from succeeding.
         """
+        key = ListingKey.of(app, kind)
         while True:
             listing = await self._flights.join(
-                ((app.name, kind), ListingRequirement.NEW), lambda: self._obtain(app, kind, moment)
+                (key, ListingRequirement.NEW), lambda: self._obtain(app, kind, moment)
             )
             if listing.begun_since(moment, self._clock.now()):
                 return listing
@@ -117,9 +120,8 @@ class ShareLister:
         if await self._may_relist(app, kind, corp_id):
             await self.list_since(app, kind, began)
         else:
-            await self._flights.join(
-                ((app.name, kind), ListingRequirement.WAITED_FOR), lambda: self._wait(app, kind, began)
-            )
+            wanted = (ListingKey.of(app, kind), ListingRequirement.WAITED_FOR)
+            await self._flights.join(wanted, lambda: self._wait(app, kind, began))
 
     async def _wait(self, app: App, kind: ShareKind, began: datetime) -> ShareList:
         # The caller that may list was counted before us, and is about to take the lease.
@@ -130,7 +132,7 @@ class ShareLister:
         self, app: App, kind: ShareKind, not_before: datetime | None, *, may_ask: bool = True
     ) -> ShareList:
         """Return what the store holds if it is new enough, else list under the lease and commit."""
-        key = (app.name, kind)
+        key = ListingKey.of(app, kind)
         held = self._lists.get(key)
         above = held.fence if held else 0
         async with aclosing(self._fleet.turns(self._replicated, key, stage="listing", above=above)) as turns:
@@ -147,7 +149,8 @@ class ShareLister:
         self, app: App, kind: ShareKind, lease: Lease, not_before: datetime | None
     ) -> ShareList | None:
         """List at WeCom and commit; None if the lease was lost meanwhile."""
-        name = ShareList.name_of(app.name, kind)
+        key = ListingKey.of(app, kind)
+        name = key.name
         await self._error_cache.check(name, app=app.name)
         # The clock may have been set back since the caller asked: this listing is newer all the same.
         listed_at = max(self._clock.now(), not_before or NEVER)
@@ -163,22 +166,26 @@ class ShareLister:
             raise
         await self._error_cache.forget(name)
         # We looked at the store under the lease, so the listing in memory is the newest.
-        before = self._lists.get((app.name, kind))
+        before = self._lists.get(key)
         shares = listed.completed(before.shares if before else ())
         if listed.unreadable:
             self._observer.shares_unreadable(app.name, kind, listed.unreadable)
-        listing = ShareList(app.name, kind, lease.fence, listed_at, shares).following(before)
-        return listing if await self._replicated.publish(listing.key, listing, lease) else None
+        listing = ShareList(app.name, kind, lease.fence, listed_at, shares, key.parent_corp_id)
+        listing = listing.following(before)
+        if not await self._replicated.publish(key, listing, lease):
+            return None
+        await self._on_listed(listing)
+        return listing
 
     async def _may_relist(self, app: App, kind: ShareKind, corp_id: str) -> bool:
         """Return whether an unknown child may cause a listing: once per cooldown each, `RELISTS` in all."""
-        name = ShareList.name_of(app.name, kind)
+        key = ListingKey.of(app, kind)
         try:
-            if await self._counters.count(f"relist:{name}:{corp_id}", self._cooldown) > 1:
+            if await self._counters.count(f"relist:{key.name}:{corp_id}", self._cooldown) > 1:
                 return False
-            return await self._counters.count(f"relist:{name}", self._cooldown) <= RELISTS
+            return await self._counters.count(f"relist:{key.name}", self._cooldown) <= RELISTS
         except StoreUnavailable:
-            now, held = self._clock.now(), self._lists.get((app.name, kind))
+            now, held = self._clock.now(), self._lists.get(key)
             return held is None or not held.begun_since(now - self._cooldown, now)
 
     async def _known_before(self, app: App, kind: ShareKind) -> tuple[AppShare, ...]:

@@ -1,23 +1,25 @@
-"""When shares are listed anew: after WeCom's events, and from time to time.
+"""WeCom's events about shares, after which they are listed anew.
 
-The events do not say which child came or left (wecom-api C4, G15), and may be lost (wecom-api C1).
+The events do not say which child came or left (wecom-api C4, G15).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
-from broker.domain.errors import BrokerError
+from broker.domain.errors import BrokerError, CorpNotAuthorized, ReauthorizationRequired
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Notice, NoticeKind
-from broker.domain.shares import ShareList
+from broker.domain.shares import ListingKey
+from broker.domain.suites.installation import CODE_LIFETIME
 from broker.usecases.fleet.background import Background
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.lister import ShareLister
-from broker.usecases.shares.lists import ShareLists, named
+from broker.usecases.shares.lists import ShareLists
+from broker.usecases.shares.parents import Parents
 
 QUIET = timedelta(milliseconds=100)
 """When an administrator changes many children, the burst of events causes one listing."""
@@ -31,8 +33,10 @@ REST, LONGEST_REST = timedelta(seconds=1), timedelta(seconds=30)
 """The first and the longest pause after a failed listing; `ErrorCache` remembers refusals."""
 SETTLED = timedelta(seconds=2)
 """How long replicas take to reconnect after an outage of the store: then one listing serves all."""
-LOOK = timedelta(seconds=30)
-"""How often the age of listings is checked."""
+
+
+ENDED = (CorpNotAuthorized, ReauthorizationRequired)
+"""Nothing can be listed; a share may be told of before the exchange of its parent's auth_code is over."""
 
 
 @dataclass(slots=True)
@@ -51,32 +55,29 @@ class Relisting:
     def __init__(
         self,
         *,
-        apps: Mapping[str, App],
         lists: ShareLists,
         lister: ShareLister,
+        parents: Parents,
         clock: Clock,
         observer: Observer,
-        sync_every: timedelta,
         called_back: Collection[str],
         tasks: Background,
     ) -> None:
-        self._apps = apps
         self._lists = lists
         self._lister = lister
+        self._parents = parents
         self._clock = clock
         self._observer = observer
-        self._sync_every = sync_every
         self._called_back = called_back
         self._tasks = tasks
-        self._named = named(apps)
-        self._expected: dict[str, Expected] = {}
+        self._expected: dict[ListingKey, Expected] = {}
         self._connected_at: datetime | None = None
         self._catching_up = False
 
     def on_notice(self, notice: Notice) -> None:
         """React to an event about shares, and to a store that was unavailable."""
-        if notice.kind is NoticeKind.APPENDED and notice.name in self._named:
-            self.schedule(*self._named[notice.name], self._moment(notice.fence))
+        if notice.kind is NoticeKind.APPENDED and (listing := ListingKey.read(notice.name)):
+            self._schedule(listing, self._moment(notice.fence))
         elif notice.kind is NoticeKind.CONNECTED:
             if self._connected_at and not self._catching_up:
                 self._catching_up = True
@@ -85,27 +86,18 @@ class Relisting:
 
     def schedule(self, app: App, kind: ShareKind, moment: datetime) -> None:
         """Have the shares listed soon, after the moment; a burst of events causes one listing."""
-        if kind not in app.share_kinds:
+        self._schedule(ListingKey.of(app, kind), moment)
+
+    def _schedule(self, listing: ListingKey, moment: datetime) -> None:
+        if not self._parents.are_listed(listing):
             return
         moment += SKEW
-        name = ShareList.name_of(app.name, kind)
-        if expected := self._expected.get(name):
+        if expected := self._expected.get(listing):
             expected.moment = max(expected.moment, moment)
             expected.heard += 1
         else:
-            expected = self._expected[name] = Expected(moment)
-            self._tasks.create_task(self._relist(app, kind, expected))
-
-    async def reconcile(self) -> None:
-        """List anew, for ever, what is in use: events may be lost."""
-        while True:
-            await self._clock.sleep(min(self._sync_every, LOOK))
-            for listing in self._lists.all():
-                now, due = self._clock.now(), listing.listed_at + self._sync_every
-                if now < due and not listing.is_from_the_future(now):
-                    continue
-                if error := await self._list(listing.app, listing.share_kind, min(due, now)):
-                    self._observer.background_failed(f"listing the shares of {listing.app}", error)
+            expected = self._expected[listing] = Expected(moment)
+            self._tasks.create_task(self._relist(listing, expected))
 
     def _moment(self, milliseconds: int) -> datetime:
         """Return when the event came: one moment for all replicas, unless clocks contradict it."""
@@ -114,7 +106,7 @@ class Relisting:
             return now
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
-    async def _relist(self, app: App, kind: ShareKind, expected: Expected) -> None:
+    async def _relist(self, listing: ListingKey, expected: Expected) -> None:
         """List until no event is newer than the listing; a failure is reported once, and tried again."""
         rest = REST
         failed = False
@@ -122,17 +114,19 @@ class Relisting:
         while listed != expected.moment:
             await self._debounce(expected)
             moment = expected.moment
-            error = await self._list(app.name, kind, moment)
+            error = await self._list(listing, moment)
             if error is None:
                 listed, rest, failed = moment, REST, False
                 continue
+            if isinstance(error, ENDED) and self._clock.now() > moment + CODE_LIFETIME:
+                break  # nobody can use the shares; a corp that comes back is listed anew
             if not failed:
-                self._observer.background_failed(f"listing the shares of {app.name} after an event", error)
+                self._observer.background_failed(f"listing the shares of {listing.app} after an event", error)
             failed = True
             wish = error.retry_after if isinstance(error, BrokerError) else None
             await self._clock.sleep(min(max(rest, wish or rest), LONGEST_REST))
             rest *= 2
-        del self._expected[ShareList.name_of(app.name, kind)]
+        del self._expected[listing]
 
     async def _debounce(self, expected: Expected) -> None:
         """Return when the burst is over, or has lasted long enough."""
@@ -142,10 +136,11 @@ class Relisting:
             if heard == expected.heard:
                 return
 
-    async def _list(self, app: str, kind: ShareKind, moment: datetime) -> Exception | None:
+    async def _list(self, listing: ListingKey, moment: datetime) -> Exception | None:
         begin_recovery_budget()
         try:
-            await self._lister.list_since(self._apps[app], kind, moment)
+            app = await self._parents.sharing(listing)
+            await self._lister.list_since(app, listing.share_kind, moment)
         except Exception as error:  # noqa: BLE001 - else later events would be ignored
             return error
         return None
@@ -157,6 +152,15 @@ class Relisting:
             moment = self._connected_at
             await self._clock.sleep(SETTLED)
         self._catching_up = False
-        for listing in self._lists.all():
-            if moment and listing.app in self._called_back:
-                self.schedule(self._apps[listing.app], listing.share_kind, moment)
+        if moment:
+            await self._list_missed(moment)
+
+    async def _list_missed(self, moment: datetime) -> None:
+        missed = [key for key in self._lists.held() if key.app in self._called_back]
+        for listing in missed:
+            if not listing.parent_corp_id:
+                self._schedule(listing, moment)
+        for listing in missed:
+            # One after the other: thousands of corps may share a suite.
+            if listing.parent_corp_id and (error := await self._list(listing, moment)):
+                self._observer.background_failed(f"listing the shares of {listing.app}", error)

@@ -1,4 +1,4 @@
-"""Watches of an app's shares: the present ones first, then each change."""
+"""Watches of the shares of an app in one corp: the present ones first, then each change."""
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -6,19 +6,22 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from broker.domain.shares import AppShare, ShareChanges
 from broker.usecases.fleet.latest import Latest
 
+Sharer = tuple[str, str]
+"""The app, and the corp that shares it (`App.parent_corp_id`)."""
+
 
 class ShareWatches:
     """Wake the watchers of an app; a slow one gets the sum of the changes, and delays no others."""
 
     def __init__(self) -> None:
-        self._watchers: defaultdict[str, set[Latest[None]]] = defaultdict(set)
+        self._watchers: defaultdict[Sharer, set[Latest[None]]] = defaultdict(set)
 
     async def follow(
-        self, app: str, look: Callable[[], Awaitable[list[AppShare]]]
+        self, sharer: Sharer, look: Callable[[], Awaitable[list[AppShare]]]
     ) -> AsyncGenerator[ShareChanges, None]:
         """Yield the present shares first, as added ones, then each change."""
         changed: Latest[None] = Latest()
-        self._watchers[app].add(changed)
+        self._watchers[sharer].add(changed)
         try:
             seen = await look()
             yield ShareChanges.between((), seen)
@@ -28,11 +31,11 @@ class ShareWatches:
                     yield changes
                 seen = current
         finally:
-            self._watchers[app].discard(changed)
+            self._discard(sharer, changed)
 
-    def tell(self, app: str) -> None:
-        """Have the app's watchers look again."""
-        for watcher in self._watchers[app]:
+    def tell(self, sharer: Sharer) -> None:
+        """Have its watchers look again."""
+        for watcher in self._watchers.get(sharer, ()):
             watcher.put(None)
 
     def close(self) -> None:
@@ -40,3 +43,8 @@ class ShareWatches:
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.close()
+
+    def _discard(self, sharer: Sharer, watcher: Latest[None]) -> None:
+        self._watchers[sharer].discard(watcher)
+        if not self._watchers[sharer]:
+            del self._watchers[sharer]

@@ -95,9 +95,9 @@ class Replica:
             limits,
             tokens=TokenEndpoints(wecom),
             tickets=TicketEndpoints(wecom),
-            shares=ShareEndpoints(wecom),
             called_back=world.called_back,
             sync_every=timedelta(seconds=600),
+            **{"shares": ShareEndpoints(wecom), **world.core_options},
         )
         self.memory, self.notifications, self.quota = core.memory, core.notifications, core.quota
         self.error_cache, self.gate, self.fleet = core.error_cache, core.gate, core.fleet
@@ -133,6 +133,8 @@ class EngineWorld:
         self.wecom = SimulatedWecom(self.clock, CRM, [CHILD_SHARE], LIFETIME)
         self.called_back: set[str] = set()
         """The apps that have a callback."""
+        self.core_options: dict[str, Any] = {}
+        """What the cores are given besides, or instead."""
         self.replicas: list[Replica] = []
         self._apps = {app.name: app for app in apps}
 

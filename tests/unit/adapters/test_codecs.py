@@ -15,7 +15,7 @@ from broker.domain.ports.store import Record
 from broker.domain.remembered_errors import RememberedError
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
-from broker.domain.shares import AppShare, ShareList
+from broker.domain.shares import AppShare, ListingKey, ShareList
 from tests.unit.adapters.kept import (
     AT,
     FENCE,
@@ -33,7 +33,7 @@ from tests.unit.adapters.kept_suites import SUITE_KINDS
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 KEY = CredentialKey("crm", "ww1", 1000002)
-LISTING = ("crm", ShareKind.CORP_GROUP)
+LISTING = ListingKey("crm", ShareKind.CORP_GROUP)
 SESSION_ID = "0123456789abcdef0123456789abcdef"
 LIMIT, CHILD = "limit:/cgi-bin/gettoken:ww1", "access_token:crm:corp_group:ww-child:7"
 
@@ -60,7 +60,8 @@ SHARE_LIST = Kept(
     codecs.SHARE_LISTS,
     LISTING,
     ShareList(
-        *LISTING,
+        LISTING.app,
+        LISTING.share_kind,
         1772438401124,
         AT,
         (
@@ -80,6 +81,19 @@ SHARE_LIST = Kept(
         "shares": (None, {}, "x", [5, 6], [["ww", 7]] * 2, [["ww", 2**70, ""]] * 2, [["ww", "7", ""]] * 2),
         "since": (5, {}, [1], [1, 2, 3], [-1, 0], [1e300, 0], [2**70, 0], ["1", "2"], [None, None]),
     },
+)
+SUITE_LISTING = ListingKey("tailored", ShareKind.SUPPLY_CHAIN, "wpParent")
+SUITE_SHARE_LIST = Kept(
+    codecs.SHARE_LISTS,
+    SUITE_LISTING,
+    ShareList("tailored", ShareKind.SUPPLY_CHAIN, 7, AT, (), "wpParent"),
+    Record(
+        "shares:tailored:supply_chain:wpParent",
+        7,
+        b'{"listed_at": 1772438401.123456, "shares": [], "since": []}',
+        AT + timedelta(days=30),
+    ),
+    {"listed_at": MOMENT},
 )
 SESSION = Kept(
     codecs.SESSIONS,
@@ -181,6 +195,7 @@ ALL = {
     **SUITE_KINDS,
     "credential": CREDENTIAL,
     "share list": SHARE_LIST,
+    "share list of a suite": SUITE_SHARE_LIST,
     "session": SESSION,
     "session without its share": UNKIND_SESSION,
     "remembered error": REMEMBERED,

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.corps import ShareKind
-from broker.domain.shares import AppShare, ShareChanges, ShareList
+from broker.domain.shares import AppShare, ListingKey, ShareChanges, ShareList
 from tests.unit.domain.credentials import NOON
 
 EAST = AppShare(ShareKind.CORP_GROUP, "ww1east", 1000010, "华东公司")
@@ -29,8 +30,21 @@ def listing(*found: AppShare) -> ShareList:
 
 
 def test_a_listing_has_a_name_of_its_own_for_each_app_and_kind() -> None:
-    assert "shares:crm:corp_group" == listing().name
-    assert "shares:crm:supply_chain" == ShareList.name_of("crm", ShareKind.SUPPLY_CHAIN)
+    assert "shares:crm:corp_group" == listing().key.name
+    assert "shares:crm:supply_chain" == ListingKey("crm", ShareKind.SUPPLY_CHAIN).name
+    assert "shares:tailored:corp_group:wpA" == ListingKey("tailored", ShareKind.CORP_GROUP, "wpA").name
+
+
+@pytest.mark.parametrize("parent", ["", "wpParent"])
+def test_a_listing_is_known_by_its_name(parent: str) -> None:
+    key = ListingKey("tailored", ShareKind.SUPPLY_CHAIN, parent)
+
+    assert key == ListingKey.read(key.name)
+
+
+@pytest.mark.parametrize("name", ["", "shares", "shares:crm", "shares:crm:any", "events:crm"])
+def test_another_name_is_no_listings(name: str) -> None:
+    assert ListingKey.read(name) is None
 
 
 def test_a_listing_finds_all_shares_of_a_child() -> None:

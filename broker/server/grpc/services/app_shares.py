@@ -7,13 +7,16 @@ from wecom_broker.v1 import app_share_service_pb2 as pb
 from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
+from broker.domain.apps import App
 from broker.domain.shares import AppShare
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.lister import ShareLister
-from broker.usecases.shares.targets import Targets
+from broker.usecases.shares.parents import Parents
+
+_Request = pb.ListAppSharesRequest | pb.SyncAppSharesRequest | pb.WatchAppSharesRequest
 
 CHUNK = 500
 """Shares per message of a stream: a snapshot of any size stays under gRPC's message limit."""
@@ -22,8 +25,8 @@ CHUNK = 500
 class AppShareServicer(pb_grpc.AppShareServiceServicer):
     """Parse, ask `ShareDirectory`, reply."""
 
-    def __init__(self, targets: Targets, shares: ShareDirectory, lister: ShareLister) -> None:
-        self._targets = targets
+    def __init__(self, parents: Parents, shares: ShareDirectory, lister: ShareLister) -> None:
+        self._parents = parents
         self._shares = shares
         self._lister = lister
 
@@ -32,11 +35,11 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self, request: pb.ListAppSharesRequest, context: Context
     ) -> pb.ListAppSharesResponse:
         """Return one page of the known shares."""
-        app = messages.known_app(self._targets, request.app)
+        app = await self._app(request)
         shares = await self._shares.all(app, messages.share_kind("share_kind", request.share_kind))
         shown, token = messages.page(shares, _mark, request.page_size, request.page_token)
         return pb.ListAppSharesResponse(
-            shares=[messages.app_share(app.name, share) for share in shown], next_page_token=token
+            shares=[messages.app_share(app, share) for share in shown], next_page_token=token
         )
 
     @requires(Action.SHARE_SYNC)
@@ -44,12 +47,12 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self, request: pb.SyncAppSharesRequest, context: Context
     ) -> pb.SyncAppSharesResponse:
         """List the shares again, and return what changed."""
-        app = messages.known_app(self._targets, request.app)
-        app.check_agent("app")
+        app = await self._app(request)
+        app.check_agent("parent_corp_id" if request.parent_corp_id else "app")
         changes = await self._lister.sync(app)
         return pb.SyncAppSharesResponse(
-            added=[messages.app_share(app.name, share) for share in changes.added],
-            removed=[messages.app_share(app.name, share) for share in changes.removed],
+            added=[messages.app_share(app, share) for share in changes.added],
+            removed=[messages.app_share(app, share) for share in changes.removed],
             unchanged_count=changes.unchanged_count,
         )
 
@@ -58,22 +61,27 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         self, request: pb.WatchAppSharesRequest, context: Context
     ) -> AsyncIterator[pb.WatchAppSharesResponse]:
         """Stream the present shares, then each change."""
-        app = messages.known_app(self._targets, request.app)
+        app = await self._app(request)
         async with aclosing(self._shares.watch(app)) as stream:
             snapshot = await anext(stream)
-            for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_SNAPSHOT, snapshot.added) or [
+            for message in _messages(app, pb.SHARE_CHANGE_TYPE_SNAPSHOT, snapshot.added) or [
                 pb.WatchAppSharesResponse(change_type=pb.SHARE_CHANGE_TYPE_SNAPSHOT, snapshot_complete=True)
             ]:
                 yield message
             async for changes in stream:
-                for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_REMOVED, changes.removed):
+                for message in _messages(app, pb.SHARE_CHANGE_TYPE_REMOVED, changes.removed):
                     yield message
-                for message in _messages(app.name, pb.SHARE_CHANGE_TYPE_ADDED, changes.added):
+                for message in _messages(app, pb.SHARE_CHANGE_TYPE_ADDED, changes.added):
                     yield message
+
+    async def _app(self, request: _Request) -> App:
+        """Return the app in the corp that shares it. Raises as `Parents.named`."""
+        name = messages.app_name("app", request.app)
+        return await self._parents.named(name, messages.corp_id("parent_corp_id", request.parent_corp_id))
 
 
 def _messages(
-    app: str, change_type: pb.ShareChangeType, shares: tuple[AppShare, ...]
+    app: App, change_type: pb.ShareChangeType, shares: tuple[AppShare, ...]
 ) -> list[pb.WatchAppSharesResponse]:
     """Return the shares in messages of limited size; the last one of a snapshot says so."""
     chunks = [shares[start : start + CHUNK] for start in range(0, len(shares), CHUNK)]

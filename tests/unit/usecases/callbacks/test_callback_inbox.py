@@ -12,7 +12,7 @@ from broker.domain.errors import StoreUnavailable, UnknownApp
 from broker.domain.events.event import Event
 from broker.domain.events.log import Retention
 from broker.domain.secret import Secret
-from broker.domain.shares import ShareList
+from broker.domain.shares import ListingKey
 from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator import crypto
@@ -158,7 +158,7 @@ async def test_share_events_are_told_to_who_lists_that_kind(inbox: Inbox, log: L
 
     # This app is shared in 企业互联 only.
     assert (ShareKind.CORP_GROUP,) == CRM.share_kinds
-    listing = ShareList.name_of("crm", ShareKind.CORP_GROUP)
+    listing = ListingKey("crm", ShareKind.CORP_GROUP).name
     assert [["events:crm"], ["events:crm", listing], ["events:crm"], ["events:crm"]] == log.told
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.corps import ShareKind
-from broker.usecases.shares.relisting import LOOK
+from broker.usecases.shares.reconciling import LOOK
 from tests.kit.memory.engine_world import CHILD, CRM, EngineWorld, Replica
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
@@ -39,7 +39,7 @@ async def test_an_operator_s_sync_lists_anew(world: EngineWorld, dated_ahead: Re
 
 
 async def test_the_periodic_comparison_lists_anew(dated_ahead: Replica, clock: FakeClock) -> None:
-    dated_ahead.tasks.keep_running("reconciling shares", dated_ahead.renewal.reconcile)
+    dated_ahead.tasks.keep_running("reconciling shares", dated_ahead.core.reconciliation.run)
     await clock.advance(LOOK + SECOND)
 
     assert [] == dated_ahead.shares.held(CRM)

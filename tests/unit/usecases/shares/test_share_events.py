@@ -13,7 +13,7 @@ from broker.domain.credentials import CORP_KINDS
 from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, WecomUnavailable
 from broker.domain.events.log import Entry, Retention
 from broker.domain.ports.store import Notice, NoticeKind
-from broker.domain.shares import AppShare, ShareChanges, ShareList
+from broker.domain.shares import AppShare, ListingKey, ShareChanges
 from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
 from broker.usecases.signing import Signing
 from tests.kit.memory.engine_world import CHILD, CHILD_SHARE, CHILD_TARGET, CRM, EngineWorld, Replica, outcome
@@ -27,7 +27,7 @@ MILLISECOND = timedelta(milliseconds=1)
 GROUP, CHAIN = ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN
 NEWCOMER = AppShare(GROUP, "ww-newcomer", 9)
 BOTH = replace(CRM, share_kinds=(GROUP, CHAIN))
-LISTED = ShareList.name_of("crm", GROUP)
+LISTED = ListingKey("crm", GROUP).name
 
 
 class Events:
@@ -46,7 +46,7 @@ class Events:
                 key=f"event {next(self._numbers)}",
                 once_in=SECOND,
                 keep=Retention(timedelta(days=1), 10),
-                notify=[ShareList.name_of("crm", kind)],
+                notify=[ListingKey("crm", kind).name],
             )
         await settle()
 
@@ -499,7 +499,7 @@ async def test_a_lost_event_is_found_out_by_the_clock(
     fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     for replica in fleet:
-        replica.tasks.keep_running("reconciling shares", replica.renewal.reconcile)
+        replica.tasks.keep_running("reconciling shares", replica.core.reconciliation.run)
     wecom.shares = [NEWCOMER]
     await clock.advance(630 * SECOND)
 

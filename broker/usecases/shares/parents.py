@@ -1,0 +1,122 @@
+"""The corps that share an app: a self-built app's own corp, or those that authorised a suite."""
+
+from contextlib import suppress
+from typing import Protocol
+
+from broker.domain.apps import App
+from broker.domain.errors import CorpNotAuthorized, InvalidRequest, StoreUnavailable
+from broker.domain.shares import ListingKey, ShareList
+from broker.domain.suites.authorization import Authorization, AuthorizationKey
+from broker.domain.suites.catalog import Catalog
+from broker.domain.suites.suite import Suite
+
+
+class KnownAuthorizations(Protocol):
+    """Which corps authorised a suite."""
+
+    @property
+    def version(self) -> int:
+        """Return a number that grows whenever an authorisation changes."""
+
+    async def find(self, suite: Suite, corp_id: str) -> Authorization:
+        """Return the corp's. Raises `CorpNotAuthorized`, `StoreUnavailable`."""
+
+    async def usable(self, suite: Suite, corp_id: str) -> Authorization:
+        """Return the corp's, if calls may be made with it. Raises as `find`, `ReauthorizationRequired`."""
+
+    async def sole(self, suite: Suite) -> Authorization:
+        """Return the only usable one. Raises `InvalidRequest` with `corp_id`, `CorpNotAuthorized`."""
+
+    def get(self, key: AuthorizationKey) -> Authorization | None:
+        """Return the one in memory, also if it was cancelled."""
+
+    def of(self, suite: str) -> list[Authorization]:
+        """Return those in memory, by corp id."""
+
+    async def mark_sharing(self, key: AuthorizationKey) -> None:
+        """Record that the corp shares the app. Raises `StoreUnavailable`."""
+
+
+class Parents:
+    """Find the app in the corp that shares it."""
+
+    def __init__(self, catalog: Catalog, authorizations: KnownAuthorizations) -> None:
+        self._catalog = catalog
+        self._authorizations = authorizations
+
+    async def named(self, name: str, corp_id: str) -> App:
+        """Return the app in the corp that a request names.
+
+        Raises `InvalidRequest` with the field, `UnknownApp`, `CorpNotAuthorized`, `StoreUnavailable`.
+        """
+        owner = self._catalog.owner(name)
+        if isinstance(owner, App):
+            if corp_id not in ("", owner.corp_id):
+                raise InvalidRequest("parent_corp_id", "is not the app's own corp", app=name)
+            return owner
+        suite = self._catalog.suite(name)
+        if not corp_id:
+            raise InvalidRequest("parent_corp_id", "is required: the corp that shares the suite", app=name)
+        return (await self._authorizations.find(suite, corp_id)).app(suite)
+
+    async def sharing(self, listing: ListingKey) -> App:
+        """Return the app in the corp whose shares are listed.
+
+        Raises `CorpNotAuthorized`, `ReauthorizationRequired`, `StoreUnavailable`.
+        """
+        if app := self._catalog.apps.get(listing.app):
+            return app
+        suite = self._catalog.suite(listing.app)
+        return (await self._authorizations.usable(suite, listing.parent_corp_id)).app(suite)
+
+    def are_listed(self, listing: ListingKey) -> bool:
+        """Return whether shares of that kind are listed by the configuration."""
+        if app := self._catalog.apps.get(listing.app):
+            return listing.share_kind in app.share_kinds and not listing.parent_corp_id
+        suite = self._catalog.suites.get(listing.app)
+        return suite is not None and listing.share_kind in suite.share_kinds and bool(listing.parent_corp_id)
+
+    async def note_sharing(self, listing: ShareList) -> None:
+        """Record durably that a corp shares a suite, so that its shares are compared from now on."""
+        known = self._authorizations.get((listing.app, listing.parent_corp_id))
+        if listing.shares and known and not known.shares:
+            with suppress(StoreUnavailable):
+                await self._authorizations.mark_sharing(known.key)
+
+    def known(self) -> list[ListingKey]:
+        """Return what is listed of the corps that are known to share a suite."""
+        return [
+            ListingKey(suite.name, kind, found.corp_id)
+            for suite in self._catalog.suites.values()
+            for found in self._authorizations.of(suite.name)
+            if found.shares and found.is_usable
+            for kind in suite.share_kinds
+        ]
+
+
+class NoAuthorizations:
+    """No corp has authorised any suite."""
+
+    version = 0
+
+    async def find(self, suite: Suite, corp_id: str) -> Authorization:
+        """See `KnownAuthorizations.find`."""
+        raise CorpNotAuthorized("the corp has not authorised the suite", app=suite.name, corp_id=corp_id)
+
+    async def usable(self, suite: Suite, corp_id: str) -> Authorization:
+        """See `KnownAuthorizations.usable`."""
+        return await self.find(suite, corp_id)
+
+    async def sole(self, suite: Suite) -> Authorization:
+        """See `KnownAuthorizations.sole`."""
+        raise CorpNotAuthorized("no corp has authorised the suite", app=suite.name)
+
+    def get(self, key: AuthorizationKey) -> Authorization | None:
+        """See `KnownAuthorizations.get`."""
+
+    def of(self, suite: str) -> list[Authorization]:  # noqa: ARG002 - there are none
+        """See `KnownAuthorizations.of`."""
+        return []
+
+    async def mark_sharing(self, key: AuthorizationKey) -> None:
+        """See `KnownAuthorizations.mark_sharing`."""
