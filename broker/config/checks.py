@@ -1,10 +1,13 @@
 """The mistakes of a configuration that only show when several keys are seen together."""
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from typing import Any
 
+from broker.config.apps import SelfBuiltTable, SuiteTable
 from broker.config.schema import Config
+from broker.config.wording import did_you_mean
 
 
 def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:
@@ -27,17 +30,18 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
         ]
     if not store.is_embedded and not store.seal_keys:
         problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
-    problems += _repeated("store.seal_keys", "id", store.seal_keys)
-    problems += _repeated("apps", "name", config.apps)
+    seal_keys = [(f"store.seal_keys[{position}]", key) for position, key in enumerate(store.seal_keys)]
+    problems += _repeated(seal_keys, "id")
+    problems += _repeated(_placed(config, "apps", "providers"), "name")
+    problems += _repeated(_placed(config, "apps"), "suite_id")
+    problems += _repeated(_placed(config, "providers"), "corp_id")
     for key in ("name", "identity", "token_sha256"):
-        problems += _repeated("callers", key, callers)
-    if not config.apps and "apps" not in broken:
+        problems += _repeated(_placed(config, "callers"), key)
+    if not config.apps and not config.providers and not broken & {"apps", "providers"}:
         problems.append("apps: at least one app is required")
-    problems += [
-        f"apps[{position}].share_kinds: needs agent_id; an app without one is shared with nobody"
-        for position, app in enumerate(config.apps)
-        if app.agent_id is None and "share_kinds" in app.model_fields_set and app.share_kinds
-    ]
+    problems += _unshareable(config)
+    if "providers" not in broken:
+        problems += _unknown_providers(config)
     problems += _same_callbacks(config)
     asks_for_names = server.tls is not None and server.tls.client_ca is not None
     if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
@@ -56,20 +60,52 @@ def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterato
             yield f"callers: at least one is required, {address} is off loopback (or --insecure)"
 
 
-def _same_callbacks(config: Config) -> Iterator[str]:
-    """Yield the apps whose callbacks another app's keys open: an event of one would pass as the other's."""
-    seen: dict[tuple[object, object], str] = {}
+def _unshareable(config: Config) -> Iterator[str]:
     for position, app in enumerate(config.apps):
-        if app.callback:
-            other = seen.setdefault((app.callback.token, app.callback.aes_key), app.name)
-            if other != app.name:
-                yield f"apps[{position}].callback: has the token and aes_key of {other}; each app has its own"
+        if not isinstance(app, SelfBuiltTable) or app.agent_id is not None:
+            continue
+        if app.share_kinds and "share_kinds" in app.model_fields_set:
+            yield f"apps[{position}].share_kinds: needs agent_id; an app without one is shared with nobody"
 
 
-def _repeated(table: str, key: str, entries: Sequence[object]) -> list[str]:
-    names = [getattr(entry, key) for entry in entries]
-    again = [position for position, name in enumerate(names) if name is not None and name in names[:position]]
-    return [f"{table}[{position}].{key}: {names[position]} is used already" for position in again]
+def _unknown_providers(config: Config) -> Iterator[str]:
+    names = {provider.name for provider in config.providers}
+    for position, app in enumerate(config.apps):
+        if isinstance(app, SuiteTable) and app.provider not in names:
+            guess = did_you_mean(app.provider, names)
+            yield f"apps[{position}].provider: no provider {app.provider!r} is in [[providers]]{guess}"
+
+
+def _same_callbacks(config: Config) -> Iterator[str]:
+    """Yield the callbacks that another one's keys open: an event of one would pass as the other's."""
+    seen: dict[tuple[object, object], tuple[str, str, str]] = {}
+    for place, owner in _placed(config, "apps", "providers"):
+        for key, callback in owner.callbacks().items():
+            here = (place, owner.name, key)
+            first, name, its_key = seen.setdefault((callback.token, callback.aes_key), here)
+            # WeCom's console fills a client's callback in from the template's (wecom-api B15).
+            is_filled_in = first == place and (its_key, key) == ("callback", "corp_callback")
+            if (first, its_key) == (place, key) or is_filled_in:
+                continue
+            whose = name if first != place else its_key
+            yield f"{place}.{key}: has the token and aes_key of {whose}; each app has its own"
+
+
+def _placed(config: Config, *tables: str) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of the tables, each with its place in the file."""
+    for table in tables:
+        for position, entry in enumerate(getattr(config, table)):
+            yield f"{table}[{position}]", entry
+
+
+def _repeated(entries: Iterable[tuple[str, object]], key: str) -> Iterator[str]:
+    seen = set()
+    for place, entry in entries:
+        if (value := getattr(entry, key, None)) is None:
+            continue
+        if value in seen:
+            yield f"{place}.{key}: {value} is used already"
+        seen.add(value)
 
 
 def is_local(address: str) -> bool:

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from broker.config.checks import combined_mistakes
 from broker.config.schema import Config
 from broker.config.text import NotUtf8, read_text
-from broker.config.wording import message_of
+from broker.config.wording import message_of, without_tag
 
 LEVEL_VARIABLE = "WECOM_BROKER_LOG_LEVEL"
+KEY_ITSELF = "[key]"
+"""What pydantic adds where a key that the file chooses is wrong, not its value."""
 
 
 class ConfigError(Exception):
@@ -46,7 +49,7 @@ def parse_config(given: Mapping[str, Any], *, insecure: bool = False) -> Config:
         config = Config.model_validate(given)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
-        problems = [f"{_key(problem['loc'])}: {message_of(problem, Config)}" for problem in found]
+        problems = [f"{_key(problem)}: {message_of(problem, Config)}" for problem in found]
         broken = {problem["loc"][0] for problem in found}
         # The other tables are still checked in combination, so that all mistakes are reported at once.
         config = Config.model_validate({name: table for name, table in given.items() if name not in broken})
@@ -62,8 +65,12 @@ def _with_level_of_environment(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**given, "log": {**log, "level": level.lower()}} if overrides else given
 
 
-def _key(location: tuple[int | str, ...]) -> str:
+def _key(problem: ErrorDetails) -> str:
+    location = without_tag(problem["loc"])
     if location == ("log", "level") and os.environ.get(LEVEL_VARIABLE):
         return LEVEL_VARIABLE
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    if problem["type"] == "union_tag_invalid":
+        location = (*location, "kind")
+    parts = (part for part in location if part != KEY_ITSELF)
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return key.removeprefix(".") or "the file"

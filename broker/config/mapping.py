@@ -2,21 +2,46 @@
 
 from datetime import timedelta
 
+from broker.config.apps import AppCallbackTable, CallbackTable, CustomizedTable, SelfBuiltTable
 from broker.config.schema import Config
 from broker.domain.access import Caller, Rule
 from broker.domain.apps import App, AppKind
 from broker.domain.credentials import RefreshPolicy
 from broker.domain.events.log import Retention
+from broker.domain.suites.catalog import Catalog
+from broker.domain.suites.suite import Provider, Suite
 from broker.protocol.callbacks.envelope import CallbackKeys
-from broker.usecases.callbacks.decoder import CallbackSettings
+from broker.usecases.callbacks.settings import CallbackSettings, ClientCallbacks
 from broker.usecases.mini_program import Watermark
 
 
+def catalog(config: Config) -> Catalog:
+    """Return who has secrets at WeCom, by name."""
+    providers = {
+        provider.name: Provider(provider.name, provider.corp_id, provider.secret)
+        for provider in config.providers
+    }
+    suites = {
+        suite.name: Suite(
+            suite.name,
+            AppKind(suite.kind),
+            suite.suite_id,
+            suite.suite_secret,
+            providers[suite.provider],
+            suite.kinds(),
+        )
+        for suite in config.apps
+        if not isinstance(suite, SelfBuiltTable)
+    }
+    return Catalog(apps(config), suites, providers)
+
+
 def apps(config: Config) -> dict[str, App]:
-    """Return the apps by name."""
+    """Return the self-built apps by name."""
     return {
         app.name: App(app.name, AppKind(app.kind), app.corp_id, app.agent_id or 0, app.secret, app.kinds())
         for app in config.apps
+        if isinstance(app, SelfBuiltTable)
     }
 
 
@@ -58,18 +83,32 @@ def watermarks(config: Config) -> dict[str, Watermark]:
 
 
 def callbacks(config: Config) -> dict[str, CallbackSettings]:
-    """Return how callbacks are checked, by app; apps without callbacks are left out."""
+    """Return how callbacks are checked, by app, suite and provider; those without are left out."""
     return {
-        app.name: CallbackSettings(
-            CallbackKeys(app.callback.token, app.callback.aes_key),
-            timedelta(seconds=app.callback.max_age_seconds) or None,
-            app.callback.accept_child_receive_id,
-            app.callback.check_sender,
-            app.callback.accept_empty_receive_id,
+        owner.name: _settings(owner.callback) for owner in (*config.apps, *config.providers) if owner.callback
+    }
+
+
+def client_callbacks(config: Config) -> dict[str, ClientCallbacks]:
+    """Return how the callbacks of 代开发 clients are checked, by app."""
+    return {
+        app.name: ClientCallbacks(
+            _settings(app.corp_callback) if app.corp_callback else None,
+            {corp_id: _settings(callback) for corp_id, callback in app.corp_callbacks.items()},
         )
         for app in config.apps
-        if app.callback
+        if isinstance(app, CustomizedTable)
     }
+
+
+def _settings(callback: CallbackTable) -> CallbackSettings:
+    return CallbackSettings(
+        CallbackKeys(callback.token, callback.aes_key),
+        timedelta(seconds=callback.max_age_seconds) or None,
+        isinstance(callback, AppCallbackTable) and callback.accept_child_receive_id,
+        callback.check_sender,
+        callback.accept_empty_receive_id,
+    )
 
 
 def retention(config: Config) -> Retention:

@@ -4,17 +4,14 @@ import base64
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from broker.config.apps import AppTable, ProviderTable
 from broker.config.egress import Authorities, ProxyUrl, Resolve
 from broker.config.field_types import (
     Address,
-    AgentId,
-    ChildKind,
-    CorpId,
     Identity,
     KeyId,
-    MiniProgramId,
     Name,
     Network,
     Prefix,
@@ -23,19 +20,11 @@ from broker.config.field_types import (
     TokenDigest,
     Url,
 )
-from broker.config.secrets import AnySecret, AppSecret, SealKey, secret_matching
+from broker.config.secrets import SealKey
 from broker.config.store_url import StoreUrl, place_of
+from broker.config.table import Table
 from broker.domain.access import Action
-from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
-
-
-class Table(BaseModel):
-    """One table of the file: unknown keys are mistakes."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
 
 
 class TlsTable(Table):
@@ -124,19 +113,6 @@ class RefreshTable(Table):
     share_sync_seconds: Seconds = 600
 
 
-class CallbackTable(Table):
-    """`callback` of an app."""
-
-    token: Annotated[AnySecret, secret_matching("[A-Za-z0-9]{1,32}", "1 to 32 letters and digits")]
-    aes_key: Annotated[
-        AnySecret, secret_matching("[A-Za-z0-9+/]{43}", "the 43 characters of an EncodingAESKey")
-    ]
-    max_age_seconds: Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)] = 600
-    accept_child_receive_id: bool = True
-    accept_empty_receive_id: bool = False
-    check_sender: bool = False
-
-
 class EventsTable(Table):
     """`[events]`."""
 
@@ -144,32 +120,6 @@ class EventsTable(Table):
     retention_count: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     ack_timeout_seconds: Annotated[float, Field(ge=1, le=3600)] = 60
     max_tries: Annotated[int, Field(ge=1, le=1000)] = 10
-
-
-class MiniProgramTable(Table):
-    """`mini_program` of an app: what decrypted data must carry."""
-
-    app_id: MiniProgramId | None = None
-    max_age_seconds: Annotated[float, Field(gt=0)] | None = None
-
-
-class AppTable(Table):
-    """One of `[[apps]]`."""
-
-    name: Name
-    kind: Literal["self_built"] = "self_built"
-    corp_id: CorpId
-    agent_id: AgentId | None = None
-    secret: AppSecret
-    share_kinds: list[ChildKind] = ["corp_group"]
-    callback: CallbackTable | None = None
-    mini_program: MiniProgramTable | None = None
-
-    def kinds(self) -> tuple[ShareKind, ...]:
-        """Return the kinds of share to list, each once; none without an agent id."""
-        if self.agent_id is None:
-            return ()
-        return tuple(ShareKind(kind) for kind in dict.fromkeys(self.share_kinds))
 
 
 class RuleTable(Table):
@@ -205,5 +155,6 @@ class Config(Table):
     log: LogTable = LogTable()
     refresh: RefreshTable = RefreshTable()
     events: EventsTable = EventsTable()
+    providers: list[ProviderTable] = []
     apps: list[AppTable] = []
     callers: list[CallerTable] = []

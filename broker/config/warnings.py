@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from broker.config.apps import SelfBuiltTable
 from broker.config.checks import is_local, is_loopback
 from broker.config.schema import Config
 from broker.config.wording import did_you_mean
@@ -53,7 +54,7 @@ def _certificates(config: Config, now: datetime) -> Iterator[str]:
 def _same_apps(config: Config) -> Iterator[str]:
     first: dict[tuple[str, int], str] = {}
     for position, app in enumerate(config.apps):
-        if app.agent_id is None:
+        if not isinstance(app, SelfBuiltTable) or app.agent_id is None:
             continue
         other = first.setdefault((app.corp_id, app.agent_id), app.name)
         if other != app.name:
@@ -64,7 +65,7 @@ def _same_apps(config: Config) -> Iterator[str]:
 
 
 def _rules(config: Config) -> Iterator[str]:
-    names = {app.name for app in config.apps}
+    names = {owner.name for owner in (*config.apps, *config.providers)}
     for position, caller in enumerate(config.callers):
         if not caller.allow:
             yield f"callers[{position}].allow: is missing or empty, so {caller.name} may do nothing"

@@ -23,6 +23,8 @@ class Action(StrEnum):
     CALLBACK_OPEN = "callback.open"
     API_CALL = "api.call"
     SUITE_MANAGE = "suite.manage"
+    SUITE_TOKEN = "suite.token"  # noqa: S105 - an action's name
+    PROVIDER_TOKEN = "provider.token"  # noqa: S105 - an action's name
     ADMIN_READ = "admin.read"
     ADMIN_REFRESH = "admin.refresh"
 

@@ -1,7 +1,6 @@
 """The tables of the reference pages name all keys, actions, reasons, methods, metrics and alerts."""
 
 import re
-from collections.abc import Iterator
 from typing import get_args
 
 from pydantic import BaseModel
@@ -20,33 +19,37 @@ CALLING, CONFIGURATION, OPERATIONS = (
 )
 
 
-def table_of(annotation: object) -> type[BaseModel] | None:
-    """Return the table that a key holds, or a list of which it holds."""
+def tables_of(annotation: object) -> list[type[BaseModel]]:
+    """Return the tables that a key holds, or a list of which it holds: an app's differs by its kind."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(table_of, get_args(annotation))), None)
+        return [annotation]
+    return [table for part in get_args(annotation) for table in tables_of(part)]
 
 
-def keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        if above:
-            yield f"{above}.{name}"
-        elif table := table_of(field.annotation):
-            yield from keys(table, name)
+def keys() -> set[str]:
+    tables = {name: tables_of(field.annotation) for name, field in Config.model_fields.items()}
+    assert all(tables.values())
+    return {
+        f"{name}.{key}" for name, found in tables.items() for table in found for key in table.model_fields
+    }
 
 
 def test_every_key_of_the_configuration_has_a_row() -> None:
-    assert sorted(keys(Config)) == sorted(first_words(section(CONFIGURATION, "Keys")))
+    assert sorted(keys()) == sorted(first_words(section(CONFIGURATION, "Keys")))
 
 
 def test_the_keys_of_inner_tables_are_named_in_the_row_of_their_table() -> None:
     text = {cells[0].strip("`"): cells[-1] for cells in rows(section(CONFIGURATION, "Keys"))}
-    for outer, field in Config.model_fields.items():
-        table = table_of(field.annotation)
-        assert table
-        for name, inner in table.model_fields.items():
-            if below := table_of(inner.annotation):
-                assert set(below.model_fields) <= set(INLINE.findall(text[f"{outer}.{name}"]))
+    inner = [
+        (f"{outer}.{name}", below)
+        for outer, field in Config.model_fields.items()
+        for table in tables_of(field.annotation)
+        for name, held in table.model_fields.items()
+        for below in tables_of(held.annotation)
+    ]
+    assert inner
+    for key, below in inner:
+        assert set(below.model_fields) <= set(INLINE.findall(text[key])), key
 
 
 def test_every_action_has_a_row_with_its_methods() -> None:

@@ -22,12 +22,16 @@ IN_FILES = {
     "crm-callback-aes-key": "a" * 43,
     "wecom-ca.pem": Authority().pem.decode(),
 }
+CALLED_BACK = ("ACME", "MARKET", "TAILORED", "CLIENTS", "CLIENT")
 ENVIRONMENT = {
     "WECOM_BROKER_SEAL_KEY": SEAL_KEY,
     "WECOM_BROKER_LOG_LEVEL": "",
     "CRM_SECRET": "secret",
     "CRM_CALLBACK_TOKEN": "token",
     "CRM_CALLBACK_AES_KEY": "a" * 43,
+    **{f"{name}_SECRET": "secret" for name in ("ACME_PROVIDER", "MARKET_SUITE", "TAILORED_SUITE")},
+    **{f"{name}_CALLBACK_TOKEN": name for name in CALLED_BACK},
+    **{f"{name}_CALLBACK_AES_KEY": "a" * 43 for name in CALLED_BACK},
 }
 
 

@@ -686,7 +686,17 @@ def _full() -> dict[str, Any]:
                 "callback": {"token": MARKER, "aes_key": MARKER, "max_age_seconds": 5},
             },
             {**CRM, "secret": MARKER, "callback": {"token": f"{MARKER}!", "aes_key": AES_KEY}},
+            {
+                "name": "tailored",
+                "kind": "customized",
+                "suite_id": "dk1",
+                "suite_secret": MARKER,
+                "provider": "acme",
+                "callback": {"token": MARKER, "aes_key": MARKER},
+                "corp_callbacks": {"wp1": {"token": MARKER, "aes_key": AES_KEY}},
+            },
         ],
+        "providers": [{"name": "acme", "corp_id": "ww2", "secret": MARKER}],
         "callers": [ORDERS, ORDERS],
     }
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from broker.domain.apps import App
 from broker.domain.errors import EnvelopeRejected, InvalidRequest
 from broker.domain.events.event import EnvelopeProblem, Event
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
-from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed
+from broker.protocol.callbacks.envelope import check_signature, open_sealed
 from broker.protocol.callbacks.message import Message, read_message
 from broker.protocol.callbacks.outside import read_envelope
 from broker.usecases.callbacks.attribution import Attribution
+from broker.usecases.callbacks.settings import CallbackSettings
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.targets import Targets
 
@@ -20,20 +21,6 @@ LARGEST_BODY = 256 * 1024
 LONGEST_PARAMETER = 1024
 """Of a query, except echostr."""
 LONGEST_ECHO = 256
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackSettings:
-    """How the callbacks of one app are checked."""
-
-    keys: CallbackKeys
-    max_age: timedelta | None
-    """How far from now a timestamp may be, either way; None = any."""
-    accept_child_receive_id: bool
-    """Whether a callback may be sealed for a known child: for child events WeCom documents nothing."""
-    check_sender: bool
-    accept_empty_receive_id: bool = False
-    """Whether a callback may have no receiver: 智能机器人 and personal subjects send such (wecom-api C2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,8 @@ def test_the_actions_have_the_names_of_the_configuration() -> None:
         "callback.open",
         "api.call",
         "suite.manage",
+        "suite.token",
+        "provider.token",
         "admin.read",
         "admin.refresh",
     } == {str(action) for action in Action}

@@ -18,7 +18,7 @@ from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator import crypto
 from broker.simulator.callbacks.cdata import document
 from broker.simulator.callbacks.envelope import Address, sealed_post
-from broker.usecases.callbacks.decoder import CallbackDecoder, CallbackSettings, Signed
+from broker.usecases.callbacks.decoder import CallbackDecoder, Signed
 from broker.usecases.callbacks.inbox import (
     KEY_KEPT_FOR,
     KNOWN_DOWN_FOR,
@@ -27,6 +27,7 @@ from broker.usecases.callbacks.inbox import (
     CallbackInbox,
 )
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
+from broker.usecases.callbacks.settings import CallbackSettings
 from tests.kit.memory.engine_world import CRM, PARENT, EngineWorld, Replica
 
 KEYS = CallbackKeys(Secret("TokenOfTheCallbacks"), Secret("A" * 43))
