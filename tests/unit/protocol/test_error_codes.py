@@ -1,6 +1,8 @@
 """What each of WeCom's error codes means to the broker, code by code (wecom-api D)."""
 
 import itertools
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,12 +29,12 @@ from broker.domain.errors import (
 )
 from broker.protocol.error_codes import BY_CODE, CODES, error_of
 
+REFERENCE = Path(__file__).parents[3] / "docs/wecom-api/errors-and-limits.md"
 ENDPOINT = "/cgi-bin/corpgroup/corp/gettoken"
 
 EXPECTED: dict[int, type[BrokerError]] = {
     -1: WecomUnavailable,
     6000: WecomUnavailable,
-    2000111: WecomUnavailable,
     40001: SecretRejected,
     40003: InvalidRequest,
     40013: SecretRejected,
@@ -52,12 +54,20 @@ EXPECTED: dict[int, type[BrokerError]] = {
     40086: ApiNotAuthorized,
     40091: SecretRejected,
     40093: InvalidRequest,
+    40125: InvalidRequest,
+    40133: AppDisabled,
+    40134: AppDisabled,
+    40135: AppDisabled,
     40136: AppDisabled,
     40137: AppDisabled,
     40138: AppDisabled,
     40139: AppDisabled,
     40140: AppDisabled,
     40141: AppDisabled,
+    40207: CodeRejected,
+    40208: ApiNotAuthorized,
+    40209: ApiNotAuthorized,
+    40210: ApiNotAuthorized,
     41001: WecomProtocol,
     41002: WecomProtocol,
     41004: WecomProtocol,
@@ -68,6 +78,7 @@ EXPECTED: dict[int, type[BrokerError]] = {
     41023: WecomProtocol,
     41024: WecomProtocol,
     41025: WecomProtocol,
+    41057: ApiNotAuthorized,
     42001: TokenRejected,
     42003: CodeRejected,
     42007: CodeRejected,
@@ -87,11 +98,15 @@ EXPECTED: dict[int, type[BrokerError]] = {
     48004: ReauthorizationRequired,
     48005: ApiNotAuthorized,
     48006: ApiNotAuthorized,
+    48007: ApiNotAuthorized,
+    48008: ApiNotAuthorized,
     48009: IpNotTrusted,
     48010: ApiNotAuthorized,
+    48011: ApiNotAuthorized,
     50001: ApiNotAuthorized,
     50002: ApiNotAuthorized,
     50003: AppDisabled,
+    50006: AppDisabled,
     60003: InvalidRequest,
     60011: ApiNotAuthorized,
     60020: IpNotTrusted,
@@ -99,32 +114,64 @@ EXPECTED: dict[int, type[BrokerError]] = {
     60031: AppDisabled,
     60111: InvalidRequest,
     60123: InvalidRequest,
+    60214: InvalidRequest,
+    60221: InvalidRequest,
     80001: ApiNotAuthorized,
     81013: InvalidRequest,
+    84005: InvalidRequest,
     84014: CodeRejected,
     84015: CodeRejected,
+    84019: CodeRejected,
+    84020: CodeRejected,
+    84021: CodeRejected,
+    84022: CodeRejected,
+    84023: CodeRejected,
     84024: CodeRejected,
     84025: InvalidRequest,
+    84054: WecomProtocol,
     84090: InvalidRequest,
     85005: ApiNotAuthorized,
+    85111: ApiNotAuthorized,
     90207: InvalidRequest,
     90208: InvalidRequest,
+    90210: InvalidRequest,
+    90211: InvalidRequest,
+    90212: InvalidRequest,
     91040: InvalidRequest,
     92002: InvalidRequest,
     92003: InvalidRequest,
+    95011: ApiNotAuthorized,
+    95012: ApiNotAuthorized,
     301002: ApiNotAuthorized,
     301007: AppDisabled,
     301042: IpNotTrusted,
+    610020: ApiNotAuthorized,
+    610021: ApiNotAuthorized,
+    610022: ApiNotAuthorized,
     670001: AppNotShared,
     670002: InvalidRequest,
     670003: InvalidRequest,
     670004: AppNotShared,
     **dict.fromkeys(range(670005, 670036), InvalidRequest),
+    701008: ApiNotAuthorized,
+    701051: ApiNotAuthorized,
+    701056: ApiNotAuthorized,
+    701057: ApiNotAuthorized,
+    701058: ApiNotAuthorized,
+    701099: ApiNotAuthorized,
     710000: ApiNotAuthorized,
+    710002: InvalidRequest,
+    710671: InvalidRequest,
+    710672: InvalidRequest,
     842002: AppDisabled,
     842003: AppDisabled,
     842005: AppDisabled,
+    842006: InvalidRequest,
     846000: AppDisabled,
+    846605: InvalidRequest,
+    846608: InvalidRequest,
+    2000002: SecretRejected,
+    2000111: WecomUnavailable,
 }
 
 ERRMSG = (
@@ -149,6 +196,19 @@ def test_each_code_means_what_the_table_says(errcode: int, kind: type[BrokerErro
 
 def test_the_table_has_no_other_codes() -> None:
     assert EXPECTED == BY_CODE
+
+
+def test_each_code_of_the_reference_is_in_the_table() -> None:
+    section = REFERENCE.read_text(encoding="utf-8").partition("## D. ")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if re.match(r"\| -?\d", line)]
+    found = [
+        re.fullmatch(r"(-?\d+)(?:-(\d+))?", part.strip()) for cell in cells for part in re.split("[/,]", cell)
+    ]
+    codes = {code for span in found if span for code in range(int(span[1]), int(span[2] or span[1]) + 1)}
+
+    assert None not in found
+    assert len(codes) > 150
+    assert set() == codes - set(EXPECTED)
 
 
 def test_no_code_means_two_things() -> None:
