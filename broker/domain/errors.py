@@ -58,6 +58,11 @@ class BrokerError(Exception):
         self.retry_after: timedelta | None = None
         self.remembered = False
         """Whether it is remembered already, so that no outer caller has to remember it (engine rule 7)."""
+        self.code_unread = False
+        """Whether WeCom certainly did not read the one-time code of the failed call, which may be sent again.
+
+        False = WeCom read it, or nobody knows. Only the adapter to WeCom and `spend_code` decide it.
+        """
 
     @classmethod
     def restored(cls, message: str, metadata: Mapping[str, str]) -> Self:

@@ -1,34 +1,21 @@
 """Who a visitor is: the link to WeCom, the code that comes back, and what the user agreed to show."""
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from broker.domain.apps import Target
-from broker.domain.credentials import Credential, CredentialKey
-from broker.domain.errors import (
-    AmbiguousTarget,
-    BrokerError,
-    InvalidRequest,
-    TokenRejected,
-    WecomUnavailable,
-)
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import AmbiguousTarget, BrokerError
 from broker.domain.ports.clock import Randomness
 from broker.domain.ports.wecom import WecomUsers
-from broker.domain.secret import Secret
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state
-from broker.usecases.credentials.engine import PAUSE, CredentialEngine
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.credentials.one_time_codes import read_code, spend_code
 from broker.usecases.shares.targets import Targets
 
 LOOKED_FOR_SECONDS = 1.0
 """How long a user whose code is spent waits for a listing that may contain the user's corp."""
-CODE_UNREAD = frozenset({"40014", "42001"})
-"""WeCom checks the token before it looks at the code: after these, the code is still usable."""
-CODE = re.compile(r"[\x21-\x7e]{1,512}")
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +89,3 @@ class Identities:
             # The code is spent: the user's identity must not be lost because the list is unavailable.
             return False
         return True
-
-
-def read_code(field: str, code: str) -> Secret:
-    """Return a code that may be sent. Raises `InvalidRequest`."""
-    if not CODE.fullmatch(code):
-        raise InvalidRequest(field, "must be 1 to 512 visible characters")
-    return Secret(code)
-
-
-async def spend_code(
-    engine: CredentialEngine, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]
-) -> Answer:
-    """Make a call that consumes a code, once; again only if WeCom refused the token, not the code."""
-
-    async def with_token(token: Credential) -> Answer:
-        try:
-            return await call(token)
-        except TokenRejected as died:
-            if died.metadata.get("errcode") in CODE_UNREAD:
-                raise
-            raise WecomUnavailable("the code was not repeated", PAUSE, **died.metadata) from None
-
-    return await engine.using(key, with_token)

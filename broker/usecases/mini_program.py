@@ -17,7 +17,7 @@ from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
 from broker.usecases.credentials.engine import CredentialEngine
-from broker.usecases.identity import read_code, spend_code
+from broker.usecases.credentials.one_time_codes import read_code, spend_code
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.targets import Targets
 

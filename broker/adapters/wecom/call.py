@@ -9,17 +9,25 @@ from datetime import timedelta
 
 from broker.adapters.wecom.upload import Upload
 from broker.domain.apps import App
-from broker.domain.credentials import Credential, Grant
+from broker.domain.corps import CORP_ID
+from broker.domain.credentials import Credential, CredentialKind, Grant
 from broker.domain.errors import BrokerError, WecomProtocol
 from broker.domain.ports.rate_gate import CallScope
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
-from broker.protocol.error_codes import error_of
+from broker.domain.suites.suite import Provider, Suite
+from broker.protocol.error_codes import error_of, leaves_code_unread
 from broker.protocol.wecom_json import is_whole
 
 TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
 """Tokens travel in query strings and messages; WeCom promises at most 512 bytes."""
 LONGEST_LIFE = timedelta(days=365)
+PARAMETERS = {
+    CredentialKind.ACCESS_TOKEN: "access_token",
+    CredentialKind.SUITE_TOKEN: "suite_access_token",
+    CredentialKind.PROVIDER_TOKEN: "provider_access_token",
+}
+"""The names of tokens in the query: under a wrong one a token counts as dead (wecom-api D, 40014)."""
 
 Query = tuple[tuple[str, str | Secret], ...]
 
@@ -34,14 +42,14 @@ class Call:
 
     method: str
     endpoint: str
-    sender: Credential | App
-    """The token that it carries, or the app that asks for its first one."""
+    sender: Credential | App | Suite | Provider
+    """The token that it carries, or who asks for a first one with a secret."""
     query: Query = ()
     body: Mapping[str, object] | bytes | Upload = field(default=b"", repr=False)
     blames: str = ""
     """The field of the caller's request to name when WeCom blames the caller; "" if there is none."""
     carries_code: bool = False
-    """Whether it carries a login code: it is sent only once."""
+    """Whether it carries a one-time code: it is sent only once."""
     proxied: bool = False
     """Whether it is a caller's own call: sent only once, and an errcode is a regular answer."""
     allow: Allow = always
@@ -53,10 +61,18 @@ class Call:
     @property
     def scope(self) -> CallScope:
         """Return whom the call concerns."""
-        if isinstance(self.sender, App):
-            return CallScope(self.sender.name, self.sender.corp_id, self.endpoint)
-        key = self.sender.key
-        return CallScope(key.app, key.corp_id, self.endpoint, self.carries_code)
+        match self.sender:
+            case Suite(name=name):
+                return CallScope(name, "", self.endpoint)
+            case App(name=name, corp_id=corp_id) | Provider(name=name, corp_id=corp_id):
+                return CallScope(name, corp_id, self.endpoint)
+            case Credential(key=key):
+                return CallScope(key.app, key.corp_id, self.endpoint, self.carries_code)
+
+    @property
+    def token(self) -> Credential | None:
+        """Return the token that it carries."""
+        return self.sender if isinstance(self.sender, Credential) else None
 
     @property
     def upload(self) -> Upload | None:
@@ -70,7 +86,7 @@ class Call:
 
     def parameters(self) -> list[tuple[str, str]]:
         """Return the query with the token in it: the token never goes into the body (41001)."""
-        token = (("access_token", self.sender.value),) if isinstance(self.sender, Credential) else ()
+        token = ((PARAMETERS[self.token.key.kind], self.token.value),) if self.token else ()
         return [
             (name, value.reveal() if isinstance(value, Secret) else value)
             for name, value in (*self.query, *token)
@@ -95,12 +111,23 @@ class Answer:
     @property
     def error(self) -> BrokerError | None:
         """Return what the errcode means; None for a success."""
-        return error_of(self.call.endpoint, self.fields, self.call.blames)
+        error = error_of(self.call.endpoint, self.fields, self.call.blames)
+        if error and self.call.carries_code:
+            token = self.call.token
+            error.code_unread = token is not None and leaves_code_unread(self.errcode, token.key.kind)
+        return error
 
     def identifier(self, name: str) -> str:
         """Return a required text that is intact. Raises `WecomProtocol`."""
         value = self.fields.get(name)
         if not isinstance(value, str) or not value or not is_whole(value):
+            raise self.unreadable(f"has no usable {name}")
+        return value
+
+    def corp_id(self, name: str) -> str:
+        """Return a required corp id. Raises `WecomProtocol`."""
+        value = self.identifier(name)
+        if not CORP_ID.fullmatch(value):
             raise self.unreadable(f"has no usable {name}")
         return value
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import aiohttp
 
@@ -71,11 +72,13 @@ class WecomClient:
     @asynccontextmanager
     async def _gated(self, call: Call) -> AsyncIterator[CallOutcome]:
         """Pass the gate before the call, and report to it how the call ended."""
-        await self._gate.before(call.scope)
         outcome = CallOutcome()
         try:
+            await self._gate.before(call.scope)
             yield outcome
         except BrokerError as error:
+            if call.carries_code and not outcome.connected:
+                error.code_unread = True
             # A call that was never sent and a caller's mistake say nothing about the endpoint.
             if outcome.was_sent and error is not call.fault:
                 await self._gate.after(call.scope, error)
@@ -138,6 +141,7 @@ async def connect_wecom(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "wecom-broker"},
         middlewares=(_no_resend,),
+        trace_configs=[_connection_trace()],
     ) as session:
         yield WecomClient(
             session,
@@ -148,6 +152,18 @@ async def connect_wecom(
             randomness=randomness,
             observer=observer,
         )
+
+
+def _connection_trace() -> aiohttp.TraceConfig:
+    """Return what notes the connection of each request in the call's outcome, before anything is sent."""
+
+    async def note(_session: object, context: SimpleNamespace, _parameters: object) -> None:
+        context.trace_request_ctx.connected = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(note)
+    trace.on_connection_reuseconn.append(note)
+    return trace
 
 
 async def _no_resend(

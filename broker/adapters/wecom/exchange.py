@@ -51,6 +51,8 @@ class CallOutcome:
     limit: RateLimited | None = None
     """A rate limit that closes the endpoint, although a proxied call returns it as a regular answer."""
     was_sent: bool = False
+    connected: bool = False
+    """Whether there was a connection, so that WeCom may have read the call."""
 
 
 class Exchange:
@@ -80,6 +82,7 @@ class Exchange:
                 params=call.parameters(),
                 data=data or None,
                 allow_redirects=False,
+                trace_request_ctx=self._outcome,
                 **options,
             )
         )

@@ -14,7 +14,12 @@ class CallScope:
     corp_id: str
     endpoint: str
     carries_code: bool = False
-    """Whether it carries a login code: it is sent only once, and whenever it may succeed."""
+    """Whether it carries a one-time code: it is sent only once, and whenever it may succeed."""
+
+    @property
+    def subject(self) -> str:
+        """Return whose limits it counts for: the corp's, or a suite's own."""
+        return self.corp_id or self.app
 
 
 class UpstreamGate(Protocol):

@@ -70,16 +70,18 @@ class LoginSession:
 
 
 class WecomUsers(Protocol):
-    """Who a user is. Codes are sent once, whatever happens. Raises as `WecomTokens`.
+    """Who a user is. A code is sent once; `code_unread` of an error says whether it may be sent again.
 
-    The first three take the token of an app in its corp, or a third-party suite's own (wecom-api B10, B11).
+    Raises as `WecomTokens`, `CodeRejected` for a code that WeCom refuses, and `TokenRejected`.
+    The first three take the token of an app in its corp, or a third-party suite's own (wecom-api B10, B11):
+    then the answer names the corp, and a member counts as the corp's own.
     """
 
     async def exchange_auth_code(self, token: Credential, code: Secret) -> User:
         """Exchange the code of a web login (wecom-api A7)."""
 
     async def fetch_profile(self, token: Credential, user_ticket: Secret) -> dict[str, str]:
-        """Fetch what a user agreed to show (wecom-api A8)."""
+        """Fetch what a user agreed to show (wecom-api A8); with a suite's token also the `corpid`."""
 
     async def exchange_login_code(self, token: Credential, js_code: Secret) -> LoginSession:
         """Exchange the code of a mini-program login; the token's app is bound to it (wecom-api A9)."""
@@ -124,7 +126,11 @@ class WecomAuthorizations(Protocol):
         """Say whether the link installs a suite that is not published (wecom-api B4)."""
 
     async def exchange_auth_code(self, suite_token: Credential, auth_code: Secret) -> ExchangedCode:
-        """Exchange an auth_code for the permanent code; it is sent once (wecom-api B6, v2)."""
+        """Exchange an auth_code for the permanent code; it is sent once (wecom-api B6, v2).
+
+        `CodeRejected` is WeCom's no to the code. Of any other error, `code_unread` says whether WeCom
+        certainly did not read the code, so that it may be sent again; if not, the permanent code may be lost.
+        """
 
     async def read_authorization(self, suite_token: Credential, app: App) -> AuthorizationDetails:
         """Read the agents of a corp, and who shares them (wecom-api B7, v2)."""

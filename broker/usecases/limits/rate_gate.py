@@ -56,11 +56,11 @@ class RateGate:
 
     async def before(self, scope: CallScope) -> None:
         """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
-        await self._error_cache.check(_limit_scope(scope.endpoint, scope.corp_id))
+        await self._error_cache.check(_limit_scope(scope.endpoint, scope.subject))
         self._breakers.check(scope)
         with suppress(StoreUnavailable):
             for limit in LIMITS:
-                await self._counters.count(_counter(scope.endpoint, scope.corp_id, limit), limit.window)
+                await self._counters.count(_counter(scope.endpoint, scope.subject, limit), limit.window)
 
     async def after(self, scope: CallScope, error: BrokerError | None) -> None:
         """Record how the call ended."""
@@ -68,7 +68,7 @@ class RateGate:
             self._breakers.failed(scope)
             return
         self._breakers.succeeded(scope)
-        limit = _limit_scope(scope.endpoint, scope.corp_id)
+        limit = _limit_scope(scope.endpoint, scope.subject)
         if isinstance(error, RateLimited):
             await self._error_cache.remember(limit, error)
         # A call that succeeds while the endpoint is closed was sent before that: the limit still applies.

@@ -84,7 +84,9 @@ class FakeUsers:
             trouble = self.troubles.pop(0)
             raise trouble()
         if not self.is_alive(token.value):
-            raise TokenRejected("the token is dead", errcode=self.death_errcode)
+            died = TokenRejected("the token is dead", errcode=self.death_errcode)
+            died.code_unread = True
+            raise died
 
 
 def member(corp_id: str, user_id: str, kind: UserKind = UserKind.CHILD_MEMBER) -> User:

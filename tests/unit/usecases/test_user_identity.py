@@ -41,7 +41,9 @@ def identity(replica: Replica, users: FakeUsers) -> Identities:
 
 
 def died() -> TokenRejected:
-    return TokenRejected("the token is dead", errcode=40014)
+    error = TokenRejected("the token is dead", errcode=40014)
+    error.code_unread = True
+    return error
 
 
 @pytest.mark.parametrize(
