@@ -5,8 +5,11 @@ harmless in a name, but an identifier must be whole (`is_whole`), or two could b
 """
 
 import json
+import re
+from collections.abc import Mapping
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _ENCODINGS = ("utf-8-sig", "gb18030")
 """The second only if the first gives no JSON: the last byte of a GBK character can read as a backslash."""
 
@@ -27,6 +30,28 @@ def read_object(body: bytes) -> dict[str, object] | None:
 def is_whole(text: str) -> bool:
     """Return whether nothing in the text was replaced."""
     return REPLACED not in text
+
+
+def as_text(value: object) -> str:
+    """Return a text; "" for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def as_number(value: object, otherwise: int) -> int:
+    """Return a whole number, which may come as text."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+
+
+def as_list(value: object) -> list[object]:
+    """Return a list; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def as_object(value: object) -> Mapping[str, object]:
+    """Return an object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _mended(value: object) -> object:

@@ -1,0 +1,1 @@
+"""WeCom's endpoints for suites and their providers."""
