@@ -54,14 +54,14 @@ class Suites:
     _connection: Connection
 
     async def install_url(
-        self, app: str, redirect_uri: str = "", *, state: str = "", test_install: bool = False
+        self, app: str, redirect_uri: str, *, state: str = "", test_install: bool = False
     ) -> InstallUrl:
         """Return the link that lets a corp's administrator install the suite.
 
-        WeCom sends the administrator back to `redirect_uri` with an auth_code and the state. A 代开发
-        template takes no `redirect_uri`: its link is a QR code, and WeCom pushes the code to the broker.
-        `state` is letters and digits; an unguessable one is generated when it is empty. `test_install` is
-        for suites that are not published yet. Raises BrokerError.
+        WeCom sends the administrator back to `redirect_uri` with an auth_code and the state. `state` is
+        letters and digits, at most 128; an unguessable one is generated when it is empty. `test_install` is
+        for suites that are not published yet. A 代开发 template has no such link: it is installed by a QR
+        code (service/get_customized_auth_url, by `call`). Raises BrokerError.
         """
         request = pb.BuildInstallUrlRequest(
             app=app, redirect_uri=redirect_uri, state=state, test_install=test_install

@@ -74,7 +74,8 @@ class SuiteServiceServicer:
     """
 
     def BuildInstallUrl(self, request, context):
-        """Builds the link that lets an administrator of a corp install the suite.
+        """Builds the link that lets an administrator of a corp install a third-party suite. A 代开发 template has
+        none: it is installed by a QR code of service/get_customized_auth_url, and WeCom pushes the auth_code.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class SuiteServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SuiteServiceAsyncStub: ...
     BuildInstallUrl: _grpc.UnaryUnaryMultiCallable[_suite_service_pb2.BuildInstallUrlRequest, _suite_service_pb2.BuildInstallUrlResponse]
-    """Builds the link that lets an administrator of a corp install the suite."""
+    """Builds the link that lets an administrator of a corp install a third-party suite. A 代开发 template has
+    none: it is installed by a QR code of service/get_customized_auth_url, and WeCom pushes the auth_code.
+    """
     CompleteInstallation: _grpc.UnaryUnaryMultiCallable[_suite_service_pb2.CompleteInstallationRequest, _suite_service_pb2.CompleteInstallationResponse]
     """Exchanges the auth_code that came with the redirect. A code works once: the fleet sends it once."""
     ListAuthorizations: _grpc.UnaryUnaryMultiCallable[_suite_service_pb2.ListAuthorizationsRequest, _suite_service_pb2.ListAuthorizationsResponse]
@@ -58,7 +60,9 @@ class SuiteServiceAsyncStub(SuiteServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     BuildInstallUrl: _aio.UnaryUnaryMultiCallable[_suite_service_pb2.BuildInstallUrlRequest, _suite_service_pb2.BuildInstallUrlResponse]  # type: ignore[assignment]
-    """Builds the link that lets an administrator of a corp install the suite."""
+    """Builds the link that lets an administrator of a corp install a third-party suite. A 代开发 template has
+    none: it is installed by a QR code of service/get_customized_auth_url, and WeCom pushes the auth_code.
+    """
     CompleteInstallation: _aio.UnaryUnaryMultiCallable[_suite_service_pb2.CompleteInstallationRequest, _suite_service_pb2.CompleteInstallationResponse]  # type: ignore[assignment]
     """Exchanges the auth_code that came with the redirect. A code works once: the fleet sends it once."""
     ListAuthorizations: _aio.UnaryUnaryMultiCallable[_suite_service_pb2.ListAuthorizationsRequest, _suite_service_pb2.ListAuthorizationsResponse]  # type: ignore[assignment]
@@ -83,7 +87,9 @@ class SuiteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suite_service_pb2.BuildInstallUrlRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suite_service_pb2.BuildInstallUrlResponse, _abc.Awaitable[_suite_service_pb2.BuildInstallUrlResponse]]:
-        """Builds the link that lets an administrator of a corp install the suite."""
+        """Builds the link that lets an administrator of a corp install a third-party suite. A 代开发 template has
+        none: it is installed by a QR code of service/get_customized_auth_url, and WeCom pushes the auth_code.
+        """
 
     @_abc_1.abstractmethod
     def CompleteInstallation(
