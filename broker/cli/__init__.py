@@ -19,6 +19,7 @@ COMMANDS = {
     "sign": "remote.sign:sign",
     "shares": "remote.shares:shares",
     "events": "remote.events:events",
+    "suites": "suites.command:suites",
     "keys": "keys:keys",
 }
 """The module and function of each command, imported when it is called: `keys new` needs no broker."""

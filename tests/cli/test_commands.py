@@ -19,7 +19,7 @@ from tests.cli.running import run
 from tests.kit.processes.broker_process import to_toml
 
 APP: dict[str, Any] = {"name": "crm", "corp_id": "ww0parent", "agent_id": 1000002, "secret": "SecretOfTheApp"}
-VERBS = ["serve", "dev", "demo", "simulate", "check-config", "token", "shares", "keys"]
+VERBS = ["serve", "dev", "demo", "simulate", "check-config", "token", "shares", "suites", "keys"]
 
 
 @pytest.fixture
@@ -53,6 +53,9 @@ def test_the_help_names_every_verb() -> None:
         ["token", "watch"],
         ["shares", "list"],
         ["shares", "sync"],
+        ["suites", "list"],
+        ["suites", "show"],
+        ["suites", "install-url"],
         ["keys", "new"],
     ],
     ids=" ".join,

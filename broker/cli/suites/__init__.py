@@ -1,0 +1,1 @@
+"""`wecom-broker suites`: which corps authorised a suite, links that install it, and backups."""

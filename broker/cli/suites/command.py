@@ -1,0 +1,15 @@
+"""`suites`: its commands."""
+
+import click
+
+from broker.cli.suites import authorizations
+
+
+@click.group()
+def suites() -> None:
+    """Third-party suites (第三方应用) and 代开发: who authorised them, and how others do."""
+
+
+suites.add_command(authorizations.list_)
+suites.add_command(authorizations.show)
+suites.add_command(authorizations.install_url)
