@@ -29,14 +29,21 @@ SEAL_CHECK = "seal-check"
 
 
 @asynccontextmanager
-async def open_store(config: Config, clock: SystemClock, observer: Observer) -> AsyncIterator[Storage]:
-    """Open the configured store and its event log, sealed; prove that it answers and our keys open it."""
+async def open_store(
+    config: Config, clock: SystemClock, observer: Observer, *, permanent_codes: bool = False
+) -> AsyncIterator[Storage]:
+    """Open the configured store and its event log, sealed; prove that it answers and our keys open it.
+
+    With `permanent_codes` the observer is told if a crash of the store may lose them.
+    """
     async with AsyncExitStack() as stack:
         inner, events = await _connect(stack, config, clock, observer)
         await _wait_for(inner, config, observer)
         try:
             seal = Seal(await _seal_keys(inner, config))
             await _check_seal(inner, seal)
+            if permanent_codes and (problem := await inner.durability_problem()):
+                observer.durability_limited(problem)
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None

@@ -51,6 +51,11 @@ class Metrics:
         )
         self.watchers = gauge("watchers", "Open watches.", across="livesum")
 
+        self.durable_writes = counter(
+            "durable_writes_total",
+            "Records that must not be lost, by what the store said: proven, late or unproven to be on disk.",
+            "outcome",
+        )
         self.callbacks = counter(
             "callbacks_total",
             "Callbacks by app and outcome: accepted, repeated, verified, or the reason for the refusal.",

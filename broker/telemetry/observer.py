@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -10,6 +10,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.events.log import Lag
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Durability
 from broker.domain.replica_health import ReplicaHealth
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
@@ -25,6 +26,7 @@ NO_ANSWER = {
 SERVER_ERROR = re.compile(r"http_(5\d\d)")
 MAX_CHILDREN_REMEMBERED = 10_000
 SHARES_LOGGED = 20
+UNPROVEN_LOGGED_EVERY = timedelta(minutes=10)
 
 
 class Telemetry:
@@ -37,6 +39,7 @@ class Telemetry:
         self.replica_health = ReplicaHealth(clock.now())
         self._sealed_for: set[tuple[str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
+        self._unproven_logged_at: datetime | None = None
 
     def egress_chosen(self, described: Mapping[str, object]) -> None:
         """Log how calls reach WeCom."""
@@ -88,6 +91,21 @@ class Telemetry:
         self.replica_health.store.seen(self._clock.now())
         if not was_healthy:
             self._log.warning("the store is back")
+
+    def durability_limited(self, problem: str) -> None:
+        """See `Observer.durability_limited`."""
+        self._log.warning(
+            "a crash of the store may cost permanent codes, which WeCom tells once",
+            problem=f"store.url: {problem}",
+        )
+
+    def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
+        """See `Observer.durable_write_ended`; a problem is logged at most every ten minutes."""
+        self.metrics.durable_writes.labels(outcome).inc()
+        now, last = self._clock.now(), self._unproven_logged_at
+        if problem and (last is None or now - last >= UNPROVEN_LOGGED_EVERY):
+            self._unproven_logged_at = now
+            self._log.warning("a durable write is not proven to be on disk", problem=problem)
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer.shares_changed`."""

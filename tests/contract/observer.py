@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from broker.domain.errors import BrokerError
+from broker.domain.ports.observer import Durability
 from broker.domain.shares import AppShare
 
 
@@ -14,6 +15,7 @@ class Notebook:
 
     told: list[str] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    durable_writes: list[tuple[Durability, str]] = field(default_factory=list)
 
     async def has_failures(self) -> bool:
         return bool(self.failures)
@@ -33,6 +35,9 @@ class Notebook:
 
     def store_back(self) -> None:
         self.told.append("back")
+
+    def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
+        self.durable_writes.append((outcome, problem))
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         raise NotImplementedError

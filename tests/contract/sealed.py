@@ -69,3 +69,6 @@ class SealedStore:
 
     async def ping(self) -> None:
         await self._inner.ping()
+
+    async def durability_problem(self) -> str:
+        return await self._inner.durability_problem()

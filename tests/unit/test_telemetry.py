@@ -11,11 +11,12 @@ import structlog
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import RateLimited, SecretRejected, StoreUnavailable, WecomUnavailable
+from broker.domain.ports.observer import Durability
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER, redact, set_up_logging
 from broker.telemetry.observer import Telemetry
 from tests.kit.logs import own_logging
-from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.fake_clock import START, FakeClock
 
 MARKER = "MarkerOfASecret"
 ENDPOINT = "/cgi-bin/gettoken"
@@ -283,6 +284,29 @@ def test_a_store_that_left_and_came_back_is_noted(telemetry: Telemetry) -> None:
 
     assert (False, True) == (lost, telemetry.replica_health.store.healthy)
     assert "Redis is away" == telemetry.replica_health.store.last_error
+
+
+def test_durable_writes_are_counted_by_what_is_known_of_them(telemetry: Telemetry) -> None:
+    for outcome, problem in ((Durability.PROVEN, ""), (Durability.PROVEN, ""), (Durability.LATE, "late")):
+        telemetry.durable_write_ended(outcome, problem)
+    value = telemetry.metrics.registry.get_sample_value
+    name = "wecom_broker_durable_writes_total"
+
+    assert [2, 1, None] == [value(name, {"outcome": outcome}) for outcome in Durability]
+
+
+async def test_a_write_that_is_not_proven_is_told_every_ten_minutes_at_most(screen: Screen) -> None:
+    clock = FakeClock()
+    telemetry = Telemetry(clock)
+    set_up_logging("info", "json")
+    for minutes in (0, 5, 9, 10, 19, 20):
+        at = START + timedelta(minutes=minutes)
+        await clock.advance(at - clock.now())
+        telemetry.durable_write_ended(Durability.LATE, f"in minute {minutes}")
+        telemetry.durable_write_ended(Durability.PROVEN)
+
+    assert ["in minute 0", "in minute 10", "in minute 20"] == [event["problem"] for event in screen.events]
+    assert {"warning"} == {event["level"] for event in screen.events}
 
 
 def test_calls_are_counted_by_endpoint_and_errcode(telemetry: Telemetry) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from redis.asyncio import Redis
 
 from broker.adapters.redis.client import RedisClient, epoch_milliseconds, milliseconds
+from broker.adapters.redis.durability import RecordScript, durability_problem
 from broker.adapters.redis.groups import RedisGroups
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
@@ -32,8 +33,8 @@ class RedisStore(RedisLeases, RedisGroups):
         self._keys = keys
         self._clock = clock
         self._observer = observer
-        self._commit = client.script(fenced_script("commit"))
-        self._offer = client.script(fenced_script("offer"))
+        self._commit = RecordScript(client, fenced_script("commit"), observer)
+        self._offer = RecordScript(client, fenced_script("offer"), observer)
         self._replace = client.script(store_script("replace"))
         self._forget = client.script(fenced_script("forget"))
         self._count = client.script(store_script("count"))
@@ -61,7 +62,7 @@ class RedisStore(RedisLeases, RedisGroups):
         keys = [self._keys.lease(record.name), self._keys.record(record.name)]
         told = self._told(record.name, record.fence)
         arguments = [lease.owner, record.fence, record.payload, epoch_milliseconds(record.keep_until), *told]
-        return bool(await self._commit(keys, arguments))
+        return await self._commit.write(record, keys, arguments)
 
     async def offer(self, record: Record) -> bool:
         """See `Records.offer`."""
@@ -71,7 +72,7 @@ class RedisStore(RedisLeases, RedisGroups):
             epoch_milliseconds(record.keep_until),
             *self._told(record.name, record.fence),
         ]
-        return bool(await self._offer([self._keys.record(record.name)], arguments))
+        return await self._offer.write(record, [self._keys.record(record.name)], arguments)
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
@@ -101,6 +102,10 @@ class RedisStore(RedisLeases, RedisGroups):
     async def ping(self) -> None:
         """See `Store.ping`."""
         await self._client.run(lambda redis: redis.ping())
+
+    async def durability_problem(self) -> str:
+        """See `Store.durability_problem`."""
+        return await durability_problem(self._client)
 
     async def notices(self) -> AsyncIterator[Notice]:
         """See `Store.notices`. Sets the clock to Redis's time, which is the fleet's, at each connection."""

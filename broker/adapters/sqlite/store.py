@@ -158,6 +158,10 @@ class SqliteStore(SqliteGroups):
         """See `Store.ping`."""
         await self.connection.run(lambda: self._database.execute("SELECT 1").fetchone())
 
+    async def durability_problem(self) -> str:
+        """See `Store.durability_problem`: each transaction ends on disk (synchronous = FULL)."""
+        return ""
+
     def _owner(self, name: str) -> str | None:
         row = self._database.execute("SELECT owner, ends FROM leases WHERE name = ?", (name,)).fetchone()
         return row[0] if row and row[1] > self._clock.now().timestamp() else None

@@ -2,12 +2,24 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.events.log import Lag
 from broker.domain.shares import AppShare
+
+
+class Durability(StrEnum):
+    """What is known of a durable record once it is written."""
+
+    PROVEN = "proven"
+    """It is on disk."""
+    LATE = "late"
+    """The store did not say so in time."""
+    UNPROVEN = "unproven"
+    """The store cannot say."""
 
 
 class Observer(Protocol):
@@ -30,6 +42,12 @@ class Observer(Protocol):
 
     def store_back(self) -> None:
         """The store answers again."""
+
+    def durability_limited(self, problem: str) -> None:
+        """A starting broker, which must not lose permanent codes, has a store that may lose the newest."""
+
+    def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
+        """A durable record was written; `problem` says why it is not proven to be on disk."""
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """A listing has other shares than the one before."""

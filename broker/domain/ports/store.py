@@ -22,7 +22,11 @@ class Record:
     keep_until: datetime
     """When the store may forget it."""
     durable: bool = False
-    """Whether it is written only once it is on disk, where the store can promise that."""
+    """Whether the store answers only once it is on disk.
+
+    Where the store cannot prove that in time, the write counts as done, and the observer is told: the record
+    is in the store, in the memory of replicas too, and a repetition would prove no more.
+    """
 
     @property
     def is_tombstone(self) -> bool:
@@ -148,3 +152,6 @@ class Coordination(Leases, Counters, Protocol):
 
 class Store(Records, Coordination, Groups, Protocol):
     """All that one kind of store provides."""
+
+    async def durability_problem(self) -> str:
+        """Return why a crash of the store may lose durable records, and what to do; empty if it does not."""

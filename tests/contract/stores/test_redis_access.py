@@ -8,6 +8,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from broker.adapters.redis.store import RedisStore
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.observer import Durability
 from broker.domain.ports.store import Notice, NoticeKind
 from tests.contract.making import FAR, LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
@@ -40,6 +42,8 @@ LEAST = (
     " +ping +time +hmget +get +evalsha +script|load +subscribe +publish"
     # ... and what its scripts do.
     " +set +del +incr +hget +hset +pttl +pexpire +pexpireat +zadd +zrange +zrangebyscore +zrem +zscore"
+    # How it knows that what must not be lost is on disk.
+    " +info +waitaof"
 )
 """The least that the broker's user may be given; `docs/` may quote it."""
 
@@ -47,7 +51,7 @@ LEAST = (
 def redis_with(folder: Path, *users: str) -> RedisServer:
     folder.mkdir(exist_ok=True)
     (folder / "users.acl").write_text("\n".join(["user default off", *users]) + "\n")
-    return RedisServer(folder, "--aclfile", str(folder / "users.acl"))
+    return RedisServer(folder, "--aclfile", str(folder / "users.acl"), append_only=True)
 
 
 def url(server: RedisServer, user: str = USER) -> str:
@@ -60,8 +64,8 @@ def guarded_redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-async def use_everything(store: RedisStore) -> None:
-    """Do all that a broker does."""
+async def use_everything(store: RedisStore) -> str:
+    """Do all that a broker does; return what a durable write lacks: it counts without proof."""
     async with listening(store) as ear:
         await store.ping()
         lease = await taken(store)
@@ -75,20 +79,29 @@ async def use_everything(store: RedisStore) -> None:
         await store.release(await taken(store))
         assert 1 == await store.count("calls", LONG)
         assert {"calls": 1} == await store.counts(["calls"])
+        assert await store.offer(replace(record(1, name="code"), durable=True))
         await store.enlist("corps", "ww1", datetime.now(UTC) - LONG)
         await store.enlist("corps", "ww2", FAR)
         assert ["ww2"] == await store.members("corps", 0, 2)
         await store.strike("corps", "ww2")
-        kinds = [(await ear.next()).kind for _ in range(3)]
-        assert [NoticeKind.COMMITTED, NoticeKind.FORGOTTEN, NoticeKind.RELEASED] == kinds
+        kinds = [(await ear.next()).kind for _ in range(4)]
+        assert [
+            NoticeKind.COMMITTED,
+            NoticeKind.FORGOTTEN,
+            NoticeKind.RELEASED,
+            NoticeKind.COMMITTED,
+        ] == kinds
+    return await store.durability_problem()
 
 
+@pytest.mark.usefixtures("patient_client")
 async def test_the_least_permissions_are_enough(guarded_redis: RedisServer) -> None:
     notebook = Notebook()
     async with connect_redis(url(guarded_redis)) as client:
-        await use_everything(RedisStore(client, "wecom-broker", SystemClock(), notebook))
+        assert "" == await use_everything(RedisStore(client, "wecom-broker", SystemClock(), notebook))
 
     assert [] == notebook.told
+    assert [(Durability.PROVEN, "")] == notebook.durable_writes
 
 
 @pytest.mark.slow
@@ -109,10 +122,14 @@ async def test_none_of_the_least_permissions_is_too_much(tmp_path: Path) -> None
                 store._keys.channel = "wecom-broker:notices"
                 try:
                     async with asyncio.timeout(1):
-                        await use_everything(store)
+                        problem = await use_everything(store)
                 except (StoreUnavailable, TimeoutError):
                     continue
-                enough.append(permission)
+                if problem:
+                    assert permission in ("+info", "+waitaof")
+                    assert "NOPERM" in problem
+                else:
+                    enough.append(permission)
 
     assert [""] == enough
 

@@ -16,6 +16,7 @@ from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey, RefreshPolicy
 from broker.domain.errors import BrokerError
+from broker.domain.ports.observer import Durability
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.usecases.access_tokens import AccessTokens
@@ -62,6 +63,9 @@ class Witness:
         """See `Observer`."""
 
     def store_back(self) -> None:
+        """See `Observer`."""
+
+    def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
         """See `Observer`."""
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:

@@ -175,6 +175,9 @@ class MemoryStore:
     async def ping(self) -> None:
         await self._reach()
 
+    async def durability_problem(self) -> str:
+        return ""
+
     async def _reach(self) -> None:
         """Yield to other tasks first, as a network call would. Raises StoreUnavailable while away."""
         await asyncio.sleep(0)

@@ -16,6 +16,7 @@ from broker.config.load import parse_config
 from broker.config.schema import Config
 from broker.telemetry.observer import Telemetry
 from tests.kit.processes.ports import free_port
+from tests.kit.processes.redis_server import RedisServer
 
 APP = {"name": "crm", "corp_id": "ww0parent000000001", "agent_id": 1, "secret": "secret-of-crm"}
 KEY = base64.b64encode(bytes(range(32)))
@@ -35,9 +36,9 @@ def config(database: Path, **store: Any) -> Config:
     return parse_config({"store": {"url": f"sqlite:///{database}", **store}, "apps": [APP]})
 
 
-async def opens(given: Config) -> None:
+async def opens(given: Config, *, permanent_codes: bool = False) -> None:
     clock = SystemClock()
-    async with open_store(given, clock, Telemetry(clock)):
+    async with open_store(given, clock, Telemetry(clock), permanent_codes=permanent_codes):
         pass
 
 
@@ -164,3 +165,35 @@ async def test_waiting_for_a_redis_is_logged_with_each_attempt(monkeypatch: pyte
     assert all("Connect" in line["problem"] and "a-password" not in line["problem"] for line in waiting)
     assert f"tried {len(waiting) + 1} times in 1 s" in said
     assert "a-password" not in said
+
+
+class TestDurability:
+    """Permanent codes are told once: a store that may lose them is named at the start."""
+
+    @staticmethod
+    async def warnings(given: Config, *, permanent_codes: bool = True) -> list[str]:
+        with capture_logs() as lines:
+            await opens(given, permanent_codes=permanent_codes)
+        return [line["problem"] for line in lines if "permanent codes" in line["event"]]
+
+    @staticmethod
+    def on(server: RedisServer) -> Config:
+        keys = [{"id": "k1", "key": KEY.decode()}]
+        return parse_config({"store": {"url": server.url, "seal_keys": keys}, "apps": [APP]})
+
+    async def test_a_redis_without_persistence_is_named_once(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path / "redis") as server:
+            [problem] = await self.warnings(self.on(server))
+
+        assert problem.startswith("store.url: persistence is off")
+
+    async def test_it_may_lose_all_else(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path / "redis") as server:
+            assert [] == await self.warnings(self.on(server), permanent_codes=False)
+
+    async def test_a_redis_with_a_log_is_not_named(self, tmp_path: Path) -> None:
+        with RedisServer(tmp_path / "redis", append_only=True) as server:
+            assert [] == await self.warnings(self.on(server))
+
+    async def test_nor_is_sqlite(self, database: Path) -> None:
+        assert [] == await self.warnings(config(database))
