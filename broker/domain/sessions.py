@@ -40,3 +40,8 @@ class Session:
     def name_of(session_id: str) -> str:
         """Return the record's name, hashed: somebody who reads the store's keys cannot use the session."""
         return f"session:{hashlib.sha256(session_id.encode()).hexdigest()[:40]}"
+
+    @staticmethod
+    def group_of(app: str, corp_id: str) -> str:
+        """Return the name of the group that lists a suite's sessions in a corp: they end when it cancels."""
+        return f"sessions:{app}:{corp_id}"

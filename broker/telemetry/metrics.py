@@ -74,6 +74,24 @@ class Metrics:
         )
         self.dead_events = gauge("dead_events", "Events that a group gave up.", *of_group)
 
+        self.suite_tickets = counter(
+            "suite_tickets_total", "Pushed suite_tickets, by whether they were the newest.", "app", "outcome"
+        )
+        self.suite_ticket_expiry = gauge(
+            "suite_ticket_expiry_timestamp_seconds",
+            "When the newest suite_ticket ends; 0 without one.",
+            "app",
+        )
+        self.authorizations = gauge("authorizations", "Authorisations and codes by state.", "app", "state")
+        self.exchanges = counter(
+            "exchanges_total",
+            "Exchanges of auth_codes by outcome: done, lost, or taken for unread.",
+            *("app", "outcome"),
+        )
+        self.permission_expiry = gauge(
+            "permission_expiry_timestamp_seconds", "When the first data permission of any corp ends.", "app"
+        )
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, of all workers together."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

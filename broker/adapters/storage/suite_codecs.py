@@ -110,6 +110,8 @@ class _AuthorizationPayload(Payload):
     install_state: str
     problem: str
     shares: bool
+    is_stale: bool = False
+    """Older brokers do not write it."""
 
 
 def _encode_authorization(authorization: Authorization) -> Record:

@@ -96,6 +96,8 @@ class Authorization:
     """Why it is not active."""
     shares: bool = False
     """Whether the corp is known to share the app with children."""
+    is_stale: bool = False
+    """Whether its details must be read at WeCom: they never were, or have changed."""
 
     @property
     def key(self) -> AuthorizationKey:

@@ -16,6 +16,10 @@ class Catalog:
     suites: Mapping[str, Suite] = field(default_factory=dict)
     providers: Mapping[str, Provider] = field(default_factory=dict)
 
+    def owners(self) -> list[App | Suite | Provider]:
+        """Return all of them."""
+        return [*self.apps.values(), *self.suites.values(), *self.providers.values()]
+
     def owner(self, name: str) -> App | Suite | Provider:
         """Return what has that name. Raises `UnknownApp`."""
         found = self.apps.get(name) or self.suites.get(name) or self.providers.get(name)

@@ -49,7 +49,7 @@ class Installation:
     corp_id: str = ""
     """Of a DONE one."""
     problem: str = ""
-    """Of a LOST one: what happened, and what to do."""
+    """What keeps the exchange of an open one from succeeding; of a LOST one, what happened and what to do."""
 
     @property
     def key(self) -> InstallationKey:

@@ -89,6 +89,18 @@ class LeasedFlight:
                 fence = max(int(self._clock.now().timestamp() * 1000), above + 1)
                 yield Turn(None, Lease(replicated.name_of(key), "", fence, self._lease))
 
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[None]:
+        """Hold the lease of that name, for work that one replica does at a time; wait for whoever holds it.
+
+        Raises `StoreUnavailable`.
+        """
+        with self._notifications.waiter(name) as waiter:
+            while isinstance(lease := await self._leases.acquire(name, self._lease), Busy):
+                await waiter.wait(min(lease.remaining, self._poll), self._clock)
+        async with self._kept(lease):
+            yield
+
     async def _shared_turns(
         self, replicated: Replicated[Key, Value], key: Key, above: int
     ) -> AsyncGenerator[Turn[Value], None]:

@@ -88,7 +88,8 @@ AUTHORIZATION = Kept(
         b' "shared_from": {"corp_id": "wpPARENT", "share_kind": "supply_chain"}, "permissions":'
         b' [["contact:base", null], ["doc:read", 1780214401.123456]]}, {"agent_id": 8, "name": "",'
         b' "edition": null, "shared_from": null, "permissions": []}], "auth_mode": "member",'
-        b' "installer_user_id": "zhangsan", "install_state": "state-1", "problem": "none", "shares": true}',
+        b' "installer_user_id": "zhangsan", "install_state": "state-1", "problem": "none", "shares": true,'
+        b' "is_stale": false}',
         suite_codecs.FOR_EVER,
         durable=True,
     ),
@@ -143,7 +144,8 @@ CANCELLED = Kept(
         b'{"state": "cancelled", "permanent_code": null,'
         b' "code_hash": "0123456789abcdef0123456789abcdef01234567", "installed_at": 1772438401.0,'
         b' "updated_at": 1772438401.123456, "corp_name": "", "agents": [], "auth_mode": null,'
-        b' "installer_user_id": "", "install_state": "", "problem": "gone", "shares": false}',
+        b' "installer_user_id": "", "install_state": "", "problem": "gone", "shares": false,'
+        b' "is_stale": false}',
         AT + timedelta(days=30),
         durable=True,
     ),
