@@ -1,21 +1,21 @@
 """The engine and what works with it, built once for the broker and for the tests."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import timedelta
 
-from broker.app.storage import Storage
-from broker.domain.apps import App
-from broker.domain.credentials import RefreshPolicy
-from broker.domain.ports.clock import Clock, Randomness
-from broker.domain.ports.observer import Observer
-from broker.domain.ports.wecom import WecomShares, WecomTickets, WecomTokens
-from broker.domain.suites.catalog import Catalog
+from broker.app.suites import Suites, SuiteState
+from broker.app.surroundings import Surroundings
+from broker.domain.ports.wecom import (
+    WecomAuthorizations,
+    WecomShares,
+    WecomSuites,
+    WecomTickets,
+    WecomTokens,
+)
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
 from broker.usecases.credentials.source import WecomCredentialSource
-from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.notifications import Notifications
 from broker.usecases.fleet.replicated import Replicated
@@ -26,31 +26,18 @@ from broker.usecases.limits.ticket_quota import TicketQuota
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.lists import ShareLists
-from broker.usecases.shares.parents import KnownAuthorizations, NoAuthorizations, Parents
+from broker.usecases.shares.parents import KnownAuthorizations, Parents
 from broker.usecases.shares.reconciling import Reconciliation
 from broker.usecases.shares.relisting import Relisting
 from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.targets import Targets
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the core needs from outside."""
-
-    apps: Mapping[str, App]
-    storage: Storage
-    clock: Clock
-    randomness: Randomness
-    policy: RefreshPolicy
-    observer: Observer
-    tasks: Background
-
-
 class Limits:
     """What limits calls to WeCom: remembered errors, and the gate that uses them."""
 
     def __init__(self, around: Surroundings) -> None:
-        fingerprints = {app.name: app.secret.fingerprint() for app in around.apps.values()}
+        fingerprints = {owner.name: owner.secret.fingerprint() for owner in around.catalog.owners()}
         self.error_cache = ErrorCache(around.storage.errors, around.clock, around.randomness, fingerprints)
         breakers = CircuitBreakers(around.clock, around.randomness)
         self.gate = RateGate(around.storage.coordination, self.error_cache, breakers)
@@ -67,10 +54,12 @@ class Core:
         tokens: WecomTokens,
         tickets: WecomTickets,
         shares: WecomShares,
+        suites: WecomSuites,
+        authorizations: WecomAuthorizations,
         called_back: Collection[str],
         sync_every: timedelta,
-        catalog: Catalog | None = None,
-        authorizations: KnownAuthorizations | None = None,
+        longest_call: timedelta,
+        known: KnownAuthorizations | None = None,
     ) -> None:
         storage, clock, observer, tasks = around.storage, around.clock, around.observer, around.tasks
         coordination = storage.coordination
@@ -80,11 +69,29 @@ class Core:
         self.memory = CredentialCache(around.policy)
         self.quota = TicketQuota(coordination, clock)
         self.fleet = LeasedFlight(coordination, self.notifications, clock, observer)
+        state = SuiteState(
+            around,
+            wecom=authorizations,
+            memory=self.memory,
+            fleet=self.fleet,
+            error_cache=self.error_cache,
+        )
+        self.authorizations, self.suite_tickets = state.authorizations, state.tickets
         credentials = Replicated(storage.credentials, self.memory, clock)
         self.engine = CredentialEngine(
             replicated=credentials,
             counters=coordination,
-            source=WecomCredentialSource(around.apps, tokens, tickets, self.quota, clock),
+            source=WecomCredentialSource(
+                catalog=around.catalog,
+                tokens=tokens,
+                tickets=tickets,
+                suites=suites,
+                suite_tickets=state.tickets,
+                authorizations=state.authorizations,
+                suite_calls=state.calls,
+                quota=self.quota,
+                clock=clock,
+            ),
             memory=self.memory,
             fleet=self.fleet,
             error_cache=self.error_cache,
@@ -96,7 +103,7 @@ class Core:
         revocation = ShareRevocation(storage.credentials, self.memory, self.error_cache)
         self.lists = ShareLists(revocation, observer)
         share_lists = Replicated(storage.share_lists, self.lists, clock)
-        self.parents = Parents(catalog or Catalog(around.apps), authorizations or NoAuthorizations())
+        self.parents = Parents(around.catalog, known or state.authorizations)
         self.lister = ShareLister(
             wecom=shares,
             observer=observer,
@@ -129,7 +136,15 @@ class Core:
             called_back=called_back,
             tasks=tasks,
         )
-        self.targets = Targets(around.apps, self.shares)
+        self.suites = Suites(
+            around,
+            state,
+            engine=self.engine,
+            fleet=self.fleet,
+            relisting=self.relisting,
+            longest_call=longest_call,
+        )
+        self.targets = Targets(around.catalog.apps, self.shares)
         self.ahead = RefreshAhead(self.engine, self.memory, clock, around.randomness, around.policy, observer)
         errors = Replicated(storage.errors, self.error_cache, clock)
         self._following = {
@@ -144,12 +159,15 @@ class Core:
             self.relisting.on_notice,
         ):
             self.notifications.subscribe(on_notice)
+        state.subscribe(self.notifications)
 
     def start(self) -> None:
         """Keep in step with the other replicas, in the background."""
         self._tasks.keep_running("hearing notices", self.notifications.run)
         for name, run in self._following.items():
             self._tasks.keep_running(name, run)
+
+        self.suites.start()
 
     def renew(self) -> None:
         """Renew credentials before they expire and compare share lists, in the background."""

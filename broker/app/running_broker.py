@@ -10,12 +10,15 @@ from broker.adapters.system import SystemClock, SystemRandomness
 from broker.adapters.wecom.client import connect_wecom
 from broker.adapters.wecom.egress import Egress
 from broker.adapters.wecom.shares import ShareEndpoints
+from broker.adapters.wecom.suites.authorizations import AuthorizationEndpoints
+from broker.adapters.wecom.suites.tokens import SuiteTokenEndpoints
 from broker.adapters.wecom.tickets import TicketEndpoints
 from broker.adapters.wecom.tokens import TokenEndpoints
-from broker.app.core import Core, Limits, Surroundings
+from broker.app.core import Core, Limits
 from broker.app.errors import CannotStart
 from broker.app.services import Services
 from broker.app.store import open_store
+from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
@@ -26,6 +29,7 @@ from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
 from broker.server.http.server import CannotListen, serve_http
 from broker.telemetry.observer import Telemetry
+from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.fleet.background import Background
 
@@ -54,12 +58,13 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         storage = await stack.enter_async_context(open_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(
-            mapping.apps(config),
+            mapping.catalog(config),
             storage,
             clock,
             randomness,
             mapping.refresh_policy(config),
             telemetry,
+            SuiteTelemetry(telemetry.metrics, clock),
             background,
         )
         limits = Limits(around)
@@ -83,7 +88,11 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             tickets=TicketEndpoints(client),
             shares=ShareEndpoints(client),
             called_back=mapping.callbacks(config),
+            suites=SuiteTokenEndpoints(client),
+            authorizations=AuthorizationEndpoints(client),
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
+            # A dead token may be replaced on the way, so two calls.
+            longest_call=timedelta(seconds=2 * config.wecom.timeout_seconds + 5),
         )
         services = Services(config, around, core, client=client, telemetry=telemetry, policy=policy)
         health = Health(services.admin, core.shares, storage.coordination, clock, telemetry)
@@ -92,7 +101,9 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         core.renew()
         services.start()
         background.keep_running("watching health", health.run)
-        guard = RpcGuard(policy, {app.name: app.corp_id for app in around.apps.values()}, telemetry.metrics)
+        guard = RpcGuard(
+            policy, {app.name: app.corp_id for app in around.catalog.apps.values()}, telemetry.metrics
+        )
         addresses, port = await _listen(stack, config, guard, services, health, telemetry)
         try:
             yield RunningBroker(addresses, port, telemetry, health, core.memory)
@@ -103,6 +114,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             # Watches would last the whole grace period; their clients re-open them elsewhere.
             core.memory.close_watches()
             core.shares.close_watches()
+            await core.suites.close()
             services.feed.close()
 
 

@@ -6,7 +6,8 @@ from broker.adapters.wecom.addresses import AddressEndpoints
 from broker.adapters.wecom.client import WecomClient
 from broker.adapters.wecom.passthrough import Passthrough
 from broker.adapters.wecom.users import UserEndpoints
-from broker.app.core import Core, Surroundings
+from broker.app.core import Core
+from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
@@ -50,7 +51,7 @@ class Services:
         telemetry: Telemetry,
         policy: CallerPolicy,
     ) -> None:
-        apps, storage, clock, tasks = around.apps, around.storage, around.clock, around.tasks
+        apps, storage, clock, tasks = around.catalog.apps, around.storage, around.clock, around.tasks
         callbacks, keep = mapping.callbacks(config), mapping.retention(config)
         own_corps = {app.name: app.corp_id for app in apps.values()}
         rights, audit = Rights(policy, own_corps), Audit(telemetry)

@@ -1,50 +1,114 @@
-"""Where credentials come from: the app's secret, the parent's token, or the token of the same corp."""
+"""Where credentials come from: the one place that knows the chain of each kind of app.
 
-from collections.abc import Mapping
+self-built   secret → token of the own corp → token of a child
+third-party  suite_ticket → suite token → permanent code → token of the corp
+代开发        permanent code → token of the corp → token of a child
+all          token of a corp → its tickets
+"""
+
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from broker.domain.apps import App
+from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
+from broker.domain.errors import CorpNotAuthorized, ReauthorizationRequired
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.wecom import WecomTickets, WecomTokens
+from broker.domain.ports.wecom import WecomSuites, WecomTickets, WecomTokens
+from broker.domain.suites.catalog import Catalog
+from broker.domain.suites.suite import Suite
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.recovery_budget import current_recovery_budget
 from broker.usecases.limits.ticket_quota import TicketQuota
+from broker.usecases.suites.authorizations import Authorizations
+from broker.usecases.suites.calls import SuiteCalls
+from broker.usecases.suites.tickets import SuiteTickets
 
 
 class WecomCredentialSource:
-    """Fetch any credential of an app, with the credentials before it in the chain (wecom-api A1, A3-A5)."""
+    """Fetch any credential, with those before it in its chain (wecom-api A1, A3-A5, B2, B8, B12)."""
 
     def __init__(
         self,
-        apps: Mapping[str, App],
+        *,
+        catalog: Catalog,
         tokens: WecomTokens,
         tickets: WecomTickets,
+        suites: WecomSuites,
+        suite_tickets: SuiteTickets,
+        authorizations: Authorizations,
+        suite_calls: SuiteCalls,
         quota: TicketQuota,
         clock: Clock,
     ) -> None:
-        self._apps = apps
+        self._catalog = catalog
         self._tokens = tokens
         self._tickets = tickets
+        self._suites = suites
+        self._suite_tickets = suite_tickets
+        self._authorizations = authorizations
+        self._suite_calls = suite_calls
         self._quota = quota
         self._clock = clock
 
     async def fetch(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         """Fetch the credential from WeCom. Raises what WeCom's answer means, and `QuotaReserved`."""
-        if key.kind is not CredentialKind.ACCESS_TOKEN:
-            return await self._ticket(key, engine, urgent=urgent)
-        app = self._apps[key.app]
-        if key.share_kind is ShareKind.OWN:
+        match key.kind:
+            case CredentialKind.ACCESS_TOKEN if key.share_kind is not ShareKind.OWN:
+                return await self._child_token(key, engine)
+            case CredentialKind.ACCESS_TOKEN if suite := self._catalog.suites.get(key.app):
+                return await self._corp_token(suite, key, engine)
+            case CredentialKind.ACCESS_TOKEN:
+                current_recovery_budget().step()
+                return await self._tokens.fetch_app_token(self._catalog.apps[key.app])
+            case CredentialKind.SUITE_TOKEN:
+                suite = self._catalog.suites[key.app]
+                ticket = await self._suite_tickets.current(suite)
+                current_recovery_budget().step()
+                return await self._suites.fetch_suite_token(suite, ticket.value)
+            case CredentialKind.PROVIDER_TOKEN:
+                current_recovery_budget().step()
+                return await self._suites.fetch_provider_token(self._catalog.providers[key.app])
+            case _:
+                return await self._ticket(key, engine, urgent=urgent)
+
+    async def _child_token(self, key: CredentialKey, engine: CredentialEngine) -> Grant:
+        parent = await self._parent(key)
+
+        async def fetch(token: Credential) -> Grant:
+            return await self._tokens.fetch_child_token(token, key.corp_id, key.agent_id, key.share_kind)
+
+        return await engine.using(CredentialKey.own_token(parent), self._timed(fetch))
+
+    async def _parent(self, child: CredentialKey) -> App:
+        """Return the app in the corp that shares it with the child."""
+        if not child.parent_corp_id:
+            return self._catalog.apps[child.app]
+        suite = self._catalog.suites[child.app]
+        return (await self._authorizations.usable(suite, child.parent_corp_id)).app(suite)
+
+    async def _corp_token(self, suite: Suite, key: CredentialKey, engine: CredentialEngine) -> Grant:
+        """Fetch the token of a suite's app in a corp that authorised it."""
+        authorization = await self._authorizations.usable(suite, key.corp_id)
+        app = authorization.app(suite, key.agent_id)
+        if suite.kind is AppKind.CUSTOMIZED:
+            # The permanent code is the app's secret (wecom-api B15).
             current_recovery_budget().step()
-            return await self._tokens.fetch_app_token(app)
+            try:
+                grant = await self._tokens.fetch_app_token(app)
+            except ReauthorizationRequired as ended:
+                await self._authorizations.refuse(authorization, ended)
+                raise
+        else:
 
-        async def with_parent(parent: Credential) -> Grant:
-            asked_at = self._clock.now()
-            grant = await self._tokens.fetch_child_token(parent, key.corp_id, key.agent_id, key.share_kind)
-            return replace(grant, asked_at=asked_at)
+            async def fetch(token: Credential) -> Grant:
+                return await self._suites.fetch_corp_token(token, app)
 
-        return await engine.using(CredentialKey.own_token(app), with_parent)
+            grant = await self._suite_calls.about(authorization, suite, engine, self._timed(fetch))
+        present = self._authorizations.get(authorization.key)
+        if present is None or present.permanent_code is None:
+            raise CorpNotAuthorized("this corp cancelled the app", app=key.app, corp_id=key.corp_id)
+        return grant
 
     async def _ticket(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         """Fetch a ticket with the token of the page's corp: for a child, the child's (wecom-api G13)."""
@@ -55,7 +119,17 @@ class WecomCredentialSource:
             await self._quota.take(key, urgent=urgent)
 
         async def with_token(token: Credential) -> Grant:
-            asked_at = self._clock.now()
-            return replace(await fetch(token, allow), asked_at=asked_at)
+            return await fetch(token, allow)
 
-        return await engine.using(key.of_kind(CredentialKind.ACCESS_TOKEN), with_token)
+        return await engine.using(key.of_kind(CredentialKind.ACCESS_TOKEN), self._timed(with_token))
+
+    def _timed(
+        self, fetch: Callable[[Credential], Awaitable[Grant]]
+    ) -> Callable[[Credential], Awaitable[Grant]]:
+        """Return the fetch with its own moment of asking: the token before it may be fetched first."""
+
+        async def fetch_now(token: Credential) -> Grant:
+            asked_at = self._clock.now()
+            return replace(await fetch(token), asked_at=asked_at)
+
+        return fetch_now

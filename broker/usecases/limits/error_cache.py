@@ -36,7 +36,8 @@ RETRY_RULES: dict[type[BrokerError], RetryRule] = {
     errors.IpNotTrusted: RetryRule(MINUTE, 10 * MINUTE),
     errors.ApiNotAuthorized: RetryRule(MINUTE, 10 * MINUTE),
     errors.ReauthorizationRequired: RetryRule(MINUTE, 10 * MINUTE),
-    errors.SuiteTicketMissing: RetryRule(SECOND, 10 * SECOND),
+    # Until the next ticket, which lifts it: WeCom pushes one every ten minutes (wecom-api B1).
+    errors.SuiteTicketMissing: RetryRule(10 * SECOND, 10 * MINUTE),
     # A block lasts as long as the window that was hit: a minute, then an hour (wecom-api E).
     errors.RateLimited: RetryRule(MINUTE, HOUR),
     errors.WecomUnavailable: RetryRule(SECOND / 2, 30 * SECOND),

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from broker.domain.apps import App
-from broker.domain.errors import CorpNotAuthorized, InvalidRequest, StoreUnavailable
+from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.shares import ListingKey, ShareList
 from broker.domain.suites.authorization import Authorization, AuthorizationKey
 from broker.domain.suites.catalog import Catalog
@@ -92,31 +92,3 @@ class Parents:
             if found.shares and found.is_usable
             for kind in suite.share_kinds
         ]
-
-
-class NoAuthorizations:
-    """No corp has authorised any suite."""
-
-    version = 0
-
-    async def find(self, suite: Suite, corp_id: str) -> Authorization:
-        """See `KnownAuthorizations.find`."""
-        raise CorpNotAuthorized("the corp has not authorised the suite", app=suite.name, corp_id=corp_id)
-
-    async def usable(self, suite: Suite, corp_id: str) -> Authorization:
-        """See `KnownAuthorizations.usable`."""
-        return await self.find(suite, corp_id)
-
-    async def sole(self, suite: Suite) -> Authorization:
-        """See `KnownAuthorizations.sole`."""
-        raise CorpNotAuthorized("no corp has authorised the suite", app=suite.name)
-
-    def get(self, key: AuthorizationKey) -> Authorization | None:
-        """See `KnownAuthorizations.get`."""
-
-    def of(self, suite: str) -> list[Authorization]:  # noqa: ARG002 - there are none
-        """See `KnownAuthorizations.of`."""
-        return []
-
-    async def mark_sharing(self, key: AuthorizationKey) -> None:
-        """See `KnownAuthorizations.mark_sharing`."""

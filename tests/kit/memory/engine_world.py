@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from broker.adapters.wecom.shares import ShareEndpoints
+from broker.adapters.wecom.suites.authorizations import AuthorizationEndpoints
+from broker.adapters.wecom.suites.tokens import SuiteTokenEndpoints
 from broker.adapters.wecom.tickets import TicketEndpoints
 from broker.adapters.wecom.tokens import TokenEndpoints
-from broker.app.core import Core, Limits, Surroundings
+from broker.app.core import Core, Limits
 from broker.app.storage import storage_in
+from broker.app.surroundings import Surroundings
 from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey, RefreshPolicy
@@ -19,6 +22,7 @@ from broker.domain.errors import BrokerError
 from broker.domain.ports.observer import Durability
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
+from broker.domain.suites.catalog import Catalog
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
@@ -28,6 +32,7 @@ from tests.kit.memory.wecom import Connection, SimulatedWecom
 
 POLICY = RefreshPolicy()
 LIFETIME = timedelta(hours=2)
+LONGEST_CALL = timedelta(seconds=15)
 PARENT = "ww-parent"
 CRM = App("crm", AppKind.SELF_BUILT, PARENT, 1000002, Secret("crm-secret"))
 OWN = CredentialKey.own_token(CRM)
@@ -81,17 +86,56 @@ class Witness:
         self.failures.append((what, error))
 
 
+@dataclass
+class SuiteWitness:
+    """An observer of suites that records what is reported to it."""
+
+    tickets: list[tuple[str, bool]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    states: list[tuple[str, str]] = field(default_factory=list)
+    exchanges: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def ticket_pushed(self, suite: str, *, is_newest: bool) -> None:
+        """See `SuiteObserver`."""
+        self.tickets.append((suite, is_newest))
+
+    def ticket_looked_at(self, suite: str, expires_at: datetime | None, problem: str) -> None:
+        """See `SuiteObserver`."""
+        self.problems.append(problem)
+
+    def authorization_changed(self, suite: str, corp_id: str, state: str, problem: str) -> None:
+        """See `SuiteObserver`."""
+        self.states.append((corp_id, state))
+
+    def authorizations_counted(
+        self, suite: str, counts: Mapping[str, int], next_permission_end: datetime | None
+    ) -> None:
+        """See `SuiteObserver`."""
+
+    def exchange_ended(self, suite: str, outcome: str) -> None:
+        """See `SuiteObserver`."""
+        self.exchanges.append(outcome)
+
+    def code_lost(self, suite: str, problem: str) -> None:
+        """See `SuiteObserver`."""
+        self.lost.append(problem)
+
+
 class Replica:
     """One broker's engine, wired as the composition root does it."""
 
-    def __init__(self, world: "EngineWorld", number: int, apps: Mapping[str, App]) -> None:
-        self.apps = apps
+    def __init__(self, world: "EngineWorld", number: int, catalog: Catalog) -> None:
+        self.apps = catalog.apps
         self.clock = clock = SkewedClock(world.clock)
         self.witness = witness = Witness()
         self.tasks = tasks = Background(witness, clock)
         self.store = store = MemoryStore(world.shared)
         self.storage = storage = storage_in(store, MemoryEventLog(store, world.logs), NoSeal(), witness)
-        around = Surroundings(apps, storage, clock, world.randomness, world.policy, witness, tasks)
+        self.suite_witness = SuiteWitness()
+        around = Surroundings(
+            catalog, storage, clock, world.randomness, world.policy, witness, self.suite_witness, tasks
+        )
         limits = Limits(around)
         wecom = cast("Any", Connection(world.wecom, limits.gate, number))
         self.core = core = Core(
@@ -99,8 +143,11 @@ class Replica:
             limits,
             tokens=TokenEndpoints(wecom),
             tickets=TicketEndpoints(wecom),
+            suites=SuiteTokenEndpoints(wecom),
+            authorizations=AuthorizationEndpoints(wecom),
             called_back=world.called_back,
             sync_every=timedelta(seconds=600),
+            longest_call=LONGEST_CALL,
             **{"shares": ShareEndpoints(wecom), **world.core_options},
         )
         self.memory, self.notifications, self.quota = core.memory, core.notifications, core.quota
@@ -140,13 +187,13 @@ class EngineWorld:
         self.core_options: dict[str, Any] = {}
         """What the cores are given besides, or instead."""
         self.replicas: list[Replica] = []
-        self._apps = {app.name: app for app in apps}
+        self.catalog = Catalog({app.name: app for app in apps})
 
     async def start(self, *, apps: Iterable[App] | None = None, number: int | None = None) -> Replica:
         """Start another broker, or one that replaces the broker with this number."""
-        chosen = self._apps if apps is None else {app.name: app for app in apps}
+        catalog = self.catalog if apps is None else Catalog({app.name: app for app in apps})
         number = len(self.replicas) if number is None else number
-        replica = Replica(self, number, chosen)
+        replica = Replica(self, number, catalog)
         self.replicas[number : number + 1] = [replica]
         await settle()
         return replica

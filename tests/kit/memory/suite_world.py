@@ -149,18 +149,15 @@ class FakeShares:
         return ListedShares(tuple(share for share in shares if share.share_kind is share_kind))
 
 
-class FakeSuiteWorld(EngineWorld):
+class SuiteWorld(EngineWorld):
     """A fleet with suites. Their tokens are there from the start: where they come from is not the subject."""
 
     def __init__(self) -> None:
         super().__init__()
         self.authorizations = FakeAuthorizations()
         self.shares = FakeShares(self.clock)
-        self.core_options = {
-            "shares": self.shares,
-            "catalog": CATALOG,
-            "authorizations": self.authorizations,
-        }
+        self.catalog = CATALOG
+        self.core_options = {"shares": self.shares, "known": self.authorizations}
 
     def authorize(self, *found: Authorization) -> None:
         """Let corps authorise."""

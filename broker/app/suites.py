@@ -1,0 +1,169 @@
+"""The parts that serve suites, over one store and one WeCom."""
+
+from datetime import timedelta
+from functools import partial
+
+from broker.app.surroundings import Surroundings
+from broker.domain.ports.wecom import WecomAuthorizations
+from broker.usecases.credentials.cache import CredentialCache
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.fleet.leased_flight import LeasedFlight
+from broker.usecases.fleet.notifications import Notifications
+from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.shares.relisting import Relisting
+from broker.usecases.suites.authorizations import Authorizations
+from broker.usecases.suites.calls import SuiteCalls
+from broker.usecases.suites.cancellation import Cancellation
+from broker.usecases.suites.changes import Changes
+from broker.usecases.suites.credentials import SuiteCredentials
+from broker.usecases.suites.events import SuiteEvents
+from broker.usecases.suites.exchanges import Exchanges
+from broker.usecases.suites.installations import Installations
+from broker.usecases.suites.links import InstallLinks
+from broker.usecases.suites.overview import SuiteAuthorizations
+from broker.usecases.suites.rereading import Rereading
+from broker.usecases.suites.tickets import SuiteTickets
+
+
+class SuiteState:
+    """What the fleet knows of its suites: credentials are fetched with it."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        wecom: WecomAuthorizations,
+        memory: CredentialCache,
+        fleet: LeasedFlight,
+        error_cache: ErrorCache,
+    ) -> None:
+        suites, storage = around.catalog.suites, around.storage
+        clock, observer = around.clock, around.suite_observer
+        self.wecom = wecom
+        self.changes = Changes()
+        self.credentials = SuiteCredentials(
+            credentials=storage.credentials,
+            sessions=storage.sessions,
+            groups=storage.groups,
+            memory=memory,
+            error_cache=error_cache,
+        )
+        self.authorizations = Authorizations(
+            suites=suites,
+            authorizations=storage.authorizations,
+            groups=storage.groups,
+            fleet=fleet,
+            changes=self.changes,
+            clock=clock,
+            observer=observer,
+            evict=self.credentials.evict,
+        )
+        self.installations = Installations(
+            suites=suites,
+            installations=storage.installations,
+            groups=storage.groups,
+            changes=self.changes,
+            clock=clock,
+            observer=observer,
+        )
+        self.tickets = SuiteTickets(suites, storage.suite_tickets, error_cache, clock, observer)
+        self.calls = SuiteCalls(self.authorizations, wecom)
+
+    def subscribe(self, notifications: Notifications) -> None:
+        """Hear what other replicas did."""
+        for copies in (self.tickets, self.authorizations, self.installations):
+            notifications.subscribe(copies.replicated.on_notice)
+        notifications.subscribe(self.authorizations.enlisted.on_notice)
+        notifications.subscribe(self.installations.enlisted.on_notice)
+
+
+class Suites:
+    """Whatever is done for suites. `start` runs the background work."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        state: SuiteState,
+        *,
+        engine: CredentialEngine,
+        fleet: LeasedFlight,
+        relisting: Relisting,
+        longest_call: timedelta,
+    ) -> None:
+        catalog, clock, tasks = around.catalog, around.clock, around.tasks
+        self._catalog = catalog
+        self._state = state
+        self._tasks = tasks
+        self.exchanges = Exchanges(
+            suites=catalog.suites,
+            installations=state.installations,
+            records=around.storage.installations,
+            authorizations=state.authorizations,
+            credentials=state.credentials,
+            wecom=state.wecom,
+            engine=engine,
+            fleet=fleet,
+            changes=state.changes,
+            clock=clock,
+            observer=around.suite_observer,
+            longest_call=longest_call,
+        )
+        self.cancellation = cancellation = Cancellation(state.authorizations, state.credentials, clock)
+        self.rereading = Rereading(
+            suites=catalog.suites,
+            authorizations=state.authorizations,
+            cancellation=cancellation,
+            wecom=state.wecom,
+            calls=state.calls,
+            engine=engine,
+            fleet=fleet,
+            clock=clock,
+            randomness=around.randomness,
+            observer=around.observer,
+            tasks=tasks,
+        )
+        self.events = SuiteEvents(
+            tickets=state.tickets,
+            exchanges=self.exchanges,
+            cancellation=cancellation,
+            authorizations=state.authorizations,
+            rereading=self.rereading,
+            relisting=relisting,
+            clock=clock,
+            observer=around.observer,
+            tasks=tasks,
+        )
+        self.overview = SuiteAuthorizations(
+            catalog=catalog,
+            authorizations=state.authorizations,
+            installations=state.installations,
+            exchanges=self.exchanges,
+            rereading=self.rereading,
+            clock=clock,
+            observer=around.suite_observer,
+        )
+        self.links = InstallLinks(catalog, state.wecom, engine, clock, around.randomness)
+
+    def start(self) -> None:
+        """Keep in step with the other replicas, exchange codes and read what changed, in the background."""
+        if not self._catalog.suites:
+            return
+        state = self._state
+        for name, run in (
+            ("following suite tickets", state.tickets.replicated.run),
+            ("following authorizations", state.authorizations.replicated.run),
+            ("following installations", state.installations.replicated.run),
+            ("loading authorizations", state.authorizations.enlisted.run),
+            ("loading installations", state.installations.enlisted.run),
+            ("looking at suite tickets", state.tickets.run),
+            ("counting authorizations", self.overview.run),
+        ):
+            self._tasks.keep_running(name, run)
+        for suite in self._catalog.suites.values():
+            self._tasks.keep_running(f"exchanging codes of {suite.name}", partial(self.exchanges.run, suite))
+            self._tasks.keep_running(f"reading corps of {suite.name}", partial(self.rereading.run, suite))
+
+    async def close(self) -> None:
+        """End watches, and wait for answers that come only once."""
+        self._state.changes.close()
+        await self.exchanges.close()

@@ -1,0 +1,202 @@
+"""The corps that authorised each suite: all of them in memory, in step with the other replicas."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import replace
+
+from broker.domain.errors import (
+    BrokerError,
+    CorpNotAuthorized,
+    InvalidRequest,
+    ReauthorizationRequired,
+    StoreUnavailable,
+)
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
+from broker.domain.ports.store import Groups
+from broker.domain.ports.suite_observer import SuiteObserver
+from broker.domain.suites.authorization import Authorization, AuthorizationKey, AuthorizationState
+from broker.domain.suites.suite import Suite
+from broker.usecases.fleet.leased_flight import LeasedFlight
+from broker.usecases.fleet.replicated import Replicated
+from broker.usecases.suites.changes import Changes
+from broker.usecases.suites.enlisted import Enlisted
+
+Change = Callable[[Authorization | None], Authorization | None]
+"""Makes the new authorisation of the present one; None leaves it as it is. The fence is set afterwards."""
+
+
+class Authorizations:
+    """Hold every authorisation in the store, cancelled ones too: those without their secrets."""
+
+    def __init__(
+        self,
+        *,
+        suites: Mapping[str, Suite],
+        authorizations: Collection[AuthorizationKey, Authorization],
+        groups: Groups,
+        fleet: LeasedFlight,
+        changes: Changes,
+        clock: Clock,
+        observer: SuiteObserver,
+        evict: Callable[[Authorization], None],
+    ) -> None:
+        self._suites = suites
+        self._fleet = fleet
+        self._changes = changes
+        self._clock = clock
+        self._observer = observer
+        self._evict = evict
+        self._memory: dict[str, dict[str, Authorization]] = {suite: {} for suite in suites}
+        self.stale: dict[AuthorizationKey, None] = {}
+        """Those whose details must be read, or whose leftovers must be removed."""
+        self.version = 0
+        """Grows whenever one changes: earlier results may be out of date."""
+        self.replicated: Replicated[AuthorizationKey, Authorization] = Replicated(authorizations, self, clock)
+        self.enlisted = Enlisted("authorizations", suites, authorizations, self.adopt, groups, clock)
+
+    # --- copies
+
+    def held(self) -> Iterable[AuthorizationKey]:
+        """See `Copies.held`."""
+        return [found.key for corps in self._memory.values() for found in corps.values()]
+
+    def key_named(self, name: str) -> AuthorizationKey | None:
+        """See `Copies.key_named`: every replica holds every authorisation, new ones too."""
+        kind, _, rest = name.partition(":")
+        suite, _, corp_id = rest.partition(":")
+        return (suite, corp_id) if kind == "authorization" and suite in self._memory else None
+
+    def get(self, key: AuthorizationKey) -> Authorization | None:
+        """See `Copies.get`."""
+        suite, corp_id = key
+        return self._memory.get(suite, {}).get(corp_id)
+
+    async def adopt(self, value: Authorization) -> None:
+        """Hold it unless a newer one is held; drop at once the credentials of one that is cancelled."""
+        corps = self._memory[value.suite]
+        held = corps.get(value.corp_id)
+        if held and held.fence >= value.fence:
+            return
+        corps[value.corp_id] = value
+        self.version += 1
+        if value.is_stale:
+            self.stale[value.key] = None
+        else:
+            self.stale.pop(value.key, None)
+        if held and value.state is AuthorizationState.CANCELLED:
+            self._evict(held)
+        if held is None or held.state is not value.state:
+            self._observer.authorization_changed(value.suite, value.corp_id, value.state, value.problem)
+        self._changes.tell(value.suite)
+
+    def drop(self, key: AuthorizationKey) -> None:
+        """See `Copies.drop`: a cancelled one is kept as such."""
+
+    # --- questions
+
+    async def find(self, suite: Suite, corp_id: str) -> Authorization:
+        """Return the corp's authorisation. Raises `CorpNotAuthorized`, also for a cancelled one."""
+        found = self._memory[suite.name].get(corp_id)
+        if found is None:
+            # This replica may have started a moment ago, or have missed a notice.
+            found = await self.replicated.look((suite.name, corp_id))
+        if found is None:
+            raise CorpNotAuthorized("this corp has not authorised the app", app=suite.name, corp_id=corp_id)
+        if found.state is AuthorizationState.CANCELLED:
+            raise CorpNotAuthorized("this corp cancelled the app", app=suite.name, corp_id=corp_id)
+        return found
+
+    async def usable(self, suite: Suite, corp_id: str) -> Authorization:
+        """Return the corp's authorisation if calls may be made with it. Raises `ReauthorizationRequired`."""
+        found = await self.find(suite, corp_id)
+        if not found.is_usable:
+            raise ReauthorizationRequired(
+                found.problem or "the corp must authorise the app again", app=suite.name, corp_id=corp_id
+            )
+        return found
+
+    async def sole(self, suite: Suite) -> Authorization:
+        """Return the only usable authorisation. Raises `CorpNotAuthorized`, `InvalidRequest`."""
+        usable = [found for found in self.of(suite.name) if found.is_usable]
+        if not usable:
+            raise CorpNotAuthorized("no corp has authorised the app", app=suite.name)
+        if len(usable) > 1:
+            raise InvalidRequest("corp_id", "is needed: more than one corp has authorised the app")
+        return usable[0]
+
+    def of(self, suite: str) -> list[Authorization]:
+        """Return the suite's authorisations that are held, by corp id."""
+        corps = self._memory[suite]
+        return [corps[corp_id] for corp_id in sorted(corps)]
+
+    def came_of(self, suite: str, code_hash: str) -> Authorization | None:
+        """Return the authorisation that the code was exchanged for."""
+        return next((found for found in self._memory[suite].values() if found.code_hash == code_hash), None)
+
+    def watch(self, suite: str) -> AsyncGenerator[None, None]:
+        """Yield at once, and after each change; a slow reader gets one for many."""
+        return self._changes.follow(suite)
+
+    # --- changes
+
+    async def change(
+        self, key: AuthorizationKey, change: Change, *, allow_offline: bool = True
+    ) -> Authorization | None:
+        """Write what `change` makes of the present authorisation, under its lease; return what holds now.
+
+        The lease is held for a moment only: `change` must not call WeCom. Raises `StoreUnavailable` unless it
+        may be written later.
+        """
+        suite, corp_id = key
+        held = self.get(key)
+        above = held.fence if held else 0
+        turns = self._fleet.turns(
+            self.replicated, key, stage="authorization", above=above, allow_offline=allow_offline
+        )
+        async with aclosing(turns):
+            async for turn in turns:
+                if turn.lease is None:
+                    continue
+                changed = change(turn.stored or self.get(key))
+                if changed is None:
+                    return self.get(key)
+                with suppress(*([StoreUnavailable] if allow_offline else [])):
+                    await self.enlisted.enlist(suite, corp_id)
+                changed = replace(changed, fence=turn.lease.fence, updated_at=self._clock.now())
+                if await self.replicated.publish(key, changed, turn.lease):
+                    return changed
+        raise AssertionError("turns end only when they are closed")
+
+    async def refuse(self, refused: Authorization, error: BrokerError) -> None:
+        """Record that WeCom no longer takes the permanent code; nothing is called with it any more."""
+
+        def refuse(present: Authorization | None) -> Authorization | None:
+            if present is None or present.permanent_code != refused.permanent_code or not present.is_usable:
+                return None
+            problem = (
+                f"WeCom refuses the permanent code (errcode {error.metadata.get('errcode', '?')}):"
+                " an administrator of the corp must authorise the app again"
+            )
+            state = AuthorizationState.REAUTHORIZATION_REQUIRED
+            return replace(present, state=state, problem=problem, is_stale=False)
+
+        await self.change(refused.key, refuse)
+
+    async def mark_stale(self, key: AuthorizationKey) -> None:
+        """Record durably that the details have changed at WeCom. Raises `StoreUnavailable`."""
+
+        def mark(present: Authorization | None) -> Authorization | None:
+            if present is None or present.state is AuthorizationState.CANCELLED:
+                return None
+            return replace(present, is_stale=True)
+
+        await self.change(key, mark, allow_offline=False)
+
+    async def mark_sharing(self, key: AuthorizationKey) -> None:
+        """Record that the corp shares the app: its shares are compared from time to time."""
+
+        def mark(present: Authorization | None) -> Authorization | None:
+            return replace(present, shares=True) if present and not present.shares else None
+
+        await self.change(key, mark, allow_offline=False)

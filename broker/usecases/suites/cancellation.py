@@ -1,0 +1,68 @@
+"""What happens when a corp cancels a suite (cancel_auth): all that belongs to the authorisation goes."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from broker.domain.ports.clock import Clock
+from broker.domain.suites.authorization import Authorization, AuthorizationState, AuthorizedAgent
+from broker.domain.suites.suite import Suite
+from broker.usecases.suites.authorizations import Authorizations
+from broker.usecases.suites.credentials import SuiteCredentials
+
+LATE_ANSWER = timedelta(seconds=30)
+"""A fetch that began before the corp cancelled has ended by then, and may have left a token."""
+
+
+class Cancellation:
+    """End authorisations, and remove what they leave behind."""
+
+    def __init__(self, authorizations: Authorizations, credentials: SuiteCredentials, clock: Clock) -> None:
+        self._authorizations = authorizations
+        self._credentials = credentials
+        self._clock = clock
+
+    async def cancel(self, suite: Suite, corp_id: str, cancelled_at: datetime) -> None:
+        """Record durably that the corp cancelled. One that authorised again since is only read again.
+
+        Raises `StoreUnavailable`.
+        """
+
+        def cancel(present: Authorization | None) -> Authorization | None:
+            if present is None or present.state is AuthorizationState.CANCELLED:
+                return None
+            if cancelled_at < present.installed_at.replace(microsecond=0):
+                return replace(present, is_stale=True)
+            return Authorization(
+                suite=suite.name,
+                corp_id=corp_id,
+                fence=present.fence,
+                state=AuthorizationState.CANCELLED,
+                permanent_code=None,
+                code_hash="",
+                installed_at=present.installed_at,
+                updated_at=cancelled_at,
+                # Their numbers are needed until the tokens are removed.
+                agents=tuple(AuthorizedAgent(agent.agent_id) for agent in present.agents),
+                problem="the corp cancelled",
+                is_stale=True,
+            )
+
+        await self._authorizations.change((suite.name, corp_id), cancel, allow_offline=False)
+
+    async def clean_up(self, cancelled: Authorization) -> timedelta:
+        """Remove tokens, tickets and sessions; return after how long to do it again, 0 after the last time.
+
+        Raises `StoreUnavailable`.
+        """
+        age = self._clock.now() - cancelled.updated_at
+        await self._credentials.remove(cancelled)
+        if age < LATE_ANSWER:
+            return LATE_ANSWER - age
+
+        def forget(present: Authorization | None) -> Authorization | None:
+            if present is None or present.fence != cancelled.fence:
+                return None
+            return replace(present, agents=(), is_stale=False)
+
+        await self._authorizations.change(cancelled.key, forget, allow_offline=False)
+        return timedelta(0)

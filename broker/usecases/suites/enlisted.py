@@ -1,0 +1,85 @@
+"""The records of all suites that the store lists by group: loaded when a replica starts, and again later."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
+from broker.domain.ports.store import Groups, Notice, NoticeKind
+
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+BATCH = 500
+"""How many records are loaded in one step."""
+RETRY_INTERVAL = timedelta(seconds=1)
+
+Value = TypeVar("Value")
+
+
+class Enlisted(Generic[Value]):
+    """Load what one kind of group lists, a group for each suite."""
+
+    def __init__(
+        self,
+        kind: str,
+        suites: Iterable[str],
+        collection: Collection[tuple[str, str], Value],
+        adopt: Callable[[Value], Awaitable[None]],
+        groups: Groups,
+        clock: Clock,
+    ) -> None:
+        self._kind = kind
+        self._suites = list(suites)
+        self._collection = collection
+        self._adopt = adopt
+        self._groups = groups
+        self._clock = clock
+        self._due = asyncio.Event()
+        self._due.set()
+        self._unlisted: dict[tuple[str, str], datetime] = {}
+        self.loaded = asyncio.Event()
+        """Set once everything was loaded for the first time."""
+
+    async def enlist(self, suite: str, name: str, keep_until: datetime = FOREVER) -> None:
+        """List a record, before it is written; without the store, it is listed later.
+
+        Raises `StoreUnavailable`.
+        """
+        self._unlisted[suite, name] = keep_until
+        await self._groups.enlist(self._group(suite), name, keep_until)
+        self._unlisted.pop((suite, name), None)
+
+    def on_notice(self, notice: Notice) -> None:
+        """Load everything again after a lost connection: notices of new records may have been missed."""
+        if notice.kind is NoticeKind.CONNECTED:
+            self._due.set()
+
+    async def run(self) -> None:
+        """Load what is listed, now and after each lost connection, for ever."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                for (suite, name), keep_until in list(self._unlisted.items()):
+                    await self.enlist(suite, name, keep_until)
+                for suite in self._suites:
+                    await self._load(suite)
+            except StoreUnavailable:
+                self._due.set()
+                await self._clock.sleep(RETRY_INTERVAL)
+            else:
+                self.loaded.set()
+
+    async def _load(self, suite: str) -> None:
+        start, names = 0, ["the first page"]
+        while names:
+            names = await self._groups.members(self._group(suite), start, BATCH)
+            for stored in (await self._collection.load([(suite, name) for name in names])).values():
+                if stored.value is not None:
+                    await self._adopt(stored.value)
+            start += len(names)
+
+    def _group(self, suite: str) -> str:
+        return f"{self._kind}:{suite}"

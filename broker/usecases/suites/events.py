@@ -1,0 +1,124 @@
+"""What WeCom pushes to a suite: what is written before the push is answered, and what follows from it."""
+
+from collections.abc import Awaitable, Callable
+
+from broker.domain.errors import EnvelopeRejected
+from broker.domain.events.event import SHARE_EVENTS, EnvelopeProblem, Event
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
+from broker.domain.secret import Secret
+from broker.domain.suites.authorization import Authorization
+from broker.domain.suites.suite import Suite
+from broker.protocol.callbacks.message import Message
+from broker.usecases.fleet.background import Background
+from broker.usecases.shares.relisting import Relisting
+from broker.usecases.suites.authorizations import Authorizations
+from broker.usecases.suites.cancellation import Cancellation
+from broker.usecases.suites.exchanges import Exchanges
+from broker.usecases.suites.rereading import Rereading
+from broker.usecases.suites.tickets import SuiteTickets
+
+CODE_EVENTS = {"create_auth", "reset_permanent_code"}
+CHANGE_EVENTS = {
+    "change_auth",
+    "corp_arch_auth",
+    "approve_special_auth",
+    "cancel_special_auth",
+    "auth_data_permission",
+    "expire_remind_data_permission",
+    "expire_data_permission",
+}
+"""Events after which an authorisation is read again (wecom-api C4)."""
+EDITION_EVENTS = {"change_editon", "change_edition"}
+"""WeCom misspells it (wecom-api C4)."""
+
+
+class SuiteEvents:
+    """Act on a suite's messages."""
+
+    def __init__(
+        self,
+        *,
+        tickets: SuiteTickets,
+        exchanges: Exchanges,
+        cancellation: Cancellation,
+        authorizations: Authorizations,
+        rereading: Rereading,
+        relisting: Relisting,
+        clock: Clock,
+        observer: Observer,
+        tasks: Background,
+    ) -> None:
+        self._tickets = tickets
+        self._exchanges = exchanges
+        self._cancellation = cancellation
+        self._authorizations = authorizations
+        self._rereading = rereading
+        self._relisting = relisting
+        self._clock = clock
+        self._observer = observer
+        self._tasks = tasks
+
+    async def before_append(self, suite: Suite, message: Message) -> None:
+        """Write down what must survive a crash of this replica; a repeat changes nothing.
+
+        Raises `StoreUnavailable`, and `EnvelopeRejected` for a message without what its type promises.
+        """
+        at = message.created or self._clock.now()
+        kind = message.event_type
+        if kind == "suite_ticket":
+            await self._tickets.take(suite, Secret(_required(message, "SuiteTicket")), at)
+        elif kind in CODE_EVENTS:
+            code, is_reset = Secret(_required(message, "AuthCode")), kind == "reset_permanent_code"
+            await self._exchanges.take(suite, code, at, is_reset=is_reset, state=message.word("State"))
+        elif kind == "cancel_auth":
+            corp_id = _required(message, "AuthCorpId")
+            await self._cancellation.cancel(suite, corp_id, at)
+            self._rereading.start((suite.name, corp_id))
+        elif kind in CHANGE_EVENTS:
+            key = (suite.name, _required(message, "AuthCorpId"))
+            await self._authorizations.mark_stale(key)
+            self._rereading.start(key)
+
+    def after_append(self, suite: Suite, event: Event) -> None:
+        """Do what the next reconciliation would do too."""
+        if event.event_type in EDITION_EVENTS:
+            self._in_background(
+                "noting a change of edition", lambda: self._edition_changed(suite, event.corp_id)
+            )
+        elif kind := SHARE_EVENTS.get(event.event_type):
+            parent = self._authorizations.get((suite.name, event.corp_id))
+            if parent is None or not parent.is_usable:
+                return
+            if not parent.shares:
+                self._in_background(
+                    "noting who shares", lambda: self._authorizations.mark_sharing(parent.key)
+                )
+            self._relisting.schedule(parent.app(suite), kind, event.receive_time)
+
+    async def _edition_changed(self, suite: Suite, paid_corp_id: str) -> None:
+        """Read anew the corp that paid, and every child that it shares the app with (下级企业付费版本)."""
+        for found in self._authorizations.of(suite.name):
+            if paid_corp_id in (found.corp_id, _parent(found)):
+                await self._authorizations.mark_stale(found.key)
+                self._rereading.start(found.key)
+
+    def _in_background(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - nobody waits for it, and it must be seen
+                self._observer.background_failed(what, error)
+
+        self._tasks.create_task(run())
+
+
+def _required(message: Message, name: str) -> str:
+    value = message.word(name)
+    if not value:
+        raise EnvelopeRejected(EnvelopeProblem.FORMAT, f"a {message.event_type} without {name}")
+    return value
+
+
+def _parent(found: Authorization) -> str:
+    return found.shared_from.corp_id if found.shared_from else ""

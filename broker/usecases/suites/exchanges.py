@@ -1,0 +1,300 @@
+"""Auth_codes become authorisations: one exchange at a time for each suite in the fleet, each code sent once.
+
+A code is written down before WeCom's push is answered, and again before it is sent: `Installation` says how.
+Whoever finds a code that was sent and never settled does not send it again: WeCom reads a code once, and an
+administrator can install again. One at a time, so that of two codes for one corp the later one's permanent
+code is kept: WeCom does not say whether the earlier one goes on working (wecom-api B6).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import BrokerError, CodeRejected, RetryLater, StoreUnavailable, WecomUnavailable
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
+from broker.domain.ports.suite_observer import SuiteObserver
+from broker.domain.ports.wecom import ExchangedCode, WecomAuthorizations
+from broker.domain.secret import Secret
+from broker.domain.suites.authorization import Authorization, AuthorizationState
+from broker.domain.suites.installation import (
+    CODE_LIFETIME,
+    KEPT,
+    Installation,
+    InstallationKey,
+    InstallationState,
+)
+from broker.domain.suites.suite import Suite
+from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.credentials.one_time_codes import spend_code
+from broker.usecases.fleet.leased_flight import LeasedFlight
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
+from broker.usecases.suites.authorizations import Authorizations
+from broker.usecases.suites.changes import Changes
+from broker.usecases.suites.credentials import SuiteCredentials
+from broker.usecases.suites.installations import Installations
+
+REST = timedelta(seconds=1)
+"""How long to wait before an exchange that did not come about is tried again."""
+CLOCKS_APART = timedelta(minutes=10)
+"""How far WeCom's TimeStamp may be from the fleet's clock: a code that may still work is tried."""
+LONGEST_WAIT_SECONDS = 25.0
+"""How long a caller waits for the exchange of its code."""
+REMEDY = "install the app again; for a 代开发 app, 重新获取secret brings a new code"
+
+
+class Exchanges:
+    """Take codes, and exchange them."""
+
+    def __init__(
+        self,
+        *,
+        suites: Mapping[str, Suite],
+        installations: Installations,
+        records: Collection[InstallationKey, Installation],
+        authorizations: Authorizations,
+        credentials: SuiteCredentials,
+        wecom: WecomAuthorizations,
+        engine: CredentialEngine,
+        fleet: LeasedFlight,
+        changes: Changes,
+        clock: Clock,
+        observer: SuiteObserver,
+        longest_call: timedelta,
+    ) -> None:
+        self._suites = suites
+        self._installations = installations
+        self._records = records
+        self._authorizations = authorizations
+        self._credentials = credentials
+        self._wecom = wecom
+        self._engine = engine
+        self._fleet = fleet
+        self._changes = changes
+        self._clock = clock
+        self._observer = observer
+        self._longest_call = longest_call
+        self._unsent: dict[InstallationKey, int] = {}
+        """The fences of codes that this replica wrote down as sent, and has not sent yet."""
+        self._calls: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+
+    @property
+    def is_sending(self) -> bool:
+        """Return whether this replica waits for WeCom's answer to a code."""
+        return bool(self._calls)
+
+    async def take(
+        self, suite: Suite, auth_code: Secret, taken_at: datetime, *, is_reset: bool = False, state: str = ""
+    ) -> InstallationKey:
+        """Write a code down durably; one that was taken before changes nothing. Raises `StoreUnavailable`."""
+        taken = Installation(
+            suite.name, auth_code.digest(), 1, InstallationState.TAKEN, auth_code, is_reset, state, taken_at
+        )
+        await self._installations.enlisted.enlist(suite.name, taken.code_hash, self._clock.now() + KEPT)
+        if await self._records.offer(taken):
+            await self._installations.adopt(taken)
+        else:
+            await self._installations.replicated.look(taken.key)
+        return taken.key
+
+    async def outcome(self, key: InstallationKey) -> Authorization:
+        """Wait for the exchange of a code. Raises `CodeRejected` if it is lost, else `WecomUnavailable`."""
+        try:
+            async with (
+                asyncio.timeout(LONGEST_WAIT_SECONDS),
+                aclosing(self._changes.follow(key[0])) as changes,
+            ):
+                async for _ in changes:
+                    found = self._installations.get(key)
+                    if found and found.state is InstallationState.LOST:
+                        raise CodeRejected(found.problem, app=key[0])
+                    if found and found.state is InstallationState.DONE:
+                        return await self._authorizations.find(self._suites[key[0]], found.corp_id)
+        except TimeoutError:
+            pass
+        found = self._installations.get(key)
+        problem = (found and found.problem) or "the exchange of the code is outstanding"
+        raise WecomUnavailable(f"{problem}; ask again with the same code", REST, app=key[0])
+
+    async def run(self, suite: Suite) -> None:
+        """Exchange the suite's codes as they are taken, for ever."""
+        async with aclosing(self._changes.follow(suite.name)) as changes:
+            async for _ in changes:
+                while self._installations.outstanding(suite.name) and not self._is_closing:
+                    with suppress(StoreUnavailable):
+                        async with self._fleet.alone(f"exchange:{suite.name}"):
+                            await self._exchange_all(suite)
+                    if self._installations.outstanding(suite.name):
+                        await self._clock.sleep(REST)
+
+    async def close(self) -> None:
+        """Begin no exchange any more, and wait for those under way: their answers come once."""
+        self._is_closing = True
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=self._longest_call.total_seconds())
+
+    async def _exchange_all(self, suite: Suite) -> None:
+        for found in self._installations.outstanding(suite.name):
+            if self._is_closing:
+                return
+            begin_recovery_budget()
+            if sent := await self._written_as_sent(suite, found.key):
+                call = asyncio.create_task(self._send(suite, sent))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+                # The broker may stop meanwhile: `close` waits for the answer.
+                await asyncio.shield(call)
+
+    async def _written_as_sent(self, suite: Suite, key: InstallationKey) -> Installation | None:
+        """Write down that the code is sent, and return it; None if it must not be sent, or not now."""
+        async with aclosing(
+            self._fleet.turns(
+                self._installations.replicated, key, stage="installation", above=1, allow_offline=False
+            )
+        ) as turns:
+            async for turn in turns:
+                found = turn.stored
+                if found is None or not found.is_open:
+                    return None
+                if turn.lease is None:
+                    continue
+                settled = self._settled(found)
+                if settled is not found:
+                    settled = replace(settled, fence=turn.lease.fence)
+                    if await self._installations.replicated.publish(key, settled, turn.lease):
+                        self._observer.exchange_ended(suite.name, settled.state)
+                    return None
+                if found.state is InstallationState.SENT and self._unsent.get(key) != found.fence:
+                    return None
+                if not await self._has_token(suite, found):
+                    return None
+                sent = replace(
+                    found,
+                    fence=turn.lease.fence,
+                    state=InstallationState.SENT,
+                    sent_at=self._clock.now(),
+                    problem="",
+                )
+                # If the store fails now, nobody knows whether this was written; the fence says whose it is.
+                self._unsent[key] = sent.fence
+                if await self._records.commit(sent, turn.lease):
+                    await self._installations.adopt(sent)
+                    return sent
+        raise AssertionError("turns end only when they are closed")
+
+    def _settled(self, found: Installation) -> Installation:
+        """Return the code as done or lost, if it cannot be exchanged any more."""
+        if authorization := self._authorizations.came_of(found.suite, found.code_hash):
+            return _done(found, authorization.corp_id)
+        now = self._clock.now()
+        if found.state is InstallationState.SENT and self._unsent.get(found.key) != found.fence:
+            if found.sent_at and now < found.sent_at + self._longest_call:
+                return found
+            return _lost(found, "the broker that sent the code stopped before WeCom's answer was stored")
+        if now > found.taken_at + CODE_LIFETIME + CLOCKS_APART:
+            return _lost(
+                found, f"the code ended before it could be sent: {found.problem or 'no call was possible'}"
+            )
+        return found
+
+    async def _has_token(self, suite: Suite, found: Installation) -> bool:
+        """Return whether the suite has a token to send the code with; if not, the code says why it waits."""
+        try:
+            await self._engine.get(CredentialKey.suite_token(suite))
+        except BrokerError as error:
+            # Only shown: the code is as it was.
+            await self._installations.waits(found.key, f"{error.reason}: {error.message}")
+            return False
+        return True
+
+    async def _send(self, suite: Suite, sent: Installation) -> None:
+        """Send the code, and write down what became of it."""
+        code = sent.auth_code
+        if code is None:  # pragma: no cover - open ones have their code
+            raise AssertionError(sent.key)
+        self._unsent.pop(sent.key, None)
+        try:
+            exchanged = await spend_code(
+                self._engine,
+                CredentialKey.suite_token(suite),
+                lambda token: self._wecom.exchange_auth_code(token, code),
+            )
+        except BrokerError as error:
+            await self._settle(sent, _after(sent, error))
+            return
+        authorization = await self._store(suite, sent, exchanged)
+        await self._settle(sent, _done(sent, authorization.corp_id))
+        await self._credentials.reinstate(authorization)
+
+    async def _store(self, suite: Suite, sent: Installation, exchanged: ExchangedCode) -> Authorization:
+        """Keep the permanent code, which WeCom tells once: without the store in memory, and offered later."""
+
+        def authorize(present: Authorization | None) -> Authorization:
+            now = self._clock.now()
+            if present is None or present.state is AuthorizationState.CANCELLED:
+                present = Authorization(
+                    suite=suite.name,
+                    corp_id=exchanged.corp_id,
+                    fence=present.fence if present else 0,
+                    state=AuthorizationState.ACTIVE,
+                    permanent_code=None,
+                    code_hash="",
+                    installed_at=sent.taken_at,
+                    updated_at=now,
+                )
+            return replace(
+                present,
+                state=AuthorizationState.ACTIVE,
+                permanent_code=exchanged.permanent_code,
+                code_hash=sent.code_hash,
+                installed_at=present.installed_at if sent.is_reset else sent.taken_at,
+                corp_name=exchanged.corp_name or present.corp_name,
+                installer_user_id=exchanged.installer_user_id or present.installer_user_id,
+                install_state=exchanged.install_state or sent.install_state or present.install_state,
+                problem="",
+                is_stale=True,
+            )
+
+        stored = await self._authorizations.change((suite.name, exchanged.corp_id), authorize)
+        if stored is None:  # pragma: no cover - `authorize` always returns one
+            raise AssertionError(sent.key)
+        return stored
+
+    async def _settle(self, sent: Installation, settled: Installation) -> None:
+        """Write down the outcome; if the store is away, it is held here and offered later."""
+        async with aclosing(
+            self._fleet.turns(
+                self._installations.replicated, sent.key, stage="installation", above=sent.fence
+            )
+        ) as turns:
+            async for turn in turns:
+                if turn.lease is None:
+                    continue
+                written = replace(settled, fence=turn.lease.fence)
+                if await self._installations.replicated.publish(sent.key, written, turn.lease):
+                    self._observer.exchange_ended(sent.suite, settled.state)
+                    return
+
+
+def _done(found: Installation, corp_id: str) -> Installation:
+    return replace(found, state=InstallationState.DONE, auth_code=None, corp_id=corp_id, problem="")
+
+
+def _lost(found: Installation, problem: str) -> Installation:
+    return replace(found, state=InstallationState.LOST, auth_code=None, problem=f"{problem}; {REMEDY}")
+
+
+def _after(sent: Installation, error: BrokerError) -> Installation:
+    """Return what has become of a code whose exchange failed."""
+    problem = f"{error.reason}: {error.message}"
+    if error.code_unread:
+        return replace(sent, state=InstallationState.TAKEN, sent_at=None, problem=problem)
+    if isinstance(error, CodeRejected):
+        return _lost(sent, f"WeCom refused the code: it is spent, too old, or another suite's ({problem})")
+    if isinstance(error, RetryLater):
+        return _lost(sent, f"WeCom's answer was lost after the code was sent ({problem})")
+    return _lost(sent, f"WeCom refused the exchange ({problem})")

@@ -1,0 +1,84 @@
+"""The auth_codes that the fleet took, and what became of each: in step with the other replicas."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
+from broker.domain.ports.store import Groups
+from broker.domain.ports.suite_observer import SuiteObserver
+from broker.domain.suites.installation import Installation, InstallationKey, InstallationState
+from broker.domain.suites.suite import Suite
+from broker.usecases.fleet.replicated import Replicated
+from broker.usecases.suites.changes import Changes
+from broker.usecases.suites.enlisted import Enlisted
+
+
+class Installations:
+    """Hold the codes of each suite that are outstanding or lost, and those done lately."""
+
+    def __init__(
+        self,
+        *,
+        suites: Mapping[str, Suite],
+        installations: Collection[InstallationKey, Installation],
+        groups: Groups,
+        changes: Changes,
+        clock: Clock,
+        observer: SuiteObserver,
+    ) -> None:
+        self._changes = changes
+        self._clock = clock
+        self._observer = observer
+        self._memory: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
+        self.replicated: Replicated[InstallationKey, Installation] = Replicated(installations, self, clock)
+        self.enlisted = Enlisted("installations", suites, installations, self.adopt, groups, clock)
+
+    def held(self) -> Iterable[InstallationKey]:
+        """See `Copies.held`."""
+        return [found.key for codes in self._memory.values() for found in codes.values()]
+
+    def key_named(self, name: str) -> InstallationKey | None:
+        """See `Copies.key_named`: every replica holds every code, new ones too."""
+        kind, _, rest = name.partition(":")
+        suite, _, code_hash = rest.partition(":")
+        return (suite, code_hash) if kind == "installation" and suite in self._memory else None
+
+    def get(self, key: InstallationKey) -> Installation | None:
+        """See `Copies.get`."""
+        suite, code_hash = key
+        return self._memory[suite].get(code_hash)
+
+    async def adopt(self, value: Installation) -> None:
+        """See `Copies.adopt`."""
+        codes = self._memory[value.suite]
+        held = codes.get(value.code_hash)
+        if held and held.fence >= value.fence:
+            return
+        codes[value.code_hash] = value
+        if not value.is_worth_sharing(self._clock.now()):
+            del codes[value.code_hash]
+        if value.state is InstallationState.LOST and (held is None or held.state is not value.state):
+            self._observer.code_lost(value.suite, value.problem)
+        self._changes.tell(value.suite)
+
+    def drop(self, key: InstallationKey) -> None:
+        """See `Copies.drop`."""
+        suite, code_hash = key
+        self._memory[suite].pop(code_hash, None)
+        self._changes.tell(suite)
+
+    def of(self, suite: str) -> list[Installation]:
+        """Return the suite's codes, in the order in which they were taken."""
+        return sorted(self._memory[suite].values(), key=lambda found: (found.taken_at, found.code_hash))
+
+    def outstanding(self, suite: str) -> list[Installation]:
+        """Return those whose exchange is outstanding, in the order in which they were taken."""
+        return [found for found in self.of(suite) if found.is_open]
+
+    async def waits(self, key: InstallationKey, problem: str) -> None:
+        """Show why the exchange of a code does not come about; the code itself is as it was."""
+        found = self.get(key)
+        if found and found.is_open and found.problem != problem:
+            self._memory[found.suite][found.code_hash] = replace(found, problem=problem)
+            self._changes.tell(found.suite)

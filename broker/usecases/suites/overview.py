@@ -1,0 +1,129 @@
+"""What SuiteService shows and does: authorisations, and codes that are none yet, in one list."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+from broker.domain.errors import CorpNotAuthorized, InvalidRequest
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.suite_observer import SuiteObserver
+from broker.domain.suites.catalog import Catalog
+from broker.domain.suites.installation import InstallationState
+from broker.domain.suites.suite import Suite
+from broker.domain.suites.view import AuthorizationView
+from broker.usecases.credentials.one_time_codes import read_code
+from broker.usecases.suites.authorizations import Authorizations
+from broker.usecases.suites.exchanges import Exchanges
+from broker.usecases.suites.installations import Installations
+from broker.usecases.suites.rereading import Rereading
+
+LOOK_INTERVAL = timedelta(seconds=15)
+
+
+class SuiteAuthorizations:
+    """Answer questions about a suite's authorisations."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        authorizations: Authorizations,
+        installations: Installations,
+        exchanges: Exchanges,
+        rereading: Rereading,
+        clock: Clock,
+        observer: SuiteObserver,
+    ) -> None:
+        self._catalog = catalog
+        self._authorizations = authorizations
+        self._installations = installations
+        self._exchanges = exchanges
+        self._rereading = rereading
+        self._clock = clock
+        self._observer = observer
+
+    async def get(self, name: str, corp_id: str) -> AuthorizationView:
+        """Return one corp's row, also if it cancelled. Raises `CorpNotAuthorized`."""
+        suite = self._catalog.suite(name)
+        key = (suite.name, _required(corp_id))
+        found = self._authorizations.get(key) or await self._authorizations.replicated.look(key)
+        if found is None:
+            raise CorpNotAuthorized("this corp has not authorised the app", app=name, corp_id=corp_id)
+        return AuthorizationView.of(found)
+
+    async def refresh(self, name: str, corp_id: str) -> AuthorizationView:
+        """Read one corp's authorisation at WeCom now. Raises as `Rereading.read`."""
+        suite = self._catalog.suite(name)
+        return AuthorizationView.of(await self._rereading.read(suite, _required(corp_id)))
+
+    async def complete(self, name: str, auth_code: str, state: str) -> AuthorizationView:
+        """Exchange the code of a redirect; it may be given again. Raises as `Exchanges.outcome`."""
+        suite, code = self._catalog.suite(name), read_code("auth_code", auth_code)
+        key = await self._exchanges.take(suite, code, self._clock.now(), state=state)
+        return AuthorizationView.of(await self._exchanges.outcome(key))
+
+    async def watch(self, name: str) -> AsyncGenerator[list[AuthorizationView], None]:
+        """Yield all rows first, then those that changed."""
+        suite = self._catalog.suite(name)
+        seen = {view.mark: view for view in await self.list(name)}
+        yield list(seen.values())
+        async with aclosing(self._authorizations.watch(suite.name)) as changes:
+            async for _ in changes:
+                now = {view.mark: view for view in self._views(suite)}
+                if changed := [view for mark, view in now.items() if seen.get(mark) != view]:
+                    yield changed
+                seen = now
+
+    def counts(self, suite: str) -> Mapping[str, int]:
+        """Return how many rows are in each state."""
+        return Counter(str(view.state) for view in self._views(self._catalog.suites[suite]))
+
+    def next_permission_end(self, suite: str) -> datetime | None:
+        """Return when the first permission of any corp ends, past ends left out."""
+        now = self._clock.now()
+        ends = [
+            permission.expires_at
+            for found in self._authorizations.of(suite)
+            for agent in found.agents
+            for permission in agent.permissions
+            if permission.expires_at and permission.expires_at > now
+        ]
+        return min(ends, default=None)
+
+    async def run(self) -> None:
+        """Report counts and deadlines, for ever."""
+        while True:
+            for suite in self._catalog.suites:
+                self._observer.authorizations_counted(
+                    suite, self.counts(suite), self.next_permission_end(suite)
+                )
+            await self._clock.sleep(LOOK_INTERVAL)
+
+    def _views(self, suite: Suite) -> list[AuthorizationView]:
+        authorizations = self._authorizations.of(suite.name)
+        came_of = {found.code_hash for found in authorizations}
+        codes = [
+            found
+            for found in self._installations.of(suite.name)
+            if found.state is not InstallationState.DONE and found.code_hash not in came_of
+        ]
+        views = [
+            *map(AuthorizationView.of, authorizations),
+            *map(AuthorizationView.of_installation, codes),
+        ]
+        return sorted(views, key=lambda view: view.mark)
+
+    # The last one: its name hides the type in what follows.
+    async def list(self, name: str) -> list[AuthorizationView]:
+        """Return all rows of a suite in a stable order. Raises `UnknownApp`, `InvalidRequest`."""
+        suite = self._catalog.suite(name)
+        await self._authorizations.enlisted.loaded.wait()
+        await self._installations.enlisted.loaded.wait()
+        return self._views(suite)
+
+
+def _required(corp_id: str) -> str:
+    if not corp_id:
+        raise InvalidRequest("corp_id", "is required")
+    return corp_id

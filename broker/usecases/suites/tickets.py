@@ -1,0 +1,135 @@
+"""The suite_ticket that WeCom pushes, without which nothing of a suite can be fetched (wecom-api B1)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import SuiteTicketMissing
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.collection import Collection
+from broker.domain.ports.suite_observer import SuiteObserver
+from broker.domain.secret import Secret
+from broker.domain.suites.suite import Suite
+from broker.domain.suites.ticket import LIFETIME, PUSH_INTERVAL, SuiteTicket
+from broker.usecases.fleet.replicated import Replicated
+from broker.usecases.limits.error_cache import ErrorCache
+
+LOOK_INTERVAL = timedelta(seconds=15)
+"""How often the age of the tickets is looked at."""
+LATE = 2 * PUSH_INTERVAL + timedelta(minutes=2)
+"""Two pushes are overdue: the ticket is about to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketStatus:
+    """What an operator sees of a suite's ticket."""
+
+    pushed_at: datetime | None
+    expires_at: datetime | None
+    problem: str
+    """What is wrong, and what to do; "" if nothing is."""
+
+
+class SuiteTickets:
+    """Hold the newest ticket of each suite; the store has it for replicas that start."""
+
+    def __init__(
+        self,
+        suites: Mapping[str, Suite],
+        tickets: Collection[str, SuiteTicket],
+        error_cache: ErrorCache,
+        clock: Clock,
+        observer: SuiteObserver,
+    ) -> None:
+        self._suites = suites
+        self._tickets = tickets
+        self._error_cache = error_cache
+        self._clock = clock
+        self._observer = observer
+        self._memory: dict[str, SuiteTicket] = {}
+        self._names = {SuiteTicket.name_of(suite): suite for suite in suites}
+        self.replicated: Replicated[str, SuiteTicket] = Replicated(tickets, self, clock)
+
+    def held(self) -> Iterable[str]:
+        """See `Copies.held`: after a lost connection, any suite may have a new ticket."""
+        return list(self._suites)
+
+    def key_named(self, name: str) -> str | None:
+        """See `Copies.key_named`."""
+        return self._names.get(name)
+
+    def get(self, key: str) -> SuiteTicket | None:
+        """See `Copies.get`."""
+        return self._memory.get(key)
+
+    async def adopt(self, value: SuiteTicket) -> None:
+        """See `Copies.adopt`."""
+        held = self._memory.get(value.suite)
+        if held is None or held.fence < value.fence:
+            self._memory[value.suite] = value
+
+    def drop(self, key: str) -> None:
+        """See `Copies.drop`."""
+        self._memory.pop(key, None)
+
+    async def take(self, suite: Suite, value: Secret, pushed_at: datetime) -> bool:
+        """Keep a ticket durably if it is the newest by WeCom's TimeStamp; return whether it is.
+
+        Raises `StoreUnavailable`: WeCom must push it again.
+        """
+        now = self._clock.now()
+        # A TimeStamp far ahead would keep out every later ticket.
+        ticket = SuiteTicket(suite.name, value, pushed_at if pushed_at <= now + PUSH_INTERVAL else now)
+        held = self._memory.get(suite.name)
+        is_newest = (held is None or held.fence < ticket.fence) and await self._tickets.offer(ticket)
+        if is_newest:
+            await self.adopt(ticket)
+            # What was refused for want of a ticket is tried at once.
+            await self._error_cache.lift(CredentialKey.suite_token(suite).name)
+        self._observer.ticket_pushed(suite.name, is_newest=is_newest)
+        return is_newest
+
+    async def current(self, suite: Suite) -> SuiteTicket:
+        """Return a ticket that WeCom still takes. Raises `SuiteTicketMissing`, `StoreUnavailable`."""
+        ticket = self._memory.get(suite.name)
+        if ticket is None or ticket.expires_at <= self._clock.now():
+            ticket = await self.replicated.look(suite.name)
+        if ticket is None or ticket.expires_at <= self._clock.now():
+            raise SuiteTicketMissing(
+                self._problem(suite, ticket),
+                app=suite.name,
+                suite_id=suite.suite_id,
+                last_ticket_time=ticket.pushed_at.isoformat() if ticket else "",
+            )
+        return ticket
+
+    def status(self, suite: Suite) -> TicketStatus:
+        """Return what is known of the suite's ticket, and what is wrong with it."""
+        ticket, now = self._memory.get(suite.name), self._clock.now()
+        if ticket is None:
+            return TicketStatus(None, None, self._problem(suite, None))
+        problem = "" if now < ticket.pushed_at + LATE else self._problem(suite, ticket)
+        return TicketStatus(ticket.pushed_at, ticket.expires_at, problem)
+
+    async def run(self) -> None:
+        """Report tickets that are missing, or about to end, for ever."""
+        # A broker that starts, and its store, may not have heard of the last one yet.
+        await self._clock.sleep(LOOK_INTERVAL)
+        while True:
+            for suite in self._suites.values():
+                status = self.status(suite)
+                self._observer.ticket_looked_at(suite.name, status.expires_at, status.problem)
+            await self._clock.sleep(LOOK_INTERVAL)
+
+    def _problem(self, suite: Suite, ticket: SuiteTicket | None) -> str:
+        remedy = (
+            "press refresh (刷新ticket) in the provider console,"
+            f" and check that WeCom reaches /callback/{suite.name}"
+        )
+        if ticket is None:
+            return f"no suite_ticket of {suite.name} has ever arrived: {remedy}"
+        lateness = "ended" if ticket.expires_at <= self._clock.now() else "is about to end"
+        minutes = LIFETIME // timedelta(minutes=1)
+        pushed = ticket.pushed_at.isoformat(timespec="seconds")
+        return f"the last suite_ticket of {suite.name}, pushed {pushed}, {lateness} ({minutes} min): {remedy}"
