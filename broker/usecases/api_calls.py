@@ -9,20 +9,11 @@ from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, TokenRejected, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomPassthrough
+from broker.protocol.api_paths import is_open, is_path
 from broker.protocol.error_codes import CODES
 from broker.usecases.credentials.engine import PAUSE, CredentialEngine
 from broker.usecases.shares.targets import Targets
 
-PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
-LONGEST_PATH = 256
-KEPT_PATHS = re.compile(
-    r"/cgi-bin/((gettoken|get_jsapi_ticket|ticket|service|miniprogram|auth)(/.*)?|corpgroup/corp/gettoken"
-    r"|(user|school)/getuserinfo|user/getuserdetail|corp/apply_mass_call_ticket|get_launch_code"
-    r"|agent/claim_customized_app|sync/contact_sync_success|media/upload(img|_attachment)?|media/get(/.*)?)",
-    # Whether WeCom's paths are case-sensitive is not documented.
-    re.IGNORECASE,
-)
-"""They hand out tokens, tickets or session keys, consume codes, or stream: other RPCs serve them."""
 QUERY_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 """WeCom has no other names, and some servers read `access.token` as `access_token`."""
 TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_token", "debug"})
@@ -99,9 +90,9 @@ class ApiCalls:
 
 def check_call(call: ApiCall) -> None:
     """Refuse a call that may not be passed on. Raises `InvalidRequest`."""
-    if not PATH.fullmatch(call.path) or len(call.path) > LONGEST_PATH:
+    if not is_path(call.path):
         raise InvalidRequest("path", "must be a path under /cgi-bin/")
-    if KEPT_PATHS.fullmatch(call.path):
+    if not is_open(call.path):
         raise InvalidRequest("path", "hands out credentials, consumes codes or streams: not for CallApi")
     for name, _ in call.query:
         if not QUERY_NAME.fullmatch(name):

@@ -12,10 +12,11 @@ from broker.domain.access import Action
 from broker.domain.apps import Target
 from broker.domain.errors import InvalidRequest
 from broker.domain.ports.passthrough import ApiCall, MediaHead
+from broker.protocol.api_paths import LONGEST_PATH
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
-from broker.usecases.api_calls import LONGEST_PATH, ApiCalls
+from broker.usecases.api_calls import ApiCalls
 
 UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
 FILE_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]{1,255}')
