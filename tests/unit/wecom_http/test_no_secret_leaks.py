@@ -1,6 +1,7 @@
 """No error of the adapter, and no log line at any level, carries a token, a secret or a query string."""
 
 import io
+import json
 import logging
 import re
 import traceback
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from broker.adapters.wecom.suites.authorizations import AuthorizationEndpoints
+from broker.adapters.wecom.suites.tokens import SuiteTokenEndpoints
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.secret import Secret
@@ -29,6 +32,16 @@ from tests.unit.wecom_http.recorders import (
     call,
     parent_with,
     speaking,
+)
+from tests.unit.wecom_http.suites import (
+    APP,
+    AUTH_CODE,
+    CORP_TOKEN,
+    PROVIDER,
+    SECRETS,
+    SUITE,
+    SUITE_TOKEN,
+    TICKET,
 )
 
 SECRET_VALUE = "the-app-secret-itself"
@@ -117,6 +130,41 @@ async def test_no_broken_answer_brings_a_secret_into_an_error_or_a_log(
 
     assert [] == leaks(everything_about(error))
     assert [] == leaks(logged.getvalue())
+
+
+ECHO = json.dumps({"errcode": 40084, "errmsg": " ".join(SECRETS)}).encode()
+SAID = {
+    **BROKEN_HTTP,
+    "a refusal that repeats all of it": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(ECHO), ECHO),
+}
+
+
+@pytest.mark.parametrize("said", SAID.values(), ids=SAID.keys())
+async def test_no_secret_of_a_suite_gets_into_an_error_or_a_log(
+    around: Surroundings, logged: io.StringIO, said: bytes
+) -> None:
+    told: list[str] = []
+    async with speaking(said) as (url, heard), around.wecom(url) as wecom:
+        tokens, authorizations = SuiteTokenEndpoints(wecom.client), AuthorizationEndpoints(wecom.client)
+        for asked in (
+            tokens.fetch_suite_token(SUITE, TICKET),
+            tokens.fetch_provider_token(PROVIDER),
+            tokens.fetch_corp_token(SUITE_TOKEN, APP),
+            authorizations.fetch_pre_auth_code(SUITE_TOKEN),
+            authorizations.exchange_auth_code(SUITE_TOKEN, AUTH_CODE),
+            authorizations.read_authorization(SUITE_TOKEN, APP),
+            authorizations.read_editions(SUITE_TOKEN, APP),
+            authorizations.read_permissions(CORP_TOKEN),
+        ):
+            with pytest.raises(BrokerError) as failed:
+                await asked
+            told.append(everything_about(failed.value))
+
+    assert [] == [secret for secret in SECRETS if secret in "\n".join([*told, logged.getvalue()])]
+    # In the query there is never anything but a token.
+    lines = b"\n".join(head.split(b"\r\n")[0] for head in heard).decode()
+    assert {SUITE_TOKEN.value.reveal(), CORP_TOKEN.value.reveal()} == {one for one in SECRETS if one in lines}
 
 
 async def test_no_address_that_nobody_listens_at_brings_a_secret_into_an_error_or_a_log(
