@@ -17,14 +17,14 @@ from broker.usecases.shares.reconciling import AT_ONCE, LOOK
 from broker.usecases.shares.relisting import LONGEST_REST, SETTLED
 from tests.kit.memory.engine_world import CRM, Replica
 from tests.kit.memory.fake_clock import FakeClock, settle
-from tests.kit.memory.suite_world import (
+from tests.kit.memory.fake_suites import (
     CHAIN,
     GROUP,
     MARKET,
     OTHER_PARENT,
     PARENT,
     TAILORED,
-    SuiteWorld,
+    FakeSuiteWorld,
     authorization,
 )
 
@@ -36,8 +36,8 @@ SHARED_TOKEN = CredentialKey("tailored", "wpChild", 7, GROUP, parent_corp_id=PAR
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[SuiteWorld]:
-    async with SuiteWorld() as world:
+async def world() -> AsyncIterator[FakeSuiteWorld]:
+    async with FakeSuiteWorld() as world:
         world.authorize(
             authorization(TAILORED),
             authorization(TAILORED, OTHER_PARENT, 1000020),
@@ -47,7 +47,7 @@ async def world() -> AsyncIterator[SuiteWorld]:
 
 
 @pytest.fixture
-async def fleet(world: SuiteWorld) -> list[Replica]:
+async def fleet(world: FakeSuiteWorld) -> list[Replica]:
     replicas = await world.fleet(3)
     for replica in replicas:
         await world.give_corp_tokens(replica)
@@ -58,14 +58,14 @@ async def app_of(replica: Replica, corp_id: str = PARENT, suite: str = "tailored
     return await replica.core.parents.named(suite, corp_id)
 
 
-async def hear(world: SuiteWorld, replica: Replica, listing: ListingKey) -> None:
+async def hear(world: FakeSuiteWorld, replica: Replica, listing: ListingKey) -> None:
     """Let an event about shares come, and everybody hear of it."""
     milliseconds = int(world.clock.now().timestamp() * 1000)
     replica.store._tell(Notice(NoticeKind.APPENDED, listing.name, milliseconds))
     await settle()
 
 
-def listed(world: SuiteWorld) -> list[tuple[str, object]]:
+def listed(world: FakeSuiteWorld) -> list[tuple[str, object]]:
     return [(listing.corp_id, listing.share_kind) for listing in world.shares.listings]
 
 
@@ -73,7 +73,7 @@ def listed(world: SuiteWorld) -> list[tuple[str, object]]:
 
 
 async def test_each_parent_has_shares_of_its_own_listed_with_its_token(
-    world: SuiteWorld, fleet: list[Replica]
+    world: FakeSuiteWorld, fleet: list[Replica]
 ) -> None:
     world.shares.by_parent = {PARENT: [CHILD, SUPPLIER], OTHER_PARENT: [OTHER_CHILD]}
 
@@ -84,7 +84,7 @@ async def test_each_parent_has_shares_of_its_own_listed_with_its_token(
     }
 
 
-async def test_the_fleet_lists_a_parents_shares_once(world: SuiteWorld, fleet: list[Replica]) -> None:
+async def test_the_fleet_lists_a_parents_shares_once(world: FakeSuiteWorld, fleet: list[Replica]) -> None:
     world.shares.by_parent = {PARENT: [CHILD]}
     app = await app_of(fleet[0], suite="market")
     await world.gather(*(replica.shares.all(app) for replica in fleet))
@@ -120,7 +120,9 @@ async def test_what_is_no_app_has_no_shares(fleet: list[Replica], name: str, err
         await app_of(fleet[0], PARENT, name)
 
 
-async def test_a_corp_found_to_share_is_known_from_then_on(world: SuiteWorld, fleet: list[Replica]) -> None:
+async def test_a_corp_found_to_share_is_known_from_then_on(
+    world: FakeSuiteWorld, fleet: list[Replica]
+) -> None:
     world.shares.by_parent = {PARENT: [CHILD]}
     await world.run(fleet[0].lister.sync(await app_of(fleet[0])))
     await world.run(fleet[0].lister.sync(await app_of(fleet[0], OTHER_PARENT)))
@@ -133,7 +135,7 @@ async def test_a_corp_found_to_share_is_known_from_then_on(world: SuiteWorld, fl
 
 
 async def test_an_event_lists_that_parents_shares_of_that_kind_once(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
 ) -> None:
     await hear(world, fleet[0], ListingKey("tailored", CHAIN, PARENT))
     await clock.advance(SECOND)
@@ -151,7 +153,7 @@ async def test_an_event_lists_that_parents_shares_of_that_kind_once(
     ],
 )
 async def test_what_is_not_configured_is_not_listed(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock, listing: ListingKey
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock, listing: ListingKey
 ) -> None:
     await hear(world, fleet[0], listing)
     await clock.advance(SECOND)
@@ -161,7 +163,7 @@ async def test_what_is_not_configured_is_not_listed(
 
 
 async def test_an_ended_share_ends_its_childs_token_and_reaches_the_parents_watchers_alone(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
 ) -> None:
     world.shares.by_parent = {PARENT: [CHILD], OTHER_PARENT: [OTHER_CHILD]}
     parent, other = await app_of(fleet[0]), await app_of(fleet[0], OTHER_PARENT)
@@ -186,7 +188,7 @@ async def test_an_ended_share_ends_its_childs_token_and_reaches_the_parents_watc
 
 
 async def test_a_share_told_before_the_parents_code_is_exchanged_is_listed_afterwards(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
 ) -> None:
     await hear(world, fleet[0], ListingKey("tailored", GROUP, "wpNew"))
     await clock.advance(20 * SECOND)
@@ -201,7 +203,7 @@ async def test_a_share_told_before_the_parents_code_is_exchanged_is_listed_after
 
 
 async def test_the_shares_of_a_corp_that_cancelled_are_not_asked_for_for_ever(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
 ) -> None:
     world.authorizations.end(TAILORED, PARENT, AuthorizationState.CANCELLED)
     await hear(world, fleet[0], ListingKey("tailored", GROUP, PARENT))
@@ -224,7 +226,7 @@ async def reconcile(replicas: list[Replica]) -> None:
 
 
 async def test_nothing_is_listed_of_corps_that_are_not_known_to_share(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
 ) -> None:
     await reconcile(fleet)
     await clock.advance(3 * SYNC)
@@ -233,7 +235,7 @@ async def test_nothing_is_listed_of_corps_that_are_not_known_to_share(
 
 
 async def test_thousands_of_parents_are_listed_over_the_interval_not_at_the_start(
-    world: SuiteWorld, clock: FakeClock
+    world: FakeSuiteWorld, clock: FakeClock
 ) -> None:
     corps = [f"wp{number}" for number in range(2000)]
     world.authorize(*(authorization(MARKET, corp) for corp in corps))
@@ -255,7 +257,7 @@ async def test_thousands_of_parents_are_listed_over_the_interval_not_at_the_star
 
 
 async def test_a_replica_that_starts_takes_the_fleets_listings(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
 ) -> None:
     world.shares.by_parent = {PARENT: [CHILD]}
     app = await app_of(fleet[0], suite="market")
@@ -269,7 +271,7 @@ async def test_a_replica_that_starts_takes_the_fleets_listings(
 
 
 async def test_a_parent_in_use_is_listed_again_and_one_that_cancelled_is_not(
-    world: SuiteWorld, fleet: list[Replica], clock: FakeClock
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
 ) -> None:
     world.shares.by_parent = {PARENT: [CHILD]}
     await world.run(fleet[0].shares.all(await app_of(fleet[0], suite="market")))
@@ -283,7 +285,7 @@ async def test_a_parent_in_use_is_listed_again_and_one_that_cancelled_is_not(
 
 
 async def test_after_the_store_was_away_parents_are_listed_one_after_the_other(
-    world: SuiteWorld, clock: FakeClock
+    world: FakeSuiteWorld, clock: FakeClock
 ) -> None:
     world.called_back.add("market")
     corps = [f"wp{number}" for number in range(3 * AT_ONCE)]

@@ -149,7 +149,7 @@ class FakeShares:
         return ListedShares(tuple(share for share in shares if share.share_kind is share_kind))
 
 
-class SuiteWorld(EngineWorld):
+class FakeSuiteWorld(EngineWorld):
     """A fleet with suites. Their tokens are there from the start: where they come from is not the subject."""
 
     def __init__(self) -> None:
