@@ -27,6 +27,7 @@ class Got:
     query: dict[str, str]
     content_type: str
     body: bytes = b""
+    path: str = ""
 
     def xml(self) -> Element:
         return parse_xml(self.message.decode())
@@ -72,6 +73,7 @@ class Receiver:
             query,
             request.content_type,
             body,
+            request.path,
         )
         self.got.append(got)
         return await self._answer("success")
@@ -99,7 +101,7 @@ async def running_receiver(
 ) -> AsyncIterator[Receiver]:
     receiver = kind(keys)
     app = web.Application()
-    app.router.add_route("*", "/callback/crm", receiver.handle)
+    app.router.add_route("*", "/callback/{app:.*}", receiver.handle)
     receiver.runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await receiver.runner.setup()
     await web.TCPSite(receiver.runner, "127.0.0.1", 0).start()

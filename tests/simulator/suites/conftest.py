@@ -8,7 +8,9 @@ import pytest
 from broker.simulator import World, running_simulator
 from broker.simulator.provider_demo import provider_world
 from tests.simulator.caller import Caller, FakeClock
+from tests.simulator.receiver import Receiver, running_receiver
 from tests.simulator.suites.acme import Acme
+from tests.simulator.suites.told import Told, configure
 
 
 @pytest.fixture
@@ -28,3 +30,16 @@ async def wecom(world: World) -> AsyncIterator[Caller]:
 @pytest.fixture
 def acme(wecom: Caller, world: World) -> Acme:
     return Acme(wecom, world)
+
+
+@pytest.fixture
+async def receiver(world: World) -> AsyncIterator[Receiver]:
+    """Get what all URLs of acme are told: /callback/market, and so on."""
+    async with running_receiver() as receiver:
+        configure(world, receiver.url.removesuffix("/crm"))
+        yield receiver
+
+
+@pytest.fixture
+def told(acme: Acme, receiver: Receiver) -> Told:
+    return Told(acme.world, receiver)

@@ -85,6 +85,7 @@ class SuiteSharing:
         for share in self._shares.listed(parent, business_type):
             if share.child.corpid == child.corpid:
                 return share.child
+        self._suites.introduce(suite, child)
         place = AppId(child.corpid, next_agentid(child))
         child.apps[place.agentid] = App(place.agentid, suite.name, suite_id=suite.suite_id)
         return place

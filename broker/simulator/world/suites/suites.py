@@ -132,7 +132,7 @@ class Suites:
         known = self.find_authorization(suite.suite_id, corp.corpid)
         if known and known.active:
             return known
-        now, provider = self._now(), self.provider_of(suite)
+        now = self._now()
         keeps_code = known is not None and self._settings.reinstall_keeps_permanent_code
         authorization = Authorization(
             suite_id=suite.suite_id,
@@ -145,7 +145,7 @@ class Suites:
             shared_from=shared_from,
             edition=Edition.bought(now) if suite.paid else None,
         )
-        self._corps.add_alias(provider.corpid(corp.corpid), corp)
+        self.introduce(suite, corp)
         corp.apps[authorization.agentid] = App(
             authorization.agentid,
             suite.name,
@@ -154,6 +154,10 @@ class Suites:
         )
         self._authorizations[suite.suite_id, corp.corpid] = authorization
         return authorization
+
+    def introduce(self, suite: Suite, corp: Corp) -> None:
+        """Let the suite's provider know a corp, by an id of its own."""
+        self._corps.add_alias(self.provider_of(suite).corpid(corp.corpid), corp)
 
     def renew_code(self, authorization: Authorization) -> None:
         """Give it a new permanent code; the one that the provider has fetched works until it is forgotten."""
