@@ -6,8 +6,11 @@ Start it with `async with running_simulator(demo_world()) as url:`; the world ma
 from broker.simulator.callbacks.sender import send_event, verify_url
 from broker.simulator.crypto import CallbackKeys
 from broker.simulator.demo import add_children, demo_world
+from broker.simulator.provider_demo import provider_world
 from broker.simulator.server import running_simulator, serve
 from broker.simulator.world import World
+from broker.simulator.world.console.addresses import Channel
+from broker.simulator.world.console.install import Door, Install
 from broker.simulator.world.corps import App, AppId, Corp, Member
 from broker.simulator.world.events.callback import Callback, Format, Whose
 from broker.simulator.world.events.kinds import ChangeType, EventKind
@@ -22,8 +25,11 @@ from broker.simulator.world.faults import (
     Truncated,
 )
 from broker.simulator.world.limits import Quota
-from broker.simulator.world.settings import Settings
+from broker.simulator.world.settings import CustomizedShare, OldSecretDies, Settings
 from broker.simulator.world.shares import BusinessType
+from broker.simulator.world.suites.authorization import Edition
+from broker.simulator.world.suites.provider import Provider
+from broker.simulator.world.suites.suite import Suite, SuiteKind
 from broker.simulator.world.tickets import TicketKind
 from broker.simulator.world.tokens import Habit
 
@@ -34,26 +40,36 @@ __all__ = [
     "Callback",
     "CallbackKeys",
     "ChangeType",
+    "Channel",
     "Corp",
+    "CustomizedShare",
     "Delay",
+    "Door",
+    "Edition",
     "Errcode",
     "EventKind",
     "Format",
     "Habit",
     "Hang",
     "HttpStatus",
+    "Install",
     "Junk",
     "JunkKind",
     "Member",
+    "OldSecretDies",
+    "Provider",
     "Quota",
     "Reset",
     "Settings",
+    "Suite",
+    "SuiteKind",
     "TicketKind",
     "Truncated",
     "Whose",
     "World",
     "add_children",
     "demo_world",
+    "provider_world",
     "running_simulator",
     "send_event",
     "serve",

@@ -4,8 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from broker.simulator.demo import CALLBACK_KEYS
 from broker.simulator.world import World
+from broker.simulator.world.console.addresses import Channel
 from broker.simulator.world.corps import Member
+from broker.simulator.world.events.callback import Callback
 from broker.simulator.world.settings import Settings
 from broker.simulator.world.suites.provider import Provider
 from broker.simulator.world.suites.suite import Suite, SuiteKind
@@ -33,7 +36,7 @@ def children(number: int) -> list[str]:
 
 
 def provider_world(
-    number: int = 3,
+    children: int = 3,
     *,
     settings: Settings | None = None,
     clock: Callable[[], float] = time.time,
@@ -42,7 +45,7 @@ def provider_world(
     """Build a world of a provider with two suites, a parent corp and its children; nothing is installed."""
     world = World(settings=settings, clock=clock, sleep=sleep)
     add_provider(world)
-    add_group(world, number)
+    add_group(world, children)
     return world
 
 
@@ -51,6 +54,19 @@ def add_provider(world: World) -> None:
     world.suites.add_provider(Provider(PROVIDER, PROVIDER_SECRET, "acme"))
     world.suites.add(Suite(MARKET, MARKET_SECRET, PROVIDER, name="market", paid=True, mini_program=True))
     world.suites.add(Suite(TAILORED, TAILORED_SECRET, PROVIDER, SuiteKind.CUSTOMIZED, "tailored"))
+
+
+def call_back(world: World, base: str) -> None:
+    """Send the events of acme and its suites to a broker whose apps have these names: base is …/callback."""
+
+    def callback(path: str) -> Callback:
+        return Callback(f"{base}/{path}", CALLBACK_KEYS)
+
+    world.console.set_callback("market", Channel.COMMAND, callback("market"))
+    world.console.set_callback("market", Channel.DATA, callback("market"))
+    world.console.set_callback("tailored", Channel.COMMAND, callback("tailored"))
+    world.console.set_callback("tailored", Channel.APP, callback("tailored/$CORPID$"))
+    world.console.set_system_callback("acme", callback("acme"))
 
 
 def add_group(world: World, number: int) -> None:

@@ -1,6 +1,6 @@
 """The control API under /_simulator: drives the world from another process."""
 
-from broker.simulator.control import callbacks, corps, faults, limits, log, logins, settings, shares
+from broker.simulator.control import callbacks, corps, faults, limits, log, logins, settings, shares, suites
 from broker.simulator.control.index import index
 from broker.simulator.control.routes import PREFIX, control_routes
 
@@ -16,4 +16,5 @@ __all__ = [
     "logins",
     "settings",
     "shares",
+    "suites",
 ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.simulator import World
+from broker.simulator import BusinessType, World
 from broker.simulator import provider_demo as demo
 from tests.simulator.caller import (
     CHILD_TOKEN,
@@ -132,10 +132,13 @@ async def test_an_ended_share_of_a_third_party_app_cancels_the_childs_installati
 
 async def test_a_childs_event_goes_to_the_parents_own_url(world: World, told: Told, tailored: str) -> None:
     await told.all()
-    parent = world.corps.get(PARENT)
-    world.console.send("tailored", "text", CHILD, userid="lisi", text="hi", parent=parent, agentid=7)
+    (child, _) = world.shares.listed(world.console.app("tailored", PARENT), BusinessType.CORP_GROUP)
+    world.console.send("tailored", "text", CHILD, userid="lisi", text="hi", parent=PARENT)
     got, provider = await told.one(), world.suites.provider("acme")
 
     assert f"/callback/tailored/{provider.corpid(PARENT)}" == got.path
     assert (provider.corpid(PARENT), provider.corpid(CHILD)) == (got.receive_id, got.text("ToUserName"))
-    assert (provider.userid(CHILD, "lisi"), "7") == (got.text("FromUserName"), got.text("AgentID"))
+    assert (provider.userid(CHILD, "lisi"), str(child.child.agentid)) == (
+        got.text("FromUserName"),
+        got.text("AgentID"),
+    )

@@ -5,7 +5,6 @@ from broker.simulator.endpoints.call import Call
 from broker.simulator.endpoints.registry import endpoint
 from broker.simulator.endpoints.suite_check import check_provider, check_suite
 from broker.simulator.world import World
-from broker.simulator.world.corps import AppId
 from broker.simulator.world.shares import Owner
 from broker.simulator.world.tokens import ProviderToken, SuiteToken
 
@@ -39,7 +38,6 @@ def get_provider_token(world: World, call: Call) -> Answer:
         # No code is documented for a wrong provider_secret (wecom-api I5).
         world.count_wrong_secret(call.ip)
         raise Refusal(world.settings.wrong_secret_errcode)
-    holder = AppId(corp_id, 0)
-    check_provider(world, holder, call.ip)
-    grant = world.grant(call.path, Owner(holder), ProviderToken)
+    check_provider(world, provider.holder, call.ip)
+    grant = world.grant(call.path, Owner(provider.holder), ProviderToken)
     return {"provider_access_token": grant.token.value, "expires_in": grant.expires_in}

@@ -11,11 +11,13 @@ from typing import Unpack
 from yarl import URL
 
 from broker.simulator.answers import Refusal
+from broker.simulator.world.console.addresses import Channel
 from broker.simulator.world.console.install import Door, Install
 from broker.simulator.world.console.sharing import SuiteSharing
 from broker.simulator.world.console.suite_events import Details, SuiteEvents
 from broker.simulator.world.console.ticket_pushes import TicketPushes
 from broker.simulator.world.corps import AppId, Corp, Corps
+from broker.simulator.world.events.callback import Callback
 from broker.simulator.world.events.event import Event
 from broker.simulator.world.events.kinds import EventKind
 from broker.simulator.world.settings import CustomizedShare, OldSecretDies, Settings
@@ -59,6 +61,15 @@ class Console:
     def app(self, suite: str, corp: str) -> AppId:
         """Return the app of a suite in a corp that has authorised it."""
         return self._suites.active(suite, corp).app
+
+    def set_callback(self, suite: str, channel: Channel | str, callback: Callback, corp: str = "") -> None:
+        """Send what goes to a URL of a suite there; `corp` chooses one corp's 代开发 app."""
+        corpid = self._corps.get(corp).corpid if corp else ""
+        self.addresses.set(self._suites.get(suite), Channel(channel), callback, corpid)
+
+    def set_system_callback(self, provider: str, callback: Callback) -> None:
+        """Send a provider's system events there."""
+        self.addresses.set_system(self._suites.provider(provider).corp_id, callback)
 
     def install_by_link(self, url: str, corp: str, userid: str = "") -> Install:
         """Follow an install link (wecom-api B5), and return where it ends; no create_auth is sent."""
@@ -201,17 +212,56 @@ class Console:
         """Let a corp that cancelled everything come back under another id (wecom-api B17); return it."""
         return self._suites.rename(self._suites.provider(provider), self._corps.get(corp))
 
-    def send(self, suite: str, kind: EventKind | str, corp: str = "", **details: Unpack[Details]) -> Event:
-        """Queue any event of a suite."""
-        found = self._corps.get(corp) if corp else None
-        return self.events.push(self._suites.get(suite), EventKind(kind), self._now(), found, **details)
+    def event(
+        self,
+        suite: str,
+        kind: EventKind | str,
+        corp: str = "",
+        *,
+        parent: str = "",
+        **details: Unpack[Details],
+    ) -> Event:
+        """Return a new event of a suite; `parent` shares its app with the corp where it happens."""
+        known, found, kind = self._suites.get(suite), self._find(corp), EventKind(kind)
+        if not parent or found is None:
+            return self.events.event(known, kind, self._now(), found, **details)
+        sharer = self.app(suite, parent)
+        details = {"agentid": self._sharing.child(sharer, found.corpid).agentid, **details}
+        return self.events.event(known, kind, self._now(), found, parent=sharer, **details)
+
+    def callback(self, suite: str, kind: EventKind | str, corp: str = "") -> Callback | None:
+        """Find where events of a kind go, for a corp that authorised the suite."""
+        return self.events.callback(self._suites.get(suite), EventKind(kind), self._find(corp))
+
+    def send(
+        self,
+        suite: str,
+        kind: EventKind | str,
+        corp: str = "",
+        *,
+        parent: str = "",
+        **details: Unpack[Details],
+    ) -> Event:
+        """Queue any event of a suite, made by `event`."""
+        event = self.event(suite, kind, corp, parent=parent, **details)
+        return self.events.push(self.callback(suite, kind, parent or corp), event)
+
+    def system_event(
+        self, provider: str, kind: EventKind | str, corp: str = "", **details: Unpack[Details]
+    ) -> Event:
+        """Return a new system event of a provider, perhaps about a corp."""
+        known = self._suites.provider(provider)
+        return self.events.system_event(known, EventKind(kind), self._now(), self._find(corp), **details)
 
     def send_system(
         self, provider: str, kind: EventKind | str, corp: str = "", **details: Unpack[Details]
     ) -> Event:
         """Queue any system event of a provider."""
-        found, known = self._corps.get(corp) if corp else None, self._suites.provider(provider)
-        return self.events.push_system(known, EventKind(kind), self._now(), found, **details)
+        event = self.system_event(provider, kind, corp, **details)
+        return self.events.push(self.addresses.system(event.app.corpid), event)
+
+    def _find(self, corp: str) -> Corp | None:
+        return self._corps.get(corp) if corp else None
 
     def _authorize(
         self, suite: Suite, corp: Corp, userid: str, auth_mode: AuthMode = AuthMode.ADMIN

@@ -59,6 +59,13 @@ class SuiteSharing:
         self._shares.add(parent, place, business_type)
         return place
 
+    def child(self, parent: AppId, corpid: str) -> AppId:
+        """Return the child's app that the parent shares, by the plain id of its corp. Raises LookupError."""
+        owner = self._shares.owner_of(corpid, parent)
+        if not owner.app.agentid:
+            raise LookupError(f"{parent.corpid} does not share app {parent.agentid} with {corpid}")
+        return owner.app
+
     def listed(self, parent: AppId, business_type: BusinessType) -> Sequence[Share]:
         """List the shares of a parent's app."""
         return self._shares.listed(parent, business_type)
@@ -79,7 +86,9 @@ class SuiteSharing:
     def tell(self, suite: Suite, parent: Authorization, business_type: BusinessType) -> None:
         """Tell the provider that the parent's list has changed, in the form that a suite of its kind gets."""
         kind = (_OF_CUSTOMIZED if suite.customized else _OF_THIRD_PARTY)[business_type]
-        self._events.push(suite, kind, self._now(), self._corps.get(parent.corpid))
+        corp = self._corps.get(parent.corpid)
+        event = self._events.event(suite, kind, self._now(), corp)
+        self._events.push(self._events.callback(suite, kind, corp), event)
 
     def _place(self, suite: Suite, parent: AppId, child: Corp, business_type: BusinessType) -> AppId:
         for share in self._shares.listed(parent, business_type):

@@ -20,12 +20,8 @@ _MESSAGE_ID_BYTES = 7
 
 
 class Details(TypedDict, total=False):
-    """Hold optional fields of an event; `agentid` replaces the app's agentid in that corp.
+    """Hold optional fields of an event; `agentid` replaces the app's agentid in that corp."""
 
-    With a `parent` it happens in a child corp, in an app that the parent shares with it.
-    """
-
-    parent: Corp | None
     userid: str
     agentid: int
     code: str
@@ -48,26 +44,9 @@ class SuiteEvents:
         self._settings = settings
         self._randomness = randomness
 
-    def push(
-        self, suite: Suite, kind: EventKind, at: float, corp: Corp | None = None, **details: Unpack[Details]
-    ) -> Event:
-        """Queue an event of a suite; without a URL for it nobody is told."""
-        event = self.event(suite, kind, at, corp, **details)
-        if callback := self.callback(suite, kind, details.get("parent") or corp):
-            self._outbox.put(callback, event)
-        return event
-
-    def push_system(
-        self,
-        provider: Provider,
-        kind: EventKind,
-        at: float,
-        corp: Corp | None = None,
-        **details: Unpack[Details],
-    ) -> Event:
-        """Queue a system event of a provider; without a URL for it nobody is told."""
-        event = self.system_event(provider, kind, at, corp, **details)
-        if callback := self.addresses.system(provider.corp_id):
+    def push(self, callback: Callback | None, event: Event) -> Event:
+        """Queue an event; without a URL for it nobody is told."""
+        if callback is not None:
             self._outbox.put(callback, event)
         return event
 
@@ -78,20 +57,29 @@ class SuiteEvents:
         return self.addresses.find(suite, channel_of(suite, kind), corpid, shown)
 
     def event(
-        self, suite: Suite, kind: EventKind, at: float, corp: Corp | None = None, **details: Unpack[Details]
+        self,
+        suite: Suite,
+        kind: EventKind,
+        at: float,
+        corp: Corp | None = None,
+        *,
+        parent: AppId | None = None,
+        **details: Unpack[Details],
     ) -> Event:
-        """Return a new event of a suite in a corp that has it, or had it. Raises ValueError."""
+        """Return a new event of a suite in a corp that has it, or had it. Raises ValueError.
+
+        With a `parent` it happens in a child corp, in that app, which the parent shares with it.
+        """
         if kind in SYSTEM:
             raise ValueError(f"{kind} is a provider's, not a suite's")
         if corp is None and kind not in COMMANDS:
             raise ValueError(f"{kind} needs a corp")
         provider = self._suites.provider_of(suite)
         event = self._event(provider, kind, at, self._app(suite, corp, details.get("agentid", 0)), details)
-        parent = details.get("parent")
         for_provider = kind is EventKind.CREATE_AUTH and self._settings.create_auth_for_provider
         return replace(
             event,
-            app=_shown(provider, self._app(suite, parent)) if parent else event.place,
+            app=_shown(provider, parent) if parent else event.place,
             suite_id=suite.suite_id,
             malformed=self._settings.share_events_malformed,
             receive_id=provider.corp_id if for_provider else "",

@@ -99,4 +99,6 @@ class TicketPushes:
             await sleep(seconds)
 
     def _send(self, suite: Suite, ticket: SuiteTicket) -> None:
-        self._events.push(suite, EventKind.SUITE_TICKET, ticket.issued_at, code=ticket.value)
+        kind = EventKind.SUITE_TICKET
+        event = self._events.event(suite, kind, ticket.issued_at, code=ticket.value)
+        self._events.push(self._events.callback(suite, kind, None), event)

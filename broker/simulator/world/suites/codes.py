@@ -49,6 +49,7 @@ class InstallCodes:
         self._settings = settings
         self._randomness = randomness
         self._auth: dict[str, AuthCode] = {}
+        self._of: dict[tuple[str, str], list[AuthCode]] = {}
         self._pre: dict[str, PreAuthCode] = {}
 
     def add(self, purpose: AuthCodePurpose, authorization: Authorization, state: str, now: float) -> AuthCode:
@@ -61,11 +62,13 @@ class InstallCodes:
             state,
         )
         self._auth[code.value] = code
+        self._of.setdefault((authorization.suite_id, authorization.corpid), []).append(code)
         return code
 
     def of(self, authorization: Authorization) -> Iterator[AuthCode]:
         """Yield the auth_codes of an authorisation, oldest first."""
-        return (code for code in self._auth.values() if code.authorization is authorization)
+        codes = self._of.get((authorization.suite_id, authorization.corpid), [])
+        return (code for code in codes if code.authorization is authorization)
 
     def spend(self, value: str, suite_id: str, now: float) -> AuthCode:
         """Consume an auth_code of the suite; the refusal to another suite does not consume it."""

@@ -4,6 +4,8 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 
+from broker.simulator.world.corps import AppId
+
 _LETTERS = 30
 
 
@@ -18,6 +20,11 @@ class Provider:
     encrypted_ids: bool = True
     """Whether it sees encrypted ids, as providers do since 2021 (wecom-api B17)."""
     generations: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> AppId:
+        """Return what owns its tokens."""
+        return AppId(self.corp_id, 0)
 
     def trusts(self, ip: str) -> bool:
         """Return whether calls from this address pass the provider's list (IP白名单); without one, all do."""

@@ -1,0 +1,53 @@
+"""Set and verify the URLs of suites and providers."""
+
+from broker.simulator.answers import Answer
+from broker.simulator.callbacks.client import Verification
+from broker.simulator.callbacks.suite_sender import verify_suite_url, verify_system_url
+from broker.simulator.control.form import Form
+from broker.simulator.control.routes import control
+from broker.simulator.control.suites.callback_form import callback_of
+from broker.simulator.control.suites.mistakes import mistakes_in
+from broker.simulator.world import World
+from broker.simulator.world.console.addresses import Channel
+
+
+@control("POST", "suites/callback")
+def set_suite_callback(world: World, form: Form) -> Answer:
+    """Send what goes to a URL of a suite there; $CORPID$ in it becomes the corp's id."""
+    suite, channel = form.text("suite"), form.choice("channel", Channel)
+    corpid = form.text("corpid", "")
+    callback = callback_of(form)
+    form.finish()
+    with mistakes_in("suite", "channel", "corpid"):
+        world.console.set_callback(suite, channel, callback, corpid)
+    return {}
+
+
+@control("POST", "suites/verify_url")
+async def verify_url_of_suite(world: World, form: Form) -> Answer:
+    """Verify a URL of a suite, sealed for its provider, and return whether it passed."""
+    suite, channel = form.text("suite"), form.choice("channel", Channel)
+    corpid, receive_id = form.text("corpid", ""), form.text("receive_id", "")
+    form.finish()
+    with mistakes_in("suite", "channel", "corpid"):
+        return _shown(await verify_suite_url(world, suite, channel, corpid, receive_id))
+
+
+@control("POST", "providers/verify_url")
+async def verify_url_of_provider(world: World, form: Form) -> Answer:
+    """Verify a provider's URL for system events, and return whether it passed."""
+    provider, receive_id = form.text("provider"), form.text("receive_id", "")
+    form.finish()
+    with mistakes_in("provider"):
+        return _shown(await verify_system_url(world, provider, receive_id))
+
+
+def _shown(verification: Verification) -> Answer:
+    attempt = verification.attempt
+    return {
+        "passed": verification.passed,
+        "status": attempt.status,
+        "body": attempt.body,
+        "error": attempt.error,
+        "seconds": attempt.seconds,
+    }
