@@ -21,6 +21,7 @@ from broker.server.grpc.services.identity import IdentityServicer
 from broker.server.grpc.services.js_sdk import JsSdkServicer
 from broker.server.grpc.services.mini_program import MiniProgramServicer
 from broker.server.grpc.services.registration import Servicers
+from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
 from broker.telemetry.observer import Telemetry
@@ -36,6 +37,7 @@ from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.identity import Identities
 from broker.usecases.mini_program import MiniProgramLogins
 from broker.usecases.signing import Signing
+from broker.usecases.suites.status import SuiteStatuses
 
 
 class Services:
@@ -78,7 +80,7 @@ class Services:
         )
         self._maintenance = EventMaintenance(list(callbacks), storage.event_groups, keep, clock, telemetry)
         self.admin = Admin(
-            apps=apps,
+            catalog=around.catalog,
             targets=targets,
             engine=engine,
             shares=shares,
@@ -113,7 +115,10 @@ class Services:
             events=EventServicer(self.feed, targets, rights, list(callbacks), ack_timeout),
             callbacks=CallbackServicer(external, rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
-            admin=AdminServicer(self.admin),
+            suites=SuiteServicer(core.suites.overview, core.suites.links, rights),
+            admin=AdminServicer(
+                self.admin, SuiteStatuses(around.catalog.suites, core.suite_tickets, core.suites.overview)
+            ),
         )
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from broker.usecases.shares.directory import ShareDirectory
 
 SHARES, ADMIN = "wecom_broker.v1.AppShareService", "wecom_broker.v1.AdminService"
 EVENTS, CALLBACKS = "wecom_broker.v1.EventService", "wecom_broker.v1.CallbackService"
+SUITES = "wecom_broker.v1.SuiteService"
 SERVICES = (
     "wecom_broker.v1.TokenService",
     SHARES,
@@ -23,6 +24,7 @@ SERVICES = (
     EVENTS,
     CALLBACKS,
     "wecom_broker.v1.WecomApiService",
+    SUITES,
     ADMIN,
 )
 EVERY = timedelta(seconds=1)
@@ -67,7 +69,14 @@ class Health:
             shares = tokens or self._shares.has_listing()
             await self._set("", serving=tokens)
             # Events need only the store, and opening a callback needs no dependency.
-            exceptions = {SHARES: shares, EVENTS: replica_health.store.healthy, CALLBACKS: True, ADMIN: True}
+            # Authorisations are in memory: they can be looked at while nothing can be fetched.
+            exceptions = {
+                SHARES: shares,
+                EVENTS: replica_health.store.healthy,
+                CALLBACKS: True,
+                SUITES: True,
+                ADMIN: True,
+            }
             for service in SERVICES:
                 await self._set(service, serving=exceptions.get(service, tokens))
         self._measure()

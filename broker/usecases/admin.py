@@ -1,15 +1,16 @@
 """What an operator sees and may do. Values of credentials are never shown."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.domain.apps import App, Target
-from broker.domain.credentials import CredentialKey, CredentialKind, Freshness, RefreshPolicy
-from broker.domain.errors import BrokerError
+from broker.domain.credentials import CORP_KINDS, CredentialKey, CredentialKind, Freshness, RefreshPolicy
+from broker.domain.errors import BrokerError, InvalidRequest
 from broker.domain.ports.clock import Clock
 from broker.domain.replica_health import ReplicaHealth
+from broker.domain.suites.catalog import Catalog
+from broker.domain.suites.suite import Provider, Suite
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
@@ -60,7 +61,7 @@ class Admin:
     def __init__(
         self,
         *,
-        apps: Mapping[str, App],
+        catalog: Catalog,
         targets: Targets,
         engine: CredentialEngine,
         shares: ShareDirectory,
@@ -71,7 +72,7 @@ class Admin:
         clock: Clock,
         policy: RefreshPolicy,
     ) -> None:
-        self._apps = apps
+        self._catalog = catalog
         self._targets = targets
         self._engine = engine
         self._shares = shares
@@ -82,20 +83,20 @@ class Admin:
         self._policy = policy
         self.replica_health = replica_health
 
-    def apps(self) -> list[App]:
-        """Return the configured apps by name."""
-        return sorted(self._apps.values(), key=lambda app: app.name)
+    def apps(self) -> list[App | Suite | Provider]:
+        """Return what is configured, by name."""
+        return sorted(self._catalog.owners(), key=lambda owner: owner.name)
 
     def credentials(self, app: str = "") -> list[CredentialView]:
         """Return what this replica holds, in a stable order. Raises `UnknownApp`."""
         if app:
-            self._targets.app(app)
+            self._catalog.owner(app)
         views = [self._view(entry) for entry in self._memory if not app or entry.key.app == app]
         return sorted((view for view in views if view), key=lambda view: view.key.name)
 
     async def refresh(self, target: Target, kind: CredentialKind) -> tuple[bool, CredentialView]:
         """Fetch anew, despite remembered errors; return if the value changed. Raises as `AccessTokens`."""
-        key = (await self._targets.locate(target)).of_kind(kind)
+        key = _of_kind(await self._targets.locate(target), kind)
         rotated, credential = await self._engine.refresh(key)
         view = self._view(self._memory.hold(credential.key))
         if view is None:  # pragma: no cover - it was put a moment ago
@@ -104,7 +105,7 @@ class Admin:
 
     async def quotas(self, app: str = "") -> list[QuotaUse]:
         """Return the use of WeCom's limits by corp and endpoint. Raises `UnknownApp`, `StoreUnavailable`."""
-        apps = [self._targets.app(app)] if app else self.apps()
+        apps = [self._targets.app(app)] if app else list(self._catalog.apps.values())
         calls = await self._gate.quotas(sorted({found.corp_id for found in apps}), ENDPOINTS)
         agents = {(found.corp_id, found.agent_id) for found in apps}
         for found in apps:
@@ -162,3 +163,15 @@ class Admin:
             entry.last_error_at,
             len(entry.watchers),
         )
+
+
+def _of_kind(key: CredentialKey, kind: CredentialKind) -> CredentialKey:
+    """Return the key of the target's credential of that kind. Raises `InvalidRequest`.
+
+    A suite itself and a provider have one credential only, which an access token stands for.
+    """
+    if kind in (key.kind, CredentialKind.ACCESS_TOKEN):
+        return key
+    if key.kind in CORP_KINDS and kind in CORP_KINDS:
+        return key.of_kind(kind)
+    raise InvalidRequest("kind", "is no credential of this target", app=key.app)

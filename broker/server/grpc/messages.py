@@ -8,20 +8,16 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
-from wecom_broker.v1 import admin_service_pb2 as admin_pb
 from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import target_pb2 as target_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from broker.domain.apps import APP_NAME, App, Target
 from broker.domain.corps import CORP_ID, ShareKind
-from broker.domain.credentials import NO_TIME, Credential, CredentialKind, Freshness
+from broker.domain.credentials import NO_TIME, Credential
 from broker.domain.errors import InvalidRequest
-from broker.domain.replica_health import Dependency
 from broker.domain.shares import AppShare
-from broker.usecases.admin import CredentialView
 from broker.usecases.credentials.reports import ReportOutcome
-from broker.usecases.limits.rate_gate import QuotaUse
 from broker.usecases.shares.targets import Targets
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
@@ -42,24 +38,6 @@ OUTCOMES = {
     ReportOutcome.UNCHANGED: token_pb.REPORT_OUTCOME_UNCHANGED,
     ReportOutcome.COOLING_DOWN: token_pb.REPORT_OUTCOME_COOLING_DOWN,
 }
-STATES = {
-    Freshness.FRESH: admin_pb.CREDENTIAL_STATE_FRESH,
-    Freshness.AGEING: admin_pb.CREDENTIAL_STATE_AGEING,
-    Freshness.NEARLY_GONE: admin_pb.CREDENTIAL_STATE_NEARLY_GONE,
-    Freshness.EXPIRED: admin_pb.CREDENTIAL_STATE_EXPIRED,
-}
-KINDS = {
-    CredentialKind.ACCESS_TOKEN: admin_pb.CREDENTIAL_KIND_ACCESS_TOKEN,
-    CredentialKind.CORP_TICKET: admin_pb.CREDENTIAL_KIND_CORP_TICKET,
-    CredentialKind.AGENT_TICKET: admin_pb.CREDENTIAL_KIND_AGENT_TICKET,
-    CredentialKind.SUITE_TOKEN: admin_pb.CREDENTIAL_KIND_SUITE_TOKEN,
-    CredentialKind.PROVIDER_TOKEN: admin_pb.CREDENTIAL_KIND_PROVIDER_TOKEN,
-}
-KINDS_IN: dict[int, CredentialKind] = {
-    admin_pb.CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ACCESS_TOKEN,
-    **{message: kind for kind, message in KINDS.items()},
-}
-
 Item = TypeVar("Item")
 
 
@@ -132,56 +110,6 @@ def app_share(app: App, share: AppShare) -> share_pb.AppShare:
         corp_name=share.corp_name,
         agent_id=share.agent_id,
         share_kind=SHARE_KINDS_OUT[share.share_kind],
-    )
-
-
-def app(found: App) -> admin_pb.App:
-    """Return the message of a configured app."""
-    return admin_pb.App(
-        name=found.name,
-        kind=found.kind,
-        corp_id=found.corp_id,
-        agent_id=found.agent_id,
-        share_kinds=[SHARE_KINDS_OUT[kind] for kind in found.share_kinds],
-    )
-
-
-def credential_info(view: CredentialView) -> admin_pb.CredentialInfo:
-    """Return the message of a credential, without its value."""
-    error = view.last_error
-    return admin_pb.CredentialInfo(
-        app=view.key.app,
-        corp_id=view.key.corp_id,
-        agent_id=view.key.agent_id,
-        share_kind=SHARE_KINDS_OUT[view.key.share_kind],
-        kind=KINDS[view.key.kind],
-        state=STATES[view.state],
-        generation=view.generation,
-        age=view.age,
-        expire_time=view.expires_at,
-        last_error=f"{error.reason}: {error.message}" if error else "",
-        last_error_time=view.last_error_at,
-        watcher_count=view.watchers,
-    )
-
-
-def quota(use: QuotaUse) -> admin_pb.Quota:
-    """Return the message of one limit."""
-    return admin_pb.Quota(
-        endpoint=use.endpoint,
-        corp_id=use.corp_id,
-        window=use.limit.window,
-        used_count=use.used,
-        limit_count=use.limit.most,
-        closed_until_time=use.closed_until,
-        agent_id=use.agent_id,
-    )
-
-
-def dependency(found: Dependency) -> admin_pb.Dependency:
-    """Return the message of a dependency."""
-    return admin_pb.Dependency(
-        name=found.name, healthy=found.healthy, since_time=found.since, last_error=found.last_error
     )
 
 

@@ -16,7 +16,7 @@ from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
-from broker.server.grpc import messages
+from broker.server.grpc import admin_messages, messages
 from broker.usecases.credentials.reports import ReportOutcome
 from tests.unit.domain.credentials import NOON, credential
 
@@ -259,8 +259,8 @@ def test_a_token_s_message_has_all_that_a_caller_needs() -> None:
 
 def test_every_word_of_the_inside_has_one_outside() -> None:
     assert set(ReportOutcome) == set(messages.OUTCOMES)
-    assert set(Freshness) == set(messages.STATES)
-    assert set(CredentialKind) == set(messages.KINDS)
+    assert set(Freshness) == set(admin_messages.STATES)
+    assert set(CredentialKind) == set(admin_messages.KINDS)
     assert set(ShareKind) == set(messages.SHARE_KINDS_OUT)
 
 

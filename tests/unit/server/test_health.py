@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
 from broker.domain.replica_health import ReplicaHealth
-from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, Health
+from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, SUITES, Health
 from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import CredentialStats, CredentialView
 from tests.kit.memory.fake_clock import FakeClock, settle
@@ -99,7 +99,7 @@ async def test_without_tokens_only_operators_are_served(ward: Ward) -> None:
     ward.admin.serves = False
     await ward.health.look()
 
-    others = {EVENTS: True, CALLBACKS: True, ADMIN: True}
+    others = {EVENTS: True, CALLBACKS: True, SUITES: True, ADMIN: True}
     assert {**dict.fromkeys(("", *SERVICES), False), **others} == await ward.serving()
     assert not ward.health.is_ready
 
@@ -108,7 +108,7 @@ async def test_shares_in_memory_are_served_without_tokens(ward: Ward) -> None:
     ward.admin.serves, ward.shares.listed = False, True
     await ward.health.look()
 
-    others = {SHARES: True, EVENTS: True, CALLBACKS: True, ADMIN: True}
+    others = {SHARES: True, EVENTS: True, CALLBACKS: True, SUITES: True, ADMIN: True}
     assert {**dict.fromkeys(("", *SERVICES), False), **others} == await ward.serving()
 
 

@@ -6,22 +6,24 @@ from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
 import broker
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
-from broker.server.grpc import messages
+from broker.server.grpc import admin_messages, messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, requires
 from broker.usecases.admin import Admin
+from broker.usecases.suites.status import SuiteStatuses
 
 
 class AdminServicer(pb_grpc.AdminServiceServicer):
     """Parse, ask `Admin`, reply."""
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: Admin, suites: SuiteStatuses) -> None:
         self._admin = admin
+        self._suites = suites
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def ListApps(self, request: pb.ListAppsRequest, context: Context) -> pb.ListAppsResponse:
-        """Return the configured apps."""
-        return pb.ListAppsResponse(apps=[messages.app(app) for app in self._admin.apps()])
+        """Return the configured apps, suites and providers."""
+        return pb.ListAppsResponse(apps=[admin_messages.app(app) for app in self._admin.apps()])
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def ListCredentials(
@@ -31,7 +33,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         views = self._admin.credentials(request.app and messages.app_name("app", request.app))
         shown, token = messages.page(views, lambda view: view.key.name, request.page_size, request.page_token)
         return pb.ListCredentialsResponse(
-            credentials=[messages.credential_info(view) for view in shown], next_page_token=token
+            credentials=[admin_messages.credential_info(view) for view in shown], next_page_token=token
         )
 
     @requires(Action.ADMIN_REFRESH)
@@ -39,17 +41,17 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         self, request: pb.RefreshCredentialRequest, context: Context
     ) -> pb.RefreshCredentialResponse:
         """Fetch a credential again."""
-        kind = messages.KINDS_IN.get(request.kind)
+        kind = admin_messages.KINDS_IN.get(request.kind)
         if kind is None:
             raise InvalidRequest("kind", "is not a known kind of credential")
         rotated, view = await self._admin.refresh(messages.target(request.target), kind)
-        return pb.RefreshCredentialResponse(credential=messages.credential_info(view), rotated=rotated)
+        return pb.RefreshCredentialResponse(credential=admin_messages.credential_info(view), rotated=rotated)
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def GetQuotas(self, request: pb.GetQuotasRequest, context: Context) -> pb.GetQuotasResponse:
         """Return how much of WeCom's limits is used."""
         quotas = await self._admin.quotas(request.app and messages.app_name("app", request.app))
-        return pb.GetQuotasResponse(quotas=[messages.quota(use) for use in quotas])
+        return pb.GetQuotasResponse(quotas=[admin_messages.quota(use) for use in quotas])
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
@@ -60,9 +62,10 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             start_time=replica_health.started_at,
             serving=not replica_health.draining and self._admin.can_serve_tokens(),
             dependencies=[
-                messages.dependency(replica_health.store),
-                messages.dependency(replica_health.wecom),
+                admin_messages.dependency(replica_health.store),
+                admin_messages.dependency(replica_health.wecom),
             ],
             credential_count=len(self._admin.credentials()),
             watcher_count=self._admin.watcher_count(),
+            suites=[admin_messages.suite_status(status) for status in self._suites.all()],
         )

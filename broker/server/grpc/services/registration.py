@@ -11,6 +11,7 @@ from wecom_broker.v1 import (
     identity_service_pb2_grpc,
     js_sdk_service_pb2_grpc,
     mini_program_service_pb2_grpc,
+    suite_service_pb2_grpc,
     token_service_pb2_grpc,
     wecom_api_service_pb2_grpc,
 )
@@ -23,6 +24,7 @@ from broker.server.grpc.services.events import EventServicer
 from broker.server.grpc.services.identity import IdentityServicer
 from broker.server.grpc.services.js_sdk import JsSdkServicer
 from broker.server.grpc.services.mini_program import MiniProgramServicer
+from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
 
@@ -39,6 +41,7 @@ class Servicers:
     events: EventServicer
     callbacks: CallbackServicer
     wecom_api: WecomApiServicer
+    suites: SuiteServicer
     admin: AdminServicer
 
     def register(self, registrar: Registrar) -> None:
@@ -52,4 +55,5 @@ class Servicers:
         event_service_pb2_grpc.add_EventServiceServicer_to_server(self.events, server)
         callback_service_pb2_grpc.add_CallbackServiceServicer_to_server(self.callbacks, server)
         wecom_api_service_pb2_grpc.add_WecomApiServiceServicer_to_server(self.wecom_api, server)
+        suite_service_pb2_grpc.add_SuiteServiceServicer_to_server(self.suites, server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(self.admin, server)

@@ -1,9 +1,7 @@
 """`SuiteService`: which corps authorised a suite, and how others do."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import datetime
-from typing import Protocol
 
 from wecom_broker.v1 import suite_service_pb2 as pb
 from wecom_broker.v1 import suite_service_pb2_grpc as pb_grpc
@@ -14,46 +12,11 @@ from broker.domain.suites.view import AuthorizationView
 from broker.server.grpc import messages, suite_messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
+from broker.usecases.suites.links import InstallLinks
+from broker.usecases.suites.overview import SuiteAuthorizations
 
 LONGEST_CODE = 512
 """Bytes of an auth_code at most (wecom-api B5)."""
-
-
-class InstallLink(Protocol):
-    """A link that installs a suite."""
-
-    url: str
-    state: str
-    expires_at: datetime
-
-
-class InstallLinks(Protocol):
-    """Links that install suites."""
-
-    async def build(
-        self, suite_name: str, redirect_uri: str, state: str, *, test_install: bool
-    ) -> InstallLink:
-        """Return a link for one corp's administrator. Raises `UnknownApp`, `InvalidRequest`."""
-
-
-class SuiteAuthorizations(Protocol):
-    """The authorisations of suites. Each raises `UnknownApp`, and `InvalidRequest` if it is no suite."""
-
-    async def get(self, suite_name: str, corp_id: str) -> AuthorizationView:
-        """Return one corp's. Raises `CorpNotAuthorized`."""
-
-    async def refresh(self, suite_name: str, corp_id: str) -> AuthorizationView:
-        """Read one corp's at WeCom anew. Raises `CorpNotAuthorized`."""
-
-    async def complete(self, suite_name: str, auth_code: str, state: str) -> AuthorizationView:
-        """Exchange a code once over the fleet. Raises `CodeRejected` and more."""
-
-    def watch(self, suite_name: str) -> AsyncGenerator[list[AuthorizationView], None]:
-        """Yield all, then what changed."""
-
-    # The last one: its name hides the type in what follows.
-    async def list(self, suite_name: str) -> list[AuthorizationView]:
-        """Return all, ordered by their marks."""
 
 
 class SuiteServicer(pb_grpc.SuiteServiceServicer):

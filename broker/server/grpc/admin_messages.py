@@ -1,0 +1,114 @@
+"""Convert what operators look at to messages. No value of a credential is in them."""
+
+from collections.abc import Mapping
+
+from wecom_broker.v1 import admin_service_pb2 as pb
+
+from broker.domain.apps import App
+from broker.domain.credentials import CredentialKind, Freshness
+from broker.domain.replica_health import Dependency
+from broker.domain.suites.suite import Provider, Suite
+from broker.domain.suites.view import ViewState
+from broker.server.grpc.messages import SHARE_KINDS_OUT
+from broker.usecases.admin import CredentialView
+from broker.usecases.limits.rate_gate import QuotaUse
+from broker.usecases.suites.status import SuiteStatus
+
+PROVIDER = "provider"
+"""The kind of a provider, which is no app."""
+
+STATES = {
+    Freshness.FRESH: pb.CREDENTIAL_STATE_FRESH,
+    Freshness.AGEING: pb.CREDENTIAL_STATE_AGEING,
+    Freshness.NEARLY_GONE: pb.CREDENTIAL_STATE_NEARLY_GONE,
+    Freshness.EXPIRED: pb.CREDENTIAL_STATE_EXPIRED,
+}
+KINDS = {
+    CredentialKind.ACCESS_TOKEN: pb.CREDENTIAL_KIND_ACCESS_TOKEN,
+    CredentialKind.CORP_TICKET: pb.CREDENTIAL_KIND_CORP_TICKET,
+    CredentialKind.AGENT_TICKET: pb.CREDENTIAL_KIND_AGENT_TICKET,
+    CredentialKind.SUITE_TOKEN: pb.CREDENTIAL_KIND_SUITE_TOKEN,
+    CredentialKind.PROVIDER_TOKEN: pb.CREDENTIAL_KIND_PROVIDER_TOKEN,
+}
+KINDS_IN: dict[int, CredentialKind] = {
+    pb.CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ACCESS_TOKEN,
+    **{message: kind for kind, message in KINDS.items()},
+}
+
+
+def app(found: App | Suite | Provider) -> pb.App:
+    """Return the message of a configured app, suite or provider."""
+    if isinstance(found, Provider):
+        return pb.App(name=found.name, kind=PROVIDER, corp_id=found.corp_id)
+    share_kinds = [SHARE_KINDS_OUT[kind] for kind in found.share_kinds]
+    if isinstance(found, Suite):
+        return pb.App(
+            name=found.name,
+            kind=found.kind,
+            share_kinds=share_kinds,
+            suite_id=found.suite_id,
+            provider=found.provider.name,
+        )
+    return pb.App(
+        name=found.name,
+        kind=found.kind,
+        corp_id=found.corp_id,
+        agent_id=found.agent_id,
+        share_kinds=share_kinds,
+    )
+
+
+def credential_info(view: CredentialView) -> pb.CredentialInfo:
+    """Return the message of a credential, without its value."""
+    error = view.last_error
+    return pb.CredentialInfo(
+        app=view.key.app,
+        corp_id=view.key.corp_id,
+        agent_id=view.key.agent_id,
+        share_kind=SHARE_KINDS_OUT[view.key.share_kind],
+        kind=KINDS[view.key.kind],
+        state=STATES[view.state],
+        generation=view.generation,
+        age=view.age,
+        expire_time=view.expires_at,
+        last_error=f"{error.reason}: {error.message}" if error else "",
+        last_error_time=view.last_error_at,
+        watcher_count=view.watchers,
+    )
+
+
+def quota(use: QuotaUse) -> pb.Quota:
+    """Return the message of one limit."""
+    return pb.Quota(
+        endpoint=use.endpoint,
+        corp_id=use.corp_id,
+        window=use.limit.window,
+        used_count=use.used,
+        limit_count=use.limit.most,
+        closed_until_time=use.closed_until,
+        agent_id=use.agent_id,
+    )
+
+
+def dependency(found: Dependency) -> pb.Dependency:
+    """Return the message of a dependency."""
+    return pb.Dependency(
+        name=found.name, healthy=found.healthy, since_time=found.since, last_error=found.last_error
+    )
+
+
+def suite_status(found: SuiteStatus) -> pb.SuiteStatus:
+    """Return the message of how a suite is doing."""
+    return pb.SuiteStatus(
+        app=found.suite,
+        ticket_time=found.ticket.pushed_at,
+        ticket_expire_time=found.ticket.expires_at,
+        ticket_problem=found.ticket.problem,
+        next_permission_expire_time=found.next_permission_end,
+        **_counts(found.counts),
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the fields that count authorisations."""
+    return {f"{state}_count": counts.get(state, 0) for state in ViewState}
