@@ -10,7 +10,15 @@ from click.core import ParameterSource
 
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import AGENT_ID, PORT, seconds
-from broker.cli.simulated_event import KINDS, VERIFY_URL, SimulatedEvent, options_of, succeeded, told, verify
+from broker.cli.simulated_event import (
+    KINDS,
+    VERIFY_URL,
+    SimulatedEvent,
+    described,
+    options_of,
+    succeeded,
+    verify,
+)
 from broker.server.http.server import system_reason
 from broker.simulator.crypto import CallbackKeys
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET, add_children, demo_world
@@ -137,15 +145,15 @@ def _serve(host: str, port: int, children: int, token_lifetime: timedelta, habit
 async def _verify(callback: Callback, receive_id: str) -> None:
     verification = await verify(callback, receive_id)
     if not verification.passed:
-        fail(f"{VERIFY_URL}: {told(verification.attempt)}, not with the bare {verification.plaintext}")
-    click.echo(f"{VERIFY_URL}: {told(verification.attempt)}")
+        fail(f"{VERIFY_URL}: {described(verification.attempt)}, not with the bare {verification.plaintext}")
+    click.echo(f"{VERIFY_URL}: {described(verification.attempt)}")
 
 
 async def _send(happening: SimulatedEvent, callback: Callback, count: int) -> None:
     failed = 0
     async for delivery in happening.send(callback, count):
         failed += not succeeded(delivery)
-        line = f"{happening.kind}: {told(delivery.attempts[-1], len(delivery.attempts))}"
+        line = f"{happening.kind}: {described(delivery.attempts[-1], len(delivery.attempts))}"
         click.echo(line, err=not succeeded(delivery))
     if failed:
         fail(f"{failed} of {count} not answered with 200 'success'")

@@ -32,7 +32,7 @@ _WITHOUT_CORP = SHARES_OF_SUITES | {
     EventKind.CREATE_AUTH,
     EventKind.RESET_PERMANENT_CODE,
 }
-_TOLD = 200
+_LONGEST_BODY = 200
 
 
 def options_of(kind: str) -> Collection[str]:
@@ -101,8 +101,8 @@ def succeeded(delivery: Delivery) -> bool:
     return delivery.accepted and delivery.attempts[-1].body == "success"
 
 
-def told(attempt: Attempt, tries: int = 1) -> str:
+def described(attempt: Attempt, tries: int = 1) -> str:
     """Return an answer in one line, whatever is in it."""
-    body = attempt.body if len(attempt.body) <= _TOLD else attempt.body[:_TOLD] + "…"
+    body = attempt.body if len(attempt.body) <= _LONGEST_BODY else attempt.body[:_LONGEST_BODY] + "…"
     answer = attempt.error or f"answered {attempt.status} {body!r}"
     return f"{answer} in {attempt.seconds:.3f} s" + (f", after {tries} tries" if tries > 1 else "")

@@ -43,11 +43,11 @@ class RedisEventLog:
     ) -> str:
         """See `EventLog.append`."""
         log, head, _ = self._keys.log(event.app)
-        told = [self._keys.channel, NoticeKind.APPENDED, *notify]
+        notices = [self._keys.channel, NoticeKind.APPENDED, *notify]
         kept = [milliseconds(once_in), milliseconds(keep.age), keep.count]
         position = await self._append(
             [log, head, self._keys.seen(event.app, key)],
-            [*kept, event.corp_id, event.event_type, event.payload, *told],
+            [*kept, event.corp_id, event.event_type, event.payload, *notices],
         )
         return str(position.decode())
 

@@ -60,8 +60,8 @@ class RedisStore(RedisLeases, RedisGroups):
     async def commit(self, record: Record, lease: Lease) -> bool:
         """See `Records.commit`."""
         keys = [self._keys.lease(record.name), self._keys.record(record.name)]
-        told = self._told(record.name, record.fence)
-        arguments = [lease.owner, record.fence, record.payload, epoch_milliseconds(record.keep_until), *told]
+        kept_until, notice = epoch_milliseconds(record.keep_until), self._notice(record.name, record.fence)
+        arguments = [lease.owner, record.fence, record.payload, kept_until, *notice]
         return await self._commit.write(record, keys, arguments)
 
     async def offer(self, record: Record) -> bool:
@@ -70,7 +70,7 @@ class RedisStore(RedisLeases, RedisGroups):
             record.fence,
             record.payload,
             epoch_milliseconds(record.keep_until),
-            *self._told(record.name, record.fence),
+            *self._notice(record.name, record.fence),
         ]
         return await self._offer.write(record, [self._keys.record(record.name)], arguments)
 
@@ -129,7 +129,7 @@ class RedisStore(RedisLeases, RedisGroups):
                 lost = error
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
-    def _told(self, name: str, fence: int) -> list[str]:
+    def _notice(self, name: str, fence: int) -> list[str]:
         return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]
 
 

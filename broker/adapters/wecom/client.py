@@ -114,11 +114,11 @@ class WecomClient:
                 yield exchange
         except BrokerError as error:
             if error is not call.fault:
-                self._tell(call, outcome.label or "protocol", began)
+                self._report(call, outcome.label or "protocol", began)
             raise
-        self._tell(call, outcome.label or "0", began)
+        self._report(call, outcome.label or "0", began)
 
-    def _tell(self, call: Call, label: str, began: float) -> None:
+    def _report(self, call: Call, label: str, began: float) -> None:
         duration = timedelta(seconds=time.monotonic() - began)
         self._observer.upstream_called(call.label or call.endpoint, label, duration)
 

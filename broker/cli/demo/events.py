@@ -31,14 +31,14 @@ async def walk(running: Playground, broker: Broker) -> None:
         await _snapshot(changes)
         say(f"10. WeCom shares the app with {NEWCOMER.corpid}, and calls {APP}'s callback URL")
         running.world.share(PARENT, NEWCOMER, corp_name="新公司")
-        change = await _told(changes, ShareChangeType.ADDED)
-        await _heard(events, "share_agent_change")
+        change = await _next_change(changes, ShareChangeType.ADDED)
+        await _next_event(events, "share_agent_change")
         token = await broker.access_token(APP, corp=change.shares[0].corp_id)
         click.echo(f"   its token works at once: agent {token.agent_id}  token {masked(token.value)}")
 
         say(f"11. A member of {NEWCOMER.corpid} writes to the app; the service of group {GROUP!r} reads it")
         await send_event(running.world, "text", NEWCOMER.corpid, "zhaoliu", text="你好")
-        written = await _heard(events, "text")
+        written = await _next_event(events, "text")
         click.echo(f"   {written.user_id} of {written.corp_id} writes: {written.fields['Content']}")
         expect(written.corp_id == NEWCOMER.corpid, "the event is known to be the child's")
 
@@ -47,10 +47,10 @@ async def walk(running: Playground, broker: Broker) -> None:
         await asyncio.sleep(1)
         began = time.monotonic()
         running.world.unshare(PARENT, NEWCOMER)
-        await _told(changes, ShareChangeType.REMOVED)
+        await _next_change(changes, ShareChangeType.REMOVED)
         refused = await _refused(broker)
         click.echo(f"   its token is refused {time.monotonic() - began:.1f} s later: {refused}")
-        await _heard(events, "share_agent_change")
+        await _next_event(events, "share_agent_change")
 
 
 async def _snapshot(changes: AsyncIterator[AppShareChange]) -> None:
@@ -59,7 +59,7 @@ async def _snapshot(changes: AsyncIterator[AppShareChange]) -> None:
             return
 
 
-async def _told(changes: AsyncIterator[AppShareChange], kind: ShareChangeType) -> AppShareChange:
+async def _next_change(changes: AsyncIterator[AppShareChange], kind: ShareChangeType) -> AppShareChange:
     """Return the next change, which must be of that kind."""
     change = await anext(changes)
     found = ", ".join(share.corp_id for share in change.shares)
@@ -68,7 +68,7 @@ async def _told(changes: AsyncIterator[AppShareChange], kind: ShareChangeType) -
     return change
 
 
-async def _heard(events: AsyncIterator[Event], event_type: str) -> Event:
+async def _next_event(events: AsyncIterator[Event], event_type: str) -> Event:
     """Return the next event, which must be of that type."""
     event = await anext(events)
     click.echo(f"   group {GROUP!r} gets {event.event_type} of {event.corp_id} ({event.event_id})")

@@ -98,7 +98,7 @@ async def retry(group: str, event_ids: tuple[str, ...], address: str, ca: str | 
 
 def _show(event: Event, *, fields: bool, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_told(event, fields=fields), ensure_ascii=False))
+        click.echo(json.dumps(_message(event, fields=fields), ensure_ascii=False))
         return
     click.echo(_line(event))
     for name, value in sorted(event.fields.items()) if fields else ():
@@ -113,7 +113,7 @@ def _line(event: Event) -> str:
     return "  ".join(map(_plain, words))
 
 
-def _told(event: Event, *, fields: bool) -> dict[str, object]:
+def _message(event: Event, *, fields: bool) -> dict[str, object]:
     message: dict[str, object] = {"fields": dict(event.fields), "xml": event.xml} if fields else {}
     return {
         "event_id": event.event_id,

@@ -15,24 +15,24 @@ class Audit:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._told: dict[tuple[str, str, int], None] = {}
+        self._recorded: dict[tuple[str, str, int], None] = {}
 
     def __call__(self, action: Action, credential: Credential) -> None:
         """Record it, unless this caller got this generation before."""
-        self._tell(action, credential.key.name, credential.generation, credential.value)
+        self._record(action, credential.key.name, credential.generation, credential.value)
 
     def session_key(self, session: Session) -> None:
         """Record that a session's key was handed out, once for each caller and session."""
         mark = Secret(session.session_id).fingerprint()
         name = f"session_key:{session.app}:{session.corp_id}:{session.user_id}:{mark}"
-        self._tell(Action.MINIPROGRAM_SESSION_KEY, name, 0, session.session_key)
+        self._record(Action.MINIPROGRAM_SESSION_KEY, name, 0, session.session_key)
 
-    def _tell(self, action: Action, name: str, generation: int, value: Secret) -> None:
+    def _record(self, action: Action, name: str, generation: int, value: Secret) -> None:
         caller = current_caller.get().name
         handed = (caller, name, generation)
-        if handed in self._told:
+        if handed in self._recorded:
             return
-        if len(self._told) >= REMEMBERED:
-            self._told.clear()
-        self._told[handed] = None
+        if len(self._recorded) >= REMEMBERED:
+            self._recorded.clear()
+        self._recorded[handed] = None
         self._telemetry.handed_out(caller, action, name, generation, value.fingerprint())

@@ -88,7 +88,7 @@ class CredentialCache:
         if held is None or held.generation != credential.generation:
             for latest in entry.watchers:
                 latest.put(credential)
-        self._tell(credential)
+        self._notify(credential)
         return True
 
     async def adopt(self, value: Credential) -> None:
@@ -126,7 +126,7 @@ class CredentialCache:
         latest: Latest[Credential] = Latest()
         entry.watchers.add(latest)
         if entry.credential:
-            self._tell(entry.credential)
+            self._notify(entry.credential)
         try:
             yield latest
         finally:
@@ -135,6 +135,6 @@ class CredentialCache:
                 del self._entries[key]
                 del self._by_name[key.name]
 
-    def _tell(self, credential: Credential) -> None:
+    def _notify(self, credential: Credential) -> None:
         for listener in self._listeners:
             listener(credential)

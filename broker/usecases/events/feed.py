@@ -109,7 +109,7 @@ class EventFeed:
                 finally:
                     subscription.leave()
 
-    async def look_on(self, options: SubscriptionOptions) -> AsyncGenerator[Delivery[Event] | None, None]:
+    async def observe(self, options: SubscriptionOptions) -> AsyncGenerator[Delivery[Event] | None, None]:
         """Yield None once subscribed, then every event from now on, or from a position; no state is kept.
 
         Raises `StoreUnavailable` as `subscribe`.

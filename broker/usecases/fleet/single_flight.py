@@ -17,7 +17,7 @@ LONGEST_SECONDS = 30.0
 
 
 class SingleFlight(Generic[Key, Result]):
-    """Run one `errand` at a time for each key; callers that come meanwhile share its outcome.
+    """Run one attempt at a time for each key; callers that come meanwhile share its outcome.
 
     A caller that goes away does not stop it: the next caller wants the same.
     """
@@ -30,22 +30,22 @@ class SingleFlight(Generic[Key, Result]):
         """Return the future of the call under way, if there is one."""
         return self._flights.get(key)
 
-    def start(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Future[Result]:
-        """Start the `errand` unless one for the key is under way; return its future."""
+    def start(self, key: Key, attempt: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Future[Result]:
+        """Start the attempt unless one for the key is under way; return its future."""
         if flight := self._flights.get(key):
             return flight
         flight = asyncio.get_running_loop().create_future()
         flight.add_done_callback(_retrieve)
         self._flights[key] = flight
         current_recovery_budget()  # begun here, so that the flight counts for the request that starts it
-        self._tasks.create_task(self._fly(key, flight, errand))
+        self._tasks.create_task(self._fly(key, flight, attempt))
         return flight
 
-    async def join(self, key: Key, errand: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Return the outcome of the `errand` under way, or of this one. Raises `WecomUnavailable`."""
+    async def join(self, key: Key, attempt: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the outcome of the attempt under way, or of this one. Raises `WecomUnavailable`."""
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
-                return await asyncio.shield(self.start(key, errand))
+                return await asyncio.shield(self.start(key, attempt))
         except TimeoutError:
             raise WecomUnavailable(
                 f"not ready within {LONGEST_SECONDS:.0f} s", timedelta(seconds=1)
@@ -55,10 +55,10 @@ class SingleFlight(Generic[Key, Result]):
         self,
         key: Key,
         flight: asyncio.Future[Result],
-        errand: Callable[[], Coroutine[Any, Any, Result]],
+        attempt: Callable[[], Coroutine[Any, Any, Result]],
     ) -> None:
         try:
-            result = await errand()
+            result = await attempt()
         except asyncio.CancelledError:
             flight.cancel()
             raise

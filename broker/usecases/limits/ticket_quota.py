@@ -54,7 +54,7 @@ class TicketQuota:
         self._clock = clock
         self._own: Counter[str] = Counter()
         """What this replica fetched, by tally."""
-        self._untold: Counter[str] = Counter()
+        self._uncounted: Counter[str] = Counter()
         """How many of those the store did not count, because it was unavailable."""
         self._seen: dict[TicketLimit, tuple[datetime, float]] = {}
 
@@ -106,9 +106,9 @@ class TicketQuota:
     async def _count(self, name: str) -> int:
         """Count one, and return its place in the slot."""
         try:
-            return await self._counters.count(name, HOUR + 2 * SLOT) + self._untold[name]
+            return await self._counters.count(name, HOUR + 2 * SLOT) + self._uncounted[name]
         except StoreUnavailable:
-            self._untold[name] += 1
+            self._uncounted[name] += 1
             return self._own[name]
 
     async def _slots(self, limit: TicketLimit, but: str = "") -> list[int]:
@@ -116,10 +116,10 @@ class TicketQuota:
         names = self._names(limit)
         own = [0 if name == but else self._own[name] for name in names]
         try:
-            told = await self._counters.counts(names)
+            counted = await self._counters.counts(names)
         except StoreUnavailable:
             return own
-        together = [0 if name == but else told[name] + self._untold[name] for name in names]
+        together = [0 if name == but else counted[name] + self._uncounted[name] for name in names]
         # A store that lost its data knows less than this replica.
         return max(together, own, key=sum)
 
@@ -129,7 +129,7 @@ class TicketQuota:
     def _names(self, limit: TicketLimit) -> list[str]:
         """Return the tallies of the hour, oldest first, and the next: another replica may have begun it."""
         now = self._clock.now()
-        self._own, self._untold = _recent(self._own, now), _recent(self._untold, now)
+        self._own, self._uncounted = _recent(self._own, now), _recent(self._uncounted, now)
         return [limit.slot(now - position * SLOT) for position in range(SLOTS - 1, -2, -1)]
 
 

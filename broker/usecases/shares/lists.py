@@ -52,7 +52,7 @@ class ShareLists:
         self._revocation.evict(key, changes.removed)
         await self._revocation.reinstate(key, changes.added)
         self._observer.shares_changed(key.app, changes.added, changes.removed)
-        self._watches.tell((key.app, key.parent_corp_id))
+        self._watches.notify((key.app, key.parent_corp_id))
         await self._revocation.tombstone(key, changes.removed)
 
     def drop(self, key: ListingKey) -> None:

@@ -45,7 +45,7 @@ class Expected:
 
     moment: datetime
     """It must be begun at this moment or later."""
-    heard: int = 1
+    events: int = 1
     """How many events asked for it."""
 
 
@@ -94,7 +94,7 @@ class Relisting:
         moment += SKEW
         if expected := self._expected.get(listing):
             expected.moment = max(expected.moment, moment)
-            expected.heard += 1
+            expected.events += 1
         else:
             expected = self._expected[listing] = Expected(moment)
             self._tasks.create_task(self._relist(listing, expected))
@@ -123,17 +123,17 @@ class Relisting:
             if not failed:
                 self._observer.background_failed(f"listing the shares of {listing.app} after an event", error)
             failed = True
-            wish = error.retry_after if isinstance(error, BrokerError) else None
-            await self._clock.sleep(min(max(rest, wish or rest), LONGEST_REST))
+            requested = error.retry_after if isinstance(error, BrokerError) else None
+            await self._clock.sleep(min(max(rest, requested or rest), LONGEST_REST))
             rest *= 2
         del self._expected[listing]
 
     async def _debounce(self, expected: Expected) -> None:
         """Return when the burst is over, or has lasted long enough."""
         for _ in range(PATIENCE):
-            heard = expected.heard
+            events = expected.events
             await self._clock.sleep(QUIET)
-            if heard == expected.heard:
+            if events == expected.events:
                 return
 
     async def _list(self, listing: ListingKey, moment: datetime) -> Exception | None:

@@ -33,7 +33,7 @@ class ShareWatches:
         finally:
             self._discard(sharer, changed)
 
-    def tell(self, sharer: Sharer) -> None:
+    def notify(self, sharer: Sharer) -> None:
         """Have its watchers look again."""
         for watcher in self._watchers.get(sharer, ()):
             watcher.put(None)

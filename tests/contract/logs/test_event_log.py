@@ -1,4 +1,4 @@
-"""What an event log does beside its promises: repeats, notices, looking on, rewinding, giving up, lags."""
+"""What an event log does beside its promises: repeats, notices, observing, rewinding, giving up, lags."""
 
 import asyncio
 from dataclasses import replace
@@ -191,7 +191,7 @@ class TestNotices:
             assert [AVAILABLE, AVAILABLE] == await heard_until_now(ear, broker.store)
 
 
-class TestLookingOn:
+class TestObserving:
     async def test_it_reads_on_after_a_place(self, log: EventLog) -> None:
         given = await appended(log, "a1 b1 a2")
 

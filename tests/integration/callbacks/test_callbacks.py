@@ -83,7 +83,7 @@ async def test_a_published_message_is_in_the_log_byte_by_byte(tmp_path: Path, ve
         body = inputs["body"].encode()
         first = await door.sender.post_envelope(query, body)
         again = await door.sender.post_envelope(query, body)
-        found = await anext(aiter(door.look_on()))
+        found = await anext(aiter(door.observe()))
 
         assert [ACCEPTED, ACCEPTED] == [first[:2], again[:2]]
         assert {(APP, "accepted"): 1, (APP, "repeated"): 1} == door.counted()

@@ -290,7 +290,7 @@ async def test_a_group_may_be_set_back_to_an_event_and_to_a_time(service: Servic
     await everything.hears("a1 a2 a3")
 
 
-# --- looking on
+# --- observing
 
 
 async def test_who_looks_on_takes_nothing_from_anybody(service: Service, wecom: Wecom) -> None:

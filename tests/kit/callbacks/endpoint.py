@@ -87,13 +87,13 @@ class CallbackEndpoint:
         last = text(PARENT.corpid, Content="the last one")
         assert (200, "success") == (await self.sender.post(last))[:2]
         found = []
-        async for event in self.look_on():
+        async for event in self.observe():
             if event.xml == last.decode():
                 return found
             found.append(event)
         raise AssertionError("the stream ended")
 
-    def look_on(self) -> AsyncIterator[event_pb.Event]:
+    def observe(self) -> AsyncIterator[event_pb.Event]:
         """Yield the events of the log from its beginning, then new ones."""
         return looking_on(self.acting.channel)
 

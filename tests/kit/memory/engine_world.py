@@ -203,10 +203,10 @@ class EngineWorld:
         return [await self.start() for _ in range(size)]
 
     async def gather(
-        self, *errands: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
+        self, *calls: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
     ) -> list[Result]:
         """Run the coroutines together while time passes."""
-        together = asyncio.gather(*errands)
+        together = asyncio.gather(*calls)
         try:
             await self._pass_until(together, within)
             return together.result()
@@ -214,10 +214,10 @@ class EngineWorld:
             together.cancel()
 
     async def run(
-        self, errand: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
+        self, call: Coroutine[Any, Any, Result], within: timedelta = timedelta(minutes=2)
     ) -> Result:
         """Run one coroutine while time passes. Raises what it raises."""
-        [result] = await self.gather(errand, within=within)
+        [result] = await self.gather(call, within=within)
         return result
 
     async def _pass_until(self, future: asyncio.Future[Any], within: timedelta) -> None:
@@ -239,10 +239,10 @@ class EngineWorld:
             assert not [failure for replica in self.replicas for failure in replica.witness.failures]
 
 
-async def outcome(errand: Awaitable[object]) -> object:
+async def outcome(call: Awaitable[object]) -> object:
     """Return the result of the awaitable, or the error that it raises."""
     try:
-        return await errand
+        return await call
     except BrokerError as error:
         return error
 

@@ -26,7 +26,7 @@ ACK_TIMEOUT = timedelta(seconds=60)
 EVERYTHING = frozenset[str]()
 
 
-class Ears:
+class FeedObserver:
     """An observer that records what the feed reports."""
 
     def __init__(self) -> None:
@@ -100,22 +100,22 @@ class FeedReplica:
     log: WatchedLog
     notifications: Notifications
     feed: EventFeed
-    ears: Ears
+    observer: FeedObserver
 
     async def joins(self, group: str = GROUP, **wish: Any) -> "Subscriber":
         """Return a subscriber that reads every event at once."""
-        subscriber = Subscriber(self.feed.subscribe(group, wish_for(**wish)))
+        subscriber = Subscriber(self.feed.subscribe(group, options_with(**wish)))
         await settle()
         return subscriber
 
-    async def looks_on(self, **wish: Any) -> "Subscriber":
+    async def observes(self, **wish: Any) -> "Subscriber":
         """Return a subscriber that only observes."""
-        subscriber = Subscriber(self.feed.look_on(wish_for(**wish)))
+        subscriber = Subscriber(self.feed.observe(options_with(**wish)))
         await settle()
         return subscriber
 
 
-def wish_for(**changes: Any) -> SubscriptionOptions:
+def options_with(**changes: Any) -> SubscriptionOptions:
     """Return a subscriber's default options, with these changes."""
     usual: dict[str, Any] = {
         "apps": (APP,),
@@ -192,8 +192,8 @@ class FeedWorld:
 
     async def start(self) -> FeedReplica:
         """Start another replica."""
-        ears, store = Ears(), MemoryStore(self._shared)
-        tasks = await self._stack.enter_async_context(Background(ears, self.clock))  # type: ignore[arg-type]
+        observer, store = FeedObserver(), MemoryStore(self._shared)
+        tasks = await self._stack.enter_async_context(Background(observer, self.clock))  # type: ignore[arg-type]
         log, notifications = WatchedLog(store, self._logs), Notifications(store)
         feed = EventFeed(
             log=log,
@@ -201,13 +201,13 @@ class FeedWorld:
             notifications=notifications,
             clock=self.clock,
             randomness=self._randomness,  # type: ignore[arg-type]
-            observer=ears,  # type: ignore[arg-type]
+            observer=observer,  # type: ignore[arg-type]
             tasks=tasks,
             max_attempts=MAX_TRIES,
         )
         tasks.keep_running("hearing notices", notifications.run)
         await settle()
-        return FeedReplica(store, log, notifications, feed, ears)
+        return FeedReplica(store, log, notifications, feed, observer)
 
     async def append(self, words: str, *, app: str = APP, event_type: str = "text") -> list[str]:
         """Append an event for each word, "<corp><number>" as in "a1 a2 b1"; return their ids."""

@@ -146,7 +146,7 @@ class MemoryEventLog(Generic[Item]):
         for group in log.groups.values():
             group.drop(gone)
         for name in notify:
-            self._store._tell(Notice(NoticeKind.APPENDED, name, milliseconds_of(log.newest)))
+            self._store._publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(log.newest)))
         return log.newest
 
     async def open_group(self, app: str, group: str, *, most: int) -> bool:
@@ -167,7 +167,7 @@ class MemoryEventLog(Generic[Item]):
         seat = group.seats.setdefault(member.name, Seat(member, now, now))
         seat.member, seat.alive_until = member, now + member.alive_for
         deliveries = [] if member.name in late else self._hand_out(log, group, seat)
-        self._tell_if(member.app, bool(freed & log.waiting(group)))
+        self._publish_if(member.app, bool(freed & log.waiting(group)))
         return deliveries
 
     def _hand_out(self, log: Log[Item], group: Group, seat: Seat) -> list[Delivery[Item]]:
@@ -208,7 +208,7 @@ class MemoryEventLog(Generic[Item]):
             known.attempts.pop(position, None)
             known.losses.pop(position, None)
         corps = {unhandled[position].corp_id for position in done}
-        self._tell_if(app, self._lets_go_on(log, known, before, corps))
+        self._publish_if(app, self._lets_go_on(log, known, before, corps))
         return len(done)
 
     async def give_up(self, app: str, group: str, positions: Sequence[str]) -> int:
@@ -222,7 +222,7 @@ class MemoryEventLog(Generic[Item]):
             known.holders.pop(position, None)
             known.attempts.pop(position, None)
         known.dead |= given_up
-        self._tell_if(app, bool(log.waiting(known) - waited))
+        self._publish_if(app, bool(log.waiting(known) - waited))
         return len(given_up)
 
     async def release(
@@ -239,14 +239,14 @@ class MemoryEventLog(Generic[Item]):
             held = known.held_by(member)
             known.lose(member, spend=counts_as_attempt, unseen=set(map(tidy, unseen)))
             del known.seats[member]
-            self._tell_if(app, bool(held))
+            self._publish_if(app, bool(held))
 
     async def rewind(self, app: str, group: str, position: str) -> None:
         log, now = await self._log(app)
         used = log.groups[group].used if group in log.groups else now
         start = next((entry.position for entry in log.entries if entry.position >= tidy(position)), None)
         log.groups[group] = Group(start or next_position(log.newest, 0), used)
-        self._tell_if(app, True)
+        self._publish_if(app, True)
 
     async def read(self, app: str, after: str, limit: int) -> list[Item]:
         log, _ = await self._log(app)
@@ -266,7 +266,7 @@ class MemoryEventLog(Generic[Item]):
             known.dead -= freed
             for position in freed:
                 known.attempts.pop(position, None)
-            self._tell_if(app, True)
+            self._publish_if(app, True)
         return len(freed)
 
     async def lags(self, app: str) -> list[Lag]:
@@ -296,7 +296,7 @@ class MemoryEventLog(Generic[Item]):
     def _look_at_the_clock(self, log: Log[Item], app: str, group: Group, now: datetime) -> None:
         waited = log.waiting(group)
         group.look_at_the_clock(now)
-        self._tell_if(app, bool(log.waiting(group) - waited))
+        self._publish_if(app, bool(log.waiting(group) - waited))
 
     @staticmethod
     def _lets_go_on(log: Log[Item], group: Group, before: dict[str, int], corps: set[str]) -> bool:
@@ -310,9 +310,9 @@ class MemoryEventLog(Generic[Item]):
             for name, seat in group.seats.items()
         )
 
-    def _tell_if(self, app: str, told: bool) -> None:
+    def _publish_if(self, app: str, told: bool) -> None:
         if told:
-            self._store._tell(Notice(NoticeKind.AVAILABLE, topic(app)))
+            self._store._publish(Notice(NoticeKind.AVAILABLE, topic(app)))
 
 
 def milliseconds(moment: datetime) -> int:

@@ -104,7 +104,7 @@ class MemoryStore:
         if self._fence(name) <= fence:
             far = self._shared.clock.now() + timedelta(days=1)
             self._shared.records[name] = Record(name, fence, b"", far)
-            self._tell(Notice(NoticeKind.FORGOTTEN, name, fence))
+            self._publish(Notice(NoticeKind.FORGOTTEN, name, fence))
 
     async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
         await self._reach()
@@ -129,7 +129,7 @@ class MemoryStore:
         await self._reach()
         if self._owner(lease.name) == lease.owner:
             del self._shared.leases[lease.name]
-            self._tell(Notice(NoticeKind.RELEASED, lease.name, lease.fence))
+            self._publish(Notice(NoticeKind.RELEASED, lease.name, lease.fence))
 
     async def count(self, name: str, window: timedelta) -> int:
         await self._reach()
@@ -195,9 +195,9 @@ class MemoryStore:
     def _write(self, record: Record) -> None:
         self._shared.records[record.name] = record
         self._shared.issued[record.name] = max(self._shared.issued.get(record.name, 0), record.fence)
-        self._tell(Notice(NoticeKind.COMMITTED, record.name, record.fence))
+        self._publish(Notice(NoticeKind.COMMITTED, record.name, record.fence))
 
-    def _tell(self, notice: Notice) -> None:
+    def _publish(self, notice: Notice) -> None:
         for connection in self._shared.connections:
             if not connection.away and not connection.deaf:
                 connection._on_notice(notice)

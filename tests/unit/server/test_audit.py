@@ -77,4 +77,4 @@ def test_what_it_remembers_is_bounded_and_nothing_is_left_out(
         hand_out(write, ORDERS, replace(credential(), generation=generation))
 
     assert list(range(1, 11)) == [record[3] for record in records.written]
-    assert len(write._told) <= 3
+    assert len(write._recorded) <= 3

@@ -44,7 +44,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         if request.group:
             deliveries = self._feed.subscribe(_group(request.group), options)
         else:
-            deliveries = self._feed.look_on(options)
+            deliveries = self._feed.observe(options)
         async with aclosing(deliveries) as stream:
             await anext(stream)
             # A subscription may be silent for hours: the metadata tells the caller that it is open.

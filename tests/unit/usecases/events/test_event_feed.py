@@ -23,7 +23,7 @@ from tests.kit.memory.feed_world import (
     FeedReplica,
     FeedWorld,
     Subscriber,
-    wish_for,
+    options_with,
 )
 
 SECOND = timedelta(seconds=1)
@@ -56,7 +56,7 @@ class TestWhatComes:
         await world.append("a2")
 
         assert "a1 b1 a2" == subscriber.words
-        assert [(APP, GROUP, 0)] * 3 == replica.ears.delivered
+        assert [(APP, GROUP, 0)] * 3 == replica.observer.delivered
 
     async def test_it_stands_before_there_is_an_event(self, replica: FeedReplica) -> None:
         subscriber = await replica.joins()
@@ -231,7 +231,7 @@ class TestLeaving:
         self, world: FeedWorld, replica: FeedReplica
     ) -> None:
         await world.append("a1")
-        stream = replica.feed.subscribe(GROUP, wish_for())
+        stream = replica.feed.subscribe(GROUP, options_with())
         assert await anext(stream) is None
         await stream.aclose()
         await settle()
@@ -246,7 +246,7 @@ class TestLeaving:
             subscriber = await replica.joins(**wish)
             await world.append("a1 b1")
             await subscriber.leaves()
-        looker = await replica.looks_on()
+        looker = await replica.observes()
         await world.clock.advance(LOOK_EVERY)
         await looker.leaves()
         await world.clock.advance(LOOK_EVERY)
@@ -260,7 +260,7 @@ class TestLeaving:
     ) -> None:
         await world.append("a1 b1")
         before = asyncio.all_tasks()
-        subscriber = Subscriber(replica.feed.subscribe(GROUP, wish_for()))
+        subscriber = Subscriber(replica.feed.subscribe(GROUP, options_with()))
         for _ in range(steps):
             await asyncio.sleep(0)
         await subscriber.leaves()
@@ -346,7 +346,7 @@ class TestSlowReaders:
 class TestOutages:
     async def test_none_subscribes_without_a_store(self, replica: FeedReplica) -> None:
         replica.store.cut()
-        subscriber, looker = await replica.joins(), await replica.looks_on()
+        subscriber, looker = await replica.joins(), await replica.observes()
 
         assert isinstance(subscriber.failure, StoreUnavailable)
         assert isinstance(looker.failure, StoreUnavailable)
@@ -354,7 +354,7 @@ class TestOutages:
             await acknowledge(replica, f"{APP}:1-1")
 
     async def test_a_stream_outlives_an_outage(self, world: FeedWorld, replica: FeedReplica) -> None:
-        subscriber, looker = await replica.joins(), await replica.looks_on()
+        subscriber, looker = await replica.joins(), await replica.observes()
         replica.store.cut()
         await world.append("a1")
         await world.clock.advance(MINUTE)
@@ -444,7 +444,7 @@ class TestClosing:
         reader, slow, looker = (
             await replica.joins(max_in_flight=1),
             await replica.joins(),
-            await replica.looks_on(),
+            await replica.observes(),
         )
         slow.gate.clear()
         replica.feed.close()
@@ -470,7 +470,7 @@ class TestClosing:
     async def test_a_late_subscriber_takes_nothing(self, world: FeedWorld, replica: FeedReplica) -> None:
         await world.append("a1")
         replica.feed.close()
-        subscriber, looker = await replica.joins(), await replica.looks_on()
+        subscriber, looker = await replica.joins(), await replica.observes()
 
         assert (True, True) == (subscriber.ended, looker.ended)
         assert [] == replica.log.takes
@@ -490,13 +490,13 @@ class TestRights:
         assert 2 == lag.open
 
 
-class TestLookingOn:
+class TestObserving:
     async def test_it_sees_what_comes_from_now_on_and_takes_it_from_nobody(
         self, world: FeedWorld, replica: FeedReplica
     ) -> None:
         await world.append("a1")
         await world.clock.advance(SECOND)
-        looker, subscriber = await replica.looks_on(apps=(APP, "hr")), await replica.joins()
+        looker, subscriber = await replica.observes(apps=(APP, "hr")), await replica.joins()
         await world.append("a2")
         await world.append("a3", app="hr")
 
@@ -507,7 +507,7 @@ class TestLookingOn:
 
     async def test_it_begins_where_it_is_told_to(self, world: FeedWorld, replica: FeedReplica) -> None:
         ids = await world.append("a1 a2 b1 a3")
-        looker = await replica.looks_on(
+        looker = await replica.observes(
             replay_from={APP: ids[1].partition(":")[2]}, may_see=lambda _app, corp_id: corp_id == "a"
         )
 
@@ -516,7 +516,7 @@ class TestLookingOn:
     async def test_it_sees_a_long_log_whole(self, world: FeedWorld, replica: FeedReplica) -> None:
         await world.append("a1 " * 450)
 
-        assert 450 == len((await replica.looks_on(replay_from={APP: position_at(world.clock.now())})).got)
+        assert 450 == len((await replica.observes(replay_from={APP: position_at(world.clock.now())})).got)
 
 
 class TestGroups:
@@ -532,7 +532,7 @@ class TestGroups:
 
     async def test_a_group_too_many_replays_nothing(self, world: FeedWorld, replica: FeedReplica) -> None:
         for number in range(MOST_GROUPS + 20):
-            Subscriber(replica.feed.subscribe(f"orders/{number}", wish_for()))
+            Subscriber(replica.feed.subscribe(f"orders/{number}", options_with()))
         await settle()
         await replica.joins("orders/one-more", replay_from={APP: position_at(world.clock.now())})
 

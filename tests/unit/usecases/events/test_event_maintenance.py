@@ -95,13 +95,13 @@ async def test_a_group_that_is_listened_to_is_never_forgotten(
 
 
 async def test_it_looks_every_few_seconds(world: FeedWorld, replica: FeedReplica) -> None:
-    keeping = EventMaintenance([APP], replica.log, KEEP, world.clock, replica.ears)  # type: ignore[arg-type]
+    keeping = EventMaintenance([APP], replica.log, KEEP, world.clock, replica.observer)  # type: ignore[arg-type]
     running = asyncio.create_task(keeping.run())
     await world.clock.advance(3 * MEASURE_INTERVAL)
     running.cancel()
     await settle()
 
-    assert 4 == len(replica.ears.lags)
+    assert 4 == len(replica.observer.lags)
 
 
 async def test_a_store_that_is_away_is_told_to_whoever_keeps_it_running(

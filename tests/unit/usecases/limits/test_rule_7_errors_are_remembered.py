@@ -52,8 +52,8 @@ async def test_rule_7_a_rejected_secret_is_not_tried_again_by_callers_of_any_rep
 
     for _ in range(50):
         for replica in replicas:
-            for errand in (replica.tokens.get(OWN_TARGET), replica.engine.get(CHILD)):
-                assert isinstance(await world.run(outcome(errand)), SecretRejected)
+            for call in (replica.tokens.get(OWN_TARGET), replica.engine.get(CHILD)):
+                assert isinstance(await world.run(outcome(call)), SecretRejected)
         await clock.jump(MINUTE)
 
     assert 1 == wecom.count()

@@ -96,8 +96,8 @@ async def test_strangers_cause_few_listings_over_the_fleet(
     await clock.jump(60 * SECOND)
 
     for turn in range(60):
-        errand = replicas[turn % 3].tokens.get(Target("crm", f"ww-stranger-{turn}"))
-        assert isinstance(await world.run(outcome(errand)), AppNotShared)
+        call = replicas[turn % 3].tokens.get(Target("crm", f"ww-stranger-{turn}"))
+        assert isinstance(await world.run(outcome(call)), AppNotShared)
 
     assert wecom.count(Endpoint.SHARES) <= 1 + RELISTS
 

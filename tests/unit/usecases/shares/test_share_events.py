@@ -341,7 +341,7 @@ async def test_an_event_dated_at_another_time_is_from_now(
 ) -> None:
     for shares in ([NEWCOMER], [CHILD_SHARE]):
         wecom.shares = shares
-        fleet[0].store._tell(Notice(NoticeKind.APPENDED, LISTED, moment))
+        fleet[0].store._publish(Notice(NoticeKind.APPENDED, LISTED, moment))
         await settle()
         await clock.advance(SECOND)
 

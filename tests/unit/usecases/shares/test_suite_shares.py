@@ -61,7 +61,7 @@ async def app_of(replica: Replica, corp_id: str = PARENT, suite: str = "tailored
 async def hear(world: FakeSuiteWorld, replica: Replica, listing: ListingKey) -> None:
     """Let an event about shares come, and everybody hear of it."""
     milliseconds = int(world.clock.now().timestamp() * 1000)
-    replica.store._tell(Notice(NoticeKind.APPENDED, listing.name, milliseconds))
+    replica.store._publish(Notice(NoticeKind.APPENDED, listing.name, milliseconds))
     await settle()
 
 
