@@ -165,6 +165,18 @@ async def test_rule_7_a_rate_limit_outlives_the_success_of_a_call_that_was_under
         await replica.gate.before(scope)
 
 
+async def test_rule_7_a_limit_of_one_suite_closes_nothing_for_another(replica: Replica) -> None:
+    market, other = (
+        CallScope(suite, "", "/cgi-bin/service/get_suite_token") for suite in ("market", "other")
+    )
+    await replica.gate.before(market)
+    await replica.gate.after(market, limited())
+
+    await replica.gate.before(other)
+    with pytest.raises(RateLimited):
+        await replica.gate.before(market)
+
+
 async def test_rule_7_a_limit_that_stays_is_closed_longer_each_time_up_to_an_hour(
     world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
