@@ -25,7 +25,7 @@ from broker.simulator.world.faults import (
     Truncated,
 )
 from broker.simulator.world.limits import Quota
-from broker.simulator.world.settings import CustomizedShare, OldSecretDies, Settings
+from broker.simulator.world.settings import CustomizedShare, OldSecretDies, Settings, ShareCdata
 from broker.simulator.world.shares import BusinessType
 from broker.simulator.world.suites.authorization import Edition
 from broker.simulator.world.suites.provider import Provider
@@ -61,6 +61,7 @@ __all__ = [
     "Quota",
     "Reset",
     "Settings",
+    "ShareCdata",
     "Suite",
     "SuiteKind",
     "TicketKind",

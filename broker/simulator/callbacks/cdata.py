@@ -39,7 +39,10 @@ def cdata_without_beginning(text: str) -> Raw:
 
 
 def cdata_without_ends(text: str) -> Raw:
-    """Write CDATA as the samples of change_chain have it: `<` and the last `>` are missing (doc 95796)."""
+    """Write CDATA as samples of change_chain and share events have it: `<` and the last `>` are missing.
+
+    See doc 95796, doc 93373.
+    """
     return Raw(f"![CDATA[{escape(_legal(text))}]]")
 
 

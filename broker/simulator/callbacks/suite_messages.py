@@ -6,12 +6,19 @@ from broker.simulator.callbacks.cdata import (
     Raw,
     cdata_after_blank,
     cdata_without_beginning,
+    cdata_without_ends,
     document,
     element,
 )
 from broker.simulator.world.events.event import Event
 from broker.simulator.world.events.kinds import ORDERS, PERMISSIONS, EventKind
+from broker.simulator.world.settings import ShareCdata
 
+_CDATA: Mapping[ShareCdata, Callable[[str], str]] = {
+    ShareCdata.WELL_FORMED: str,
+    ShareCdata.WITHOUT_BEGINNING: cdata_without_beginning,
+    ShareCdata.WITHOUT_ENDS: cdata_without_ends,
+}
 _ORDER = "OI0000017C5A2D"
 _YEAR = 365 * 86400
 
@@ -75,15 +82,18 @@ def _edition(event: Event) -> str:
 
 
 def _share(event: Event) -> str:
-    write = cdata_without_beginning if event.malformed else str
+    write = _CDATA[event.share_cdata]
     return document(**_head(event), AppId=1, CorpId=write(event.app.corpid), AgentId=event.app.agentid)
 
 
 def _contact(event: Event) -> str:
+    change = event.detail or "update_user"
+    renamed = {"NewUserID": event.userid} if change == "update_user" else {}
     return document(
         **_head_with_corp(event),
-        ChangeType=event.detail or "update_user",
+        ChangeType=change,
         UserID=event.userid,
+        **renamed,
         OpenUserID=event.userid,
     )
 

@@ -1,5 +1,7 @@
 """Show the world, and change its corps, apps and tokens."""
 
+from dataclasses import replace
+
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
@@ -40,8 +42,8 @@ def change_app(world: World, form: Form) -> Answer:
     corpid, agentid = form.app()
     corp = world.corps.find(corpid)
     known = (corp.apps.get(agentid) if corp else None) or App(agentid, "示例应用")
-    app = App(
-        agentid,
+    app = replace(
+        known,
         name=form.text("name", known.name),
         secret=form.text("secret") if "secret" in form else known.secret,
         enabled=form.flag("enabled", known.enabled),

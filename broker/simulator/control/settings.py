@@ -8,7 +8,7 @@ from broker.simulator.answers import Answer
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
 from broker.simulator.world import World
-from broker.simulator.world.settings import CustomizedShare, OldSecretDies, Settings
+from broker.simulator.world.settings import CustomizedShare, OldSecretDies, Settings, ShareCdata
 from broker.simulator.world.tokens import Habit
 
 Reader = Callable[[Form, str], object]
@@ -99,7 +99,7 @@ _READERS: Mapping[str, Reader] = {
     "old_secret_dies": lambda form, name: form.choice(name, OldSecretDies),
     "reinstall_keeps_permanent_code": Form.flag,
     "customized_share": lambda form, name: form.choice(name, CustomizedShare),
-    "share_events_malformed": Form.flag,
+    "share_cdata": lambda form, name: form.choice(name, ShareCdata),
     "create_auth_for_provider": Form.flag,
 }
 

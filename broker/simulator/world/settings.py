@@ -20,6 +20,16 @@ class OldSecretDies(StrEnum):
     AT_EXCHANGE = "at_exchange"
 
 
+class ShareCdata(StrEnum):
+    """Name how share events of suites write the parent's corpid; the sample is malformed (wecom-api G18)."""
+
+    WELL_FORMED = "well_formed"
+    WITHOUT_BEGINNING = "without_beginning"
+    """`![CDATA[ww1]]>`, which is no XML."""
+    WITHOUT_ENDS = "without_ends"
+    """`![CDATA[ww1]]`, which is text."""
+
+
 class CustomizedShare(StrEnum):
     """Name how a child gets a shared 代开发 app, on which WeCom's pages disagree (wecom-api B13)."""
 
@@ -71,7 +81,7 @@ class Settings:
     old_secret_dies: OldSecretDies = OldSecretDies.AT_EXCHANGE
     reinstall_keeps_permanent_code: bool = False
     customized_share: CustomizedShare = CustomizedShare.CHILD_TOKEN
-    share_events_malformed: bool = True
+    share_cdata: ShareCdata = ShareCdata.WITHOUT_BEGINNING
     create_auth_for_provider: bool = False
     max_body_bytes: int = 1 << 20
 

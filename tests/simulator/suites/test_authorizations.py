@@ -4,6 +4,7 @@ import pytest
 
 from broker.simulator import World
 from broker.simulator import provider_demo as demo
+from broker.simulator.crypto import page_signature
 from broker.simulator.world.suites.provider import Provider
 from broker.simulator.world.suites.suite import Suite
 from tests.simulator.caller import AGENT_TICKET, CORP_TICKET, USER_GET, USER_INFO
@@ -138,6 +139,49 @@ async def test_tickets_are_fetched_with_the_corps_token_and_fit_the_page(
         world.tickets.latest("corp", app),
         world.tickets.latest("agent", app),
     ]
+
+
+@pytest.mark.parametrize("suite", ["market", "tailored"])
+async def test_the_page_checks_a_signature_for_the_corp_as_the_provider_knows_it(
+    acme: Acme, world: World, suite: str
+) -> None:
+    token = await acme.corp_token(suite)
+    ticket = (await acme.wecom.get(AGENT_TICKET, access_token=token, type="agent_config"))["ticket"]
+    app, url = world.console.app(suite, PARENT), "https://app.example.com/page?a=1"
+    fields = {
+        "corp": world.suites.corpid(suite, PARENT),
+        "agentid": str(app.agentid),
+        "kind": "agent",
+        "url": url,
+        "timestamp": "1800000000",
+        "nonceStr": "nonce",
+        "signature": page_signature(ticket, "nonce", 1_800_000_000, url),
+    }
+
+    async with acme.wecom.session.get("/page", params=fields) as page:
+        assert 'data-errcode="0"' in await page.text()
+
+
+async def test_a_stopped_app_stays_that_of_its_suite(acme: Acme, world: World) -> None:
+    app = world.console.app("tailored", PARENT)
+    for enabled, errcode in (False, 50003), (True, 0):
+        body = {"corpid": world.suites.corpid("tailored", PARENT), "agentid": app.agentid, "enabled": enabled}
+        await acme.wecom.control("POST", "apps", body)
+        assert errcode == (await acme.gettoken())["errcode"]
+
+
+async def test_a_login_may_name_the_app_by_the_providers_id(acme: Acme, world: World) -> None:
+    app = world.console.app("tailored", PARENT)
+    body = {
+        "corpid": PARENT,
+        "userid": "zhangsan",
+        "app_corpid": world.suites.corpid("tailored", PARENT),
+        "app_agentid": app.agentid,
+    }
+    _, made = await acme.wecom.control("POST", "login_codes", body)
+    token = await acme.corp_token("tailored")
+
+    assert 0 == (await acme.wecom.get(USER_INFO, access_token=token, code=made["code"]))["errcode"]
 
 
 @pytest.mark.parametrize("suite", ["market", "tailored"])

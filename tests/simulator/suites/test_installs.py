@@ -3,7 +3,7 @@
 import pytest
 from yarl import URL
 
-from broker.simulator import World
+from broker.simulator import ShareCdata, World
 from broker.simulator import provider_demo as demo
 from tests.simulator.caller import FakeClock
 from tests.simulator.suites.acme import CHILD, PARENT, SERVICE, Acme
@@ -183,14 +183,17 @@ async def test_a_share_installs_a_third_party_app_in_each_child(acme: Acme, told
     assert 0 == (await acme.exchange(created[0]))["errcode"]
 
 
-async def test_the_share_event_may_be_well_formed(told: Told) -> None:
-    told.world.settings.share_events_malformed = False
+@pytest.mark.parametrize("cdata", [ShareCdata.WELL_FORMED, ShareCdata.WITHOUT_ENDS])
+async def test_the_share_event_may_be_well_formed(told: Told, cdata: ShareCdata) -> None:
+    told.world.settings.share_cdata = cdata
     told.world.console.install("market", PARENT)
     told.world.console.install_by_share("market", PARENT, [CHILD], business_type=1)
     *_, share = await told.all()
 
     assert "share_chain_change" == share.text("InfoType")
-    assert told.world.suites.corpid("market", PARENT) == share.text("CorpId")
+    known = told.world.suites.corpid("market", PARENT)
+    expected = known if cdata is ShareCdata.WELL_FORMED else f"![CDATA[{known}]]"
+    assert expected == share.text("CorpId")
 
 
 async def test_a_shared_customized_app_is_reached_by_the_parents_token(told: Told) -> None:

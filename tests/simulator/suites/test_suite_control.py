@@ -330,7 +330,7 @@ async def test_settings_of_suites_can_be_changed(control: Caller) -> None:
         "old_secret_dies": "at_reset",
         "reinstall_keeps_permanent_code": True,
         "customized_share": "create_auth",
-        "share_events_malformed": False,
+        "share_cdata": "without_ends",
         "create_auth_for_provider": True,
     }
     settings = await done(control, "settings", **changes)

@@ -55,7 +55,7 @@ class SuiteSharing:
     def enter(self, suite: Suite, parent: AppId, child: Corp, business_type: BusinessType) -> AppId:
         """Share the parent's app with a child, where it is an app without a secret, or the installed one."""
         known = self._suites.find_authorization(suite.suite_id, child.corpid)
-        place = known.app if known and known.active else self._place(suite, parent, child, business_type)
+        place = known.app if known and known.active else self._place(suite, child)
         self._shares.add(parent, place, business_type)
         return place
 
@@ -90,10 +90,10 @@ class SuiteSharing:
         event = self._events.event(suite, kind, self._now(), corp)
         self._events.push(self._events.callback(suite, kind, corp), event)
 
-    def _place(self, suite: Suite, parent: AppId, child: Corp, business_type: BusinessType) -> AppId:
-        for share in self._shares.listed(parent, business_type):
-            if share.child.corpid == child.corpid:
-                return share.child
+    def _place(self, suite: Suite, child: Corp) -> AppId:
+        for app in child.apps.values():
+            if app.suite_id == suite.suite_id:
+                return AppId(child.corpid, app.agentid)
         self._suites.introduce(suite, child)
         place = AppId(child.corpid, next_agentid(child))
         child.apps[place.agentid] = App(place.agentid, suite.name, suite_id=suite.suite_id)

@@ -81,7 +81,7 @@ class SuiteEvents:
             event,
             app=_shown(provider, parent) if parent else event.place,
             suite_id=suite.suite_id,
-            malformed=self._settings.share_events_malformed,
+            share_cdata=self._settings.share_cdata,
             receive_id=provider.corp_id if for_provider else "",
         )
 

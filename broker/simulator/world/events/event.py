@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from broker.simulator.world.corps import AppId
 from broker.simulator.world.events.kinds import OF_PARENT, ChangeType, EventKind
+from broker.simulator.world.settings import ShareCdata
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,7 @@ class Event:
     state: str = ""
     detail: str = ""
     """What it is about: an AuthType, or the ChangeType of a change_contact."""
-    malformed: bool = True
-    """Whether it is written as WeCom's own sample, where that is malformed."""
+    share_cdata: ShareCdata = ShareCdata.WITHOUT_BEGINNING
     receive_id: str = ""
     """Sealed and addressed for it, instead of for whom its kind usually is."""
     text: str = ""

@@ -45,14 +45,14 @@ class People:
         `userid` is the plain one; an unknown member is added. `business_type` chooses where the corp has
         the app through both kinds.
         """
-        app = app or self._corps.main_app
+        app = self._app(app)
         visitor = self._visitor(corpid, userid, app, business_type)
         return self._logins.add_code(CodeKind.OAUTH, app, visitor, self._now(), privateinfo=privateinfo)
 
     def visitor_code(self, openid: str, external_userid: str = "", app: AppId | None = None) -> str:
         """Make somebody who is not a member follow an app's authorize link, and return the code."""
         visitor = Visitor(openid=openid, external_userid=external_userid)
-        return self._logins.add_code(CodeKind.OAUTH, app or self._corps.main_app, visitor, self._now())
+        return self._logins.add_code(CodeKind.OAUTH, self._app(app), visitor, self._now())
 
     def js_code(
         self,
@@ -63,7 +63,7 @@ class People:
         business_type: BusinessType | None = None,
     ) -> str:
         """Make a member open the mini-program of an app, and return the code; otherwise as `login_code`."""
-        app = app or self._corps.main_app
+        app = self._app(app)
         visitor = self._visitor(corpid, userid, app, business_type)
         return self._logins.add_code(CodeKind.JS, app, visitor, self._now())
 
@@ -108,9 +108,12 @@ class People:
         session = self._logins.latest_session(corpid, userid)
         return session.child_session_key or session.session_key
 
+    def _app(self, app: AppId | None) -> AppId:
+        return self._corps.app_id(*app) if app else self._corps.main_app
+
     def _visitor(self, corpid: str, userid: str, app: AppId, business_type: BusinessType | None) -> Visitor:
         corp = self._corps.get(corpid)
-        owner = self._shares.owner_of(corp.corpid, self._corps.app_id(*app), business_type)
+        owner = self._shares.owner_of(corp.corpid, app, business_type)
         return Visitor(owner, _member(corp, userid).userid)
 
     def _suite_visitor(self, suite_id: str, corpid: str, userid: str) -> Visitor:
