@@ -11,6 +11,7 @@ from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
+from broker.domain.suites.catalog import Catalog
 from broker.server.grpc.audit import Audit
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.admin import AdminServicer
@@ -32,6 +33,7 @@ from broker.usecases.callbacks.decoder import CallbackDecoder
 from broker.usecases.callbacks.external import ExternalCallbacks
 from broker.usecases.callbacks.inbox import CallbackInbox
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
+from broker.usecases.callbacks.urls import CallbackUrls
 from broker.usecases.events.feed import EventFeed
 from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.identity import Identities
@@ -58,7 +60,17 @@ class Services:
         own_corps = {app.name: app.corp_id for app in apps.values()}
         rights, audit = Rights(policy, own_corps), Audit(telemetry)
         targets, engine, shares = core.targets, core.engine, core.shares
-        decoder = CallbackDecoder(callbacks, targets, shares, clock, telemetry)
+        decoder = CallbackDecoder(clock, telemetry)
+        urls = CallbackUrls(
+            Catalog(apps, {}, mapping.catalog(config).providers),
+            callbacks,
+            mapping.client_callbacks(config),
+            shares=shares,
+            relisting=core.relisting,
+            corps={},
+            clock=clock,
+            observer=telemetry,
+        )
         self._tasks = tasks
         self.feed = EventFeed(
             log=storage.events,
@@ -71,9 +83,9 @@ class Services:
             max_attempts=config.events.max_tries,
         )
         self.inbox = CallbackInbox(
+            urls=urls,
             decoder=decoder,
             allowlist=SenderAllowlist(engine, AddressEndpoints(client), clock, telemetry, tasks),
-            relisting=core.relisting,
             log=storage.events,
             keep=keep,
             clock=clock,
@@ -104,7 +116,7 @@ class Services:
             watermarks=mapping.watermarks(config),
         )
         identities = Identities(targets, engine, users, around.randomness, config.wecom.oauth_base)
-        external = ExternalCallbacks(decoder, shares, core.relisting, clock, around.randomness)
+        external = ExternalCallbacks(urls, decoder, clock, around.randomness)
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),

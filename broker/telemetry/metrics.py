@@ -61,6 +61,11 @@ class Metrics:
             "Callbacks by app and outcome: accepted, repeated, verified, or the reason for the refusal.",
             *("app", "outcome"),
         )
+        self.callback_receivers = counter(
+            "callback_receivers_total",
+            "Accepted callbacks by app and what they were sealed for.",
+            *("app", "form"),
+        )
         self.callback_seconds = histogram("callback_seconds", "Time until a callback was answered.")
         self.events_delivered = counter(
             "events_delivered_total",

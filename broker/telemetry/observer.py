@@ -9,6 +9,7 @@ import structlog
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.events.log import Lag
+from broker.domain.events.receiver import ReceiverForm
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Durability
 from broker.domain.replica_health import ReplicaHealth
@@ -24,7 +25,7 @@ NO_ANSWER = {
 }
 """Outcomes of a call that say something about WeCom, not about the request; in words for callers."""
 SERVER_ERROR = re.compile(r"http_(5\d\d)")
-MAX_CHILDREN_REMEMBERED = 10_000
+MAX_RECEIVERS_REMEMBERED = 10_000
 SHARES_LOGGED = 20
 UNPROVEN_LOGGED_EVERY = timedelta(minutes=10)
 
@@ -37,7 +38,7 @@ class Telemetry:
         self._log = structlog.get_logger(LOGGER)
         self.metrics = Metrics()
         self.replica_health = ReplicaHealth(clock.now())
-        self._sealed_for: set[tuple[str, str]] = set()
+        self._sealed_for: set[tuple[str, str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
         self._unproven_logged_at: datetime | None = None
 
@@ -128,11 +129,13 @@ class Telemetry:
         self.metrics.callbacks.labels(app, outcome).inc()
         self.metrics.callback_seconds.observe(duration.total_seconds())
 
-    def sealed_for_child(self, app: str, corp_id: str) -> None:
-        """See `Observer.sealed_for_child`; each child is logged once."""
-        if len(self._sealed_for) < MAX_CHILDREN_REMEMBERED and (app, corp_id) not in self._sealed_for:
-            self._sealed_for.add((app, corp_id))
-            self._log.info("callbacks are sealed for the child corp", app=app, corp_id=corp_id)
+    def callback_addressed(self, app: str, form: ReceiverForm, receive_id: str) -> None:
+        """See `Observer.callback_addressed`; an undocumented form is logged once for each receiver."""
+        self.metrics.callback_receivers.labels(app, form).inc()
+        seen = (app, form, "" if form.is_documented else receive_id)
+        if len(self._sealed_for) < MAX_RECEIVERS_REMEMBERED and seen not in self._sealed_for:
+            self._sealed_for.add(seen)
+            self._log.info("callbacks are sealed for", app=app, form=form, receive_id=receive_id)
 
     def event_delivered(self, app: str, group: str, earlier: int) -> None:
         """See `Observer.event_delivered`."""

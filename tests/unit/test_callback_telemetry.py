@@ -9,8 +9,9 @@ import pytest
 import structlog
 
 from broker.domain.events.log import Lag
+from broker.domain.events.receiver import ReceiverForm
 from broker.telemetry.logging import LOGGER, set_up_logging
-from broker.telemetry.observer import MAX_CHILDREN_REMEMBERED, Telemetry
+from broker.telemetry.observer import MAX_RECEIVERS_REMEMBERED, Telemetry
 from tests.kit.memory.fake_clock import START, FakeClock
 
 
@@ -89,14 +90,27 @@ def test_a_group_that_is_gone_lags_no_more(telemetry: Telemetry) -> None:
 def test_a_child_that_callbacks_are_sealed_for_is_told_once(telemetry: Telemetry, log: io.StringIO) -> None:
     for _ in range(3):
         for corp_id in ("ww1", "ww2"):
-            telemetry.sealed_for_child("crm", corp_id)
-    telemetry.sealed_for_child("orders", "ww1")
+            telemetry.callback_addressed("crm", ReceiverForm.CHILD, corp_id)
+    telemetry.callback_addressed("orders", ReceiverForm.CHILD, "ww1")
 
-    assert 3 == log.getvalue().count("callbacks are sealed for the child corp")
+    assert 3 == log.getvalue().count("callbacks are sealed for")
+    assert 6 == value(telemetry, "callback_receivers_total", app="crm", form="child")
+
+
+@pytest.mark.parametrize("form", ReceiverForm)
+def test_each_form_is_counted_and_told_and_a_documented_one_once_for_all_receivers(
+    telemetry: Telemetry, log: io.StringIO, form: ReceiverForm
+) -> None:
+    for number in range(10):
+        telemetry.callback_addressed("market", form, f"wp{number}")
+
+    assert 10 == value(telemetry, "callback_receivers_total", app="market", form=form)
+    told = log.getvalue().count(f'"form": "{form}"')
+    assert (1 if form.is_documented else 10) == told
 
 
 def test_only_so_many_children_are_remembered(telemetry: Telemetry) -> None:
-    for number in range(MAX_CHILDREN_REMEMBERED + 10):
-        telemetry.sealed_for_child("crm", f"ww{number}")
+    for number in range(MAX_RECEIVERS_REMEMBERED + 10):
+        telemetry.callback_addressed("crm", ReceiverForm.CHILD, f"ww{number}")
 
-    assert MAX_CHILDREN_REMEMBERED == len(telemetry._sealed_for)
+    assert MAX_RECEIVERS_REMEMBERED == len(telemetry._sealed_for)

@@ -8,6 +8,7 @@ from typing import Protocol
 from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.events.log import Lag
+from broker.domain.events.receiver import ReceiverForm
 from broker.domain.shares import AppShare
 
 
@@ -58,8 +59,8 @@ class Observer(Protocol):
     def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
         """A callback was answered; the outcome says what it was, or why it was refused."""
 
-    def sealed_for_child(self, app: str, corp_id: str) -> None:
-        """A callback was sealed for a child corp, not the app's own: WeCom documents neither case."""
+    def callback_addressed(self, app: str, form: ReceiverForm, receive_id: str) -> None:
+        """A callback was accepted that was sealed for this receiver: the rules are partly undocumented."""
 
     def event_delivered(self, app: str, group: str, earlier: int) -> None:
         """An event was handed to a member of a group, after `earlier` deliveries of the same event."""

@@ -93,13 +93,27 @@ class Message:
         return is_json(self.text) and OF_CALLBACKS.isdisjoint(map(str.lower, self.fields))
 
     @property
+    def is_command(self) -> bool:
+        """Whether it has the form in which suites and providers are told something (指令回调)."""
+        return bool(self.word("InfoType"))
+
+    @property
     def corp_id(self) -> str:
         """The corp that it is about; "" if it does not say.
 
-        A suite's events have no ToUserName: AuthCorpId is the corp that installed it, PaidCorpId the one that
-        pays, and CorpId the one that shares.
+        Commands have no ToUserName, or the receiver's: see `named_corp_id`.
         """
-        words = map(self.word, ("ToUserName", "AuthCorpId", "PaidCorpId", "CorpId"))
+        to_user_name = self.to_user_name
+        return to_user_name if CORP_ID.fullmatch(to_user_name) else self.named_corp_id
+
+    @property
+    def named_corp_id(self) -> str:
+        """The corp that a command is about; "" for suite_ticket, create_auth and reset_permanent_code.
+
+        AuthCorpId is the corp that installed the suite, PaidCorpId the one that pays, and CorpId the one that
+        shares.
+        """
+        words = map(self.word, ("AuthCorpId", "PaidCorpId", "CorpId"))
         return next((word for word in words if CORP_ID.fullmatch(word)), "")
 
 

@@ -20,8 +20,12 @@ MARKUP = re.compile(
 ESCAPED = {"<": "&lt;", "&": "&amp;", "]]>": "]]&gt;"}
 NUMBER = re.compile(r"&#(?:([0-9]+)|x([0-9A-Fa-f]+));")
 LONGEST_NUMBER = 7
-BROKEN_CDATA = re.compile(r"(<!\[CDATA\[.*?(?:\]\]>|\Z))|(?<=>)(\s*+)!(\[CDATA\[[^<>\]]*+\]\]>)", re.DOTALL)
-"""Published samples have `![CDATA[` without its `<` (wecom-api C4, G18)."""
+BROKEN_CDATA = re.compile(
+    r"(?P<open>(?<=>)\s*+<!\[CDATA\[[^<>\]]*+\]\])(?=</[A-Za-z])|(?P<sound><!\[CDATA\[.*?(?:\]\]>|\Z))"
+    r"|(?<=>)(?P<blanks>\s*+)!(?P<broken>\[CDATA\[[^<>\]]*+\]\]>)",
+    re.DOTALL,
+)
+"""Published samples have `![CDATA[` without its `<`, and `]]` without its `>` (wecom-api C4, G18, G35)."""
 DEEPEST = 10
 """What WeCom documents nests five deep (an approval's approvers)."""
 MOST_ELEMENTS = 4000
@@ -50,7 +54,8 @@ def parse_xml(text: str) -> Element:
     """Parse a document without a DTD, within `Bounds`; attributes are ignored. Raises `EnvelopeRejected`."""
     root = _parsed(text)
     if root is None and (mended := BROKEN_CDATA.sub(_mended, text)) != text:
-        root = _parsed(mended)
+        # What follows a section that did not end was taken for its content, and may have stray markup.
+        root = _parsed(legal_xml(mended))
     if root is None:
         raise EnvelopeRejected(EnvelopeProblem.FORMAT, "the body is not XML")
     return root
@@ -110,5 +115,6 @@ def _character(number: re.Match[str]) -> str:
 
 
 def _mended(found: re.Match[str]) -> str:
-    sound, blanks, broken = found.groups()
-    return sound or f"{blanks}<!{broken}"
+    if found["open"]:
+        return f"{found['open']}>"
+    return found["sound"] or f"{found['blanks']}<!{found['broken']}"

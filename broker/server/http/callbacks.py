@@ -13,6 +13,7 @@ from broker.domain.events.event import EnvelopeProblem
 from broker.domain.ports.observer import Observer
 from broker.server.http.forwarded import Forwarded
 from broker.telemetry.logging import LOGGER
+from broker.usecases.callbacks.callback import Callback
 from broker.usecases.callbacks.decoder import LARGEST_BODY, Signed
 from broker.usecases.callbacks.inbox import CallbackInbox
 
@@ -26,6 +27,8 @@ STATUSES: dict[str, int] = {
     EnvelopeProblem.SIZE: 413,
 }
 """The HTTP status of an envelope's problem, else 400; WeCom treats all but 200 as the same failure."""
+CLIENT_PATHS = ("/callback/{app}/{corp_id}", "/callback/{app}/{corp_id}/")
+"""Of a 代开发 app at one client."""
 SUCCESS = "success"
 UNIX_SOCKET_PEER = "127.0.0.1"
 """A peer on a unix socket has no address and is on this machine: it counts as a local proxy."""
@@ -44,16 +47,18 @@ class CallbackEndpoint:
         self._warned_at: dict[tuple[str, str], float] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        path = "/callback/{app}"
-        # A HEAD verifies nothing: its answer would lack the plaintext.
-        return [web.get(path, self._verify, allow_head=False), web.post(path, self._receive)]
+        """Return the routes; the second pair is that of 代开发 clients."""
+        routes: list[web.RouteDef] = []
+        for path in ("/callback/{app}", "/callback/{app}/", *CLIENT_PATHS):
+            # A HEAD verifies nothing: its answer would lack the plaintext.
+            routes += [web.get(path, self._verify, allow_head=False), web.post(path, self._receive)]
+        return routes
 
     async def _verify(self, request: web.Request) -> web.Response:
         began = time.perf_counter()
         app = request.match_info["app"]
         try:
-            called = self._inbox.app(app)
+            called = self._called(request)
             signed = _signed(request)
             # Not every sender encodes the '+' of base64.
             echostr = request.query.get("echostr", "").replace(" ", "+")
@@ -67,13 +72,16 @@ class CallbackEndpoint:
         app = request.match_info["app"]
         try:
             # Checked before anything is read or counted: anybody can send a name that is not configured.
-            called = self._inbox.app(app)
+            called = self._called(request)
             signed = _signed(request)
             body = await _body(request)
             is_new = await self._inbox.receive(called, signed, body, self._sender(request))
         except Exception as error:  # noqa: BLE001 - as above
             return self._refused(app, error, began)
         return self._answered(app, "accepted" if is_new else "repeated", web.Response(text=SUCCESS), began)
+
+    def _called(self, request: web.Request) -> Callback:
+        return self._inbox.callback(request.match_info["app"], request.match_info.get("corp_id", ""))
 
     def _sender(self, request: web.Request) -> str:
         return self._forwarded.sender(

@@ -1,6 +1,7 @@
 """Which corp and share an event is about, from the share list."""
 
 import asyncio
+from datetime import datetime
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
@@ -27,15 +28,15 @@ class Attribution:
         self._clock = clock
         self._observer = observer
 
-    async def look_up(self, app: App, *corp_ids: str) -> None:
-        """List the shares anew if one of the corps is unknown; give up after `LOOKUP_SECONDS`."""
+    async def look_up(self, app: App, *corp_ids: str, within: float = LOOKUP_SECONDS) -> None:
+        """List the shares anew if one of the corps is unknown; give up after so many seconds."""
         foreign = [corp_id for corp_id in corp_ids if corp_id not in ("", app.corp_id)]
         unknown = [corp_id for corp_id in foreign if not self.shares_with(app, corp_id)]
         if not unknown:
             return
         begin_recovery_budget()
         try:
-            async with asyncio.timeout(LOOKUP_SECONDS):
+            async with asyncio.timeout(within):
                 await self._shares.find(app, unknown[0], None)
         except (BrokerError, TimeoutError) as error:
             # The event must not be lost because the list is unavailable.
@@ -50,21 +51,42 @@ class Attribution:
         corp_id = message.corp_id or app.corp_id
         shares = self.shares_with(app, corp_id)
         share_kind, agent_id = _share(app, corp_id, shares, message.agent_id)
-        now = self._clock.now()
-        return Event(
-            app=app.name,
+        return event_of(
+            app.name,
+            message,
+            self._clock.now(),
             corp_id=corp_id,
             share_kind=share_kind,
             agent_id=agent_id,
-            user_id="" if message.from_user_name == WECOM_ITSELF else message.from_user_name,
-            event_type=message.event_type,
-            change_type=message.change_type,
-            create_time=message.created or now,
-            receive_time=now,
-            fields=message.fields,
-            xml=message.text,
             corp_unknown=corp_id != app.corp_id and not shares,
         )
+
+
+def event_of(
+    app: str,
+    message: Message,
+    now: datetime,
+    *,
+    corp_id: str,
+    share_kind: ShareKind | None = None,
+    agent_id: int = 0,
+    corp_unknown: bool = False,
+) -> Event:
+    """Return the event of a message."""
+    return Event(
+        app=app,
+        corp_id=corp_id,
+        share_kind=share_kind,
+        agent_id=agent_id,
+        user_id="" if message.from_user_name == WECOM_ITSELF else message.from_user_name,
+        event_type=message.event_type,
+        change_type=message.change_type,
+        create_time=message.created or now,
+        receive_time=now,
+        fields=message.fields,
+        xml=message.text,
+        corp_unknown=corp_unknown,
+    )
 
 
 def _share(app: App, corp_id: str, shares: list[AppShare], agent_id: int) -> tuple[ShareKind | None, int]:

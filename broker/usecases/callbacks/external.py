@@ -2,16 +2,14 @@
 
 import re
 
-from broker.domain.apps import App
-from broker.domain.errors import AppNotShared, EnvelopeRejected, InvalidRequest
-from broker.domain.events.event import SHARE_EVENTS, Event
+from broker.domain.errors import EnvelopeRejected, InvalidRequest
+from broker.domain.events.event import Event
 from broker.domain.ports.clock import Clock, Randomness
 from broker.protocol.callbacks.envelope import LONGEST_NONCE, sealed_reply, sealed_robot_reply
 from broker.protocol.callbacks.json import is_json
 from broker.protocol.callbacks.message import read_message
 from broker.usecases.callbacks.decoder import LARGEST_BODY, CallbackDecoder, Signed
-from broker.usecases.shares.directory import ShareDirectory
-from broker.usecases.shares.relisting import Relisting
+from broker.usecases.callbacks.urls import CallbackUrls
 
 NONCE = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_NONCE}}}")
 
@@ -20,31 +18,31 @@ class ExternalCallbacks:
     """Verify, open and reply for services that WeCom calls directly."""
 
     def __init__(
-        self,
-        decoder: CallbackDecoder,
-        shares: ShareDirectory,
-        relisting: Relisting,
-        clock: Clock,
-        randomness: Randomness,
+        self, urls: CallbackUrls, decoder: CallbackDecoder, clock: Clock, randomness: Randomness
     ) -> None:
+        self._urls = urls
         self._decoder = decoder
-        self._shares = shares
-        self._relisting = relisting
         self._clock = clock
         self._randomness = randomness
 
-    def verify_url(self, app: str, signed: Signed, echostr: str) -> bytes:
-        """Return the plaintext that WeCom expects when a URL is registered. Raises `EnvelopeRejected`."""
-        return self._decoder.verify_url(self._decoder.app(app), signed, echostr)
+    async def verify_url(self, app: str, signed: Signed, echostr: str, corp_id: str = "") -> bytes:
+        """Return the plaintext that WeCom expects when a URL is registered. Raises `EnvelopeRejected`.
 
-    async def open(self, app: str, signed: Signed, body: bytes) -> Event:
-        """Return the event in an envelope. Raises `EnvelopeRejected`."""
+        `corp_id` says of which 代开发 client the URL is.
+        """
+        return await self._decoder.verify_url(self._urls.find(app, corp_id), signed, echostr)
+
+    async def open(self, app: str, signed: Signed, body: bytes, corp_id: str = "") -> Event:
+        """Return the event in an envelope. Raises `EnvelopeRejected`.
+
+        Also what it changes is done: a suite_ticket or an auth_code is kept. Raises `StoreUnavailable`.
+        """
         if not body:
             raise InvalidRequest("body", "is required")
-        called = self._decoder.app(app)
-        event, _ = await self._decoder.open(called, signed, body)
-        if kind := SHARE_EVENTS.get(event.event_type):
-            self._relisting.schedule(called.app, kind, self._clock.now())
+        called = self._urls.find(app, corp_id)
+        event, message = await self._decoder.open(called, signed, body)
+        await called.before_append(message)
+        called.after_append(event, is_new=False)
         return event
 
     async def seal_reply(self, app: str, corp_id: str, message: str, nonce: str) -> bytes:
@@ -52,23 +50,18 @@ class ExternalCallbacks:
 
         Robots expect the nonce of the callback that is replied to (doc 101033); "" = a new one.
         """
-        called = self._decoder.app(app)
+        called = self._urls.replying(app, corp_id)
         _check_reply(message, nonce)
-        if corp_id not in ("", called.app.corp_id):
-            await self._check_known(called.app, corp_id)
+        keys, plaintext = called.settings.keys, message.encode()
+        is_robot_reply = called.settings.accept_empty_receive_id and is_json(message)
+        receive_id = "" if is_robot_reply and not corp_id else await called.reply_receiver(corp_id)
         timestamp = int(self._clock.now().timestamp())
         nonce = nonce or self._randomness.unguessable()[:16]
         random = bytes.fromhex(self._randomness.unguessable())
-        keys, plaintext = called.settings.keys, message.encode()
-        if called.settings.accept_empty_receive_id and is_json(message):
+        if is_robot_reply:
             _check_robot_reply(plaintext)
             return sealed_robot_reply(keys, plaintext, timestamp=timestamp, nonce=nonce, random=random)
-        receive_id = corp_id or called.app.corp_id
         return sealed_reply(keys, plaintext, receive_id, timestamp=timestamp, nonce=nonce, random=random)
-
-    async def _check_known(self, app: App, corp_id: str) -> None:
-        if not await self._shares.find(app, corp_id, None):
-            raise AppNotShared("the app is not shared with this corp", app=app.name, corp_id=corp_id)
 
 
 def _check_reply(message: str, nonce: str) -> None:

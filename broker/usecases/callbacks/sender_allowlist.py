@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from broker.domain.apps import App
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, EnvelopeRejected
 from broker.domain.events.event import EnvelopeProblem
@@ -52,29 +51,28 @@ class SenderAllowlist:
         self._listed: dict[str, Listed] = {}
         self._flights: SingleFlight[str, None] = SingleFlight(tasks)
 
-    async def check(self, app: App, sender: str) -> None:
+    async def check(self, app: str, key: CredentialKey | None, sender: str) -> None:
         """Return if the address is WeCom's. Raises `EnvelopeRejected`.
 
-        Until a list was fetched, every address passes: the signature is what proves the sender.
+        `key` is that of a token which may list them. Until a list was fetched, every address passes: the
+        signature is what proves the sender.
         """
-        listed = self._listed.setdefault(app.name, Listed())
+        listed = self._listed.setdefault(app, Listed())
         due = REFRESH_INTERVAL if _is_among(sender, listed) else STRANGER_REFRESH_INTERVAL
         # An attempt in the future dates from before the clock was set back.
-        if not timedelta(0) <= self._clock.now() - listed.tried_at < due:
+        if key and not timedelta(0) <= self._clock.now() - listed.tried_at < due:
             try:
                 async with asyncio.timeout(LOOKUP_SECONDS):
-                    await self._flights.join(app.name, lambda: self._fetch(app, listed))
+                    await self._flights.join(app, lambda: self._fetch(key, listed))
             except (BrokerError, TimeoutError) as error:
-                self._observer.background_failed(f"pulling WeCom's addresses for {app.name}", error)
+                self._observer.background_failed(f"pulling WeCom's addresses for {app}", error)
         if listed.networks and not _is_among(sender, listed):
             raise EnvelopeRejected(EnvelopeProblem.SENDER, "the sender is not WeCom", sender=sender)
 
-    async def _fetch(self, app: App, listed: Listed) -> None:
+    async def _fetch(self, key: CredentialKey, listed: Listed) -> None:
         listed.tried_at = self._clock.now()
         begin_recovery_budget()
-        addresses = await self._engine.using(
-            CredentialKey.own_token(app), self._addresses.fetch_callback_addresses
-        )
+        addresses = await self._engine.using(key, self._addresses.fetch_callback_addresses)
         networks = frozenset(network for address in addresses if (network := _network(address)))
         if networks and networks != listed.networks:
             listed.previous, listed.networks = listed.networks, networks

@@ -20,6 +20,10 @@ class CallbackSettings:
     accept_empty_receive_id: bool = False
     """Whether a callback may have no receiver: 智能机器人 and personal subjects send such (wecom-api C2)."""
 
+    def takes_nobody(self, receive_id: str) -> bool:
+        """Return whether the callback has no receiver, and may have none."""
+        return not receive_id and self.accept_empty_receive_id
+
 
 @dataclass(frozen=True, slots=True)
 class ClientCallbacks:

@@ -13,7 +13,7 @@ import pytest
 
 from broker.simulator import running_simulator
 from broker.simulator.demo import PARENT, demo_world
-from broker.usecases.callbacks.inbox import STORE_PATIENCE
+from broker.usecases.callbacks.self_built import STORE_PATIENCE
 from tests.integration.acting.acting import APP
 from tests.integration.conftest import Figures
 from tests.kit.callbacks.endpoint import CALLBACK, looking_on, text

@@ -305,14 +305,24 @@ def _with_the_path() -> list[Attack]:
         Attack("POST without callback", http(path=mute), (404,), "no_callback", "mute"),
         Attack("GET without callback", http("GET", mute), (404,), "no_callback", "mute"),
         *(
+            Attack(f"{method} {path}", http(method, path), (404,), outcome, app)
+            for method in ("GET", "POST")
+            for path, outcome, app in (
+                ("/callback/a/b", "unknown_app", ""),
+                ("/callback/a/", "unknown_app", ""),
+                ("/callback/crm/ww1", "no_callback", "crm"),
+                ("/callback/crm/a%20b", "no_callback", "crm"),
+            )
+        ),
+        *(
             Attack(f"{method} {path}", http(method, path), (404,))
             for method in ("GET", "POST")
             for path in (
                 "/callback",
                 "/callback/",
                 "/callback//",
-                "/callback/crm/",
-                "/callback/a/b",
+                "/callback/crm//",
+                "/callback/crm/a/b",
                 "//callback/crm",
             )
         ),

@@ -52,6 +52,7 @@ class Witness:
     waits: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, int]] = field(default_factory=list)
     changes: list[tuple[str, list[AppShare], list[AppShare]]] = field(default_factory=list)
+    receivers: list[tuple[str, str, str]] = field(default_factory=list)
 
     def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
         """See `Observer`."""
@@ -80,6 +81,10 @@ class Witness:
     def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
         """See `Observer`."""
         self.unreadable.append((app, count))
+
+    def callback_addressed(self, app: str, form: str, receive_id: str) -> None:
+        """See `Observer`."""
+        self.receivers.append((app, form, receive_id))
 
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer`."""

@@ -49,10 +49,10 @@ class Inbox:
         self.echo = b"1616"
         self.got: list[tuple[Any, ...]] = []
 
-    def app(self, name: str) -> str:
+    def callback(self, name: str, corp_id: str) -> str:
         if self.unknown:
             raise self.unknown
-        return f"the app {name}"
+        return f"the app {name}" + (f" at {corp_id}" if corp_id else "")
 
     async def verify_url(self, *given: Any) -> bytes:
         return self._take(*given) and self.echo
@@ -105,7 +105,8 @@ async def ask(inbox: Inbox, witness: Witness) -> AsyncIterator[Ask]:
 
         async def call(method: str = "POST", **options: Any) -> tuple[int, bytes]:
             wanted = {"params": QUERY, **options}
-            async with session.request(method, f"{url}/callback/crm", **wanted) as answer:
+            path = wanted.pop("path", "/callback/crm")
+            async with session.request(method, f"{url}{path}", **wanted) as answer:
                 return answer.status, await answer.read()
 
         yield call
@@ -131,6 +132,29 @@ async def test_a_verification_is_answered_with_the_very_bytes(
     assert (200, inbox.echo) == await ask("GET", params={**QUERY, "echostr": "a+b c/d="})
     assert {("crm", "verified"): 1} == witness.ended
     assert [("the app crm", Signed("a", "1", "2"), "a+b+c/d=", "127.0.0.1")] == inbox.got
+
+
+@pytest.mark.parametrize(
+    ("path", "called"),
+    [
+        ("/callback/crm/", "the app crm"),
+        ("/callback/crm/wpGk7dBwAAc8", "the app crm at wpGk7dBwAAc8"),
+        ("/callback/crm/wpGk7dBwAAc8/", "the app crm at wpGk7dBwAAc8"),
+    ],
+)
+async def test_a_client_has_a_url_below_the_app_s_and_a_slash_at_the_end_is_taken(
+    ask: Ask, inbox: Inbox, path: str, called: str
+) -> None:
+    assert (200, b"success") == await ask(data=b"<xml/>", path=path)
+    assert (200, b"1616") == await ask("GET", path=path)
+
+    assert [called] * 2 == [given[0] for given in inbox.got]
+
+
+@pytest.mark.parametrize("path", ["/callback", "/callback/", "/callback/crm//", "/callback/crm/a/b"])
+async def test_there_are_no_other_callback_urls(ask: Ask, inbox: Inbox, path: str) -> None:
+    assert 404 == (await ask(data=b"<xml/>", path=path))[0]
+    assert [] == inbox.got
 
 
 async def test_the_sender_is_who_the_proxy_says(ask: Ask, inbox: Inbox) -> None:

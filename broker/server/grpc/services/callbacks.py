@@ -24,7 +24,7 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
         app = messages.app_name("app", request.app)
         self._rights.grant(app, "")
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
-        return pb.VerifyUrlResponse(plaintext=self._callbacks.verify_url(app, signed, request.echostr))
+        return pb.VerifyUrlResponse(plaintext=await self._callbacks.verify_url(app, signed, request.echostr))
 
     @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
     async def OpenEnvelope(

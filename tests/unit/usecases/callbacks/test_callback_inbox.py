@@ -13,6 +13,7 @@ from broker.domain.events.event import Event
 from broker.domain.events.log import Retention
 from broker.domain.secret import Secret
 from broker.domain.shares import ListingKey
+from broker.domain.suites.catalog import Catalog
 from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator import crypto
@@ -23,11 +24,12 @@ from broker.usecases.callbacks.inbox import (
     KEY_KEPT_FOR,
     KNOWN_DOWN_FOR,
     RETRY_INTERVAL,
-    STORE_PATIENCE,
     CallbackInbox,
 )
+from broker.usecases.callbacks.self_built import STORE_PATIENCE
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
 from broker.usecases.callbacks.settings import CallbackSettings
+from broker.usecases.callbacks.urls import CallbackUrls
 from tests.kit.memory.engine_world import CRM, PARENT, EngineWorld, Replica
 
 KEYS = CallbackKeys(Secret("TokenOfTheCallbacks"), Secret("A" * 43))
@@ -69,11 +71,19 @@ class Inbox:
         self.log = log
         self._replica = replica
         self._keys = settings.keys
-        decoder = CallbackDecoder(
-            {"crm": settings}, replica.targets, replica.shares, replica.clock, replica.witness
+        urls = CallbackUrls(
+            Catalog({"crm": CRM}),
+            {"crm": settings},
+            {},
+            shares=replica.shares,
+            relisting=replica.renewal,
+            corps={},
+            clock=replica.clock,
+            observer=replica.witness,
         )
         self.inbox = CallbackInbox(
-            decoder=decoder,
+            urls=urls,
+            decoder=CallbackDecoder(replica.clock, replica.witness),
             allowlist=SenderAllowlist(
                 replica.engine,
                 None,  # type: ignore[arg-type] - no sender is checked here
@@ -81,7 +91,6 @@ class Inbox:
                 replica.witness,
                 replica.tasks,
             ),
-            relisting=replica.renewal,
             log=log,  # type: ignore[arg-type] - it is only appended to
             keep=KEEP,
             clock=replica.clock,
@@ -96,7 +105,7 @@ class Inbox:
         post = sealed_post(
             wecoms, message, address, timestamp=now, nonce="1", random=time.time_ns().to_bytes(16)
         )
-        return await self.inbox.receive(self.inbox.app("crm"), Signed(**post.query), post.body, "")
+        return await self.inbox.receive(self.inbox.callback("crm"), Signed(**post.query), post.body, "")
 
 
 @pytest.fixture
@@ -232,9 +241,11 @@ async def test_what_is_known_of_a_store_is_forgotten_soon_and_when_the_clock_is_
 
 
 def test_an_app_without_callbacks_is_told(inbox: Inbox) -> None:
-    assert (CRM, SETTINGS) == (inbox.inbox.app("crm").app, inbox.inbox.app("crm").settings)
+    called = inbox.inbox.callback("crm")
+
+    assert ("crm", SETTINGS) == (called.name, called.settings)
     with pytest.raises(UnknownApp):
-        inbox.inbox.app("nobody")
+        inbox.inbox.callback("nobody")
 
 
 async def test_a_repeated_share_event_lists_anew_all_the_same(

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, EnvelopeRejected, WecomProtocol, WecomUnavailable
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
-from tests.kit.memory.engine_world import CRM, EngineWorld, Replica, Witness, outcome
+from tests.kit.memory.engine_world import OWN, EngineWorld, Replica, Witness, outcome
 
 WECOM, OTHER, STRANGER = "101.226.103.9", "140.207.54.1", "203.0.113.66"
 LISTED = [WECOM, "140.207.54.0/24", "2402:4e00::/32"]
@@ -27,7 +27,7 @@ class Addresses:
         self.pulls = 0
 
     async def fetch_callback_addresses(self, token: Credential) -> list[str]:
-        assert CredentialKey.own_token(CRM) == token.key
+        assert OWN == token.key
         self.pulls += 1
         if self.hangs:
             await asyncio.Event().wait()
@@ -64,7 +64,7 @@ class Passes:
         self._senders = senders
 
     async def __call__(self, sender: str) -> bool:
-        found = await self._world.run(outcome(self._senders.check(CRM, sender)))
+        found = await self._world.run(outcome(self._senders.check("crm", OWN, sender)))
         if isinstance(found, EnvelopeRejected):
             assert "sender" == found.problem
             return False
@@ -110,7 +110,7 @@ async def test_a_stranger_is_refused_and_causes_one_more_pull_each_ten_minutes(
 async def test_strangers_at_once_cause_one_pull(
     world: EngineWorld, senders: SenderAllowlist, addresses: Addresses
 ) -> None:
-    found = await world.gather(*(outcome(senders.check(CRM, f"203.0.113.{n}")) for n in range(50)))
+    found = await world.gather(*(outcome(senders.check("crm", OWN, f"203.0.113.{n}")) for n in range(50)))
 
     assert 1 == addresses.pulls
     assert all(isinstance(one, EnvelopeRejected) for one in found)
@@ -178,7 +178,7 @@ async def test_a_list_that_does_not_come_is_waited_for_within_wecom_s_patience(
     monkeypatch.setattr("broker.usecases.callbacks.sender_allowlist.LOOKUP_SECONDS", 0.1)
     addresses.hangs = True
     async with asyncio.timeout(30):  # it would hang for ever
-        assert None is await outcome(senders.check(CRM, STRANGER))
+        assert None is await outcome(senders.check("crm", OWN, STRANGER))
 
 
 async def test_a_clock_that_was_set_back_keeps_nobody_from_pulling(
