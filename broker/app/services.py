@@ -11,7 +11,6 @@ from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
-from broker.domain.suites.catalog import Catalog
 from broker.server.grpc.audit import Audit
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.admin import AdminServicer
@@ -33,6 +32,7 @@ from broker.usecases.callbacks.decoder import CallbackDecoder
 from broker.usecases.callbacks.external import ExternalCallbacks
 from broker.usecases.callbacks.inbox import CallbackInbox
 from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
+from broker.usecases.callbacks.suite_corps import SuiteCorps
 from broker.usecases.callbacks.urls import CallbackUrls
 from broker.usecases.events.feed import EventFeed
 from broker.usecases.events.maintenance import EventMaintenance
@@ -55,19 +55,23 @@ class Services:
         telemetry: Telemetry,
         policy: CallerPolicy,
     ) -> None:
-        apps, storage, clock, tasks = around.catalog.apps, around.storage, around.clock, around.tasks
+        catalog, storage, clock, tasks = around.catalog, around.storage, around.clock, around.tasks
+        apps = catalog.apps
         callbacks, keep = mapping.callbacks(config), mapping.retention(config)
         own_corps = {app.name: app.corp_id for app in apps.values()}
         rights, audit = Rights(policy, own_corps), Audit(telemetry)
         targets, engine, shares = core.targets, core.engine, core.shares
         decoder = CallbackDecoder(clock, telemetry)
         urls = CallbackUrls(
-            Catalog(apps, {}, mapping.catalog(config).providers),
+            catalog,
             callbacks,
             mapping.client_callbacks(config),
             shares=shares,
             relisting=core.relisting,
-            corps={},
+            corps={
+                suite.name: SuiteCorps(suite, core.suites.called_back, clock)
+                for suite in catalog.suites.values()
+            },
             clock=clock,
             observer=telemetry,
         )
@@ -124,7 +128,7 @@ class Services:
             js_sdk=JsSdkServicer(Signing(targets, engine, clock, around.randomness)),
             identity=IdentityServicer(identities, rights),
             mini_programs=MiniProgramServicer(sessions, rights, audit),
-            events=EventServicer(self.feed, targets, rights, list(callbacks), ack_timeout),
+            events=EventServicer(self.feed, catalog, rights, list(callbacks), ack_timeout),
             callbacks=CallbackServicer(external, rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
             suites=SuiteServicer(core.suites.overview, core.suites.links, rights),

@@ -5,6 +5,7 @@ from functools import partial
 
 from broker.app.surroundings import Surroundings
 from broker.domain.ports.wecom import WecomAuthorizations
+from broker.usecases.callbacks.suite_parts import SuiteParts
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.fleet.leased_flight import LeasedFlight
@@ -133,6 +134,7 @@ class Suites:
             observer=around.observer,
             tasks=tasks,
         )
+        self.called_back = SuiteParts(state.authorizations, state.installations, self.events)
         self.overview = SuiteAuthorizations(
             catalog=catalog,
             authorizations=state.authorizations,

@@ -10,12 +10,12 @@ from wecom_broker.v1 import event_service_pb2_grpc as pb_grpc
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.events.event import app_and_position, event_id
+from broker.domain.suites.catalog import Catalog
 from broker.server.grpc import event_messages, messages
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
-from broker.usecases.shares.targets import Targets
 
 
 class EventServicer(pb_grpc.EventServiceServicer):
@@ -24,13 +24,13 @@ class EventServicer(pb_grpc.EventServiceServicer):
     def __init__(
         self,
         feed: EventFeed,
-        targets: Targets,
+        catalog: Catalog,
         rights: Rights,
         called_back: Sequence[str],
         ack_timeout: timedelta,
     ) -> None:
         self._feed = feed
-        self._targets = targets
+        self._catalog = catalog
         self._rights = rights
         self._called_back = called_back
         self._ack_timeout = ack_timeout
@@ -112,7 +112,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
 
     def _app(self, field: str, name: str) -> str:
         """Return the name of an app whose events the caller may have somewhere."""
-        app = self._targets.app(messages.app_name(field, name)).name
+        app = self._catalog.owner(messages.app_name(field, name)).name
         self._rights.grant_somewhere(app)
         if app not in self._called_back:
             raise InvalidRequest(field, "has no callback in the configuration")
