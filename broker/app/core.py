@@ -23,6 +23,7 @@ from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
+from broker.usecases.shares.children import SuiteChildren
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.lists import ShareLists
@@ -103,7 +104,8 @@ class Core:
         revocation = ShareRevocation(storage.credentials, self.memory, self.error_cache)
         self.lists = ShareLists(revocation, observer)
         share_lists = Replicated(storage.share_lists, self.lists, clock)
-        self.parents = Parents(around.catalog, known or state.authorizations)
+        authorized = known or state.authorizations
+        self.parents = Parents(around.catalog, authorized)
         self.lister = ShareLister(
             wecom=shares,
             observer=observer,
@@ -144,7 +146,13 @@ class Core:
             relisting=self.relisting,
             longest_call=longest_call,
         )
-        self.targets = Targets(around.catalog.apps, self.shares)
+        self.targets = Targets(
+            around.catalog,
+            self.shares,
+            authorized,
+            self.parents,
+            SuiteChildren(self.parents, self.shares),
+        )
         self.ahead = RefreshAhead(self.engine, self.memory, clock, around.randomness, around.policy, observer)
         errors = Replicated(storage.errors, self.error_cache, clock)
         self._following = {

@@ -57,6 +57,11 @@ class ShareDirectory:
         listings = [await self._lister.listing(app, kind) for kind in sorted(_kinds(app, share_kind))]
         return list(chain.from_iterable(listing.ordered for listing in listings))
 
+    def held_with(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare]:
+        """Return the shares with that child in memory, of whichever kinds were listed."""
+        listings = [self._lists.get(ListingKey.of(app, kind)) for kind in _kinds(app, share_kind)]
+        return [share for listing in listings if listing for share in listing.by_corp.get(corp_id, ())]
+
     def held(self, app: App) -> list[AppShare]:
         """Return the shares in memory, of whichever kinds were listed."""
         listings = [self._lists.get(ListingKey.of(app, kind)) for kind in app.share_kinds]
@@ -74,6 +79,11 @@ class ShareDirectory:
     async def recall(self, app: App, kind: ShareKind, fence: int = 0) -> ShareList | None:
         """See `ShareLister.recall`."""
         return await self._lister.recall(app, kind, fence)
+
+    async def recall_all(self, app: App) -> None:
+        """Bring the listings from the store into memory; never asks WeCom. Raises `StoreUnavailable`."""
+        for kind in app.share_kinds:
+            await self._lister.recall(app, kind)
 
     def watch(self, app: App) -> AsyncGenerator[ShareChanges, None]:
         """Yield the present shares first, as added ones, then each change; a slow reader gets the sum."""

@@ -43,6 +43,8 @@ class Parents:
     def __init__(self, catalog: Catalog, authorizations: KnownAuthorizations) -> None:
         self._catalog = catalog
         self._authorizations = authorizations
+        self._sharing: dict[str, tuple[int, list[App]]] = {}
+        """The corps that share each suite, with the version of the authorisations that says so."""
 
     async def named(self, name: str, corp_id: str) -> App:
         """Return the app in the corp that a request names.
@@ -83,12 +85,19 @@ class Parents:
             with suppress(StoreUnavailable):
                 await self._authorizations.mark_sharing(known.key)
 
+    def of(self, suite: Suite) -> list[App]:
+        """Return the suite in the corps that are known to share it, as long as they authorise it."""
+        version, apps = self._sharing.get(suite.name, (-1, []))
+        if version != self._authorizations.version:
+            version = self._authorizations.version
+            found = [found for found in self._authorizations.of(suite.name) if found.shares]
+            apps = [sharing.app(suite) for sharing in found if sharing.permanent_code]
+            self._sharing[suite.name] = (version, apps)
+        return apps
+
     def known(self) -> list[ListingKey]:
         """Return what is listed of the corps that are known to share a suite."""
+        suites = self._catalog.suites.values()
         return [
-            ListingKey(suite.name, kind, found.corp_id)
-            for suite in self._catalog.suites.values()
-            for found in self._authorizations.of(suite.name)
-            if found.shares and found.is_usable
-            for kind in suite.share_kinds
+            ListingKey.of(app, kind) for suite in suites for app in self.of(suite) for kind in app.share_kinds
         ]

@@ -9,6 +9,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import (
     ApiNotAuthorized,
+    BrokerError,
     CorpNotAuthorized,
     InvalidRequest,
     ReauthorizationRequired,
@@ -131,6 +132,8 @@ class FakeShares:
         self.listings: list[Listing] = []
         self.refused: set[str] = set()
         """The corps that may not list their shares."""
+        self.trouble: BrokerError | None = None
+        """What they are told instead."""
         self.delay = timedelta(0)
         self.most_at_once = 0
         self._under_way = 0
@@ -144,7 +147,7 @@ class FakeShares:
         await self._clock.sleep(self.delay)
         self._under_way -= 1
         if corp_id in self.refused:
-            raise ApiNotAuthorized("the app may not list its shares", errcode=48002)
+            raise self.trouble or ApiNotAuthorized("the app may not list its shares", errcode=48002)
         shares = self.by_parent.get(corp_id, ())
         return ListedShares(tuple(share for share in shares if share.share_kind is share_kind))
 
