@@ -53,13 +53,16 @@ class Targets:
 
     async def locate(self, target: Target) -> CredentialKey:
         """Return the key of the credential that is meant; asks WeCom only if the child is unknown."""
-        if self._located_version != self._version():
+        # Both only grow, so their sum tells of any change.
+        version = self._shares.version + self._authorizations.version
+        if self._located_version != version:
             self._located.clear()
-            self._located_version = self._version()
+            self._located_version = version
         key = self._located.get(target)
         if key is None:
             key = await self._locate(target)
-            if self._located_version == self._version() and len(self._located) < REMEMBERED:
+            version = self._shares.version + self._authorizations.version
+            if self._located_version == version and len(self._located) < REMEMBERED:
                 self._located[target] = key
         return key
 
@@ -72,10 +75,6 @@ class Targets:
             if key.share_kind is ShareKind.OWN:
                 raise
             return await act(await self._locate_anew(target, key))
-
-    def _version(self) -> int:
-        # Both only grow, so their sum tells of any change.
-        return self._shares.version + self._authorizations.version
 
     async def _locate(self, target: Target) -> CredentialKey:
         owner = self._catalog.owner(target.app)
