@@ -27,6 +27,9 @@ class KnownAuthorizations(Protocol):
     async def sole(self, suite: Suite) -> Authorization:
         """Return the only usable one. Raises `InvalidRequest` with `corp_id`, `CorpNotAuthorized`."""
 
+    async def loaded(self) -> None:
+        """Return once everything is in memory. Raises `StoreUnavailable`."""
+
     def get(self, key: AuthorizationKey) -> Authorization | None:
         """Return the one in memory, also if it was cancelled."""
 

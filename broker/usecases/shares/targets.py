@@ -116,9 +116,13 @@ class Targets:
         try:
             authorization = await self._authorizations.find(suite, target.corp_id)
         except CorpNotAuthorized:
-            if is_shared and (found := await self._children.find(*child)):
-                return _the_one(target, found).token
-            raise
+            if not is_shared:
+                raise
+            # Of a replica that has just started, the parents may be unknown yet.
+            await self._authorizations.loaded()
+            if not (found := await self._children.find(*child)):
+                raise
+            return _the_one(target, found).token
         return CredentialKey.own_token(authorization.app(suite, _chosen_agent(authorization, target)))
 
     async def _locate_anew(self, target: Target, refused: CredentialKey) -> CredentialKey:

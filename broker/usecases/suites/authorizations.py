@@ -1,8 +1,10 @@
 """The corps that authorised each suite: all of them in memory, in step with the other replicas."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from datetime import timedelta
 
 from broker.domain.errors import (
     BrokerError,
@@ -21,6 +23,9 @@ from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.enlisted import Enlisted
+
+LOADED_WITHIN = timedelta(seconds=2)
+"""How long a request waits for a replica that has just started."""
 
 Change = Callable[[Authorization | None], Authorization | None]
 """Makes the new authorisation of the present one; None leaves it as it is. The fence is set afterwards."""
@@ -116,8 +121,22 @@ class Authorizations:
             )
         return found
 
+    async def loaded(self) -> None:
+        """Return once all that the store has is in memory. Raises `StoreUnavailable` after a moment."""
+        if self.enlisted.loaded.is_set():
+            return
+        try:
+            async with asyncio.timeout(LOADED_WITHIN / timedelta(seconds=1)):
+                await self.enlisted.loaded.wait()
+        except TimeoutError:
+            raise StoreUnavailable("the authorisations are not loaded yet", LOADED_WITHIN) from None
+
     async def sole(self, suite: Suite) -> Authorization:
-        """Return the only usable authorisation. Raises `CorpNotAuthorized`, `InvalidRequest`."""
+        """Return the only usable authorisation.
+
+        Raises `CorpNotAuthorized`, `InvalidRequest`, and as `loaded`.
+        """
+        await self.loaded()
         usable = [found for found in self.of(suite.name) if found.is_usable]
         if not usable:
             raise CorpNotAuthorized("no corp has authorised the app", app=suite.name)

@@ -100,6 +100,9 @@ class FakeAuthorizations:
             raise InvalidRequest("corp_id", "is needed: more than one corp has authorised the app")
         return usable[0]
 
+    async def loaded(self) -> None:
+        """See `Authorizations.loaded`."""
+
     def get(self, key: AuthorizationKey) -> Authorization | None:
         """See `Authorizations.get`."""
         return self._found.get(key)
