@@ -39,7 +39,7 @@ from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.identity import Identities
 from broker.usecases.mini_program import MiniProgramLogins
 from broker.usecases.signing import Signing
-from broker.usecases.suites.status import SuiteStatuses
+from broker.usecases.suite_status import SuiteStatuses
 
 
 class Services:

@@ -12,7 +12,7 @@ from broker.domain.suites.view import ViewState
 from broker.server.grpc.messages import SHARE_KINDS_OUT
 from broker.usecases.admin import CredentialView
 from broker.usecases.limits.rate_gate import QuotaUse
-from broker.usecases.suites.status import SuiteStatus
+from broker.usecases.suite_status import SuiteStatus
 
 PROVIDER = "provider"
 """The kind of a provider, which is no app."""

@@ -21,7 +21,7 @@ from broker.domain.suites.view import ViewState
 from broker.server.grpc.services.admin import AdminServicer
 from broker.usecases.admin import Admin
 from broker.usecases.credentials.cache import CredentialCache
-from broker.usecases.suites.status import SuiteStatuses
+from broker.usecases.suite_status import SuiteStatuses
 from broker.usecases.suites.tickets import TicketStatus
 from tests.kit.memory.fake_clock import FakeClock
 from tests.unit.domain.credentials import NOON, credential

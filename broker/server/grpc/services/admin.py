@@ -10,7 +10,7 @@ from broker.server.grpc import admin_messages, messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, requires
 from broker.usecases.admin import Admin
-from broker.usecases.suites.status import SuiteStatuses
+from broker.usecases.suite_status import SuiteStatuses
 
 
 class AdminServicer(pb_grpc.AdminServiceServicer):
