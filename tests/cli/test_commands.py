@@ -56,6 +56,8 @@ def test_the_help_names_every_verb() -> None:
         ["suites", "list"],
         ["suites", "show"],
         ["suites", "install-url"],
+        ["suites", "export"],
+        ["suites", "import"],
         ["keys", "new"],
     ],
     ids=" ".join,

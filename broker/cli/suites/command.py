@@ -2,7 +2,7 @@
 
 import click
 
-from broker.cli.suites import authorizations
+from broker.cli.suites import authorizations, backup
 
 
 @click.group()
@@ -13,3 +13,5 @@ def suites() -> None:
 suites.add_command(authorizations.list_)
 suites.add_command(authorizations.show)
 suites.add_command(authorizations.install_url)
+suites.add_command(backup.export)
+suites.add_command(backup.import_)

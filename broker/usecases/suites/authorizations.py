@@ -22,7 +22,7 @@ from broker.domain.suites.suite import Suite
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
-from broker.usecases.suites.enlisted import Enlisted
+from broker.usecases.suites.enlisted import AUTHORIZATIONS, Enlisted
 
 LOADED_WITHIN = timedelta(seconds=2)
 """How long a request waits for a replica that has just started."""
@@ -58,7 +58,7 @@ class Authorizations:
         self.version = 0
         """Grows whenever one changes: earlier results may be out of date."""
         self.replicated: Replicated[AuthorizationKey, Authorization] = Replicated(authorizations, self, clock)
-        self.enlisted = Enlisted("authorizations", suites, authorizations, self.adopt, groups, clock)
+        self.enlisted = Enlisted(AUTHORIZATIONS, suites, authorizations, self.adopt, groups, clock)
 
     # --- copies
 

@@ -13,6 +13,8 @@ from broker.domain.ports.store import Groups, Notice, NoticeKind
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 BATCH = 500
 """How many records are loaded in one step."""
+AUTHORIZATIONS, INSTALLATIONS = "authorizations", "installations"
+"""The kinds of groups: the names in a store."""
 RETRY_INTERVAL = timedelta(seconds=1)
 
 Value = TypeVar("Value")
@@ -64,13 +66,17 @@ class Enlisted(Generic[Value]):
             try:
                 for (suite, name), keep_until in list(self._unlisted.items()):
                     await self.enlist(suite, name, keep_until)
-                for suite in self._suites:
-                    await self._load(suite)
+                await self.load()
             except StoreUnavailable:
                 self._due.set()
                 await self._clock.sleep(RETRY_INTERVAL)
             else:
                 self.loaded.set()
+
+    async def load(self) -> None:
+        """Load what is listed now. Raises `StoreUnavailable`."""
+        for suite in self._suites:
+            await self._load(suite)
 
     async def _load(self, suite: str) -> None:
         start, names = 0, ["the first page"]

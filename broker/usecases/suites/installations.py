@@ -11,7 +11,7 @@ from broker.domain.suites.installation import Installation, InstallationKey, Ins
 from broker.domain.suites.suite import Suite
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
-from broker.usecases.suites.enlisted import Enlisted
+from broker.usecases.suites.enlisted import INSTALLATIONS, Enlisted
 
 
 class Installations:
@@ -32,7 +32,7 @@ class Installations:
         self._observer = observer
         self._memory: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
         self.replicated: Replicated[InstallationKey, Installation] = Replicated(installations, self, clock)
-        self.enlisted = Enlisted("installations", suites, installations, self.adopt, groups, clock)
+        self.enlisted = Enlisted(INSTALLATIONS, suites, installations, self.adopt, groups, clock)
 
     def held(self) -> Iterable[InstallationKey]:
         """See `Copies.held`."""

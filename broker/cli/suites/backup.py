@@ -1,0 +1,144 @@
+"""`suites export` and `suites import`: permanent codes in a file that only the operator's key opens."""
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+
+from broker.app.backup import BackupRefused, Restored, export_authorizations, import_authorizations
+from broker.app.errors import CannotStart
+from broker.cli.ending import fail
+from broker.cli.serve import config_option, read_config
+from broker.domain.errors import StoreUnavailable
+from broker.domain.suites.authorization import Authorization
+from broker.server.http.server import system_reason
+from broker.telemetry.logging import set_up_logging
+
+Given = ParamSpec("Given")
+KEY_VARIABLE = "WECOM_BROKER_BACKUP_KEY"
+MEANINGS = {
+    Restored.WRITTEN: "written",
+    Restored.REPLACED: "replaced an older one",
+    Restored.UNCHANGED: "is there already",
+    Restored.KEPT_NEWER: "not written: the store has a newer one (--force replaces it)",
+    Restored.UNKNOWN_SUITE: "not written: no suite of that name is configured",
+    Restored.BUSY: "not written: running brokers go on changing it; try again",
+}
+FAILED = {Restored.UNKNOWN_SUITE, Restored.BUSY}
+
+key_option = click.option(
+    "--key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=f"Has the key that seals the file: one of `keys new`. Or set {KEY_VARIABLE}.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+
+def _on_the_store(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
+    """Run the command's coroutine, and print what is wrong with the file, the key or the store."""
+
+    @wraps(command)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        set_up_logging("critical", "console")
+        try:
+            asyncio.run(command(*args, **kwargs))
+        except BackupRefused as error:
+            fail(str(error))
+        except OSError as error:
+            fail(f"{error.filename}: {system_reason(error)}")
+        except StoreUnavailable as error:
+            fail(f"store.url: {error.reason}: {error.message}")
+        except CannotStart as error:
+            in_use = "in use" in str(error)
+            fail(f"{error}{'; stop the broker first: SQLite serves one process at a time' if in_use else ''}")
+
+    return run
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@config_option
+@key_option
+@json_option
+@_on_the_store
+async def export(file: Path, path: Path, key_file: Path | None, as_json: bool) -> None:
+    """Write all authorisations with their permanent codes to FILE, sealed.
+
+    It reads the store that --config names. With Redis the brokers may go on running; with SQLite stop the
+    broker first. FILE must not exist. Keep the key apart from it: without the key nobody can read FILE.
+    """
+    config = read_config(path, insecure=True)
+    if file.exists():
+        fail(f"{file} exists already: choose another name")
+    exported = await export_authorizations(config, _key(key_file))
+    _write(file, exported.file)
+    told = {"file": str(file), "count": len(exported.authorizations), "unreadable": exported.unreadable_count}
+    by_suite = Counter(authorization.suite for authorization in exported.authorizations)
+    if as_json:
+        click.echo(json.dumps({**told, "suites": by_suite}, ensure_ascii=False))
+    else:
+        suites = ", ".join(f"{suite} {count}" for suite, count in sorted(by_suite.items()))
+        click.echo(f"{file}: {told['count']} authorisations" + (f" ({suites})" if suites else ""))
+    if exported.unreadable_count:
+        fail(f"{exported.unreadable_count} more cannot be read: no key of store.seal_keys opens them")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@config_option
+@key_option
+@click.option("--force", is_flag=True, help="Replace newer authorisations in the store too.")
+@json_option
+@_on_the_store
+async def import_(file: Path, path: Path, key_file: Path | None, force: bool, as_json: bool) -> None:
+    """Write the authorisations of FILE, which `suites export` made, into the store that --config names.
+
+    A newer authorisation in the store stays, unless you say --force. With Redis the brokers may go on
+    running, and use what is written at once; with SQLite stop the broker first.
+    """
+    config = read_config(path, insecure=True)
+    outcomes: Counter[Restored] = Counter()
+    done = import_authorizations(config, _key(key_file), file.read_bytes(), force=force)
+    async with aclosing(done) as restored:
+        async for authorization, outcome in restored:
+            outcomes[outcome] += 1
+            _tell(authorization, outcome, as_json=as_json)
+    if not as_json:
+        click.echo(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "nothing in it")
+    if FAILED & set(outcomes):
+        raise SystemExit(1)
+
+
+def _tell(authorization: Authorization, outcome: Restored, *, as_json: bool) -> None:
+    if as_json:
+        told = {"suite": authorization.suite, "corp_id": authorization.corp_id, "outcome": outcome}
+        click.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        click.echo(f"{authorization.suite:16} {authorization.corp_id:34} {MEANINGS[outcome]}")
+
+
+def _key(key_file: Path | None) -> str:
+    key = key_file.read_text(encoding="utf-8-sig") if key_file else os.environ.get(KEY_VARIABLE, "")
+    if not key.strip():
+        fail(f"give the key that seals the file by --key-file or {KEY_VARIABLE}; `keys new` makes one")
+    return key
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a new file that only its owner can read; a failed write leaves none."""
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+    except OSError:
+        file.unlink()
+        raise

@@ -1,0 +1,124 @@
+"""Authorisations that an operator takes out of the store and puts back while brokers run."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from broker.domain.errors import ReauthorizationRequired
+from broker.domain.ports.store import Busy
+from broker.domain.secret import Secret
+from broker.domain.suites.authorization import Authorization, AuthorizationState
+from broker.simulator import provider_demo as demo
+from broker.usecases.suites.backup import LONGEST_WAIT, AuthorizationBackup, Restored
+from tests.kit.memory.engine_world import Replica
+from tests.kit.memory.provider_world import MARKET, SECOND, TAILORED, ProviderWorld
+
+
+def backup_of(world: ProviderWorld, replica: Replica, *suites: str) -> AuthorizationBackup:
+    storage = replica.storage
+    return AuthorizationBackup(
+        suites or tuple(world.catalog.suites),
+        storage.authorizations,
+        storage.groups,
+        storage.coordination,
+        world.clock,
+    )
+
+
+async def refused(replica: Replica, authorization: Authorization) -> None:
+    """Let WeCom refuse the permanent code from now on."""
+    await replica.core.authorizations.refuse(authorization, ReauthorizationRequired("no", errcode=40084))
+
+
+async def test_those_with_a_permanent_code_are_taken_by_suite_and_corp(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    await world.push(replica, TAILORED)
+    installed = [
+        await world.authorize(replica, corp, suite)
+        for suite, corp in ((TAILORED, demo.PARENT), (MARKET, demo.child(1)), (MARKET, demo.PARENT))
+    ]
+    cancelled = await world.authorize(replica, demo.child(2))
+    await replica.core.suites.cancellation.cancel(MARKET, cancelled.corp_id, world.clock.now())
+
+    taken = await backup_of(world, replica).taken()
+
+    assert sorted(installed, key=lambda found: found.key) == taken
+
+
+async def test_another_try_takes_them_again_and_no_others(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    backup = backup_of(world, replica)
+
+    assert [found] == await backup.taken() == await backup.taken()
+
+
+async def test_brokers_use_what_is_put_back_and_read_what_the_corp_allows(world: ProviderWorld) -> None:
+    first, second = await world.fleet(2)
+    await world.push(first)
+    saved = await world.authorize(first)
+    await refused(first, saved)
+    await world.until(second, MARKET, saved.corp_id, AuthorizationState.REAUTHORIZATION_REQUIRED)
+    backup = backup_of(world, first)
+
+    assert Restored.KEPT_NEWER is await backup.restore(saved, force=False)
+    assert Restored.REPLACED is await backup.restore(saved, force=True)
+
+    found = await world.until(second, MARKET, saved.corp_id, AuthorizationState.ACTIVE)
+    assert found.is_stale
+    while found.is_stale:
+        await world.clock.advance(SECOND / 10)
+        found = second.core.authorizations.get(saved.key) or found
+    assert (saved.permanent_code, saved.agents) == (found.permanent_code, found.agents)
+
+
+async def test_what_the_store_has_already_stays_as_it_is(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    saved = await world.authorize(replica)
+    older = replace(saved, fence=saved.fence - 1, corp_name="as it was called then")
+
+    assert Restored.UNCHANGED is await backup_of(world, replica).restore(older, force=True)
+    assert saved == replica.core.authorizations.get(saved.key)
+
+
+async def test_a_suite_that_is_not_configured_gets_nothing(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    saved = await world.authorize(replica)
+    strange = replace(saved, permanent_code=Secret("of the file"), fence=saved.fence + 1)
+
+    assert Restored.UNKNOWN_SUITE is await backup_of(world, replica, "tailored").restore(strange, force=True)
+    assert saved == replica.core.authorizations.get(saved.key)
+
+
+async def test_a_forced_write_waits_for_whoever_changes_the_same_authorisation(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    saved = await world.authorize(replica)
+    await refused(replica, saved)
+    leases, name = replica.storage.coordination, Authorization.name_of(saved.key)
+    lease = await leases.acquire(name, timedelta(seconds=3))
+    assert not isinstance(lease, Busy)
+
+    writing = asyncio.create_task(backup_of(world, replica).restore(saved, force=True))
+    await world.clock.advance(SECOND)
+    assert not writing.done()
+    await leases.release(lease)
+    assert Restored.REPLACED is await world.run(writing)
+
+
+async def test_a_forced_write_does_not_wait_for_ever(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    saved = await world.authorize(replica)
+    await refused(replica, saved)
+    leases, name = replica.storage.coordination, Authorization.name_of(saved.key)
+    assert not isinstance(await leases.acquire(name, 2 * LONGEST_WAIT), Busy)
+
+    assert Restored.BUSY is await world.run(backup_of(world, replica).restore(saved, force=True))
+    held = replica.core.authorizations.get(saved.key)
+    assert held
+    assert AuthorizationState.REAUTHORIZATION_REQUIRED is held.state
