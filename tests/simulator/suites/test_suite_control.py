@@ -135,6 +135,17 @@ async def test_the_life_of_a_customized_app(control: Caller, acme: Acme, told: T
     assert ["create_auth", "reset_permanent_code", "cancel_auth"] == await told.names()
 
 
+async def test_a_provider_that_is_changed_knows_corps_by_the_same_ids(control: Caller) -> None:
+    before = await done(control, "suites/new_corpid", provider="acme", corpid=PARENT)
+    changed = {"corp_id": demo.PROVIDER, "secret": "another", "name": "acme"}
+    await done(control, "providers", **changed, trusted_ips=["203.0.113.7"])
+    made = await done(control, "suites/install", **MARKET)
+    _, read = await control.control("GET", "suites")
+
+    assert before["corpid"] == made["corpid"]
+    assert ["203.0.113.7"] == read["providers"][0]["trusted_ips"]
+
+
 async def test_codes_are_counted_under_their_digests(control: Caller, acme: Acme) -> None:
     made = await done(control, "suites/install", **MARKET)
     for _ in range(2):
@@ -299,6 +310,7 @@ async def test_people_log_in(control: Caller) -> None:
         ("suites/events", {"suite": "market", "event": "text"}, "suite, event, corpid, parent_corpid"),
         ("providers/events", {"provider": "acme", "event": "text"}, "provider, event, corpid"),
         ("suites/ticket", {"suite": "nothing"}, "suite"),
+        ("suites/ticket_interval", {"suite": "market", "seconds": 0}, "suite, seconds"),
         ("suites/permission", {**MARKET, "permission": "p", "happening": "end"}, "suite, corpid, permission"),
         ("settings", {"cancelled_errcode": 40001}, "cancelled_errcode"),
         ("settings", {"old_secret_dies": "never"}, "old_secret_dies"),

@@ -12,13 +12,16 @@ from broker.simulator.world.tokens import ProviderToken
 
 @control("POST", "providers")
 def add_provider(world: World, form: Form) -> Answer:
-    """Add a provider (服务商), replacing one with the same corp_id."""
+    """Add a provider (服务商), replacing one with the same corp_id; the ids that it knows stay."""
+    corp_id = form.text("corp_id")
+    known = world.suites.find_provider(corp_id)
     provider = Provider(
-        form.text("corp_id"),
+        corp_id,
         form.text("secret"),
         name=form.text("name", ""),
         trusted_ips=frozenset(form.texts("trusted_ips")) if "trusted_ips" in form else None,
         encrypted_ids=form.flag("encrypted_ids", True),
+        generations=known.generations if known else {},
     )
     form.finish()
     world.suites.add_provider(provider)

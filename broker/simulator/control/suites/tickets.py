@@ -24,7 +24,7 @@ def set_interval(world: World, form: Form) -> Answer:
     suite = form.text("suite") if "suite" in form else None
     seconds = None if form.is_null("seconds") else form.number("seconds")
     form.finish()
-    with mistakes_in("suite"):
+    with mistakes_in("suite", "seconds"):
         world.console.tickets.every(seconds, suite)
     return {}
 

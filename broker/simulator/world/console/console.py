@@ -28,7 +28,7 @@ from broker.simulator.world.suites.suite import Suite
 from broker.simulator.world.suites.suites import Suites
 from broker.simulator.world.tokens import TokenBook
 
-PERMISSION_SECONDS = 90 * 86400.0
+PERMISSION_SECONDS = 90 * 86400
 """How long a data permission lasts (wecom-api J)."""
 _LONGEST_STATE = {"link": 128, "qr": 32}
 """wecom-api G32."""

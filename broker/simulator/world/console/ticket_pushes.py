@@ -62,8 +62,10 @@ class TicketPushes:
     def every(self, seconds: float | None, suite: str | None = None) -> None:
         """Push a ticket at once, then one in each interval while a simulator runs; None stops it.
 
-        Without a suite it applies to all. Raises LookupError.
+        Without a suite it applies to all. Raises LookupError, and ValueError for an interval of 0.
         """
+        if seconds is not None and seconds <= 0:
+            raise ValueError("an interval is more than 0 seconds")
         chosen = list(self._suites) if suite is None else [self._suites.get(suite)]
         for known in chosen:
             if seconds is None:
