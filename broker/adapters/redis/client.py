@@ -52,7 +52,7 @@ class RedisClient:
         try:
             return await self._attempt(command)
         except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(cause_of(error)) from None
+            raise unavailable(cause_of(error)) from None
 
     async def prove(self, write: Callable[[Redis], Awaitable[object]]) -> None:
         """Return if the server is the right one, even if it refuses the write. Raises `StoreUnavailable`."""
@@ -60,7 +60,7 @@ class RedisClient:
             await self._attempt(write)
         except (RedisError, OSError, TimeoutError) as error:
             if comes_from_wrong_server(error) or not isinstance(error, ResponseError):
-                raise _unavailable(cause_of(error)) from None
+                raise unavailable(cause_of(error)) from None
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
         """Return the script as a function of keys and arguments."""
@@ -84,7 +84,7 @@ class RedisClient:
                     # Wait for Redis to confirm: messages published before that would be missed.
                     await pubsub.get_message(timeout=None)
             except (RedisError, OSError, TimeoutError) as error:
-                raise _unavailable(cause_of(error)) from None
+                raise unavailable(cause_of(error)) from None
             self._answers()
             yield subscription
         finally:
@@ -113,7 +113,7 @@ class RedisClient:
 
     def _refuse_while_down(self) -> None:
         if time.monotonic() < self._down_until:
-            raise _unavailable(f"{self._cause} (a moment ago)")
+            raise unavailable(f"{self._cause} (a moment ago)")
 
     async def _exchange(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
         """Return the command's answer, and record whether Redis is up and the right server."""
@@ -185,6 +185,11 @@ def epoch_milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
+def unavailable(why: str) -> StoreUnavailable:
+    """Return the error for a Redis that failed, hung or refused."""
+    return StoreUnavailable(f"Redis is not available: {why}", timedelta(seconds=LEFT_ALONE_SECONDS * 2))
+
+
 def _open(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
@@ -204,7 +209,3 @@ async def _retire(redis: Redis) -> None:
     with suppress(RedisError, OSError):
         await redis.connection_pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
         await redis.connection_pool.disconnect(inuse_connections=False)
-
-
-def _unavailable(why: str) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis is not available: {why}", timedelta(seconds=LEFT_ALONE_SECONDS * 2))

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from redis.asyncio import Redis
 
 from broker.adapters.redis.client import RedisClient, epoch_milliseconds, milliseconds
-from broker.adapters.redis.durability import RecordScript, durability_problem
+from broker.adapters.redis.durability import durability_problem
+from broker.adapters.redis.durable_writes import Call, DurableWrites
 from broker.adapters.redis.groups import RedisGroups
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
@@ -33,8 +34,10 @@ class RedisStore(RedisLeases, RedisGroups):
         self._keys = keys
         self._clock = clock
         self._observer = observer
-        self._commit = RecordScript(client, fenced_script("commit"), observer)
-        self._offer = RecordScript(client, fenced_script("offer"), observer)
+        self._commit = fenced_script("commit")
+        self._offer = fenced_script("offer")
+        self._scripts = {text: client.script(text) for text in (self._commit, self._offer)}
+        self._durably = DurableWrites(client, observer)
         self._replace = client.script(store_script("replace"))
         self._forget = client.script(fenced_script("forget"))
         self._count = client.script(store_script("count"))
@@ -62,7 +65,7 @@ class RedisStore(RedisLeases, RedisGroups):
         keys = [self._keys.lease(record.name), self._keys.record(record.name)]
         kept_until, notice = epoch_milliseconds(record.keep_until), self._notice(record.name, record.fence)
         arguments = [lease.owner, record.fence, record.payload, kept_until, *notice]
-        return await self._commit.write(record, keys, arguments)
+        return await self._write(record, Call(self._commit, keys, arguments))
 
     async def offer(self, record: Record) -> bool:
         """See `Records.offer`."""
@@ -72,7 +75,7 @@ class RedisStore(RedisLeases, RedisGroups):
             epoch_milliseconds(record.keep_until),
             *self._notice(record.name, record.fence),
         ]
-        return await self._offer.write(record, [self._keys.record(record.name)], arguments)
+        return await self._write(record, Call(self._offer, [self._keys.record(record.name)], arguments))
 
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
@@ -128,6 +131,11 @@ class RedisStore(RedisLeases, RedisGroups):
                     self._observer.store_lost(error)
                 lost = error
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
+
+    async def _write(self, record: Record, call: Call) -> bool:
+        if record.durable:
+            return await self._durably.run(call)
+        return bool(await self._scripts[call.text](call.keys, call.arguments))
 
     def _notice(self, name: str, fence: int) -> list[str]:
         return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]

@@ -5,12 +5,13 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from broker.adapters.redis.client import RedisClient, connect_redis
-from broker.adapters.redis.durability import SYNC
+from broker.adapters.redis.durable_writes import AT_ONCE, LARGEST, SYNC
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
 from broker.adapters.system import SystemClock
@@ -119,12 +120,43 @@ class TestOfRedis:
             assert (lease.fence, b"payload") == await held(it.store)
             assert (1, b"payload") == await held(it.store, "another")
 
-    async def test_many_at_once_are_proven(self, logging_redis: RedisServer) -> None:
+    async def test_many_at_once_are_proven_by_few_syncs(self, logging_redis: RedisServer) -> None:
         async with opened(logging_redis) as it:
-            written = await asyncio.gather(*(it.store.offer(durable(1, f"code {n}")) for n in range(50)))
+            await it.store.offer(record(5, name="code 7"))
+            written = await asyncio.gather(*(it.store.offer(durable(1, f"code {n}")) for n in range(1000)))
+            used = await it.client.run(lambda redis: redis.info("commandstats"))
 
-        assert [True] * 50 == written
-        assert [PROVEN] * 50 == it.notebook.durable_writes
+        assert [n != 7 for n in range(1000)] == written
+        assert [PROVEN] * 999 == it.notebook.durable_writes
+        # One batch more: a server that does not know the script yet gets it, and the first batch again.
+        assert 1000 / LARGEST <= used["cmdstat_waitaof"]["calls"] <= 1000 / LARGEST + AT_ONCE
+
+    async def test_one_that_redis_refuses_takes_no_other_with_it(self, logging_redis: RedisServer) -> None:
+        async with opened(logging_redis) as it:
+            await it.client.run(lambda redis: redis.set("test:{code 1}:record", "no hash"))
+            replies = await asyncio.gather(
+                *(it.store.offer(durable(1, f"code {n}")) for n in range(3)), return_exceptions=True
+            )
+
+        assert [True, True] == [replies[0], replies[2]]
+        assert isinstance(replies[1], StoreUnavailable)
+        assert "WRONGTYPE" in replies[1].message
+        assert [PROVEN, PROVEN] == it.notebook.durable_writes
+
+    @pytest.mark.usefixtures("patient_client")
+    async def test_one_whose_caller_gives_up_takes_no_other_with_it(
+        self, slow_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("broker.adapters.redis.durable_writes.SYNC", timedelta(seconds=2))
+        async with opened(slow_redis) as it:
+            first, other = [asyncio.create_task(it.store.offer(durable(1, f"code {n}"))) for n in range(2)]
+            while not await held(it.store, "code 1"):
+                await asyncio.sleep(0.005)
+            first.cancel()
+
+            assert await other
+            assert first.cancelled()
+            assert (1, b"payload") == await held(it.store, "code 0")
 
     async def test_of_what_is_not_written_nothing_is_told(self, logging_redis: RedisServer) -> None:
         async with opened(logging_redis) as it:
@@ -149,23 +181,30 @@ class TestOfRedis:
 
         assert [(Durability.LATE, "it was not on disk within 600 ms")] == it.notebook.durable_writes
 
+    @pytest.mark.usefixtures("patient_client")
     async def test_a_server_that_dies_before_the_sync_did_not_take_it(self, slow_redis: RedisServer) -> None:
         async with opened(slow_redis) as it:
-            writing = asyncio.create_task(it.store.offer(durable(1)))
-            while not await held(it.store):
+            writing = [asyncio.create_task(it.store.offer(durable(1, f"code {n}"))) for n in range(2)]
+            while not await held(it.store, "code 1"):
                 await asyncio.sleep(0.005)
             slow_redis.kill()
-            with pytest.raises(StoreUnavailable):
-                await writing
+            errors = await asyncio.gather(*writing, return_exceptions=True)
+
+        assert [StoreUnavailable] * 2 == [type(error) for error in errors]
+        assert errors[0] is not errors[1]
 
         assert [] == it.notebook.durable_writes
 
+    @pytest.mark.usefixtures("patient_client")
     async def test_others_find_a_connection_while_many_wait(self, slow_redis: RedisServer) -> None:
         async with opened(slow_redis) as it:
-            writing = [asyncio.create_task(it.store.offer(durable(1, f"code {n}"))) for n in range(20)]
-            while not await held(it.store, "code 4"):
+            writing = []
+            for number in range(20):
+                writing.append(asyncio.create_task(it.store.offer(durable(1, f"code {number}"))))
+                await asyncio.sleep(0)
+            while not await held(it.store, f"code {AT_ONCE - 1}"):
                 await asyncio.sleep(0.005)
-            assert {} == await it.store.load(["another"])
+            assert {} == await it.store.load(["code 19"])
             assert not any(task.done() for task in writing)
             for task in writing:
                 task.cancel()
