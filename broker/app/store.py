@@ -17,6 +17,7 @@ from broker.adapters.system import SystemClock
 from broker.app.errors import CannotStart
 from broker.app.key_file import KeyFileUnusable, make_key, missing, read_key
 from broker.app.storage import Storage, storage_in
+from broker.config.mapping import catalog
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventStore
@@ -29,12 +30,10 @@ SEAL_CHECK = "seal-check"
 
 
 @asynccontextmanager
-async def open_store(
-    config: Config, clock: SystemClock, observer: Observer, *, permanent_codes: bool = False
-) -> AsyncIterator[Storage]:
+async def open_store(config: Config, clock: SystemClock, observer: Observer) -> AsyncIterator[Storage]:
     """Open the configured store and its event log, sealed; prove that it answers and our keys open it.
 
-    With `permanent_codes` the observer is told if a crash of the store may lose them.
+    Where suites are configured, the observer is told if a crash of the store may lose their permanent codes.
     """
     async with AsyncExitStack() as stack:
         inner, events = await _connect(stack, config, clock, observer)
@@ -42,7 +41,7 @@ async def open_store(
         try:
             seal = Seal(await _seal_keys(inner, config))
             await _check_seal(inner, seal)
-            if permanent_codes and (problem := await inner.durability_problem()):
+            if catalog(config).suites and (problem := await inner.durability_problem()):
                 observer.durability_limited(problem)
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.

@@ -14,12 +14,22 @@ from broker.app.key_file import read_key
 from broker.app.store import open_store
 from broker.config.load import parse_config
 from broker.config.schema import Config
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN
 from broker.telemetry.observer import Telemetry
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import RedisServer
 
 APP = {"name": "crm", "corp_id": "ww0parent000000001", "agent_id": 1, "secret": "secret-of-crm"}
 KEY = base64.b64encode(bytes(range(32)))
+PROVIDER = {"name": "isv", "corp_id": "ww0provider00000001", "secret": "secret-of-isv"}
+SUITE = {
+    "name": "helpdesk",
+    "kind": "third_party",
+    "suite_id": "ww4asffe99e54c0f4c",
+    "suite_secret": "secret-of-helpdesk",
+    "provider": "isv",
+    "callback": {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY},
+}
 
 
 @pytest.fixture
@@ -36,9 +46,9 @@ def config(database: Path, **store: Any) -> Config:
     return parse_config({"store": {"url": f"sqlite:///{database}", **store}, "apps": [APP]})
 
 
-async def opens(given: Config, *, permanent_codes: bool = False) -> None:
+async def opens(given: Config) -> None:
     clock = SystemClock()
-    async with open_store(given, clock, Telemetry(clock), permanent_codes=permanent_codes):
+    async with open_store(given, clock, Telemetry(clock)):
         pass
 
 
@@ -171,29 +181,28 @@ class TestDurability:
     """Permanent codes are told once: a store that may lose them is named at the start."""
 
     @staticmethod
-    async def warnings(given: Config, *, permanent_codes: bool = True) -> list[str]:
+    async def warnings(store: dict[str, Any], *apps: dict[str, Any]) -> list[str]:
         with capture_logs() as lines:
-            await opens(given, permanent_codes=permanent_codes)
+            await opens(parse_config({"store": store, "providers": [PROVIDER], "apps": apps}))
         return [line["problem"] for line in lines if "permanent codes" in line["event"]]
 
     @staticmethod
-    def on(server: RedisServer) -> Config:
-        keys = [{"id": "k1", "key": KEY.decode()}]
-        return parse_config({"store": {"url": server.url, "seal_keys": keys}, "apps": [APP]})
+    def on(server: RedisServer) -> dict[str, Any]:
+        return {"url": server.url, "seal_keys": [{"id": "k1", "key": KEY.decode()}]}
 
     async def test_a_redis_without_persistence_is_named_once(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path / "redis") as server:
-            [problem] = await self.warnings(self.on(server))
+            [problem] = await self.warnings(self.on(server), APP, SUITE)
 
         assert problem.startswith("store.url: persistence is off")
 
-    async def test_it_may_lose_all_else(self, tmp_path: Path) -> None:
+    async def test_a_broker_without_suites_has_none_to_lose(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path / "redis") as server:
-            assert [] == await self.warnings(self.on(server), permanent_codes=False)
+            assert [] == await self.warnings(self.on(server), APP)
 
     async def test_a_redis_with_a_log_is_not_named(self, tmp_path: Path) -> None:
         with RedisServer(tmp_path / "redis", append_only=True) as server:
-            assert [] == await self.warnings(self.on(server))
+            assert [] == await self.warnings(self.on(server), SUITE)
 
     async def test_nor_is_sqlite(self, database: Path) -> None:
-        assert [] == await self.warnings(config(database))
+        assert [] == await self.warnings({"url": f"sqlite:///{database}"}, SUITE)
