@@ -24,6 +24,7 @@ from broker.config.schema import Config
 from broker.domain.access import CallerPolicy
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.server import TlsFiles, serve_grpc
+from broker.server.grpc.subjects import Subjects
 from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
@@ -101,9 +102,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         core.renew()
         services.start()
         background.keep_running("watching health", health.run)
-        guard = RpcGuard(
-            policy, {app.name: app.corp_id for app in around.catalog.apps.values()}, telemetry.metrics
-        )
+        guard = RpcGuard(policy, Subjects.of(around.catalog), telemetry.metrics)
         addresses, port = await _listen(stack, config, guard, services, health, telemetry)
         try:
             yield RunningBroker(addresses, port, telemetry, health, core.memory)

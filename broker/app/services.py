@@ -24,6 +24,7 @@ from broker.server.grpc.services.registration import Servicers
 from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
+from broker.server.grpc.subjects import Subjects
 from broker.telemetry.observer import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
@@ -56,10 +57,8 @@ class Services:
         policy: CallerPolicy,
     ) -> None:
         catalog, storage, clock, tasks = around.catalog, around.storage, around.clock, around.tasks
-        apps = catalog.apps
         callbacks, keep = mapping.callbacks(config), mapping.retention(config)
-        own_corps = {app.name: app.corp_id for app in apps.values()}
-        rights, audit = Rights(policy, own_corps), Audit(telemetry)
+        rights, audit = Rights(policy, Subjects.of(catalog)), Audit(telemetry)
         targets, engine, shares = core.targets, core.engine, core.shares
         decoder = CallbackDecoder(clock, telemetry)
         urls = CallbackUrls(

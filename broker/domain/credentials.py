@@ -31,6 +31,8 @@ class CredentialKind(StrEnum):
     """A provider's provider_access_token (wecom-api B12)."""
 
 
+NO_CORP = "is required: suites and providers have a token, but nothing that belongs to a corp"
+
 CORP_KINDS = (CredentialKind.ACCESS_TOKEN, CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET)
 """The credentials of an app in a corp."""
 
@@ -85,10 +87,13 @@ class CredentialKey:
     def of_kind(self, kind: CredentialKind) -> "CredentialKey":
         """Return the key of another credential of the same app in the same corp; cached for each key.
 
-        Raises `InvalidRequest` for the agent ticket of an app that has no agent id.
+        Raises `InvalidRequest` for the agent ticket of an app that has no agent id, and for any credential
+        of a corp where the key is a suite's or a provider's.
         """
         key = self._siblings.get(kind)
         if key is None:
+            if not {kind, self.kind} <= {*CORP_KINDS}:
+                raise InvalidRequest("target.corp_id", NO_CORP, app=self.app)
             if kind is CredentialKind.AGENT_TICKET and not self.agent_id:
                 raise InvalidRequest("target.app", NO_AGENT, app=self.app)
             key = self._siblings[kind] = replace(self, kind=kind)

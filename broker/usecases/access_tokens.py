@@ -5,7 +5,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from broker.domain.apps import Target
-from broker.domain.credentials import NO_TIME, Credential
+from broker.domain.credentials import NO_TIME, Credential, CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.reports import ReportOutcome
@@ -13,10 +13,12 @@ from broker.usecases.shares.targets import Targets
 
 DEAD_TOKEN_CODES = frozenset({40014, 42001})
 """WeCom's errcodes for a dead token (wecom-api D); a caller that does not know the errcode reports 0."""
+DEAD_SUITE_TOKEN_CODES = DEAD_TOKEN_CODES | {40082, 42009}
+"""Those for the tokens of suites and providers."""
 
 
 class AccessTokens:
-    """Tokens of parents and children, for callers who know an app's name and a corp id only."""
+    """Tokens of corps, suites and providers, for callers who know a name and a corp id only."""
 
     def __init__(self, targets: Targets, engine: CredentialEngine) -> None:
         self._targets = targets
@@ -25,7 +27,8 @@ class AccessTokens:
     async def get(self, target: Target, min_ttl: timedelta = NO_TIME) -> Credential:
         """Return a valid token, with `min_ttl` left if WeCom gives one that long.
 
-        Raises `UnknownApp`, `AppNotShared`, `AmbiguousTarget`, `InvalidRequest`, and what the engine raises.
+        Raises `UnknownApp`, `AppNotShared`, `CorpNotAuthorized`, `AmbiguousTarget`, `InvalidRequest`, and
+        what the engine raises.
         """
         if min_ttl < NO_TIME:
             raise InvalidRequest("min_ttl", "must not be negative")
@@ -41,8 +44,10 @@ class AccessTokens:
 
     async def report(self, target: Target, generation: int, errcode: int) -> tuple[ReportOutcome, Credential]:
         """Replace a token that WeCom called dead, if it is still the current one. Raises as `get`."""
-        check_report(generation, errcode, DEAD_TOKEN_CODES)
-        return await self._engine.replace(await self._targets.locate(target), generation)
+        key = await self._targets.locate(target)
+        is_of_corp = key.kind is CredentialKind.ACCESS_TOKEN
+        check_report(generation, errcode, DEAD_TOKEN_CODES if is_of_corp else DEAD_SUITE_TOKEN_CODES)
+        return await self._engine.replace(key, generation)
 
 
 def check_report(generation: int, errcode: int, codes: frozenset[int]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from broker.domain.apps import Target
-from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import InvalidRequest, TokenRejected, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomPassthrough
 from broker.protocol.api_paths import is_open, is_path
@@ -57,13 +57,17 @@ class ApiCalls:
 
         return await self._targets.reach(target, act)
 
+    async def _token_of_corp(self, key: CredentialKey) -> Credential:
+        """Return the token of a corp, where files are. Raises `InvalidRequest` for a suite or a provider."""
+        return await self._engine.get(key.of_kind(CredentialKind.ACCESS_TOKEN))
+
     async def upload(
         self, target: Target, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
     ) -> tuple[ApiAnswer, str]:
         """Send a file piece by piece, once; return the answer and the media_id."""
         if kind not in MEDIA_KINDS:
             raise InvalidRequest("type", "must be image, voice, video or file")
-        token = await self._targets.reach(target, self._engine.get)
+        token = await self._targets.reach(target, self._token_of_corp)
         answer, media_id = await self._passthrough.upload(token, kind, head, chunks)
         if answer.errcode in CODES[TokenRejected]:
             await self._engine.replace(token.key, token.generation)
@@ -74,7 +78,7 @@ class ApiCalls:
         """Yield the file's head, then its pieces. Raises what an errcode means, and as `call`."""
         if not re.fullmatch(r"[\x21-\x7e]{1,512}", media_id):
             raise InvalidRequest("media_id", "must be 1 to 512 visible characters")
-        token = await self._targets.reach(target, self._engine.get)
+        token = await self._targets.reach(target, self._token_of_corp)
         for attempt in range(2):
             try:
                 async with aclosing(self._passthrough.download(token, media_id)) as pieces:

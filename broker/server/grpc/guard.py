@@ -22,6 +22,7 @@ from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Permit, Requirement, current_permit, requirement_of
+from broker.server.grpc.subjects import Subjects
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 
@@ -42,10 +43,10 @@ class RpcGuard:
     It wraps the handlers as they are registered: gRPC's own interceptors would slow every call.
     """
 
-    def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str], metrics: Metrics) -> None:
+    def __init__(self, policy: CallerPolicy, subjects: Subjects, metrics: Metrics) -> None:
         self._policy = policy
         self._identity = Identity(policy)
-        self._own_corps = own_corps
+        self._subjects = subjects
         self._metrics = metrics
         self._log = structlog.get_logger(LOGGER)
 
@@ -136,7 +137,8 @@ class RpcGuard:
             named = bool(APP_NAME.fullmatch(app)) or (not app and required.of is Of.REQUEST_OR_ALL_APPS)
             if not named or (corp_id and not CORP_ID.fullmatch(corp_id)):
                 return _permit(method, required)
-            self._policy.check(caller, required.action, app, corp_id or self._own_corps.get(app, ""))
+            action = self._subjects.action(required.action, app, corp_id)
+            self._policy.check(caller, action, app, self._subjects.corp(app, corp_id))
             if len(allowed) < MOST_REMEMBERED:
                 allowed.add((caller.name, app, corp_id))
             return None

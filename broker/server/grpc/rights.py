@@ -4,7 +4,7 @@ A method without a declaration is not registered. Where only the handler learns 
 about, the handler grants the permit; its answer is refused if it did not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from broker.domain.access import Action, CallerPolicy
 from broker.domain.errors import CallerNotAllowed
 from broker.server.grpc.access import current_caller
+from broker.server.grpc.subjects import Subjects
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -78,15 +79,14 @@ current_permit: ContextVar[Permit] = ContextVar("current_permit")
 class Rights:
     """What the caller of this request may do, for handlers declared `Of.HANDLER`."""
 
-    def __init__(self, policy: CallerPolicy, own_corps: Mapping[str, str]) -> None:
+    def __init__(self, policy: CallerPolicy, subjects: Subjects) -> None:
         self._policy = policy
-        self._own_corps = own_corps
+        self._subjects = subjects
 
     def grant(self, app: str, corp_id: str, path: str = "") -> None:
         """Grant the permit if the caller may act; no corp id = the app's own. Raises `CallerNotAllowed`."""
         permit = current_permit.get()
-        corp_id = corp_id or self._own_corps.get(app, "")
-        self._policy.check(current_caller.get(), permit.action, app, corp_id, path)
+        self._policy.check(current_caller.get(), permit.action, app, self._subjects.corp(app, corp_id), path)
         permit.granted = True
 
     def grant_somewhere(self, app: str = "") -> None:

@@ -3,16 +3,21 @@
 import dataclasses
 from itertools import combinations, product
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from broker.domain.apps import APP_NAME, App, AppKind
 from broker.domain.corps import CORP_ID, ShareKind
-from broker.domain.credentials import CredentialKey
+from broker.domain.credentials import CORP_KINDS, CredentialKey, CredentialKind
+from broker.domain.errors import InvalidRequest
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
+from broker.domain.suites.suite import Provider, Suite
 
 CRM = App("crm", AppKind.SELF_BUILT, "ww0parent", 1000002, Secret("the-app-secret"))
+ACME = Provider("acme", "ww0acme", Secret("the-provider-secret"))
+SUITE = Suite("market", AppKind.THIRD_PARTY, "ww0market", Secret("the-suite-secret"), ACME)
 
 keys = st.builds(
     CredentialKey,
@@ -86,3 +91,13 @@ def test_each_kind_of_share_has_wecom_s_number() -> None:
     numbers = {kind: kind.business_type for kind in ShareKind}
 
     assert {ShareKind.OWN: 0, ShareKind.CORP_GROUP: 0, ShareKind.SUPPLY_CHAIN: 1} == numbers
+
+
+@pytest.mark.parametrize("key", [CredentialKey.suite_token(SUITE), CredentialKey.provider_token(ACME)])
+@pytest.mark.parametrize("kind", CORP_KINDS)
+def test_what_belongs_to_a_corp_is_refused_where_no_corp_is_named(
+    key: CredentialKey, kind: CredentialKind
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        key.of_kind(kind)
+    assert "target.corp_id" == refused.value.metadata["field"]

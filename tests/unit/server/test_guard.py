@@ -20,6 +20,7 @@ from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.rights import Of, Rights, Undeclared, requires
+from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.actions import ACTIONS
 from tests.unit.server.fakes import Context, bearer, error_info
@@ -36,13 +37,16 @@ ORDERS = Caller(
 )
 
 
+CRM_ALONE = Subjects({"crm": "ww0parent"})
+
+
 class Door:
     """A doorway before handlers of the test's."""
 
-    def __init__(self, policy: CallerPolicy | None = None) -> None:
+    def __init__(self, policy: CallerPolicy | None = None, subjects: Subjects = CRM_ALONE) -> None:
         self.metrics = Metrics()
         self.handled: list[object] = []
-        self._guard = RpcGuard(policy or CallerPolicy((ORDERS,)), {"crm": "ww0parent"}, self.metrics)
+        self._guard = RpcGuard(policy or CallerPolicy((ORDERS,)), subjects, self.metrics)
 
     async def unary(
         self,
@@ -137,6 +141,72 @@ async def test_others_are_turned_away_before_anything_is_done(
 
     assert reason == await refusal(door, request_, context, method)
     assert [] == door.handled
+
+
+SUBJECTS = Subjects(
+    {"crm": "ww0parent", "acme": "ww0acme"},
+    {"market": Action.SUITE_TOKEN, "acme": Action.PROVIDER_TOKEN},
+)
+REPORT = "/wecom_broker.v1.TokenService/ReportInvalidToken"
+REFRESH = "/wecom_broker.v1.AdminService/RefreshCredential"
+
+
+@pytest.mark.parametrize(
+    ("app", "corp_id", "method", "action"),
+    [
+        ("crm", "", GET, Action.TOKEN_GET),
+        ("market", "wp1", GET, Action.TOKEN_GET),
+        ("market", "wp1", REPORT, Action.TOKEN_REPORT),
+        ("market", "", GET, Action.SUITE_TOKEN),
+        ("market", "", REPORT, Action.SUITE_TOKEN),
+        ("acme", "", GET, Action.PROVIDER_TOKEN),
+        ("acme", "ww0acme", GET, Action.PROVIDER_TOKEN),
+        ("acme", "ww0acme", REPORT, Action.PROVIDER_TOKEN),
+        ("market", "", REFRESH, Action.ADMIN_REFRESH),
+    ],
+)
+async def test_a_suites_and_a_providers_own_token_need_an_action_of_their_own(
+    app: str, corp_id: str, method: str, action: Action
+) -> None:
+    def door(actions: frozenset[Action]) -> Door:
+        rules = (Rule(("*",), ("*",), actions),)
+        limited = Caller("limited", token_sha256=hashlib.sha256(b"limited").hexdigest(), rules=rules)
+        return Door(CallerPolicy((limited,)), SUBJECTS)
+
+    request = asking(app, corp_id)
+    assert "answered" == await door(frozenset({action})).unary(request, bearer("limited"), method)
+    others = door(frozenset(Action) - {action})
+    assert "CALLER_NOT_ALLOWED" == await refusal(others, request, bearer("limited"), method)
+
+
+@pytest.mark.parametrize(
+    ("app", "corps", "is_allowed"),
+    [
+        ("market", ("wp1",), False),
+        ("market", ("*",), True),
+        ("acme", ("ww0acme",), True),
+        ("acme", ("wp1",), False),
+    ],
+)
+async def test_no_corp_of_a_suite_is_none_that_a_rule_names(
+    app: str, corps: tuple[str, ...], is_allowed: bool
+) -> None:
+    rules = (Rule((app,), corps, frozenset(Action)),)
+    limited = Caller("limited", token_sha256=hashlib.sha256(b"limited").hexdigest(), rules=rules)
+    door = Door(CallerPolicy((limited,)), SUBJECTS)
+    if is_allowed:
+        assert "answered" == await door.unary(asking(app, ""), bearer("limited"))
+    else:
+        assert "CALLER_NOT_ALLOWED" == await refusal(door, asking(app, ""), bearer("limited"))
+
+
+async def test_a_corp_that_was_allowed_does_not_open_the_suite() -> None:
+    rules = (Rule(("market",), ("*",), frozenset({Action.TOKEN_GET})),)
+    limited = Caller("limited", token_sha256=hashlib.sha256(b"limited").hexdigest(), rules=rules)
+    door = Door(CallerPolicy((limited,)), SUBJECTS)
+
+    assert "answered" == await door.unary(asking("market", "wp1"), bearer("limited"))
+    assert "CALLER_NOT_ALLOWED" == await refusal(door, asking("market", ""), bearer("limited"))
 
 
 NAMING = [
@@ -260,11 +330,11 @@ class NewServicer:
 
 @pytest.fixture
 def new() -> NewServicer:
-    return NewServicer(Rights(CallerPolicy((ORDERS,)), {"crm": "ww0parent"}))
+    return NewServicer(Rights(CallerPolicy((ORDERS,)), Subjects({"crm": "ww0parent"})))
 
 
 def test_a_handler_without_a_declared_right_is_not_served(new: NewServicer) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
 
     with pytest.raises(Undeclared, match="NewRpc"):
         guard.guard(NEW, grpc.unary_unary_rpc_method_handler(new.undeclared))
@@ -272,7 +342,7 @@ def test_a_handler_without_a_declared_right_is_not_served(new: NewServicer) -> N
 
 @pytest.mark.parametrize("name", ["forgetful", "hasty"])
 async def test_a_handler_that_asks_for_no_permit_answers_nobody(new: NewServicer, name: str) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
     guarded: Any = guard.guard(NEW, grpc.unary_unary_rpc_method_handler(getattr(new, name)))
 
     with pytest.raises(grpc.aio.AbortError):
@@ -282,14 +352,14 @@ async def test_a_handler_that_asks_for_no_permit_answers_nobody(new: NewServicer
 
 
 async def test_a_handler_with_a_permit_answers(new: NewServicer) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
     guarded: Any = guard.guard(NEW, grpc.unary_unary_rpc_method_handler(new.careful))
 
     assert "answered" == await guarded.unary_unary(object(), bearer("orders"))
 
 
 async def test_a_stream_without_a_permit_yields_nothing(new: NewServicer) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), {}, Metrics())
+    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
     guarded: Any = guard.guard(NEW, grpc.unary_stream_rpc_method_handler(new.forgetful_stream))
 
     with pytest.raises(grpc.aio.AbortError):

@@ -31,6 +31,7 @@ from broker.server.grpc import suite_messages
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.suites import SuiteServicer
+from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.unit.domain.credentials import NOON
 from tests.unit.server.fakes import Context, bearer, error_info
@@ -159,8 +160,8 @@ class Door:
     def __init__(self, *views: AuthorizationView, changes: Sequence[list[AuthorizationView]] = ()) -> None:
         policy = CallerPolicy((OPERATOR, LIMITED, NOBODY))
         self.authorizations, self.links = Authorizations(list(views), changes), Links()
-        self._guard = RpcGuard(policy, {}, Metrics())
-        self._servicer = SuiteServicer(self.authorizations, self.links, Rights(policy, {}))
+        self._guard = RpcGuard(policy, Subjects(), Metrics())
+        self._servicer = SuiteServicer(self.authorizations, self.links, Rights(policy, Subjects()))
 
     async def call(self, method: str, request: Any, context: Context) -> Any:
         handler = grpc.unary_unary_rpc_method_handler(getattr(self._servicer, method))

@@ -8,7 +8,7 @@ from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
-from broker.domain.credentials import NO_TIME, Credential, CredentialKey
+from broker.domain.credentials import NO_TIME, Credential, CredentialKey, CredentialKind
 from broker.domain.ports.clock import Clock
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
@@ -21,6 +21,12 @@ READY_FOR = timedelta(milliseconds=200)
 """How long a response is cached: its `ttl` is right to within this."""
 
 Audit = Callable[[Action, Credential], None]
+HANDED_OUT = {
+    CredentialKind.ACCESS_TOKEN: Action.TOKEN_GET,
+    CredentialKind.SUITE_TOKEN: Action.SUITE_TOKEN,
+    CredentialKind.PROVIDER_TOKEN: Action.PROVIDER_TOKEN,
+}
+"""The action by which a token of each kind is handed out, for the audit log."""
 
 
 class TokenServicer(pb_grpc.TokenServiceServicer):
@@ -39,7 +45,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         """Return a valid token."""
         min_ttl = messages.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
         credential = await self._tokens.get(messages.target(request.target), min_ttl)
-        self._audit(Action.TOKEN_GET, credential)
+        self._audit(HANDED_OUT[credential.key.kind], credential)
         return self._response(credential)
 
     def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
@@ -67,7 +73,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         """Stream the current token, then each rotation."""
         async with aclosing(self._tokens.watch(messages.target(request.target))) as credentials:
             async for credential in credentials:
-                self._audit(Action.TOKEN_GET, credential)
+                self._audit(HANDED_OUT[credential.key.kind], credential)
                 yield pb.WatchAccessTokenResponse(
                     token=messages.access_token(credential), ttl=messages.ttl(credential, self._clock.now())
                 )
