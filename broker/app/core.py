@@ -77,7 +77,8 @@ class Core:
             fleet=self.fleet,
             error_cache=self.error_cache,
         )
-        self.authorizations, self.suite_tickets = state.authorizations, state.tickets
+        self.authorizations, self.installations = state.authorizations, state.installations
+        self.suite_tickets = state.tickets
         credentials = Replicated(storage.credentials, self.memory, clock)
         self.engine = CredentialEngine(
             replicated=credentials,

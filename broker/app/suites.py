@@ -107,6 +107,7 @@ class Suites:
             changes=state.changes,
             clock=clock,
             observer=around.suite_observer,
+            tasks=tasks,
             longest_call=longest_call,
         )
         self.cancellation = cancellation = Cancellation(state.authorizations, state.credentials, clock)

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 
+Result = TypeVar("Result")
 RESTART_DELAY = timedelta(seconds=1)
 
 
@@ -20,11 +21,12 @@ class Background:
         self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def create_task(self, work: Coroutine[Any, Any, Any]) -> None:
+    def create_task(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Run the work to its end; its outcome is not reported."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run work that never ends; report an unexpected failure, and start it again."""

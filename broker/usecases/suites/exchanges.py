@@ -30,6 +30,7 @@ from broker.domain.suites.installation import (
 from broker.domain.suites.suite import Suite
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.one_time_codes import spend_code
+from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.suites.authorizations import Authorizations
@@ -63,6 +64,7 @@ class Exchanges:
         changes: Changes,
         clock: Clock,
         observer: SuiteObserver,
+        tasks: Background,
         longest_call: timedelta,
     ) -> None:
         self._suites = suites
@@ -76,6 +78,7 @@ class Exchanges:
         self._changes = changes
         self._clock = clock
         self._observer = observer
+        self._tasks = tasks
         self._longest_call = longest_call
         self._unsent: dict[InstallationKey, int] = {}
         """The fences of codes that this replica wrote down as sent, and has not sent yet."""
@@ -124,11 +127,11 @@ class Exchanges:
         """Exchange the suite's codes as they are taken, for ever."""
         async with aclosing(self._changes.follow(suite.name)) as changes:
             async for _ in changes:
-                while self._installations.outstanding(suite.name) and not self._is_closing:
+                while self._to_do(suite) and not self._is_closing:
                     with suppress(StoreUnavailable):
                         async with self._fleet.alone(f"exchange:{suite.name}"):
                             await self._exchange_all(suite)
-                    if self._installations.outstanding(suite.name):
+                    if self._to_do(suite):
                         await self._clock.sleep(REST)
 
     async def close(self) -> None:
@@ -137,13 +140,22 @@ class Exchanges:
         if self._calls:
             await asyncio.wait(self._calls, timeout=self._longest_call.total_seconds())
 
+    def _to_do(self, suite: Suite) -> list[Installation]:
+        """Return the codes that are outstanding, and those given up whose answer turned up later."""
+        return [
+            found
+            for found in self._installations.of(suite.name)
+            if found.is_open
+            or (found.state is InstallationState.LOST and self._authorizations.came_of(*found.key))
+        ]
+
     async def _exchange_all(self, suite: Suite) -> None:
-        for found in self._installations.outstanding(suite.name):
+        for found in self._to_do(suite):
             if self._is_closing:
                 return
             begin_recovery_budget()
             if sent := await self._written_as_sent(suite, found.key):
-                call = asyncio.create_task(self._send(suite, sent))
+                call = self._tasks.create_task(self._send(suite, sent))
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
                 # The broker may stop meanwhile: `close` waits for the answer.
@@ -158,7 +170,7 @@ class Exchanges:
         ) as turns:
             async for turn in turns:
                 found = turn.stored
-                if found is None or not found.is_open:
+                if found is None or found.state is InstallationState.DONE:
                     return None
                 if turn.lease is None:
                     continue
@@ -168,9 +180,9 @@ class Exchanges:
                     if await self._installations.replicated.publish(key, settled, turn.lease):
                         self._observer.exchange_ended(suite.name, settled.state)
                     return None
-                if found.state is InstallationState.SENT and self._unsent.get(key) != found.fence:
+                if not found.is_open or not await self._has_token(suite, found):
                     return None
-                if not await self._has_token(suite, found):
+                if found.state is InstallationState.SENT and self._unsent.get(key) != found.fence:
                     return None
                 sent = replace(
                     found,
@@ -190,6 +202,8 @@ class Exchanges:
         """Return the code as done or lost, if it cannot be exchanged any more."""
         if authorization := self._authorizations.came_of(found.suite, found.code_hash):
             return _done(found, authorization.corp_id)
+        if not found.is_open:
+            return found
         now = self._clock.now()
         if found.state is InstallationState.SENT and self._unsent.get(found.key) != found.fence:
             if found.sent_at and now < found.sent_at + self._longest_call:

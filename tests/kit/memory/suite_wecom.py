@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from broker.adapters.wecom import call as broker_call
@@ -23,6 +23,8 @@ EXCHANGE = "/cgi-bin/service/v2/get_permanent_code"
 AUTH_INFO = "/cgi-bin/service/v2/get_auth_info"
 PRE_AUTH_CODE = "/cgi-bin/service/get_pre_auth_code"
 APP_TOKEN = "/cgi-bin/gettoken"
+UNREAD = {40014, 42001, 42009, 40082}
+"""With these, WeCom has not looked at the code."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class Pushed:
 
     value: Secret
     at: datetime
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """An answer that told a permanent code."""
+
+    auth_code: str = field(repr=False)
+    permanent_code: str = field(repr=False)
+    replica: int
 
 
 class SuiteWecom:
@@ -42,7 +53,9 @@ class SuiteWecom:
         self.delay = timedelta(0)
         self.calls: list[str] = []
         self.codes: Counter[str] = Counter()
-        """How many times each auth_code arrived."""
+        """How many times WeCom read each auth_code."""
+        self.exchanged: list[Exchanged] = []
+        """The permanent codes that arrived at a replica."""
         self.on_call: Callable[[str], None] = lambda _path: None
         self._failures: dict[str, list[Callable[[], BrokerError]]] = {}
         self._lost: Counter[str] = Counter()
@@ -58,6 +71,11 @@ class SuiteWecom:
     def lose(self, path: str, times: int = 1) -> None:
         """Make the next calls take effect, and lose their answers."""
         self._lost[path] += times
+
+    def recover(self) -> None:
+        """Answer every call again."""
+        self._failures.clear()
+        self._lost.clear()
 
     def push(self, suite: str = "market") -> Pushed:
         """Make a new suite_ticket."""
@@ -95,13 +113,11 @@ class SuiteWecom:
         """Return a corp's id as the provider sees it."""
         return self.world.suites.corpid(suite, corp)
 
-    async def answer(self, call: broker_call.Call, _replica: int) -> broker_call.Answer:
+    async def answer(self, call: broker_call.Call, replica: int) -> broker_call.Answer:
         """Answer a call after the delay. Raises the test's error, or the errcode's."""
         path = call.endpoint
         self.calls.append(path)
         body = json.loads(call.content() or b"{}")
-        if "auth_code" in body:
-            self.codes[body["auth_code"]] += 1
         self.on_call(path)
         await self._clock.sleep(self.delay)
         if failures := self._failures.get(path):
@@ -110,10 +126,14 @@ class SuiteWecom:
         incoming = Incoming(call.method, dict(call.parameters()), call.content(), "127.0.0.1")
         payload = answer(self.world, ENDPOINTS[path], incoming).payload
         assert isinstance(payload, dict)
+        if "auth_code" in body and payload.get("errcode", 0) not in UNREAD:
+            self.codes[body["auth_code"]] += 1
         if self._lost[path]:
             self._lost[path] -= 1
             raise WecomUnavailable("the connection broke after the call was sent")
         answered = broker_call.Answer(call, json.dumps(payload).encode(), payload, payload.get("errcode", 0))
         if answered.error:
             raise answered.error
+        if path == EXCHANGE:
+            self.exchanged.append(Exchanged(body["auth_code"], payload["permanent_code"], replica))
         return answered
