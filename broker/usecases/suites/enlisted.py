@@ -15,6 +15,8 @@ BATCH = 500
 """How many records are loaded in one step."""
 AUTHORIZATIONS, INSTALLATIONS = "authorizations", "installations"
 """The kinds of groups: the names in a store."""
+MOST = 1_000_000
+"""How many names are asked for: all of them."""
 RETRY_INTERVAL = timedelta(seconds=1)
 
 Value = TypeVar("Value")
@@ -79,13 +81,13 @@ class Enlisted(Generic[Value]):
             await self._load(suite)
 
     async def _load(self, suite: str) -> None:
-        start, names = 0, ["the first page"]
-        while names:
-            names = await self._groups.members(self._group(suite), start, BATCH)
-            for stored in (await self._collection.load([(suite, name) for name in names])).values():
+        # All names at once: those that come or go meanwhile would shift the next page.
+        names = await self._groups.members(self._group(suite), 0, MOST)
+        for start in range(0, len(names), BATCH):
+            keys = [(suite, name) for name in names[start : start + BATCH]]
+            for stored in (await self._collection.load(keys)).values():
                 if stored.value is not None:
                     await self._adopt(stored.value)
-            start += len(names)
 
     def _group(self, suite: str) -> str:
         return f"{self._kind}:{suite}"

@@ -72,6 +72,10 @@ class Installations:
         """Return the suite's codes, in the order in which they were taken."""
         return sorted(self._memory[suite].values(), key=lambda found: (found.taken_at, found.code_hash))
 
+    def outstanding(self, suite: str) -> list[Installation]:
+        """Return those whose exchange is outstanding, in the order in which they were taken."""
+        return [found for found in self.of(suite) if found.is_open]
+
     async def waits(self, key: InstallationKey, problem: str) -> None:
         """Show why the exchange of a code does not come about; the code itself is as it was."""
         found = self.get(key)
