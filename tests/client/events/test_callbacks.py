@@ -27,6 +27,16 @@ async def test_an_envelope_becomes_an_event(fake: FakeBroker, either: Broker):
     assert [pb.OpenEnvelopeRequest(app="crm", **QUERY, body=b"<xml>\xff</xml>")] == fake.requests
 
 
+async def test_the_url_of_a_client_is_named_by_its_corp(fake: FakeBroker, either: Broker):
+    await either.verify_url("tailored", **QUERY, echostr="P9nA==", corp="wp1")
+    await either.open_envelope("tailored", b"<xml/>", **QUERY, corp="wp1")
+
+    assert [
+        pb.VerifyUrlRequest(app="tailored", **QUERY, echostr="P9nA==", corp_id="wp1"),
+        pb.OpenEnvelopeRequest(app="tailored", **QUERY, body=b"<xml/>", corp_id="wp1"),
+    ] == fake.requests
+
+
 async def test_a_reply_is_sealed(fake: FakeBroker, either: Broker):
     assert b"<xml>sealed</xml>" == await either.seal_reply("crm", "<xml/>", corp="ww1")
     assert [pb.SealReplyRequest(app="crm", corp_id="ww1", message="<xml/>")] == fake.requests

@@ -22,9 +22,11 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
     async def VerifyUrl(self, request: pb.VerifyUrlRequest, context: Context) -> pb.VerifyUrlResponse:
         """Return the plaintext that WeCom expects."""
         app = messages.app_name("app", request.app)
-        self._rights.grant(app, "")
+        corp_id = messages.corp_id("corp_id", request.corp_id)
+        self._rights.grant(app, corp_id)
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
-        return pb.VerifyUrlResponse(plaintext=await self._callbacks.verify_url(app, signed, request.echostr))
+        plaintext = await self._callbacks.verify_url(app, signed, request.echostr, corp_id)
+        return pb.VerifyUrlResponse(plaintext=plaintext)
 
     @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
     async def OpenEnvelope(
@@ -32,9 +34,10 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
     ) -> pb.OpenEnvelopeResponse:
         """Return the event in an envelope."""
         app = messages.app_name("app", request.app)
+        corp_id = messages.corp_id("corp_id", request.corp_id)
         self._rights.check_somewhere(app)
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
-        event = await self._callbacks.open(app, signed, request.body)
+        event = await self._callbacks.open(app, signed, request.body, corp_id)
         self._rights.grant(app, event.corp_id)
         return pb.OpenEnvelopeResponse(event=event_messages.event(event))
 

@@ -25,10 +25,13 @@ class Callbacks:
         timestamp: str,
         nonce: str,
         echostr: str,
+        corp: str = "",
+        corp_id: None = None,
     ) -> bytes:
         """Check a URL verification (GET); return the whole answer, which WeCom expects within a second.
 
-        The keyword arguments are the parameters of the query, URL-decoded once. Raises BrokerError.
+        The keyword arguments are the parameters of the query, URL-decoded once, and `corp`, the client whose
+        URL of a 代开发 app it is. Raises BrokerError.
         """
         request = pb.VerifyUrlRequest(
             app=app,
@@ -36,6 +39,7 @@ class Callbacks:
             timestamp=timestamp,
             nonce=nonce,
             echostr=echostr,
+            corp_id=corp_of(corp, corp_id),
         )
         response = await self._connection.call(self._connection.stubs.callbacks.VerifyUrl, request)
         return response.plaintext
@@ -48,11 +52,13 @@ class Callbacks:
         msg_signature: str,
         timestamp: str,
         nonce: str,
+        corp: str = "",
+        corp_id: None = None,
     ) -> Event:
         """Check and open what WeCom posted: the unchanged body, and three parameters of the query.
 
-        The broker does not store it: the event has no id, and repeats are not detected.
-        Raises BrokerError.
+        `corp` is the client whose URL of a 代开发 app it was posted to. The broker does not store the event:
+        it has no id, and repeats are not detected. Raises BrokerError.
         """
         request = pb.OpenEnvelopeRequest(
             app=app,
@@ -60,6 +66,7 @@ class Callbacks:
             timestamp=timestamp,
             nonce=nonce,
             body=body,
+            corp_id=corp_of(corp, corp_id),
         )
         response = await self._connection.call(self._connection.stubs.callbacks.OpenEnvelope, request)
         return Event.from_proto(response.event)
@@ -69,8 +76,8 @@ class Callbacks:
     ) -> bytes:
         """Seal a passive reply (被动回复), XML or a robot's JSON; the result is the answer to the POST.
 
-        `corp` is the corp of the event that is replied to; empty means the app's own. A robot (智能机器人)
-        expects the `nonce` of the callback; empty means a new one. Raises BrokerError.
+        `corp` is the corp of the event that is replied to; empty means the app's own, which a suite lacks. A
+        robot (智能机器人) expects the `nonce` of the callback; empty means a new one. Raises BrokerError.
         """
         request = pb.SealReplyRequest(app=app, corp_id=corp_of(corp, corp_id), message=message, nonce=nonce)
         response = await self._connection.call(self._connection.stubs.callbacks.SealReply, request)

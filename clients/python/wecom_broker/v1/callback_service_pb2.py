@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from wecom_broker.v1 import event_service_pb2 as wecom__broker_dot_v1_dot_event__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&wecom_broker/v1/callback_service.proto\x12\x0fwecom_broker.v1\x1a#wecom_broker/v1/event_service.proto\"i\n\x10VerifyUrlRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x15\n\rmsg_signature\x18\x02 \x01(\t\x12\x11\n\ttimestamp\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\x12\x0f\n\x07\x65\x63hostr\x18\x05 \x01(\t\"&\n\x11VerifyUrlResponse\x12\x11\n\tplaintext\x18\x01 \x01(\x0c\"i\n\x13OpenEnvelopeRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x15\n\rmsg_signature\x18\x02 \x01(\t\x12\x11\n\ttimestamp\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\"=\n\x14OpenEnvelopeResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.wecom_broker.v1.Event\"P\n\x10SealReplyRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\"!\n\x11SealReplyResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x32\x96\x02\n\x0f\x43\x61llbackService\x12R\n\tVerifyUrl\x12!.wecom_broker.v1.VerifyUrlRequest\x1a\".wecom_broker.v1.VerifyUrlResponse\x12[\n\x0cOpenEnvelope\x12$.wecom_broker.v1.OpenEnvelopeRequest\x1a%.wecom_broker.v1.OpenEnvelopeResponse\x12R\n\tSealReply\x12!.wecom_broker.v1.SealReplyRequest\x1a\".wecom_broker.v1.SealReplyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&wecom_broker/v1/callback_service.proto\x12\x0fwecom_broker.v1\x1a#wecom_broker/v1/event_service.proto\"z\n\x10VerifyUrlRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x15\n\rmsg_signature\x18\x02 \x01(\t\x12\x11\n\ttimestamp\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\x12\x0f\n\x07\x65\x63hostr\x18\x05 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x06 \x01(\t\"&\n\x11VerifyUrlResponse\x12\x11\n\tplaintext\x18\x01 \x01(\x0c\"z\n\x13OpenEnvelopeRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x15\n\rmsg_signature\x18\x02 \x01(\t\x12\x11\n\ttimestamp\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\x0f\n\x07\x63orp_id\x18\x06 \x01(\t\"=\n\x14OpenEnvelopeResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.wecom_broker.v1.Event\"P\n\x10SealReplyRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05nonce\x18\x04 \x01(\t\"!\n\x11SealReplyResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x32\x96\x02\n\x0f\x43\x61llbackService\x12R\n\tVerifyUrl\x12!.wecom_broker.v1.VerifyUrlRequest\x1a\".wecom_broker.v1.VerifyUrlResponse\x12[\n\x0cOpenEnvelope\x12$.wecom_broker.v1.OpenEnvelopeRequest\x1a%.wecom_broker.v1.OpenEnvelopeResponse\x12R\n\tSealReply\x12!.wecom_broker.v1.SealReplyRequest\x1a\".wecom_broker.v1.SealReplyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,17 +33,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wecom_broker.v1.callback_se
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_VERIFYURLREQUEST']._serialized_start=96
-  _globals['_VERIFYURLREQUEST']._serialized_end=201
-  _globals['_VERIFYURLRESPONSE']._serialized_start=203
-  _globals['_VERIFYURLRESPONSE']._serialized_end=241
-  _globals['_OPENENVELOPEREQUEST']._serialized_start=243
-  _globals['_OPENENVELOPEREQUEST']._serialized_end=348
-  _globals['_OPENENVELOPERESPONSE']._serialized_start=350
-  _globals['_OPENENVELOPERESPONSE']._serialized_end=411
-  _globals['_SEALREPLYREQUEST']._serialized_start=413
-  _globals['_SEALREPLYREQUEST']._serialized_end=493
-  _globals['_SEALREPLYRESPONSE']._serialized_start=495
-  _globals['_SEALREPLYRESPONSE']._serialized_end=528
-  _globals['_CALLBACKSERVICE']._serialized_start=531
-  _globals['_CALLBACKSERVICE']._serialized_end=809
+  _globals['_VERIFYURLREQUEST']._serialized_end=218
+  _globals['_VERIFYURLRESPONSE']._serialized_start=220
+  _globals['_VERIFYURLRESPONSE']._serialized_end=258
+  _globals['_OPENENVELOPEREQUEST']._serialized_start=260
+  _globals['_OPENENVELOPEREQUEST']._serialized_end=382
+  _globals['_OPENENVELOPERESPONSE']._serialized_start=384
+  _globals['_OPENENVELOPERESPONSE']._serialized_end=445
+  _globals['_SEALREPLYREQUEST']._serialized_start=447
+  _globals['_SEALREPLYREQUEST']._serialized_end=527
+  _globals['_SEALREPLYRESPONSE']._serialized_start=529
+  _globals['_SEALREPLYRESPONSE']._serialized_end=562
+  _globals['_CALLBACKSERVICE']._serialized_start=565
+  _globals['_CALLBACKSERVICE']._serialized_end=843
 # @@protoc_insertion_point(module_scope)

@@ -7,18 +7,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class VerifyUrlRequest(_message.Message):
-    __slots__ = ("app", "msg_signature", "timestamp", "nonce", "echostr")
+    __slots__ = ("app", "msg_signature", "timestamp", "nonce", "echostr", "corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     MSG_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     ECHOSTR_FIELD_NUMBER: _ClassVar[int]
+    CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     msg_signature: str
     timestamp: str
     nonce: str
     echostr: str
-    def __init__(self, app: _Optional[str] = ..., msg_signature: _Optional[str] = ..., timestamp: _Optional[str] = ..., nonce: _Optional[str] = ..., echostr: _Optional[str] = ...) -> None: ...
+    corp_id: str
+    def __init__(self, app: _Optional[str] = ..., msg_signature: _Optional[str] = ..., timestamp: _Optional[str] = ..., nonce: _Optional[str] = ..., echostr: _Optional[str] = ..., corp_id: _Optional[str] = ...) -> None: ...
 
 class VerifyUrlResponse(_message.Message):
     __slots__ = ("plaintext",)
@@ -27,18 +29,20 @@ class VerifyUrlResponse(_message.Message):
     def __init__(self, plaintext: _Optional[bytes] = ...) -> None: ...
 
 class OpenEnvelopeRequest(_message.Message):
-    __slots__ = ("app", "msg_signature", "timestamp", "nonce", "body")
+    __slots__ = ("app", "msg_signature", "timestamp", "nonce", "body", "corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     MSG_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
+    CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     msg_signature: str
     timestamp: str
     nonce: str
     body: bytes
-    def __init__(self, app: _Optional[str] = ..., msg_signature: _Optional[str] = ..., timestamp: _Optional[str] = ..., nonce: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+    corp_id: str
+    def __init__(self, app: _Optional[str] = ..., msg_signature: _Optional[str] = ..., timestamp: _Optional[str] = ..., nonce: _Optional[str] = ..., body: _Optional[bytes] = ..., corp_id: _Optional[str] = ...) -> None: ...
 
 class OpenEnvelopeResponse(_message.Message):
     __slots__ = ("event",)

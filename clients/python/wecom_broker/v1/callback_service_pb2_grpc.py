@@ -64,7 +64,8 @@ class CallbackServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenEnvelope(self, request, context):
-        """Checks and opens what WeCom posted. Nothing is kept of it, and repeats are not found out.
+        """Checks and opens what WeCom posted. The event is not kept, and repeats are not found out; but what a suite is told
+        (a suite_ticket, an auth_code, a cancellation) is done, and durable before the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class CallbackServiceStub:
     VerifyUrl: _grpc.UnaryUnaryMultiCallable[_callback_service_pb2.VerifyUrlRequest, _callback_service_pb2.VerifyUrlResponse]
     """Checks a URL verification (GET) and opens it: answer WeCom with the plaintext, and nothing else, within a second."""
     OpenEnvelope: _grpc.UnaryUnaryMultiCallable[_callback_service_pb2.OpenEnvelopeRequest, _callback_service_pb2.OpenEnvelopeResponse]
-    """Checks and opens what WeCom posted. Nothing is kept of it, and repeats are not found out."""
+    """Checks and opens what WeCom posted. The event is not kept, and repeats are not found out; but what a suite is told
+    (a suite_ticket, an auth_code, a cancellation) is done, and durable before the answer.
+    """
     SealReply: _grpc.UnaryUnaryMultiCallable[_callback_service_pb2.SealReplyRequest, _callback_service_pb2.SealReplyResponse]
     """Seals a passive reply (被动回复): answer WeCom's POST with the body."""
 
@@ -48,7 +50,9 @@ class CallbackServiceAsyncStub(CallbackServiceStub):
     VerifyUrl: _aio.UnaryUnaryMultiCallable[_callback_service_pb2.VerifyUrlRequest, _callback_service_pb2.VerifyUrlResponse]  # type: ignore[assignment]
     """Checks a URL verification (GET) and opens it: answer WeCom with the plaintext, and nothing else, within a second."""
     OpenEnvelope: _aio.UnaryUnaryMultiCallable[_callback_service_pb2.OpenEnvelopeRequest, _callback_service_pb2.OpenEnvelopeResponse]  # type: ignore[assignment]
-    """Checks and opens what WeCom posted. Nothing is kept of it, and repeats are not found out."""
+    """Checks and opens what WeCom posted. The event is not kept, and repeats are not found out; but what a suite is told
+    (a suite_ticket, an auth_code, a cancellation) is done, and durable before the answer.
+    """
     SealReply: _aio.UnaryUnaryMultiCallable[_callback_service_pb2.SealReplyRequest, _callback_service_pb2.SealReplyResponse]  # type: ignore[assignment]
     """Seals a passive reply (被动回复): answer WeCom's POST with the body."""
 
@@ -69,7 +73,9 @@ class CallbackServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _callback_service_pb2.OpenEnvelopeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_callback_service_pb2.OpenEnvelopeResponse, _abc.Awaitable[_callback_service_pb2.OpenEnvelopeResponse]]:
-        """Checks and opens what WeCom posted. Nothing is kept of it, and repeats are not found out."""
+        """Checks and opens what WeCom posted. The event is not kept, and repeats are not found out; but what a suite is told
+        (a suite_ticket, an auth_code, a cancellation) is done, and durable before the answer.
+        """
 
     @_abc_1.abstractmethod
     def SealReply(

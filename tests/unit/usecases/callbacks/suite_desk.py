@@ -9,6 +9,7 @@ from broker.adapters.system import SystemRandomness
 from broker.domain.apps import AppKind
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events.event import Event
+from broker.domain.events.log import Retention
 from broker.domain.secret import Secret
 from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Provider, Suite
@@ -18,6 +19,8 @@ from broker.simulator import crypto
 from broker.simulator.callbacks.envelope import Address, sealed_post, verification
 from broker.usecases.callbacks.decoder import CallbackDecoder, Signed
 from broker.usecases.callbacks.external import ExternalCallbacks
+from broker.usecases.callbacks.inbox import CallbackInbox
+from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
 from broker.usecases.callbacks.settings import CallbackSettings, ClientCallbacks
 from broker.usecases.callbacks.suite_corps import SuiteCorps
 from broker.usecases.callbacks.suite_parts import SuiteParts
@@ -100,6 +103,24 @@ class SuiteDesk:
         )
         self.decoder = CallbackDecoder(replica.clock, replica.witness)
         self.external = ExternalCallbacks(self.urls, self.decoder, replica.clock, SystemRandomness())
+
+    def inbox(self) -> CallbackInbox:
+        """Return an inbox that writes to the replica's store."""
+        replica = self._replica
+        return CallbackInbox(
+            urls=self.urls,
+            decoder=self.decoder,
+            allowlist=SenderAllowlist(
+                replica.engine,
+                None,  # type: ignore[arg-type] - no sender is checked here
+                replica.clock,
+                replica.witness,
+                replica.tasks,
+            ),
+            log=replica.storage.events,
+            keep=Retention(timedelta(days=3), 1000),
+            clock=replica.clock,
+        )
 
     @property
     def forms(self) -> list[str]:

@@ -1,14 +1,23 @@
 """A suite's callbacks: for whom each may be sealed, whom it is about, and what a subscriber does not see."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from broker.domain.corps import ShareKind
-from broker.domain.errors import CorpNotAuthorized, EnvelopeRejected, InvalidRequest, UnknownApp
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import (
+    CorpNotAuthorized,
+    EnvelopeRejected,
+    InvalidRequest,
+    StoreUnavailable,
+    UnknownApp,
+)
 from broker.domain.suites.authorization import AuthorizationState, AuthorizedAgent, SharedFrom
 from broker.protocol.callbacks.envelope import open_sealed
 from broker.protocol.callbacks.outside import read_envelope
+from broker.usecases.callbacks.suite_corps import STORE_PATIENCE
 from tests.kit.callbacks.suite_samples import (
     CODE,
     CORP,
@@ -294,3 +303,67 @@ def test_there_is_no_url_below_other_apps(desk: SuiteDesk, url: str) -> None:
 def test_an_unknown_name_is_told(desk: SuiteDesk) -> None:
     with pytest.raises(UnknownApp):
         desk.urls.find("nobody", CLIENT)
+
+
+# --- what is durable before the answer
+
+
+async def test_a_ticket_is_written_before_its_event_and_a_repeat_is_written_again(
+    world: EngineWorld, desk: SuiteDesk
+) -> None:
+    inbox, called = desk.inbox(), desk.urls.find("market")
+    signed, body = desk.sealed("market", MARKET_ID, SAMPLES[0].xml)
+
+    assert await world.run(inbox.receive(called, signed, body, ""))
+    assert not await world.run(inbox.receive(called, signed, body, ""))
+    assert [TICKET] * 2 == [message.word("SuiteTicket") for _, message in desk.events.before]
+    assert ["suite_ticket"] * 2 == [event.event_type for _, event in desk.events.after]
+
+
+async def test_without_the_store_a_push_is_told_within_half_a_second(
+    world: EngineWorld, desk: SuiteDesk
+) -> None:
+    desk.events.is_away = True
+    inbox, called = desk.inbox(), desk.urls.find("market")
+    began = world.clock.now()
+    refused = await world.run(
+        outcome(inbox.receive(called, *desk.sealed("market", MARKET_ID, SAMPLES[1].xml), ""))
+    )
+
+    assert isinstance(refused, StoreUnavailable)
+    assert STORE_PATIENCE <= world.clock.now() - began < timedelta(seconds=0.9)
+    assert ([], []) == (desk.events.before, desk.events.after)
+    desk.events.is_away = False
+    # WeCom sends it again: it is new, for its event was not written either.
+    assert await world.run(inbox.receive(called, *desk.sealed("market", MARKET_ID, SAMPLES[1].xml), ""))
+
+
+async def test_data_of_corps_changes_nothing_before_the_answer(world: EngineWorld, desk: SuiteDesk) -> None:
+    desk.corps.put(authorization(MARKET, CORP))
+    signed, body = desk.sealed("market", CORP, data("change_app_admin"))
+
+    assert await world.run(desk.inbox().receive(desk.urls.find("market"), signed, body, ""))
+    assert [] == desk.events.before
+    assert ["change_app_admin"] == [event.event_type for _, event in desk.events.after]
+
+
+# --- senders
+
+
+async def test_wecom_s_addresses_are_listed_with_the_token_of_a_corp_that_can_be_used(
+    desk: SuiteDesk,
+) -> None:
+    for name in ("market", "acme"):
+        assert desk.urls.find(name).sender_key() is None
+    desk.corps.put(authorization(MARKET, "wpA"), authorization(MARKET, "wpB", 1000031))
+    desk.corps.end(MARKET, "wpA", AuthorizationState.REAUTHORIZATION_REQUIRED)
+
+    for name in ("market", "acme"):
+        assert CredentialKey("market", "wpB", 1000031) == desk.urls.find(name).sender_key()
+    assert desk.urls.find("tailored").sender_key() is None
+
+
+async def test_without_a_token_every_sender_passes(desk: SuiteDesk) -> None:
+    allowlist = desk.inbox()._allowlist
+
+    await allowlist.check("market", desk.urls.find("market").sender_key(), "203.0.113.66")
