@@ -83,8 +83,12 @@ def test_callbacks_alone_are_passed_on_to_the_brokers_http():
     passed = re.search(r"return status 404 unless { path_reg (\S+) }", callbacks)
 
     assert passed
-    assert re.search(passed[1], "/callback/crm")
+    for path in ("/callback/crm", "/callback/crm/", "/callback/tailored/wpG_-A", "/callback/tailored/wp1/"):
+        assert re.search(passed[1], path), path
     for path in (
+        "/callback/tailored/wp1/x",
+        "/callback/tailored/..",
+        "/callback//metrics",
         "/metrics",
         "/livez",
         "/",

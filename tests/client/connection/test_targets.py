@@ -85,6 +85,8 @@ def test_every_call_in_a_corp_is_tried() -> None:
         "upload_media",
         "download_media",
         "convert_session",
+        "verify_url",
+        "open_envelope",
         "seal_reply",
         "authorize_url",
         "user_from_code",
