@@ -38,8 +38,8 @@ from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.credentials import SuiteCredentials
 from broker.usecases.suites.installations import Installations
 
-REST = timedelta(seconds=1)
-"""How long to wait before an exchange that did not come about is tried again."""
+REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
+"""How long to wait before an exchange that did not come about is tried again: at first, and at most."""
 CLOCKS_APART = timedelta(minutes=10)
 """How far WeCom's TimeStamp may be from the fleet's clock: a code that may still work is tried."""
 LONGEST_WAIT_SECONDS = 25.0
@@ -82,6 +82,8 @@ class Exchanges:
         self._longest_call = longest_call
         self._unsent: dict[InstallationKey, int] = {}
         """The fences of codes that this replica wrote down as sent, and has not sent yet."""
+        self._rests: dict[str, timedelta] = {}
+        """How long each suite waits after exchanges that did not come about."""
         self._calls: set[asyncio.Task[None]] = set()
         self._is_closing = False
 
@@ -132,7 +134,7 @@ class Exchanges:
                         async with self._fleet.alone(f"exchange:{suite.name}"):
                             await self._exchange_all(suite)
                     if self._to_do(suite):
-                        await self._clock.sleep(REST)
+                        await self._clock.sleep(self._rests.get(suite.name, REST))
 
     async def close(self) -> None:
         """Begin no exchange any more, and wait for those under way: their answers come once."""
@@ -150,9 +152,13 @@ class Exchanges:
         ]
 
     async def _exchange_all(self, suite: Suite) -> None:
+        problem = await self._no_token(suite)
         for found in self._to_do(suite):
             if self._is_closing:
                 return
+            if problem and self._settled(found) is found:
+                self._installations.waits(found.key, problem)
+                continue
             begin_recovery_budget()
             if sent := await self._written_as_sent(suite, found.key):
                 call = self._tasks.create_task(self._send(suite, sent))
@@ -180,7 +186,7 @@ class Exchanges:
                     if await self._installations.replicated.publish(key, settled, turn.lease):
                         self._observer.exchange_ended(suite.name, settled.state)
                     return None
-                if not found.is_open or not await self._has_token(suite, found):
+                if not found.is_open:
                     return None
                 if found.state is InstallationState.SENT and self._unsent.get(key) != found.fence:
                     return None
@@ -215,15 +221,13 @@ class Exchanges:
             )
         return found
 
-    async def _has_token(self, suite: Suite, found: Installation) -> bool:
-        """Return whether the suite has a token to send the code with; if not, the code says why it waits."""
+    async def _no_token(self, suite: Suite) -> str:
+        """Return why the suite has no token to send codes with; "" if it has one."""
         try:
             await self._engine.get(CredentialKey.suite_token(suite))
         except BrokerError as error:
-            # Only shown: the code is as it was.
-            await self._installations.waits(found.key, f"{error.reason}: {error.message}")
-            return False
-        return True
+            return f"{error.reason}: {error.message}"
+        return ""
 
     async def _send(self, suite: Suite, sent: Installation) -> None:
         """Send the code, and write down what became of it."""
@@ -238,8 +242,13 @@ class Exchanges:
                 lambda token: self._wecom.exchange_auth_code(token, code),
             )
         except BrokerError as error:
+            # Errors count at WeCom: it bars an address that brings too many (wecom-api E).
+            asked_for = error.retry_after or REST
+            rest = min(2 * self._rests.get(suite.name, REST), LONGEST_REST)
+            self._rests[suite.name] = max(rest, asked_for)
             await self._settle(sent, _after(sent, error))
             return
+        self._rests.pop(suite.name, None)
         authorization = await self._store(suite, sent, exchanged)
         await self._settle(sent, _done(sent, authorization.corp_id))
         await self._credentials.reinstate(authorization)

@@ -76,7 +76,7 @@ class Installations:
         """Return those whose exchange is outstanding, in the order in which they were taken."""
         return [found for found in self.of(suite) if found.is_open]
 
-    async def waits(self, key: InstallationKey, problem: str) -> None:
+    def waits(self, key: InstallationKey, problem: str) -> None:
         """Show why the exchange of a code does not come about; the code itself is as it was."""
         found = self.get(key)
         if found and found.is_open and found.problem != problem:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import CodeRejected, StoreUnavailable, WecomUnavailable
+from broker.domain.errors import CodeRejected, IpNotTrusted, StoreUnavailable, WecomUnavailable
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import AuthorizationState
 from broker.domain.suites.installation import InstallationState
@@ -295,3 +295,25 @@ async def test_the_codes_are_in_the_store_only_while_they_are_needed(world: Prov
     assert InstallationState.DONE is found.state
     assert found.auth_code is None
     assert Secret("") != code
+
+
+def _untrusted() -> IpNotTrusted:
+    error = IpNotTrusted("not on the list", errcode=60020)
+    error.code_unread = True
+    return error
+
+
+async def test_an_exchange_that_does_not_come_about_is_tried_less_and_less_often(
+    world: ProviderWorld,
+) -> None:
+    fleet = await world.fleet(3)
+    await world.push(fleet[0])
+    world.suite_wecom.fail(EXCHANGE, _untrusted, times=1000)
+    await world.take(fleet[0], world.suite_wecom.install(demo.PARENT))
+
+    await world.clock.advance(10 * MINUTE)
+
+    assert world.suite_wecom.count(EXCHANGE) < 3 * 17
+    [view] = await fleet[1].core.suites.overview.list("market")
+    assert ViewState.PENDING is view.state
+    assert "IP_NOT_TRUSTED" in view.problem
