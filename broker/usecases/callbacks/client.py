@@ -68,8 +68,9 @@ class ClientCallback:
         if await self._is_client(named):
             return await self._corps.event(message, self._corp_id), await self.echo_form(receive_id)
         event = await self._of_child(client, message, named)
-        form = ReceiverForm.CHILD if receive_id == named else await self.echo_form(receive_id)
-        return event, form
+        if receive_id == named and not event.corp_unknown:
+            return event, ReceiverForm.CHILD
+        return event, await self.echo_form(receive_id)
 
     def sender_key(self) -> CredentialKey | None:
         """See `Callback`."""

@@ -17,6 +17,7 @@ from tests.integration.acting.acting import APP, reason_of
 from tests.kit.callbacks.attacks import query_of, sealed
 from tests.kit.callbacks.endpoint import CallbackEndpoint, callback_door
 from tests.kit.callbacks.sender import DEMO_KEYS
+from tests.kit.callbacks.vectors import ROBOT, ROBOT_SEALED
 
 MESSAGE = {
     "msgid": "m-5f2c",
@@ -40,6 +41,7 @@ EVENT = {
 REPLY = json.dumps(
     {"msgtype": "stream", "stream": {"id": "1", "finish": True, "content": "你好"}}, ensure_ascii=False
 )
+
 ACCEPTED = (200, "success")
 
 
@@ -101,6 +103,27 @@ async def test_a_repeat_is_written_once_and_another_s_message_too(door: Callback
     assert {ACCEPTED} == {await posted(door, message) for message in (MESSAGE, again, MESSAGE, other)}
 
     assert ["T12345", "T54321"] == [found.user_id for found in await door.log()]
+
+
+async def test_the_vector_for_no_receiver_passes(tmp_path: Path) -> None:
+    callback = {
+        "token": "QDG6eK",
+        "aes_key": "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
+        "max_age_seconds": 0,
+        "accept_empty_receive_id": True,
+    }
+    async with callback_door(tmp_path, callback) as door:
+        query = {
+            "msg_signature": "6d25d465baeeab16ca5aa854b39d79369fefa2d4",
+            "timestamp": "1763020803",
+            "nonce": "339907112",
+        }
+        body = json.dumps({"encrypt": ROBOT_SEALED}).encode()
+        assert ACCEPTED == (await door.sender.post_envelope(query, body, Format.JSON))[:2]
+        found = await anext(aiter(door.observe()))
+
+        assert ("T12345", "text", "hi") == (found.user_id, found.event_type, found.fields["text.content"])
+        assert (PARENT.corpid, ROBOT.decode()) == (found.corp_id, found.xml)
 
 
 async def test_the_url_is_verified(door: CallbackEndpoint) -> None:

@@ -29,6 +29,7 @@ from broker.protocol.callbacks.envelope import (
     sign,
 )
 from broker.protocol.callbacks.outside import Envelope, read_envelope
+from tests.kit.callbacks.vectors import ROBOT, ROBOT_SEALED
 from tests.vectors import Vector, cases, vectors
 
 TOKEN, AES_KEY = "QDG6eK", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
@@ -354,18 +355,6 @@ def test_a_reply_is_what_wecom_can_check_and_open() -> None:
     assert ("7", "n") == (reply["TimeStamp"], reply["Nonce"])
     check_signature(KEYS, reply["MsgSignature"], "7", "n", reply["Encrypt"])
     assert Opened("<xml>回复</xml>".encode(), "ww1") == open_sealed(KEYS, reply["Encrypt"])
-
-
-ROBOT = (
-    b'{"msgid":"m-5f2c","aibotid":"aib-7Qd","chattype":"single","from":{"userid":"T12345"},'
-    b'"msgtype":"text","text":{"content":"hi"}}'
-)
-ROBOT_SEALED = (
-    "rd8hHOYLtyckF/NrNHgAO5XCM+C7MgH0E+b6iBe9LD4TcRQuLAUf+SrT2gdGk4LAogfQXUeWu6Fp4ZQi5bZ87sBrSHbtH2h5Y0O5"
-    "xYFhPub0rTtZDMoI/4pp3YfSUU9J0uczMfTEBv/oXytZNzWW0Bupdo+jZ0gJ15eJqAMJ1/qgjT0ZXRJ4y/vuwRp5lHtRUfhwfLbB"
-    "0RvS8hQe8Fm8Pg=="
-)
-"""Computed with openssl (wecom-api C3, T4)."""
 
 
 def test_what_a_robot_sends_is_opened_and_sealed_back() -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from broker.adapters.system import SystemRandomness
 from broker.domain.apps import AppKind
@@ -79,7 +80,12 @@ class SuiteDesk:
     """Posts to a URL as WeCom would, and returns the event."""
 
     def __init__(
-        self, replica: Replica, *, accept_empty: bool = False, clients: ClientCallbacks | None = None
+        self,
+        replica: Replica,
+        *,
+        accept_empty: bool = False,
+        clients: ClientCallbacks | None = None,
+        shares: Any = None,
     ) -> None:
         self.corps, self.installations, self.events = FakeAuthorizations(), Installations(), Events()
         self.clock = replica.clock
@@ -95,7 +101,7 @@ class SuiteDesk:
             CATALOG,
             self.settings,
             {"tailored": self.clients},
-            shares=replica.shares,
+            shares=shares or replica.shares,
             relisting=replica.renewal,
             corps={suite.name: SuiteCorps(suite, parts, replica.clock) for suite in (MARKET, TAILORED)},
             clock=replica.clock,
