@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
-from broker.domain.errors import AppNotShared, BrokerError
+from broker.domain.errors import AppNotShared, BrokerError, CorpNotAuthorized
 from broker.usecases.fleet.latest import Latest
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -96,14 +97,11 @@ class CredentialCache:
         self.put(value)
 
     def drop(self, key: CredentialKey) -> None:
-        """See `Copies.drop`: the app is no longer shared with the corp, and the watchers get that error."""
+        """See `Copies.drop`: the corp no longer has the app, and the watchers get that error."""
         if entry := self._entries.pop(key, None):
             del self._by_name[key.name]
-            gone = AppNotShared(
-                "the app is no longer shared with this corp", app=key.app, corp_id=key.corp_id
-            )
             for latest in entry.watchers:
-                latest.fail(gone)
+                latest.fail(_gone(key))
 
     def close_watches(self) -> None:
         """End every watch, so that a stopping broker need not wait for its watchers."""
@@ -138,3 +136,10 @@ class CredentialCache:
     def _notify(self, credential: Credential) -> None:
         for listener in self._listeners:
             listener(credential)
+
+
+def _gone(key: CredentialKey) -> BrokerError:
+    """Return why a credential is no longer: a share has ended, or a corp has cancelled a suite."""
+    if key.share_kind is ShareKind.OWN:
+        return CorpNotAuthorized("this corp cancelled the app", app=key.app, corp_id=key.corp_id)
+    return AppNotShared("the app is no longer shared with this corp", app=key.app, corp_id=key.corp_id)

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from broker.domain.errors import AppNotShared, WecomUnavailable
+from broker.domain.credentials import CredentialKey
+from broker.domain.errors import AppNotShared, BrokerError, CorpNotAuthorized, WecomUnavailable
 from broker.simulator.world.tokens import Habit
-from tests.kit.memory.engine_world import OWN, EngineWorld, Replica, outcome
+from tests.kit.memory.engine_world import CHILD, OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
@@ -89,13 +90,14 @@ async def test_a_watch_that_cannot_begin_says_why_and_leaves_nothing(
     assert 0 == sum(len(entry.watchers) for entry in replica.memory)
 
 
+@pytest.mark.parametrize(("key", "reason"), [(CHILD, AppNotShared), (OWN, CorpNotAuthorized)])
 async def test_a_watch_of_what_is_forgotten_ends_with_the_reason(
-    world: EngineWorld, replica: Replica
+    world: EngineWorld, replica: Replica, key: CredentialKey, reason: type[BrokerError]
 ) -> None:
-    watching = replica.engine.watch(OWN)
+    watching = replica.engine.watch(key)
     await world.run(anext(watching))
 
-    replica.memory.drop(OWN)
+    replica.memory.drop(key)
 
-    with pytest.raises(AppNotShared):
+    with pytest.raises(reason):
         await anext(watching)

@@ -68,6 +68,20 @@ async def test_tokens_tickets_and_sessions_are_gone_everywhere_within_a_second(w
     assert not kept.is_stale
 
 
+async def test_whoever_watches_a_token_is_told_that_the_corp_is_gone(world: ProviderWorld) -> None:
+    first, second = await world.fleet(2)
+    await world.push(first)
+    found = await world.authorize(first)
+    watches = [replica.engine.watch(keys_of(found)[0]) for replica in (first, second)]
+    for watch in watches:
+        assert (await world.run(anext(watch))).value
+
+    await cancel(world, first, found.corp_id)
+
+    for watch in watches:
+        assert isinstance(await world.run(outcome(anext(watch))), CorpNotAuthorized)
+
+
 async def test_a_token_that_was_being_fetched_is_not_kept(world: ProviderWorld) -> None:
     first, second = await world.fleet(2)
     await world.push(first)
