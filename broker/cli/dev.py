@@ -1,6 +1,7 @@
 """`dev`: simulator and broker, nothing to configure."""
 
 import asyncio
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ import click
 from broker.app.errors import CannotStart
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import PORT
-from broker.cli.playground import APP, Playground, playground
+from broker.cli.playground import APP, SUITE, Playground, playground
 from broker.config.load import ConfigError
 from broker.server.http.server import system_reason
+from broker.simulator import provider_demo
 from broker.telemetry.logging import set_up_logging
 
 CHILD = "ww1child000000001"
@@ -48,6 +50,7 @@ async def _dev(grpc_port: int, http_port: int, wecom_port: int) -> None:
     async with playground(
         grpc_port=grpc_port, http_port=http_port, wecom_port=wecom_port, log_level="info"
     ) as running:
+        running.world.console.install(SUITE, provider_demo.PARENT)
         click.echo(lines_to_copy(running))
         await asyncio.Event().wait()
 
@@ -57,6 +60,8 @@ def lines_to_copy(running: Playground) -> str:
     address = running.address
     http = f"http://127.0.0.1:{running.broker.http_port}"
     request = f'{{"target": {{"app": "{APP}", "corp_id": "{CHILD}"}}}}'
+    group = running.world.suites.corpid(SUITE, provider_demo.PARENT)
+    share = json.dumps({"suite": SUITE, "parent_corpid": group, "corpids": provider_demo.children(2)})
     command, python = program("wecom-broker"), program(Path(sys.executable).name)
     return f"""
 broker          {address}   {http}/metrics
@@ -69,12 +74,17 @@ In another terminal, in this folder:
 {command} events tail --address {address}
 {command} simulate --event text --corp {CHILD} --callback-url {http}/callback/{APP}
 
+{command} suites list {SUITE} --address {address}
+{command} token get {SUITE} --corp {group} --address {address}
+curl -d '{share}' {running.wecom_url}/_simulator/suites/install_by_share
+
 grpcurl -plaintext -d '{request}' {address} wecom_broker.v1.TokenService/GetAccessToken
 
 In Python:
 
 {python} - <<'END'
 import asyncio
+import json
 from wecom_broker import Broker
 
 async def main():

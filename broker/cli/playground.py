@@ -7,13 +7,22 @@ from dataclasses import dataclass
 
 from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
+from broker.domain.suites.ticket import PUSH_INTERVAL
+from broker.simulator import provider_demo
+from broker.simulator.crypto import CallbackKeys
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_KEYS, CALLBACK_TOKEN, PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World
+from broker.simulator.world.console.addresses import Channel
 from broker.simulator.world.events.callback import Callback
 from broker.simulator.world.tokens import Habit
 
 APP = "crm"
+CLIENTS = "clients"
+"""`CLIENTS` stands for the callbacks of the clients of a 代开发 app, which have keys of their own."""
+SUITE, TEMPLATE, PROVIDER = "market", "tailored", "acme"
+CHILDREN = 3
+"""Of the corp group that may install the provider's suites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,8 @@ async def playground(
 ) -> AsyncIterator[Playground]:
     """Run both until the context exits; the store is a temporary file. Raises `CannotStart`, `OSError`."""
     world = demo_world()
+    provider_demo.add_provider(world)
+    provider_demo.add_group(world, CHILDREN)
     world.settings.habit = Habit.NEW_VALUE_OLD_ALIVE
     with tempfile.TemporaryDirectory(prefix="wecom-broker-") as folder:
         async with running_simulator(world, port=wecom_port) as url:
@@ -53,12 +64,63 @@ async def playground(
                             "agent_id": PARENT.agentid,
                             "secret": SECRET,
                             "share_kinds": ["corp_group", "supply_chain"],
-                            "callback": {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY},
+                            "callback": _table(CALLBACK_KEYS),
+                        },
+                        {
+                            "name": SUITE,
+                            "kind": "third_party",
+                            "suite_id": provider_demo.MARKET,
+                            "suite_secret": provider_demo.MARKET_SECRET,
+                            "provider": PROVIDER,
+                            "callback": _table(_keys(SUITE)),
+                        },
+                        {
+                            "name": TEMPLATE,
+                            "kind": "customized",
+                            "suite_id": provider_demo.TAILORED,
+                            "suite_secret": provider_demo.TAILORED_SECRET,
+                            "provider": PROVIDER,
+                            "callback": _table(_keys(TEMPLATE)),
+                            "corp_callback": _table(_keys(CLIENTS)),
+                        },
+                    ],
+                    "providers": [
+                        {
+                            "name": PROVIDER,
+                            "corp_id": provider_demo.PROVIDER,
+                            "secret": provider_demo.PROVIDER_SECRET,
+                            "callback": _table(_keys(PROVIDER)),
                         }
                     ],
                 }
             )
             async with running_broker(config) as broker:
-                url_of_app = f"http://127.0.0.1:{broker.http_port}/callback/{APP}"
-                world.callbacks.set(Callback(url_of_app, CALLBACK_KEYS))
+                callbacks = f"http://127.0.0.1:{broker.http_port}/callback"
+                world.callbacks.set(Callback(f"{callbacks}/{APP}", CALLBACK_KEYS))
+                _call_back(world, callbacks)
                 yield Playground(world, url, broker, broker.grpc_addresses[0])
+
+
+def _call_back(world: World, callbacks: str) -> None:
+    """Have WeCom send the events of the provider and its suites to the broker, and push their tickets."""
+    console = world.console
+    for suite, channel, path, keys in (
+        (SUITE, Channel.COMMAND, SUITE, SUITE),
+        (SUITE, Channel.DATA, SUITE, SUITE),
+        (TEMPLATE, Channel.COMMAND, TEMPLATE, TEMPLATE),
+        (TEMPLATE, Channel.APP, f"{TEMPLATE}/$CORPID$", CLIENTS),
+    ):
+        console.set_callback(suite, channel, Callback(f"{callbacks}/{path}", _keys(keys)))
+    console.set_system_callback(PROVIDER, Callback(f"{callbacks}/{PROVIDER}", _keys(PROVIDER)))
+    for suite in (SUITE, TEMPLATE):
+        console.tickets.push(suite)
+    console.tickets.every(PUSH_INTERVAL.total_seconds())
+
+
+def _keys(name: str) -> CallbackKeys:
+    """Return Token and EncodingAESKey of one callback URL: a broker wants other ones for each."""
+    return CallbackKeys(name + CALLBACK_TOKEN[len(name) :], name + CALLBACK_AES_KEY[len(name) :])
+
+
+def _table(keys: CallbackKeys) -> dict[str, str]:
+    return {"token": keys.token, "aes_key": keys.encoding_aes_key}

@@ -94,6 +94,11 @@ ERRORS = [
     (["token", "watch", "nosuch"], "UNKNOWN_APP"),
     (["shares", "list", "nosuch"], "UNKNOWN_APP"),
     (["shares", "sync", "nosuch"], "UNKNOWN_APP"),
+    (["suites", "list", "nosuch"], "UNKNOWN_APP"),
+    (["suites", "list", "crm"], "INVALID_REQUEST"),
+    (["suites", "show", "market", "wp9stranger"], "CORP_NOT_AUTHORIZED"),
+    (["suites", "install-url", "market", "--redirect-uri", "nowhere"], "INVALID_REQUEST"),
+    (["suites", "install-url", "tailored", "--redirect-uri", "https://a.example/"], "INVALID_REQUEST"),
 ]
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,25 @@ def test_the_addresses_that_dev_prints_answer(printed: str) -> None:
     assert isinstance(json.loads(fetched(calls)), dict)
 
 
+def test_the_suite_that_dev_prints_is_installed_and_can_be_shared(printed: str) -> None:
+    lines = printed.splitlines()
+    listing = next(line for line in lines if "suites list" in line)
+    token = next(line for line in lines if "token get market" in line)
+    corp = shlex.split(token)[5]
+    curl = shlex.split(next(line for line in lines if line.startswith("curl")))
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while corp not in (before := pasted(listing).stdout):
+        assert time.monotonic() < deadline, before
+
+    done = pasted(token)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert corp in done.stdout
+    with urllib.request.urlopen(curl[3], data=curl[2].encode(), timeout=10) as answer:
+        assert 2 == len(json.loads(answer.read())["installs"])
+    while 3 != pasted(listing).stdout.count(" active "):
+        assert time.monotonic() < deadline
+
+
 def test_the_grpcurl_line_that_dev_prints_names_what_there_is(printed: str) -> None:
     line = next(line for line in printed.splitlines() if line.startswith("grpcurl"))
     words = shlex.split(line)
@@ -99,7 +119,7 @@ def test_the_demo_walks_the_whole_chain() -> None:
     )
 
     assert 0 == done.returncode, done.stderr
-    assert [f"{step}." for step in range(1, 13)] == re.findall(r"^\d+\.", done.stdout, re.MULTILINE)
+    assert [f"{step}." for step in range(1, 18)] == re.findall(r"^\d+\.", done.stdout, re.MULTILINE)
     assert "WeCom says 40014" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert [] == re.findall(r"[A-Za-z0-9_-]{60,}", done.stdout)

@@ -22,7 +22,7 @@ async def walk(running: Playground, broker: Broker, child: str) -> None:
     click.echo(f"   config       {signed.config.signature}  nonce {signed.config.nonce_str[:8]}…")
     click.echo(f"   agentConfig  {agent.signature}  agent {agent.agent_id}")
     for kind, signature in (("corp", signed.config), ("agent", agent)):
-        verdict = await _checked(running, kind, signature, agent.agent_id)
+        verdict = await checked(running, kind, signature, agent.agent_id, PAGE)
         click.echo(f"   WeCom's page says of the {kind} signature: {verdict}")
         expect("OK" in verdict, f"WeCom takes the {kind} signature")
 
@@ -52,7 +52,7 @@ async def walk(running: Playground, broker: Broker, child: str) -> None:
         expect((answer.errcode == 0) == bool(corp), "only the child's token reads the child's member")
 
 
-async def _checked(running: Playground, kind: str, signature: Signature, agent_id: int) -> str:
+async def checked(running: Playground, kind: str, signature: Signature, agent_id: int, url: str) -> str:
     """Have the simulated WeCom recompute a signature, as its page does in a browser; return its verdict."""
     query = {
         "corp": signature.corp_id,
@@ -61,7 +61,7 @@ async def _checked(running: Playground, kind: str, signature: Signature, agent_i
         "nonceStr": signature.nonce_str,
         "signature": signature.signature,
         "kind": kind,
-        "url": PAGE,
+        "url": url,
     }
     async with (
         aiohttp.ClientSession() as session,

@@ -8,7 +8,7 @@ import click
 from wecom_broker import AccessToken, Broker, BrokerError
 
 from broker.app.errors import CannotStart
-from broker.cli.demo import acting, events
+from broker.cli.demo import acting, events, suites
 from broker.cli.demo.steps import DemoFailed, expect, say
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.playground import APP, Playground, playground
@@ -29,13 +29,19 @@ ASKED = (
     "miniprogram/jscode2session",
     "miniprogram/transfer_session",
     "user/get",
+    "service/get_suite_token",
+    "service/get_pre_auth_code",
+    "service/v2/get_permanent_code",
+    "service/v2/get_auth_info",
+    "service/get_corp_token",
+    "service/auth/getuserinfo3rd",
 )
 
 
 @click.command()
 def demo() -> None:
     """Walk the whole chain against a simulated WeCom; exit 0 only if every step did what it says."""
-    set_up_logging("warning", "console")
+    set_up_logging("error", "console")
     try:
         run_until_stopped(_demo())
     except (BrokerError, CannotStart, ConfigError, DemoFailed) as error:
@@ -78,6 +84,7 @@ async def _demo() -> None:
         running.world.settings.token_lifetime = 7200
         await acting.walk(running, broker, first)
         await events.walk(running, broker)
+        await suites.walk(running, broker)
 
         say("What the simulated WeCom was asked, for all of this:")
         for path in ASKED:

@@ -26,7 +26,7 @@ async def walk(running: Playground, broker: Broker) -> None:
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
         aclosing(broker.watch_app_shares(APP)) as changes,
-        aclosing(broker.events(group=GROUP)) as events,
+        aclosing(broker.events(group=GROUP, apps=[APP])) as events,
     ):
         await _snapshot(changes)
         say(f"10. WeCom shares the app with {NEWCOMER.corpid}, and calls {APP}'s callback URL")
