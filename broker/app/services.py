@@ -38,7 +38,9 @@ from broker.usecases.callbacks.urls import CallbackUrls
 from broker.usecases.events.feed import EventFeed
 from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.identity import Identities
+from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
+from broker.usecases.sessions import Sessions
 from broker.usecases.signing import Signing
 from broker.usecases.suite_status import SuiteStatuses
 
@@ -107,18 +109,29 @@ class Services:
             policy=around.policy,
         )
         users = UserEndpoints(client)
+        login_apps = LoginApps(catalog, core.authorizations)
         sessions = MiniProgramLogins(
+            apps=login_apps,
             targets=targets,
             shares=shares,
             engine=engine,
             users=users,
-            sessions=storage.sessions,
-            counters=storage.coordination,
+            sessions=Sessions(
+                catalog=catalog,
+                authorizations=core.authorizations,
+                shares=shares,
+                sessions=storage.sessions,
+                groups=storage.groups,
+                counters=storage.coordination,
+                clock=clock,
+                randomness=around.randomness,
+            ),
             clock=clock,
-            randomness=around.randomness,
             watermarks=mapping.watermarks(config),
         )
-        identities = Identities(targets, engine, users, around.randomness, config.wecom.oauth_base)
+        identities = Identities(
+            login_apps, targets, engine, users, around.randomness, config.wecom.oauth_base
+        )
         external = ExternalCallbacks(urls, decoder, clock, around.randomness)
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
         self.servicers = Servicers(

@@ -8,6 +8,9 @@ from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
 from broker.domain.shares import ShareList
 
+NAMED = "session:"
+"""How names of sessions begin; no session's id begins so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -27,6 +30,10 @@ class Session:
     agent_id: int = 0
     listing_fence: int = 0
     """The fence of the listing that had the share when the session was opened; 0 if there was none."""
+    parent_corp_id: str = ""
+    """The corp that shares a 代开发 app with the session's corp."""
+    installed_at: datetime | None = None
+    """When the suite was installed in the corp by which the session was opened; None for a self-built app."""
 
     def fits(self, listing: ShareList) -> bool:
         """Return whether the listing has the share through which the session was opened."""
@@ -38,8 +45,13 @@ class Session:
 
     @staticmethod
     def name_of(session_id: str) -> str:
-        """Return the record's name, hashed: somebody who reads the store's keys cannot use the session."""
-        return f"session:{hashlib.sha256(session_id.encode()).hexdigest()[:40]}"
+        """Return the record's name, hashed: somebody who reads the store's keys cannot use the session.
+
+        A name stands for itself, so that a group can list names instead of ids.
+        """
+        if session_id.startswith(NAMED):
+            return session_id
+        return f"{NAMED}{hashlib.sha256(session_id.encode()).hexdigest()[:40]}"
 
     @staticmethod
     def group_of(app: str, corp_id: str) -> str:

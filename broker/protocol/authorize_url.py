@@ -18,19 +18,23 @@ class Scope(StrEnum):
     PRIVATE_INFO = "snsapi_privateinfo"
 
 
-def authorize_url(base: str, corp_id: str, agent_id: int, redirect_uri: str, scope: Scope, state: str) -> str:
-    """Return the link; in a corp group the corp is the parent, whoever clicks. Raises `InvalidRequest`."""
+def authorize_url(base: str, app_id: str, agent_id: int, redirect_uri: str, scope: Scope, state: str) -> str:
+    """Return the link; in a corp group the corp is the parent, whoever clicks. Raises `InvalidRequest`.
+
+    The app's id is its corp's; for a third-party suite its own, without an agent id (wecom-api B10).
+    """
     check_redirect_uri(redirect_uri)
     check_state(state)
+    agent = f"&agentid={agent_id}" if agent_id else ""
     # The order is WeCom's, and without the fragment its client shows an empty page.
     return (
         f"{base.rstrip('/')}/connect/oauth2/authorize"
-        f"?appid={quote(corp_id, safe='')}"
+        f"?appid={quote(app_id, safe='')}"
         f"&redirect_uri={quote(redirect_uri, safe='')}"
         "&response_type=code"
         f"&scope={scope}"
         f"&state={state}"
-        f"&agentid={agent_id}"
+        f"{agent}"
         "#wechat_redirect"
     )
 

@@ -5,25 +5,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from broker.domain.apps import Target
+from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import AmbiguousTarget, InvalidRequest, SessionNotFound
-from broker.domain.ports.clock import Clock, Randomness
-from broker.domain.ports.collection import Collection
-from broker.domain.ports.store import Counters
+from broker.domain.errors import AmbiguousTarget, InvalidRequest
+from broker.domain.ports.clock import Clock
 from broker.domain.ports.wecom import LoginSession, WecomUsers
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
+from broker.domain.shares import ListingKey
+from broker.domain.suites.suite import Suite
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.one_time_codes import read_code, spend_code
+from broker.usecases.login_apps import LoginApps
+from broker.usecases.sessions import Sessions
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.targets import Targets
 
-LIFETIME = timedelta(days=1)
-"""How long a session is kept: WeCom does not say how long its key works (wecom-api H7)."""
-SESSION_ID = re.compile(r"[0-9a-f]{32,64}")
 SHORT = re.compile(r"[\x21-\x7e]{1,64}")
 
 
@@ -41,24 +40,22 @@ class MiniProgramLogins:
     def __init__(
         self,
         *,
+        apps: LoginApps,
         targets: Targets,
         shares: ShareDirectory,
         engine: CredentialEngine,
         users: WecomUsers,
-        sessions: Collection[str, Session],
-        counters: Counters,
+        sessions: Sessions,
         clock: Clock,
-        randomness: Randomness,
         watermarks: dict[str, Watermark],
     ) -> None:
+        self._apps = apps
         self._targets = targets
         self._shares = shares
         self._engine = engine
         self._users = users
         self._sessions = sessions
-        self._counters = counters
         self._clock = clock
-        self._randomness = randomness
         self._watermarks = watermarks
 
     async def exchange_login_code(
@@ -67,25 +64,28 @@ class MiniProgramLogins:
         js_code: str,
         share_kind: ShareKind | None,
         check_corp: Callable[[str], None] = lambda _corp_id: None,
+        corp_id: str = "",
     ) -> Session:
         """Return the session of the user who logs in; for a child's member, the child's (wecom-api A9, A10).
 
         `check_corp` gets the user's corp, and raises if no session of that corp may be kept.
-        Raises `CodeRejected`, `AppNotShared`, `AmbiguousTarget`, and what the engine raises.
+        Raises `CodeRejected`, `AppNotShared`, `CorpNotAuthorized`, `AmbiguousTarget`, what the engine raises,
+        and as `LoginApps.find`.
         """
         secret = read_code("js_code", js_code)
-        app = self._targets.app(app_name)
+        app = await self._apps.find(app_name, corp_id)
         # Without the store, the session could not be kept: this raises before the code is spent.
-        await self._counters.count("session-check", LIFETIME)
+        await self._sessions.check_store()
         login = await spend_code(
-            self._engine,
-            CredentialKey.own_token(app),
-            lambda token: self._users.exchange_login_code(token, secret),
+            self._engine, app.token, lambda token: self._users.exchange_login_code(token, secret)
         )
         check_corp(login.corp_id)
         if login.corp_id == app.corp_id:
-            return await self._keep(CredentialKey.own_token(app), 0, login, "")
+            return await self._sessions.keep(app.token, 0, login, "")
         child = Target(app_name, login.corp_id, share_kind)
+        if app.app is None:
+            # Of a third-party suite the session is the corp's already (wecom-api B11).
+            return await self._sessions.keep(await self._targets.locate(child), 0, login, "")
         try:
             return await self._convert(child, login.user_id, login.session_key)
         except AmbiguousTarget as ambiguous:
@@ -102,23 +102,19 @@ class MiniProgramLogins:
             raise InvalidRequest("user_id", "must be 1 to 64 visible characters")
         if not SHORT.fullmatch(session_key):
             raise InvalidRequest("session_key", "must be 1 to 64 visible characters")
-        if target.corp_id in ("", self._targets.app(target.app).corp_id):
+        owner = self._targets.owner(target.app)
+        is_customized = isinstance(owner, Suite) and owner.kind is AppKind.CUSTOMIZED
+        if not isinstance(owner, App) and not is_customized:
+            raise InvalidRequest("target.app", "has no sessions that are converted", app=target.app)
+        if target.corp_id in ("", owner.corp_id if isinstance(owner, App) else ""):
             raise InvalidRequest(
                 "target.corp_id", "must be a child: the parent's session needs no conversion"
             )
         return await self._convert(target, user_id, Secret(session_key))
 
     async def find(self, session_id: str) -> Session:
-        """Return the session; a child's ends with the share through which it was opened.
-
-        Raises `SessionNotFound`, `StoreUnavailable`.
-        """
-        if not SESSION_ID.fullmatch(session_id):
-            raise InvalidRequest("session_id", "is not one that the broker gave")
-        session = await self._sessions.find(session_id)
-        if session is None or session.expires_at <= self._clock.now() or not await self._is_shared(session):
-            raise SessionNotFound("no such session, or no longer")
-        return session
+        """See `Sessions.find`."""
+        return await self._sessions.find(session_id)
 
     def decrypt(self, session: Session, encrypted_data: str, iv: str) -> bytes:
         """Return what the mini-program sent. Raises `DataRejected`."""
@@ -132,49 +128,17 @@ class MiniProgramLogins:
         return signature_valid(session.session_key, raw_data, signature)
 
     async def delete(self, session_id: str) -> None:
-        """Delete the session. Raises `StoreUnavailable`."""
-        await self._sessions.forget(session_id, 1)
+        """See `Sessions.delete`."""
+        await self._sessions.delete(session_id)
 
     async def _convert(self, target: Target, user_id: str, session_key: Secret) -> Session:
-        app = self._targets.app(target.app)
-
         async def with_child(key: CredentialKey) -> tuple[CredentialKey, int, LoginSession]:
             # The listing from before WeCom is asked: a share that begins later is a different one.
-            listing_fence = self._shares.fence(app, key.share_kind)
+            listing_fence = self._shares.fence(ListingKey(key.app, key.share_kind, key.parent_corp_id))
             login = await self._engine.using(
                 key, lambda token: self._users.transfer_session(token, user_id, session_key)
             )
             return key, listing_fence, login
 
         key, listing_fence, login = await self._targets.reach(target, with_child)
-        return await self._keep(key, listing_fence, login, user_id)
-
-    async def _is_shared(self, session: Session) -> bool:
-        """Return whether, by the listings, the child has the share through which the session was opened."""
-        app = self._targets.app(session.app)
-        if session.corp_id == app.corp_id:
-            return True
-        kinds = [kind for kind in app.share_kinds if session.share_kind in (kind, None)]
-        listings = [await self._shares.recall(app, kind, session.listing_fence) for kind in kinds]
-        return any(listing is None or session.fits(listing) for listing in listings)
-
-    async def _keep(
-        self, key: CredentialKey, listing_fence: int, login: LoginSession, source_user_id: str
-    ) -> Session:
-        """Keep a session under an id of its own: an earlier one of the same user keeps working."""
-        expires_at = self._clock.now() + LIFETIME
-        session = Session(
-            self._randomness.unguessable(),
-            key.app,
-            key.corp_id,
-            login.user_id,
-            source_user_id,
-            bool(source_user_id),
-            login.session_key,
-            expires_at,
-            key.share_kind,
-            key.agent_id,
-            listing_fence,
-        )
-        await self._sessions.offer(session)
-        return session
+        return await self._sessions.keep(key, listing_fence, login, user_id)

@@ -84,13 +84,19 @@ class _SessionPayload(Payload):
     listing_fence: Fence = 0
 
 
+class _SuiteSessionPayload(_SessionPayload):
+    parent_corp_id: str = ""
+    installed_at: Moment | None = None
+
+
 def _encode_session(session: Session) -> Record:
-    payload = _SessionPayload.model_validate(session, from_attributes=True)
+    kind = _SessionPayload if session.installed_at is None else _SuiteSessionPayload
+    payload = kind.model_validate(session, from_attributes=True)
     return Record(Session.name_of(session.session_id), 1, payload.to_bytes(), session.expires_at)
 
 
 def _decode_session(session_id: str, record: Record) -> Session:
-    return Session(session_id, **_SessionPayload.fields_of(record.name, record.payload))
+    return Session(session_id, **_SuiteSessionPayload.fields_of(record.name, record.payload))
 
 
 class _ErrorPayload(Payload):

@@ -71,19 +71,19 @@ class ShareDirectory:
         """Return whether any listing is in memory."""
         return bool(self._lists.all())
 
-    def fence(self, app: App, kind: ShareKind) -> int:
+    def fence(self, key: ListingKey) -> int:
         """Return the fence of the listing in memory; 0 if there is none."""
-        listing = self._lists.get(ListingKey.of(app, kind))
+        listing = self._lists.get(key)
         return listing.fence if listing else 0
 
-    async def recall(self, app: App, kind: ShareKind, fence: int = 0) -> ShareList | None:
+    async def recall(self, key: ListingKey, fence: int = 0) -> ShareList | None:
         """See `ShareLister.recall`."""
-        return await self._lister.recall(app, kind, fence)
+        return await self._lister.recall(key, fence)
 
     async def recall_all(self, app: App) -> None:
         """Bring the listings from the store into memory; never asks WeCom. Raises `StoreUnavailable`."""
         for kind in app.share_kinds:
-            await self._lister.recall(app, kind)
+            await self._lister.recall(ListingKey.of(app, kind))
 
     def watch(self, app: App) -> AsyncGenerator[ShareChanges, None]:
         """Yield the present shares first, as added ones, then each change; a slow reader gets the sum."""

@@ -78,12 +78,11 @@ class ShareLister:
             return listing
         return await self._flights.join((key, ListingRequirement.ANY), lambda: self._obtain(app, kind, None))
 
-    async def recall(self, app: App, kind: ShareKind, fence: int = 0) -> ShareList | None:
+    async def recall(self, key: ListingKey, fence: int = 0) -> ShareList | None:
         """Return the listing from memory, else from the store, if it is at least that new; never asks WeCom.
 
         Raises `StoreUnavailable`.
         """
-        key = ListingKey.of(app, kind)
         listing = self._lists.get(key)
         if listing is None or listing.fence < fence:
             # Another replica listed, and its notice has not arrived yet.
@@ -190,7 +189,7 @@ class ShareLister:
 
     async def _known_before(self, app: App, kind: ShareKind) -> tuple[AppShare, ...]:
         with suppress(StoreUnavailable):
-            if listing := await self.recall(app, kind):
+            if listing := await self.recall(ListingKey.of(app, kind)):
                 return listing.shares
         return ()
 

@@ -132,6 +132,7 @@ class Replica:
 
     def __init__(self, world: "EngineWorld", number: int, catalog: Catalog) -> None:
         self.apps = catalog.apps
+        self.catalog = catalog
         self.clock = clock = SkewedClock(world.clock)
         self.witness = witness = Witness()
         self.tasks = tasks = Background(witness, clock)

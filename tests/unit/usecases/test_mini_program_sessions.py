@@ -19,7 +19,9 @@ from broker.domain.errors import (
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
-from broker.usecases.mini_program import LIFETIME, MiniProgramLogins
+from broker.usecases.login_apps import LoginApps
+from broker.usecases.mini_program import MiniProgramLogins
+from broker.usecases.sessions import LIFETIME, Sessions
 from tests.kit.memory.engine_world import (
     CHILD,
     CHILD_SHARE,
@@ -51,14 +53,22 @@ def users(wecom: SimulatedWecom) -> FakeUsers:
 
 def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramLogins:
     return MiniProgramLogins(
+        apps=LoginApps(replica.catalog, replica.core.authorizations),
         targets=replica.targets,
         shares=replica.shares,
         engine=replica.engine,
         users=users,
-        sessions=replica.storage.sessions,
-        counters=replica.store,
+        sessions=Sessions(
+            catalog=replica.catalog,
+            authorizations=replica.core.authorizations,
+            shares=replica.shares,
+            sessions=replica.storage.sessions,
+            groups=replica.storage.groups,
+            counters=replica.store,
+            clock=replica.clock,
+            randomness=CountedChance(),
+        ),
         clock=replica.clock,
-        randomness=CountedChance(),
         watermarks={},
     )
 

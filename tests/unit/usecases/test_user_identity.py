@@ -21,6 +21,7 @@ from broker.domain.shares import AppShare
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.usecases.identity import Identities
+from broker.usecases.login_apps import LoginApps
 from tests.kit.memory.engine_world import CRM, OWN, PARENT, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.fake_users import CountedChance, FakeUsers, member
@@ -37,7 +38,14 @@ def users(wecom: SimulatedWecom) -> FakeUsers:
 
 @pytest.fixture
 def identity(replica: Replica, users: FakeUsers) -> Identities:
-    return Identities(replica.targets, replica.engine, users, CountedChance(), OAUTH)
+    apps = LoginApps(replica.catalog, replica.core.authorizations)
+    return Identities(apps, replica.targets, replica.engine, users, CountedChance(), OAUTH)
+
+
+async def exchanged(identity: Identities, code: str) -> tuple[User, bool]:
+    """Exchange a code; return the user, and whether the corp is known."""
+    visitor = await identity.exchange_code("crm", code)
+    return visitor.user, visitor.corp_known
 
 
 def died() -> TokenRejected:
@@ -79,7 +87,7 @@ async def test_a_login_that_finds_the_token_dead_is_made_with_a_new_one(
 ) -> None:
     users.death_errcode = errcode
     wecom.kill((await world.run(replica.engine.get(OWN))).value)
-    user, known = await world.run(identity.exchange_code("crm", "code1"))
+    user, known = await world.run(exchanged(identity, "code1"))
 
     assert (member("ww-child", "user1"), True) == (user, known)
     # The first time WeCom looked at the token only.
@@ -128,8 +136,8 @@ async def test_an_unknown_child_is_listed_for_once_and_then_flagged(
     await world.run(identity.exchange_code("crm", "code1"))
     listed = wecom.count(Endpoint.SHARES)
     await clock.advance(timedelta(minutes=1))
-    first = await world.run(identity.exchange_code("crm", "s1"))
-    second = await world.run(identity.exchange_code("crm", "s2"))
+    first = await world.run(exchanged(identity, "s1"))
+    second = await world.run(exchanged(identity, "s2"))
 
     assert [(member("ww-stranger", "lisi"), False)] * 2 == [first, second]
     assert listed + 1 == wecom.count(Endpoint.SHARES)
@@ -143,7 +151,7 @@ async def test_a_child_that_was_shared_a_moment_ago_is_known(
     await clock.advance(timedelta(minutes=1))
     wecom.shares.append(AppShare(ShareKind.CORP_GROUP, "ww-new", 9))
 
-    assert (member("ww-new", "lisi"), True) == await world.run(identity.exchange_code("crm", "new"))
+    assert (member("ww-new", "lisi"), True) == await world.run(exchanged(identity, "new"))
 
 
 async def test_a_user_is_told_though_the_share_list_cannot_be_had(
@@ -151,7 +159,7 @@ async def test_a_user_is_told_though_the_share_list_cannot_be_had(
 ) -> None:
     wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("away"))
 
-    assert (member("ww-child", "user1"), False) == await world.run(identity.exchange_code("crm", "code1"))
+    assert (member("ww-child", "user1"), False) == await world.run(exchanged(identity, "code1"))
 
 
 @pytest.mark.parametrize("kind", [UserKind.EXTERNAL_CONTACT, UserKind.NON_MEMBER, UserKind.OWN_MEMBER])
@@ -160,7 +168,7 @@ async def test_only_a_childs_member_is_looked_for_in_the_share_list(
 ) -> None:
     users.users["x"] = user = User("", "", kind, open_id="o")
 
-    assert (user, True) == await world.run(identity.exchange_code("crm", "x"))
+    assert (user, True) == await world.run(exchanged(identity, "x"))
     assert 0 == wecom.count(Endpoint.SHARES)
 
 
@@ -198,7 +206,7 @@ async def test_a_profile_survives_a_dead_token_since_its_ticket_is_no_code(
 
 @pytest.mark.parametrize("scope", list(Scope))
 async def test_the_link_names_the_parents_corp_and_app(identity: Identities, scope: Scope) -> None:
-    url, state = identity.build_authorize_url("crm", "https://child.example.com/in?a=1&b=2", scope, "")
+    url, state = await identity.build_authorize_url("crm", "https://child.example.com/in?a=1&b=2", scope, "")
     query = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
 
     assert {
@@ -215,8 +223,11 @@ async def test_the_link_names_the_parents_corp_and_app(identity: Identities, sco
 async def test_a_state_is_kept_as_the_caller_gives_it_and_made_anew_where_there_is_none(
     identity: Identities,
 ) -> None:
-    given = identity.build_authorize_url("crm", "https://a.example/", Scope.BASE, "abcXYZ019")[1]
-    made = {identity.build_authorize_url("crm", "https://a.example/", Scope.BASE, "")[1] for _ in range(5)}
+    async def state_of(state: str) -> str:
+        return (await identity.build_authorize_url("crm", "https://a.example/", Scope.BASE, state))[1]
+
+    given = await state_of("abcXYZ019")
+    made = {await state_of("") for _ in range(5)}
 
     assert ("abcXYZ019", 5) == (given, len(made))
 
@@ -225,7 +236,7 @@ async def test_an_app_that_is_not_configured_has_no_link_and_spends_no_code(
     world: EngineWorld, users: FakeUsers, identity: Identities
 ) -> None:
     with pytest.raises(UnknownApp):
-        identity.build_authorize_url("nobody", "https://a.example/", Scope.BASE, "")
+        await identity.build_authorize_url("nobody", "https://a.example/", Scope.BASE, "")
 
     assert isinstance(await outcome(identity.exchange_code("nobody", "code1")), UnknownApp)
     assert 0 == users.sent["code1"]

@@ -43,7 +43,10 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         scope = SCOPES.get(request.scope)
         if scope is None:
             raise InvalidRequest("scope", "is not a known scope")
-        url, state = self._identity.build_authorize_url(app, request.redirect_uri, scope, request.state)
+        corp_id = messages.corp_id("corp_id", request.corp_id)
+        url, state = await self._identity.build_authorize_url(
+            app, request.redirect_uri, scope, request.state, corp_id
+        )
         return pb.BuildAuthorizeUrlResponse(url=url, state=state)
 
     @requires(Action.IDENTITY_EXCHANGE, of=Of.HANDLER)
@@ -54,17 +57,25 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         app = messages.app_name("app", request.app)
         # Only the answer names the corp; a caller without rights for any corp must not use up a code.
         self._rights.check_somewhere(app)
-        user, known = await self._identity.exchange_code(app, request.code)
-        self._rights.grant(app, user.corp_id)
-        return pb.ExchangeAuthCodeResponse(user=_user(user, known=known))
+        visitor = await self._identity.exchange_code(
+            app, request.code, messages.corp_id("corp_id", request.corp_id)
+        )
+        self._rights.grant(app, visitor.user.corp_id or visitor.app_corp_id)
+        return pb.ExchangeAuthCodeResponse(user=_user(visitor.user, known=visitor.corp_known))
 
-    @requires(Action.IDENTITY_EXCHANGE)
+    @requires(Action.IDENTITY_EXCHANGE, of=Of.HANDLER)
     async def GetUserProfile(
         self, request: pb.GetUserProfileRequest, context: Context
     ) -> pb.GetUserProfileResponse:
         """Return what the user agreed to show."""
         app = messages.app_name("app", request.app)
-        profile = await self._identity.fetch_profile(app, request.user_ticket)
+        corp_id = messages.corp_id("corp_id", request.corp_id)
+        self._rights.check_somewhere(app)
+        if known := await self._identity.corp_of(app, corp_id):
+            self._rights.grant(app, known)
+        profile = await self._identity.fetch_profile(app, request.user_ticket, corp_id)
+        # Only the answer names the corp of a third-party suite's user, whatever the request says.
+        self._rights.grant(app, profile.corp_id)
         fields = dict(profile.fields)
         user_id = fields.pop("userid", "")
         return pb.GetUserProfileResponse(

@@ -34,6 +34,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
             request.js_code,
             kind,
             lambda corp_id: self._rights.grant(app, corp_id),
+            messages.corp_id("corp_id", request.corp_id),
         )
         return pb.ExchangeLoginCodeResponse(session=_session(session))
 

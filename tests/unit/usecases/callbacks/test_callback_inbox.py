@@ -252,9 +252,9 @@ async def test_a_repeated_share_event_lists_anew_all_the_same(
     world: EngineWorld, replica: Replica, inbox: Inbox, log: Log
 ) -> None:
     await world.run(replica.lister.listing(CRM, ShareKind.CORP_GROUP))
-    before = replica.shares.fence(CRM, ShareKind.CORP_GROUP)
+    before = replica.shares.fence(ListingKey.of(CRM, ShareKind.CORP_GROUP))
     log.is_repeat = True
     await inbox.receive(Event="share_agent_change", FromUserName="sys")
     await world.clock.advance(timedelta(seconds=5))
 
-    assert replica.shares.fence(CRM, ShareKind.CORP_GROUP) > before
+    assert replica.shares.fence(ListingKey.of(CRM, ShareKind.CORP_GROUP)) > before
