@@ -11,9 +11,9 @@ from wecom_broker.errors import NotFound
 
 from broker.cli.demo import acting
 from broker.cli.demo.steps import expect, say
-from broker.cli.playground import SUITE, Playground
+from broker.cli.playground import APP, SUITE, Playground
 from broker.cli.remote.connection import masked
-from broker.simulator.provider_demo import INSTALLER, PARENT, children
+from broker.simulator.provider_demo import INSTALLER, MEMBER, PARENT, children
 
 BACK = "https://market.example.com/installed"
 PAGE = "https://market.example.com/shifts?week=9"
@@ -78,7 +78,7 @@ async def _share(
 
 
 async def _act(running: Playground, broker: Broker, child: Authorization) -> None:
-    say(f"16. Token and page for {child.corp_id}")
+    say(f"16. Token, page and login for {child.corp_id}: the same calls as for {APP}")
     token = await broker.access_token(SUITE, corp=child.corp_id)
     click.echo(f"   its token: agent {token.agent_id}  {masked(token.value)}")
     expect(token.corp_id == child.corp_id, "the token is the child's")
@@ -87,6 +87,12 @@ async def _act(running: Playground, broker: Broker, child: Authorization) -> Non
         verdict = await acting.checked(running, kind, signature, signed.agent_config.agent_id, PAGE)
         click.echo(f"   WeCom's page says of the {kind} signature: {verdict}")
         expect("OK" in verdict, f"WeCom takes the {kind} signature")
+    link = await broker.authorize_url(SUITE, "https://market.example.com/signed-in")
+    click.echo(f"   {link.url[:100]}…")
+    code = running.world.people.suite_login_code(SUITE, child.corp_id, MEMBER)
+    user = await broker.user_from_code(SUITE, code)
+    click.echo(f"   the code belongs to {user.user_id} of {user.corp_id}")
+    expect(user.corp_id == child.corp_id, "the member is known as the child's")
 
 
 async def _cancel(
