@@ -200,6 +200,7 @@ def test_shares_come_as_json_a_line_for_programs(address: str) -> None:
         "corp_name": "华东公司",
         "agent_id": 1000010,
         "share_kind": "corp_group",
+        "parent_corp_id": PARENT.corpid,
     } in told
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from click.testing import CliRunner, Result
+from wecom_broker.v1 import app_share_service_pb2 as shares_pb
 from wecom_broker.v1 import suite_service_pb2 as pb
 
 from broker.cli import main
@@ -177,3 +178,21 @@ async def test_a_refusal_is_told_by_its_reason(
     assert (1, "", 1, "") == (shown.exit_code, shown.stdout, told.exit_code, told.stdout)
     assert shown.stderr.startswith(f"error: {reason}: ")
     assert reason == json.loads(told.stderr)["error"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "request_type"),
+    [("list", shares_pb.ListAppSharesRequest), ("sync", shares_pb.SyncAppSharesRequest)],
+)
+async def test_the_shares_of_a_suite_are_those_of_the_corp_that_is_named(
+    fake: FakeBroker, verb: str, request_type: type[shares_pb.ListAppSharesRequest]
+):
+    fake.shares = [shares_pb.AppShare(app="market", corp_id="wpA", agent_id=7, parent_corp_id="wpP")]
+    arguments = ["shares", verb, "market", "--parent", "wpP", "--json", "--address", fake.address]
+    shown = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    told = json.loads(shown.stdout)
+    (share,) = told["added"] if verb == "sync" else [told]
+
+    assert 0 == shown.exit_code
+    assert [request_type(app="market", parent_corp_id="wpP")] == fake.requests
+    assert ("wpA", "wpP") == (share["corp_id"], share["parent_corp_id"])

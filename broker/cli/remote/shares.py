@@ -15,6 +15,11 @@ from broker.cli.remote.connection import (
 )
 
 
+parent_option = click.option(
+    "--parent", default="", metavar="CORP", help="Of a suite: the corp that shares it. A suite needs it."
+)
+
+
 @click.group()
 def shares() -> None:
     """Which child corps an app is shared with."""
@@ -23,28 +28,32 @@ def shares() -> None:
 @shares.command("list")
 @click.argument("app")
 @click.option("--share-kind", type=click.Choice(sorted(SHARE_KINDS)), help="Only this kind.")
+@parent_option
 @address_option
 @ca_option
 @json_option
 @asynchronous
-async def list_(app: str, share_kind: str | None, address: str, ca: str | None, as_json: bool) -> None:
+async def list_(
+    app: str, share_kind: str | None, parent: str, address: str, ca: str | None, as_json: bool
+) -> None:
     """Show the shares of APP that the broker knows."""
     kind = SHARE_KINDS[share_kind] if share_kind else None
     async with open_broker(address, ca) as broker:
-        async for share in broker.app_shares(app, share_kind=kind):
+        async for share in broker.app_shares(app, share_kind=kind, parent=parent):
             click.echo(json.dumps(_fields(share), ensure_ascii=False) if as_json else _line(share))
 
 
 @shares.command()
 @click.argument("app")
+@parent_option
 @address_option
 @ca_option
 @json_option
 @asynchronous
-async def sync(app: str, address: str, ca: str | None, as_json: bool) -> None:
+async def sync(app: str, parent: str, address: str, ca: str | None, as_json: bool) -> None:
     """List the shares of APP at WeCom again, and show what changed."""
     async with open_broker(address, ca) as broker:
-        changes = await broker.sync_app_shares(app)
+        changes = await broker.sync_app_shares(app, parent=parent)
     if as_json:
         told = {
             "added": [_fields(share) for share in changes.added],
@@ -68,6 +77,7 @@ def _fields(share: AppShare) -> dict[str, object]:
         "corp_name": share.corp_name,
         "agent_id": share.agent_id,
         "share_kind": _kind(share),
+        "parent_corp_id": share.parent_corp_id,
     }
 
 
