@@ -14,7 +14,6 @@ from broker.cli.remote.connection import (
     open_broker,
 )
 
-
 parent_option = click.option(
     "--parent", default="", metavar="CORP", help="Of a suite: the corp that shares it. A suite needs it."
 )
