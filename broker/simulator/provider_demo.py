@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from broker.simulator.demo import CALLBACK_KEYS
+from broker.simulator.crypto import CallbackKeys
+from broker.simulator.demo import CALLBACK_AES_KEY
 from broker.simulator.world import World
 from broker.simulator.world.console.addresses import Channel
 from broker.simulator.world.corps import Member
@@ -21,6 +22,15 @@ MARKET_SECRET = "demo-suite-secret-of-the-simulator"
 TAILORED = "dk3b9a6f0e52d7c184"
 TAILORED_SECRET = "demo-template-secret-of-the-simulator"
 PARENT = "ww3group000000001"
+CALLBACK_KEYS = {
+    name: CallbackKeys(token, CALLBACK_AES_KEY)
+    for name, token in {
+        "acme": "DemoTokenOfTheProvider",
+        "market": "DemoTokenOfTheThirdPartyApp",
+        "tailored": "DemoTokenOfTheTemplate",
+    }.items()
+}
+"""Different ones, as a broker demands. The 代开发 apps at clients have those of their template."""
 INSTALLER = "zhangsan"
 MEMBER = "lisi"
 
@@ -60,7 +70,7 @@ def call_back(world: World, base: str) -> None:
     """Send the events of acme and its suites to a broker whose apps have these names: base is …/callback."""
 
     def callback(path: str) -> Callback:
-        return Callback(f"{base}/{path}", CALLBACK_KEYS)
+        return Callback(f"{base}/{path}", CALLBACK_KEYS[path.partition("/")[0]])
 
     world.console.set_callback("market", Channel.COMMAND, callback("market"))
     world.console.set_callback("market", Channel.DATA, callback("market"))

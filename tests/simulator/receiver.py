@@ -9,11 +9,19 @@ from xml.etree.ElementTree import Element
 from aiohttp import web
 
 from broker.domain.errors import EnvelopeRejected
+from broker.domain.secret import Secret
 from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed
 from broker.protocol.callbacks.json import is_json, parse_json
 from broker.protocol.callbacks.outside import read_envelope
 from broker.protocol.callbacks.xml import parse_xml
+from broker.simulator import provider_demo
 from tests.kit.callbacks.sender import DEMO_KEYS
+
+KEYS_BY_PATH = {
+    f"/callback/{name}": CallbackKeys(Secret(keys.token), Secret(keys.encoding_aes_key))
+    for name, keys in provider_demo.CALLBACK_KEYS.items()
+}
+"""Those of the URLs that `suites/demo` sets up."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Receiver:
     """Keep what came; `answers` are given once each, then 200 `success`."""
 
     keys: CallbackKeys
+    keys_by_path: dict[str, CallbackKeys] = field(default_factory=dict)
+    """Of single URLs, instead of `keys`."""
     got: list[Got] = field(default_factory=list)
     answers: list[web.Response | asyncio.Event] = field(default_factory=list)
     """An event holds the answer back until it is set."""
@@ -50,18 +60,19 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.Response:
         query = dict(request.query)
+        keys = self.keys_by_path.get("/".join(request.path.split("/")[:3]), self.keys)
         try:
             if request.method == "GET":
-                self._check(query, query["echostr"])
-                opened = open_sealed(self.keys, query["echostr"])
+                _check(keys, query, query["echostr"])
+                opened = open_sealed(keys, query["echostr"])
                 self.verified_for.append(opened.receive_id)
                 return await self._answer(opened.message.decode())
             body = await request.read()
             envelope = read_envelope(body)
-            self._check(query, envelope.encrypted)
+            _check(keys, query, envelope.encrypted)
         except EnvelopeRejected:
             return web.Response(status=403)
-        opened = open_sealed(self.keys, envelope.encrypted)
+        opened = open_sealed(keys, envelope.encrypted)
         text = body.decode()
         parts = parse_json(text) if is_json(text) else parse_xml(text)
         outside = {part.tag.lower(): (part.text or "").strip() for part in parts}
@@ -82,9 +93,6 @@ class Receiver:
         if self.runner is not None:
             await self.runner.cleanup()
 
-    def _check(self, query: dict[str, str], encrypted: str) -> None:
-        check_signature(self.keys, query["msg_signature"], query["timestamp"], query["nonce"], encrypted)
-
     async def _answer(self, right: str) -> web.Response:
         if not self.answers:
             return web.Response(text=right)
@@ -93,6 +101,10 @@ class Receiver:
             await answer.wait()
             return web.Response(text=right)
         return answer
+
+
+def _check(keys: CallbackKeys, query: dict[str, str], encrypted: str) -> None:
+    check_signature(keys, query["msg_signature"], query["timestamp"], query["nonce"], encrypted)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from broker.simulator import World, demo_world
 from tests.simulator.caller import Caller, FakeClock
-from tests.simulator.receiver import running_receiver
+from tests.simulator.receiver import KEYS_BY_PATH, running_receiver
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -29,6 +29,7 @@ def world(clock: FakeClock) -> World:
 @pytest.fixture
 async def callback_url() -> AsyncIterator[str]:
     async with running_receiver() as receiver:
+        receiver.keys_by_path = KEYS_BY_PATH
         yield receiver.url
 
 

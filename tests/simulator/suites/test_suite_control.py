@@ -14,7 +14,7 @@ from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world.call_log import digest
 from tests.kit.callbacks.sender import DEMO_KEYS
 from tests.simulator.caller import Caller, Json
-from tests.simulator.receiver import Receiver, running_receiver
+from tests.simulator.receiver import KEYS_BY_PATH, Receiver, running_receiver
 from tests.simulator.suites.acme import CHILD, PARENT, SUITE_TOKEN, Acme
 from tests.simulator.suites.told import Told
 
@@ -63,6 +63,7 @@ async def test_the_demo_is_added_to_any_world_by_one_call() -> None:
         running_simulator(world) as url,
         aiohttp.ClientSession(url) as session,
     ):
+        receiver.keys_by_path = KEYS_BY_PATH
         wecom, base = Caller(session), receiver.url.removesuffix("/crm")
         added = await done(wecom, "suites/demo", children=2, callback_base=base)
         await done(wecom, "suites/install", suite="market", corpid=added["parent"])
@@ -76,6 +77,9 @@ async def test_the_demo_is_added_to_any_world_by_one_call() -> None:
         await world.callbacks.outbox.settled()
 
     assert demo.children(2) == added["children"]
+    # A broker refuses two URLs with the same keys.
+    keys = [(added[name]["token"], added[name]["aes_key"]) for name in ("provider", "market", "tailored")]
+    assert 3 == len(set(keys))
     assert ["/callback/market"] * 4 == [got.path for got in receiver.got]
     assert ["create_auth"] * 3 + ["share_agent_change"] == sorted(
         got.text("InfoType") for got in receiver.got
@@ -190,6 +194,7 @@ async def test_an_interval_is_set_and_stopped(told: Told) -> None:
     async with running_simulator(world) as url, aiohttp.ClientSession(url) as session:
         await done(Caller(session), "suites/ticket_interval", suite="market", seconds=3600)
         base = told.receiver.url.removesuffix("/crm")
+        told.receiver.keys_by_path = KEYS_BY_PATH
         await done(Caller(session), "suites/demo", callback_base=base)
         await done(Caller(session), "suites/ticket_interval", seconds=3500)
         while len(told.receiver.got) < 2:

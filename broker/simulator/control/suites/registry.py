@@ -49,9 +49,21 @@ def add_demo(world: World, form: Form) -> Answer:
         with mistakes_in("callback_base"):
             provider_demo.call_back(world, base)
     return {
-        "provider": {"corp_id": provider_demo.PROVIDER, "secret": provider_demo.PROVIDER_SECRET},
-        "market": {"suite_id": provider_demo.MARKET, "secret": provider_demo.MARKET_SECRET},
-        "tailored": {"suite_id": provider_demo.TAILORED, "secret": provider_demo.TAILORED_SECRET},
+        "provider": {
+            "corp_id": provider_demo.PROVIDER,
+            "secret": provider_demo.PROVIDER_SECRET,
+            **_keys_of("acme"),
+        },
+        "market": {
+            "suite_id": provider_demo.MARKET,
+            "secret": provider_demo.MARKET_SECRET,
+            **_keys_of("market"),
+        },
+        "tailored": {
+            "suite_id": provider_demo.TAILORED,
+            "secret": provider_demo.TAILORED_SECRET,
+            **_keys_of("tailored"),
+        },
         "parent": provider_demo.PARENT,
         "children": provider_demo.children(children),
     }
@@ -68,3 +80,8 @@ def kill_suite_tokens(world: World, form: Form) -> Answer:
             return {"killed": world.kill_app(*world.console.app(suite, corpid))}
         holder = world.suites.get(suite).holder
     return {"killed": world.books[SuiteToken].kill_app(holder, world.now())}
+
+
+def _keys_of(name: str) -> Answer:
+    keys = provider_demo.CALLBACK_KEYS[name]
+    return {"token": keys.token, "aes_key": keys.encoding_aes_key}
