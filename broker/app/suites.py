@@ -65,7 +65,6 @@ class SuiteState:
             groups=storage.groups,
             changes=self.changes,
             clock=clock,
-            observer=observer,
         )
         self.tickets = SuiteTickets(suites, storage.suite_tickets, error_cache, clock, observer)
         self.calls = SuiteCalls(self.authorizations, wecom)

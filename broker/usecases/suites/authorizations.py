@@ -47,6 +47,7 @@ class Authorizations:
         evict: Callable[[Authorization], None],
     ) -> None:
         self._suites = suites
+        self._authorizations = authorizations
         self._fleet = fleet
         self._changes = changes
         self._clock = clock
@@ -91,8 +92,6 @@ class Authorizations:
             self.stale.pop(value.key, None)
         if held and value.state is AuthorizationState.CANCELLED:
             self._evict(held)
-        if held is None or held.state is not value.state:
-            self._observer.authorization_changed(value.suite, value.corp_id, value.state, value.problem)
         self._changes.tell(value.suite)
 
     def drop(self, key: AuthorizationKey) -> None:
@@ -177,13 +176,20 @@ class Authorizations:
             async for turn in turns:
                 if turn.lease is None:
                     continue
-                changed = change(turn.stored or self.get(key))
+                present = turn.stored or self.get(key)
+                changed = change(present)
                 if changed is None:
                     return self.get(key)
                 with suppress(*([StoreUnavailable] if allow_offline else [])):
                     await self.enlisted.enlist(suite, corp_id)
                 changed = replace(changed, fence=turn.lease.fence, updated_at=self._clock.now())
-                if await self.replicated.publish(key, changed, turn.lease):
+                if allow_offline:
+                    is_written = await self.replicated.publish(key, changed, turn.lease)
+                elif is_written := await self._authorizations.commit(changed, turn.lease):
+                    await self.adopt(changed)
+                if is_written:
+                    if present is None or present.state is not changed.state:
+                        self._observer.authorization_changed(suite, corp_id, changed.state, changed.problem)
                     return changed
         raise AssertionError("turns end only when they are closed")
 

@@ -160,14 +160,14 @@ class Exchanges:
                 self._installations.waits(found.key, problem)
                 continue
             begin_recovery_budget()
-            if sent := await self._written_as_sent(suite, found.key):
+            if sent := await self._written_as_sent(found.key):
                 call = self._tasks.create_task(self._send(suite, sent))
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
                 # The broker may stop meanwhile: `close` waits for the answer.
                 await asyncio.shield(call)
 
-    async def _written_as_sent(self, suite: Suite, key: InstallationKey) -> Installation | None:
+    async def _written_as_sent(self, key: InstallationKey) -> Installation | None:
         """Write down that the code is sent, and return it; None if it must not be sent, or not now."""
         async with aclosing(
             self._fleet.turns(
@@ -184,7 +184,7 @@ class Exchanges:
                 if settled is not found:
                     settled = replace(settled, fence=turn.lease.fence)
                     if await self._installations.replicated.publish(key, settled, turn.lease):
-                        self._observer.exchange_ended(suite.name, settled.state)
+                        self._report(settled)
                     return None
                 if not found.is_open:
                     return None
@@ -299,8 +299,13 @@ class Exchanges:
                     continue
                 written = replace(settled, fence=turn.lease.fence)
                 if await self._installations.replicated.publish(sent.key, written, turn.lease):
-                    self._observer.exchange_ended(sent.suite, settled.state)
+                    self._report(settled)
                     return
+
+    def _report(self, settled: Installation) -> None:
+        self._observer.exchange_ended(settled.suite, settled.state)
+        if settled.state is InstallationState.LOST:
+            self._observer.code_lost(settled.suite, settled.problem)
 
 
 def _done(found: Installation, corp_id: str) -> Installation:

@@ -6,8 +6,7 @@ from dataclasses import replace
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Groups
-from broker.domain.ports.suite_observer import SuiteObserver
-from broker.domain.suites.installation import Installation, InstallationKey, InstallationState
+from broker.domain.suites.installation import Installation, InstallationKey
 from broker.domain.suites.suite import Suite
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
@@ -25,11 +24,9 @@ class Installations:
         groups: Groups,
         changes: Changes,
         clock: Clock,
-        observer: SuiteObserver,
     ) -> None:
         self._changes = changes
         self._clock = clock
-        self._observer = observer
         self._memory: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
         self.replicated: Replicated[InstallationKey, Installation] = Replicated(installations, self, clock)
         self.enlisted = Enlisted(INSTALLATIONS, suites, installations, self.adopt, groups, clock)
@@ -58,8 +55,6 @@ class Installations:
         codes[value.code_hash] = value
         if not value.is_worth_sharing(self._clock.now()):
             del codes[value.code_hash]
-        if value.state is InstallationState.LOST and (held is None or held.state is not value.state):
-            self._observer.code_lost(value.suite, value.problem)
         self._changes.tell(value.suite)
 
     def drop(self, key: InstallationKey) -> None:

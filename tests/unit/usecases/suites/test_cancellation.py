@@ -1,5 +1,6 @@
 """A corp that cancels: nothing of it is served any more, and nothing is left but the fact."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from broker.domain.credentials import CORP_KINDS, CredentialKey
@@ -148,6 +149,21 @@ async def test_a_cancel_that_cannot_be_stored_must_be_pushed_again(world: Provid
     error = await outcome(replica.core.suites.cancellation.cancel(MARKET, found.corp_id, world.clock.now()))
 
     assert isinstance(error, StoreUnavailable)
+
+
+async def test_what_must_be_durable_is_not_held_in_memory_alone(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+
+    def cancel(present: Authorization | None) -> Authorization | None:
+        replica.store.cut()  # between the lease and the commit
+        return replace(present or found, state=AuthorizationState.CANCELLED, permanent_code=None)
+
+    change = replica.core.authorizations.change(found.key, cancel, allow_offline=False)
+
+    assert isinstance(await outcome(change), StoreUnavailable)
+    assert replica.core.authorizations.of("market")[0].is_usable
 
 
 async def test_another_replica_cleans_up_when_the_one_that_was_told_dies(world: ProviderWorld) -> None:
