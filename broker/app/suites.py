@@ -94,6 +94,20 @@ class Suites:
         self._catalog = catalog
         self._state = state
         self._tasks = tasks
+        self.cancellation = cancellation = Cancellation(state.authorizations, state.credentials, clock)
+        self.rereading = Rereading(
+            suites=catalog.suites,
+            authorizations=state.authorizations,
+            cancellation=cancellation,
+            wecom=state.wecom,
+            calls=state.calls,
+            engine=engine,
+            fleet=fleet,
+            clock=clock,
+            randomness=around.randomness,
+            observer=around.observer,
+            tasks=tasks,
+        )
         self.exchanges = Exchanges(
             suites=catalog.suites,
             installations=state.installations,
@@ -108,20 +122,7 @@ class Suites:
             observer=around.suite_observer,
             tasks=tasks,
             longest_call=longest_call,
-        )
-        self.cancellation = cancellation = Cancellation(state.authorizations, state.credentials, clock)
-        self.rereading = Rereading(
-            suites=catalog.suites,
-            authorizations=state.authorizations,
-            cancellation=cancellation,
-            wecom=state.wecom,
-            calls=state.calls,
-            engine=engine,
-            fleet=fleet,
-            clock=clock,
-            randomness=around.randomness,
-            observer=around.observer,
-            tasks=tasks,
+            on_authorized=self.rereading.start,
         )
         self.events = SuiteEvents(
             tickets=state.tickets,

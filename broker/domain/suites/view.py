@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from broker.domain.suites.authorization import AuthMode, Authorization, AuthorizedAgent
+from broker.domain.suites.authorization import AuthMode, Authorization, AuthorizationState, AuthorizedAgent
 from broker.domain.suites.installation import Installation
 
 
@@ -50,7 +50,7 @@ class AuthorizationView:
             corp_id=authorization.corp_id,
             corp_name=authorization.corp_name,
             state=ViewState(authorization.state.value),
-            agents=authorization.agents,
+            agents=() if authorization.state is AuthorizationState.CANCELLED else authorization.agents,
             auth_mode=authorization.auth_mode,
             installer_user_id=authorization.installer_user_id,
             install_state=authorization.install_state,

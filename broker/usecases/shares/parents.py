@@ -24,6 +24,9 @@ class KnownAuthorizations(Protocol):
     async def usable(self, suite: Suite, corp_id: str) -> Authorization:
         """Return the corp's, if calls may be made with it. Raises as `find`, `ReauthorizationRequired`."""
 
+    async def detailed(self, found: Authorization) -> Authorization:
+        """Return it with its agents; if the corp authorised a moment ago, wait until they are read."""
+
     async def sole(self, suite: Suite) -> Authorization:
         """Return the only usable one. Raises `InvalidRequest` with `corp_id`, `CorpNotAuthorized`."""
 
@@ -62,7 +65,8 @@ class Parents:
         suite = self._catalog.suite(name)
         if not corp_id:
             raise InvalidRequest("parent_corp_id", "is required: the corp that shares the suite", app=name)
-        return (await self._authorizations.find(suite, corp_id)).app(suite)
+        found = await self._authorizations.find(suite, corp_id)
+        return (await self._authorizations.detailed(found)).app(suite)
 
     async def sharing(self, listing: ListingKey) -> App:
         """Return the app in the corp whose shares are listed.
@@ -72,7 +76,8 @@ class Parents:
         if app := self._catalog.apps.get(listing.app):
             return app
         suite = self._catalog.suite(listing.app)
-        return (await self._authorizations.usable(suite, listing.parent_corp_id)).app(suite)
+        found = await self._authorizations.usable(suite, listing.parent_corp_id)
+        return (await self._authorizations.detailed(found)).app(suite)
 
     def are_listed(self, listing: ListingKey) -> bool:
         """Return whether shares of that kind are listed by the configuration."""

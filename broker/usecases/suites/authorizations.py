@@ -27,6 +27,7 @@ from broker.usecases.suites.enlisted import AUTHORIZATIONS, Enlisted
 LOADED_WITHIN = timedelta(seconds=2)
 """How long a request waits for a replica that has just started."""
 
+DETAILED_WITHIN_SECONDS = 3.0
 Change = Callable[[Authorization | None], Authorization | None]
 """Makes the new authorisation of the present one; None leaves it as it is. The fence is set afterwards."""
 
@@ -129,6 +130,16 @@ class Authorizations:
                 await self.enlisted.loaded.wait()
         except TimeoutError:
             raise StoreUnavailable("the authorisations are not loaded yet", LOADED_WITHIN) from None
+
+    async def detailed(self, found: Authorization) -> Authorization:
+        """Return it with its agents; if the corp authorised a moment ago, wait until they are read."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DETAILED_WITHIN_SECONDS), aclosing(self.watch(found.suite)) as changes:
+                async for _ in changes:
+                    found = self.get(found.key) or found
+                    if found.agents or not found.is_stale:
+                        break
+        return found
 
     async def sole(self, suite: Suite) -> Authorization:
         """Return the only usable authorisation.

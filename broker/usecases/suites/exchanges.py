@@ -7,7 +7,7 @@ code is kept: WeCom does not say whether the earlier one goes on working (wecom-
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from broker.domain.ports.collection import Collection
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.ports.wecom import ExchangedCode, WecomAuthorizations
 from broker.domain.secret import Secret
-from broker.domain.suites.authorization import Authorization, AuthorizationState
+from broker.domain.suites.authorization import Authorization, AuthorizationKey, AuthorizationState
 from broker.domain.suites.installation import (
     CODE_LIFETIME,
     KEPT,
@@ -66,6 +66,7 @@ class Exchanges:
         observer: SuiteObserver,
         tasks: Background,
         longest_call: timedelta,
+        on_authorized: Callable[[AuthorizationKey], None],
     ) -> None:
         self._suites = suites
         self._installations = installations
@@ -80,6 +81,7 @@ class Exchanges:
         self._observer = observer
         self._tasks = tasks
         self._longest_call = longest_call
+        self._on_authorized = on_authorized
         self._unsent: dict[InstallationKey, int] = {}
         """The fences of codes that this replica wrote down as sent, and has not sent yet."""
         self._rests: dict[str, timedelta] = {}
@@ -250,6 +252,7 @@ class Exchanges:
             return
         self._rests.pop(suite.name, None)
         authorization = await self._store(suite, sent, exchanged)
+        self._on_authorized(authorization.key)
         await self._settle(sent, _done(sent, authorization.corp_id))
         await self._credentials.reinstate(authorization)
 

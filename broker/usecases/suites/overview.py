@@ -1,11 +1,12 @@
 """What SuiteService shows and does: authorisations, and codes that are none yet, in one list."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
-from broker.domain.errors import CorpNotAuthorized, InvalidRequest
+from broker.domain.errors import CorpNotAuthorized, InvalidRequest, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.suites.catalog import Catalog
@@ -18,6 +19,8 @@ from broker.usecases.suites.exchanges import Exchanges
 from broker.usecases.suites.installations import Installations
 from broker.usecases.suites.rereading import Rereading
 
+LOADED_WITHIN_SECONDS = 5.0
+"""How long a list waits for a replica that has just started."""
 LOOK_INTERVAL = timedelta(seconds=15)
 
 
@@ -118,8 +121,14 @@ class SuiteAuthorizations:
     async def list(self, name: str) -> list[AuthorizationView]:
         """Return all rows of a suite in a stable order. Raises `UnknownApp`, `InvalidRequest`."""
         suite = self._catalog.suite(name)
-        await self._authorizations.enlisted.loaded.wait()
-        await self._installations.enlisted.loaded.wait()
+        try:
+            async with asyncio.timeout(LOADED_WITHIN_SECONDS):
+                await self._authorizations.enlisted.loaded.wait()
+                await self._installations.enlisted.loaded.wait()
+        except TimeoutError:
+            raise StoreUnavailable(
+                "the authorisations are not loaded from the store yet", LOOK_INTERVAL
+            ) from None
         return self._views(suite)
 
 

@@ -91,6 +91,10 @@ class FakeAuthorizations:
             raise ReauthorizationRequired("the corp must authorise the app again", corp_id=corp_id)
         return found
 
+    async def detailed(self, found: Authorization) -> Authorization:
+        """See `Authorizations.detailed`."""
+        return found
+
     async def sole(self, suite: Suite) -> Authorization:
         """See `Authorizations.sole`."""
         usable = [found for found in self.of(suite.name) if found.is_usable]

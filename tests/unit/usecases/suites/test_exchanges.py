@@ -317,3 +317,34 @@ async def test_an_exchange_that_does_not_come_about_is_tried_less_and_less_often
     [view] = await fleet[1].core.suites.overview.list("market")
     assert ViewState.PENDING is view.state
     assert "IP_NOT_TRUSTED" in view.problem
+
+
+async def test_the_details_are_read_at_once_by_the_replica_that_exchanged_the_code(
+    world: ProviderWorld,
+) -> None:
+    fleet = await world.fleet(3)
+    await world.push(fleet[0])
+    await world.take(fleet[0], world.suite_wecom.install(demo.PARENT))
+
+    await world.clock.advance(2 * SECOND)
+
+    [found] = fleet[2].core.authorizations.of("market")
+    assert found.agent_id > 0
+    assert not found.is_stale
+
+
+async def test_whoever_needs_the_agents_of_a_new_authorisation_waits_until_they_are_read(
+    world: ProviderWorld,
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    await world.run(replica.engine.get(CredentialKey.suite_token(MARKET)))
+    world.suite_wecom.delay = SECOND
+    await world.take(replica, world.suite_wecom.install(demo.PARENT))
+    await world.clock.advance(1.5 * SECOND)
+    [found] = replica.core.authorizations.of("market")
+    assert () == found.agents
+
+    detailed = await world.run(replica.core.authorizations.detailed(found))
+
+    assert detailed.agent_id > 0
