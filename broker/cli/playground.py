@@ -10,16 +10,13 @@ from broker.config.load import parse_config
 from broker.domain.suites.ticket import PUSH_INTERVAL
 from broker.simulator import provider_demo
 from broker.simulator.crypto import CallbackKeys
-from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_KEYS, CALLBACK_TOKEN, PARENT, SECRET, demo_world
+from broker.simulator.demo import CALLBACK_KEYS, PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
 from broker.simulator.world import World
-from broker.simulator.world.console.addresses import Channel
 from broker.simulator.world.events.callback import Callback
 from broker.simulator.world.tokens import Habit
 
 APP = "crm"
-CLIENTS = "clients"
-"""`CLIENTS` stands for the callbacks of the clients of a 代开发 app, which have keys of their own."""
 SUITE, TEMPLATE, PROVIDER = "market", "tailored", "acme"
 CHILDREN = 3
 """Of the corp group that may install the provider's suites."""
@@ -72,7 +69,7 @@ async def playground(
                             "suite_id": provider_demo.MARKET,
                             "suite_secret": provider_demo.MARKET_SECRET,
                             "provider": PROVIDER,
-                            "callback": _table(_keys(SUITE)),
+                            "callback": _table(provider_demo.CALLBACK_KEYS[SUITE]),
                         },
                         {
                             "name": TEMPLATE,
@@ -80,8 +77,8 @@ async def playground(
                             "suite_id": provider_demo.TAILORED,
                             "suite_secret": provider_demo.TAILORED_SECRET,
                             "provider": PROVIDER,
-                            "callback": _table(_keys(TEMPLATE)),
-                            "corp_callback": _table(_keys(CLIENTS)),
+                            "callback": _table(provider_demo.CALLBACK_KEYS[TEMPLATE]),
+                            "corp_callback": _table(provider_demo.CALLBACK_KEYS[TEMPLATE]),
                         },
                     ],
                     "providers": [
@@ -89,7 +86,7 @@ async def playground(
                             "name": PROVIDER,
                             "corp_id": provider_demo.PROVIDER,
                             "secret": provider_demo.PROVIDER_SECRET,
-                            "callback": _table(_keys(PROVIDER)),
+                            "callback": _table(provider_demo.CALLBACK_KEYS[PROVIDER]),
                         }
                     ],
                 }
@@ -103,23 +100,10 @@ async def playground(
 
 def _call_back(world: World, callbacks: str) -> None:
     """Have WeCom send the events of the provider and its suites to the broker, and push their tickets."""
-    console = world.console
-    for suite, channel, path, keys in (
-        (SUITE, Channel.COMMAND, SUITE, SUITE),
-        (SUITE, Channel.DATA, SUITE, SUITE),
-        (TEMPLATE, Channel.COMMAND, TEMPLATE, TEMPLATE),
-        (TEMPLATE, Channel.APP, f"{TEMPLATE}/$CORPID$", CLIENTS),
-    ):
-        console.set_callback(suite, channel, Callback(f"{callbacks}/{path}", _keys(keys)))
-    console.set_system_callback(PROVIDER, Callback(f"{callbacks}/{PROVIDER}", _keys(PROVIDER)))
+    provider_demo.call_back(world, callbacks)
     for suite in (SUITE, TEMPLATE):
-        console.tickets.push(suite)
-    console.tickets.every(PUSH_INTERVAL.total_seconds())
-
-
-def _keys(name: str) -> CallbackKeys:
-    """Return Token and EncodingAESKey of one callback URL: a broker wants other ones for each."""
-    return CallbackKeys(name + CALLBACK_TOKEN[len(name) :], name + CALLBACK_AES_KEY[len(name) :])
+        world.console.tickets.push(suite)
+    world.console.tickets.every(PUSH_INTERVAL.total_seconds())
 
 
 def _table(keys: CallbackKeys) -> dict[str, str]:
