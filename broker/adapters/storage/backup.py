@@ -53,7 +53,7 @@ def backup_key(text: str) -> SealKey:
 
 
 def write_backup(authorizations: Sequence[Authorization], key: SealKey) -> bytes:
-    """Return the file: who can read it has the key."""
+    """Return the file; only the key opens it."""
     seal, file_id, count = Seal([key]), secrets.token_hex(16), len(authorizations)
     header = _Header(version=VERSION, id=file_id, count=count, proof="")
     lines: list[Payload] = [header.model_copy(update={"proof": _close(seal, _named(header), b"")})]

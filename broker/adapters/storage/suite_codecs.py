@@ -52,7 +52,7 @@ def _within_reach(moment: datetime) -> datetime:
 
 
 Ending = Annotated[Moment, AfterValidator(_within_reach)]
-"""When something ends by WeCom's word."""
+"""When something ends, as WeCom says."""
 SecretWhileOpen = Annotated[SecretText | None, AfterValidator(_only_while_open)]
 
 

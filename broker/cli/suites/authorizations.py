@@ -58,7 +58,7 @@ async def install_url(
     ca: str | None,
     as_json: bool,
 ) -> None:
-    """Make a link that lets an administrator of a corp install SUITE, which is no 代开发 template."""
+    """Make a link by which a corp's administrator installs SUITE, a third-party app."""
     async with open_broker(address, ca) as broker:
         link = await broker.install_url(suite, redirect_uri, state=state, test_install=test_install)
     if as_json:

@@ -36,7 +36,7 @@ FAILED = {Restored.UNKNOWN_SUITE, Restored.BUSY}
 key_option = click.option(
     "--key-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help=f"Has the key that seals the file: one of `keys new`. Or set {KEY_VARIABLE}.",
+    help=f"A file with the key that seals the backup, made by `keys new`. Or set {KEY_VARIABLE}.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 

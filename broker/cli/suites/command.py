@@ -7,7 +7,7 @@ from broker.cli.suites import authorizations, backup
 
 @click.group()
 def suites() -> None:
-    """Third-party suites (第三方应用) and 代开发: who authorised them, and how others do."""
+    """Third-party suites (第三方应用) and 代开发: the corps that authorised them, install links, backups."""
 
 
 suites.add_command(authorizations.list_)

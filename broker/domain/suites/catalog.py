@@ -31,5 +31,5 @@ class Catalog:
         """Return the suite of that name. Raises `UnknownApp`, and `InvalidRequest` if it is no suite."""
         found = self.owner(name)
         if not isinstance(found, Suite):
-            raise InvalidRequest(field, "is no third-party or 代开发 app", app=name)
+            raise InvalidRequest(field, "is neither a third-party nor a 代开发 app", app=name)
         return found

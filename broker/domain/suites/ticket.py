@@ -26,7 +26,7 @@ class SuiteTicket:
 
     @property
     def expires_at(self) -> datetime:
-        """Return when WeCom stops to take it."""
+        """Return when WeCom stops accepting it."""
         return self.pushed_at + LIFETIME
 
     @staticmethod

@@ -206,7 +206,7 @@ _OF_SUITES: Mapping[EventKind, Callable[[Event], str]] = {
     EventKind.CHANGE_CONTACT: _contact,
     EventKind.SUITE_BATCH_JOB_RESULT: _batch_job,
 }
-"""The kinds that tell more than a corp."""
+"""The kinds that have more fields than the corp."""
 _OF_PROVIDERS: Mapping[EventKind, Callable[[Event], dict[str, str | int]]] = {
     EventKind.REGISTER_CORP: _register,
     EventKind.LICENSE_PAY_SUCCESS: _licence_paid,

@@ -42,7 +42,7 @@ class Callback(Protocol):
         """Return what the fleet is told when the event is written."""
 
     def after_append(self, event: Event, /, *, is_new: bool) -> None:
-        """Have done what the event calls for, in the background; a new one was told to the fleet."""
+        """Start in the background what the event calls for; the fleet was told of a new one."""
 
     async def reply_receiver(self, corp_id: str, /) -> str:
         """Return the receiveid of a passive reply to that corp."""

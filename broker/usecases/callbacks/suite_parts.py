@@ -35,7 +35,7 @@ class SuiteEvents(Protocol):
         """Write what must survive: tickets, codes, cancellations. Raises `StoreUnavailable`."""
 
     def after_append(self, suite: Suite, event: Event) -> None:
-        """Have done in the background what the event calls for."""
+        """Start in the background what the event calls for."""
 
 
 @dataclass(frozen=True, slots=True)

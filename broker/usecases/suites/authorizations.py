@@ -29,7 +29,7 @@ LOADED_WITHIN = timedelta(seconds=2)
 
 DETAILED_WITHIN_SECONDS = 3.0
 Change = Callable[[Authorization | None], Authorization | None]
-"""Makes the new authorisation of the present one; None leaves it as it is. The fence is set afterwards."""
+"""Returns what the present authorisation becomes, None to leave it as it is. The fence is set afterwards."""
 
 
 class Authorizations:

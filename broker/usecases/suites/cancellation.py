@@ -1,4 +1,4 @@
-"""What happens when a corp cancels a suite (cancel_auth): all that belongs to the authorisation goes."""
+"""A corp cancels a suite (cancel_auth): everything that belongs to the authorisation is removed."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ class Cancellation:
         self._clock = clock
 
     async def cancel(self, suite: Suite, corp_id: str, cancelled_at: datetime) -> None:
-        """Record durably that the corp cancelled. One that authorised again since is only read again.
+        """Record durably that the corp cancelled. If it authorised again since, it is only read again.
 
         Raises `StoreUnavailable`.
         """
@@ -41,7 +41,7 @@ class Cancellation:
                 code_hash="",
                 installed_at=present.installed_at,
                 updated_at=cancelled_at,
-                # Their numbers are needed until the tokens are removed.
+                # The agent ids are needed until the tokens are removed.
                 agents=tuple(AuthorizedAgent(agent.agent_id) for agent in present.agents),
                 problem="the corp cancelled",
                 is_stale=True,

@@ -1,4 +1,4 @@
-"""Whom a change of a suite's authorisations or installations wakes."""
+"""Wake those who follow the authorisations and installations of a suite."""
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator

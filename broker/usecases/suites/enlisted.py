@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 class Enlisted(Generic[Value]):
-    """Load what one kind of group lists, a group for each suite."""
+    """List records by suite, and load all that are listed."""
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ class SuiteEvents:
             self._rereading.start(key)
 
     def after_append(self, suite: Suite, event: Event) -> None:
-        """Do what the next reconciliation would do too."""
+        """Start now what the next reconciliation would do later."""
         if event.event_type in EDITION_EVENTS:
             self._in_background(
                 "noting a change of edition", lambda: self._edition_changed(suite, event.corp_id)

@@ -39,12 +39,12 @@ from broker.usecases.suites.credentials import SuiteCredentials
 from broker.usecases.suites.installations import Installations
 
 REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
-"""How long to wait before an exchange that did not come about is tried again: at first, and at most."""
+"""How long to wait before a failed exchange is tried again: at first, and at most."""
 CLOCKS_APART = timedelta(minutes=10)
 """How far WeCom's TimeStamp may be from the fleet's clock: a code that may still work is tried."""
 LONGEST_WAIT_SECONDS = 25.0
 """How long a caller waits for the exchange of its code."""
-REMEDY = "install the app again; for a 代开发 app, 重新获取secret brings a new code"
+REMEDY = "install the app again; for a 代开发 app press 重新获取secret"
 
 
 class Exchanges:

@@ -83,7 +83,7 @@ class SuiteAuthorizations:
         return Counter(str(view.state) for view in self._views(self._catalog.suites[suite]))
 
     def next_permission_end(self, suite: str) -> datetime | None:
-        """Return when the first permission of any corp ends, past ends left out."""
+        """Return when the first permission of any corp ends; those that have ended do not count."""
         now = self._clock.now()
         ends = [
             permission.expires_at
@@ -117,7 +117,7 @@ class SuiteAuthorizations:
         ]
         return sorted(views, key=lambda view: view.mark)
 
-    # The last one: its name hides the type in what follows.
+    # Last, because its name hides the type `list` in what follows.
     async def list(self, name: str) -> list[AuthorizationView]:
         """Return all rows of a suite in a stable order. Raises `UnknownApp`, `InvalidRequest`."""
         suite = self._catalog.suite(name)

@@ -31,11 +31,11 @@ from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.calls import SuiteCalls
 from broker.usecases.suites.cancellation import Cancellation
 
-AT_ONCE = 8
+CONCURRENT_READINGS = 8
 """How many authorisations one replica reads at a time."""
-PATIENCE = timedelta(seconds=5)
+TAKEOVER_DELAY = timedelta(seconds=5)
 """How long the replica that took the event has before another one does its work."""
-REST, LONGEST_REST = timedelta(seconds=2), timedelta(minutes=5)
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=2), timedelta(minutes=5)
 
 
 class Rereading:
@@ -66,7 +66,7 @@ class Rereading:
         self._clock = clock
         self._randomness = randomness
         self._observer = observer
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(CONCURRENT_READINGS)
         self._flights: SingleFlight[AuthorizationKey, None] = SingleFlight(tasks)
         self._standbys: SingleFlight[AuthorizationKey, None] = SingleFlight(tasks)
 
@@ -75,7 +75,7 @@ class Rereading:
         self._flights.start(key, lambda: self._keep_trying(key))
 
     async def run(self, suite: Suite) -> None:
-        """Do what no other replica has done in time, for ever."""
+        """Read what no other replica has read in time, for ever."""
         async with aclosing(self._authorizations.watch(suite.name)) as changes:
             async for _ in changes:
                 for key in [key for key in self._authorizations.stale if key[0] == suite.name]:
@@ -113,12 +113,12 @@ class Rereading:
         return changed or found
 
     async def _stand_by(self, key: AuthorizationKey) -> None:
-        await self._clock.sleep(self._randomness.jitter(PATIENCE))
+        await self._clock.sleep(self._randomness.jitter(TAKEOVER_DELAY))
         if key in self._authorizations.stale:
             self.start(key)
 
     async def _keep_trying(self, key: AuthorizationKey) -> None:
-        suite, rest = self._suites[key[0]], REST
+        suite, rest = self._suites[key[0]], FIRST_RETRY
         while key in self._authorizations.stale:
             begin_recovery_budget()
             try:
@@ -131,10 +131,10 @@ class Rereading:
                 self._observer.background_failed(f"reading the authorisation of {key[1]} for {key[0]}", error)
                 wait = max(rest, error.retry_after or rest) if isinstance(error, RetryLater) else rest
                 await self._clock.sleep(self._randomness.jitter(wait))
-                rest = min(rest * 2, LONGEST_REST)
+                rest = min(rest * 2, LONGEST_RETRY)
 
     async def _bring_up_to_date(self, suite: Suite, key: AuthorizationKey) -> timedelta:
-        """Do what is to do; return after how long to look again."""
+        """Do what is due; return how long to wait before looking again."""
         present = await self._authorizations.replicated.look(key) or self._authorizations.get(key)
         if present is None or not present.is_stale:
             self._authorizations.stale.pop(key, None)

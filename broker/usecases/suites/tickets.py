@@ -85,7 +85,7 @@ class SuiteTickets:
         is_newest = (held is None or held.fence < ticket.fence) and await self._tickets.offer(ticket)
         if is_newest:
             await self.adopt(ticket)
-            # What was refused for want of a ticket is tried at once.
+            # A fetch that failed for lack of a ticket is tried again at once.
             await self._error_cache.lift(CredentialKey.suite_token(suite).name)
         self._observer.ticket_pushed(suite.name, is_newest=is_newest)
         return is_newest
@@ -129,7 +129,9 @@ class SuiteTickets:
         )
         if ticket is None:
             return f"no suite_ticket of {suite.name} has ever arrived: {remedy}"
-        lateness = "ended" if ticket.expires_at <= self._clock.now() else "is about to end"
+        lateness = "has ended" if ticket.expires_at <= self._clock.now() else "is about to end"
         minutes = LIFETIME // timedelta(minutes=1)
         pushed = ticket.pushed_at.isoformat(timespec="seconds")
-        return f"the last suite_ticket of {suite.name}, pushed {pushed}, {lateness} ({minutes} min): {remedy}"
+        return (
+            f"the suite_ticket of {suite.name}, pushed {pushed} for {minutes} minutes, {lateness}: {remedy}"
+        )

@@ -1,4 +1,4 @@
-"""The console of a provider, by remote control."""
+"""The provider's console, over the control API."""
 
 from broker.simulator.control.suites import (
     addresses,

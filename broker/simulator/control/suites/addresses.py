@@ -13,7 +13,7 @@ from broker.simulator.world.console.addresses import Channel
 
 @control("POST", "suites/callback")
 def set_suite_callback(world: World, form: Form) -> Answer:
-    """Send what goes to a URL of a suite there; $CORPID$ in it becomes the corp's id."""
+    """Set a callback URL of a suite; $CORPID$ in it becomes the corp's id."""
     suite, channel = form.text("suite"), form.choice("channel", Channel)
     corpid = form.text("corpid", "")
     callback = callback_of(form)

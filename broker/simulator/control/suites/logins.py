@@ -1,4 +1,4 @@
-"""Make people log in at suites."""
+"""Have people log in to suites."""
 
 from broker.simulator.answers import Answer
 from broker.simulator.control.form import Form
@@ -9,7 +9,7 @@ from broker.simulator.world import World
 
 @control("POST", "suites/login_codes")
 def suite_login_code(world: World, form: Form) -> Answer:
-    """Make a member follow a suite's link; a parent_corpid shares its 代开发 app with the corp."""
+    """Have a member open a suite's login link; a parent_corpid shares its 代开发 app with the corp."""
     suite, corpid, userid, parent = _who(form)
     privateinfo = form.flag("privateinfo", False)
     form.finish()
@@ -20,7 +20,7 @@ def suite_login_code(world: World, form: Form) -> Answer:
 
 @control("POST", "suites/js_codes")
 def suite_js_code(world: World, form: Form) -> Answer:
-    """Make a member open a suite's mini-program."""
+    """Have a member open a suite's mini-program."""
     suite, corpid, userid, parent = _who(form)
     form.finish()
     with mistakes_in("suite", "corpid", "parent_corpid"):
@@ -29,7 +29,7 @@ def suite_js_code(world: World, form: Form) -> Answer:
 
 @control("POST", "suites/visitor_codes")
 def suite_visitor_code(world: World, form: Form) -> Answer:
-    """Make somebody who is not a member follow a suite's link."""
+    """Have somebody who is not a member open a suite's login link."""
     suite, openid = form.text("suite"), form.text("openid")
     form.finish()
     with mistakes_in("suite"):

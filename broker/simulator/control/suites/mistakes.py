@@ -8,7 +8,7 @@ from broker.simulator.control.form import ControlMistake
 
 @contextmanager
 def mistakes_in(*fields: str) -> Iterator[None]:
-    """Turn what there is not, and what WeCom does not allow, into a mistake in these fields."""
+    """Report what does not exist, or what WeCom does not allow, as a mistake in these fields."""
     try:
         yield
     except (LookupError, ValueError) as mistake:

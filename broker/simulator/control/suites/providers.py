@@ -30,7 +30,7 @@ def add_provider(world: World, form: Form) -> Answer:
 
 @control("POST", "providers/callback")
 def set_system_callback(world: World, form: Form) -> Answer:
-    """Send a provider's system events to a URL; the keys default to the demo's."""
+    """Set the URL of a provider's system events; the keys default to the demo's."""
     provider, callback = form.text("provider"), callback_of(form)
     form.finish()
     with mistakes_in("provider"):

@@ -13,7 +13,7 @@ _MANAGES = 1
 
 @endpoint("POST", "/cgi-bin/agent/get_permissions", token=AppToken, bodyless=True)
 def get_permissions(world: World, call: Call) -> Answer:
-    """List the permissions of the token's app, and when those that end do so."""
+    """List the permissions of the token's app, and when they end if they do."""
     granted = _authorization(world, call).permissions
     return {
         "app_permissions": [*_USUAL, *granted],

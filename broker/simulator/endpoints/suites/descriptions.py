@@ -39,7 +39,7 @@ def installer(world: World, authorization: Authorization) -> Answer:
     provider = world.suites.provider_of(suite)
     userid = provider.userid(authorization.corpid, authorization.installer)
     open_userid = provider.open_userid(authorization.corpid, authorization.installer)
-    # A third party gets the userid for a name (wecom-api G33).
+    # A third party gets the userid in place of the name (wecom-api G33).
     person = {"userid": userid, "open_userid": open_userid, "name": userid, "avatar": _LOGO}
     return {"auth_user_info": person}
 

@@ -30,7 +30,7 @@ def corpid_to_opencorpid(world: World, call: Call) -> Answer:
 
 @endpoint("POST", "/cgi-bin/service/get_app_qrcode", token=SuiteToken)
 def get_app_qrcode(world: World, call: Call) -> Answer:
-    """Return the address of a QR code to install the token's own suite by."""
+    """Return the address of a QR code that installs the token's own suite."""
     suite_id, state = call.text("suite_id", missing=41021), _state(call)
     suite = suite_of(world, call)
     if suite_id != suite.suite_id:
@@ -42,7 +42,7 @@ def get_app_qrcode(world: World, call: Call) -> Answer:
 
 @endpoint("POST", "/cgi-bin/service/get_customized_auth_url", token=ProviderToken)
 def get_customized_auth_url(world: World, call: Call) -> Answer:
-    """Return the address of a QR code to install 代开发 templates of the provider by."""
+    """Return the address of a QR code that installs 代开发 templates of the provider."""
     state, templates = _state(call), call.body.get("templateid_list")
     if not isinstance(templates, list) or not 1 <= len(templates) <= _MOST_TEMPLATES:
         raise Refusal(40058, "invalid templateid_list")

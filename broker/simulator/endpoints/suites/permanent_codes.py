@@ -32,7 +32,7 @@ def get_permanent_code_v2(world: World, call: Call) -> Answer:
 
 @endpoint("POST", "/cgi-bin/service/get_permanent_code", token=SuiteToken)
 def get_permanent_code(world: World, call: Call) -> Answer:
-    """Return the permanent code with all about the corp, and a third-party app's first token."""
+    """Return the permanent code with everything about the corp, and a third-party app's first token."""
     code = _spend(world, call)
     authorization = code.authorization
     first_token: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The begin of an install by link: the pre_auth_code (预授权码)."""
+"""The start of an installation by link: the pre_auth_code (预授权码)."""
 
 from broker.simulator.answers import Answer, Refusal
 from broker.simulator.endpoints.call import Call

@@ -26,7 +26,7 @@ class Addresses:
         self._of_providers: dict[str, Callback] = {}
 
     def set(self, suite: Suite, channel: Channel, callback: Callback, corpid: str = "") -> None:
-        """Send to this callback from now on; `corpid`, the plain one, makes it that of one corp only.
+        """Use this callback from now on; with `corpid`, the plain one, for that corp only.
 
         Raises ValueError for a channel that a suite of its kind does not have.
         """
@@ -37,7 +37,7 @@ class Addresses:
         self._of_suites[suite.suite_id, channel, corpid] = callback
 
     def set_system(self, provider_id: str, callback: Callback) -> None:
-        """Send the provider's system events there from now on."""
+        """Use this callback for the provider's system events from now on."""
         self._of_providers[provider_id] = callback
 
     def system(self, provider_id: str) -> Callback | None:
@@ -45,14 +45,14 @@ class Addresses:
         return self._of_providers.get(provider_id)
 
     def find(self, suite: Suite, channel: Channel, corpid: str, shown_corpid: str) -> Callback | None:
-        """Find a callback for a corp, given by its plain id and by that which the provider knows."""
+        """Find a callback for a corp, given by its plain id and by the one that the provider knows."""
         of_corp = self._of_suites.get((suite.suite_id, channel, corpid))
         callback = of_corp or self._of_suites.get((suite.suite_id, channel, ""))
         return callback and callback.at(shown_corpid)
 
 
 def channel_of(suite: Suite, kind: EventKind) -> Channel:
-    """Return to which URL of the suite events of a kind go."""
+    """Return the URL of the suite to which events of a kind go."""
     if kind in COMMANDS:
         return Channel.COMMAND
     return Channel.APP if suite.customized else Channel.DATA

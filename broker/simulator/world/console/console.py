@@ -1,7 +1,7 @@
-"""The console: corps install suites and end that, and the provider is told (授权通知事件).
+"""The console: corps install and cancel suites, and the provider is told (授权通知事件).
 
-A suite is named by its id or name, a corp by its plain id or by that which the provider knows. Unless it says
-otherwise, a method raises LookupError for what there is not, and ValueError for what WeCom does not allow.
+A suite is named by its id or name, a corp by its plain id or by the one that the provider knows. Unless it
+says otherwise, a method raises LookupError for what does not exist, ValueError for what WeCom does not allow.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,12 +63,12 @@ class Console:
         return self._suites.active(suite, corp).app
 
     def set_callback(self, suite: str, channel: Channel | str, callback: Callback, corp: str = "") -> None:
-        """Send what goes to a URL of a suite there; `corp` chooses one corp's 代开发 app."""
+        """Set a callback URL of a suite; `corp` chooses one corp's 代开发 app."""
         corpid = self._corps.get(corp).corpid if corp else ""
         self.addresses.set(self._suites.get(suite), Channel(channel), callback, corpid)
 
     def set_system_callback(self, provider: str, callback: Callback) -> None:
-        """Send a provider's system events there."""
+        """Set the URL of a provider's system events."""
         self.addresses.set_system(self._suites.provider(provider).corp_id, callback)
 
     def install_by_link(self, url: str, corp: str, userid: str = "") -> Install:
@@ -117,7 +117,7 @@ class Console:
         business_type: BusinessType = BusinessType.CORP_GROUP,
         way: CustomizedShare | str | None = None,
     ) -> list[Install]:
-        """Share the parent's app with children, and tell of the share; return their installations.
+        """Share the parent's app with children, and push the event; return their installations.
 
         There are none where children get tokens through the parent's: see `CustomizedShare`.
         """

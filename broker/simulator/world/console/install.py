@@ -1,4 +1,4 @@
-"""An installation, as whoever installed sees it end."""
+"""What an installation returns to whoever made it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ class Door(StrEnum):
 
     MARKET = "market"
     QR = "qr"
-    """A QR code (二维码) of the provider's; the only door to a 代开发 template."""
+    """A QR code (二维码) of the provider's; the only way to install a 代开发 template."""
     MEMBER = "member"
     """成员授权: a member, for themselves."""
 

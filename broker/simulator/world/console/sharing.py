@@ -23,7 +23,7 @@ _OF_CUSTOMIZED = {
 
 
 class SuiteSharing:
-    """Enter and end the shares of suites' apps."""
+    """Make and end the shares of suites' apps."""
 
     def __init__(
         self,

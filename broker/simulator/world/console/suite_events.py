@@ -32,7 +32,7 @@ class Details(TypedDict, total=False):
 
 
 class SuiteEvents:
-    """Make events, and send them to where the provider wants them."""
+    """Make events, and send them to the URLs that the provider has configured."""
 
     def __init__(
         self, corps: Corps, suites: Suites, outbox: Outbox, settings: Settings, randomness: Randomness

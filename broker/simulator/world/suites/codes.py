@@ -71,7 +71,7 @@ class InstallCodes:
         return (code for code in codes if code.authorization is authorization)
 
     def spend(self, value: str, suite_id: str, now: float) -> AuthCode:
-        """Consume an auth_code of the suite; the refusal to another suite does not consume it."""
+        """Consume an auth_code of the suite; another suite is refused and does not consume it."""
         if not _SHORTEST <= len(value.encode(errors="replace")) <= _LONGEST:
             raise Refusal(40058, f"invalid auth_code, exceed min length {_SHORTEST} or max length {_LONGEST}")
         code = self._auth.get(value)

@@ -107,7 +107,7 @@ async def test_a_ticket_works_for_half_an_hour_and_two_missed_pushes_do_no_harm(
 
     error = await outcome(replica.core.suite_tickets.current(MARKET))
     assert isinstance(error, SuiteTicketMissing)
-    assert "ended (30 min)" in error.message
+    assert "for 30 minutes, has ended" in error.message
     # What was fetched with it goes on working.
     assert (await world.run(replica.engine.get(KEY))).value
 
