@@ -97,7 +97,8 @@ class Services:
         )
         self._maintenance = EventMaintenance(list(callbacks), storage.event_groups, keep, clock, telemetry)
         self.admin = Admin(
-            catalog=around.catalog,
+            catalog=catalog,
+            authorizations=core.authorizations,
             targets=targets,
             engine=engine,
             shares=shares,

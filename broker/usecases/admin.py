@@ -16,6 +16,7 @@ from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
 from broker.usecases.limits.ticket_quota import HOUR, TicketQuota, limits_of
 from broker.usecases.shares.directory import ShareDirectory
+from broker.usecases.shares.parents import KnownAuthorizations
 from broker.usecases.shares.targets import Targets
 
 ENDPOINTS = (
@@ -28,8 +29,21 @@ ENDPOINTS = (
     "/cgi-bin/miniprogram/jscode2session",
 )
 
+SUITE_ENDPOINTS = (
+    "/cgi-bin/service/get_suite_token",
+    "/cgi-bin/service/get_corp_token",
+    "/cgi-bin/service/get_pre_auth_code",
+    "/cgi-bin/service/v2/get_permanent_code",
+    "/cgi-bin/service/v2/get_auth_info",
+    "/cgi-bin/service/auth/getuserinfo3rd",
+    "/cgi-bin/service/miniprogram/jscode2session",
+)
+PROVIDER_ENDPOINTS = ("/cgi-bin/service/get_provider_token",)
+
 MOST_AGENTS = 500
 """How many apps in corps are checked for their ticket limits: more would keep the store busy."""
+MOST_CORPS = 100
+"""How many corps of a suite are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,7 @@ class Admin:
         self,
         *,
         catalog: Catalog,
+        authorizations: KnownAuthorizations,
         targets: Targets,
         engine: CredentialEngine,
         shares: ShareDirectory,
@@ -73,6 +88,7 @@ class Admin:
         policy: RefreshPolicy,
     ) -> None:
         self._catalog = catalog
+        self._authorizations = authorizations
         self._targets = targets
         self._engine = engine
         self._shares = shares
@@ -104,9 +120,22 @@ class Admin:
         return rotated, view
 
     async def quotas(self, app: str = "") -> list[QuotaUse]:
-        """Return the use of WeCom's limits by corp and endpoint. Raises `UnknownApp`, `StoreUnavailable`."""
-        apps = [self._targets.app(app)] if app else list(self._catalog.apps.values())
+        """Return the use of WeCom's limits by corp and endpoint; of suites only what is used.
+
+        Of a suite that is named, the corps whose credentials this replica holds are looked at, too.
+        Raises `UnknownApp`, `StoreUnavailable`.
+        """
+        owners = [self._catalog.owner(app)] if app else self.apps()
+        apps = [owner for owner in owners if isinstance(owner, App)]
         calls = await self._gate.quotas(sorted({found.corp_id for found in apps}), ENDPOINTS)
+        for owner in owners:
+            if isinstance(owner, Suite):
+                served = self._served(owner) if app else []
+                apps += served
+                calls += await self._used([owner.name], SUITE_ENDPOINTS)
+                calls += await self._used(sorted({found.corp_id for found in served}), ENDPOINTS)
+            elif isinstance(owner, Provider):
+                calls += await self._used([owner.corp_id], PROVIDER_ENDPOINTS)
         agents = {(found.corp_id, found.agent_id) for found in apps}
         for found in apps:
             # Another replica may have fetched a child's ticket, so every child of the app is checked.
@@ -117,6 +146,16 @@ class Admin:
                 hourly = Limit(HOUR, limit.most)
                 calls.append(QuotaUse("jsapi_ticket", limit.corp_id, hourly, used, None, limit.agent_id))
         return calls
+
+    async def _used(self, subjects: list[str], endpoints: tuple[str, ...]) -> list[QuotaUse]:
+        uses = await self._gate.quotas(subjects, endpoints)
+        return [use for use in uses if use.used or use.closed_until]
+
+    def _served(self, suite: Suite) -> list[App]:
+        """Return the suite in the corps whose credentials this replica holds; of many, the first."""
+        corps = sorted({entry.key.corp_id for entry in self._memory if entry.key.app == suite.name})
+        found = [self._authorizations.get((suite.name, corp_id)) for corp_id in corps]
+        return [known.app(suite) for known in found if known and known.permanent_code][:MOST_CORPS]
 
     def highest_ticket_use(self) -> float:
         """Return the highest share of an hourly ticket limit that is used up."""

@@ -84,7 +84,7 @@ def servicer() -> AdminServicer:
         "replica_health": ReplicaHealth(NOON),
     }
     statuses: Any = (Tickets(), Overview())
-    unused = dict.fromkeys(("shares", "tickets", "gate"))
+    unused = dict.fromkeys(("shares", "tickets", "gate", "authorizations"))
     admin = Admin(**parts, **unused)
     return AdminServicer(admin, SuiteStatuses(CATALOG.suites, *statuses))
 

@@ -8,6 +8,8 @@ from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import CorpNotAuthorized, InvalidRequest
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
+from broker.domain.replica_health import ReplicaHealth
+from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
 from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.signing import Signing
@@ -146,3 +148,54 @@ async def test_files_belong_to_a_corp(world: ProviderWorld, replica: Replica, na
     assert "target.corp_id" == refused.value.metadata["field"]
     with pytest.raises(InvalidRequest):
         await world.run(anext(calls.download(Target(name), "media")))
+
+
+def admin_of(world: ProviderWorld, replica: Replica) -> Admin:
+    return Admin(
+        catalog=replica.catalog,
+        authorizations=replica.core.authorizations,
+        targets=replica.targets,
+        engine=replica.engine,
+        shares=replica.shares,
+        tickets=replica.quota,
+        memory=replica.memory,
+        gate=replica.gate,
+        replica_health=ReplicaHealth(world.clock.now()),
+        clock=world.clock,
+        policy=world.policy,
+    )
+
+
+async def test_an_operator_sees_and_renews_the_credentials_of_suites_and_providers(
+    world: ProviderWorld, replica: Replica, corps: dict[str, str]
+) -> None:
+    admin = admin_of(world, replica)
+    for target in (Target("market"), Target("acme"), Target("market", corps["market"])):
+        await world.run(replica.tokens.get(target))
+        await world.clock.jump(60 * SECOND)
+        fetched = len(world.suite_wecom.calls)
+        _, view = await world.run(admin.refresh(target, CredentialKind.ACCESS_TOKEN))
+
+        assert target.app == view.key.app
+        assert view in admin.credentials(target.app)
+        assert fetched < len(world.suite_wecom.calls)
+
+
+async def test_an_operator_sees_how_much_of_their_limits_suites_use(
+    world: ProviderWorld, replica: Replica, corps: dict[str, str]
+) -> None:
+    await world.run(replica.tokens.get(Target("market", corps["market"])))
+    await world.run(replica.tokens.get(Target("acme")))
+    signing = Signing(replica.targets, replica.engine, world.clock, CountedChance())
+    await world.run(signing.sign_page(Target("market", corps["market"]), PAGE))
+    admin = admin_of(world, replica)
+
+    used = {(use.endpoint, use.corp_id): use.used for use in await admin.quotas("market")}
+    assert 1 == used["/cgi-bin/service/get_suite_token", "market"]
+    assert 1 == used["/cgi-bin/service/get_corp_token", "market"]
+    assert 1 == used["/cgi-bin/get_jsapi_ticket", corps["market"]]
+    assert used["jsapi_ticket", corps["market"]]
+    provider = {(use.endpoint, use.corp_id): use.used for use in await admin.quotas("acme")}
+    assert {("/cgi-bin/service/get_provider_token", ACME.corp_id): 1} == provider
+    everything = {(use.endpoint, use.corp_id) for use in await admin.quotas()}
+    assert {*provider, ("/cgi-bin/service/get_suite_token", "market")} <= everything
