@@ -144,6 +144,7 @@ class Core:
             state,
             engine=self.engine,
             fleet=self.fleet,
+            lister=self.lister,
             relisting=self.relisting,
             longest_call=longest_call,
         )

@@ -11,6 +11,7 @@ from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.notifications import Notifications
 from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.relisting import Relisting
 from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.calls import SuiteCalls
@@ -87,6 +88,7 @@ class Suites:
         *,
         engine: CredentialEngine,
         fleet: LeasedFlight,
+        lister: ShareLister,
         relisting: Relisting,
         longest_call: timedelta,
     ) -> None:
@@ -94,7 +96,9 @@ class Suites:
         self._catalog = catalog
         self._state = state
         self._tasks = tasks
-        self.cancellation = cancellation = Cancellation(state.authorizations, state.credentials, clock)
+        self.cancellation = cancellation = Cancellation(
+            catalog.suites, state.authorizations, state.credentials, lister.end, clock
+        )
         self.rereading = Rereading(
             suites=catalog.suites,
             authorizations=state.authorizations,

@@ -101,6 +101,26 @@ class ShareLister:
             changes += ShareChanges.between(before, after.shares)
         return changes
 
+    async def end(self, key: ListingKey) -> None:
+        """Publish that nothing is shared any more: the corp cancelled, and cannot be asked.
+
+        Raises `StoreUnavailable`.
+        """
+        held = await self.recall(key)
+        if held is None or not held.shares:
+            return
+        turns = self._fleet.turns(
+            self._replicated, key, stage="listing", above=held.fence, allow_offline=False
+        )
+        async with aclosing(turns):
+            async for turn in turns:
+                if turn.lease is None:
+                    continue
+                parent = key.parent_corp_id
+                nothing = ShareList(key.app, key.share_kind, turn.lease.fence, self._clock.now(), (), parent)
+                if await self._replicated.publish(key, nothing, turn.lease):
+                    return
+
     async def list_since(self, app: App, kind: ShareKind, moment: datetime) -> ShareList:
         """Return a listing that was begun at the moment or later: the fleet's, else a new one.
 

@@ -1,9 +1,11 @@
 """A corp cancels a suite (cancel_auth): everything that belongs to the authorisation is removed."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from broker.domain.ports.clock import Clock
+from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import Authorization, AuthorizationState, AuthorizedAgent
 from broker.domain.suites.suite import Suite
 from broker.usecases.suites.authorizations import Authorizations
@@ -16,9 +18,18 @@ LATE_ANSWER = timedelta(seconds=30)
 class Cancellation:
     """End authorisations, and remove what they leave behind."""
 
-    def __init__(self, authorizations: Authorizations, credentials: SuiteCredentials, clock: Clock) -> None:
+    def __init__(
+        self,
+        suites: Mapping[str, Suite],
+        authorizations: Authorizations,
+        credentials: SuiteCredentials,
+        end_shares: Callable[[ListingKey], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        self._suites = suites
         self._authorizations = authorizations
         self._credentials = credentials
+        self._end_shares = end_shares
         self._clock = clock
 
     async def cancel(self, suite: Suite, corp_id: str, cancelled_at: datetime) -> None:
@@ -50,11 +61,14 @@ class Cancellation:
         await self._authorizations.change((suite.name, corp_id), cancel, allow_offline=False)
 
     async def clean_up(self, cancelled: Authorization) -> timedelta:
-        """Remove tokens, tickets and sessions; return after how long to do it again, 0 after the last time.
+        """Remove shares, tokens, tickets and sessions; return after how long to do it again, 0 if not at all.
 
         Raises `StoreUnavailable`.
         """
         age = self._clock.now() - cancelled.updated_at
+        # The tokens of children go with the shares.
+        for kind in self._suites[cancelled.suite].share_kinds:
+            await self._end_shares(ListingKey(cancelled.suite, kind, cancelled.corp_id))
         await self._credentials.remove(cancelled)
         if age < LATE_ANSWER:
             return LATE_ANSWER - age

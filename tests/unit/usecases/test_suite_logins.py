@@ -9,6 +9,7 @@ import pytest
 
 from broker.adapters.wecom.users import UserEndpoints
 from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.errors import (
     BrokerError,
     CodeRejected,
@@ -18,6 +19,7 @@ from broker.domain.errors import (
     UnknownApp,
 )
 from broker.domain.sessions import Session
+from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import AuthorizationState
 from broker.domain.users import UserKind
 from broker.protocol.authorize_url import Scope
@@ -300,6 +302,30 @@ async def test_a_cancelled_authorisation_takes_its_sessions_with_it(
     await world.clock.advance(60 * SECOND)
     assert world.shared.records[named[0]].is_tombstone
     assert [] == await replica.storage.groups.members(group, 0, 10)
+
+
+async def test_a_parent_that_cancels_takes_its_shares_and_its_childrens_tokens_with_it(
+    world: ProviderWorld, replica: Replica, logins: MiniProgramLogins
+) -> None:
+    await share_tailored(world, replica)
+    child, parent = Target("tailored", corp_of(world, CHILD)), corp_of(world, PARENT)
+    token = await world.run(replica.tokens.get(child))
+    code = js_code(world, "tailored", CHILD, PARENT)
+    session = await world.run(logins.exchange_login_code("tailored", code, None))
+    # Another replica takes the cancellation, and holds none of it.
+    other = await world.start()
+    await world.until(other, TAILORED, parent, AuthorizationState.ACTIVE)
+    world.suite_wecom.cancel(PARENT, "tailored")
+    await other.core.suites.cancellation.cancel(TAILORED, parent, world.clock.now())
+    await world.clock.advance(60 * SECOND)
+
+    assert world.shared.records[token.key.name].is_tombstone
+    assert replica.memory.find(token.key) is None
+    listing = await replica.shares.recall(ListingKey("tailored", ShareKind.CORP_GROUP, parent))
+    assert listing
+    assert () == listing.shares
+    assert (CorpNotAuthorized, "") == await refusal(world, replica.tokens.get(child))
+    assert (SessionNotFound, "") == await refusal(world, logins.find(session.session_id))
 
 
 async def test_a_corp_that_comes_back_does_not_bring_its_old_sessions_back(
