@@ -61,5 +61,5 @@ class LoginApps:
             return LoginApp(name, CredentialKey.suite_token(owner), None, owner)
         find = self._authorizations
         found = await (find.usable(owner, corp_id) if corp_id else find.sole(owner))
-        app = found.app(owner)
+        app = (await find.detailed(found)).app(owner)
         return LoginApp(name, CredentialKey.own_token(app), app, owner)

@@ -123,6 +123,8 @@ class Targets:
             if not (found := await self._children.find(*child)):
                 raise
             return _the_one(target, found).token
+        # Without its agents, the same token would soon be fetched again under another key.
+        authorization = await self._authorizations.detailed(authorization)
         return CredentialKey.own_token(authorization.app(suite, _chosen_agent(authorization, target)))
 
     async def _locate_anew(self, target: Target, refused: CredentialKey) -> CredentialKey:

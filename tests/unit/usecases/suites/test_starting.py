@@ -8,9 +8,11 @@ import pytest
 
 from broker.domain.apps import Target
 from broker.domain.errors import CorpNotAuthorized, InvalidRequest, StoreUnavailable
+from broker.domain.suites.authorization import AuthorizationState
 from broker.simulator import provider_demo as demo
 from tests.kit.memory.engine_world import Replica, outcome
-from tests.kit.memory.provider_world import TAILORED, ProviderWorld
+from tests.kit.memory.provider_world import SECOND, TAILORED, ProviderWorld
+from tests.kit.memory.suite_wecom import APP_TOKEN
 
 STRANGER = Target("tailored", "wpStranger")
 
@@ -49,3 +51,19 @@ async def test_nobody_waits_for_ever(world: ProviderWorld) -> None:
 
     assert isinstance(error, StoreUnavailable)
     assert error.retry_after
+
+
+async def test_a_corp_that_authorised_a_moment_ago_is_found_with_its_agent(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica, TAILORED)
+    world.suite_wecom.delay = SECOND
+    code = world.suite_wecom.install(demo.PARENT, "tailored")
+    await world.take(replica, code, TAILORED)
+    corp_id = world.suite_wecom.corp_id(demo.PARENT, "tailored")
+    found = await world.until(replica, TAILORED, corp_id, AuthorizationState.ACTIVE)
+    assert not found.agents
+
+    token = await world.run(replica.tokens.get(Target("tailored", corp_id)))
+    assert token.key.agent_id
+    await world.clock.advance(10 * SECOND)
+    assert 1 == world.suite_wecom.count(APP_TOKEN)
