@@ -55,7 +55,7 @@ class Parents:
     async def named(self, name: str, corp_id: str) -> App:
         """Return the app in the corp that a request names.
 
-        Raises `InvalidRequest` with the field, `UnknownApp`, `CorpNotAuthorized`, `StoreUnavailable`.
+        Raises `InvalidRequest` with the field, `UnknownApp`, and as `KnownAuthorizations.usable`.
         """
         owner = self._catalog.owner(name)
         if isinstance(owner, App):
@@ -65,7 +65,7 @@ class Parents:
         suite = self._catalog.suite(name)
         if not corp_id:
             raise InvalidRequest("parent_corp_id", "is required: the corp that shares the suite", app=name)
-        found = await self._authorizations.find(suite, corp_id)
+        found = await self._authorizations.usable(suite, corp_id)
         return (await self._authorizations.detailed(found)).app(suite)
 
     async def sharing(self, listing: ListingKey) -> App:

@@ -114,7 +114,7 @@ class Targets:
         if is_shared and not is_known and (found := self._children.known(*child)):
             return _the_one(target, found).token
         try:
-            authorization = await self._authorizations.find(suite, target.corp_id)
+            authorization = await self._authorizations.usable(suite, target.corp_id)
         except CorpNotAuthorized:
             if not is_shared:
                 raise

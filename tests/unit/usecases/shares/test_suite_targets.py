@@ -14,11 +14,13 @@ from broker.domain.errors import (
     BrokerError,
     CorpNotAuthorized,
     InvalidRequest,
+    ReauthorizationRequired,
     UnknownApp,
     WecomUnavailable,
 )
 from broker.domain.shares import AppShare
 from broker.domain.suites.authorization import AuthorizationState
+from broker.domain.suites.suite import Suite
 from broker.usecases.shares.children import FEW
 from tests.kit.memory.engine_world import OWN, OWN_TARGET, Replica
 from tests.kit.memory.fake_suites import (
@@ -99,6 +101,24 @@ async def test_a_corp_that_authorised_the_suite_is_meant_by_its_id(
     assert CredentialKey("market", CORP, 1000030) == await located(world, replica, Target("market", CORP))
     second = Target("market", CORP, None, 1000031)
     assert CredentialKey("market", CORP, 1000031) == await located(world, replica, second)
+
+
+@pytest.mark.parametrize("suite", [MARKET, TAILORED])
+async def test_a_corp_that_must_authorise_again_is_refused_until_it_has(
+    world: FakeSuiteWorld, replica: Replica, suite: Suite
+) -> None:
+    target = Target(suite.name, PARENT)
+    key = await located(world, replica, target)
+    world.authorizations.end(suite, PARENT, AuthorizationState.REAUTHORIZATION_REQUIRED)
+
+    # Its token may be in memory, and WeCom may have ended it.
+    assert (ReauthorizationRequired, "") == await refused(world, replica, target)
+    with pytest.raises(ReauthorizationRequired):
+        await world.run(replica.core.parents.named(suite.name, PARENT))
+    assert await located(world, replica, Target(suite.name, {MARKET: CORP, TAILORED: OTHER_PARENT}[suite]))
+
+    world.authorizations.put(authorization(suite))
+    assert key == await located(world, replica, target)
 
 
 async def test_an_app_of_the_corp_itself_is_found_as_before(world: FakeSuiteWorld, replica: Replica) -> None:
