@@ -133,8 +133,8 @@ class Authorization:
         return f"authorization:{suite}:{corp_id}"
 
     def reconciled(self, other: "Authorization") -> "Authorization":
-        """Return the newer one."""
-        return max(self, other, key=lambda authorization: authorization.fence)
+        """Return the newer one; of two as new, the other."""
+        return max(other, self, key=lambda authorization: authorization.fence)
 
     def is_worth_sharing(self, now: datetime) -> bool:  # noqa: ARG002 - other values expire
         """Return whether a store that lost it should have it back: WeCom tells a permanent code once."""

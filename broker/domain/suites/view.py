@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from broker.domain.suites.authorization import AuthMode, Authorization, AuthorizationState, AuthorizedAgent
-from broker.domain.suites.installation import Installation
+from broker.domain.suites.installation import Installation, InstallationState
 
 
 class ViewState(StrEnum):
@@ -19,6 +19,13 @@ class ViewState(StrEnum):
     """A code was refused, or spent and the answer lost: an administrator must act."""
     REAUTHORIZATION_REQUIRED = "reauthorization_required"
     CANCELLED = "cancelled"
+
+
+_WAITS_FOR = {
+    InstallationState.TAKEN: "the code waits to be exchanged",
+    InstallationState.SENT: "the code was sent, and WeCom's answer is outstanding",
+    InstallationState.LOST: "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class AuthorizationView:
             install_state=installation.install_state,
             install_time=installation.taken_at,
             update_time=installation.sent_at or installation.taken_at,
-            problem=installation.problem,
+            problem=installation.problem or _WAITS_FOR[installation.state],
             code_hash=installation.code_hash,
             mark=f"code {installation.code_hash}",
         )

@@ -22,7 +22,7 @@ from broker.domain.suites.suite import Suite
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
-from broker.usecases.suites.enlisted import AUTHORIZATIONS, Enlisted
+from broker.usecases.suites.enlisted import AUTHORIZATIONS, FOREVER, Enlisted
 
 LOADED_WITHIN = timedelta(seconds=2)
 """How long a request waits for a replica that has just started."""
@@ -60,7 +60,15 @@ class Authorizations:
         self.version = 0
         """Grows whenever one changes: earlier results may be out of date."""
         self.replicated: Replicated[AuthorizationKey, Authorization] = Replicated(authorizations, self, clock)
-        self.enlisted = Enlisted(AUTHORIZATIONS, suites, authorizations, self.adopt, groups, clock)
+        self.enlisted = Enlisted(
+            AUTHORIZATIONS,
+            suites,
+            authorizations,
+            self.adopt,
+            groups,
+            clock,
+            held=lambda suite: dict.fromkeys(self._memory[suite], FOREVER),
+        )
 
     # --- copies
 
@@ -83,7 +91,9 @@ class Authorizations:
         """Hold it unless a newer one is held; drop at once the credentials of one that is cancelled."""
         corps = self._memory[value.suite]
         held = corps.get(value.corp_id)
-        if held and held.fence >= value.fence:
+        # Replicas that write without the store in the same millisecond give one fence to different values:
+        # the one that the store takes is adopted by all.
+        if held and (held.fence > value.fence or held == value):
             return
         corps[value.corp_id] = value
         self.version += 1

@@ -1,7 +1,7 @@
 """The records of all suites that the store lists by group: loaded when a replica starts, and again later."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -33,6 +33,8 @@ class Enlisted(Generic[Value]):
         adopt: Callable[[Value], Awaitable[None]],
         groups: Groups,
         clock: Clock,
+        *,
+        held: Callable[[str], Mapping[str, datetime]] = lambda _suite: {},
     ) -> None:
         self._kind = kind
         self._suites = list(suites)
@@ -40,6 +42,8 @@ class Enlisted(Generic[Value]):
         self._adopt = adopt
         self._groups = groups
         self._clock = clock
+        self._held = held
+        """Returns the names of a suite's records in memory, and until when they are kept."""
         self._due = asyncio.Event()
         self._due.set()
         self._unlisted: dict[tuple[str, str], datetime] = {}
@@ -56,7 +60,10 @@ class Enlisted(Generic[Value]):
         self._unlisted.pop((suite, name), None)
 
     def on_notice(self, notice: Notice) -> None:
-        """Load everything again after a lost connection: notices of new records may have been missed."""
+        """Load everything again after a lost connection.
+
+        Notices of new records may have been missed, and a store that lost its data has lost the names too.
+        """
         if notice.kind is NoticeKind.CONNECTED:
             self._due.set()
 
@@ -88,6 +95,10 @@ class Enlisted(Generic[Value]):
             for stored in (await self._collection.load(keys)).values():
                 if stored.value is not None:
                     await self._adopt(stored.value)
+        listed = set(names)
+        for name, keep_until in self._held(suite).items():
+            if name not in listed:
+                await self.enlist(suite, name, keep_until)
 
     def _group(self, suite: str) -> str:
         return f"{self._kind}:{suite}"

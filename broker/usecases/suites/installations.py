@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Groups
-from broker.domain.suites.installation import Installation, InstallationKey
+from broker.domain.suites.installation import KEPT, Installation, InstallationKey
 from broker.domain.suites.suite import Suite
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
@@ -29,7 +30,9 @@ class Installations:
         self._clock = clock
         self._memory: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
         self.replicated: Replicated[InstallationKey, Installation] = Replicated(installations, self, clock)
-        self.enlisted = Enlisted(INSTALLATIONS, suites, installations, self.adopt, groups, clock)
+        self.enlisted = Enlisted(
+            INSTALLATIONS, suites, installations, self.adopt, groups, clock, held=self._kept_until
+        )
 
     def held(self) -> Iterable[InstallationKey]:
         """See `Copies.held`."""
@@ -77,3 +80,6 @@ class Installations:
         if found and found.is_open and found.problem != problem:
             self._memory[found.suite][found.code_hash] = replace(found, problem=problem)
             self._changes.tell(found.suite)
+
+    def _kept_until(self, suite: str) -> dict[str, datetime]:
+        return {code_hash: found.taken_at + KEPT for code_hash, found in self._memory[suite].items()}

@@ -43,6 +43,18 @@ async def test_a_code_becomes_an_authorisation_on_every_replica(world: ProviderW
     assert [(found.corp_id, ViewState.ACTIVE)] == await views(first)
 
 
+async def test_a_code_without_an_authorisation_says_what_it_waits_for(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    world.suite_wecom.delay = 5 * SECOND
+    await world.take(replica, world.suite_wecom.install(demo.PARENT))
+    await world.clock.advance(6 * SECOND)
+
+    (pending,) = await replica.core.suites.overview.list("market")
+    assert ViewState.PENDING is pending.state
+    assert "the code was sent, and WeCom's answer is outstanding" == pending.problem
+
+
 async def test_pushes_of_one_code_to_every_replica_are_one_exchange(world: ProviderWorld) -> None:
     fleet = await world.fleet(3)
     await world.push(fleet[0])
