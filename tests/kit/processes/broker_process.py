@@ -14,19 +14,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from tests.kit.processes.environment import environment
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import _die_with_parent
 
 STARTED_WITHIN_SECONDS = 60.0
 PATIENT_BROKER = Path(__file__).with_name("patient_broker.py")
+TRAVELLING_BROKER = Path(__file__).with_name("travelling_broker.py")
 
 
 class BrokerProcess:
-    """`wecom-broker serve` with the test's configuration. A context manager."""
+    """`wecom-broker serve` with the test's configuration. A context manager.
+
+    With `ahead`, its clock is ahead by the seconds that this file holds.
+    """
 
     def __init__(
-        self, folder: Path, config: Mapping[str, Any], *, log_level: str = "debug", patient: bool = False
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        *,
+        log_level: str = "debug",
+        patient: bool = False,
+        ahead: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.grpc_port = free_port()
@@ -39,6 +51,8 @@ class BrokerProcess:
         whole["log"] = {"level": log_level, "format": "json"}
         self._config.write_text(to_toml(whole))
         self._program = ["-P", str(PATIENT_BROKER)] if patient else ["-m", "broker"]
+        if ahead:
+            self._program = ["-P", str(TRAVELLING_BROKER), str(ahead)]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -106,6 +120,11 @@ class BrokerProcess:
         assert self.process
         pid = self.process.pid
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def local_ports(self) -> set[int]:
+        """Return its ends of its connections."""
+        assert self.process
+        return {found.laddr.port for found in psutil.Process(self.process.pid).net_connections("tcp")}
 
     def _is_ready(self) -> bool:
         try:

@@ -25,6 +25,7 @@ from wecom_broker.v1 import (
 from wecom_broker.v1 import (
     admin_service_pb2_grpc,
     app_share_service_pb2_grpc,
+    suite_service_pb2_grpc,
     target_pb2,
     token_service_pb2_grpc,
 )
@@ -160,7 +161,12 @@ class Replica:
         self.tokens = token_service_pb2_grpc.TokenServiceStub(channel)
         self.shares = app_share_service_pb2_grpc.AppShareServiceStub(channel)
         self.admin = admin_service_pb2_grpc.AdminServiceStub(channel)
+        self.suites = suite_service_pb2_grpc.SuiteServiceStub(channel)
         self.health = health_pb2_grpc.HealthStub(channel)
+
+    def of(self, app: str) -> "Replica":
+        """Return a client of the same broker for another app."""
+        return Replica(self.channel, app)
 
     async def token(self, corp_id: str = "", *, timeout: float = 30.0) -> token_pb.AccessToken:  # noqa: ASYNC109
         """Return a token."""
@@ -215,6 +221,17 @@ class Fleet:
     redis: RedisServer
     brokers: Sequence[BrokerProcess]
     config: Mapping[str, Any]
+    ahead: Path | None = None
+    """Holds the seconds by which the clocks of travelling brokers are ahead."""
+
+    def advance(self, seconds: float) -> None:
+        """Set the clocks of WeCom and of all travelling brokers ahead, so much more than they are."""
+        assert self.ahead
+        before = float(self.ahead.read_text()) if self.ahead.exists() else 0.0
+        written = self.ahead.with_suffix(".new")
+        written.write_text(str(before + seconds))
+        written.replace(self.ahead)
+        self.wecom.control("POST", "clock", seconds=seconds)
 
     @asynccontextmanager
     async def replicas(self, app: str = APP) -> AsyncIterator[list[Replica]]:
@@ -249,6 +266,17 @@ class Fleet:
             owner: bytes | None = client.get(f"{PREFIX}:{{{name}}}:lease")
             return owner
 
+    def holder(self, name: str) -> BrokerProcess:
+        """Return the broker that holds a lease, once it renews it; it must hold it that long."""
+        owner = (self.lease(name) or b"nobody").decode()
+        with Redis(port=self.redis.port) as client, client.monitor() as monitor:
+            port = next(
+                int(command["client_port"])
+                for command in monitor.listen()
+                if owner in command["command"] and command["client_port"].isdigit()
+            )
+        return next(broker for broker in self.brokers if port in broker.local_ports())
+
 
 class Connections:
     """Connections to several addresses, closed together."""
@@ -279,13 +307,13 @@ def connect(*addresses: str, app: str = APP) -> Connections:
 def configuration(
     wecom_url: str,
     store_url: str,
-    apps: Sequence[str] = (APP,),
+    apps: Sequence[str | Mapping[str, Any]] = (APP,),
     app: Mapping[str, Any] | None = None,
     **tables: Any,
 ) -> dict[str, Any]:
     """Return a configuration with the simulator's app under one or more names; `tables` are added to it.
 
-    Each name has its own credentials: those of a new name are cold.
+    Each name has its own credentials: those of a new name are cold. An app that is no name is taken as it is.
     """
     config: dict[str, Any] = {
         "store": {"url": store_url, "prefix": PREFIX, "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
@@ -298,6 +326,8 @@ def configuration(
                 "secret": SECRET,
                 **(app or {}),
             }
+            if isinstance(name, str)
+            else name
             for name in apps
         ],
     }
@@ -316,17 +346,24 @@ def running_fleet(
     habit: str = "new_value_old_alive",
     append_only: bool = False,
     patient: bool = False,
+    travelling: bool = False,
     **tables: Any,
 ) -> Iterator[Fleet]:
-    """Run the whole fleet inside the block; `patient` brokers wait long for a Redis that is slow."""
+    """Run the whole fleet inside the block.
+
+    `patient` brokers wait long for a Redis that is slow; `travelling` ones too, and they follow
+    `Fleet.advance`.
+    """
     with ExitStack() as stack:
         wecom = SimulatorProcess(children=children, token_lifetime=token_lifetime, habit=habit)
         stack.push(wecom.__exit__)
         wecom.launch()
         redis = stack.enter_context(RedisServer(folder / "redis", append_only=append_only))
         config = configuration(wecom.url, redis.url, **tables)
+        ahead = folder / "ahead" if travelling else None
         processes = [
-            BrokerProcess(folder / f"broker-{number}", config, patient=patient) for number in range(brokers)
+            BrokerProcess(folder / f"broker-{number}", config, patient=patient, ahead=ahead)
+            for number in range(brokers)
         ]
         for process in processes:
             stack.push(process.__exit__)
@@ -334,7 +371,7 @@ def running_fleet(
         wecom.await_ready()
         for process in processes:
             process.await_ready()
-        yield Fleet(wecom, redis, processes, config)
+        yield Fleet(wecom, redis, processes, config, ahead)
 
 
 def target(corp_id: str = "", app: str = APP, **fields: Any) -> target_pb2.Target:

@@ -63,10 +63,10 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay_to(port: int) -> AsyncIterator[Relay]:
-    """Listen on its own port inside the block."""
+async def relay_to(port: int, listening_on: int = 0) -> AsyncIterator[Relay]:
+    """Listen inside the block, on its own port unless one is given."""
     relay = Relay(port)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(relay.serve, "127.0.0.1", listening_on)
     relay.port = server.sockets[0].getsockname()[1]
     try:
         yield relay
