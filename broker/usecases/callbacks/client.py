@@ -79,9 +79,9 @@ class ClientCallback:
     async def before_append(self, _message: Message) -> None:
         """See `Callback`: nothing but the event is written."""
 
-    def notices(self, _event: Event) -> list[str]:
-        """See `Callback`."""
-        return []
+    def notices(self, event: Event) -> list[str]:
+        """See `Callback`: a change of shares makes a replica list them."""
+        return self._corps.listings(event)
 
     def after_append(self, event: Event, *, is_new: bool) -> None:  # noqa: ARG002 - both are followed
         """See `Callback`; a repeat may be another change of the same second."""

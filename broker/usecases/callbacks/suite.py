@@ -51,9 +51,9 @@ class SuiteCallback:
         if message.is_command:
             await self._corps.before_append(message)
 
-    def notices(self, _event: Event) -> list[str]:
-        """See `Callback`."""
-        return []
+    def notices(self, event: Event) -> list[str]:
+        """See `Callback`: a change of shares makes a replica list them."""
+        return self._corps.listings(event)
 
     def after_append(self, event: Event, *, is_new: bool) -> None:  # noqa: ARG002 - both are followed
         """See `Callback`; a repeat may be another change of the same second."""

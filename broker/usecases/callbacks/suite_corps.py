@@ -5,9 +5,10 @@ from datetime import timedelta
 from broker.domain.corps import CORP_ID, ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import CorpNotAuthorized, InvalidRequest
-from broker.domain.events.event import Event
+from broker.domain.events.event import SHARE_EVENTS, Event
 from broker.domain.events.receiver import ReceiverForm
 from broker.domain.ports.clock import Clock
+from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.suite import Suite
 from broker.protocol.callbacks.message import Message
@@ -55,6 +56,12 @@ class SuiteCorps:
         """Return the key of the token of some corp, if one can be used."""
         usable = (found for found in self._parts.corps.of(self._suite.name) if found.is_usable)
         return next((CredentialKey.own_token(found.app(self._suite)) for found in usable), None)
+
+    def listings(self, event: Event) -> list[str]:
+        """Return the names of the listings that the event makes out of date."""
+        kind = SHARE_EVENTS.get(event.event_type)
+        is_listed = kind in self._suite.share_kinds and event.corp_id
+        return [ListingKey(self._suite.name, kind, event.corp_id).name] if kind and is_listed else []
 
     def check_addressee(self, message: Message, *, is_required: bool) -> None:
         """Return if the message is for this suite of this provider. Raises `EnvelopeRejected`."""

@@ -77,7 +77,7 @@ class Relisting:
     def on_notice(self, notice: Notice) -> None:
         """React to an event about shares, and to a store that was unavailable."""
         if notice.kind is NoticeKind.APPENDED and (listing := ListingKey.read(notice.name)):
-            self._schedule(listing, self._moment(notice.fence))
+            self.schedule_listing(listing, self._moment(notice.fence))
         elif notice.kind is NoticeKind.CONNECTED:
             if self._connected_at and not self._catching_up:
                 self._catching_up = True
@@ -86,9 +86,10 @@ class Relisting:
 
     def schedule(self, app: App, kind: ShareKind, moment: datetime) -> None:
         """Have the shares listed soon, after the moment; a burst of events causes one listing."""
-        self._schedule(ListingKey.of(app, kind), moment)
+        self.schedule_listing(ListingKey.of(app, kind), moment)
 
-    def _schedule(self, listing: ListingKey, moment: datetime) -> None:
+    def schedule_listing(self, listing: ListingKey, moment: datetime) -> None:
+        """See `schedule`; the corp that shares a suite may be unknown as yet."""
         if not self._parents.are_listed(listing):
             return
         moment += SKEW
@@ -159,7 +160,7 @@ class Relisting:
         missed = [key for key in self._lists.held() if key.app in self._called_back]
         for listing in missed:
             if not listing.parent_corp_id:
-                self._schedule(listing, moment)
+                self.schedule_listing(listing, moment)
         for listing in missed:
             # One after the other: thousands of corps may share a suite.
             if listing.parent_corp_id and (error := await self._list(listing, moment)):

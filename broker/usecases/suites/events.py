@@ -7,6 +7,7 @@ from broker.domain.events.event import SHARE_EVENTS, EnvelopeProblem, Event
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.secret import Secret
+from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.suite import Suite
 from broker.protocol.callbacks.message import Message
@@ -88,13 +89,12 @@ class SuiteEvents:
             )
         elif kind := SHARE_EVENTS.get(event.event_type):
             parent = self._authorizations.get((suite.name, event.corp_id))
-            if parent is None or not parent.is_usable:
-                return
-            if not parent.shares:
+            if parent and parent.is_usable and not parent.shares:
                 self._in_background(
                     "noting who shares", lambda: self._authorizations.mark_sharing(parent.key)
                 )
-            self._relisting.schedule(parent.app(suite), kind, event.receive_time)
+            # The parent may share before its auth_code is exchanged.
+            self._relisting.schedule_listing(ListingKey(suite.name, kind, event.corp_id), event.receive_time)
 
     async def _edition_changed(self, suite: Suite, paid_corp_id: str) -> None:
         """Read anew the corp that paid, and every child that it shares the app with (下级企业付费版本)."""

@@ -2,17 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
 from broker.domain.apps import App
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import CorpNotAuthorized, InvalidRequest, UnknownApp
+from broker.domain.events.event import Event
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.shares import AppShare, ListingKey, ShareChanges
 from broker.domain.suites.authorization import AuthorizationState
 from broker.domain.suites.installation import CODE_LIFETIME
+from broker.usecases.callbacks.suite_corps import SuiteCorps
 from broker.usecases.shares.reconciling import AT_ONCE, LOOK
 from broker.usecases.shares.relisting import LONGEST_REST, SETTLED
 from tests.kit.memory.engine_world import CRM, Replica
@@ -305,3 +309,36 @@ async def test_after_the_store_was_away_parents_are_listed_one_after_the_other(
 
     assert sorted(corps) == sorted(listing.corp_id for listing in world.shares.listings)
     assert 1 == world.shares.most_at_once
+
+
+# --- what the callbacks of suites bring about
+
+
+def share_event(corp_id: str, event_type: str = "share_agent_change", suite: str = "market") -> Event:
+    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    return Event(suite, corp_id, None, 0, "", event_type, "", now, now, {}, "")
+
+
+async def test_a_share_event_is_published_to_every_replica_by_its_parent(
+    world: FakeSuiteWorld, fleet: list[Replica]
+) -> None:
+    corps = SuiteCorps(MARKET, cast("Any", None), fleet[0].clock)
+
+    assert [f"shares:market:corp_group:{PARENT}"] == corps.listings(share_event(PARENT))
+    assert [] == corps.listings(share_event(PARENT, "share_chain_change"))
+    assert [] == corps.listings(share_event(PARENT, "change_auth"))
+    assert [] == corps.listings(share_event(""))
+
+
+async def test_a_share_event_of_a_corp_whose_code_is_not_exchanged_yet_is_not_lost(
+    world: FakeSuiteWorld, fleet: list[Replica], clock: FakeClock
+) -> None:
+    event = replace(share_event("wpNew"), receive_time=clock.now())
+    fleet[0].core.suites.events.after_append(MARKET, event)
+    await clock.advance(5 * SECOND)
+    world.authorize(authorization(MARKET, "wpNew"))
+    await world.give_corp_tokens(fleet[0])
+    fleet[0].witness.failures.clear()
+    await clock.advance(LONGEST_REST)
+
+    assert [("wpNew", GROUP)] == listed(world)
