@@ -146,6 +146,7 @@ class Suites:
             installations=state.installations,
             exchanges=self.exchanges,
             rereading=self.rereading,
+            changes=state.changes,
             clock=clock,
             observer=around.suite_observer,
         )

@@ -1,6 +1,6 @@
 """Wake those who follow the authorisations and installations of a suite."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 
 from broker.usecases.fleet.latest import Latest
@@ -11,6 +11,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._followers: defaultdict[str, set[Latest[None]]] = defaultdict(set)
+        self._told: Counter[str] = Counter()
 
     async def follow(self, suite: str) -> AsyncGenerator[None, None]:
         """Yield at once, and after each change, until the broker stops."""
@@ -23,8 +24,13 @@ class Changes:
         finally:
             self._followers[suite].discard(changed)
 
+    def version(self, suite: str) -> int:
+        """Return a number that is another one after each change."""
+        return self._told[suite]
+
     def tell(self, suite: str) -> None:
         """Wake the suite's followers."""
+        self._told[suite] += 1
         for follower in self._followers[suite]:
             follower.put(None)
 

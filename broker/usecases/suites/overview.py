@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from broker.domain.suites.suite import Suite
 from broker.domain.suites.view import AuthorizationView
 from broker.usecases.credentials.one_time_codes import read_code
 from broker.usecases.suites.authorizations import Authorizations
+from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.exchanges import Exchanges
 from broker.usecases.suites.installations import Installations
 from broker.usecases.suites.rereading import Rereading
@@ -35,6 +36,7 @@ class SuiteAuthorizations:
         installations: Installations,
         exchanges: Exchanges,
         rereading: Rereading,
+        changes: Changes,
         clock: Clock,
         observer: SuiteObserver,
     ) -> None:
@@ -43,8 +45,11 @@ class SuiteAuthorizations:
         self._installations = installations
         self._exchanges = exchanges
         self._rereading = rereading
+        self._changes = changes
         self._clock = clock
         self._observer = observer
+        self._made: dict[str, tuple[int, Sequence[AuthorizationView]]] = {}
+        """The rows of each suite and the version that they show: a long list is asked for page by page."""
 
     async def get(self, name: str, corp_id: str) -> AuthorizationView:
         """Return one corp's row, also if it cancelled. Raises `CorpNotAuthorized`."""
@@ -103,7 +108,15 @@ class SuiteAuthorizations:
                 )
             await self._clock.sleep(LOOK_INTERVAL)
 
-    def _views(self, suite: Suite) -> list[AuthorizationView]:
+    def _views(self, suite: Suite) -> Sequence[AuthorizationView]:
+        version = self._changes.version(suite.name)
+        made_at, views = self._made.get(suite.name, (-1, ()))
+        if made_at != version:
+            views = self._make_views(suite)
+            self._made[suite.name] = version, views
+        return views
+
+    def _make_views(self, suite: Suite) -> Sequence[AuthorizationView]:
         authorizations = self._authorizations.of(suite.name)
         came_of = {found.code_hash for found in authorizations}
         codes = [
@@ -117,8 +130,7 @@ class SuiteAuthorizations:
         ]
         return sorted(views, key=lambda view: view.mark)
 
-    # Last, because its name hides the type `list` in what follows.
-    async def list(self, name: str) -> list[AuthorizationView]:
+    async def list(self, name: str) -> Sequence[AuthorizationView]:
         """Return all rows of a suite in a stable order. Raises `UnknownApp`, `InvalidRequest`."""
         suite = self._catalog.suite(name)
         try:

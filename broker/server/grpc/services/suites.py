@@ -1,6 +1,6 @@
 """`SuiteService`: which corps authorised a suite, and how others do."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 from wecom_broker.v1 import suite_service_pb2 as pb
@@ -97,7 +97,7 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
                 for chunk in suite_messages.chunks(self._visible_in(changed)):
                     yield pb.WatchAuthorizationsResponse(authorizations=chunk)
 
-    def _visible_in(self, views: list[AuthorizationView]) -> list[AuthorizationView]:
+    def _visible_in(self, views: Sequence[AuthorizationView]) -> list[AuthorizationView]:
         """Return the rows of corps that the caller may act for; a row without a corp may be any corp's."""
         may_see = self._rights.visible()
         return [view for view in views if may_see(view.suite, view.corp_id)]

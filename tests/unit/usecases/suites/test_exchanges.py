@@ -55,6 +55,20 @@ async def test_a_code_without_an_authorisation_says_what_it_waits_for(world: Pro
     assert "the code was sent, and WeCom's answer is outstanding" == pending.problem
 
 
+async def test_the_rows_of_a_long_list_are_made_once_between_two_changes(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    overview = replica.core.suites.overview
+    rows = await overview.list("market")
+
+    assert rows is await overview.list("market")
+    await replica.core.authorizations.mark_stale(found.key)
+    assert rows is not await overview.list("market")
+    await world.take(replica, world.suite_wecom.install(demo.child(1)))
+    assert 2 == len(await overview.list("market"))
+
+
 async def test_pushes_of_one_code_to_every_replica_are_one_exchange(world: ProviderWorld) -> None:
     fleet = await world.fleet(3)
     await world.push(fleet[0])
