@@ -35,9 +35,9 @@ class TicketLimit:
         """Return how many are for ordinary renewals: the rest is reserved for replacing dead tickets."""
         return self.most * 9 // 10
 
-    def slot(self, moment: datetime) -> str:
-        """Return the name of the tally that a fetch at that moment belongs to."""
-        return f"tickets:{self.corp_id}:{self.agent_id}:{_number(moment)}"
+    def tally(self, slot: int) -> str:
+        """Return the name of what counts the fetches in that slot."""
+        return f"tickets:{self.corp_id}:{self.agent_id}:{slot}"
 
 
 def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, ...]:
@@ -71,8 +71,8 @@ class TicketQuota:
             used = await self._slots(limit)
             self._check(key, limit, [*used, 1], urgent=urgent)
         # Replicas that passed the check together are ordered by the counter; the surplus backs off.
-        now = self._clock.now()
-        names = [limit.slot(now) for limit in limits]
+        slot = _slot(self._clock.now())
+        names = [limit.tally(slot) for limit in limits]
         self._own.update(names)
         try:
             for limit, name in zip(limits, names, strict=True):
@@ -128,17 +128,17 @@ class TicketQuota:
 
     def _names(self, limit: TicketLimit) -> list[str]:
         """Return the tallies of the hour, oldest first, and the next: another replica may have begun it."""
-        now = self._clock.now()
-        self._own, self._uncounted = _recent(self._own, now), _recent(self._uncounted, now)
-        return [limit.slot(now - position * SLOT) for position in range(SLOTS - 1, -2, -1)]
+        slot = _slot(self._clock.now())
+        self._own, self._uncounted = _recent(self._own, slot), _recent(self._uncounted, slot)
+        return [limit.tally(number) for number in range(slot - SLOTS + 1, slot + 2)]
 
 
-def _number(moment: datetime) -> int:
+def _slot(moment: datetime) -> int:
     return int(moment.timestamp() // SLOT.total_seconds())
 
 
-def _recent(counts: Counter[str], now: datetime) -> Counter[str]:
-    oldest = _number(now) - SLOTS
+def _recent(counts: Counter[str], slot: int) -> Counter[str]:
+    oldest = slot - SLOTS
     return Counter({name: count for name, count in counts.items() if int(name.rpartition(":")[2]) >= oldest})
 
 
@@ -148,5 +148,5 @@ def _until_free(slots: list[int], bound: int, now: datetime) -> timedelta:
     while left > bound and position < SLOTS - 1:
         position += 1
         left -= slots[position]
-    leaves = (_number(now) + position + 1) * SLOT.total_seconds()
+    leaves = (_slot(now) + position + 1) * SLOT.total_seconds()
     return timedelta(seconds=leaves - now.timestamp())
