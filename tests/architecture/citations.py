@@ -48,7 +48,8 @@ def what_there_is() -> Cited:
 
 def docstring_with(words: str) -> str:
     """Return the docstring of the one module of the broker that has these words in it."""
-    modules = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "broker").rglob("*.py")]
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "broker").rglob("*.py"))
+    modules = [ast.parse(source) for source in sources if words in source]
     (found,) = [text for module in modules if words in (text := ast.get_docstring(module) or "")]
     return found
 
