@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 import os
 import shutil
 import signal
@@ -56,6 +57,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModul
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long: then all workers end together."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from visiting thousands of tests each time: they stay to the end."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
