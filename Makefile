@@ -41,6 +41,8 @@ PARALLEL = $(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reor
 
 # Tests start processes while gRPC's threads run. gRPC reads this on import, so a fixture would set it too late.
 test test-fast: export GRPC_ENABLE_FORK_SUPPORT = 0
+# Where bytecode is not kept, each worker compiles all modules anew.
+test test-fast: export PYTHONDONTWRITEBYTECODE =
 
 test: $(STAMP) ## Run all tests
 	$(PARALLEL) $(ARGS)
