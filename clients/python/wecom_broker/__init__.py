@@ -23,7 +23,13 @@ from wecom_broker._services.authorization import (
     SharedFrom,
 )
 from wecom_broker._services.identity import AuthorizeUrl, OauthScope, User, UserKind, UserProfile
-from wecom_broker._services.js_sdk import PageSignature, ReportOutcome, Signature
+from wecom_broker._services.js_sdk import (
+    AgentConfigSignature,
+    ConfigSignature,
+    PageSignature,
+    ReportOutcome,
+    Signature,
+)
 from wecom_broker._services.media import MediaDownload, MediaHead, MediaUpload
 from wecom_broker._services.mini_programs import Session
 from wecom_broker._services.suites import AuthorizationChange, InstallUrl
@@ -34,6 +40,7 @@ from wecom_broker.errors import BrokerError
 
 __all__ = [
     "AccessToken",
+    "AgentConfigSignature",
     "ApiAnswer",
     "AppShare",
     "AppShareChange",
@@ -46,6 +53,7 @@ __all__ = [
     "AuthorizedAgent",
     "Broker",
     "BrokerError",
+    "ConfigSignature",
     "Edition",
     "Event",
     "EventStream",

@@ -59,6 +59,7 @@ class TestNames:
         assert own | {"errors"} == set(wecom_broker.__all__)
         assert [
             "AccessToken",
+            "AgentConfigSignature",
             "ApiAnswer",
             "AppShare",
             "AppShareChange",
@@ -71,6 +72,7 @@ class TestNames:
             "AuthorizedAgent",
             "Broker",
             "BrokerError",
+            "ConfigSignature",
             "Edition",
             "Event",
             "EventStream",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import grpc
 import pytest
 from wecom_broker import (
+    AgentConfigSignature,
     Broker,
+    ConfigSignature,
     PageSignature,
     ReportOutcome,
     ShareKind,
@@ -41,6 +43,13 @@ async def test_a_page_is_signed_for_one(fake: FakeBroker, either: Broker):
     assert CONFIG == await either.sign_config("crm", URL, **named)
     assert AGENT_CONFIG == await either.sign_agent_config("crm", URL, **named)
     assert {"SignConfig": 1, "SignAgentConfig": 1} == fake.calls
+
+
+async def test_what_knows_a_signature_by_its_earlier_name_knows_it_still(either: Broker):
+    signed = await either.sign_page("crm", URL, "ww1")
+
+    assert isinstance(signed.config, ConfigSignature)
+    assert isinstance(signed.agent_config, AgentConfigSignature)
 
 
 async def test_without_a_corp_the_page_is_the_apps_own(fake: FakeBroker, either: Broker):

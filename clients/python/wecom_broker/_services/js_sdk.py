@@ -45,6 +45,12 @@ class Signature:
         )
 
 
+ConfigSignature = Signature
+"""The name that the signature for `wx.config` had until the two kinds became one."""
+AgentConfigSignature = Signature
+"""The name that the signature for `wx.agentConfig` had until then."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageSignature:
     """Both signatures of one page."""
