@@ -102,15 +102,12 @@ class Broker:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         min_ttl: Span | None = None,
-        corp_id: None = None,
     ) -> AccessToken:
         """Return a token that is valid now, from memory except for the first call for a target.
 
         Raises BrokerError.
         """
-        held = self._broker.held_token(
-            app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl, corp_id=corp_id
-        )
+        held = self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
         if held is not None:
             return held
         return self._background.result(
@@ -125,12 +122,9 @@ class Broker:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         min_ttl: Span | None = None,
-        corp_id: None = None,
     ) -> AccessToken | None:
         """Return the token in memory if it is valid, else None. Raises MadeBeforeFork."""
-        return self._broker.held_token(
-            app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl, corp_id=corp_id
-        )
+        return self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
 
     rejected = blocking(AsyncBroker.rejected)
     watch_access_token = iterating(AsyncBroker.watch_access_token)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from wecom_broker._spans import Span, span
-from wecom_broker._target import ShareKind, Target, misnamed
+from wecom_broker._target import ShareKind, Target
 from wecom_broker._tokens.access_token import AccessToken
 from wecom_broker.errors import Unavailable
 from wecom_broker.v1 import token_service_pb2 as pb
@@ -35,7 +35,6 @@ class Tokens:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         min_ttl: Span | None = None,
-        corp_id: None = None,
     ) -> AccessToken:
         """Return a token that is valid now, from memory except for the first call for a target.
 
@@ -46,12 +45,10 @@ class Tokens:
         Raises BrokerError.
         """
         self._connection.owner.require()
-        if corp_id is not None:
-            raise misnamed()
         token = self._memory.valid((app, corp, share_kind, agent_id), min_ttl)
         if token is not None:
             return token
-        return await self._acquire(Target.of(app, corp, share_kind, agent_id, corp_id), min_ttl)
+        return await self._acquire(Target.of(app, corp, share_kind, agent_id), min_ttl)
 
     def held_token(
         self,
@@ -61,15 +58,12 @@ class Tokens:
         share_kind: ShareKind | str | None = None,
         agent_id: int = 0,
         min_ttl: Span | None = None,
-        corp_id: None = None,
     ) -> AccessToken | None:
         """Return the token in memory if it is valid, else None, without a call. Any thread may call it.
 
         Raises MadeBeforeFork.
         """
         self._connection.owner.require_process()
-        if corp_id is not None:
-            raise misnamed()
         return self._memory.valid((app, corp, share_kind, agent_id), min_ttl)
 
     async def rejected(self, token: AccessToken, errcode: int) -> AccessToken:
