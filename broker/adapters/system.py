@@ -25,6 +25,10 @@ class SystemClock:
         """Wait that long."""
         await asyncio.sleep(duration.total_seconds())
 
+    def ahead_of_machine(self, seconds: float) -> timedelta:
+        """Return how far a time, in seconds since 1970, is ahead of this machine's clock."""
+        return timedelta(seconds=seconds - time.time())
+
     def set_fleet_time(self, seconds: float) -> timedelta:
         """Adopt the store's time, in seconds since 1970; return how far this clock was off."""
         correction = seconds - time.monotonic() - self._origin

@@ -59,7 +59,7 @@ async def _connect(
         except (StoreInUse, OSError, sqlite3.Error) as error:
             raise CannotStart(f"store.url: {error}") from None
         return embedded, SqliteEventLog(embedded.connection, clock)
-    client = await stack.enter_async_context(connect_redis(config.store.redis_url))
+    client = await stack.enter_async_context(connect_redis(config.store.redis_url, observer))
     store = RedisStore(client, config.store.prefix, clock, observer)
     return store, RedisEventLog(client, config.store.prefix)
 

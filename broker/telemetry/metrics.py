@@ -56,6 +56,13 @@ class Metrics:
             "Records that must not be lost, by what the store said: proven, late or unproven to be on disk.",
             "outcome",
         )
+        self.store_damage = counter(
+            "store_damage_total", "What was found in the store that no broker wrote there, by kind.", "damage"
+        )
+        self.store_clock_offset = gauge(
+            "store_clock_offset_seconds",
+            "How far the store's clock was ahead of this machine's.",
+        )
         self.callbacks = counter(
             "callbacks_total",
             "Callbacks by app and outcome: accepted, repeated, verified, or the reason for the refusal.",

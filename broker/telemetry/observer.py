@@ -10,8 +10,8 @@ from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.events.log import Lag
 from broker.domain.events.receiver import ReceiverForm
-from broker.domain.ports.clock import Clock
-from broker.domain.ports.observer import Durability
+from broker.domain.ports.clock import MAX_CLOCK_OFFSET, Clock
+from broker.domain.ports.observer import Damage, Durability
 from broker.domain.replica_health import ReplicaHealth
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
@@ -28,6 +28,7 @@ SERVER_ERROR = re.compile(r"http_(5\d\d)")
 MAX_RECEIVERS_REMEMBERED = 10_000
 SHARES_LOGGED = 20
 UNPROVEN_LOGGED_EVERY = timedelta(minutes=10)
+DAMAGE_LOGGED_EVERY = timedelta(seconds=10)
 
 
 class Telemetry:
@@ -41,6 +42,8 @@ class Telemetry:
         self._sealed_for: set[tuple[str, str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
         self._unproven_logged_at: datetime | None = None
+        self._damage_logged: dict[Damage, tuple[datetime, int]] = {}
+        """When each kind was last logged, and how many were found since."""
 
     def egress_chosen(self, described: Mapping[str, object]) -> None:
         """Log how calls reach WeCom."""
@@ -107,6 +110,32 @@ class Telemetry:
         if problem and (last is None or now - last >= UNPROVEN_LOGGED_EVERY):
             self._unproven_logged_at = now
             self._log.warning("a durable write is not proven to be on disk", problem=problem)
+
+    def damage_found(self, damage: Damage, problem: Exception) -> None:
+        """See `Observer.damage_found`; each kind is logged at most every ten seconds."""
+        self.metrics.store_damage.labels(damage).inc()
+        now = self._clock.now()
+        last, unlogged = self._damage_logged.get(damage, (None, 0))
+        if last and now - last < DAMAGE_LOGGED_EVERY:
+            self._damage_logged[damage] = last, unlogged + 1
+            return
+        self._damage_logged[damage] = now, 0
+        self._log.error(
+            "the store holds what this broker cannot use",
+            damage=damage,
+            problem=str(problem),
+            not_logged_before=unlogged,
+        )
+
+    def store_clock_compared(self, off: timedelta) -> None:
+        """See `Observer.store_clock_compared`."""
+        self.metrics.store_clock_offset.set(off.total_seconds())
+        if abs(off) > MAX_CLOCK_OFFSET:
+            self._log.error(
+                "the store's clock is not believed: it is too far from this machine's",
+                ahead_seconds=round(off.total_seconds(), 1),
+                bound_seconds=MAX_CLOCK_OFFSET.total_seconds(),
+            )
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer.shares_changed`."""

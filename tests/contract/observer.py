@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from broker.domain.errors import BrokerError
-from broker.domain.ports.observer import Durability
+from broker.domain.ports.observer import Damage, Durability
 from broker.domain.shares import AppShare
 
 
@@ -15,6 +15,8 @@ class Notebook:
 
     told: list[str] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+    clock_off: list[timedelta] = field(default_factory=list)
     durable_writes: list[tuple[Durability, str]] = field(default_factory=list)
 
     async def has_failures(self) -> bool:
@@ -41,6 +43,14 @@ class Notebook:
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         raise NotImplementedError
+
+    def damage_found(self, damage: Damage, problem: Exception) -> None:
+        self.told.append("opening an event" if damage is Damage.EVENT else "opening a record")
+        self.failures.append(problem)
+        self.damage.append(damage)
+
+    def store_clock_compared(self, off: timedelta) -> None:
+        self.clock_off.append(off)
 
     def background_failed(self, what: str, error: Exception) -> None:
         self.told.append(what)

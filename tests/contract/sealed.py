@@ -25,13 +25,21 @@ class SealedStore:
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         found = await self._records.load(names)
-        return {name: stored.value or Record(name, stored.fence, b"", FAR) for name, stored in found.items()}
+        return {
+            name: stored.value or Record(name, stored.fence, b"", FAR)
+            for name, stored in found.items()
+            if stored.is_readable
+        }
 
     async def commit(self, record: Record, lease: Lease) -> bool:
         return await self._records.commit(record, lease)
 
     async def offer(self, record: Record) -> bool:
         return await self._records.offer(record)
+
+    async def supplant(self, record: Record, damaged: bytes) -> bool:
+        sealed = self._seal.close(record.name, record.payload)
+        return await self._inner.supplant(replace(record, payload=sealed), damaged)
 
     async def replace(self, record: Record) -> bool:
         sealed = self._seal.close(record.name, record.payload)

@@ -9,6 +9,7 @@ from wecom_broker import Broker
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from tests.contract.logs import test_redis_event_log as of_the_event_log
 from tests.contract.stores import test_redis_access as of_the_store
+from tests.contract.stores import test_redis_attacks as of_attacks
 from tests.deploy.files import ROOT
 from tests.kit.callbacks.sender import CallbackSender
 from tests.kit.processes.broker_process import BrokerProcess
@@ -28,7 +29,7 @@ def rights() -> list[str]:
 
 
 def test_the_user_may_do_what_the_store_and_the_event_log_need_and_no_more():
-    needed = {*of_the_store.LEAST.split(), *of_the_event_log.LEAST.split()}
+    needed = {*of_the_store.LEAST.split(), *of_the_event_log.LEAST.split(), *of_attacks.MENDING.split()}
 
     assert sorted(needed) == sorted(rights())
 

@@ -11,7 +11,7 @@ import structlog
 
 from broker.domain.corps import ShareKind
 from broker.domain.errors import RateLimited, SecretRejected, StoreUnavailable, WecomUnavailable
-from broker.domain.ports.observer import Durability
+from broker.domain.ports.observer import Damage, Durability
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER, redact, set_up_logging
 from broker.telemetry.observer import Telemetry
@@ -307,6 +307,31 @@ async def test_a_write_that_is_not_proven_is_told_every_ten_minutes_at_most(scre
 
     assert ["in minute 0", "in minute 10", "in minute 20"] == [event["problem"] for event in screen.events]
     assert {"warning"} == {event["level"] for event in screen.events}
+
+
+async def test_damage_is_counted_and_each_kind_told_every_ten_seconds_at_most(screen: Screen) -> None:
+    clock = FakeClock()
+    telemetry = Telemetry(clock)
+    set_up_logging("info", "json")
+    for _ in range(10):
+        for _ in range(100):
+            telemetry.damage_found(Damage.RECORD, ValueError("a is damaged"))
+        telemetry.damage_found(Damage.EVENT, ValueError("b is damaged"))
+        await clock.advance(timedelta(seconds=2))
+    value = telemetry.metrics.registry.get_sample_value
+
+    assert 1000 == value("wecom_broker_store_damage_total", {"damage": "record"})
+    told = [(event["damage"], event["not_logged_before"]) for event in screen.events]
+    assert [("record", 0), ("event", 0), ("record", 499), ("event", 4)] == told
+
+
+def test_a_clock_that_is_not_believed_is_an_error(screen: Screen, telemetry: Telemetry) -> None:
+    set_up_logging("info", "json")
+    for seconds in (0.2, -59.9, 61):
+        telemetry.store_clock_compared(timedelta(seconds=seconds))
+
+    assert [("error", 61)] == [(event["level"], event["ahead_seconds"]) for event in screen.events]
+    assert 61 == telemetry.metrics.registry.get_sample_value("wecom_broker_store_clock_offset_seconds")
 
 
 def test_calls_are_counted_by_endpoint_and_errcode(telemetry: Telemetry) -> None:

@@ -12,9 +12,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from broker.adapters.redis.replies import cause_of, comes_from_wrong_server
+from broker.adapters.redis.mending import mend
+from broker.adapters.redis.replies import cause_of, comes_from_wrong_server, is_of_wrong_type
 from broker.adapters.redis.subscription import Subscription
 from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.observer import Observer
 
 ANSWER_SECONDS = 1.0
 """How long Redis may take to answer: callers wait this long before they are served without it."""
@@ -36,8 +38,9 @@ class RedisClient:
     included: new ones resolve the address again, which leads to another server after a failover.
     """
 
-    def __init__(self, connect: Callable[[], Redis]) -> None:
+    def __init__(self, connect: Callable[[], Redis], observer: Observer | None = None) -> None:
         self._connect = connect
+        self.observer = observer
         self._redis = connect()
         self._failed = False
         self._cause = ""
@@ -67,7 +70,16 @@ class RedisClient:
         script = self._redis.register_script(text)
 
         async def call(keys: list[str], arguments: list[Any]) -> Any:
-            return await self.run(lambda redis: script(keys=keys, args=arguments, client=redis))
+            async def attempt(redis: Redis) -> Any:
+                try:
+                    return await script(keys=keys, args=arguments, client=redis)
+                except ResponseError as error:
+                    if not is_of_wrong_type(error):
+                        raise
+                await mend(redis, keys, self.observer)
+                return await script(keys=keys, args=arguments, client=redis)
+
+            return await self.run(attempt)
 
         return call
 
@@ -163,12 +175,12 @@ class RedisClient:
 
 
 @asynccontextmanager
-async def connect_redis(url: str) -> AsyncIterator[RedisClient]:
+async def connect_redis(url: str, observer: Observer | None = None) -> AsyncIterator[RedisClient]:
     """Open a pool for `redis://` or `rediss://` (TLS; user and password of an ACL in the URL).
 
     Raises `StoreUnavailable` at the first command, not here.
     """
-    client = RedisClient(lambda: _open(url))
+    client = RedisClient(lambda: _open(url), observer)
     try:
         yield client
     finally:

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from broker.adapters.redis.client import RedisClient, milliseconds, unavailable
-from broker.adapters.redis.replies import cause_of, comes_from_wrong_server
+from broker.adapters.redis.mending import mend
+from broker.adapters.redis.replies import cause_of, comes_from_wrong_server, is_of_wrong_type
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Durability, Observer
 
@@ -84,18 +85,26 @@ class DurableWrites:
             if self._waiting and self._waiting[0] is calls:
                 self._waiting = None
             try:
-                return await self._client.run(lambda redis: _replies(redis, calls))
+                return await self._client.run(lambda redis: _replies(redis, calls, self._observer))
             except StoreUnavailable as error:
                 return [Reply(error, None)] * len(calls)
 
 
-async def _replies(redis: Redis, calls: list[Call]) -> Replies:
+async def _replies(redis: Redis, calls: list[Call], observer: Observer) -> Replies:
     replies = await _sent(redis, calls)
     unknown = [number for number, reply in enumerate(replies) if isinstance(reply.written, NoScriptError)]
     for text in {calls[number].text for number in unknown}:
         await redis.script_load(text)
-    again = await _sent(redis, [calls[number] for number in unknown]) if unknown else []
-    for number, reply in zip(unknown, again, strict=True):
+    spoilt = [
+        number
+        for number, reply in enumerate(replies)
+        if isinstance(reply.written, Exception) and is_of_wrong_type(reply.written)
+    ]
+    for number in spoilt:
+        await mend(redis, calls[number].keys, observer)
+    repeated = unknown + spoilt
+    again = await _sent(redis, [calls[number] for number in repeated]) if repeated else []
+    for number, reply in zip(repeated, again, strict=True):
         replies[number] = reply
     for reply in replies:
         if isinstance(reply.written, RedisError) and comes_from_wrong_server(reply.written):

@@ -8,7 +8,7 @@ from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import group_script, log_script
 from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, topic
-from broker.domain.events.positions import FIRST, tidy
+from broker.domain.events.positions import FIRST, LAST, tidy
 from broker.domain.ports.store import NoticeKind
 
 GroupScript = Callable[..., Awaitable[Any]]
@@ -99,10 +99,9 @@ class RedisEventLog:
         found = await self._client.run(lambda redis: redis.xrange(log, first, "+", limit))
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", found)
         return [
-            _entry(
-                app, tidy(position.decode()).encode(), fields[b"corp"], fields[b"type"], fields[b"payload"]
-            )
-            for position, fields in rows
+            _entry(app, position, *(fields.get(name, b"") for name in (b"corp", b"type", b"payload")))
+            for position, fields in ((tidy(found.decode()).encode(), fields) for found, fields in rows)
+            if position != LAST.encode()  # an id that is no position
         ]
 
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
@@ -154,4 +153,6 @@ class RedisEventLog:
 
 
 def _entry(app: str, position: bytes, corp_id: bytes, event_type: bytes, payload: bytes) -> Entry:
-    return Entry(app, corp_id.decode(), event_type.decode(), payload, position.decode())
+    return Entry(
+        app, corp_id.decode(errors="replace"), event_type.decode(errors="replace"), payload, position.decode()
+    )

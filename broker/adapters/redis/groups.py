@@ -3,9 +3,13 @@
 from datetime import datetime
 from typing import cast
 
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
 from broker.adapters.redis.client import RedisClient, epoch_milliseconds
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import store_script
+from broker.adapters.redis.replies import is_of_wrong_type
 from broker.adapters.system import SystemClock
 
 
@@ -25,10 +29,17 @@ class RedisGroups:
     async def members(self, group: str, start: int, count: int) -> list[str]:
         """See `Groups.members`."""
         key, now = self._keys.names(group), epoch_milliseconds(self._clock.now())
-        found = await self._client.run(
-            lambda redis: redis.zrangebyscore(key, f"({now}", "+inf", start=start, num=count)
-        )
-        return [name.decode() for name in cast("list[bytes]", found)]
+
+        async def read(redis: Redis) -> list[bytes]:
+            try:
+                found = await redis.zrangebyscore(key, f"({now}", "+inf", start=start, num=count)
+            except ResponseError as error:
+                if not is_of_wrong_type(error):
+                    raise
+                return []  # the next name that is enlisted removes what is in the way
+            return cast("list[bytes]", found)
+
+        return [name.decode(errors="replace") for name in await self._client.run(read)]
 
     async def strike(self, group: str, name: str) -> None:
         """See `Groups.strike`."""

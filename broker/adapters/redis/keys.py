@@ -1,6 +1,18 @@
 """The names of records, leases, groups, event logs and notices in Redis; no name contains a secret."""
 
+import re
+
 from broker.domain.ports.store import Notice, NoticeKind
+
+PUBLISHED = [kind for kind in NoticeKind if kind is not NoticeKind.CONNECTED]
+NOTICE = re.compile(rf"(?P<kind>{'|'.join(PUBLISHED)}) (?P<fence>[0-9]{{1,19}}) (?P<name>.*)", re.DOTALL)
+
+TYPES = {
+    **dict.fromkeys(("record", "head", "state"), "hash"),
+    **dict.fromkeys(("lease", "tally", "seen"), "string"),
+    **dict.fromkeys(("names", "groups", "index", "times"), "zset"),
+    "log": "stream",
+}
 
 
 class RedisKeys:
@@ -11,6 +23,11 @@ class RedisKeys:
         self.channel = f"{prefix}:notices"
         self.probe = f"{prefix}:probe"
         """This key never exists: deleting it proves that the server accepts writes."""
+
+    @staticmethod
+    def type_of(key: str) -> str:
+        """Return the type of what a broker keeps under a key, by the word after the key's slot; "" = any."""
+        return TYPES.get(key.rpartition("}:")[2].partition(":")[0], "")
 
     def record(self, name: str) -> str:
         """Return the key of the hash that holds a record and its fencing numbers."""
@@ -45,10 +62,7 @@ class RedisKeys:
         return f"{kind} {fence} {name}"
 
     def read_notice(self, text: str) -> Notice | None:
-        """Parse a notice; None if it is not one of ours."""
-        kind, _, rest = text.partition(" ")
-        fence, _, name = rest.partition(" ")
-        try:
-            return Notice(NoticeKind(kind), name, int(fence))
-        except ValueError:
-            return None
+        """Parse a notice; None if it is none of ours: anybody who reaches the store may publish."""
+        if found := NOTICE.fullmatch(text):
+            return Notice(NoticeKind(found["kind"]), found["name"], int(found["fence"]))
+        return None

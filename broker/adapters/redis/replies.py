@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 WRONG_SERVER: Mapping[str, bool] = {
     # A replica: it was the primary until a failover, and the address leads to another server by now.
@@ -42,6 +42,7 @@ A reply that is not listed ends none.
 """
 
 LONGEST_CAUSE = 200
+WRONG_TYPE = "WRONGTYPE"
 
 # Before version 7 the reply to a command in a script comes at the end of another one: ERR Error running
 # script (call to f_1): @user_script:1: @user_script: 1: -READONLY You can't write ...
@@ -56,6 +57,11 @@ def comes_from_wrong_server(error: Exception) -> bool:
     wrapped = _IN_A_SCRIPT.search(text)
     code = wrapped[1] if wrapped else error.status_code or text.partition(" ")[0]
     return WRONG_SERVER.get(text if code == "ERR" else code, False)
+
+
+def is_of_wrong_type(error: BaseException) -> bool:
+    """Return whether a command, perhaps in a script, found something of another type under its key."""
+    return isinstance(error, ResponseError) and (error.status_code == WRONG_TYPE or WRONG_TYPE in str(error))
 
 
 def cause_of(error: BaseException) -> str:

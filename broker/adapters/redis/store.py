@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from broker.adapters.redis.client import RedisClient, epoch_milliseconds, milliseconds
 from broker.adapters.redis.durability import durability_problem
@@ -13,8 +15,10 @@ from broker.adapters.redis.groups import RedisGroups
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
 from broker.adapters.redis.lua import fenced_script, store_script
+from broker.adapters.redis.replies import is_of_wrong_type
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.clock import MAX_CLOCK_OFFSET
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 
@@ -36,7 +40,9 @@ class RedisStore(RedisLeases, RedisGroups):
         self._observer = observer
         self._commit = fenced_script("commit")
         self._offer = fenced_script("offer")
-        self._scripts = {text: client.script(text) for text in (self._commit, self._offer)}
+        self._supplant = store_script("supplant")
+        scripts = (self._commit, self._offer, self._supplant)
+        self._scripts = {text: client.script(text) for text in scripts}
         self._durably = DurableWrites(client, observer)
         self._replace = client.script(store_script("replace"))
         self._forget = client.script(fenced_script("forget"))
@@ -51,7 +57,7 @@ class RedisStore(RedisLeases, RedisGroups):
             async with redis.pipeline(transaction=False) as pipeline:
                 for name in names:
                     pipeline.hmget(self._keys.record(name), ["fence", "payload"])
-                return await pipeline.execute()
+                return [_readable(reply) or [None, None] for reply in await _replies(pipeline)]
 
         rows = await self._client.run(read)
         return {
@@ -77,6 +83,17 @@ class RedisStore(RedisLeases, RedisGroups):
         ]
         return await self._write(record, Call(self._offer, [self._keys.record(record.name)], arguments))
 
+    async def supplant(self, record: Record, damaged: bytes) -> bool:
+        """See `Records.supplant`."""
+        arguments = [
+            damaged,
+            record.fence,
+            record.payload,
+            epoch_milliseconds(record.keep_until),
+            *self._notice(record.name, record.fence),
+        ]
+        return await self._write(record, Call(self._supplant, [self._keys.record(record.name)], arguments))
+
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
         return bool(await self._replace([self._keys.record(record.name)], [record.fence, record.payload]))
@@ -97,10 +114,10 @@ class RedisStore(RedisLeases, RedisGroups):
             async with redis.pipeline(transaction=False) as pipeline:
                 for name in names:
                     pipeline.get(self._keys.tally(name))
-                return await pipeline.execute()
+                return [_readable(reply) for reply in await _replies(pipeline)]
 
         values = await self._client.run(read) if names else []
-        return {name: int(value or 0) for name, value in zip(names, values, strict=True)}
+        return {name: _number(value or b"") for name, value in zip(names, values, strict=True)}
 
     async def ping(self) -> None:
         """See `Store.ping`."""
@@ -118,7 +135,7 @@ class RedisStore(RedisLeases, RedisGroups):
                 async with self._client.subscription(self._keys.channel) as subscription:
                     # Until a failover is over, the address leads to a server that accepts no writes.
                     await self._client.prove(lambda redis: redis.delete(self._keys.probe))
-                    self._clock.set_fleet_time(await self._client.seconds())
+                    self._adopt_time(await self._client.seconds())
                     if lost:
                         self._observer.store_back()
                     lost = None
@@ -132,6 +149,13 @@ class RedisStore(RedisLeases, RedisGroups):
                 lost = error
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
+    def _adopt_time(self, seconds: float) -> None:
+        """Make the store's time the fleet's, unless it contradicts this machine's clock."""
+        off = self._clock.ahead_of_machine(seconds)
+        self._observer.store_clock_compared(off)
+        if abs(off) <= MAX_CLOCK_OFFSET:
+            self._clock.set_fleet_time(seconds)
+
     async def _write(self, record: Record, call: Call) -> bool:
         if record.durable:
             return await self._durably.run(call)
@@ -141,6 +165,23 @@ class RedisStore(RedisLeases, RedisGroups):
         return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]
 
 
-def _number(fence: bytes) -> int:
-    """Return the fencing number; 0 (none) if the field holds anything else."""
-    return int(fence) if fence.isdigit() and len(fence) < DIGITS else 0
+async def _replies(pipeline: Pipeline) -> list[Any]:
+    """Return the reply to each command: an error where what is there is of another type.
+
+    One spoilt key must not hide the others. Raises what concerns all of them.
+    """
+    replies: list[Any] = await pipeline.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception) and not is_of_wrong_type(reply):
+            raise reply
+    return replies
+
+
+def _readable(reply: Any) -> Any:  # noqa: ANN401 - as each command answers
+    """Return the reply; None for an error: the next write removes what is in the way."""
+    return None if isinstance(reply, Exception) else reply
+
+
+def _number(text: bytes) -> int:
+    """Return the number; 0 (none) if it is anything else."""
+    return int(text) if text.isdigit() and len(text) < DIGITS else 0

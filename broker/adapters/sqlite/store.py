@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from broker.adapters.sqlite.connection import StoreInUse, connect_sqlite
 from broker.adapters.sqlite.groups import SqliteGroups, drop_ended
@@ -15,6 +16,8 @@ from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
 __all__ = ["SqliteStore", "StoreInUse", "open_sqlite"]
 
 TOMBSTONE_KEPT = timedelta(days=1)
+LARGEST_BELIEVED = 10**14
+"""A fencing number of the year 5138, in milliseconds."""
 
 
 class SqliteStore(SqliteGroups):
@@ -60,6 +63,19 @@ class SqliteStore(SqliteGroups):
 
         return await self.connection.run(write)
 
+    async def supplant(self, record: Record, damaged: bytes) -> bool:
+        """See `Records.supplant`."""
+
+        def write() -> bool:
+            held = "SELECT 1 FROM records WHERE name = ? AND payload = ?"
+            if not self._database.execute(held, (record.name, damaged)).fetchone():
+                return False
+            self._write(record)
+            self.connection.publish(Notice(NoticeKind.COMMITTED, record.name, record.fence))
+            return True
+
+        return await self.connection.run(write)
+
     async def replace(self, record: Record) -> bool:
         """See `Records.replace`."""
         # A record that was forgotten since it was read (its payload is empty) stays forgotten.
@@ -85,10 +101,10 @@ class SqliteStore(SqliteGroups):
 
         def take() -> int | float:
             row = self._database.execute("SELECT ends FROM leases WHERE name = ?", (name,)).fetchone()
-            if row and row[0] > now:
+            if row and 0 < row[0] - now <= 2 * duration.total_seconds():
                 return float(row[0] - now)
-            row = self._database.execute("SELECT issued FROM records WHERE name = ?", (name,)).fetchone()
-            fence = max((row[0] if row else 0) + 1, int(now * 1000), floor + 1)
+            issued = self._number("issued", name)
+            fence = max(issued + 1, self._fence(name) + 1, int(now * 1000), floor + 1)
             self._database.execute(
                 "INSERT INTO records (name, issued, keep_until) VALUES (?, ?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET issued = excluded.issued",
@@ -167,8 +183,12 @@ class SqliteStore(SqliteGroups):
         return row[0] if row and row[1] > self._clock.now().timestamp() else None
 
     def _fence(self, name: str) -> int:
-        row = self._database.execute("SELECT fence FROM records WHERE name = ?", (name,)).fetchone()
-        return int(row[0]) if row else 0
+        return self._number("fence", name)
+
+    def _number(self, column: Literal["fence", "issued"], name: str) -> int:
+        """Return a fencing number; 0 for what is none, or so large that nothing could be written over it."""
+        row = self._database.execute(f"SELECT {column} FROM records WHERE name = ?", (name,)).fetchone()  # noqa: S608
+        return row[0] if row and isinstance(row[0], int) and 0 <= row[0] <= LARGEST_BELIEVED else 0
 
     def _write(self, record: Record) -> None:
         self._database.execute(

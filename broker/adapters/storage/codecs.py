@@ -8,8 +8,8 @@ from broker.adapters.storage.payload import (
     Fence,
     Moment,
     Number,
-    Payload,
     RecordDamaged,
+    RecordPayload,
     SecretText,
 )
 from broker.domain.corps import ShareKind
@@ -26,7 +26,7 @@ SHARES_KEPT = timedelta(days=30)
 """A broker that was down for long starts from the last known list, then lists again."""
 
 
-class _CredentialPayload(Payload):
+class _CredentialPayload(RecordPayload):
     value: SecretText
     generation: Fence
     obtained_at: Moment
@@ -41,10 +41,10 @@ def _encode_credential(credential: Credential) -> Record:
 
 
 def _decode_credential(key: CredentialKey, record: Record) -> Credential:
-    return Credential(key, fence=record.fence, **_CredentialPayload.fields_of(record.name, record.payload))
+    return Credential(key, fence=record.fence, **_CredentialPayload.fields_of_record(record))
 
 
-class _SharesPayload(Payload):
+class _SharesPayload(RecordPayload):
     listed_at: Moment
     shares: list[tuple[str, Number, str]]
     since: list[Fence] | None = None
@@ -53,6 +53,7 @@ class _SharesPayload(Payload):
 
 def _encode_shares(listing: ShareList) -> Record:
     payload = _SharesPayload(
+        fence=listing.fence,
         listed_at=listing.listed_at,
         shares=[(share.corp_id, share.agent_id, share.corp_name) for share in listing.shares],
         since=[share.since for share in listing.shares],
@@ -61,7 +62,7 @@ def _encode_shares(listing: ShareList) -> Record:
 
 
 def _decode_shares(key: ListingKey, record: Record) -> ShareList:
-    read = _SharesPayload.of(record.name, record.payload)
+    read = _SharesPayload.of_record(record)
     since = read.since or [0] * len(read.shares)
     if len(since) != len(read.shares):
         raise RecordDamaged(record.name, "since: not one for each share")
@@ -70,7 +71,7 @@ def _decode_shares(key: ListingKey, record: Record) -> ShareList:
     return ShareList(app, kind, record.fence, read.listed_at, tuple(shares), parent)
 
 
-class _SessionPayload(Payload):
+class _SessionPayload(RecordPayload):
     app: str
     corp_id: str
     user_id: str
@@ -91,15 +92,15 @@ class _SuiteSessionPayload(_SessionPayload):
 
 def _encode_session(session: Session) -> Record:
     kind = _SessionPayload if session.installed_at is None else _SuiteSessionPayload
-    payload = kind.model_validate(session, from_attributes=True)
+    payload = kind.model_validate(session, from_attributes=True).model_copy(update={"fence": 1})
     return Record(Session.name_of(session.session_id), 1, payload.to_bytes(), session.expires_at)
 
 
 def _decode_session(session_id: str, record: Record) -> Session:
-    return Session(session_id, **_SuiteSessionPayload.fields_of(record.name, record.payload))
+    return Session(session_id, **_SuiteSessionPayload.fields_of_record(record))
 
 
-class _ErrorPayload(Payload):
+class _ErrorPayload(RecordPayload):
     reason: str
     message: str
     metadata: dict[str, str]
@@ -111,6 +112,7 @@ class _ErrorPayload(Payload):
 
 def _encode_error(remembered: RememberedError) -> Record:
     payload = _ErrorPayload(
+        fence=remembered.fence,
         reason=remembered.kind.reason,
         message=remembered.message,
         metadata=dict(remembered.metadata),
@@ -125,7 +127,7 @@ def _encode_error(remembered: RememberedError) -> Record:
 
 
 def _decode_error(scope: str, record: Record) -> RememberedError:
-    read = _ErrorPayload.of(record.name, record.payload)
+    read = _ErrorPayload.of_record(record)
     if read.reason not in KINDS:
         raise RecordDamaged(record.name, "reason: unknown")
     kind = KINDS[read.reason]

@@ -7,21 +7,25 @@ from typing import Generic, TypeVar
 
 from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import LARGEST_FENCE, RecordDamaged
-from broker.adapters.storage.seal import Seal, SealBroken
+from broker.adapters.storage.seal import KeyUnknown, Seal, SealBroken
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Stored
-from broker.domain.ports.observer import Observer
+from broker.domain.ports.observer import Damage, Observer
 from broker.domain.ports.store import Lease, Record, Records
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+MOST_REPORTED = 10_000
+"""How many records are remembered as damaged, or as sealed with an unknown key."""
 
 
 class SealedCollection(Generic[Key, Value]):
     """The collection of one type of value in a store.
 
-    A record that does not open, or that the codec cannot read, is reported once and counts as missing: the
-    broker fetches again and overwrites it.
+    A record that does not open, that the codec cannot read, or that stands under another number than it was
+    written with, is reported once and counts as missing: what is fetched, or held in memory, replaces it.
+    A record that is sealed with a key which is not configured here is waited for: replicas get keys in any
+    order.
     """
 
     def __init__(self, records: Records, seal: Seal, codec: Codec[Key, Value], observer: Observer) -> None:
@@ -29,7 +33,9 @@ class SealedCollection(Generic[Key, Value]):
         self._seal = seal
         self._codec = codec
         self._observer = observer
-        self._reported: set[str] = set()
+        self._damaged: dict[str, Record] = {}
+        """What was found damaged, and has been reported."""
+        self._unknown: set[str] = set()
 
     def name_of(self, key: Key) -> str:
         """See `Collection.name_of`."""
@@ -43,15 +49,23 @@ class SealedCollection(Generic[Key, Value]):
             key = by_name[name]
             try:
                 found[key] = await self._read(key, record)
+            except KeyUnknown as error:
+                found[key] = Stored(record.fence, None, is_readable=False)
+                self._report_unknown(name, error)
             except (SealBroken, RecordDamaged) as error:
-                self._report(name, error)
+                self._report_damaged(record, error)
             else:
-                self._reported.discard(name)
+                self._damaged.pop(name, None)
+                self._unknown.discard(name)
         return found
 
     async def find(self, key: Key) -> Value | None:
         """See `Collection.find`."""
         stored = (await self.load([key])).get(key)
+        if stored and not stored.is_readable:
+            raise StoreUnavailable(
+                f"{self.name_of(key)} is sealed with a key that this broker does not have yet"
+            )
         return stored.value if stored else None
 
     async def commit(self, value: Value, lease: Lease) -> bool:
@@ -60,7 +74,11 @@ class SealedCollection(Generic[Key, Value]):
 
     async def offer(self, value: Value) -> bool:
         """See `Collection.offer`."""
-        return await self._records.offer(self._sealed(self._codec.encode(value)))
+        record = self._sealed(self._codec.encode(value))
+        if damaged := self._damaged.pop(record.name, None):
+            # By now somebody else may have replaced it.
+            return await self._records.supplant(record, damaged.payload) or await self._records.offer(record)
+        return await self._records.offer(record)
 
     async def forget(self, key: Key, fence: int) -> None:
         """See `Collection.forget`."""
@@ -81,7 +99,16 @@ class SealedCollection(Generic[Key, Value]):
     def _sealed(self, record: Record) -> Record:
         return replace(record, payload=self._seal.close(record.name, record.payload))
 
-    def _report(self, name: str, error: Exception) -> None:
-        if name not in self._reported:
-            self._reported.add(name)
-            self._observer.background_failed("opening a record", error.with_traceback(None))
+    def _report_damaged(self, record: Record, error: Exception) -> None:
+        if record.name not in self._damaged:
+            self._observer.damage_found(Damage.RECORD, error.with_traceback(None))
+        if len(self._damaged) >= MOST_REPORTED:
+            self._damaged.clear()
+        self._damaged[record.name] = record
+
+    def _report_unknown(self, name: str, error: Exception) -> None:
+        if name not in self._unknown:
+            self._observer.damage_found(Damage.KEY_UNKNOWN, error.with_traceback(None))
+        if len(self._unknown) >= MOST_REPORTED:
+            self._unknown.clear()
+        self._unknown.add(name)

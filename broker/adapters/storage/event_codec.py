@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from broker.adapters.storage.payload import Moment, Number, Payload
+from broker.adapters.storage.payload import Moment, Number, Payload, RecordDamaged
 from broker.domain.corps import ShareKind
 from broker.domain.events.event import Event
 from broker.domain.events.log import Entry
@@ -24,6 +24,9 @@ class EventCodec(Generic[Item]):
 
 
 class _EventPayload(Payload):
+    corp_id: str | None = None
+    """With `event_type` also beside the sealed part, for the log. Older brokers do not write them."""
+    event_type: str | None = None
     share_kind: Annotated[
         ShareKind | None,
         BeforeValidator(lambda given: None if given == "" else given),
@@ -45,12 +48,18 @@ def _encode(event: Event) -> Entry:
 
 
 def _decode(entry: Entry) -> Event:
+    name = f"event {entry.app}:{entry.position}"
+    fields = _EventPayload.fields_of(name, entry.payload)
+    for field in ("corp_id", "event_type"):
+        # Rights are checked by what stands beside the sealed part.
+        if fields.pop(field) not in (None, getattr(entry, field)):
+            raise RecordDamaged(name, f"{field}: is not the one that was sealed")
     return Event(
         app=entry.app,
         corp_id=entry.corp_id,
         event_type=entry.event_type,
         position=entry.position,
-        **_EventPayload.fields_of(f"event {entry.app}:{entry.position}", entry.payload),
+        **fields,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
+from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
 
 LARGEST_FENCE = 2**53 - 1
@@ -71,3 +72,25 @@ SecretText = Annotated[Secret, PlainValidator(_secret), PlainSerializer(lambda s
 Fence = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class RecordPayload(Payload):
+    """The sealed part of a record, with the record's own number: whoever writes the store cannot raise it."""
+
+    fence: Fence | None = None
+    """Not associated data: replicas of an older broker ignore it, and do not write it."""
+
+    @classmethod
+    def of_record(cls, record: Record) -> Self:
+        """Read the opened record. Raises `RecordDamaged`, also for one that was moved to another number."""
+        read = cls.of(record.name, record.payload)
+        if read.fence not in (None, record.fence):
+            raise RecordDamaged(record.name, f"it was written as number {read.fence}, not {record.fence}")
+        return read
+
+    @classmethod
+    def fields_of_record(cls, record: Record) -> dict[str, Any]:
+        """Return the fields by name, without the number. Raises `RecordDamaged`."""
+        fields = dict(cls.of_record(record))
+        del fields["fence"]
+        return fields

@@ -8,10 +8,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
+TAG_BYTES = 16
 
 
 class SealBroken(Exception):
     """No configured key opens a payload: the key is missing, or the payload was tampered with."""
+
+
+class KeyUnknown(SealBroken):
+    """The key is not configured here (yet): another replica may have it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,13 @@ class Seal:
         """Return the payload. Raises `SealBroken`."""
         key_id, nonce, ciphertext = _split(sealed)
         cipher = self._ciphers.get(key_id)
+        if len(ciphertext) < TAG_BYTES:
+            raise SealBroken(f"{name} is too short for a sealed payload")
         if cipher is None:
-            raise SealBroken(f"{name} is sealed with key {key_id!r}, which is not configured")
+            raise KeyUnknown(f"{name} is sealed with key {key_id!r}, which is not configured")
         try:
             return cipher.decrypt(nonce, ciphertext, name.encode())
-        except (InvalidTag, ValueError):  # the latter: too short for a nonce
+        except InvalidTag:
             raise SealBroken(f"{name} does not open with key {key_id!r}") from None
 
     def is_current(self, sealed: bytes) -> bool:

@@ -12,7 +12,7 @@ from broker.adapters.storage.seal import Seal, SealBroken
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events.log import Delivery, Entry, Member, Retention
 from broker.domain.ports.event_log import EventStore
-from broker.domain.ports.observer import Observer
+from broker.domain.ports.observer import Damage, Observer
 
 Item = TypeVar("Item")
 
@@ -84,7 +84,7 @@ class SealedEventLog(Generic[Item]):
                 payload = self._seal.open(_name(entry.app), entry.payload)
                 opened[entry.position] = self._codec.decode(replace(entry, payload=payload))
             except (SealBroken, RecordDamaged) as error:
-                self._observer.background_failed("opening an event", error)
+                self._observer.damage_found(Damage.EVENT, error.with_traceback(None))
         return opened
 
 

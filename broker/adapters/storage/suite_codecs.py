@@ -10,7 +10,14 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo
 
 from broker.adapters.storage.codec import Codec
-from broker.adapters.storage.payload import Moment, Number, Payload, RecordDamaged, SecretText
+from broker.adapters.storage.payload import (
+    Moment,
+    Number,
+    Payload,
+    RecordDamaged,
+    RecordPayload,
+    SecretText,
+)
 from broker.domain.corps import ShareKind
 from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
@@ -56,7 +63,7 @@ Ending = Annotated[Moment, AfterValidator(_within_reach)]
 SecretWhileOpen = Annotated[SecretText | None, AfterValidator(_only_while_open)]
 
 
-class _TicketPayload(Payload):
+class _TicketPayload(RecordPayload):
     value: SecretText
     pushed_at: Moment
 
@@ -68,7 +75,7 @@ def _encode_ticket(ticket: SuiteTicket) -> Record:
 
 
 def _decode_ticket(suite: str, record: Record) -> SuiteTicket:
-    ticket = SuiteTicket(suite, **_TicketPayload.fields_of(record.name, record.payload))
+    ticket = SuiteTicket(suite, **_TicketPayload.fields_of_record(record))
     if ticket.fence != record.fence:
         raise RecordDamaged(record.name, "pushed_at: is not the fencing number")
     return ticket
@@ -97,7 +104,7 @@ class _AgentPayload(Payload):
     """Pairs, because an authorisation may have a hundred."""
 
 
-class _AuthorizationPayload(Payload):
+class _AuthorizationPayload(RecordPayload):
     state: AuthorizationState
     permanent_code: SecretWhileOpen
     code_hash: str
@@ -139,7 +146,7 @@ def _agent_payload(agent: AuthorizedAgent) -> _AgentPayload:
 
 
 def _decode_authorization(key: AuthorizationKey, record: Record) -> Authorization:
-    fields = _AuthorizationPayload.fields_of(record.name, record.payload)
+    fields = _AuthorizationPayload.fields_of_record(record)
     agents = tuple(map(_agent, fields.pop("agents")))
     return Authorization(*key, record.fence, agents=agents, **fields)
 
@@ -157,7 +164,7 @@ def _permission(name: str, expires_at: datetime | None) -> Permission:
     return Permission(name, expires_at)
 
 
-class _InstallationPayload(Payload):
+class _InstallationPayload(RecordPayload):
     state: InstallationState
     auth_code: SecretWhileOpen
     is_reset: bool
@@ -175,7 +182,7 @@ def _encode_installation(installation: Installation) -> Record:
 
 
 def _decode_installation(key: InstallationKey, record: Record) -> Installation:
-    fields = _InstallationPayload.fields_of(record.name, record.payload)
+    fields = _InstallationPayload.fields_of_record(record)
     return Installation(*key, record.fence, **fields)
 
 

@@ -3,6 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
+MAX_CLOCK_OFFSET = timedelta(seconds=60)
+"""How far the store's clock may be from a machine's: beyond that, the replica keeps to its own."""
+
 
 class Clock(Protocol):
     """Tell the time, and wait."""

@@ -16,14 +16,16 @@ class Stored(Generic[Value]):
 
     fence: int
     value: Value | None
-    """None for a tombstone: it was forgotten on purpose."""
+    """None for a tombstone (it was forgotten on purpose), and for what cannot be read yet."""
+    is_readable: bool = True
+    """False: another replica sealed it with a key that this one does not have yet."""
 
 
 class Collection(Protocol[Key, Value]):
     """Values by their keys; of two values for one key, the one with the larger fencing number wins.
 
-    A value that cannot be read counts as missing. Every method raises `StoreUnavailable` when the store is
-    unavailable, and nothing else.
+    A damaged value counts as missing, and an offer replaces it, whatever its number. Every method raises
+    `StoreUnavailable` when the store is unavailable, and nothing else.
     """
 
     def name_of(self, key: Key) -> str:
@@ -33,7 +35,10 @@ class Collection(Protocol[Key, Value]):
         """Return what the store holds for the keys, tombstones included."""
 
     async def find(self, key: Key) -> Value | None:
-        """Return the value of the key; None if there is none, or a tombstone."""
+        """Return the value of the key; None if there is none, or a tombstone.
+
+        Raises `StoreUnavailable` also for what cannot be read yet.
+        """
 
     async def commit(self, value: Value, lease: Lease) -> bool:
         """Write, release the lease and notify all replicas, in one step (engine rule 3).

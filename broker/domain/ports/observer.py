@@ -23,6 +23,20 @@ class Durability(StrEnum):
     """The store cannot say."""
 
 
+class Damage(StrEnum):
+    """What was found in the store that no broker wrote there."""
+
+    RECORD = "record"
+    """It does not open, or is not what its name and number say."""
+    KEY_UNKNOWN = "key_unknown"
+    """A record is sealed with a key that this broker does not have: a rotation of keys, or a forgery."""
+    EVENT = "event"
+    TYPE = "type"
+    """A key in Redis that holds something of another type."""
+    COMMIT = "commit"
+    """The store refuses one commit after the other."""
+
+
 class Observer(Protocol):
     """Logs and counts what operators want to see, and never gets a secret."""
 
@@ -49,6 +63,12 @@ class Observer(Protocol):
 
     def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
         """A durable record was written; `problem` says why it is not proven to be on disk."""
+
+    def damage_found(self, damage: Damage, problem: Exception) -> None:
+        """Something in the store is not what a broker wrote; others are served as before."""
+
+    def store_clock_compared(self, off: timedelta) -> None:
+        """The store's clock was compared with this machine's; `off` says how far it is ahead."""
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """A listing has other shares than the one before."""

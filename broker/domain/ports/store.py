@@ -91,6 +91,12 @@ class Records(Protocol):
     async def offer(self, record: Record) -> bool:
         """Write and notify all replicas unless the store holds the same or something newer."""
 
+    async def supplant(self, record: Record, damaged: bytes) -> bool:
+        """Write in the place of a damaged payload, whatever its number, and notify all replicas.
+
+        False, and nothing is changed, if the store holds another payload by now.
+        """
+
     async def replace(self, record: Record) -> bool:
         """Write another payload for the same fence, without a notice; False if the fence differs."""
 
@@ -102,7 +108,10 @@ class Leases(Protocol):
     """Leases with one holder for each name in the whole fleet."""
 
     async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
-        """Take the lease if it is free; its fence is above `floor` and above every earlier one."""
+        """Take the lease if it is free; its fence is above `floor` and above every earlier one.
+
+        One that ends later than two durations from now counts as free: no broker took it.
+        """
 
     async def renew(self, lease: Lease) -> bool:
         """Extend it to `duration` from now; False if it was lost."""

@@ -217,8 +217,9 @@ class CredentialEngine:
             return await self._obtain(
                 key, lambda stored: self._will_do(stored, min_ttl, enough), allow_offline=not ahead
             )
-        except StoreUnavailable:
-            self._memory.hold(key).rests_until = self._clock.now() + PAUSE
+        except StoreUnavailable as error:
+            rest = max(PAUSE, error.retry_after or PAUSE)
+            self._memory.hold(key).rests_until = self._clock.now() + rest
             raise
 
     async def _obtain(

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.observer import Observer
+from broker.domain.ports.observer import Damage, Observer
 from broker.domain.ports.store import Busy, Lease, Leases
 from broker.usecases.fleet.notifications import Notifications
 from broker.usecases.fleet.replicated import Key, Replicated, Value
@@ -22,6 +22,10 @@ LEASE = timedelta(seconds=5)
 """How long a killed holder keeps the others waiting."""
 POLL = timedelta(milliseconds=500)
 """How long a waiter relies on a notice before it looks again (engine rule 9)."""
+LOST_COMMITS = 3
+"""How many leases of one flight may end in a commit that the store refuses."""
+DISTRUST = timedelta(seconds=30)
+"""How long nothing is renewed ahead of time after that."""
 OFFLINE_FETCHES = 8
 """How many fetches of one stage a replica runs at once while it has no store (engine rule 10)."""
 
@@ -74,8 +78,9 @@ class LeasedFlight:
 
         Close the generator to release the lease. A lease's fence is larger than `above`. Without a store the
         turns go on under leases of this replica alone, few at once for each stage: fetches of one stage may
-        wait for fetches of another, as children do for their parent. Raises `StoreUnavailable` where that is
-        not allowed.
+        wait for fetches of another, as children do for their parent. A store that refuses `LOST_COMMITS`
+        in a row counts as none: else each lease would cost another call to WeCom. Raises `StoreUnavailable`
+        where that is not allowed.
         """
         while True:
             try:
@@ -88,6 +93,7 @@ class LeasedFlight:
             async with self._offline_slots[stage]:
                 fence = max(int(self._clock.now().timestamp() * 1000), above + 1)
                 yield Turn(None, Lease(replicated.name_of(key), "", fence, self._lease))
+            await self._clock.sleep(self._poll)  # nothing was good enough: no turn follows the next at once
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -105,7 +111,7 @@ class LeasedFlight:
         self, replicated: Replicated[Key, Value], key: Key, above: int
     ) -> AsyncGenerator[Turn[Value], None]:
         name = replicated.name_of(key)
-        began, waited = self._clock.now(), False
+        began, waited, lost = self._clock.now(), False, 0
         with self._notifications.waiter(name) as waiter:
             try:
                 yield Turn(await replicated.look(key), None)
@@ -119,9 +125,17 @@ class LeasedFlight:
                         async with self._kept(lease):
                             # Between our look and our lease another replica may have fetched (engine rule 2).
                             yield Turn(await replicated.look(key), lease)
+                        lost += 1
+                        if lost == LOST_COMMITS:
+                            raise self._distrusted(name)
             finally:
                 if waited:
                     self._observer.lease_waited(name, self._clock.now() - began)
+
+    def _distrusted(self, name: str) -> StoreUnavailable:
+        error = StoreUnavailable(f"the store refused {LOST_COMMITS} commits of {name} in a row", DISTRUST)
+        self._observer.damage_found(Damage.COMMIT, error)
+        return error
 
     @asynccontextmanager
     async def _kept(self, lease: Lease) -> AsyncIterator[None]:

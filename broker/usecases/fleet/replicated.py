@@ -7,6 +7,7 @@ is offered to it until it has it.
 
 import asyncio
 from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -18,6 +19,10 @@ from broker.usecases.fleet.notifications import Waiter
 
 BATCH = 500
 """How many values are looked at again in one step."""
+FRUITLESS = 10
+"""How many steps in a row may find nothing new before each is followed by a rest."""
+BREATH = timedelta(milliseconds=50)
+"""That rest: forged notices, or a store that contradicts itself, must not keep this replica busy."""
 PAUSE = timedelta(seconds=1)
 """How long to wait after the store did not answer, unless it is connected anew before."""
 
@@ -107,9 +112,18 @@ class Replicated(Generic[Key, Value]):
         except StoreUnavailable:
             self._look_again([key])
             shared = True
+        if not shared and not lease.owner:
+            # This replica is on its own: it serves what it fetched, unless the store has something newer.
+            await self._look_quietly(key)
+            held = self._copies.get(key)
+            shared = held is None or held.fence < value.fence
         if shared:
             await self._copies.adopt(value)
         return shared
+
+    async def _look_quietly(self, key: Key) -> None:
+        with suppress(StoreUnavailable):
+            await self.look(key)
 
     def on_notice(self, notice: Notice) -> None:
         """Record what another replica did; `run` acts on it."""
@@ -124,13 +138,14 @@ class Replicated(Generic[Key, Value]):
             return
         held = self._copies.get(key)
         fence = held.fence if held else 0
-        if notice.kind is NoticeKind.FORGOTTEN and fence <= notice.fence:
-            self._copies.drop(key)
-        elif notice.kind is NoticeKind.COMMITTED and fence < notice.fence:
+        # A notice only says where to look: anybody who reaches the store can publish one.
+        forgotten = notice.kind is NoticeKind.FORGOTTEN and fence <= notice.fence
+        if forgotten or (notice.kind is NoticeKind.COMMITTED and fence < notice.fence):
             self._look_again([key])
 
     async def run(self) -> None:
         """Look again at what is stale, for ever."""
+        fruitless = 0
         while True:
             await self._has_stale.wait()
             self._has_stale.clear()
@@ -139,8 +154,10 @@ class Replicated(Generic[Key, Value]):
                 keys = [self._stale.popitem()[0] for _ in range(min(BATCH, len(self._stale)))]
                 try:
                     found = await self._collection.load(keys)
-                    for key in keys:
-                        await self._reconcile(key, found.get(key))
+                    news = [await self._reconcile(key, found.get(key)) for key in keys]
+                    fruitless = 0 if any(news) else fruitless + 1
+                    if fruitless > FRUITLESS:
+                        await self._clock.sleep(BREATH)
                 except StoreUnavailable:
                     self._look_again(keys)
                     await self._connected.wait(PAUSE, self._clock)
@@ -149,24 +166,26 @@ class Replicated(Generic[Key, Value]):
         self._stale.update(dict.fromkeys(keys))
         self._has_stale.set()
 
-    async def _reconcile(self, key: Key, found: Stored[Value] | None) -> None:
-        """Put the newer of the values in memory and store into both."""
+    async def _reconcile(self, key: Key, found: Stored[Value] | None) -> bool:
+        """Put the newer of the values in memory and store into both; return whether one of them changed."""
         held = self._copies.get(key)
+        if found and not found.is_readable:
+            return False  # with the key that it lacks, this broker starts anew
+        if found and found.value is None:
+            if not held or held.fence > found.fence:
+                return False
+            self._copies.drop(key)
+            return True
         stored = found.value if found else None
-        if found and stored is None:
-            if held and held.fence <= found.fence:
-                self._copies.drop(key)
-        elif held is None:
+        if held is None:
             if stored:
                 await self._copies.adopt(stored)
-        else:
-            newest = held.reconciled(stored) if stored else held
-            is_news = stored is None or newest.fence > stored.fence
-            if (
-                is_news
-                and newest.is_worth_sharing(self._clock.now())
-                and not await self._collection.offer(newest)
-            ):
-                self._look_again([key])  # something newer was committed since we looked
-            else:
-                await self._copies.adopt(newest)
+            return stored is not None
+        newest = held.reconciled(stored) if stored else held
+        is_news = stored is None or newest.fence > stored.fence
+        is_offered = is_news and newest.is_worth_sharing(self._clock.now())
+        if is_offered and not await self._collection.offer(newest):
+            self._look_again([key])  # something newer was committed since we looked
+            return False
+        await self._copies.adopt(newest)
+        return is_offered or newest.fence > held.fence

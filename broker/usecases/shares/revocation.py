@@ -46,7 +46,7 @@ class ShareRevocation:
 
     async def _tombstone(self, keys: Sequence[CredentialKey]) -> None:
         for key, stored in (await self._credentials.load(keys)).items():
-            if stored.value:
+            if stored.value or not stored.is_readable:
                 await self._credentials.forget(key, stored.fence)
 
 

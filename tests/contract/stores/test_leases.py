@@ -25,10 +25,20 @@ class TestAcquire:
 
     async def test_a_held_lease_is_busy_for_what_remains(self, store: Store, other: Store) -> None:
         await taken(store)
-        busy = await other.acquire(NAME, timedelta(seconds=1))
+        busy = await other.acquire(NAME, LONG / 2)
 
         assert isinstance(busy, Busy)
         assert LONG - timedelta(seconds=5) < busy.remaining <= LONG
+
+    async def test_one_that_ends_later_than_two_leases_from_now_was_not_taken_by_a_broker(
+        self, store: Store, other: Store
+    ) -> None:
+        forged = await taken(store, duration=timedelta(hours=1))
+        lease = await taken(other, duration=timedelta(seconds=5))
+
+        assert lease.fence > forged.fence
+        assert not await store.commit(record(forged.fence), forged)
+        assert await other.commit(record(lease.fence), lease)
 
     async def test_its_own_holder_finds_it_busy_too(self, store: Store) -> None:
         await taken(store)

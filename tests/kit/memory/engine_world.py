@@ -19,7 +19,7 @@ from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey, RefreshPolicy
 from broker.domain.errors import BrokerError
-from broker.domain.ports.observer import Durability
+from broker.domain.ports.observer import Damage, Durability
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.domain.suites.catalog import Catalog
@@ -49,6 +49,7 @@ class Witness:
 
     refreshes: list[tuple[str, str]] = field(default_factory=list)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
+    damage: list[tuple[Damage, Exception]] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, int]] = field(default_factory=list)
     changes: list[tuple[str, list[AppShare], list[AppShare]]] = field(default_factory=list)
@@ -85,6 +86,10 @@ class Witness:
     def callback_addressed(self, app: str, form: str, receive_id: str) -> None:
         """See `Observer`."""
         self.receivers.append((app, form, receive_id))
+
+    def damage_found(self, damage: Damage, problem: Exception) -> None:
+        """See `Observer`."""
+        self.damage.append((damage, problem))
 
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer`."""

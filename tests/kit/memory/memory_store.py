@@ -91,6 +91,14 @@ class MemoryStore:
         self._write(record)
         return True
 
+    async def supplant(self, record: Record, damaged: bytes) -> bool:
+        await self._reach()
+        held = self._shared.records.get(record.name)
+        if not held or held.payload != damaged:
+            return False
+        self._write(record)
+        return True
+
     async def replace(self, record: Record) -> bool:
         await self._reach()
         held = self._shared.records.get(record.name)
@@ -109,8 +117,8 @@ class MemoryStore:
     async def acquire(self, name: str, duration: timedelta, floor: int = 0) -> Lease | Busy:
         await self._reach()
         now = self._shared.clock.now()
-        if self._owner(name) is not None:
-            return Busy(self._shared.leases[name][1] - now)
+        if self._owner(name) is not None and (left := self._shared.leases[name][1] - now) <= 2 * duration:
+            return Busy(left)
         last = max(self._shared.issued.get(name, 0), floor, self._fence(name))
         fence = max(last + 1, int(now.timestamp() * 1000))
         self._shared.issued[name] = fence

@@ -222,7 +222,8 @@ def test_what_is_written_is_what_older_brokers_write(kept: Kept) -> None:
     written = kept.codec.encode(kept.value)
 
     assert kept.codec.name_of(kept.key) == kept.record.name == written.name
-    assert (kept.record.fence, kept.record.payload) == (written.fence, written.payload)
+    older = without(replace(kept, record=written), "fence")  # they ignore it
+    assert (kept.record.fence, kept.record.payload) == (written.fence, older.payload)
     assert abs(kept.record.keep_until - written.keep_until) <= timedelta(milliseconds=1)
 
 
@@ -234,6 +235,23 @@ def test_what_older_brokers_wrote_is_read(kept: Kept) -> None:
 @every_kind
 def test_what_a_later_broker_added_is_no_hindrance(kept: Kept) -> None:
     assert kept.value == kept.codec.decode(kept.key, changed(kept, mood="good"))
+
+
+@every_kind
+def test_a_record_that_was_moved_to_another_number_is_damage(kept: Kept) -> None:
+    written = kept.codec.encode(kept.value)
+
+    assert kept.value == kept.codec.decode(kept.key, written)
+    for fence in (written.fence - 1, written.fence + 1):
+        with pytest.raises(RecordDamaged, match="number"):
+            kept.codec.decode(kept.key, replace(written, fence=fence))
+
+
+@pytest.mark.parametrize("fence", FENCE[1:])
+@every_kind
+def test_a_sealed_number_that_is_none_is_damage(kept: Kept, fence: object) -> None:
+    with pytest.raises(RecordDamaged, match="fence"):
+        kept.codec.decode(kept.key, changed(kept, fence=fence))
 
 
 def test_a_share_list_of_a_broker_that_did_not_write_since_when_is_read() -> None:

@@ -63,8 +63,19 @@ def test_an_event_comes_out_as_it_went_in() -> None:
     assert f"crm:{PLACE}" == read.event_id
 
 
+@pytest.mark.parametrize("field", ["corp_id", "event_type"])
+def test_an_event_under_another_corp_or_type_is_damage(field: str) -> None:
+    """Rights are checked by what stands beside the sealed part."""
+    with pytest.raises(RecordDamaged, match=field):
+        EVENTS.decode(replace(EVENTS.encode(EVENT), position=PLACE, **{field: "ww2child000000002"}))
+
+
 def test_what_is_written_is_what_older_brokers_read() -> None:
-    assert PAYLOAD == EVENTS.encode(EVENT).payload
+    written = json.loads(EVENTS.encode(EVENT).payload)
+    names = {name: written.pop(name) for name in ("corp_id", "event_type")}  # they ignore these
+
+    assert {"corp_id": EVENT.corp_id, "event_type": EVENT.event_type} == names
+    assert PAYLOAD == json.dumps(written).encode()
     assert b'"share_kind": ""' in EVENTS.encode(replace(EVENT, share_kind=None)).payload
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.lua import FOLDER
+from broker.adapters.redis.mending import MEND
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
 from tests.contract.observer import Notebook
@@ -33,7 +34,9 @@ def test_every_script_file_is_used_once_but_for_what_others_share() -> None:
     RedisStore(client, "test", SystemClock(), Notebook())  # type: ignore[arg-type]
 
     uses = {
-        file.relative_to(str(FOLDER)).as_posix(): sum(file.read_text() in text for text in client.scripts)
+        file.relative_to(str(FOLDER)).as_posix(): sum(
+            file.read_text() in text for text in [*client.scripts, MEND]
+        )
         for file in SCRIPTS
     }
     of_a_group = {name for name in uses if name.startswith("events/group/")}

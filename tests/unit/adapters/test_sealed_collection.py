@@ -1,5 +1,6 @@
 """`SealedCollection`: what cannot be read counts as missing; what an old key sealed is sealed anew."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Stored
+from broker.domain.ports.observer import Damage
 from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
 from tests.contract.making import FAR, NAME, held, record, taken
@@ -163,12 +165,105 @@ async def test_a_store_that_is_away_is_away_for_the_sealed_one_too(
     assert [] == notebook.failures
 
 
-class TestDamage:
-    """One record that cannot be read harms nobody else, and is reported once."""
+@pytest.fixture
+def credentials(inner: MemoryStore, notebook: Notebook) -> Credentials:
+    return SealedCollection(inner, Seal([OLD]), codecs.CREDENTIALS, notebook)
+
+
+class TestAttack:
+    """Somebody writes to the store: an error, told once, and the record is replaced."""
+
+    async def test_an_older_record_under_a_higher_number_is_missing_and_gives_way(
+        self, credentials: Credentials, inner: MemoryStore, notebook: Notebook
+    ) -> None:
+        newer = replace(GOOD, value=Secret("newer"), generation=6, fence=6)
+        await credentials.offer(GOOD)
+        old = (await inner.load([GOOD.key.name]))[GOOD.key.name]
+        await credentials.offer(newer)
+        inner._shared.records[GOOD.key.name] = replace(old, fence=2**50)
+
+        for _ in range(3):
+            assert None is await credentials.find(GOOD.key)
+        assert [Damage.RECORD] == notebook.damage
+        assert await credentials.offer(newer)
+        assert newer == await credentials.find(GOOD.key)
+
+    async def test_two_records_that_were_swapped_are_missing_and_give_way(
+        self, credentials: Credentials, inner: MemoryStore, notebook: Notebook
+    ) -> None:
+        another = replace(GOOD, key=BAD)
+        await credentials.offer(GOOD)
+        await credentials.offer(another)
+        records = inner._shared.records
+        one, two = records[GOOD.key.name], records[BAD.name]
+        records[GOOD.key.name], records[BAD.name] = (
+            replace(one, payload=two.payload),
+            replace(two, payload=one.payload),
+        )
+
+        assert {} == await credentials.load([GOOD.key, BAD])
+        assert [Damage.RECORD] * 2 == notebook.damage
+        assert await credentials.offer(GOOD)
+        assert await credentials.offer(another)
+        assert [GOOD, another] == [await credentials.find(key) for key in (GOOD.key, BAD)]
+
+    async def test_what_somebody_replaced_meanwhile_is_not_overwritten(
+        self, credentials: Credentials, inner: MemoryStore
+    ) -> None:
+        await inner.offer(Record(GOOD.key.name, 9, b"garbage", FAR))
+        assert None is await credentials.find(GOOD.key)
+        newer = replace(GOOD, value=Secret("newer"), generation=10, fence=10)
+        other = SealedCollection(inner, Seal([OLD]), codecs.CREDENTIALS, Notebook())
+        await other.offer(newer)
+
+        assert not await credentials.offer(GOOD)
+        assert newer == await credentials.find(GOOD.key)
+
+    async def test_a_record_of_an_older_broker_is_read_under_its_number(
+        self, credentials: Credentials, inner: MemoryStore
+    ) -> None:
+        payload = json.loads(codecs.CREDENTIALS.encode(GOOD).payload)
+        del payload["fence"]
+        sealed = Seal([OLD]).close(GOOD.key.name, json.dumps(payload).encode())
+        await inner.offer(Record(GOOD.key.name, GOOD.fence, sealed, FAR))
+
+        assert GOOD == await credentials.find(GOOD.key)
+
+
+class TestUnknownKey:
+    """Replicas get a new seal key one after the other: who lacks it waits, and harms nothing."""
 
     @pytest.fixture
-    def credentials(self, inner: MemoryStore, notebook: Notebook) -> Credentials:
-        return SealedCollection(inner, Seal([OLD]), codecs.CREDENTIALS, notebook)
+    async def rotated(self, inner: MemoryStore) -> Credentials:
+        rotated = SealedCollection(inner, Seal([NEW, OLD]), codecs.CREDENTIALS, Notebook())
+        await rotated.offer(GOOD)
+        return rotated
+
+    async def test_it_is_there_and_cannot_be_read_yet(
+        self, rotated: Credentials, credentials: Credentials, notebook: Notebook
+    ) -> None:
+        for _ in range(3):
+            assert {GOOD.key: Stored(GOOD.fence, None, is_readable=False)} == await credentials.load(
+                [GOOD.key]
+            )
+        with pytest.raises(StoreUnavailable, match="key that this broker does not have yet"):
+            await credentials.find(GOOD.key)
+        assert [Damage.KEY_UNKNOWN] == notebook.damage
+
+    async def test_an_older_value_does_not_replace_it_and_a_newer_one_does(
+        self, rotated: Credentials, credentials: Credentials
+    ) -> None:
+        await credentials.load([GOOD.key])
+        assert not await credentials.offer(replace(GOOD, fence=GOOD.fence - 1))
+        assert GOOD == await rotated.find(GOOD.key)
+
+        newer = replace(GOOD, value=Secret("newer"), generation=6, fence=6)
+        assert await credentials.offer(newer)
+        assert newer == await rotated.find(GOOD.key)
+
+
+class TestDamage:
+    """One record that cannot be read harms nobody else, and is reported once."""
 
     @pytest.mark.parametrize(
         "payload",

@@ -1,6 +1,7 @@
--- Return the fencing number in a field. All else counts as missing, or the record could never be written.
+-- Return the fencing number in a field. What is none, or beyond the year 5138 in milliseconds, counts as missing:
+-- else nothing could be written over it. Doubles count on for 285,000 years after that.
 local function fence_in(key, field)
   local number = tonumber(redis.call('HGET', key, field) or '0')
-  if number and number >= 0 and number < 2 ^ 53 then return number end
+  if number and number >= 0 and number <= 1e14 then return number end
   return 0
 end

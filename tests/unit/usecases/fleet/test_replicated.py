@@ -11,7 +11,7 @@ import pytest
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Stored
 from broker.domain.ports.store import Lease, Notice, NoticeKind
-from broker.usecases.fleet.replicated import PAUSE, Replicated
+from broker.usecases.fleet.replicated import BREATH, FRUITLESS, PAUSE, Replicated
 from tests.kit.memory.fake_clock import FakeClock, settle
 
 SECOND = timedelta(seconds=1)
@@ -60,7 +60,8 @@ class Collection:
     def __init__(self, clock: FakeClock) -> None:
         self.stored: dict[str, Value | int] = {}
         self.delay = timedelta(0)
-        self.away = self.read_only = False
+        self.away = self.read_only = self.locked = self.hidden = False
+        self.loads = 0
         self.writes: list[Value] = []
         self._clock = clock
 
@@ -70,6 +71,12 @@ class Collection:
     async def load(self, keys: Sequence[str]) -> dict[str, Stored[Value]]:
         if self.away:
             raise StoreUnavailable("away")
+        self.loads += 1
+        if self.hidden:
+            await self._clock.sleep(self.delay)
+            return {}
+        if self.locked:
+            return {key: Stored(2, None, is_readable=False) for key in keys if key in self.stored}
         found = {key: self.stored[key] for key in keys if key in self.stored}
         await self._clock.sleep(self.delay)
         return {
@@ -178,14 +185,78 @@ async def test_a_look_returns_the_newer_of_store_and_memory(
 
 
 async def test_what_was_forgotten_is_dropped_unless_it_is_newer(
-    replicated: Replicated[str, Value], memory: Memory
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
 ) -> None:
     await memory.adopt(NEW)
+    store.stored["a"] = OLD.fence
     replicated.on_notice(Notice(NoticeKind.FORGOTTEN, "a", OLD.fence))
+    await settle()
     assert NEW == memory.get("a")
 
+    store.stored["a"] = NEW.fence
     replicated.on_notice(Notice(NoticeKind.FORGOTTEN, "a", NEW.fence))
+    await settle()
     assert None is memory.get("a")
+
+
+async def test_a_forged_notice_of_forgetting_drops_nothing(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    await memory.adopt(NEW)
+    store.stored["a"] = NEW
+    replicated.on_notice(Notice(NoticeKind.FORGOTTEN, "a", 2**53))
+    await settle()
+
+    assert NEW == memory.get("a")
+
+
+async def test_what_cannot_be_read_yet_is_neither_replaced_nor_dropped_nor_looked_at_again(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, clock: FakeClock
+) -> None:
+    await memory.adopt(OLD)
+    store.stored["a"], store.locked = NEW, True
+    replicated.on_notice(committed(NEW))
+    await clock.advance(60 * SECOND)
+
+    assert OLD == memory.get("a")
+    assert [] == store.writes
+    assert 1 == store.loads
+
+
+async def test_a_store_that_contradicts_itself_keeps_no_replica_busy(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, clock: FakeClock
+) -> None:
+    """It never shows what is stored, and takes nothing in its place."""
+    await memory.adopt(OLD)
+    store.stored["a"], store.hidden = NEW, True
+    replicated.on_notice(committed(NEW))
+    await clock.advance(10 * SECOND)
+
+    assert store.loads < 10 * SECOND / BREATH + 2 * FRUITLESS
+    store.hidden = False
+    await clock.advance(SECOND)
+    assert NEW == memory.get("a")
+
+
+async def test_forged_notices_keep_no_replica_busy(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, clock: FakeClock
+) -> None:
+    await memory.adopt(OLD)
+    store.stored["a"] = OLD
+    for _ in range(1000):
+        replicated.on_notice(Notice(NoticeKind.COMMITTED, "a", 2**53))
+        await settle()
+
+    assert store.loads < 2 * FRUITLESS
+
+
+async def test_what_a_replica_without_a_store_fetched_is_served_though_the_store_refuses_it(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    store.stored["a"], store.hidden = NEW, True
+
+    assert await replicated.publish("a", OLD, OFFLINE)
+    assert OLD == memory.get("a")
 
 
 @pytest.mark.parametrize("lost", [{}, {"a": OLD}])

@@ -1,5 +1,6 @@
 """Errors as records: what one replica remembers, another one reads."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from broker.domain.remembered_errors import RememberedError
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.limits.error_cache import RETRY_RULES, ErrorCache
 from tests.contract.observer import Notebook
-from tests.kit.memory.fake_clock import FakeClock, FixedRandomness
+from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, settle
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
 
@@ -156,9 +157,11 @@ async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None
     with pytest.raises(errors.SecretRejected):
         await other.check("scope")
     await one.forget("scope")
-    fleet.replicated(other).on_notice(
-        Notice(NoticeKind.FORGOTTEN, RememberedError.name_of("scope"), fence=2**53)
-    )
+    replicated = fleet.replicated(other)
+    replicated.on_notice(Notice(NoticeKind.FORGOTTEN, RememberedError.name_of("scope"), fence=2**53))
+    running = asyncio.create_task(replicated.run())
+    await settle()
+    running.cancel()
 
     await one.check("scope")
     await other.check("scope")

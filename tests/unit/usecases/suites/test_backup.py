@@ -9,7 +9,7 @@ from broker.domain.ports.store import Busy
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.simulator import provider_demo as demo
-from broker.usecases.suites.backup import LONGEST_WAIT, AuthorizationBackup, Restored
+from broker.usecases.suites.backup import LEASE_DURATION, AuthorizationBackup, Restored
 from tests.kit.memory.engine_world import Replica
 from tests.kit.memory.provider_world import MARKET, SECOND, TAILORED, ProviderWorld
 
@@ -116,9 +116,16 @@ async def test_a_forced_write_does_not_wait_for_ever(world: ProviderWorld) -> No
     saved = await world.authorize(replica)
     await refused(replica, saved)
     leases, name = replica.storage.coordination, Authorization.name_of(saved.key)
-    assert not isinstance(await leases.acquire(name, 2 * LONGEST_WAIT), Busy)
+    lease = await leases.acquire(name, LEASE_DURATION)
+    assert not isinstance(lease, Busy)
 
+    async def hold() -> None:
+        while await leases.renew(lease):
+            await world.clock.sleep(SECOND)
+
+    holding = asyncio.create_task(hold())
     assert Restored.BUSY is await world.run(backup_of(world, replica).restore(saved, force=True))
+    holding.cancel()
     held = replica.core.authorizations.get(saved.key)
     assert held
     assert AuthorizationState.REAUTHORIZATION_REQUIRED is held.state

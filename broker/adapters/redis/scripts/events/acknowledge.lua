@@ -1,7 +1,8 @@
 -- ARGV: places. Return how many were open or dead.
 expire_members()
 if not redis.call('ZSCORE', groups, group) then return 0 end
-local cursor = redis.call('HGET', state, 'place') or '0-0'
+local cursor = redis.call('HGET', state, 'place')
+cursor = is_place(cursor) and cursor or '0-0'
 local count, handled_by = 0, {}
 for position = 4, #ARGV do
   local place = ARGV[position]

@@ -54,13 +54,13 @@ while corp and free > 0 and work > 0 do
 end
 
 local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
-place, number = place or '0-0', number or 0
+place, number = is_place(place) and place or '0-0', tonumber(number) or 0
 local page
 while free > 0 and work > 0 do
   page = entries('(' .. place, math.min(math.max(free, 16), work))
   for _, found in ipairs(page) do
     if free == 0 then break end
-    place, number, work = found.place, found.number, work - 1
+    place, number, work = found.place, math.max(number, found.number), work - 1
     if not drop('s' .. place) and (all or wanted[found.kind]) then
       local who = owner(found.corp)
       local waiting = #starting_with('w' .. named(found.corp), 1) > 0

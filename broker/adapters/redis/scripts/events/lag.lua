@@ -2,8 +2,8 @@
 expire_members()
 publish_if_freed()
 local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
-place, number = place or '0-0', tonumber(number or 0)
-local newest = tonumber(redis.call('HGET', head, 'number') or 0)
+place, number = is_place(place) and place or '0-0', tonumber(number) or 0
+local newest = tonumber(redis.call('HGET', head, 'number')) or 0
 local unseen = oldest and math.max(0, newest - math.max(number, oldest.number - 1)) or 0
 local skipped = count_between('s' .. floor, 't')
 local open = count_between('o' .. floor, 'p') + unseen - skipped

@@ -8,7 +8,7 @@ if found then
   redis.call('HSET', state, 'place', before, 'number', string.format('%.0f', found.number - 1))
 else
   local newest, number = unpack(redis.call('HMGET', head, 'place', 'number'))
-  redis.call('HSET', state, 'place', newest or '0-0', 'number', number or 0)
+  redis.call('HSET', state, 'place', is_place(newest) and newest or '0-0', 'number', tonumber(number) or 0)
 end
 redis.call('ZADD', groups, 'NX', now, group)
 publish_if(true)

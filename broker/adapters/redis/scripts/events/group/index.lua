@@ -22,6 +22,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 -- the rest: Redis serves nobody else while a script runs.
 local WORK, EXPIRED = 500, 8
 
+local function is_place(text) return text and text:match('^%d+%-%d+$') and #text <= 20 end
 local function add(item) redis.call('ZADD', index, 0, item) end
 local function drop(item) return redis.call('ZREM', index, item) == 1 end
 local function between(first, last, count)

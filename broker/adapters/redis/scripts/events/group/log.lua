@@ -1,13 +1,19 @@
--- The entries of the log, as tables.
+-- The entries of the log, as tables. One of another form, which no broker wrote, has empty fields: it is given
+-- up by whoever claims it, since it does not open, and the others go on. One at a place that is none is removed.
 local function read(id, fields)
+  local named = {corp = '', type = '', payload = ''}
+  for position = 1, #fields, 2 do named[fields[position]] = fields[position + 1] end
   local ms, turn = id:match('(%d+)-(%d+)')
-  return {place = string.format('%013.0f-%06.0f', ms, turn), corp = fields[2], kind = fields[4],
-          payload = fields[6], number = tonumber(fields[8])}
+  return {place = string.format('%013.0f-%06.0f', ms, turn), corp = named.corp, kind = named.type,
+          payload = named.payload, number = tonumber(named.number) or 0}
 end
 local function entries(first, count)
-  local found = redis.call('XRANGE', log, first, '+', 'COUNT', count)
-  for position, entry in ipairs(found) do found[position] = read(entry[1], entry[2]) end
-  return found
+  local found, kept = redis.call('XRANGE', log, first, '+', 'COUNT', count), {}
+  for _, entry in ipairs(found) do
+    local one = read(entry[1], entry[2])
+    if #one.place == 20 then kept[#kept + 1] = one else redis.call('XDEL', log, entry[1]) end
+  end
+  return kept
 end
 local function entry(place)
   local found = redis.call('XRANGE', log, place, place)[1]

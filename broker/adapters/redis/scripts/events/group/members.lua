@@ -1,8 +1,9 @@
 -- The members of the group: what they ask for, and when they lose what they hold.
 local function terms(member)
   local found = redis.call('HGET', state, 'terms:' .. member)
-  local ack_timeout, max_tries, room = found:match('(%d+) (%d+) (%d+)')
-  return tonumber(ack_timeout), tonumber(max_tries), tonumber(room)
+  -- A member without terms is one that no broker knows: it loses what it holds at once.
+  local ack_timeout, max_tries, room = (found or ''):match('^(%d+) (%d+) (%d+)$')
+  return tonumber(ack_timeout or 0), tonumber(max_tries or 1e9), tonumber(room or 1)
 end
 local function forget(member)
   redis.call('HDEL', state, 'terms:' .. member)
