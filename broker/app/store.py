@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from itertools import count
 
 from broker.adapters.redis.client import connect_redis
@@ -12,21 +11,21 @@ from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import StoreInUse, open_sqlite
-from broker.adapters.storage.seal import Seal, SealBroken, SealKey
+from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
 from broker.app.errors import CannotStart
 from broker.app.key_file import KeyFileUnusable, make_key, missing, read_key
+from broker.app.seal_check import SEAL_CHECK, check_seal
 from broker.app.storage import Storage, storage_in
 from broker.config.mapping import catalog
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventStore
 from broker.domain.ports.observer import Observer
-from broker.domain.ports.store import Record, Store
+from broker.domain.ports.store import Store
 
 STORE_PATIENCE_SECONDS = 5.0
 """How long a starting broker waits for its store."""
-SEAL_CHECK = "seal-check"
 
 
 @asynccontextmanager
@@ -39,14 +38,14 @@ async def open_store(config: Config, clock: SystemClock, observer: Observer) -> 
         inner, events = await _connect(stack, config, clock, observer)
         await _wait_for(inner, config, observer)
         try:
-            seal = Seal(await _seal_keys(inner, config))
-            await _check_seal(inner, seal)
+            keys = await _seal_keys(inner, config)
+            await check_seal(inner, keys)
             if catalog(config).suites and (problem := await inner.durability_problem()):
                 observer.durability_limited(problem)
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
-        yield storage_in(inner, events, seal, observer)
+        yield storage_in(inner, events, Seal(keys), observer)
 
 
 async def _connect(
@@ -80,21 +79,6 @@ async def _wait_for(store: Store, config: Config, observer: Observer) -> None:
             await asyncio.sleep(min(attempt * 0.25, 1))
         else:
             return
-
-
-async def _check_seal(store: Store, seal: Seal) -> None:
-    """Refuse to start with a key that does not open what is in the store."""
-    far = datetime(9999, 1, 1, tzinfo=UTC)
-    await store.offer(Record(SEAL_CHECK, 1, seal.close(SEAL_CHECK, b"sealed"), far))
-    record = (await store.load([SEAL_CHECK])).get(SEAL_CHECK)
-    if record is None:
-        return
-    try:
-        seal.open(SEAL_CHECK, record.payload)
-    except SealBroken as error:
-        raise CannotStart(f"store.seal_keys: no key opens what is in the store: {error}") from None
-    if not seal.is_current(record.payload):
-        await store.replace(Record(SEAL_CHECK, record.fence, seal.close(SEAL_CHECK, b"sealed"), far))
 
 
 async def _seal_keys(store: Store, config: Config) -> list[SealKey]:
