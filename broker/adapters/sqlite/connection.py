@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -21,6 +22,9 @@ BUSY_MILLISECONDS = 200
 """How long a transaction waits for a lock that another process holds: those queued behind it wait too."""
 SCHEMA = files("broker.adapters.sqlite") / "schema.sql"
 
+PRIMARY_CODE = 0xFF
+"""The part of an error code that says what went wrong; the rest says where."""
+
 Answer = TypeVar("Answer")
 
 
@@ -37,15 +41,25 @@ class SqliteConnection:
         self._thread = thread
         self._outbox: list[Notice] = []
         self._listeners: set[asyncio.Queue[Notice]] = set()
+        self._locked_at = 0.0
+        """When a transaction last waited for the lock in vain: those queued behind it have waited too."""
 
     async def run(self, statements: Callable[[], Answer]) -> Answer:
         """Run the statements in one transaction, then send their notices. Raises `StoreUnavailable`."""
         loop = asyncio.get_running_loop()
+        queued_at = time.monotonic()
 
         def transaction() -> Answer:
+            if queued_at < self._locked_at:
+                raise sqlite3.OperationalError("another process holds its lock")
             self._outbox.clear()
-            with self.database:
-                answer = statements()
+            try:
+                with self.database:
+                    answer = statements()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY:
+                    self._locked_at = time.monotonic()
+                raise
             for notice in self._outbox:
                 # Sent by the thread, so that the notice goes out even if the caller gave up.
                 loop.call_soon_threadsafe(self._pass_on, notice)

@@ -16,6 +16,11 @@ from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
 __all__ = ["SqliteStore", "StoreInUse", "open_sqlite"]
 
 TOMBSTONE_KEPT = timedelta(days=1)
+COUNTED = (
+    "SELECT count, ends FROM tallies WHERE name = ? AND typeof(ends) = 'real' AND ends > ? AND ends < ?"
+    " AND typeof(count) = 'integer' AND count BETWEEN 0 AND 1000000000000000"
+)
+"""What no broker wrote is no count."""
 LARGEST_BELIEVED = 10**14
 """A fencing number of the year 5138, in milliseconds."""
 
@@ -28,14 +33,18 @@ class SqliteStore(SqliteGroups):
         if not names:
             return {}
         values = ",".join("?" * len(names))
-        query = f"SELECT name, fence, payload, keep_until FROM records WHERE fence > 0 AND name IN ({values})"  # noqa: S608
+        # SQLite keeps values of any type in any column.
+        query = (
+            f"SELECT name, fence, payload FROM records WHERE name IN ({values})"  # noqa: S608
+            " AND typeof(fence) = 'integer' AND fence > 0 AND typeof(payload) IN ('blob', 'null')"
+        )
 
-        def read() -> list[tuple[str, int, bytes | None, float]]:
+        def read() -> list[tuple[str, int, bytes | None]]:
             return self._database.execute(query, list(names)).fetchall()
 
         return {
-            name: Record(name, fence, payload or b"", datetime.fromtimestamp(keep_until, UTC))
-            for name, fence, payload, keep_until in await self.connection.run(read)
+            name: Record(name, fence, payload or b"", datetime.max.replace(tzinfo=UTC))
+            for name, fence, payload in await self.connection.run(read)
         }
 
     async def commit(self, record: Record, lease: Lease) -> bool:
@@ -100,7 +109,8 @@ class SqliteStore(SqliteGroups):
         owner = secrets.token_hex(16)
 
         def take() -> int | float:
-            row = self._database.execute("SELECT ends FROM leases WHERE name = ?", (name,)).fetchone()
+            held = "SELECT ends FROM leases WHERE name = ? AND typeof(ends) = 'real'"
+            row = self._database.execute(held, (name,)).fetchone()
             if row and 0 < row[0] - now <= 2 * duration.total_seconds():
                 return float(row[0] - now)
             issued = self._number("issued", name)
@@ -146,8 +156,9 @@ class SqliteStore(SqliteGroups):
         now = self._clock.now().timestamp()
 
         def add() -> int:
-            row = self._database.execute("SELECT count, ends FROM tallies WHERE name = ?", (name,)).fetchone()
-            count, ends = (row[0] + 1, row[1]) if row and row[1] > now else (1, now + window.total_seconds())
+            latest = now + 2 * window.total_seconds() + 60  # no broker wrote one that lasts longer
+            row = self._database.execute(COUNTED, (name, now, latest)).fetchone()
+            count, ends = (row[0] + 1, row[1]) if row else (1, now + window.total_seconds())
             if count == 1:
                 _sweep(self._database, now)
             self._database.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", (name, count, ends))
@@ -160,8 +171,7 @@ class SqliteStore(SqliteGroups):
         now = self._clock.now().timestamp()
 
         def read() -> dict[str, int]:
-            query = "SELECT count FROM tallies WHERE name = ? AND ends > ?"
-            rows = {name: self._database.execute(query, (name, now)).fetchone() for name in names}
+            rows = {name: self._database.execute(COUNTED, (name, now, 1e11)).fetchone() for name in names}
             return {name: int(row[0]) if row else 0 for name, row in rows.items()}
 
         return await self.connection.run(read)
@@ -179,8 +189,9 @@ class SqliteStore(SqliteGroups):
         return ""
 
     def _owner(self, name: str) -> str | None:
-        row = self._database.execute("SELECT owner, ends FROM leases WHERE name = ?", (name,)).fetchone()
-        return row[0] if row and row[1] > self._clock.now().timestamp() else None
+        held = "SELECT owner FROM leases WHERE name = ? AND ends > ? AND typeof(ends) = 'real'"
+        row = self._database.execute(held, (name, self._clock.now().timestamp())).fetchone()
+        return row[0] if row else None
 
     def _fence(self, name: str) -> int:
         return self._number("fence", name)

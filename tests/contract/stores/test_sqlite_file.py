@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.sqlite.connection import ANSWER_SECONDS
+from broker.adapters.sqlite.connection import ANSWER_SECONDS, BUSY_MILLISECONDS
 from broker.adapters.sqlite.store import SqliteStore, StoreInUse, open_sqlite
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
@@ -313,6 +313,49 @@ class TestCancelling:
         clock.gate.set()
 
 
+class TestSpoiltRows:
+    """Somebody writes to the file: what they spoil is missing, and gives way to the next write."""
+
+    @pytest.mark.parametrize("number", ["abc", b"\xff", 1.5, -5, 2**62])
+    async def test_a_record_a_lease_and_a_counter_that_are_none(
+        self, path: Path, number: str | bytes | float
+    ) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            sealed = SealedStore(store, Seal([SealKey("k1", bytes(32))]), Notebook())
+            await sealed.offer(record(5, name="good"))
+            await sealed.offer(record(5))
+            await store.count("calls", LONG)
+            await taken(store)
+            with sqlite3.connect(path) as other:
+                other.execute(
+                    "UPDATE records SET fence = ?, issued = ? WHERE name = ?", (number, number, NAME)
+                )
+                other.execute("UPDATE tallies SET count = ?", (number,))
+                other.execute("UPDATE leases SET ends = ?", (number,))
+            other.close()
+
+            assert ["good"] == list(await sealed.load([NAME, "good"]))
+            lease = await taken(store)
+            assert lease.fence < 2**53
+            assert await sealed.commit(record(lease.fence), lease)
+            assert (lease.fence, b"payload") == await held(sealed)
+            assert {"calls": 0} == await store.counts(["calls"])
+            assert 1 == await store.count("calls", LONG)
+
+    @pytest.mark.parametrize("payload", ["text", 5, 1.5])
+    async def test_a_payload_of_another_type_is_missing(self, path: Path, payload: str | float) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            sealed = SealedStore(store, Seal([SealKey("k1", bytes(32))]), Notebook())
+            await sealed.offer(record(5))
+            with sqlite3.connect(path) as other:
+                other.execute("UPDATE records SET payload = ?, keep_until = 'never'", (payload,))
+            other.close()
+
+            assert {} == await sealed.load([NAME])
+            assert await sealed.offer(record(6))
+            assert (6, b"payload") == await held(sealed)
+
+
 class TestLockedByAnother:
     """A backup or a shell holds the file's lock: callers hear so soon, and are not queued up behind it."""
 
@@ -335,6 +378,21 @@ class TestLockedByAnother:
             other.execute("ROLLBACK")
 
             assert await store.offer(record(1))
+            other.close()
+
+    async def test_those_queued_behind_it_wait_no_longer_than_the_first(self, path: Path) -> None:
+        """A cold token takes several transactions, and eight may be wanted at once."""
+        async with open_sqlite(path, SystemClock()) as store:
+            other = self.lock(path)
+            watch = Stopwatch()
+            for _ in range(3):
+                answers = await asyncio.gather(
+                    *(store.acquire(f"name {number}", LONG) for number in range(8)), return_exceptions=True
+                )
+                assert {StoreUnavailable} == {type(answer) for answer in answers}
+            # One after the other they would take 24 times as long as one waits for the lock.
+            assert watch.seconds < 12 * BUSY_MILLISECONDS / 1000
+            other.execute("ROLLBACK")
             other.close()
 
     async def test_what_was_dropped_while_it_waited_is_not_written_later(self, path: Path) -> None:
