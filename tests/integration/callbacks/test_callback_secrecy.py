@@ -18,12 +18,12 @@ from broker.protocol.callbacks.message import delivery_key, read_message
 from broker.simulator import Format, running_simulator
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, demo_world
 from tests.integration.acting.acting import APP, CHILD, refusal_of
-from tests.integration.fleet.test_secrecy import Monitor
 from tests.kit.callbacks.attacks import FOREIGN_KEYS, MARK, attacks, knock
 from tests.kit.callbacks.endpoint import CALLBACK, event, looking_on, text
 from tests.kit.callbacks.sender import DEMO_KEYS, CallbackSender
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import configuration
+from tests.kit.processes.left_behind import Monitor
 from tests.kit.processes.redis_server import RedisServer
 
 USER, ECHO, REPLY = "UserOfTheMessage", "4815162342815", "ReplyInConfidence"

@@ -4,8 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from redis import Redis
 from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import token_service_pb2 as pb
 
@@ -43,6 +40,7 @@ from tests.kit.processes.fleet import (
     target,
     until,
 )
+from tests.kit.processes.left_behind import Monitor, left_behind
 from tests.kit.processes.redis_server import RedisServer
 
 BEARER, STRANGE_BEARER = "the-bearer-token-of-orders", "a-bearer-token-that-nobody-has"
@@ -59,21 +57,6 @@ FAULTS: list[Fault] = [
 MINE = (("authorization", f"Bearer {BEARER}"),)
 
 pytestmark = pytest.mark.slow
-
-
-class Monitor(threading.Thread):
-    """Write down every command that Redis gets; text that is plain stays so."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.heard = b""
-        self._link = socket.create_connection(("127.0.0.1", port))
-        self._link.sendall(b"MONITOR\r\n")
-
-    def run(self) -> None:
-        with self._link:
-            while more := self._link.recv(1 << 16):
-                self.heard += more
 
 
 @dataclass
@@ -139,7 +122,7 @@ async def _run(folder: Path, redis: RedisServer, monitor: Monitor) -> Run:
                     world.faults.clear()
                     if fault != FAULTS[-1]:
                         await asyncio.gather(*(_works_again(replica, child(number)) for replica in replicas))
-            haystacks = _haystacks(folder, redis, monitor, brokers)
+            haystacks = left_behind(folder, brokers, redis, monitor)
             haystacks["errors told to callers"] = "\n".join(said).encode()
             for broker in brokers:
                 await asyncio.to_thread(broker.stop)
@@ -203,47 +186,6 @@ async def _ask_badly(replica: Replica, said: list[str]) -> None:
     said.append(await _ask(replica, "", metadata=()))
     said.append(await _ask(replica, "", metadata=(("authorization", f"Bearer {STRANGE_BEARER}"),)))
     assert all(said)
-
-
-def _haystacks(
-    folder: Path, redis: RedisServer, monitor: Monitor, brokers: list[BrokerProcess]
-) -> dict[str, bytes]:
-    found = {"redis keys and values": _dump(redis.port), "redis commands": monitor.heard}
-    for path in [*(folder / "redis").rglob("*"), *(folder / "store").iterdir()]:
-        if path.is_file() and path.suffix != ".key":
-            found[path.name] = path.read_bytes()
-    for broker in brokers:
-        assert broker.process
-        found[str(broker.log)] = broker.log.read_bytes()
-        found[f"metrics of {broker.address}"] = broker.metrics().encode()
-        found[f"command line of {broker.address}"] = Path(f"/proc/{broker.process.pid}/cmdline").read_bytes()
-    return found
-
-
-def _dump(port: int) -> bytes:
-    read = {
-        b"string": lambda client, key: client.get(key),
-        b"hash": lambda client, key: client.hgetall(key),
-        b"list": lambda client, key: client.lrange(key, 0, -1),
-        b"set": lambda client, key: client.smembers(key),
-        b"zset": lambda client, key: client.zrange(key, 0, -1, withscores=True),
-        b"stream": lambda client, key: client.xrange(key),
-    }
-    with Redis(port=port) as client:
-        pairs = [(key, read[client.type(key)](client, key)) for key in client.scan_iter()]
-    assert pairs
-    # repr would hide printable text behind escapes only where it is no plain text.
-    return b"\n".join(key + b" = " + _flat(value) for key, value in pairs)
-
-
-def _flat(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, Mapping):
-        return b" ".join(_flat(item) for pair in value.items() for item in pair)
-    if isinstance(value, list | tuple | set):
-        return b" ".join(_flat(item) for item in value)
-    return str(value).encode()
 
 
 @pytest.mark.parametrize("kind", ["app secret", "token", "seal key", "bearer token"])

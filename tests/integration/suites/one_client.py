@@ -91,6 +91,16 @@ async def use(broker: Any, place: Place, outside: Outside) -> Seen:
     """Do all that services do. `broker` has the methods of `wecom_broker.Broker`."""
     app, corp, login_corp, parent = place.app, place.corp, place.login_corp, place.parent
 
+    synced = await broker.sync_app_shares(app, parent=parent)
+    shares = [share.corp_id async for share in broker.app_shares(app, parent=parent)]
+    watched_shares: list[str] = []
+    async with aclosing(broker.watch_app_shares(app, parent=parent)) as changes:
+        async for change in changes:
+            if change.change_type is ShareChangeType.SNAPSHOT:
+                watched_shares += [share.corp_id for share in change.shares]
+            if change.snapshot_complete:
+                break
+
     async with aclosing(broker.watch_access_token(app, corp)) as watch:
         watched = [await anext(watch)]
         token = await broker.access_token(app, corp)
@@ -116,16 +126,6 @@ async def use(broker: Any, place: Place, outside: Outside) -> Seen:
     agent = await broker.call(app, "/cgi-bin/agent/get", corp=corp, query={"agentid": token.agent_id})
     outside.kill(replaced)
     healed = await broker.call(app, "/cgi-bin/user/get", corp=corp, query={"userid": user.user_id})
-
-    synced = await broker.sync_app_shares(app, parent=parent)
-    shares = [share.corp_id async for share in broker.app_shares(app, parent=parent)]
-    watched_shares: list[str] = []
-    async with aclosing(broker.watch_app_shares(app, parent=parent)) as changes:
-        async for change in changes:
-            if change.change_type is ShareChangeType.SNAPSHOT:
-                watched_shares += [share.corp_id for share in change.shares]
-            if change.snapshot_complete:
-                break
 
     await outside.enter()
     async with broker.events(f"service-of-{corp}", apps=[app], event_types=[CHECKED]) as events:
