@@ -3,6 +3,7 @@
 The events do not say which child came or left (wecom-api C4, G15).
 """
 
+from collections import defaultdict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,8 @@ PROMPT = timedelta(seconds=1)
 """How far a notice's time may be from the clock's; beyond that, the clock's is used instead."""
 REST, LONGEST_REST = timedelta(seconds=1), timedelta(seconds=30)
 """The first and the longest pause after a failed listing; `ErrorCache` remembers refusals."""
+MINUTE, MOST_A_MINUTE = timedelta(minutes=1), 20
+"""How many listings of one kind events may cause: who writes to the store can forge notices of events."""
 SETTLED = timedelta(seconds=2)
 """How long replicas take to reconnect after an outage of the store: then one listing serves all."""
 
@@ -71,6 +74,10 @@ class Relisting:
         self._called_back = called_back
         self._tasks = tasks
         self._expected: dict[ListingKey, Expected] = {}
+        self._begun: defaultdict[ListingKey, deque[datetime]] = defaultdict(
+            lambda: deque(maxlen=MOST_A_MINUTE)
+        )
+        """When the last listings after events were begun."""
         self._connected_at: datetime | None = None
         self._catching_up = False
 
@@ -114,6 +121,7 @@ class Relisting:
         listed: datetime | None = None
         while listed != expected.moment:
             await self._debounce(expected)
+            await self._wait_for_turn(self._begun[listing])
             moment = expected.moment
             error = await self._list(listing, moment)
             if error is None:
@@ -136,6 +144,12 @@ class Relisting:
             await self._clock.sleep(QUIET)
             if events == expected.events:
                 return
+
+    async def _wait_for_turn(self, begun: deque[datetime]) -> None:
+        """Return when another listing may begin, and count it."""
+        if len(begun) == MOST_A_MINUTE:
+            await self._clock.sleep(max(begun[0] + MINUTE - self._clock.now(), timedelta(0)))
+        begun.append(self._clock.now())
 
     async def _list(self, listing: ListingKey, moment: datetime) -> Exception | None:
         begin_recovery_budget()

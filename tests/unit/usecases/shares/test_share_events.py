@@ -14,7 +14,16 @@ from broker.domain.errors import ApiNotAuthorized, AppNotShared, RateLimited, We
 from broker.domain.events.log import Entry, Retention
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.shares import AppShare, ListingKey, ShareChanges
-from broker.usecases.shares.relisting import LONGEST_REST, PATIENCE, PROMPT, QUIET, SETTLED, SKEW
+from broker.usecases.shares.relisting import (
+    LONGEST_REST,
+    MINUTE,
+    MOST_A_MINUTE,
+    PATIENCE,
+    PROMPT,
+    QUIET,
+    SETTLED,
+    SKEW,
+)
 from broker.usecases.signing import Signing
 from tests.kit.memory.engine_world import CHILD, CHILD_SHARE, CHILD_TARGET, CRM, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
@@ -284,6 +293,25 @@ async def test_events_without_end_are_listed_for_all_the_same(
     await clock.advance(SECOND)
     # One for each time that patience ended in 0.6 s, and one for the rest.
     assert listings(wecom) <= 1 + 3
+
+
+async def test_forged_notices_cost_twenty_listings_a_minute_and_true_events_count_in_the_end(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    await world.run(replica.tokens.get(CHILD_TARGET))
+    await clock.jump(60 * SECOND)
+    before = listings(wecom)
+    for _ in range(120):
+        replica.notifications.publish(
+            Notice(NoticeKind.APPENDED, LISTED, int(clock.now().timestamp() * 1000))
+        )
+        await clock.advance(SECOND / 2)
+    assert listings(wecom) - before <= MOST_A_MINUTE + 1
+
+    wecom.shares.append(NEWCOMER)
+    replica.notifications.publish(Notice(NoticeKind.APPENDED, LISTED, int(clock.now().timestamp() * 1000)))
+    await clock.advance(2 * MINUTE)
+    assert NEWCOMER in replica.shares.held(CRM)
 
 
 async def test_an_event_while_a_listing_is_under_way_causes_one_more(
