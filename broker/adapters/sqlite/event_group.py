@@ -157,7 +157,7 @@ class SqliteEventGroup(Statements):
         if self.unfinished or room <= 0:
             return claimed
         new = self._database.execute(
-            "SELECT place, number, corp_id, event_type, payload FROM events"
+            "SELECT place, number, corp_id, event_type, CAST(payload AS BLOB) FROM events"
             " WHERE app = ? AND place > ? ORDER BY place LIMIT ?",
             (self._app, self._position, WORK),
         )

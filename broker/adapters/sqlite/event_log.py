@@ -136,7 +136,7 @@ class SqliteEventLog:
     async def read(self, app: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.read`."""
         query = (
-            "SELECT app, corp_id, event_type, payload, place FROM events"
+            "SELECT app, corp_id, event_type, CAST(payload AS BLOB), place FROM events"
             " WHERE app = ? AND place > ? ORDER BY place LIMIT ?"
         )
         values = (app, tidy(after), limit)
@@ -146,7 +146,7 @@ class SqliteEventLog:
     async def dead(self, app: str, group: str, after: str, limit: int) -> list[Entry]:
         """See `EventLog.dead`."""
         query = (
-            "SELECT e.app, e.corp_id, e.event_type, e.payload, e.place FROM event_groups g"
+            "SELECT e.app, e.corp_id, e.event_type, CAST(e.payload AS BLOB), e.place FROM event_groups g"
             " JOIN event_work w ON w.group_id = g.id AND w.state = 'dead' AND w.place > ?"
             " JOIN events e ON e.app = g.app AND e.place = w.place"
             " WHERE g.app = ? AND g.name = ? ORDER BY w.place LIMIT ?"

@@ -27,7 +27,7 @@ class EventWork(Statements):
     def waiting_of(self, corp_id: str, limit: int) -> list[Row]:
         """Return position, attempts, losses, type and payload; the last two are None if it is not kept."""
         return self._rows(
-            "SELECT w.place, w.tries, w.losses, e.event_type, e.payload FROM event_work w"
+            "SELECT w.place, w.tries, w.losses, e.event_type, CAST(e.payload AS BLOB) FROM event_work w"
             " LEFT JOIN events e ON e.app = ? AND e.place = w.place"
             " WHERE w.group_id = ? AND w.corp_id = ? AND w.state = 'waiting' ORDER BY w.place LIMIT ?",
             *(self._app, self._id, corp_id, limit),

@@ -9,16 +9,41 @@ import pytest
 
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
+from broker.adapters.storage.seal import Seal, SealKey
+from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.observer import Damage
+from tests.contract.event_fleets import ENTRIES
 from tests.contract.events import ANA, APP, BEN, GROUP, KEEP, append, appended, lag, takes, takes_all, words
 from tests.contract.making import LONG, held, record
+from tests.contract.observer import Notebook
 from tests.kit.memory.fake_clock import FakeClock
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
+
+
+@pytest.mark.parametrize("payload", ["text", 5])
+async def test_an_entry_of_another_type_is_given_up_and_told_and_the_others_flow(
+    path: Path, payload: str | int
+) -> None:
+    """Somebody writes to the file."""
+    notebook = Notebook()
+    async with open_sqlite(path, SystemClock()) as store:
+        inner = SqliteEventLog(store.connection, SystemClock())
+        log = SealedEventLog(inner, Seal([SealKey("k1", bytes(32))]), ENTRIES, notebook)
+        given = await appended(log, "a1 b1 c1")
+        with sqlite3.connect(path) as other:
+            other.execute("UPDATE events SET payload = ? WHERE place = ?", (payload, given[1]))
+        other.close()
+
+        assert "a1 c1" == words(await log.read(APP, "", 10))
+        assert "a1 c1" == words(await takes_all(log, ANA))
+        assert {Damage.EVENT} == set(notebook.damage)
+        assert 1 == (await lag(inner)).dead
 
 
 class TestDurability:
