@@ -31,13 +31,17 @@ ENDPOINTS = (
 
 SUITE_ENDPOINTS = (
     "/cgi-bin/service/get_suite_token",
-    "/cgi-bin/service/get_corp_token",
     "/cgi-bin/service/get_pre_auth_code",
     "/cgi-bin/service/v2/get_permanent_code",
-    "/cgi-bin/service/v2/get_auth_info",
     "/cgi-bin/service/auth/getuserinfo3rd",
     "/cgi-bin/service/miniprogram/jscode2session",
 )
+AUTHORIZED_ENDPOINTS = (
+    "/cgi-bin/service/get_corp_token",
+    "/cgi-bin/service/v2/get_auth_info",
+    "/cgi-bin/service/get_auth_info",
+)
+"""What is called with a suite's token about one corp, and counts for that corp."""
 PROVIDER_ENDPOINTS = ("/cgi-bin/service/get_provider_token",)
 
 MOST_AGENTS = 500
@@ -133,7 +137,8 @@ class Admin:
                 served = self._served(owner) if app else []
                 apps += served
                 calls += await self._used([owner.name], SUITE_ENDPOINTS)
-                calls += await self._used(sorted({found.corp_id for found in served}), ENDPOINTS)
+                corp_ids = sorted({found.corp_id for found in served})
+                calls += await self._used(corp_ids, (*AUTHORIZED_ENDPOINTS, *ENDPOINTS))
             elif isinstance(owner, Provider):
                 calls += await self._used([owner.corp_id], PROVIDER_ENDPOINTS)
         agents = {(found.corp_id, found.agent_id) for found in apps}

@@ -46,6 +46,8 @@ class Call:
     """The token that it carries, or who asks for a first one with a secret."""
     query: Query = ()
     body: Mapping[str, object] | bytes | Upload = field(default=b"", repr=False)
+    corp_id: str = ""
+    """The corp that a call with a suite's own token is about."""
     blames: str = ""
     """The field of the caller's request to name when WeCom blames the caller; "" if there is none."""
     carries_code: bool = False
@@ -67,7 +69,7 @@ class Call:
             case App(name=name, corp_id=corp_id) | Provider(name=name, corp_id=corp_id):
                 return CallScope(name, corp_id, self.endpoint)
             case Credential(key=key):
-                return CallScope(key.app, key.corp_id, self.endpoint, self.carries_code)
+                return CallScope(key.app, key.corp_id or self.corp_id, self.endpoint, self.carries_code)
 
     @property
     def token(self) -> Credential | None:

@@ -79,6 +79,7 @@ class CircuitBreakers:
         self._clock = clock
         self._randomness = randomness
         self._breakers: dict[Key, Breaker] = {}
+        self._room = MOST_BREAKERS
 
     def check(self, scope: CallScope) -> None:
         """Return if the call may go out, perhaps as a probe. Raises `WecomUnavailable`."""
@@ -128,12 +129,14 @@ class CircuitBreakers:
         return self._randomness.jitter(min(FIRST_PAUSE * 2 ** min(probes, 10), LONGEST_PAUSE))
 
     def _make_room(self, now: datetime) -> None:
-        if len(self._breakers) >= MOST_BREAKERS:
+        if len(self._breakers) >= self._room:
             self._breakers = {
                 key: breaker
                 for key, breaker in self._breakers.items()
                 if now < (breaker.probe_at or breaker.current.since) + WINDOW
             }
+            # Thousands of corps may be called within the window: then few calls look for idle ones.
+            self._room = max(MOST_BREAKERS, 2 * len(self._breakers))
 
 
 def _key(scope: CallScope) -> Key:

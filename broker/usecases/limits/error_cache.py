@@ -62,6 +62,7 @@ class ErrorCache:
         self._randomness = randomness
         self._fingerprints = fingerprints
         self._memory: dict[str, RememberedError] = {}
+        self._room = MOST_REMEMBERED
 
     def held(self) -> Iterable[str]:
         """See `Copies.held`."""
@@ -130,9 +131,11 @@ class ErrorCache:
             streak=streak,
             fingerprint=self._fingerprints.get(app, ""),
         )
-        if len(self._memory) >= MOST_REMEMBERED:
+        if len(self._memory) >= self._room:
             # Callers choose paths, and each is a scope; errors that ended long ago need no streak.
             self._memory = {name: kept for name, kept in self._memory.items() if now < kept.until + HOUR}
+            # An error of a suite may be each of its corps': then few failures look for ended ones.
+            self._room = max(MOST_REMEMBERED, 2 * len(self._memory))
         self._memory[name] = remembered
         with suppress(StoreUnavailable):
             await self._errors.offer(remembered)

@@ -192,7 +192,7 @@ async def test_an_operator_sees_how_much_of_their_limits_suites_use(
 
     used = {(use.endpoint, use.corp_id): use.used for use in await admin.quotas("market")}
     assert 1 == used["/cgi-bin/service/get_suite_token", "market"]
-    assert 1 == used["/cgi-bin/service/get_corp_token", "market"]
+    assert 1 == used["/cgi-bin/service/get_corp_token", corps["market"]]
     assert 1 == used["/cgi-bin/get_jsapi_ticket", corps["market"]]
     assert used["jsapi_ticket", corps["market"]]
     provider = {(use.endpoint, use.corp_id): use.used for use in await admin.quotas("acme")}

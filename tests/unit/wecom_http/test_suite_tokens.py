@@ -109,10 +109,10 @@ async def test_no_other_token_in_the_answer_is_taken_for_it(
     [
         (fetch_suite_token, SUITE_PATH, ""),
         (fetch_provider_token, PROVIDER_PATH, PROVIDER.corp_id),
-        (fetch_corp_token, CORP_PATH, ""),
+        (fetch_corp_token, CORP_PATH, APP.corp_id),
     ],
 )
-async def test_a_suite_s_calls_count_for_no_corp_and_a_provider_s_for_its_own(
+async def test_a_call_counts_for_the_corp_that_it_is_about(
     around: Surroundings, fetch: Fetch, path: str, corp_id: str
 ) -> None:
     async with answering({"errcode": 40084}) as (url, _), around.wecom(url) as wecom:

@@ -53,7 +53,7 @@ class AuthorizationEndpoints:
 
     async def _read(self, path: str, suite_token: Credential, app: App) -> Answer:
         body = {"auth_corpid": app.corp_id, "permanent_code": app.secret}
-        return await self._client.send(Call("POST", path, suite_token, body=body))
+        return await self._client.send(Call("POST", path, suite_token, body=body, corp_id=app.corp_id))
 
 
 def _exchanged(answer: Answer) -> ExchangedCode:

@@ -31,5 +31,6 @@ class SuiteTokenEndpoints:
         """Fetch the token of a third-party app in a corp (wecom-api B8)."""
         body = {"auth_corpid": app.corp_id, "permanent_code": app.secret}
         path = "/cgi-bin/service/get_corp_token"
-        answer = await self._client.send(Call("POST", path, suite_token, body=body))
+        call = Call("POST", path, suite_token, body=body, corp_id=app.corp_id)
+        answer = await self._client.send(call)
         return answer.grant("access_token")

@@ -1,5 +1,6 @@
 """Engine rule 7: an outage is a share of many failing calls, and probes go through."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -147,3 +148,17 @@ async def test_many_paths_that_nobody_calls_any_more_are_forgotten(
 
     assert 1 == len(breakers._breakers)
     assert is_open(breakers, LIST)
+
+
+def test_a_corp_costs_no_more_where_ten_thousand_are_called_within_the_window(
+    breakers: CircuitBreakers,
+) -> None:
+    def cost_of(corps: range) -> float:
+        began = time.process_time()
+        for number in corps:
+            breakers.succeeded(replace(LIST, corp_id=f"ww{number}"))
+        return (time.process_time() - began) / len(corps)
+
+    few = cost_of(range(MOST_BREAKERS))
+
+    assert cost_of(range(MOST_BREAKERS, 10 * MOST_BREAKERS)) < 20 * few
