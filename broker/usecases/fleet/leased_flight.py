@@ -144,8 +144,8 @@ class LeasedFlight:
             yield
         finally:
             keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+            # Not `await keeper`: its cancellation could not be told from this task's own.
+            await asyncio.wait([keeper])
             # After a commit this finds the lease released. Without a store it expires by itself.
             with suppress(StoreUnavailable):
                 await self._leases.release(lease)

@@ -11,7 +11,7 @@ from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.simulator import provider_demo as demo
 from tests.kit.memory.engine_world import Replica, outcome
 from tests.kit.memory.provider_world import MARKET, SECOND, ProviderWorld
-from tests.kit.memory.suite_wecom import CORP_TOKEN
+from tests.kit.memory.suite_wecom import AUTH_INFO, CORP_TOKEN, EXCHANGE
 
 MINUTE = timedelta(minutes=1)
 
@@ -179,3 +179,116 @@ async def test_another_replica_cleans_up_when_the_one_that_was_told_dies(world: 
 
     assert await second.storage.credentials.find(token) is None
     assert not second.core.authorizations.of("market")[0].is_stale
+
+
+async def test_a_cancel_that_comes_before_the_answer_to_the_code_is_not_forgotten(
+    world: ProviderWorld,
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    world.suite_wecom.delay = 2 * SECOND
+    await world.take(replica, world.suite_wecom.install(demo.PARENT))
+    while not world.suite_wecom.count(EXCHANGE):
+        await world.clock.advance(SECOND / 10)
+    world.suite_wecom.on_call = (
+        lambda path: world.suite_wecom.cancel(demo.PARENT) if path == AUTH_INFO else None
+    )
+
+    await cancel(world, replica, world.suite_wecom.corp_id(demo.PARENT))
+    await world.clock.advance(MINUTE)
+
+    [found] = replica.core.authorizations.of("market")
+    assert AuthorizationState.CANCELLED is found.state
+
+
+async def test_a_cancel_ends_an_installation_although_the_fleets_clock_is_ahead(world: ProviderWorld) -> None:
+    first, second = await world.fleet(2)
+    await world.push(first)
+    for replica in (first, second):
+        replica.clock.skew = 10 * MINUTE
+    code = world.suite_wecom.install(demo.PARENT)
+    view = await world.run(first.core.suites.overview.complete("market", code.reveal(), ""))
+    await world.clock.advance(5 * SECOND)
+    [token, *_] = keys_of(first.core.authorizations.of("market")[0])
+    await world.run(second.engine.get(token))
+    world.suite_wecom.cancel(demo.PARENT)
+
+    await cancel(world, first, view.corp_id)
+    await world.clock.advance(SECOND)
+
+    for replica in (first, second):
+        [found] = replica.core.authorizations.of("market")
+        assert AuthorizationState.CANCELLED is found.state
+        assert replica.memory.get(token) is None
+
+
+async def test_a_code_taken_first_and_exchanged_last_does_not_move_the_installation_back(
+    world: ProviderWorld,
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    early, late = world.suite_wecom.install(demo.PARENT), world.suite_wecom.install(demo.PARENT)
+    exchanges = replica.core.suites.exchanges
+    now = world.clock.now()
+    await exchanges.take(MARKET, late, now)
+    await world.clock.advance(5 * SECOND)
+    await exchanges.take(MARKET, early, now - MINUTE)
+    await world.clock.advance(5 * SECOND)
+
+    await replica.core.suites.cancellation.cancel(
+        MARKET, world.suite_wecom.corp_id(demo.PARENT), now - MINUTE / 2
+    )
+    await world.clock.advance(10 * SECOND)
+
+    [found] = replica.core.authorizations.of("market")
+    assert found.is_usable
+
+
+async def test_a_corp_that_comes_back_is_read_at_once(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    await world.clock.advance(2 * SECOND)
+    world.suite_wecom.cancel(demo.PARENT)
+    await cancel(world, replica, found.corp_id)
+    await world.clock.advance(2 * SECOND)
+
+    await world.take(replica, world.suite_wecom.install(demo.PARENT))
+    await world.clock.advance(SECOND)
+
+    [found] = replica.core.authorizations.of("market")
+    assert found.is_usable
+    assert not found.is_stale
+
+
+async def test_nothing_is_left_a_month_after_a_corp_cancelled(world: ProviderWorld) -> None:
+    first, second = await world.fleet(2)
+    await world.push(first)
+    found = await world.authorize(first)
+    world.suite_wecom.cancel(demo.PARENT)
+    await cancel(world, first, found.corp_id)
+    await world.clock.advance(MINUTE)
+
+    await world.clock.jump(timedelta(days=31))
+    await world.clock.advance(10 * MINUTE)
+
+    assert [] == await first.storage.groups.members("authorizations:market", 0, 10)
+    for replica in (first, second):
+        assert [] == replica.core.authorizations.of("market")
+        assert [] == replica.core.installations.of("market")
+
+
+async def test_a_corp_that_comes_back_when_its_record_ends_stays_listed(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    world.suite_wecom.cancel(demo.PARENT)
+    await cancel(world, replica, found.corp_id)
+    await world.clock.advance(MINUTE)
+    await world.clock.jump(timedelta(days=31))
+    await world.push(replica)
+
+    await world.authorize(replica)
+    await world.clock.advance(20 * MINUTE)
+
+    assert [found.corp_id] == await replica.storage.groups.members("authorizations:market", 0, 10)

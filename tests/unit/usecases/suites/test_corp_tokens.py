@@ -1,12 +1,18 @@
 """The tokens of corps that authorised a suite, and what is done when WeCom refuses one of them."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from broker.domain.corps import ShareKind
-from broker.domain.credentials import CredentialKey
-from broker.domain.errors import CorpNotAuthorized, ReauthorizationRequired, WecomUnavailable
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind
+from broker.domain.errors import (
+    CorpNotAuthorized,
+    ReauthorizationRequired,
+    SecretRejected,
+    WecomUnavailable,
+)
 from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.simulator import provider_demo as demo
 from broker.simulator.world.corps import AppId
@@ -236,3 +242,95 @@ async def test_refreshing_an_authorisation_that_works_again_revives_it(world: Pr
     assert "active" == view.state
     assert calls + 1 == world.suite_wecom.count(AUTH_INFO)
     assert (await world.run(replica.engine.get(key_of(found)))).value
+
+
+async def test_an_authorisation_that_works_again_serves_tokens_again_at_once(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    await replica.core.authorizations.refuse(found, ReauthorizationRequired("refused", errcode=40084))
+    await world.clock.advance(timedelta(hours=2, minutes=1))
+    await world.push(replica)
+    assert isinstance(await outcome(world.run(replica.engine.get(key_of(found)))), ReauthorizationRequired)
+
+    view = await world.run(replica.core.suites.overview.refresh("market", found.corp_id))
+
+    assert "active" == view.state
+    assert (await world.run(replica.engine.get(key_of(found)))).value
+
+
+async def test_a_refused_corp_that_changes_is_read_once_and_not_with_every_change_of_another(
+    world: ProviderWorld,
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    gone = await world.authorize(replica, demo.child(1))
+    other = await world.authorize(replica, demo.child(2))
+    world.suite_wecom.cancel(demo.child(1))
+    authorizations = replica.core.authorizations
+    await authorizations.refuse(gone, ReauthorizationRequired("refused", errcode=40084))
+    await authorizations.mark_stale(gone.key)
+    await world.clock.advance(timedelta(minutes=1))
+    calls = world.suite_wecom.count(AUTH_INFO)
+
+    for _ in range(5):
+        await authorizations.mark_stale(other.key)
+        await world.clock.advance(timedelta(minutes=1))
+
+    assert calls + 5 == world.suite_wecom.count(AUTH_INFO)
+
+
+async def test_a_refusal_of_the_secret_before_a_reset_does_not_keep_out_the_new_one(
+    world: ProviderWorld,
+) -> None:
+    replica = await world.start()
+    await world.push(replica, TAILORED)
+    found = await world.authorize(replica, suite=TAILORED)
+    await world.clock.advance(timedelta(hours=2, minutes=1))
+    await world.push(replica, TAILORED)
+    await world.run(replica.engine.get(CredentialKey.suite_token(TAILORED)))
+    code = world.suite_wecom.reset(demo.PARENT)
+    world.suite_wecom.delay = 2 * SECOND
+    asking = asyncio.ensure_future(outcome(replica.engine.get(key_of(found))))
+    await world.clock.advance(SECOND)
+
+    world.suite_wecom.delay = SECOND / 100
+    await world.take(replica, code, TAILORED, is_reset=True)
+    await world.clock.advance(5 * SECOND)
+
+    assert isinstance(asking.result(), Credential)
+
+
+async def test_a_secret_that_wecom_refuses_is_asked_about_and_the_error_says_who_must_act(
+    world: ProviderWorld,
+) -> None:
+    replica = await world.start()
+    await world.push(replica, TAILORED)
+    found = await world.authorize(replica, suite=TAILORED)
+    await world.clock.advance(timedelta(hours=2, minutes=1))
+    await world.push(replica, TAILORED)
+    world.suite_wecom.cancel(demo.PARENT, "tailored")
+    world.suite_wecom.fail(APP_TOKEN, lambda: SecretRejected("40001", errcode=40001))
+
+    error = await outcome(world.run(replica.engine.get(key_of(found))))
+    await world.clock.advance(10 * SECOND)
+
+    assert isinstance(error, SecretRejected)
+    assert "重新获取secret" in error.message
+    assert found.corp_id == error.metadata["corp_id"]
+    [marked] = replica.core.authorizations.of("tailored")
+    assert AuthorizationState.REAUTHORIZATION_REQUIRED is marked.state
+
+
+async def test_48004_for_a_ticket_marks_the_authorisation_too(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    path = "/cgi-bin/get_jsapi_ticket"
+    world.suite_wecom.fail(path, lambda: ReauthorizationRequired("48004", errcode=48004))
+    ticket = key_of(found).of_kind(CredentialKind.CORP_TICKET)
+
+    assert isinstance(await outcome(world.run(replica.engine.get(ticket))), ReauthorizationRequired)
+
+    [marked] = replica.core.authorizations.of("market")
+    assert AuthorizationState.REAUTHORIZATION_REQUIRED is marked.state

@@ -1,5 +1,6 @@
 """Auth_codes: each is sent once by the whole fleet, and no permanent code is lost."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -374,3 +375,36 @@ async def test_whoever_needs_the_agents_of_a_new_authorisation_waits_until_they_
     detailed = await world.run(replica.core.authorizations.detailed(found))
 
     assert detailed.agent_id > 0
+
+
+async def test_a_broker_that_stops_sends_what_it_wrote_down_as_sent(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    await world.run(replica.engine.get(CredentialKey.suite_token(MARKET)))
+    code = world.suite_wecom.install(demo.PARENT)
+    await world.take(replica, code)
+    while not [found for found in replica.core.installations.of("market") if found.sent_at]:
+        await asyncio.sleep(0)
+
+    await world.run(replica.core.suites.exchanges.close())
+    await replica.close()
+    other = await world.start()
+    await world.clock.advance(MINUTE)
+
+    assert {code.reveal(): 1} == world.suite_wecom.codes
+    [(_, state)] = await views(other)
+    assert ViewState.ACTIVE is state
+
+
+async def test_a_store_that_lost_its_data_lists_again_what_brokers_hold(world: ProviderWorld) -> None:
+    first = await world.start()
+    await world.push(first)
+    found = await world.authorize(first)
+    world.shared.lose_data()
+    first.store.mend()
+    await world.clock.advance(5 * SECOND)
+
+    second = await world.start()
+    await world.clock.advance(SECOND)
+
+    assert [found.key] == [known.key for known in second.core.authorizations.of("market")]

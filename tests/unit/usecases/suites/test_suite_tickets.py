@@ -1,10 +1,11 @@
 """The suite_ticket: pushed by WeCom, durable before it is answered, the newest one used."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
-from broker.domain.credentials import CredentialKey
+from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable, SuiteTicketMissing
 from broker.domain.secret import Secret
 from tests.kit.memory.engine_world import outcome
@@ -105,9 +106,18 @@ async def test_a_ticket_works_for_half_an_hour_and_two_missed_pushes_do_no_harm(
 
     await world.clock.advance(2 * MINUTE)
 
-    error = await outcome(replica.core.suite_tickets.current(MARKET))
+    assert "ended (30 min)" in replica.core.suite_tickets.status(MARKET).problem
+    # Clocks may be apart: WeCom is asked for as long as it might still take the ticket.
+    error = await outcome(world.run(replica.engine.refresh(KEY)))
+    assert isinstance(error, SuiteTicketMissing)
+    assert "press refresh" in error.message
+    assert ("40085", "market") == (error.metadata["errcode"], error.metadata["app"])
+    await world.clock.advance(10 * MINUTE)
+    calls = world.suite_wecom.count(SUITE_TOKEN)
+    error = await outcome(world.run(replica.engine.refresh(KEY)))
     assert isinstance(error, SuiteTicketMissing)
     assert "for 30 minutes, has ended" in error.message
+    assert calls == world.suite_wecom.count(SUITE_TOKEN)
     # What was fetched with it goes on working.
     assert (await world.run(replica.engine.get(KEY))).value
 
@@ -160,3 +170,27 @@ async def test_a_time_stamp_far_ahead_does_not_keep_out_later_tickets(world: Pro
     newer = world.suite_wecom.push()
 
     assert await replica.core.suite_tickets.take(MARKET, newer.value, newer.at)
+
+
+async def test_a_refusal_of_the_ticket_before_the_newest_one_is_not_remembered(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    world.suite_wecom.fail(SUITE_TOKEN, lambda: SuiteTicketMissing("refused", errcode=40085))
+    world.suite_wecom.delay = 2 * SECOND
+    asking = asyncio.ensure_future(outcome(replica.engine.get(KEY)))
+    await world.clock.advance(SECOND)
+
+    await world.push(replica)
+    await world.clock.advance(5 * SECOND)
+
+    assert isinstance(asking.result(), Credential)
+
+
+async def test_a_fleet_ten_minutes_ahead_of_wecom_may_miss_a_push(world: ProviderWorld) -> None:
+    replica = await world.start()
+    replica.clock.skew = 10 * MINUTE
+    await world.push(replica)
+
+    await world.clock.advance(25 * MINUTE)
+
+    assert (await world.run(replica.engine.get(KEY))).value
