@@ -1,9 +1,11 @@
 """The parts that serve suites, over one store and one WeCom."""
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 from broker.app.surroundings import Surroundings
+from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.wecom import WecomAuthorizations
 from broker.usecases.callbacks.suite_parts import SuiteParts
 from broker.usecases.credentials.cache import CredentialCache
@@ -26,6 +28,8 @@ from broker.usecases.suites.overview import SuiteAuthorizations
 from broker.usecases.suites.rereading import Rereading
 from broker.usecases.suites.tickets import SuiteTickets
 
+SWEEP_INTERVAL = timedelta(minutes=10)
+
 
 class SuiteState:
     """What the fleet knows of its suites: credentials are fetched with it."""
@@ -41,6 +45,7 @@ class SuiteState:
     ) -> None:
         suites, storage = around.catalog.suites, around.storage
         clock, observer = around.clock, around.suite_observer
+        self._clock = clock
         self.wecom = wecom
         self.changes = Changes()
         self.credentials = SuiteCredentials(
@@ -69,6 +74,14 @@ class SuiteState:
         )
         self.tickets = SuiteTickets(suites, storage.suite_tickets, error_cache, clock, observer)
         self.calls = SuiteCalls(self.authorizations, wecom)
+
+    async def sweep(self) -> None:
+        """Forget what has ended, for ever."""
+        while True:
+            await self._clock.sleep(SWEEP_INTERVAL)
+            self.installations.forget_ended()
+            with suppress(StoreUnavailable):
+                await self.authorizations.forget_ended()
 
     def subscribe(self, notifications: Notifications) -> None:
         """Hear what other replicas did."""
@@ -103,6 +116,7 @@ class Suites:
             suites=catalog.suites,
             authorizations=state.authorizations,
             cancellation=cancellation,
+            credentials=state.credentials,
             wecom=state.wecom,
             calls=state.calls,
             engine=engine,
@@ -165,6 +179,7 @@ class Suites:
             ("loading installations", state.installations.enlisted.run),
             ("looking at suite tickets", state.tickets.run),
             ("counting authorizations", self.overview.run),
+            ("forgetting authorizations that ended", state.sweep),
         ):
             self._tasks.keep_running(name, run)
         for suite in self._catalog.suites.values():

@@ -22,6 +22,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import (
+    CANCELLED_KEPT,
     AuthMode,
     Authorization,
     AuthorizationKey,
@@ -36,8 +37,6 @@ from broker.domain.suites.ticket import SuiteTicket
 
 TICKET_KEPT = timedelta(days=1)
 """An older push must lose for as long as WeCom may repeat it."""
-CANCELLED_KEPT = timedelta(days=30)
-"""How long operators see that a corp cancelled."""
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 ENDED = {AuthorizationState.CANCELLED, InstallationState.DONE, InstallationState.LOST}
@@ -118,7 +117,8 @@ class _AuthorizationPayload(RecordPayload):
     problem: str
     shares: bool
     is_stale: bool = False
-    """Older brokers do not write it."""
+    """Older brokers write neither this nor what follows."""
+    cancelled_at: Moment | None = None
 
 
 def _encode_authorization(authorization: Authorization) -> Record:

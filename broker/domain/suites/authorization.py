@@ -1,13 +1,16 @@
 """One corp's authorisation of one suite."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
 from broker.domain.suites.suite import Suite
+
+CANCELLED_KEPT = timedelta(days=30)
+"""How long operators see that a corp cancelled."""
 
 AuthorizationKey = tuple[str, str]
 """The suite's name and the corp's id, which are compared exactly: encrypted ids have case (wecom-api G37)."""
@@ -98,6 +101,8 @@ class Authorization:
     """Whether the corp is known to share the app with children."""
     is_stale: bool = False
     """Whether its details must be read at WeCom: they never were, or have changed."""
+    cancelled_at: datetime | None = None
+    """When the corp last cancelled, by WeCom's TimeStamp; None once WeCom has confirmed it since."""
 
     @property
     def key(self) -> AuthorizationKey:
@@ -119,6 +124,28 @@ class Authorization:
         """Return the parent whose share installed the app."""
         return next((agent.shared_from for agent in self.agents if agent.shared_from), None)
 
+    def has_ended(self, now: datetime) -> bool:
+        """Return whether nobody needs to know of it any more."""
+        return self.state is AuthorizationState.CANCELLED and now >= self.updated_at + CANCELLED_KEPT
+
+    def cancelled(self) -> "Authorization":
+        """Return what is left when the corp has cancelled."""
+        return Authorization(
+            suite=self.suite,
+            corp_id=self.corp_id,
+            fence=self.fence,
+            state=AuthorizationState.CANCELLED,
+            permanent_code=None,
+            code_hash="",
+            installed_at=self.installed_at,
+            updated_at=self.updated_at,
+            # Their numbers are needed until the tokens are removed.
+            agents=tuple(AuthorizedAgent(agent.agent_id) for agent in self.agents),
+            problem="the corp cancelled",
+            is_stale=True,
+            cancelled_at=self.cancelled_at,
+        )
+
     def app(self, suite: Suite, agent_id: int = 0) -> App:
         """Return the app in this corp. Raises `LookupError` if it has no permanent code."""
         if self.permanent_code is None:
@@ -136,6 +163,6 @@ class Authorization:
         """Return the newer one; of two as new, the other."""
         return max(other, self, key=lambda authorization: authorization.fence)
 
-    def is_worth_sharing(self, now: datetime) -> bool:  # noqa: ARG002 - other values expire
+    def is_worth_sharing(self, now: datetime) -> bool:
         """Return whether a store that lost it should have it back: WeCom tells a permanent code once."""
-        return True
+        return not self.has_ended(now)

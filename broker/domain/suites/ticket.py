@@ -8,6 +8,8 @@ from broker.domain.secret import Secret
 LIFETIME = timedelta(minutes=30)
 """From the push: two missed pushes do no harm (wecom-api B1)."""
 PUSH_INTERVAL = timedelta(minutes=10)
+CLOCKS_APART = timedelta(minutes=10)
+"""How far WeCom's TimeStamp may be from the fleet's clock: what may still work is tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,15 @@ from dataclasses import replace
 from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
-from broker.domain.errors import CorpNotAuthorized, ReauthorizationRequired
+from broker.domain.errors import (
+    CorpNotAuthorized,
+    ReauthorizationRequired,
+    SecretRejected,
+    SuiteTicketMissing,
+)
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.wecom import WecomSuites, WecomTickets, WecomTokens
+from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Suite
 from broker.usecases.credentials.engine import CredentialEngine
@@ -53,6 +59,15 @@ class WecomCredentialSource:
 
     async def fetch(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         """Fetch the credential from WeCom. Raises what WeCom's answer means, and `QuotaReserved`."""
+        corp = self._authorizations.get((key.app, key.parent_corp_id or key.corp_id))
+        try:
+            return await self._fetched(key, engine, urgent=urgent)
+        except ReauthorizationRequired as ended:
+            if corp:
+                await self._authorizations.refuse(corp, ended)
+            raise
+
+    async def _fetched(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         match key.kind:
             case CredentialKind.ACCESS_TOKEN if key.share_kind is not ShareKind.OWN:
                 return await self._child_token(key, engine)
@@ -62,15 +77,22 @@ class WecomCredentialSource:
                 current_recovery_budget().step()
                 return await self._tokens.fetch_app_token(self._catalog.apps[key.app])
             case CredentialKind.SUITE_TOKEN:
-                suite = self._catalog.suites[key.app]
-                ticket = await self._suite_tickets.current(suite)
-                current_recovery_budget().step()
-                return await self._suites.fetch_suite_token(suite, ticket.value)
+                return await self._suite_token(self._catalog.suites[key.app])
             case CredentialKind.PROVIDER_TOKEN:
                 current_recovery_budget().step()
                 return await self._suites.fetch_provider_token(self._catalog.providers[key.app])
             case _:
                 return await self._ticket(key, engine, urgent=urgent)
+
+    async def _suite_token(self, suite: Suite) -> Grant:
+        ticket = await self._suite_tickets.current(suite)
+        while True:
+            current_recovery_budget().step()
+            try:
+                return await self._suites.fetch_suite_token(suite, ticket.value)
+            except SuiteTicketMissing as refused:
+                # A newer one may have come meanwhile.
+                ticket = await self._suite_tickets.after(suite, ticket, refused)
 
     async def _child_token(self, key: CredentialKey, engine: CredentialEngine) -> Grant:
         parent = await self._parent(key)
@@ -90,25 +112,41 @@ class WecomCredentialSource:
     async def _corp_token(self, suite: Suite, key: CredentialKey, engine: CredentialEngine) -> Grant:
         """Fetch the token of a suite's app in a corp that authorised it."""
         authorization = await self._authorizations.usable(suite, key.corp_id)
+        while True:
+            try:
+                grant = await self._with_code(authorization, suite, key, engine)
+            except (SecretRejected, ReauthorizationRequired) as refused:
+                # Another permanent code may have taken its place meanwhile.
+                present = await self._authorizations.newest(authorization)
+                if present.permanent_code in (None, authorization.permanent_code):
+                    await self._authorizations.doubt(present, refused)
+                    raise
+                authorization = present
+            else:
+                break
+        present = self._authorizations.get(authorization.key) or authorization
+        if present.permanent_code is None:
+            raise CorpNotAuthorized("this corp cancelled the app", app=key.app, corp_id=key.corp_id)
+        return grant
+
+    async def _with_code(
+        self, authorization: Authorization, suite: Suite, key: CredentialKey, engine: CredentialEngine
+    ) -> Grant:
         app = authorization.app(suite, key.agent_id)
         if suite.kind is AppKind.CUSTOMIZED:
             # The permanent code is the app's secret (wecom-api B15).
             current_recovery_budget().step()
             try:
-                grant = await self._tokens.fetch_app_token(app)
-            except ReauthorizationRequired as ended:
-                await self._authorizations.refuse(authorization, ended)
-                raise
-        else:
+                return await self._tokens.fetch_app_token(app)
+            except SecretRejected as refused:
+                remedy = "if no reset_permanent_code follows, 重新获取secret brings another"
+                problem = f"WeCom refuses the permanent code of this corp: {remedy}"
+                raise SecretRejected(problem, **{**refused.metadata, "corp_id": app.corp_id}) from None
 
-            async def fetch(token: Credential) -> Grant:
-                return await self._suites.fetch_corp_token(token, app)
+        async def fetch(token: Credential) -> Grant:
+            return await self._suites.fetch_corp_token(token, app)
 
-            grant = await self._suite_calls.about(authorization, suite, engine, self._timed(fetch))
-        present = self._authorizations.get(authorization.key)
-        if present is None or present.permanent_code is None:
-            raise CorpNotAuthorized("this corp cancelled the app", app=key.app, corp_id=key.corp_id)
-        return grant
+        return await self._suite_calls.about(authorization, suite, engine, self._timed(fetch))
 
     async def _ticket(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
         """Fetch a ticket with the token of the page's corp: for a child, the child's (wecom-api G13)."""

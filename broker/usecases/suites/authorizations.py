@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.domain.errors import (
     BrokerError,
     CorpNotAuthorized,
     InvalidRequest,
     ReauthorizationRequired,
+    SecretRejected,
     StoreUnavailable,
 )
 from broker.domain.ports.clock import Clock
@@ -61,13 +62,7 @@ class Authorizations:
         """Grows whenever one changes: earlier results may be out of date."""
         self.replicated: Replicated[AuthorizationKey, Authorization] = Replicated(authorizations, self, clock)
         self.enlisted = Enlisted(
-            AUTHORIZATIONS,
-            suites,
-            authorizations,
-            self.adopt,
-            groups,
-            clock,
-            held=lambda suite: dict.fromkeys(self._memory[suite], FOREVER),
+            AUTHORIZATIONS, suites, authorizations, self.adopt, groups, clock, held=self._kept_until
         )
 
     # --- copies
@@ -93,7 +88,7 @@ class Authorizations:
         held = corps.get(value.corp_id)
         # Replicas that write without the store in the same millisecond give one fence to different values:
         # the one that the store takes is adopted by all.
-        if held and (held.fence > value.fence or held == value):
+        if (held and (held.fence > value.fence or held == value)) or value.has_ended(self._clock.now()):
             return
         corps[value.corp_id] = value
         self.version += 1
@@ -107,6 +102,24 @@ class Authorizations:
 
     def drop(self, key: AuthorizationKey) -> None:
         """See `Copies.drop`: a cancelled one is kept as such."""
+
+    async def forget_ended(self) -> None:
+        """Forget cancelled ones once their records have ended. Raises `StoreUnavailable`."""
+        now = self._clock.now()
+        for suite, corps in self._memory.items():
+            for found in [found for found in corps.values() if found.has_ended(now)]:
+                async with self._fleet.alone(self.replicated.name_of(found.key)):
+                    # Under the lease of its changes: the corp may come back at this moment.
+                    await self.replicated.look(found.key)
+                    if corps.get(found.corp_id) is found:
+                        await self.enlisted.strike(suite, found.corp_id)
+                        del corps[found.corp_id]
+
+    def _kept_until(self, suite: str) -> dict[str, datetime]:
+        now = self._clock.now()
+        return {
+            corp_id: FOREVER for corp_id, found in self._memory[suite].items() if not found.has_ended(now)
+        }
 
     # --- questions
 
@@ -130,6 +143,12 @@ class Authorizations:
                 found.problem or "the corp must authorise the app again", app=suite.name, corp_id=corp_id
             )
         return found
+
+    async def newest(self, known: Authorization) -> Authorization:
+        """Return what the store has by now; what is known if it cannot be asked."""
+        with suppress(StoreUnavailable):
+            await self.replicated.look(known.key)
+        return self.get(known.key) or known
 
     async def loaded(self) -> None:
         """Return once all that the store has is in memory. Raises `StoreUnavailable` after a moment."""
@@ -218,16 +237,30 @@ class Authorizations:
         """Record that WeCom no longer takes the permanent code; nothing is called with it any more."""
 
         def refuse(present: Authorization | None) -> Authorization | None:
-            if present is None or present.permanent_code != refused.permanent_code or not present.is_usable:
+            if present is None or present.permanent_code is None:
                 return None
+            if present.permanent_code != refused.permanent_code:
+                return None
+            # An event that came meanwhile may mean that it works again.
+            is_stale = present.is_stale and present.fence != refused.fence
+            if not present.is_usable and present.is_stale == is_stale:
+                return None
+            if present.cancelled_at:
+                return present.cancelled()
             problem = (
                 f"WeCom refuses the permanent code (errcode {error.metadata.get('errcode', '?')}):"
                 " an administrator of the corp must authorise the app again"
             )
             state = AuthorizationState.REAUTHORIZATION_REQUIRED
-            return replace(present, state=state, problem=problem, is_stale=False)
+            return replace(present, state=state, problem=problem, is_stale=is_stale)
 
         await self.change(refused.key, refuse)
+
+    async def doubt(self, refused: Authorization, error: BrokerError) -> None:
+        """Have an authorisation read whose permanent code WeCom refuses as a secret: it may have ended."""
+        if isinstance(error, SecretRejected):
+            with suppress(StoreUnavailable):
+                await self.mark_stale(refused.key)
 
     async def mark_stale(self, key: AuthorizationKey) -> None:
         """Record durably that the details have changed at WeCom. Raises `StoreUnavailable`."""

@@ -35,14 +35,20 @@ class SuiteCalls:
         Raises `ReauthorizationRequired` if WeCom refuses the permanent code (40084, 48004), or refuses for
         this corp a token that works for the suite itself; and what `CredentialEngine.using` raises.
         """
-        key = CredentialKey.suite_token(suite)
+        used: list[Credential] = []
+
+        async def with_token(token: Credential) -> Answer:
+            used.append(token)
+            return await call(token)
+
         try:
             try:
-                return await engine.using(key, call)
+                return await engine.using(CredentialKey.suite_token(suite), with_token)
             except WecomUnavailable as refused:
                 if refused.metadata.get("errcode") not in SUITE_TOKEN_REFUSED:
                     raise
-                if not await self._works(await engine.get(key)):
+                # The token that was refused: another may have taken its place by now.
+                if not used or not await self._works(used[-1]):
                     raise
                 raise ReauthorizationRequired(refused.message, **refused.metadata) from None
         except ReauthorizationRequired as ended:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from broker.domain.ports.clock import Clock
 from broker.domain.shares import ListingKey
-from broker.domain.suites.authorization import Authorization, AuthorizationState, AuthorizedAgent
+from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.domain.suites.suite import Suite
 from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.credentials import SuiteCredentials
@@ -39,26 +39,35 @@ class Cancellation:
         """
 
         def cancel(present: Authorization | None) -> Authorization | None:
-            if present is None or present.state is AuthorizationState.CANCELLED:
+            if present is None:
+                # Its auth_code may be on its way to WeCom.
+                return self._unknown(suite, corp_id, cancelled_at)
+            if present.cancelled_at and cancelled_at <= present.cancelled_at:
                 return None
+            present = replace(present, cancelled_at=cancelled_at)
+            if present.state is AuthorizationState.CANCELLED:
+                return present
             if cancelled_at < present.installed_at.replace(microsecond=0):
+                # Of before it authorised again, or clocks are apart: WeCom is asked.
                 return replace(present, is_stale=True)
-            return Authorization(
-                suite=suite.name,
-                corp_id=corp_id,
-                fence=present.fence,
-                state=AuthorizationState.CANCELLED,
-                permanent_code=None,
-                code_hash="",
-                installed_at=present.installed_at,
-                updated_at=cancelled_at,
-                # The agent ids are needed until the tokens are removed.
-                agents=tuple(AuthorizedAgent(agent.agent_id) for agent in present.agents),
-                problem="the corp cancelled",
-                is_stale=True,
-            )
+            return present.cancelled()
 
         await self._authorizations.change((suite.name, corp_id), cancel, allow_offline=False)
+
+    def _unknown(self, suite: Suite, corp_id: str, cancelled_at: datetime) -> Authorization:
+        return Authorization(
+            suite=suite.name,
+            corp_id=corp_id,
+            fence=0,
+            state=AuthorizationState.CANCELLED,
+            permanent_code=None,
+            code_hash="",
+            installed_at=cancelled_at,
+            updated_at=self._clock.now(),
+            problem="the corp cancelled",
+            is_stale=True,
+            cancelled_at=cancelled_at,
+        )
 
     async def clean_up(self, cancelled: Authorization) -> timedelta:
         """Remove shares, tokens, tickets and sessions; return after how long to do it again, 0 if not at all.

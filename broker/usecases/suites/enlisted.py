@@ -46,18 +46,16 @@ class Enlisted(Generic[Value]):
         """Returns the names of a suite's records in memory, and until when they are kept."""
         self._due = asyncio.Event()
         self._due.set()
-        self._unlisted: dict[tuple[str, str], datetime] = {}
         self.loaded = asyncio.Event()
         """Set once everything was loaded for the first time."""
 
     async def enlist(self, suite: str, name: str, keep_until: datetime = FOREVER) -> None:
-        """List a record, before it is written; without the store, it is listed later.
-
-        Raises `StoreUnavailable`.
-        """
-        self._unlisted[suite, name] = keep_until
+        """List a record, before it is written. Raises `StoreUnavailable`."""
         await self._groups.enlist(self._group(suite), name, keep_until)
-        self._unlisted.pop((suite, name), None)
+
+    async def strike(self, suite: str, name: str) -> None:
+        """List a record no more. Raises `StoreUnavailable`."""
+        await self._groups.strike(self._group(suite), name)
 
     def on_notice(self, notice: Notice) -> None:
         """Load everything again after a lost connection.
@@ -73,8 +71,6 @@ class Enlisted(Generic[Value]):
             await self._due.wait()
             self._due.clear()
             try:
-                for (suite, name), keep_until in list(self._unlisted.items()):
-                    await self.enlist(suite, name, keep_until)
                 await self.load()
             except StoreUnavailable:
                 self._due.set()

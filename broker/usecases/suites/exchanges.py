@@ -28,6 +28,7 @@ from broker.domain.suites.installation import (
     InstallationState,
 )
 from broker.domain.suites.suite import Suite
+from broker.domain.suites.ticket import CLOCKS_APART
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.one_time_codes import spend_code
 from broker.usecases.fleet.background import Background
@@ -40,8 +41,6 @@ from broker.usecases.suites.installations import Installations
 
 REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
 """How long to wait before a failed exchange is tried again: at first, and at most."""
-CLOCKS_APART = timedelta(minutes=10)
-"""How far WeCom's TimeStamp may be from the fleet's clock: a code that may still work is tried."""
 LONGEST_WAIT_SECONDS = 25.0
 """How long a caller waits for the exchange of its code."""
 REMEDY = "install the app again; for a 代开发 app press 重新获取secret"
@@ -86,13 +85,14 @@ class Exchanges:
         """The fences of codes that this replica wrote down as sent, and has not sent yet."""
         self._rests: dict[str, timedelta] = {}
         """How long each suite waits after exchanges that did not come about."""
-        self._calls: set[asyncio.Task[None]] = set()
+        self._exchanges: set[asyncio.Task[None]] = set()
+        self._sending: set[InstallationKey] = set()
         self._is_closing = False
 
     @property
     def is_sending(self) -> bool:
         """Return whether this replica waits for WeCom's answer to a code."""
-        return bool(self._calls)
+        return bool(self._sending)
 
     async def take(
         self, suite: Suite, auth_code: Secret, taken_at: datetime, *, is_reset: bool = False, state: str = ""
@@ -139,10 +139,10 @@ class Exchanges:
                         await self._clock.sleep(self._rests.get(suite.name, REST))
 
     async def close(self) -> None:
-        """Begin no exchange any more, and wait for those under way: their answers come once."""
+        """Send no code any more, and wait for those under way: their answers come once."""
         self._is_closing = True
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=self._longest_call.total_seconds())
+        if self._exchanges:
+            await asyncio.wait(self._exchanges, timeout=self._longest_call.total_seconds())
 
     def _to_do(self, suite: Suite) -> list[Installation]:
         """Return the codes that are outstanding, and those given up whose answer turned up later."""
@@ -161,13 +161,20 @@ class Exchanges:
             if problem and self._settled(found) is found:
                 self._installations.waits(found.key, problem)
                 continue
-            begin_recovery_budget()
-            if sent := await self._written_as_sent(found.key):
-                call = self._tasks.create_task(self._send(suite, sent))
-                self._calls.add(call)
-                call.add_done_callback(self._calls.discard)
-                # The broker may stop meanwhile: `close` waits for the answer.
-                await asyncio.shield(call)
+            exchange = self._tasks.create_task(self._exchange(suite, found.key))
+            self._exchanges.add(exchange)
+            exchange.add_done_callback(self._exchanges.discard)
+            # The broker may stop meanwhile: `close` waits until the code is settled.
+            await asyncio.shield(exchange)
+
+    async def _exchange(self, suite: Suite, key: InstallationKey) -> None:
+        begin_recovery_budget()
+        if sent := await self._written_as_sent(key):
+            self._sending.add(key)
+            try:
+                await self._send(suite, sent)
+            finally:
+                self._sending.discard(key)
 
     async def _written_as_sent(self, key: InstallationKey) -> Installation | None:
         """Write down that the code is sent, and return it; None if it must not be sent, or not now."""
@@ -188,7 +195,7 @@ class Exchanges:
                     if await self._installations.replicated.publish(key, settled, turn.lease):
                         self._report(settled)
                     return None
-                if not found.is_open:
+                if not found.is_open or self._is_closing:
                     return None
                 if found.state is InstallationState.SENT and self._unsent.get(key) != found.fence:
                     return None
@@ -271,13 +278,17 @@ class Exchanges:
                     code_hash="",
                     installed_at=sent.taken_at,
                     updated_at=now,
+                    # Perhaps of this installation: if WeCom refuses the permanent code, it was.
+                    cancelled_at=present.cancelled_at if present else None,
                 )
             return replace(
                 present,
                 state=AuthorizationState.ACTIVE,
                 permanent_code=exchanged.permanent_code,
                 code_hash=sent.code_hash,
-                installed_at=present.installed_at if sent.is_reset else sent.taken_at,
+                installed_at=present.installed_at
+                if sent.is_reset
+                else max(present.installed_at, sent.taken_at),
                 corp_name=exchanged.corp_name or present.corp_name,
                 installer_user_id=exchanged.installer_user_id or present.installer_user_id,
                 install_state=exchanged.install_state or sent.install_state or present.install_state,

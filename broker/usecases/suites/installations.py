@@ -66,6 +66,16 @@ class Installations:
         self._memory[suite].pop(code_hash, None)
         self._changes.tell(suite)
 
+    def forget_ended(self) -> None:
+        """Forget those that the store has forgotten by now."""
+        now = self._clock.now()
+        for suite, codes in self._memory.items():
+            ended = [found.code_hash for found in codes.values() if not found.is_worth_sharing(now)]
+            for code_hash in ended:
+                del codes[code_hash]
+            if ended:
+                self._changes.tell(suite)
+
     def of(self, suite: str) -> list[Installation]:
         """Return the suite's codes, in the order in which they were taken."""
         return sorted(self._memory[suite].values(), key=lambda found: (found.taken_at, found.code_hash))

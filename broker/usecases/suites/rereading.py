@@ -30,6 +30,7 @@ from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.calls import SuiteCalls
 from broker.usecases.suites.cancellation import Cancellation
+from broker.usecases.suites.credentials import SuiteCredentials
 
 CONCURRENT_READINGS = 8
 """How many authorisations one replica reads at a time."""
@@ -47,6 +48,7 @@ class Rereading:
         suites: Mapping[str, Suite],
         authorizations: Authorizations,
         cancellation: Cancellation,
+        credentials: SuiteCredentials,
         wecom: WecomAuthorizations,
         calls: SuiteCalls,
         engine: CredentialEngine,
@@ -59,6 +61,7 @@ class Rereading:
         self._suites = suites
         self._authorizations = authorizations
         self._cancellation = cancellation
+        self._credentials = credentials
         self._wecom = wecom
         self._calls = calls
         self._engine = engine
@@ -67,12 +70,15 @@ class Rereading:
         self._randomness = randomness
         self._observer = observer
         self._slots = asyncio.Semaphore(CONCURRENT_READINGS)
-        self._flights: SingleFlight[AuthorizationKey, None] = SingleFlight(tasks)
+        self._flights: SingleFlight[tuple[AuthorizationKey, bool], None] = SingleFlight(tasks)
+        """By whether it is cancelled: a corp that comes back must not wait for the removal of what was."""
         self._standbys: SingleFlight[AuthorizationKey, None] = SingleFlight(tasks)
 
     def start(self, key: AuthorizationKey) -> None:
         """Bring one up to date in the background, now: this replica took the event."""
-        self._flights.start(key, lambda: self._keep_trying(key))
+        present = self._authorizations.get(key)
+        is_cancelled = present is not None and present.state is AuthorizationState.CANCELLED
+        self._flights.start((key, is_cancelled), lambda: self._keep_trying(key))
 
     async def run(self, suite: Suite) -> None:
         """Read what no other replica has read in time, for ever."""
@@ -92,6 +98,8 @@ class Rereading:
         details = await self._calls.about(
             found, suite, self._engine, lambda token: self._wecom.read_authorization(token, app)
         )
+        if not found.is_usable:
+            found = await self._revived(found)
         editions = await self._editions(found, suite)
         permissions = await self._permissions(found, suite, details)
 
@@ -105,12 +113,25 @@ class Rereading:
                 agents=_merged(present, details, editions, permissions),
                 auth_mode=details.auth_mode or present.auth_mode,
                 problem="",
+                cancelled_at=None if present.fence == found.fence else present.cancelled_at,
                 # An event that came while we read may mean more than what was read.
                 is_stale=present.is_stale and present.fence != found.fence,
             )
 
         changed = await self._authorizations.change(found.key, update)
         return changed or found
+
+    async def _revived(self, found: Authorization) -> Authorization:
+        """Write down that WeCom takes the permanent code again; return what holds now."""
+
+        def revive(present: Authorization | None) -> Authorization | None:
+            if present is None or present.permanent_code != found.permanent_code:
+                return None
+            return replace(present, state=AuthorizationState.ACTIVE, problem="")
+
+        revived = await self._authorizations.change(found.key, revive) or found
+        await self._credentials.reinstate(revived)
+        return revived
 
     async def _stand_by(self, key: AuthorizationKey) -> None:
         await self._clock.sleep(self._randomness.jitter(TAKEOVER_DELAY))
@@ -125,10 +146,10 @@ class Rereading:
                 async with self._slots, self._fleet.alone(f"reading:{key[0]}:{key[1]}"):
                     again = await self._bring_up_to_date(suite, key)
                 await self._clock.sleep(again)
-            except ReauthorizationRequired:
-                return
             except BrokerError as error:
-                self._observer.background_failed(f"reading the authorisation of {key[1]} for {key[0]}", error)
+                what = f"reading the authorisation of {key[1]} for {key[0]}"
+                if not isinstance(error, ReauthorizationRequired):
+                    self._observer.background_failed(what, error)
                 wait = max(rest, error.retry_after or rest) if isinstance(error, RetryLater) else rest
                 await self._clock.sleep(self._randomness.jitter(wait))
                 rest = min(rest * 2, LONGEST_RETRY)
@@ -167,7 +188,10 @@ class Rereading:
         key = CredentialKey.own_token(found.app(suite, agent_id))
         try:
             return await self._engine.using(key, self._wecom.read_permissions)
-        except (ReauthorizationRequired, StoreUnavailable):
+        except ReauthorizationRequired as ended:
+            await self._authorizations.refuse(found, ended)
+            raise
+        except StoreUnavailable:
             raise
         except BrokerError as error:
             self._observer.background_failed(f"reading the permissions of {found.corp_id}", error)

@@ -1,17 +1,18 @@
 """The suite_ticket that WeCom pushes, without which nothing of a suite can be fetched (wecom-api B1)."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import SuiteTicketMissing
+from broker.domain.errors import StoreUnavailable, SuiteTicketMissing
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.secret import Secret
 from broker.domain.suites.suite import Suite
-from broker.domain.suites.ticket import LIFETIME, PUSH_INTERVAL, SuiteTicket
+from broker.domain.suites.ticket import CLOCKS_APART, LIFETIME, PUSH_INTERVAL, SuiteTicket
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.limits.error_cache import ErrorCache
 
@@ -91,18 +92,24 @@ class SuiteTickets:
         return is_newest
 
     async def current(self, suite: Suite) -> SuiteTicket:
-        """Return a ticket that WeCom still takes. Raises `SuiteTicketMissing`, `StoreUnavailable`."""
+        """Return a ticket that WeCom may still take. Raises `SuiteTicketMissing`, `StoreUnavailable`."""
         ticket = self._memory.get(suite.name)
-        if ticket is None or ticket.expires_at <= self._clock.now():
+        if ticket is None or self._is_over(ticket):
             ticket = await self.replicated.look(suite.name)
-        if ticket is None or ticket.expires_at <= self._clock.now():
-            raise SuiteTicketMissing(
-                self._problem(suite, ticket),
-                app=suite.name,
-                suite_id=suite.suite_id,
-                last_ticket_time=ticket.pushed_at.isoformat() if ticket else "",
-            )
+        if ticket is None or self._is_over(ticket):
+            raise self._missing(suite, ticket, self._problem(suite, ticket))
         return ticket
+
+    async def after(self, suite: Suite, refused: SuiteTicket, error: SuiteTicketMissing) -> SuiteTicket:
+        """Return a newer ticket than the one that WeCom refused. Raises `SuiteTicketMissing`."""
+        with suppress(StoreUnavailable):
+            await self.replicated.look(suite.name)
+        held = self._memory.get(suite.name)
+        if held and held.fence > refused.fence:
+            return held
+        pushed = refused.pushed_at.isoformat(timespec="seconds")
+        problem = f"WeCom refuses the last suite_ticket of {suite.name}, pushed {pushed}: {_remedy(suite)}"
+        raise self._missing(suite, refused, problem, **error.metadata) from None
 
     def status(self, suite: Suite) -> TicketStatus:
         """Return what is known of the suite's ticket, and what is wrong with it."""
@@ -122,11 +129,18 @@ class SuiteTickets:
                 self._observer.ticket_looked_at(suite.name, status.expires_at, status.problem)
             await self._clock.sleep(LOOK_INTERVAL)
 
+    def _is_over(self, ticket: SuiteTicket) -> bool:
+        return ticket.expires_at + CLOCKS_APART <= self._clock.now()
+
+    def _missing(
+        self, suite: Suite, ticket: SuiteTicket | None, problem: str, **said: str
+    ) -> SuiteTicketMissing:
+        last = ticket.pushed_at.isoformat() if ticket else ""
+        about = {"app": suite.name, "suite_id": suite.suite_id, "last_ticket_time": last}
+        return SuiteTicketMissing(problem, **{**said, **about})
+
     def _problem(self, suite: Suite, ticket: SuiteTicket | None) -> str:
-        remedy = (
-            "press refresh (刷新ticket) in the provider console,"
-            f" and check that WeCom reaches /callback/{suite.name}"
-        )
+        remedy = _remedy(suite)
         if ticket is None:
             return f"no suite_ticket of {suite.name} has ever arrived: {remedy}"
         lateness = "has ended" if ticket.expires_at <= self._clock.now() else "is about to end"
@@ -135,3 +149,8 @@ class SuiteTickets:
         return (
             f"the suite_ticket of {suite.name}, pushed {pushed} for {minutes} minutes, {lateness}: {remedy}"
         )
+
+
+def _remedy(suite: Suite) -> str:
+    where = f"/callback/{suite.name}"
+    return f"press refresh (刷新ticket) in the provider console, and check that WeCom reaches {where}"

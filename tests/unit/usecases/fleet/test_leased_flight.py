@@ -2,7 +2,6 @@
 
 import asyncio
 
-from broker.usecases.fleet.leased_flight import LeasedFlight
 from tests.kit.memory.engine_world import EngineWorld
 from tests.kit.memory.fake_clock import settle
 
@@ -10,7 +9,7 @@ from tests.kit.memory.fake_clock import settle
 async def test_a_task_that_is_cancelled_while_it_gives_up_a_lease_ends() -> None:
     async with EngineWorld() as world:
         replica = await world.start()
-        fleet: LeasedFlight = replica.fleet
+        fleet = replica.fleet
         for steps in range(10):
             is_working, may_end = asyncio.Event(), asyncio.Event()
 

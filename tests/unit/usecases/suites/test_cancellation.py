@@ -190,8 +190,8 @@ async def test_a_cancel_that_comes_before_the_answer_to_the_code_is_not_forgotte
     await world.take(replica, world.suite_wecom.install(demo.PARENT))
     while not world.suite_wecom.count(EXCHANGE):
         await world.clock.advance(SECOND / 10)
-    world.suite_wecom.on_call = (
-        lambda path: world.suite_wecom.cancel(demo.PARENT) if path == AUTH_INFO else None
+    world.suite_wecom.on_call = lambda path: (
+        world.suite_wecom.cancel(demo.PARENT) if path == AUTH_INFO else None
     )
 
     await cancel(world, replica, world.suite_wecom.corp_id(demo.PARENT))

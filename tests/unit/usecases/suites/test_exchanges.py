@@ -386,7 +386,10 @@ async def test_a_broker_that_stops_sends_what_it_wrote_down_as_sent(world: Provi
     while not [found for found in replica.core.installations.of("market") if found.sent_at]:
         await asyncio.sleep(0)
 
-    await world.run(replica.core.suites.exchanges.close())
+    closing = asyncio.ensure_future(replica.core.suites.exchanges.close())
+    await asyncio.sleep(0)
+    if not closing.done():
+        await world.run(closing)  # type: ignore[arg-type]
     await replica.close()
     other = await world.start()
     await world.clock.advance(MINUTE)

@@ -106,7 +106,7 @@ async def test_a_ticket_works_for_half_an_hour_and_two_missed_pushes_do_no_harm(
 
     await world.clock.advance(2 * MINUTE)
 
-    assert "ended (30 min)" in replica.core.suite_tickets.status(MARKET).problem
+    assert "for 30 minutes, has ended" in replica.core.suite_tickets.status(MARKET).problem
     # Clocks may be apart: WeCom is asked for as long as it might still take the ticket.
     error = await outcome(world.run(replica.engine.refresh(KEY)))
     assert isinstance(error, SuiteTicketMissing)
