@@ -1,7 +1,7 @@
 """Authorisations in a file of the operator's: from the configured store, and back, without a broker."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from broker.telemetry.observer import Telemetry
 from broker.usecases.suites.backup import AuthorizationBackup, Restored
 
 __all__ = ["BackupRefused", "Exported", "Restored", "export_authorizations", "import_authorizations"]
+
+EMBEDDED_AT_ONCE, AT_ONCE = 4, 100
+"""How many authorisations are put back at a time: SQLite writes one by one, Redis syncs many at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,10 @@ async def import_authorizations(
     """Put back what is in the file, and yield what became of each. Raises as `export_authorizations`."""
     saved = read_backup(file, backup_key(key))
     async with _opened(config) as (backup, _):
-        for authorization in saved:
-            yield authorization, await backup.restore(authorization, force=force)
+        at_once = EMBEDDED_AT_ONCE if config.store.is_embedded else AT_ONCE
+        async with aclosing(backup.restore_all(saved, force=force, at_once=at_once)) as restored:
+            async for authorization, outcome in restored:
+                yield authorization, outcome
 
 
 @asynccontextmanager

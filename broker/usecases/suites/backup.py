@@ -3,6 +3,8 @@
 It works beside running brokers: what is put back is announced to them as any other change.
 """
 
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from collections.abc import Collection as Names
 from dataclasses import replace
 from datetime import timedelta
@@ -78,6 +80,20 @@ class AuthorizationBackup:
         if not force:
             return Restored.KEPT_NEWER
         return await self._force(saved, stored)
+
+    async def restore_all(
+        self, saved: Sequence[Authorization], *, force: bool, at_once: int
+    ) -> AsyncGenerator[tuple[Authorization, Restored], None]:
+        """Put them back, so many at a time; yield what became of each. Raises as `restore`."""
+        for start in range(0, len(saved), at_once):
+            batch = saved[start : start + at_once]
+            restored = (self.restore(authorization, force=force) for authorization in batch)
+            # None is left behind by the failure of another.
+            outcomes = await asyncio.gather(*restored, return_exceptions=True)
+            for authorization, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                yield authorization, outcome
 
     async def _force(self, saved: Authorization, stored: Stored[Authorization] | None) -> Restored:
         floor = max(saved.fence, stored.fence if stored else 0)

@@ -3,8 +3,11 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from broker.domain.errors import ReauthorizationRequired
+import pytest
+
+from broker.domain.errors import ReauthorizationRequired, StoreUnavailable
 from broker.domain.ports.store import Busy
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import Authorization, AuthorizationState
@@ -129,3 +132,45 @@ async def test_a_forced_write_does_not_wait_for_ever(world: ProviderWorld) -> No
     held = replica.core.authorizations.get(saved.key)
     assert held
     assert AuthorizationState.REAUTHORIZATION_REQUIRED is held.state
+
+
+class Together:
+    """A collection that writes only once so many writes are under way."""
+
+    def __init__(self, inner: Any, count: int) -> None:
+        self._barrier = asyncio.Barrier(count)
+        self._inner = inner
+        self.load = inner.load
+
+    async def offer(self, authorization: Authorization) -> bool:
+        await self._barrier.wait()
+        return bool(await self._inner.offer(authorization))
+
+
+async def test_many_are_put_back_at_a_time_and_told_of_in_order(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    saved = [replace(found, corp_id=f"wp{number:03}") for number in range(150)]
+    storage = replica.storage
+    together = Together(storage.authorizations, 50)
+    backup = AuthorizationBackup(["market"], together, storage.groups, storage.coordination, world.clock)  # type: ignore[arg-type]
+
+    told = [pair async for pair in backup.restore_all(saved, force=False, at_once=50)]
+
+    assert [(authorization, Restored.WRITTEN) for authorization in saved] == told
+
+
+async def test_a_failure_comes_after_what_was_put_back_beside_it(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    saved = [replace(found, corp_id=f"wp{number}") for number in range(5)]
+    restoring = backup_of(world, replica).restore_all(saved, force=False, at_once=2)
+
+    told = [(await anext(restoring))[0] for _ in range(2)]
+    replica.store.cut()
+
+    assert saved[:2] == told
+    with pytest.raises(StoreUnavailable):
+        await anext(restoring)
