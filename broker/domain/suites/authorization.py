@@ -120,6 +120,12 @@ class Authorization:
         return self.agents[0].agent_id if self.agents else 0
 
     @property
+    def permission_ends(self) -> list[datetime]:
+        """Return when permissions end, of those that do."""
+        ends = (permission.expires_at for agent in self.agents for permission in agent.permissions)
+        return [end for end in ends if end]
+
+    @property
     def shared_from(self) -> SharedFrom | None:
         """Return the parent whose share installed the app."""
         return next((agent.shared_from for agent in self.agents if agent.shared_from), None)

@@ -8,6 +8,18 @@ from typing import Self
 from broker.domain.suites.authorization import AuthMode, Authorization, AuthorizationState, AuthorizedAgent
 from broker.domain.suites.installation import Installation, InstallationState
 
+CODE, CORP = "code", "corp"
+
+
+def code_mark(code_hash: str) -> str:
+    """Return the mark of a code's row; these come before those of corps."""
+    return f"{CODE} {code_hash}"
+
+
+def corp_mark(corp_id: str) -> str:
+    """Return the mark of a corp's row."""
+    return f"{CORP} {corp_id}"
+
 
 class ViewState(StrEnum):
     """Where a row stands: the states of an authorisation, and those of a code without one."""
@@ -65,7 +77,7 @@ class AuthorizationView:
             update_time=authorization.updated_at,
             problem=authorization.problem,
             code_hash=authorization.code_hash,
-            mark=f"corp {authorization.corp_id}",
+            mark=corp_mark(authorization.corp_id),
         )
 
     @classmethod
@@ -84,5 +96,5 @@ class AuthorizationView:
             update_time=installation.sent_at or installation.taken_at,
             problem=installation.problem or _WAITS_FOR[installation.state],
             code_hash=installation.code_hash,
-            mark=f"code {installation.code_hash}",
+            mark=code_mark(installation.code_hash),
         )

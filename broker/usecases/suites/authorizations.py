@@ -1,6 +1,7 @@
 """The corps that authorised each suite: all of them in memory, in step with the other replicas."""
 
 import asyncio
+from bisect import bisect_right, insort
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from broker.domain.ports.store import Groups
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.suites.authorization import Authorization, AuthorizationKey, AuthorizationState
 from broker.domain.suites.suite import Suite
+from broker.domain.suites.view import corp_mark
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
@@ -56,6 +58,10 @@ class Authorizations:
         self._observer = observer
         self._evict = evict
         self._memory: dict[str, dict[str, Authorization]] = {suite: {} for suite in suites}
+        self._corp_ids: dict[str, list[str]] = {suite: [] for suite in suites}
+        """In their order, so that ten thousand are not sorted again and again."""
+        self._corps_of_codes: dict[tuple[str, str], str] = {}
+        self._permission_ends: dict[AuthorizationKey, list[datetime]] = {}
         self.stale: dict[AuthorizationKey, None] = {}
         """Those whose details must be read, or whose leftovers must be removed."""
         self.version = 0
@@ -90,7 +96,14 @@ class Authorizations:
         # the one that the store takes is adopted by all.
         if (held and (held.fence > value.fence or held == value)) or value.has_ended(self._clock.now()):
             return
+        if held is None:
+            insort(self._corp_ids[value.suite], value.corp_id)
+        self._forget_about(held)
         corps[value.corp_id] = value
+        if value.code_hash:
+            self._corps_of_codes[value.suite, value.code_hash] = value.corp_id
+        if ends := value.permission_ends:
+            self._permission_ends[value.key] = ends
         self.version += 1
         if value.is_stale:
             self.stale[value.key] = None
@@ -98,7 +111,7 @@ class Authorizations:
             self.stale.pop(value.key, None)
         if held and value.state is AuthorizationState.CANCELLED:
             self._evict(held)
-        self._changes.tell(value.suite)
+        self._changes.tell(value.suite, corp_mark(value.corp_id))
 
     def drop(self, key: AuthorizationKey) -> None:
         """See `Copies.drop`: a cancelled one is kept as such."""
@@ -114,6 +127,15 @@ class Authorizations:
                     if corps.get(found.corp_id) is found:
                         await self.enlisted.strike(suite, found.corp_id)
                         del corps[found.corp_id]
+                        self._corp_ids[suite].remove(found.corp_id)
+                        self._forget_about(found)
+                        self.version += 1
+                        self._changes.tell(suite, corp_mark(found.corp_id))
+
+    def _forget_about(self, held: Authorization | None) -> None:
+        if held:
+            self._permission_ends.pop(held.key, None)
+            self._corps_of_codes.pop((held.suite, held.code_hash), None)
 
     def _kept_until(self, suite: str) -> dict[str, datetime]:
         now = self._clock.now()
@@ -183,17 +205,26 @@ class Authorizations:
             raise InvalidRequest("corp_id", "is needed: more than one corp has authorised the app")
         return usable[0]
 
-    def of(self, suite: str) -> list[Authorization]:
-        """Return the suite's authorisations that are held, by corp id."""
-        corps = self._memory[suite]
-        return [corps[corp_id] for corp_id in sorted(corps)]
+    def of(self, suite: str, after: str = "") -> list[Authorization]:
+        """Return the suite's authorisations that are held, by corp id; only those after the given one."""
+        corps, corp_ids = self._memory[suite], self._corp_ids[suite]
+        return [corps[corp_id] for corp_id in corp_ids[bisect_right(corp_ids, after) :]]
+
+    def next_permission_end(self, suite: str) -> datetime | None:
+        """Return when the first permission of any corp ends; those that have ended do not count."""
+        now = self._clock.now()
+        ends = (
+            end for key, corp in self._permission_ends.items() if key[0] == suite for end in corp if end > now
+        )
+        return min(ends, default=None)
 
     def came_of(self, suite: str, code_hash: str) -> Authorization | None:
         """Return the authorisation that the code was exchanged for."""
-        return next((found for found in self._memory[suite].values() if found.code_hash == code_hash), None)
+        corp_id = self._corps_of_codes.get((suite, code_hash))
+        return self._memory[suite].get(corp_id) if corp_id else None
 
-    def watch(self, suite: str) -> AsyncGenerator[None, None]:
-        """Yield at once, and after each change; a slow reader gets one for many."""
+    def watch(self, suite: str) -> AsyncGenerator[set[str], None]:
+        """Yield at once, and after each change; see `Changes.follow`."""
         return self._changes.follow(suite)
 
     # --- changes

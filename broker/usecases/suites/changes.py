@@ -1,4 +1,4 @@
-"""Wake those who follow the authorisations and installations of a suite."""
+"""Whom a change of a suite's authorisations or installations wakes."""
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
@@ -10,28 +10,32 @@ class Changes:
     """Wake those who follow a suite; a slow one is woken once for many changes, and delays no others."""
 
     def __init__(self) -> None:
-        self._followers: defaultdict[str, set[Latest[None]]] = defaultdict(set)
+        self._followers: defaultdict[str, dict[Latest[None], set[str]]] = defaultdict(dict)
+        """What has changed since each of them was woken."""
         self._told: Counter[str] = Counter()
 
-    async def follow(self, suite: str) -> AsyncGenerator[None, None]:
-        """Yield at once, and after each change, until the broker stops."""
-        changed: Latest[None] = Latest()
-        changed.put(None)
-        self._followers[suite].add(changed)
+    async def follow(self, suite: str) -> AsyncGenerator[set[str], None]:
+        """Yield nothing at once, and the marks of what changed after each change, until the broker stops."""
+        woken: Latest[None] = Latest()
+        woken.put(None)
+        changed = self._followers[suite][woken] = set()
         try:
-            async for _ in changed:
-                yield
+            async for _ in woken:
+                marks = set(changed)
+                changed.clear()
+                yield marks
         finally:
-            self._followers[suite].discard(changed)
+            del self._followers[suite][woken]
 
     def version(self, suite: str) -> int:
         """Return a number that is another one after each change."""
         return self._told[suite]
 
-    def tell(self, suite: str) -> None:
-        """Wake the suite's followers."""
+    def tell(self, suite: str, mark: str) -> None:
+        """Wake the suite's followers: the row with that mark (`AuthorizationView`) has changed."""
         self._told[suite] += 1
-        for follower in self._followers[suite]:
+        for follower, changed in self._followers[suite].items():
+            changed.add(mark)
             follower.put(None)
 
     def close(self) -> None:

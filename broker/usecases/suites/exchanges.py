@@ -148,7 +148,7 @@ class Exchanges:
         """Return the codes that are outstanding, and those given up whose answer turned up later."""
         return [
             found
-            for found in self._installations.of(suite.name)
+            for found in self._installations.unfinished(suite.name)
             if found.is_open
             or (found.state is InstallationState.LOST and self._authorizations.came_of(*found.key))
         ]

@@ -7,8 +7,9 @@ from datetime import datetime
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Groups
-from broker.domain.suites.installation import KEPT, Installation, InstallationKey
+from broker.domain.suites.installation import KEPT, Installation, InstallationKey, InstallationState
 from broker.domain.suites.suite import Suite
+from broker.domain.suites.view import code_mark
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.enlisted import INSTALLATIONS, Enlisted
@@ -29,6 +30,8 @@ class Installations:
         self._changes = changes
         self._clock = clock
         self._memory: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
+        self._unfinished: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
+        """Those that are open or lost: of a thousand codes, few are."""
         self.replicated: Replicated[InstallationKey, Installation] = Replicated(installations, self, clock)
         self.enlisted = Enlisted(
             INSTALLATIONS, suites, installations, self.adopt, groups, clock, held=self._kept_until
@@ -55,41 +58,49 @@ class Installations:
         held = codes.get(value.code_hash)
         if held and held.fence >= value.fence:
             return
-        codes[value.code_hash] = value
-        if not value.is_worth_sharing(self._clock.now()):
-            del codes[value.code_hash]
-        self._changes.tell(value.suite)
+        if value.is_worth_sharing(self._clock.now()):
+            self._put(value)
+        else:
+            self._forget(value.key)
 
     def drop(self, key: InstallationKey) -> None:
         """See `Copies.drop`."""
-        suite, code_hash = key
-        self._memory[suite].pop(code_hash, None)
-        self._changes.tell(suite)
+        self._forget(key)
 
     def forget_ended(self) -> None:
         """Forget those that the store has forgotten by now."""
         now = self._clock.now()
-        for suite, codes in self._memory.items():
-            ended = [found.code_hash for found in codes.values() if not found.is_worth_sharing(now)]
-            for code_hash in ended:
-                del codes[code_hash]
-            if ended:
-                self._changes.tell(suite)
+        for key in self.held():
+            if (found := self.get(key)) and not found.is_worth_sharing(now):
+                self._forget(key)
 
-    def of(self, suite: str) -> list[Installation]:
-        """Return the suite's codes, in the order in which they were taken."""
-        return sorted(self._memory[suite].values(), key=lambda found: (found.taken_at, found.code_hash))
+    def unfinished(self, suite: str) -> list[Installation]:
+        """Return the suite's codes that are open or lost, in the order in which they were taken."""
+        return sorted(self._unfinished[suite].values(), key=lambda found: (found.taken_at, found.code_hash))
 
     def outstanding(self, suite: str) -> list[Installation]:
         """Return those whose exchange is outstanding, in the order in which they were taken."""
-        return [found for found in self.of(suite) if found.is_open]
+        return [found for found in self.unfinished(suite) if found.is_open]
 
     def waits(self, key: InstallationKey, problem: str) -> None:
         """Show why the exchange of a code does not come about; the code itself is as it was."""
         found = self.get(key)
         if found and found.is_open and found.problem != problem:
-            self._memory[found.suite][found.code_hash] = replace(found, problem=problem)
-            self._changes.tell(found.suite)
+            self._put(replace(found, problem=problem))
+
+    def _put(self, found: Installation) -> None:
+        self._memory[found.suite][found.code_hash] = found
+        if found.state is InstallationState.DONE:
+            self._unfinished[found.suite].pop(found.code_hash, None)
+        else:
+            self._unfinished[found.suite][found.code_hash] = found
+        self._changes.tell(found.suite, code_mark(found.code_hash))
+
+    def _forget(self, key: InstallationKey) -> None:
+        suite, code_hash = key
+        self._memory[suite].pop(code_hash, None)
+        self._unfinished[suite].pop(code_hash, None)
+        self._changes.tell(suite, code_mark(code_hash))
 
     def _kept_until(self, suite: str) -> dict[str, datetime]:
         return {code_hash: found.taken_at + KEPT for code_hash, found in self._memory[suite].items()}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
@@ -10,9 +10,8 @@ from broker.domain.errors import CorpNotAuthorized, InvalidRequest, StoreUnavail
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.suites.catalog import Catalog
-from broker.domain.suites.installation import InstallationState
-from broker.domain.suites.suite import Suite
-from broker.domain.suites.view import AuthorizationView
+from broker.domain.suites.installation import Installation, InstallationState
+from broker.domain.suites.view import CORP, AuthorizationView
 from broker.usecases.credentials.one_time_codes import read_code
 from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.changes import Changes
@@ -74,30 +73,24 @@ class SuiteAuthorizations:
     async def watch(self, name: str) -> AsyncGenerator[list[AuthorizationView], None]:
         """Yield all rows first, then those that changed."""
         suite = self._catalog.suite(name)
-        seen = {view.mark: view for view in await self.list(name)}
-        yield list(seen.values())
         async with aclosing(self._authorizations.watch(suite.name)) as changes:
-            async for _ in changes:
-                now = {view.mark: view for view in self._views(suite)}
-                if changed := [view for mark, view in now.items() if seen.get(mark) != view]:
+            await anext(changes)
+            seen = {view.mark: view for view in await self.list(name)}
+            yield list(seen.values())
+            async for marks in changes:
+                views = [view for mark in sorted(marks) if (view := self._view(suite.name, mark))]
+                if changed := [view for view in views if seen.get(view.mark) != view]:
+                    seen.update((view.mark, view) for view in changed)
                     yield changed
-                seen = now
 
     def counts(self, suite: str) -> Mapping[str, int]:
         """Return how many rows are in each state."""
-        return Counter(str(view.state) for view in self._views(self._catalog.suites[suite]))
+        codes = Counter(AuthorizationView.of_installation(code).state.value for code in self._codes(suite))
+        return codes + Counter(found.state.value for found in self._authorizations.of(suite))
 
     def next_permission_end(self, suite: str) -> datetime | None:
-        """Return when the first permission of any corp ends; those that have ended do not count."""
-        now = self._clock.now()
-        ends = [
-            permission.expires_at
-            for found in self._authorizations.of(suite)
-            for agent in found.agents
-            for permission in agent.permissions
-            if permission.expires_at and permission.expires_at > now
-        ]
-        return min(ends, default=None)
+        """See `Authorizations.next_permission_end`."""
+        return self._authorizations.next_permission_end(suite)
 
     async def run(self) -> None:
         """Report counts and deadlines, for ever."""
@@ -108,27 +101,32 @@ class SuiteAuthorizations:
                 )
             await self._clock.sleep(LOOK_INTERVAL)
 
-    def _views(self, suite: Suite) -> Sequence[AuthorizationView]:
-        version = self._changes.version(suite.name)
-        made_at, views = self._made.get(suite.name, (-1, ()))
+    def _rows(self, suite: str) -> Sequence[AuthorizationView]:
+        version = self._changes.version(suite)
+        made_at, rows = self._made.get(suite, (-1, ()))
         if made_at != version:
-            views = self._make_views(suite)
-            self._made[suite.name] = version, views
-        return views
+            rows = self._make_rows(suite)
+            self._made[suite] = version, rows
+        return rows
 
-    def _make_views(self, suite: Suite) -> Sequence[AuthorizationView]:
-        authorizations = self._authorizations.of(suite.name)
-        came_of = {found.code_hash for found in authorizations}
-        codes = [
-            found
-            for found in self._installations.of(suite.name)
-            if found.state is not InstallationState.DONE and found.code_hash not in came_of
-        ]
-        views = [
-            *map(AuthorizationView.of, authorizations),
-            *map(AuthorizationView.of_installation, codes),
-        ]
-        return sorted(views, key=lambda view: view.mark)
+    def _make_rows(self, suite: str) -> Sequence[AuthorizationView]:
+        codes = sorted(map(AuthorizationView.of_installation, self._codes(suite)), key=lambda view: view.mark)
+        return [*codes, *map(AuthorizationView.of, self._authorizations.of(suite))]
+
+    def _view(self, suite: str, mark: str) -> AuthorizationView | None:
+        kind, _, name = mark.partition(" ")
+        if kind == CORP:
+            found = self._authorizations.get((suite, name))
+            return AuthorizationView.of(found) if found else None
+        code = self._installations.get((suite, name))
+        return AuthorizationView.of_installation(code) if code and self._is_shown(code) else None
+
+    def _codes(self, suite: str) -> Iterable[Installation]:
+        return filter(self._is_shown, self._installations.unfinished(suite))
+
+    def _is_shown(self, code: Installation) -> bool:
+        """Return whether a code has a row: one that became an authorisation has not."""
+        return code.state is not InstallationState.DONE and not self._authorizations.came_of(*code.key)
 
     async def list(self, name: str) -> Sequence[AuthorizationView]:
         """Return all rows of a suite in a stable order. Raises `UnknownApp`, `InvalidRequest`."""
@@ -141,7 +139,7 @@ class SuiteAuthorizations:
             raise StoreUnavailable(
                 "the authorisations are not loaded from the store yet", LOOK_INTERVAL
             ) from None
-        return self._views(suite)
+        return self._rows(suite.name)
 
 
 def _required(corp_id: str) -> str:

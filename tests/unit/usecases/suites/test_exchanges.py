@@ -383,7 +383,7 @@ async def test_a_broker_that_stops_sends_what_it_wrote_down_as_sent(world: Provi
     await world.run(replica.engine.get(CredentialKey.suite_token(MARKET)))
     code = world.suite_wecom.install(demo.PARENT)
     await world.take(replica, code)
-    while not [found for found in replica.core.installations.of("market") if found.sent_at]:
+    while not [found for found in replica.core.installations.unfinished("market") if found.sent_at]:
         await asyncio.sleep(0)
 
     closing = asyncio.ensure_future(replica.core.suites.exchanges.close())
