@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from wecom_broker.v1 import suite_service_pb2 as pb
 
+from broker.adapters.redis import client
 from broker.adapters.system import SystemClock
 from broker.app.store import open_store
 from broker.config.load import parse_config
@@ -23,7 +24,7 @@ from broker.usecases.suites.enlisted import AUTHORIZATIONS, FOREVER
 from tests.integration.conftest import Figures
 from tests.kit.machine import busy
 from tests.kit.processes.broker_process import BrokerProcess
-from tests.kit.processes.fleet import Fleet, connect, running_fleet
+from tests.kit.processes.fleet import PATIENCE, Fleet, connect, running_fleet
 from tests.kit.processes.suites import (
     SUITES,
     Console,
@@ -34,7 +35,7 @@ from tests.kit.processes.suites import (
 )
 
 MANY = 10_000
-AT_ONCE = 200
+AT_ONCE = 50
 READY_WITHIN_SECONDS = 2.0
 
 pytestmark = pytest.mark.slow
@@ -85,8 +86,8 @@ class Start:
 
 async def restarted(broker: BrokerProcess, redis_port: int, corp_id: str, number: int) -> Start:
     """Start a broker that nobody holds a token for; ask for a corp's at once, then for the list."""
-    with Redis(port=redis_port) as client:
-        assert client.delete(*client.scan_iter("*{access_token:*", count=1000))
+    with Redis(port=redis_port) as redis:
+        assert redis.delete(*redis.scan_iter("*{access_token:*", count=1000))
     began = time.monotonic()
     async with busy() as machine:
         await asyncio.to_thread(broker.start)
@@ -120,8 +121,9 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
 
 
 async def test_10000_authorisations_are_listed_in_pages_and_delay_no_restart(
-    fleet: Fleet, figures: Figures
+    fleet: Fleet, figures: Figures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client, "ANSWER_SECONDS", PATIENCE)  # for the test's own writes: see patient_broker
     (broker,) = fleet.brokers
     async with called_back(fleet) as console, fleet.replicas("market") as (replica,):
         console.push_tickets("market")

@@ -161,9 +161,14 @@ async def test_50_children_installed_by_a_share_at_once_are_all_there(life: Life
         parents = {rows[corp_id].agents[0].shared_from.corp_id for corp_id in corp_ids}
         assert {life.parent} == parents
     pushes = console.deliveries("create_auth")
-    assert all(push["accepted"] and len(push["attempts"]) == 1 for push in pushes)
-    seconds = sorted(push["attempts"][0]["seconds"] for push in pushes)
-    figures(children=50, seconds_until_all_replicas_have_all=took, slowest_answer_to_create_auth=seconds[-1])
+    assert all(push["accepted"] for push in pushes)
+    attempts = [attempt["seconds"] for push in pushes for attempt in push["attempts"]]
+    figures(
+        children=50,
+        seconds_until_all_replicas_have_all=took,
+        slowest_answer_to_create_auth=max(attempts),
+        pushed_again=len(attempts) - len(pushes),
+    )
 
 
 async def test_a_reset_leaves_no_moment_without_a_working_secret(life: Life) -> None:

@@ -12,7 +12,7 @@ from wecom_broker.v1 import suite_service_pb2 as pb
 
 from broker.simulator import provider_demo as demo
 from broker.simulator.world.call_log import digest
-from tests.kit.processes.fleet import Fleet, Replica, SimulatorProcess, until
+from tests.kit.processes.fleet import PATIENCE, Fleet, Replica, SimulatorProcess, until
 from tests.kit.processes.http_balancer import balanced
 
 GET_SUITE_TOKEN = "/cgi-bin/service/get_suite_token"
@@ -179,7 +179,7 @@ async def authorizations(replica: Replica, page_size: int = 1000) -> list[pb.Aut
     page_token = ""
     while True:
         request = pb.ListAuthorizationsRequest(app=replica.app, page_size=page_size, page_token=page_token)
-        answer = await replica.suites.ListAuthorizations(request, timeout=30)
+        answer = await replica.suites.ListAuthorizations(request, timeout=PATIENCE)
         assert len(answer.authorizations) <= page_size
         found += answer.authorizations
         page_token = answer.next_page_token
@@ -194,7 +194,7 @@ async def states(replica: Replica) -> dict[str, Any]:
 
 async def status(replica: Replica) -> admin_pb.SuiteStatus:
     """Return how a suite is doing."""
-    answer = await replica.admin.GetStatus(admin_pb.GetStatusRequest(), timeout=10)
+    answer = await replica.admin.GetStatus(admin_pb.GetStatusRequest(), timeout=PATIENCE)
     return next(found for found in answer.suites if found.app == replica.app)
 
 
