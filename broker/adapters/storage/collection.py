@@ -16,7 +16,7 @@ from broker.domain.ports.store import Lease, Record, Records
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 MOST_REPORTED = 10_000
-"""How many records are remembered as damaged, or as sealed with an unknown key."""
+"""How many records are remembered as damaged, as sealed with an unknown key, or as forgotten."""
 
 
 class SealedCollection(Generic[Key, Value]):
@@ -36,6 +36,8 @@ class SealedCollection(Generic[Key, Value]):
         self._damaged: dict[str, Record] = {}
         """What was found damaged, and has been reported."""
         self._unknown: set[str] = set()
+        self._forgotten: dict[str, int] = {}
+        """What this broker forgot does not come back. Others' tombstones are not kept: they can be forged."""
 
     def name_of(self, key: Key) -> str:
         """See `Collection.name_of`."""
@@ -82,13 +84,17 @@ class SealedCollection(Generic[Key, Value]):
 
     async def forget(self, key: Key, fence: int) -> None:
         """See `Collection.forget`."""
-        await self._records.forget(self._codec.name_of(key), fence)
+        name = self._codec.name_of(key)
+        await self._records.forget(name, fence)
+        self._note_forgotten(name, fence)
 
     async def _read(self, key: Key, record: Record) -> Stored[Value]:
         if not 0 < record.fence <= LARGEST_FENCE:
             raise RecordDamaged(record.name, "its fencing number")
         if record.is_tombstone:
             return Stored(record.fence, None)
+        if record.fence <= self._forgotten.get(record.name, 0):
+            raise RecordDamaged(record.name, "it was forgotten, and is back")
         opened = replace(record, payload=self._seal.open(record.name, record.payload))
         value = self._codec.decode(key, opened)
         if not self._seal.is_current(record.payload):
@@ -98,6 +104,11 @@ class SealedCollection(Generic[Key, Value]):
 
     def _sealed(self, record: Record) -> Record:
         return replace(record, payload=self._seal.close(record.name, record.payload))
+
+    def _note_forgotten(self, name: str, fence: int) -> None:
+        if len(self._forgotten) >= MOST_REPORTED:
+            del self._forgotten[next(iter(self._forgotten))]
+        self._forgotten[name] = max(fence, self._forgotten.pop(name, 0))
 
     def _report_damaged(self, record: Record, error: Exception) -> None:
         if record.name not in self._damaged:

@@ -219,6 +219,20 @@ class TestAttack:
         assert not await credentials.offer(GOOD)
         assert newer == await credentials.find(GOOD.key)
 
+    async def test_what_this_broker_forgot_and_somebody_puts_back_is_missing(
+        self, credentials: Credentials, inner: MemoryStore, notebook: Notebook
+    ) -> None:
+        await credentials.offer(GOOD)
+        saved = inner._shared.records[GOOD.key.name]
+        await credentials.forget(GOOD.key, GOOD.fence)
+        inner._shared.records[GOOD.key.name] = saved
+
+        assert None is await credentials.find(GOOD.key)
+        assert [Damage.RECORD] == notebook.damage
+        newer = replace(GOOD, value=Secret("newer"), generation=6, fence=6)
+        await credentials.offer(newer)
+        assert newer == await credentials.find(GOOD.key)
+
     async def test_a_record_of_an_older_broker_is_read_under_its_number(
         self, credentials: Credentials, inner: MemoryStore
     ) -> None:
