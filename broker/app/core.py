@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import timedelta
 
+from broker.app.sharing import Sharing
 from broker.app.suites import Suites, SuiteState
 from broker.app.surroundings import Surroundings
 from broker.domain.ports.wecom import (
@@ -23,15 +24,7 @@ from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
-from broker.usecases.shares.children import SuiteChildren
-from broker.usecases.shares.directory import ShareDirectory
-from broker.usecases.shares.lister import ShareLister
-from broker.usecases.shares.lists import ShareLists
-from broker.usecases.shares.parents import KnownAuthorizations, Parents
-from broker.usecases.shares.reconciling import Reconciliation
-from broker.usecases.shares.relisting import Relisting
-from broker.usecases.shares.revocation import ShareRevocation
-from broker.usecases.shares.targets import Targets
+from broker.usecases.shares.parents import KnownAuthorizations
 
 
 class Limits:
@@ -102,73 +95,36 @@ class Core:
             observer=observer,
             tasks=tasks,
         )
-        revocation = ShareRevocation(storage.credentials, self.memory, self.error_cache)
-        self.lists = ShareLists(revocation, observer)
-        share_lists = Replicated(storage.share_lists, self.lists, clock)
-        authorized = known or state.authorizations
-        self.parents = Parents(around.catalog, authorized)
-        self.lister = ShareLister(
+        self.sharing = Sharing(
+            around,
             wecom=shares,
-            observer=observer,
-            lists=self.lists,
-            replicated=share_lists,
-            counters=coordination,
+            authorized=known or state.authorizations,
             engine=self.engine,
+            memory=self.memory,
             fleet=self.fleet,
             error_cache=self.error_cache,
-            clock=clock,
-            cooldown=around.policy.cooldown,
-            tasks=tasks,
-            on_listed=self.parents.note_sharing,
-        )
-        self.shares = ShareDirectory(self.lists, self.lister, clock)
-        self.reconciliation = Reconciliation(
-            lists=self.lists,
-            lister=self.lister,
-            parents=self.parents,
-            clock=clock,
-            observer=observer,
-            sync_every=sync_every,
-        )
-        self.relisting = Relisting(
-            lists=self.lists,
-            lister=self.lister,
-            parents=self.parents,
-            clock=clock,
-            observer=observer,
             called_back=called_back,
-            tasks=tasks,
+            sync_every=sync_every,
         )
         self.suites = Suites(
             around,
             state,
             engine=self.engine,
             fleet=self.fleet,
-            lister=self.lister,
-            relisting=self.relisting,
+            lister=self.sharing.lister,
+            relisting=self.sharing.relisting,
             longest_call=longest_call,
-        )
-        self.targets = Targets(
-            around.catalog,
-            self.shares,
-            authorized,
-            self.parents,
-            SuiteChildren(self.parents, self.shares),
         )
         self.ahead = RefreshAhead(self.engine, self.memory, clock, around.randomness, around.policy, observer)
         errors = Replicated(storage.errors, self.error_cache, clock)
         self._following = {
             "following credentials": credentials.run,
-            "following share lists": share_lists.run,
+            "following share lists": self.sharing.replicated.run,
             "following remembered errors": errors.run,
         }
-        for on_notice in (
-            errors.on_notice,
-            credentials.on_notice,
-            share_lists.on_notice,
-            self.relisting.on_notice,
-        ):
-            self.notifications.subscribe(on_notice)
+        self.notifications.subscribe(errors.on_notice)
+        self.notifications.subscribe(credentials.on_notice)
+        self.sharing.subscribe(self.notifications)
         state.subscribe(self.notifications)
 
     def start(self) -> None:
@@ -181,5 +137,5 @@ class Core:
 
     def renew(self) -> None:
         """Renew credentials before they expire and compare share lists, in the background."""
-        self._tasks.keep_running("reconciling shares", self.reconciliation.run)
+        self._tasks.keep_running("reconciling shares", self.sharing.reconciliation.run)
         self._tasks.keep_running("refreshing ahead", self.ahead.run)

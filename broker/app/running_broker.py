@@ -96,7 +96,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             longest_call=timedelta(seconds=2 * config.wecom.timeout_seconds + 5),
         )
         services = Services(config, around, core, client=client, telemetry=telemetry, policy=policy)
-        health = Health(services.admin, core.shares, storage.coordination, clock, telemetry)
+        health = Health(services.admin, core.sharing.directory, storage.coordination, clock, telemetry)
         await health.look()
         core.start()
         core.renew()
@@ -112,7 +112,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             await asyncio.sleep(min(config.server.drain_seconds / 10, 1.0))
             # Watches would last the whole grace period; their clients re-open them elsewhere.
             core.memory.close_watches()
-            core.shares.close_watches()
+            core.sharing.directory.close_watches()
             await core.suites.close()
             services.feed.close()
 

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from broker.adapters.wecom.addresses import AddressEndpoints
 from broker.adapters.wecom.client import WecomClient
 from broker.adapters.wecom.passthrough import Passthrough
 from broker.adapters.wecom.users import UserEndpoints
+from broker.app.callbacks import Callbacks
 from broker.app.core import Core
 from broker.app.surroundings import Surroundings
 from broker.config import mapping
@@ -29,12 +29,6 @@ from broker.telemetry.observer import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
-from broker.usecases.callbacks.decoder import CallbackDecoder
-from broker.usecases.callbacks.external import ExternalCallbacks
-from broker.usecases.callbacks.inbox import CallbackInbox
-from broker.usecases.callbacks.sender_allowlist import SenderAllowlist
-from broker.usecases.callbacks.suite_corps import SuiteCorps
-from broker.usecases.callbacks.urls import CallbackUrls
 from broker.usecases.events.feed import EventFeed
 from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.identity import Identities
@@ -58,99 +52,99 @@ class Services:
         telemetry: Telemetry,
         policy: CallerPolicy,
     ) -> None:
-        catalog, storage, clock, tasks = around.catalog, around.storage, around.clock, around.tasks
-        callbacks, keep = mapping.callbacks(config), mapping.retention(config)
-        rights, audit = Rights(policy, Subjects.of(catalog)), Audit(telemetry)
-        targets, engine, shares = core.targets, core.engine, core.shares
-        decoder = CallbackDecoder(clock, telemetry)
-        urls = CallbackUrls(
-            catalog,
-            callbacks,
-            mapping.client_callbacks(config),
-            shares=shares,
-            relisting=core.relisting,
-            corps={
-                suite.name: SuiteCorps(suite, core.suites.called_back, clock)
-                for suite in catalog.suites.values()
-            },
-            clock=clock,
-            observer=telemetry,
-        )
-        self._tasks = tasks
-        self.feed = EventFeed(
-            log=storage.events,
-            groups=storage.event_groups,
-            notifications=core.notifications,
-            clock=clock,
-            randomness=around.randomness,
-            observer=telemetry,
-            tasks=tasks,
-            max_attempts=config.events.max_tries,
-        )
-        self.inbox = CallbackInbox(
-            urls=urls,
-            decoder=decoder,
-            allowlist=SenderAllowlist(engine, AddressEndpoints(client), clock, telemetry, tasks),
-            log=storage.events,
-            keep=keep,
-            clock=clock,
-        )
-        self._maintenance = EventMaintenance(list(callbacks), storage.event_groups, keep, clock, telemetry)
-        self.admin = Admin(
-            catalog=catalog,
-            authorizations=core.authorizations,
-            targets=targets,
-            engine=engine,
-            shares=shares,
-            tickets=core.quota,
-            memory=core.memory,
-            gate=core.gate,
-            replica_health=telemetry.replica_health,
-            clock=clock,
-            policy=around.policy,
-        )
-        users = UserEndpoints(client)
-        login_apps = LoginApps(catalog, core.authorizations)
-        sessions = MiniProgramLogins(
-            apps=login_apps,
-            targets=targets,
-            shares=shares,
-            engine=engine,
-            users=users,
-            sessions=Sessions(
-                catalog=catalog,
-                authorizations=core.authorizations,
-                shares=shares,
-                sessions=storage.sessions,
-                groups=storage.groups,
-                counters=storage.coordination,
-                clock=clock,
-                randomness=around.randomness,
-            ),
-            clock=clock,
-            watermarks=mapping.watermarks(config),
-        )
-        identities = Identities(
-            login_apps, targets, engine, users, around.randomness, config.wecom.oauth_base
-        )
-        external = ExternalCallbacks(urls, decoder, clock, around.randomness)
+        catalog, clock, randomness, engine = around.catalog, around.clock, around.randomness, core.engine
+        targets, directory = core.sharing.targets, core.sharing.directory
+        with_events = list(mapping.callbacks(config))
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
+        rights, audit = Rights(policy, Subjects.of(catalog)), Audit(telemetry)
+        users, login_apps = UserEndpoints(client), LoginApps(catalog, core.authorizations)
+        identities = Identities(login_apps, targets, engine, users, randomness, config.wecom.oauth_base)
+        logins = _mini_programs(config, around, core, login_apps, users)
+        callbacks = Callbacks(config, around, core, client)
+        self._tasks = around.tasks
+        self._maintenance = _maintenance(config, around)
+        self.inbox = callbacks.inbox
+        self.feed = _feed(config, around, core)
+        self.admin = _admin(around, core, telemetry)
+        statuses = SuiteStatuses(catalog.suites, core.suite_tickets, core.suites.overview)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
-            shares=AppShareServicer(core.parents, shares, core.lister),
-            js_sdk=JsSdkServicer(Signing(targets, engine, clock, around.randomness)),
+            shares=AppShareServicer(core.sharing.parents, directory, core.sharing.lister),
+            js_sdk=JsSdkServicer(Signing(targets, engine, clock, randomness)),
             identity=IdentityServicer(identities, rights),
-            mini_programs=MiniProgramServicer(sessions, rights, audit),
-            events=EventServicer(self.feed, catalog, rights, list(callbacks), ack_timeout),
-            callbacks=CallbackServicer(external, rights),
+            mini_programs=MiniProgramServicer(logins, rights, audit),
+            events=EventServicer(self.feed, catalog, rights, with_events, ack_timeout),
+            callbacks=CallbackServicer(callbacks.external, rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
             suites=SuiteServicer(core.suites.overview, core.suites.links, rights),
-            admin=AdminServicer(
-                self.admin, SuiteStatuses(around.catalog.suites, core.suite_tickets, core.suites.overview)
-            ),
+            admin=AdminServicer(self.admin, statuses),
         )
 
     def start(self) -> None:
         """Maintain the event log and the cached token responses, in the background."""
         self._tasks.keep_running("looking after events", self._maintenance.run)
         self._tasks.keep_running("counting down lives", self.servicers.tokens.count_down)
+
+
+def _feed(config: Config, around: Surroundings, core: Core) -> EventFeed:
+    return EventFeed(
+        log=around.storage.events,
+        groups=around.storage.event_groups,
+        notifications=core.notifications,
+        clock=around.clock,
+        randomness=around.randomness,
+        observer=around.observer,
+        tasks=around.tasks,
+        max_attempts=config.events.max_tries,
+    )
+
+
+def _maintenance(config: Config, around: Surroundings) -> EventMaintenance:
+    return EventMaintenance(
+        list(mapping.callbacks(config)),
+        around.storage.event_groups,
+        mapping.retention(config),
+        around.clock,
+        around.observer,
+    )
+
+
+def _admin(around: Surroundings, core: Core, telemetry: Telemetry) -> Admin:
+    return Admin(
+        catalog=around.catalog,
+        authorizations=core.authorizations,
+        targets=core.sharing.targets,
+        engine=core.engine,
+        shares=core.sharing.directory,
+        tickets=core.quota,
+        memory=core.memory,
+        gate=core.gate,
+        replica_health=telemetry.replica_health,
+        clock=around.clock,
+        policy=around.policy,
+    )
+
+
+def _mini_programs(
+    config: Config, around: Surroundings, core: Core, login_apps: LoginApps, users: UserEndpoints
+) -> MiniProgramLogins:
+    storage, directory = around.storage, core.sharing.directory
+    return MiniProgramLogins(
+        apps=login_apps,
+        targets=core.sharing.targets,
+        shares=directory,
+        engine=core.engine,
+        users=users,
+        sessions=Sessions(
+            catalog=around.catalog,
+            authorizations=core.authorizations,
+            shares=directory,
+            sessions=storage.sessions,
+            groups=storage.groups,
+            counters=storage.coordination,
+            clock=around.clock,
+            randomness=around.randomness,
+        ),
+        clock=around.clock,
+        watermarks=mapping.watermarks(config),
+    )

@@ -163,10 +163,10 @@ class Replica:
         )
         self.memory, self.notifications, self.quota = core.memory, core.notifications, core.quota
         self.error_cache, self.gate, self.fleet = core.error_cache, core.gate, core.fleet
-        self.engine, self.targets = core.engine, core.targets
-        self.lists, self.shares, self.lister = core.lists, core.shares, core.lister
-        self.renewal = core.relisting
-        self.tokens = AccessTokens(core.targets, core.engine)
+        self.engine, self.sharing = core.engine, core.sharing
+        self.lists, self.shares, self.lister = core.sharing.lists, core.sharing.directory, core.sharing.lister
+        self.renewal, self.targets = core.sharing.relisting, core.sharing.targets
+        self.tokens = AccessTokens(self.targets, core.engine)
         core.start()
 
     def refresh_ahead(self) -> None:

@@ -95,7 +95,7 @@ def logins(world: ProviderWorld, replica: Replica) -> MiniProgramLogins:
 async def share_tailored(world: ProviderWorld, replica: Replica) -> None:
     """Share the 代开发 app with the child, and have the parent's shares listed."""
     world.suite_wecom.world.console.install_by_share("tailored", PARENT, [CHILD], way="child_token")
-    parent = await replica.core.parents.named("tailored", corp_of(world, PARENT))
+    parent = await replica.sharing.parents.named("tailored", corp_of(world, PARENT))
     await world.run(replica.lister.sync(parent))
 
 
@@ -250,7 +250,7 @@ async def test_a_childs_session_is_converted_as_for_a_self_built_app(
     assert session == await logins.find(session.session_id)
     world.suite_wecom.world.console.unshare("tailored", PARENT, [CHILD])
     await world.clock.jump(SECOND)
-    parent = await replica.core.parents.named("tailored", corp_of(world, PARENT))
+    parent = await replica.sharing.parents.named("tailored", corp_of(world, PARENT))
     await world.run(replica.lister.sync(parent))
     assert (SessionNotFound, "") == await refusal(world, logins.find(session.session_id))
 

@@ -284,7 +284,7 @@ async def test_a_listing_in_use_is_renewed_by_one_replica(
 ) -> None:
     replicas = await world.fleet(3)
     for replica in replicas:
-        replica.tasks.keep_running("reconciling shares", replica.core.reconciliation.run)
+        replica.tasks.keep_running("reconciling shares", replica.sharing.reconciliation.run)
     await world.gather(*(replica.shares.all(CRM) for replica in replicas))
     wecom.shares.append(NEWCOMER)
 
@@ -297,7 +297,7 @@ async def test_a_listing_in_use_is_renewed_by_one_replica(
 async def test_a_listing_that_fails_to_be_renewed_is_kept_and_tried_again(
     world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
-    replica.tasks.keep_running("reconciling shares", replica.core.reconciliation.run)
+    replica.tasks.keep_running("reconciling shares", replica.sharing.reconciliation.run)
     await world.run(replica.shares.all(CRM))
     wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("busy"), times=3)
 

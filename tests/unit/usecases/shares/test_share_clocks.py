@@ -39,7 +39,7 @@ async def test_an_operator_s_sync_lists_anew(world: EngineWorld, dated_ahead: Re
 
 
 async def test_the_periodic_comparison_lists_anew(dated_ahead: Replica, clock: FakeClock) -> None:
-    dated_ahead.tasks.keep_running("reconciling shares", dated_ahead.core.reconciliation.run)
+    dated_ahead.tasks.keep_running("reconciling shares", dated_ahead.sharing.reconciliation.run)
     await clock.advance(LOOK + SECOND)
 
     assert [] == dated_ahead.shares.held(CRM)

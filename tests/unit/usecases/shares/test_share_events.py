@@ -527,7 +527,7 @@ async def test_a_lost_event_is_found_out_by_the_clock(
     fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     for replica in fleet:
-        replica.tasks.keep_running("reconciling shares", replica.core.reconciliation.run)
+        replica.tasks.keep_running("reconciling shares", replica.sharing.reconciliation.run)
     wecom.shares = [NEWCOMER]
     await clock.advance(630 * SECOND)
 

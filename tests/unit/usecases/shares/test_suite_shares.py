@@ -59,7 +59,7 @@ async def fleet(world: FakeSuiteWorld) -> list[Replica]:
 
 
 async def app_of(replica: Replica, corp_id: str = PARENT, suite: str = "tailored") -> App:
-    return await replica.core.parents.named(suite, corp_id)
+    return await replica.sharing.parents.named(suite, corp_id)
 
 
 async def hear(world: FakeSuiteWorld, replica: Replica, listing: ListingKey) -> None:
@@ -225,7 +225,7 @@ async def test_the_shares_of_a_corp_that_cancelled_are_not_asked_for_for_ever(
 
 async def reconcile(replicas: list[Replica]) -> None:
     for replica in replicas:
-        replica.tasks.keep_running("reconciling shares", replica.core.reconciliation.run)
+        replica.tasks.keep_running("reconciling shares", replica.sharing.reconciliation.run)
     await settle()
 
 

@@ -78,7 +78,7 @@ async def share(
     world.shares.by_parent[parent] = list(shares)
     await world.authorizations.mark_sharing(("tailored", parent))
     if kinds:
-        await world.run(replica.lister.sync(await replica.core.parents.named("tailored", parent)))
+        await world.run(replica.lister.sync(await replica.sharing.parents.named("tailored", parent)))
 
 
 # --- the suite, the provider, and corps
@@ -114,7 +114,7 @@ async def test_a_corp_that_must_authorise_again_is_refused_until_it_has(
     # Its token may be in memory, and WeCom may have ended it.
     assert (ReauthorizationRequired, "") == await refused(world, replica, target)
     with pytest.raises(ReauthorizationRequired):
-        await world.run(replica.core.parents.named(suite.name, PARENT))
+        await world.run(replica.sharing.parents.named(suite.name, PARENT))
     assert await located(world, replica, Target(suite.name, {MARKET: CORP, TAILORED: OTHER_PARENT}[suite]))
 
     world.authorizations.put(authorization(suite))
@@ -232,7 +232,7 @@ async def test_a_third_party_suite_has_no_children_without_an_authorisation(
     world: FakeSuiteWorld, replica: Replica
 ) -> None:
     world.shares.by_parent[PARENT] = [CHILD]
-    await world.run(replica.lister.sync(await replica.core.parents.named("market", PARENT)))
+    await world.run(replica.lister.sync(await replica.sharing.parents.named("market", PARENT)))
 
     assert (CorpNotAuthorized, "") == await refused(world, replica, Target("market", "wpChild"))
 
@@ -249,7 +249,7 @@ async def test_a_share_of_the_other_kind_is_seen_though_an_event_listed_one_kind
     world: FakeSuiteWorld, replica: Replica
 ) -> None:
     await share(world, replica, PARENT, CHILD, replace(CHILD, share_kind=CHAIN), kinds=False)
-    app = await replica.core.parents.named("tailored", PARENT)
+    app = await replica.sharing.parents.named("tailored", PARENT)
     await world.run(replica.lister.list_since(app, GROUP, world.clock.now()))
 
     assert (AmbiguousTarget, "target.share_kind") == await refused(world, replica, CHILD_TARGET)
