@@ -1,17 +1,17 @@
 """Set where an app's events go, send events, and read how they were answered."""
 
+from dataclasses import replace
 from itertools import islice
 
-from broker.simulator import demo
 from broker.simulator.answers import Answer
 from broker.simulator.callbacks.sender import send_event
 from broker.simulator.callbacks.sender import verify_url as verify
+from broker.simulator.control.callback_form import callback_of, verified
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.control.routes import control
-from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world import World
 from broker.simulator.world.corps import AppId
-from broker.simulator.world.events.callback import Callback, Format, Whose
+from broker.simulator.world.events.callback import Format, Whose
 from broker.simulator.world.events.delivery import Delivery
 from broker.simulator.world.events.kinds import ChangeType, EventKind
 from broker.simulator.world.shares import BusinessType
@@ -22,24 +22,15 @@ _RECENT = 100
 @control("POST", "callback")
 def set_callback(world: World, form: Form) -> Answer:
     """Send an app's events to a URL; the keys default to the demo's."""
-    app, keys = _app(world, form), _keys(form)
-    try:
-        callback = Callback(
-            form.text("url"),
-            keys,
-            suite_id=form.text("suite_id", ""),
-            robot=form.flag("robot", False),
-            body_format=form.choice("format", Format, Format.XML),
-            receive_id=form.choice("receive_id", Whose, Whose.PARENT),
-            to_user_name=form.choice("to_user_name", Whose, Whose.PARENT),
-            agent_id=form.choice("agent_id", Whose, Whose.CHILD),
-            sealed_anew=form.flag("sealed_anew", True),
-            within_seconds=form.number("within_seconds", 5),
-            retries=form.integer("retries", 3),
-            pause_seconds=form.number("pause_seconds", 0),
-        )
-    except ValueError as mistake:
-        raise ControlMistake("url", str(mistake)) from None
+    app = _app(world, form)
+    callback = replace(
+        callback_of(form),
+        suite_id=form.text("suite_id", ""),
+        robot=form.flag("robot", False),
+        receive_id=form.choice("receive_id", Whose, Whose.PARENT),
+        to_user_name=form.choice("to_user_name", Whose, Whose.PARENT),
+        agent_id=form.choice("agent_id", Whose, Whose.CHILD),
+    )
     form.finish()
     world.callbacks.set(callback, app)
     return {}
@@ -99,15 +90,7 @@ async def verify_url(world: World, form: Form) -> Answer:
     app, receive_id = _app(world, form), form.text("receive_id", "")
     form.finish()
     _check_callback(world, app)
-    verification = await verify(world, app, receive_id)
-    attempt = verification.attempt
-    return {
-        "passed": verification.passed,
-        "status": attempt.status,
-        "body": attempt.body,
-        "error": attempt.error,
-        "seconds": attempt.seconds,
-    }
+    return verified(await verify(world, app, receive_id))
 
 
 def _app(world: World, form: Form) -> AppId:
@@ -117,15 +100,6 @@ def _app(world: World, form: Form) -> AppId:
         return world.corps.main_app
     except LookupError as unknown:
         raise ControlMistake("app_corpid", f"is missing: {unknown}") from None
-
-
-def _keys(form: Form) -> CallbackKeys:
-    token = form.text("token", demo.CALLBACK_TOKEN)
-    aes_key = form.text("aes_key", demo.CALLBACK_AES_KEY)
-    try:
-        return CallbackKeys(token, aes_key)
-    except ValueError as mistake:
-        raise ControlMistake("aes_key", str(mistake)) from None
 
 
 def _check_callback(world: World, app: AppId, kind: EventKind = EventKind.TEXT) -> None:

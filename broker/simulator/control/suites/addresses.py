@@ -1,11 +1,10 @@
 """Set and verify the URLs of suites and providers."""
 
 from broker.simulator.answers import Answer
-from broker.simulator.callbacks.client import Verification
 from broker.simulator.callbacks.suite_sender import verify_suite_url, verify_system_url
+from broker.simulator.control.callback_form import callback_of, verified
 from broker.simulator.control.form import Form
 from broker.simulator.control.routes import control
-from broker.simulator.control.suites.callback_form import callback_of
 from broker.simulator.control.suites.mistakes import mistakes_in
 from broker.simulator.world import World
 from broker.simulator.world.console.addresses import Channel
@@ -30,7 +29,7 @@ async def verify_url_of_suite(world: World, form: Form) -> Answer:
     corpid, receive_id = form.text("corpid", ""), form.text("receive_id", "")
     form.finish()
     with mistakes_in("suite", "channel", "corpid"):
-        return _shown(await verify_suite_url(world, suite, channel, corpid, receive_id))
+        return verified(await verify_suite_url(world, suite, channel, corpid, receive_id))
 
 
 @control("POST", "providers/verify_url")
@@ -39,15 +38,4 @@ async def verify_url_of_provider(world: World, form: Form) -> Answer:
     provider, receive_id = form.text("provider"), form.text("receive_id", "")
     form.finish()
     with mistakes_in("provider"):
-        return _shown(await verify_system_url(world, provider, receive_id))
-
-
-def _shown(verification: Verification) -> Answer:
-    attempt = verification.attempt
-    return {
-        "passed": verification.passed,
-        "status": attempt.status,
-        "body": attempt.body,
-        "error": attempt.error,
-        "seconds": attempt.seconds,
-    }
+        return verified(await verify_system_url(world, provider, receive_id))

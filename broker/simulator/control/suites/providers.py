@@ -1,9 +1,9 @@
 """Add providers, and set their URL for system events."""
 
 from broker.simulator.answers import Answer
+from broker.simulator.control.callback_form import callback_of
 from broker.simulator.control.form import Form
 from broker.simulator.control.routes import control
-from broker.simulator.control.suites.callback_form import callback_of
 from broker.simulator.control.suites.mistakes import mistakes_in
 from broker.simulator.world import World
 from broker.simulator.world.suites.provider import Provider

@@ -1,6 +1,8 @@
-"""The fields of a callback of a suite or a provider."""
+"""How requests describe a callback, and answers the verification of its URL."""
 
 from broker.simulator import demo
+from broker.simulator.answers import Answer
+from broker.simulator.callbacks.client import Verification
 from broker.simulator.control.form import ControlMistake, Form
 from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world.events.callback import Callback, Format
@@ -26,3 +28,15 @@ def callback_of(form: Form) -> Callback:
         )
     except ValueError as mistake:
         raise ControlMistake("url", str(mistake)) from None
+
+
+def verified(verification: Verification) -> Answer:
+    """Show whether the URL passed, and what it answered."""
+    attempt = verification.attempt
+    return {
+        "passed": verification.passed,
+        "status": attempt.status,
+        "body": attempt.body,
+        "error": attempt.error,
+        "seconds": attempt.seconds,
+    }
