@@ -129,6 +129,9 @@ class Exchanges:
 
     async def run(self, suite: Suite) -> None:
         """Exchange the suite's codes as they are taken, for ever."""
+        # What a code became is only known with all authorisations: else it would count as lost, or be sent.
+        await self._authorizations.enlisted.loaded.wait()
+        await self._installations.enlisted.loaded.wait()
         async with aclosing(self._changes.follow(suite.name)) as changes:
             async for _ in changes:
                 while self._to_do(suite) and not self._is_closing:

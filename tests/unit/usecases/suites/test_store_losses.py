@@ -2,8 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
+from broker.domain.errors import StoreUnavailable
+from broker.domain.secret import Secret
 from broker.domain.suites.installation import InstallationState
 from broker.domain.suites.view import ViewState
+from tests.kit.memory.memory_store import MemoryStore
 from tests.kit.memory.provider_world import SECOND, ProviderWorld
 
 
@@ -49,3 +54,35 @@ async def test_a_replica_that_starts_finds_all_that_others_gave_back_to_a_store_
     [code] = [installations.get(key) for key in installations.held()]
     assert code is not None
     assert InstallationState.DONE is code.state
+
+
+async def test_a_replica_that_starts_settles_no_code_before_it_knows_all_authorisations(
+    world: ProviderWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await world.start()
+    await world.push(first)
+    found = await world.authorize(first)
+    [code] = [first.core.installations.get(key) for key in first.core.installations.held()]
+    assert code
+    sent = replace(
+        code, state=InstallationState.SENT, auth_code=Secret("spent"), sent_at=code.taken_at, fence=2**45
+    )
+    await first.crash()
+    members, held_back = MemoryStore.members, True
+
+    async def without_authorizations(store: MemoryStore, group: str, start: int, count: int) -> list[str]:
+        if held_back and group.startswith("authorizations"):
+            raise StoreUnavailable("the list is not there yet")
+        return await members(store, group, start, count)
+
+    monkeypatch.setattr(MemoryStore, "members", without_authorizations)
+    second = await world.start()
+    await second.storage.installations.offer(sent)
+    await world.clock.advance(60 * SECOND)
+    assert [] == second.suite_witness.exchanges
+
+    held_back = False
+    await world.clock.advance(5 * SECOND)
+
+    assert ["done"] == second.suite_witness.exchanges
+    assert [found.corp_id] == [view.corp_id for view in await second.core.suites.overview.list("market")]
