@@ -5,8 +5,10 @@ from datetime import timedelta
 from functools import partial
 
 from broker.app.surroundings import Surroundings
+from broker.domain.credentials import Credential
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.wecom import WecomAuthorizations
+from broker.domain.suites.authorization import AuthorizationState
 from broker.usecases.callbacks.suite_parts import SuiteParts
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
@@ -65,6 +67,9 @@ class SuiteState:
             observer=observer,
             evict=self.credentials.evict,
         )
+        # A token may be on its way into memory when its corp cancels.
+        memory.on_put(self._drop_of_cancelled)
+        self._memory = memory
         self.installations = Installations(
             suites=suites,
             installations=storage.installations,
@@ -74,6 +79,12 @@ class SuiteState:
         )
         self.tickets = SuiteTickets(suites, storage.suite_tickets, error_cache, clock, observer)
         self.calls = SuiteCalls(self.authorizations, wecom)
+
+    def _drop_of_cancelled(self, credential: Credential) -> None:
+        key = credential.key
+        corp = self.authorizations.get((key.app, key.parent_corp_id or key.corp_id))
+        if corp and corp.state is AuthorizationState.CANCELLED:
+            self._memory.drop(key)
 
     async def sweep(self) -> None:
         """Forget what has ended, for ever."""

@@ -1,10 +1,12 @@
 """A corp that cancels: nothing of it is served any more, and nothing is left but the fact."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 from broker.domain.credentials import CORP_KINDS, CredentialKey
 from broker.domain.errors import CorpNotAuthorized, StoreUnavailable
+from broker.domain.ports.store import Lease, Record
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.domain.suites.authorization import Authorization, AuthorizationState
@@ -292,3 +294,26 @@ async def test_a_corp_that_comes_back_when_its_record_ends_stays_listed(world: P
     await world.clock.advance(20 * MINUTE)
 
     assert [found.corp_id] == await replica.storage.groups.members("authorizations:market", 0, 10)
+
+
+async def test_a_token_that_is_being_written_when_the_corp_cancels_is_not_held(world: ProviderWorld) -> None:
+    first, second = await world.fleet(2)
+    await world.push(first)
+    found = await world.authorize(first)
+    [token, *_] = keys_of(found)
+    await world.clock.advance(timedelta(hours=2, minutes=1))
+    await world.push(first)
+    commit = first.store.commit
+
+    async def commit_while_the_corp_cancels(record: Record, lease: Lease) -> bool:
+        if record.name == token.name:
+            await second.core.suites.cancellation.cancel(MARKET, found.corp_id, world.clock.now())
+            while first.core.authorizations.of("market")[0].permanent_code:
+                await asyncio.sleep(0)
+        return await commit(record, lease)
+
+    first.store.commit = commit_while_the_corp_cancels  # type: ignore[method-assign]
+    await outcome(world.run(first.engine.get(token)))
+
+    assert AuthorizationState.CANCELLED is first.core.authorizations.of("market")[0].state
+    assert first.memory.get(token) is None
