@@ -11,6 +11,7 @@ from broker.app.errors import CannotStart
 from broker.app.store import open_store
 from broker.config import mapping
 from broker.config.schema import Config
+from broker.domain.ports.observer import Damage
 from broker.domain.suites.authorization import Authorization
 from broker.telemetry.observer import Telemetry
 from broker.usecases.suites.backup import AuthorizationBackup, Restored
@@ -38,8 +39,8 @@ class _Reports(Telemetry):
         super().__init__(clock)
         self.unreadable_count = 0
 
-    def background_failed(self, what: str, error: Exception) -> None:  # noqa: ARG002 - see `Observer`
-        """See `Observer.background_failed`."""
+    def damage_found(self, damage: Damage, problem: Exception) -> None:  # noqa: ARG002 - see `Observer`
+        """See `Observer.damage_found`."""
         self.unreadable_count += 1
 
 
