@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ValidationInfo
 
 from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import (
+    Fence,
     Moment,
     Number,
     Payload,
@@ -119,6 +120,7 @@ class _AuthorizationPayload(RecordPayload):
     is_stale: bool = False
     """Older brokers write neither this nor what follows."""
     cancelled_at: Moment | None = None
+    code_fence: Fence = 0
 
 
 def _encode_authorization(authorization: Authorization) -> Record:

@@ -1,6 +1,6 @@
 """One corp's authorisation of one suite."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -103,6 +103,8 @@ class Authorization:
     """Whether its details must be read at WeCom: they never were, or have changed."""
     cancelled_at: datetime | None = None
     """When the corp last cancelled, by WeCom's TimeStamp; None once WeCom has confirmed it since."""
+    code_fence: int = 0
+    """The fence of the commit that first had this permanent code, or that ended the one before."""
 
     @property
     def key(self) -> AuthorizationKey:
@@ -166,8 +168,15 @@ class Authorization:
         return f"authorization:{suite}:{corp_id}"
 
     def reconciled(self, other: "Authorization") -> "Authorization":
-        """Return the newer one; of two as new, the other."""
-        return max(other, self, key=lambda authorization: authorization.fence)
+        """Return the newer one, of two as new the other; but never with the older permanent code.
+
+        A replica that was cut off from the store may have a code that the others did not know when they
+        wrote, and WeCom tells it once.
+        """
+        newer, older = (self, other) if self.fence > other.fence else (other, self)
+        if older.code_fence > newer.code_fence:
+            return replace(older, fence=newer.fence + 1, is_stale=True)
+        return newer
 
     def is_worth_sharing(self, now: datetime) -> bool:
         """Return whether a store that lost it should have it back: WeCom tells a permanent code once."""

@@ -110,7 +110,7 @@ class Replicated(Generic[Key, Value]):
                 self._collection.commit(value, lease) if lease.owner else self._collection.offer(value)
             )
         except StoreUnavailable:
-            self._look_again([key])
+            self.look_again([key])
             shared = True
         if not shared and not lease.owner:
             # This replica is on its own: it serves what it fetched, unless the store has something newer.
@@ -128,7 +128,7 @@ class Replicated(Generic[Key, Value]):
     def on_notice(self, notice: Notice) -> None:
         """Record what another replica did; `run` acts on it."""
         if notice.kind is NoticeKind.CONNECTED:
-            self._look_again(self._copies.held())
+            self.look_again(self._copies.held())
             self._connected.ring()
             return
         key = self._copies.key_named(notice.name)
@@ -141,7 +141,7 @@ class Replicated(Generic[Key, Value]):
         # A notice only says where to look: anybody who reaches the store can publish one.
         forgotten = notice.kind is NoticeKind.FORGOTTEN and fence <= notice.fence
         if forgotten or (notice.kind is NoticeKind.COMMITTED and fence < notice.fence):
-            self._look_again([key])
+            self.look_again([key])
 
     async def run(self) -> None:
         """Look again at what is stale, for ever."""
@@ -159,10 +159,11 @@ class Replicated(Generic[Key, Value]):
                     if fruitless > FRUITLESS:
                         await self._clock.sleep(BREATH)
                 except StoreUnavailable:
-                    self._look_again(keys)
+                    self.look_again(keys)
                     await self._connected.wait(PAUSE, self._clock)
 
-    def _look_again(self, keys: Iterable[Key]) -> None:
+    def look_again(self, keys: Iterable[Key]) -> None:
+        """Compare these with the store once more: one of both may lack what the other has."""
         self._stale.update(dict.fromkeys(keys))
         self._has_stale.set()
 
@@ -185,7 +186,7 @@ class Replicated(Generic[Key, Value]):
         is_news = stored is None or newest.fence > stored.fence
         is_offered = is_news and newest.is_worth_sharing(self._clock.now())
         if is_offered and not await self._collection.offer(newest):
-            self._look_again([key])  # something newer was committed since we looked
+            self.look_again([key])  # something newer was committed since we looked
             return False
         await self._copies.adopt(newest)
         return is_offered or newest.fence > held.fence

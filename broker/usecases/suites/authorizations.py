@@ -92,10 +92,13 @@ class Authorizations:
         """Hold it unless a newer one is held; drop at once the credentials of one that is cancelled."""
         corps = self._memory[value.suite]
         held = corps.get(value.corp_id)
-        # Replicas that write without the store in the same millisecond give one fence to different values:
-        # the one that the store takes is adopted by all.
-        if (held and (held.fence > value.fence or held == value)) or value.has_ended(self._clock.now()):
+        given = value
+        value = held.reconciled(given) if held else given
+        if value == held or value.has_ended(self._clock.now()):
             return
+        if value.fence > given.fence:
+            # The others lack the permanent code that is held here.
+            self.replicated.look_again([value.key])
         if held is None:
             insort(self._corp_ids[value.suite], value.corp_id)
         self._forget_about(held)
@@ -254,6 +257,8 @@ class Authorizations:
                 with suppress(*([StoreUnavailable] if allow_offline else [])):
                     await self.enlisted.enlist(suite, corp_id)
                 changed = replace(changed, fence=turn.lease.fence, updated_at=self._clock.now())
+                if present is None or present.permanent_code != changed.permanent_code:
+                    changed = replace(changed, code_fence=changed.fence)
                 if allow_offline:
                     is_written = await self.replicated.publish(key, changed, turn.lease)
                 elif is_written := await self._authorizations.commit(changed, turn.lease):

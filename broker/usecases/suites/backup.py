@@ -107,7 +107,8 @@ class AuthorizationBackup:
         return Restored.BUSY
 
     async def _commit(self, saved: Authorization, lease: Lease) -> bool:
-        return await self._authorizations.commit(replace(saved, fence=lease.fence, is_stale=True), lease)
+        written = replace(saved, fence=lease.fence, code_fence=lease.fence, is_stale=True)
+        return await self._authorizations.commit(written, lease)
 
     async def _keep(self, found: Authorization) -> None:
         self._found.append(found)

@@ -89,7 +89,8 @@ AUTHORIZATION = Kept(
         b' [["contact:base", null], ["doc:read", 1780214401.123456]]}, {"agent_id": 8, "name": "",'
         b' "edition": null, "shared_from": null, "permissions": []}], "auth_mode": "member",'
         b' "installer_user_id": "zhangsan", "install_state": "state-1", "problem": "none", "shares": true,'
-        b' "is_stale": false, "cancelled_at": null}',
+        b' "is_stale": false, "cancelled_at": null,'
+        b' "code_fence": 0}',
         suite_codecs.FOR_EVER,
         durable=True,
     ),
@@ -145,7 +146,8 @@ CANCELLED = Kept(
         b' "code_hash": "0123456789abcdef0123456789abcdef01234567", "installed_at": 1772438401.0,'
         b' "updated_at": 1772438401.123456, "corp_name": "", "agents": [], "auth_mode": null,'
         b' "installer_user_id": "", "install_state": "", "problem": "gone", "shares": false,'
-        b' "is_stale": false, "cancelled_at": null}',
+        b' "is_stale": false, "cancelled_at": null,'
+        b' "code_fence": 0}',
         AT + timedelta(days=30),
         durable=True,
     ),

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from broker.domain.errors import StoreUnavailable
+from broker.domain.errors import ReauthorizationRequired, StoreUnavailable, WecomUnavailable
 from broker.domain.secret import Secret
 from broker.domain.suites.installation import InstallationState
 from broker.domain.suites.view import ViewState
 from tests.kit.memory.memory_store import MemoryStore
 from tests.kit.memory.provider_world import SECOND, ProviderWorld
+from tests.kit.memory.suite_wecom import AUTH_INFO
 
 
 async def test_replicas_that_wrote_without_the_store_at_one_moment_agree_once_it_is_back(
@@ -86,3 +87,32 @@ async def test_a_replica_that_starts_settles_no_code_before_it_knows_all_authori
 
     assert ["done"] == second.suite_witness.exchanges
     assert [found.corp_id] == [view.corp_id for view in await second.core.suites.overview.list("market")]
+
+
+async def test_a_newer_code_of_a_replica_that_was_cut_off_beats_what_others_wrote_meanwhile(
+    world: ProviderWorld,
+) -> None:
+    cut_off, other = await world.fleet(2)
+    await world.push(cut_off)
+    found = await world.authorize(cut_off)
+    cut_off.store.cut()
+    newer = await cut_off.core.authorizations.change(
+        found.key, lambda present: replace(present or found, permanent_code=Secret("newer"))
+    )
+    await world.clock.advance(SECOND)
+    await other.core.authorizations.refuse(found, ReauthorizationRequired("the old code", errcode=40084))
+    refused = other.core.authorizations.get(found.key)
+    assert newer is not None
+    assert refused is not None
+    assert newer.fence < refused.fence
+
+    world.suite_wecom.fail(AUTH_INFO, lambda: WecomUnavailable("busy"), times=1000)
+    cut_off.store.mend()
+    await world.clock.advance(5 * SECOND)
+
+    for replica in (cut_off, other):
+        held = replica.core.authorizations.get(found.key)
+        assert held is not None
+        assert Secret("newer") == held.permanent_code
+        assert held.is_usable
+    assert held == await other.storage.authorizations.find(found.key)
