@@ -29,8 +29,8 @@ from broker.usecases.suites.enlisted import AUTHORIZATIONS, FOREVER, Enlisted
 
 LOADED_WITHIN = timedelta(seconds=2)
 """How long a request waits for a replica that has just started."""
-
 DETAILED_WITHIN_SECONDS = 3.0
+"""How long a request waits for the agents of a corp that authorised a moment ago."""
 Change = Callable[[Authorization | None], Authorization | None]
 """Returns what the present authorisation becomes, None to leave it as it is. The fence is set afterwards."""
 
@@ -177,13 +177,7 @@ class Authorizations:
 
     async def loaded(self) -> None:
         """Return once all that the store has is in memory. Raises `StoreUnavailable` after a moment."""
-        if self.enlisted.loaded.is_set():
-            return
-        try:
-            async with asyncio.timeout(LOADED_WITHIN / timedelta(seconds=1)):
-                await self.enlisted.loaded.wait()
-        except TimeoutError:
-            raise StoreUnavailable("the authorisations are not loaded yet", LOADED_WITHIN) from None
+        await self.enlisted.wait_until_loaded(LOADED_WITHIN)
 
     async def detailed(self, found: Authorization) -> Authorization:
         """Return it with its agents; if the corp authorised a moment ago, wait until they are read."""

@@ -78,6 +78,16 @@ class Enlisted(Generic[Value]):
             else:
                 self.loaded.set()
 
+    async def wait_until_loaded(self, longest: timedelta) -> None:
+        """Return once everything was loaded for the first time. Raises `StoreUnavailable` after that long."""
+        if self.loaded.is_set():
+            return
+        try:
+            async with asyncio.timeout(longest.total_seconds()):
+                await self.loaded.wait()
+        except TimeoutError:
+            raise StoreUnavailable(f"the {self._kind} are not loaded yet", longest) from None
+
     async def load(self) -> None:
         """Load what is listed now. Raises `StoreUnavailable`."""
         for suite in self._suites:

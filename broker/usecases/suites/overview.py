@@ -1,12 +1,11 @@
 """What SuiteService shows and does: authorisations, and codes that are none yet, in one list."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
-from broker.domain.errors import CorpNotAuthorized, InvalidRequest, StoreUnavailable
+from broker.domain.errors import CorpNotAuthorized, InvalidRequest
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.suites.catalog import Catalog
@@ -19,7 +18,7 @@ from broker.usecases.suites.exchanges import Exchanges
 from broker.usecases.suites.installations import Installations
 from broker.usecases.suites.rereading import Rereading
 
-LOADED_WITHIN_SECONDS = 5.0
+LOADED_WITHIN = timedelta(seconds=5)
 """How long a list waits for a replica that has just started."""
 LOOK_INTERVAL = timedelta(seconds=15)
 
@@ -131,14 +130,8 @@ class SuiteAuthorizations:
     async def list(self, name: str) -> Sequence[AuthorizationView]:
         """Return all rows of a suite in a stable order. Raises `UnknownApp`, `InvalidRequest`."""
         suite = self._catalog.suite(name)
-        try:
-            async with asyncio.timeout(LOADED_WITHIN_SECONDS):
-                await self._authorizations.enlisted.loaded.wait()
-                await self._installations.enlisted.loaded.wait()
-        except TimeoutError:
-            raise StoreUnavailable(
-                "the authorisations are not loaded from the store yet", LOOK_INTERVAL
-            ) from None
+        await self._authorizations.enlisted.wait_until_loaded(LOADED_WITHIN)
+        await self._installations.enlisted.wait_until_loaded(LOADED_WITHIN)
         return self._rows(suite.name)
 
 
