@@ -50,7 +50,6 @@ class Authorizations:
         observer: SuiteObserver,
         evict: Callable[[Authorization], None],
     ) -> None:
-        self._suites = suites
         self._authorizations = authorizations
         self._fleet = fleet
         self._changes = changes
