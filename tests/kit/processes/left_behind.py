@@ -46,6 +46,7 @@ def left_behind(
 
 def _dump(port: int) -> bytes:
     read = {
+        b"none": lambda *_: b"",  # it ended since the scan
         b"string": lambda client, key: client.get(key),
         b"hash": lambda client, key: client.hgetall(key),
         b"list": lambda client, key: client.lrange(key, 0, -1),
