@@ -21,8 +21,11 @@ from broker.app.store import open_store
 from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
-from broker.domain.access import CallerPolicy
+from broker.domain.caller_policy import CallerPolicy
+from broker.server.grpc.access import Identity
+from broker.server.grpc.authorizer import Authorizer
 from broker.server.grpc.guard import RpcGuard
+from broker.server.grpc.open_streams import OpenStreams
 from broker.server.grpc.server import TlsFiles, serve_grpc
 from broker.server.grpc.subjects import Subjects
 from broker.server.health import Health
@@ -102,7 +105,12 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         core.renew()
         services.start()
         background.keep_running("watching health", health.run)
-        guard = RpcGuard(policy, Subjects.of(around.catalog), telemetry.metrics)
+        guard = RpcGuard(
+            Identity(policy),
+            Authorizer(policy, Subjects.of(around.catalog)),
+            OpenStreams(policy),
+            telemetry.metrics,
+        )
         addresses, port = await _listen(stack, config, guard, services, health, telemetry)
         try:
             yield RunningBroker(addresses, port, telemetry, health, core.memory)

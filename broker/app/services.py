@@ -10,7 +10,7 @@ from broker.app.core import Core
 from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
-from broker.domain.access import CallerPolicy
+from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.audit import Audit
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.admin import AdminServicer

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from broker.config.apps import AppCallbackTable, CallbackTable, CustomizedTable, SelfBuiltTable
 from broker.config.schema import Config
-from broker.domain.access import Caller, Rule
+from broker.domain.access import Caller, Limits, Rule
 from broker.domain.apps import App, AppKind
 from broker.domain.credentials import RefreshPolicy
 from broker.domain.events.log import Retention
@@ -56,6 +56,7 @@ def callers(config: Config) -> list[Caller]:
                 Rule(tuple(rule.apps), tuple(rule.corps), frozenset(rule.actions), tuple(rule.paths))
                 for rule in caller.allow
             ),
+            Limits(**caller.limits.model_dump()),
         )
         for caller in config.callers
     ]

@@ -4,26 +4,23 @@ import base64
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from broker.config.apps import AppTable, ProviderTable
+from broker.config.callers import CallerTable
 from broker.config.egress import Authorities, ProxyUrl, Resolve
 from broker.config.field_types import (
     Address,
-    Identity,
     KeyId,
-    Name,
     Network,
     Prefix,
     ReadablePath,
     Seconds,
-    TokenDigest,
     Url,
 )
 from broker.config.secrets import SealKey
 from broker.config.store_url import StoreUrl, place_of
 from broker.config.table import Table
-from broker.domain.access import Action
 from broker.domain.secret import Secret
 
 
@@ -120,30 +117,6 @@ class EventsTable(Table):
     retention_count: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     ack_timeout_seconds: Annotated[float, Field(ge=1, le=3600)] = 60
     max_tries: Annotated[int, Field(ge=1, le=1000)] = 10
-
-
-class RuleTable(Table):
-    """One of `allow` of a caller."""
-
-    apps: Annotated[list[str], Field(min_length=1)]
-    corps: Annotated[list[str], Field(min_length=1)] = ["*"]
-    actions: Annotated[list[Action], Field(min_length=1)]
-    paths: list[str] = []
-
-
-class CallerTable(Table):
-    """One of `[[callers]]`."""
-
-    name: Name
-    identity: Identity | None = None
-    token_sha256: TokenDigest | None = None
-    allow: list[RuleTable] = []
-
-    @model_validator(mode="after")
-    def _one_proof(self) -> "CallerTable":
-        if (self.identity is None) == (self.token_sha256 is None):
-            raise ValueError("needs either identity or token_sha256")
-        return self
 
 
 class Config(Table):

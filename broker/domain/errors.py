@@ -26,6 +26,7 @@
     ├── RetryLater                  nobody: wait `retry_after`
     │   ├── RateLimited             WeCom's limit was hit
     │   ├── QuotaReserved           WeCom's limit is near, and the rest is kept
+    │   ├── CallerLimited           this caller asks too often
     │   ├── WecomUnavailable        WeCom is slow, busy or unreachable
     │   └── StoreUnavailable        the shared store is unavailable
     ├── WecomProtocol               the maintainers: an answer that cannot be understood
@@ -223,6 +224,12 @@ class QuotaReserved(RetryLater):
     """The rest of an hourly limit is reserved, or used up: the broker refuses before WeCom would."""
 
     reason = "QUOTA_RESERVED"
+
+
+class CallerLimited(RetryLater):
+    """The caller asks for more than its limits allow."""
+
+    reason = "CALLER_LIMITED"
 
 
 class WecomUnavailable(RetryLater):

@@ -26,6 +26,11 @@ class Metrics:
 
         self.requests = counter("requests_total", "Requests by rpc and status code.", "rpc", "code")
         self.request_seconds = histogram("request_seconds", "Time per request.", "rpc")
+        self.callers_refused = counter(
+            "callers_refused_total",
+            "Requests refused by configured caller (empty if unknown) and reason.",
+            *("caller", "reason"),
+        )
         self.upstream_calls = counter(
             "upstream_calls_total",
             "Calls to WeCom by endpoint and errcode (or the reason why there was no answer).",

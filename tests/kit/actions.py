@@ -19,7 +19,7 @@ ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.JsSdkService/SignPage": Action.JSSDK_SIGN,
     "/wecom_broker.v1.JsSdkService/SignConfig": Action.JSSDK_SIGN,
     "/wecom_broker.v1.JsSdkService/SignAgentConfig": Action.JSSDK_SIGN,
-    "/wecom_broker.v1.JsSdkService/ReportInvalidTicket": Action.JSSDK_SIGN,
+    "/wecom_broker.v1.JsSdkService/ReportInvalidTicket": Action.JSSDK_REPORT,
     "/wecom_broker.v1.IdentityService/BuildAuthorizeUrl": Action.IDENTITY_EXCHANGE,
     "/wecom_broker.v1.IdentityService/ExchangeAuthCode": Action.IDENTITY_EXCHANGE,
     "/wecom_broker.v1.IdentityService/GetUserProfile": Action.IDENTITY_EXCHANGE,

@@ -63,7 +63,12 @@ VALID: dict[str, Any] = {
         {"name": "acme", "corp_id": "ww5d0e9b21c7a4f683", "secret": "a-secret", "callback": callback("acme")}
     ],
     "callers": [
-        {"name": "orders", "token_sha256": "0" * 64, "allow": [{"apps": ["crm"], "actions": ["token.get"]}]}
+        {
+            "name": "orders",
+            "token_sha256": "0" * 64,
+            "allow": [{"apps": ["crm"], "actions": ["token.get"]}],
+            "limits": {},
+        }
     ],
 }
 
@@ -171,6 +176,12 @@ BAD: dict[str, Any] = {
     "callers[0].allow[0].corps": [],
     "callers[0].allow[0].actions": [],
     "callers[0].allow[0].paths": "/cgi-bin/user/get",
+    "callers[0].limits": 6,
+    "callers[0].limits.calls_per_minute": "60000",
+    "callers[0].limits.calls_at_once": -1,
+    "callers[0].limits.streams": 1.5,
+    "callers[0].limits.forced_per_minute": True,
+    "callers[0].limits.facade_tokens_per_minute": 10**10,
 }
 
 

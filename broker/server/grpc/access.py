@@ -4,7 +4,8 @@ import hashlib
 import hmac
 from contextvars import ContextVar
 
-from broker.domain.access import ANYONE, Caller, CallerPolicy
+from broker.domain.access import ANYONE, Caller
+from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import Unauthenticated
 from broker.server.grpc.context import Context
 
@@ -16,16 +17,23 @@ class Identity:
     """Recognise the configured callers."""
 
     def __init__(self, policy: CallerPolicy) -> None:
-        self._open = policy.is_open
-        self._by_name = {caller.identity: caller for caller in policy.callers if caller.identity}
-        self._by_token = [
-            (caller.token_sha256.encode(), caller) for caller in policy.callers if caller.token_sha256
-        ]
+        self._policy = policy
+        self._by_name: dict[str, Caller] = {}
+        self._by_token: list[tuple[bytes, Caller]] = []
         self._proved: dict[str, Caller] = {}
+        self._learn()
+        policy.on_change(self._learn)
+
+    def _learn(self) -> None:
+        """Take over who is configured now."""
+        callers = self._policy.callers
+        self._by_name = {caller.identity: caller for caller in callers if caller.identity}
+        self._by_token = [(caller.token_sha256.encode(), caller) for caller in callers if caller.token_sha256]
+        self._proved.clear()
 
     def of(self, context: Context) -> Caller:
         """Return who calls. Raises `Unauthenticated`."""
-        if self._open:
+        if self._policy.is_open:
             return ANYONE
         if self._by_name and (caller := self._by_certificate(context)):
             return caller

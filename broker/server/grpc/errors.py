@@ -42,6 +42,7 @@ STATUSES: dict[type[BrokerError], grpc.StatusCode] = {
     errors.AnswerTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.QuotaReserved: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.CallerLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.WecomUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.WecomProtocol: grpc.StatusCode.INTERNAL,

@@ -4,32 +4,31 @@ Inner layers raise domain errors; only this outermost one aborts a call. gRPC en
 deadline; one without a deadline ends with the longest wait (`single_flight`).
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from broker.domain.access import CallerPolicy
-from broker.domain.apps import APP_NAME
-from broker.domain.corps import CORP_ID
-from broker.domain.errors import BrokerError, InvalidRequest
+from broker.domain.access import Caller
+from broker.domain.errors import BrokerError, CallerLimited, CallerNotAllowed, InvalidRequest, Unauthenticated
 from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
+from broker.server.grpc.authorizer import Authorize, Authorizer
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import Of, Permit, Requirement, current_permit, requirement_of
-from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.open_streams import OpenStreams
+from broker.server.grpc.rights import Permit, requirement_of
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 
 LARGEST_REQUEST = 4 * 1024 * 1024
 """gRPC's own limit is larger, so that the guard refuses such a request by field before gRPC does."""
-MOST_REMEMBERED = 50_000
-"""How many decisions of one method are remembered."""
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
@@ -43,10 +42,12 @@ class RpcGuard:
     It wraps the handlers as they are registered: gRPC's own interceptors would slow every call.
     """
 
-    def __init__(self, policy: CallerPolicy, subjects: Subjects, metrics: Metrics) -> None:
-        self._policy = policy
-        self._identity = Identity(policy)
-        self._subjects = subjects
+    def __init__(
+        self, identity: Identity, authorizer: Authorizer, streams: OpenStreams, metrics: Metrics
+    ) -> None:
+        self._identity = identity
+        self._authorizer = authorizer
+        self._streams = streams
         self._metrics = metrics
         self._log = structlog.get_logger(LOGGER)
 
@@ -68,15 +69,16 @@ class RpcGuard:
         return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serializer)
 
     def _unary(self, method: str, handler: Handler, read: Reader) -> Handler:
-        authorize = self._authorizer(method, requirement_of(method, handler))
+        authorize = self._authorizer.of(method, requirement_of(method, handler))
         record = self._recorder(method)
 
         async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
             code = "CANCELLED"
             try:
+                caller = self._identified(context)
                 request = read(received)
-                permit = authorize(request, context)
+                permit = authorize(caller, request)
                 response = await handler(request, context)
                 if permit:
                     permit.demand()
@@ -91,59 +93,54 @@ class RpcGuard:
 
         return call
 
-    def _stream(
-        self, method: str, handler: StreamHandler, read: Reader
-    ) -> Callable[[Any, Context], AsyncIterator[Any]]:
-        authorize = self._authorizer(method, requirement_of(method, handler))
+    def _stream(self, method: str, handler: StreamHandler, read: Reader) -> Handler:
+        authorize = self._authorizer.of(method, requirement_of(method, handler))
         record = self._recorder(method)
 
-        async def call(received: Any, context: Context) -> AsyncIterator[Any]:
+        # A coroutine, not a generator: a cut must find it wherever it waits, also while it writes.
+        async def call(received: Any, context: Context) -> None:
             began = time.perf_counter()
             code = "CANCELLED"
-            try:
-                request = read(received)
-                permit = authorize(request, context)
-                # Closed here, so that a caller who leaves between two answers leaks no connection.
-                async with aclosing(handler(request, context)) as responses:
-                    async for response in responses:
-                        if permit:
-                            permit.demand()
-                        yield response
-                code = "OK"
-            except Exception as error:  # noqa: BLE001 - as above
-                failure, code = self._failure(method, error)
-                await errors.abort(context, failure)
-            finally:
-                record(code, began)
+            with self._streams.opened() as stream:
+                try:
+                    caller = self._identified(context)
+                    request = read(received)
+                    permit = authorize(caller, request)
+                    stream.check = partial(self._check_again, context, authorize, request, permit)
+                    # Closed here, so that a caller who leaves between two answers leaks no connection.
+                    async with aclosing(handler(request, context)) as responses:
+                        async for response in responses:
+                            if permit:
+                                permit.demand()
+                            await context.write(response)
+                    code = "OK"
+                except asyncio.CancelledError:
+                    if stream.refusal is None:
+                        raise
+                    failure, code = self._failure(method, stream.refusal)
+                    await errors.abort(context, failure)
+                except Exception as error:  # noqa: BLE001 - as above
+                    failure, code = self._failure(method, error)
+                    await errors.abort(context, failure)
+                finally:
+                    record(code, began)
 
         return call
 
-    def _authorizer(self, method: str, required: Requirement) -> Callable[[Any, Context], Permit | None]:
-        """Return the check of the method's requests; it returns a permit if the handler has to grant it."""
-        if self._policy.is_open and required.of is not Of.HANDLER:
-            return _anybody
-        # Rights do not change while the broker runs: what was allowed once stays allowed.
-        allowed: set[tuple[str, str, str]] = set()
+    def _identified(self, context: Context) -> Caller:
+        caller = self._identity.of(context)
+        current_caller.set(caller)
+        return caller
 
-        def authorize(request: Any, context: Context) -> Permit | None:
-            caller = self._identity.of(context)
-            current_caller.set(caller)
-            if required.of is Of.HANDLER:
-                return _permit(method, required)
-            app, corp_id = _named_in(request)
-            if (caller.name, app, corp_id) in allowed:
-                return None
-            # The handler refuses a missing or malformed name by field: that is no question of rights.
-            named = bool(APP_NAME.fullmatch(app)) or (not app and required.of is Of.REQUEST_OR_ALL_APPS)
-            if not named or (corp_id and not CORP_ID.fullmatch(corp_id)):
-                return _permit(method, required)
-            action = self._subjects.action(required.action, app, corp_id)
-            self._policy.check(caller, action, app, self._subjects.corp(app, corp_id))
-            if len(allowed) < MOST_REMEMBERED:
-                allowed.add((caller.name, app, corp_id))
-            return None
-
-        return authorize
+    def _check_again(
+        self, context: Context, authorize: Authorize, request: Any, permit: Permit | None
+    ) -> None:
+        """Return if the caller of an open stream may still have it. Raises as at first."""
+        caller = self._identity.of(context)
+        if permit:
+            permit.check_again()
+        else:
+            authorize(caller, request)
 
     def _recorder(self, method: str) -> Callable[[str, float], None]:
         """Return a function that counts and times a request of the method when it ends."""
@@ -169,6 +166,10 @@ class RpcGuard:
             error = errors.Unexpected(f"internal error, incident {incident}")
         code = errors.code_of(error)
         caller = current_caller.get().name
+        if isinstance(error, Unauthenticated):
+            self._metrics.callers_refused.labels("", error.reason).inc()
+        elif isinstance(error, CallerNotAllowed | CallerLimited):
+            self._metrics.callers_refused.labels(caller, error.reason).inc()
         self._log.debug("refused", rpc=method, caller=caller, reason=error.reason, problem=error.message)
         return error, code.name
 
@@ -201,24 +202,6 @@ def _each(read: Reader) -> Reader:
             yield read(message)
 
     return messages
-
-
-def _anybody(_request: Any, _context: Context) -> None:
-    """Let the request in: no callers are configured."""
-
-
-def _permit(method: str, required: Requirement) -> Permit:
-    permit = Permit(method, required.action)
-    current_permit.set(permit)
-    return permit
-
-
-def _named_in(request: Any) -> tuple[str, str]:
-    """Return the app and corp id that a request names; empty if it names none."""
-    if hasattr(request, "target"):
-        return request.target.app, request.target.corp_id
-    corp_id = getattr(request, "corp_id", "") or getattr(request, "parent_corp_id", "")
-    return getattr(request, "app", ""), corp_id
 
 
 class Registrar:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any, TypeVar
 
-from broker.domain.access import Action, CallerPolicy
+from broker.domain.access import Action
+from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import CallerNotAllowed
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.subjects import Subjects
@@ -63,13 +65,23 @@ class Permit:
 
     def __init__(self, method: str, action: Action) -> None:
         self._method = method
+        self._checks: list[Callable[[], None]] = []
         self.action = action
-        self.granted = False
+
+    def grant(self, check: Callable[[], None]) -> None:
+        """Grant it if the check passes. Raises what the check raises."""
+        check()
+        self._checks.append(check)
 
     def demand(self) -> None:
         """Return if it was granted. Raises `CallerNotAllowed`: no answer may be sent without it."""
-        if not self.granted:
+        if not self._checks:
             raise CallerNotAllowed("the right to this answer was not checked", rpc=self._method)
+
+    def check_again(self) -> None:
+        """Return if it would still be granted. Raises `CallerNotAllowed`."""
+        for check in self._checks:
+            check()
 
 
 current_permit: ContextVar[Permit] = ContextVar("current_permit")
@@ -85,14 +97,13 @@ class Rights:
 
     def grant(self, app: str, corp_id: str, path: str = "") -> None:
         """Grant the permit if the caller may act; no corp id = the app's own. Raises `CallerNotAllowed`."""
-        permit = current_permit.get()
-        self._policy.check(current_caller.get(), permit.action, app, self._subjects.corp(app, corp_id), path)
-        permit.granted = True
+        permit, caller, corp = current_permit.get(), current_caller.get(), self._subjects.corp(app, corp_id)
+        permit.grant(partial(self._policy.check, caller, permit.action, app, corp, path))
 
     def grant_somewhere(self, app: str = "") -> None:
         """Grant the permit if the caller has the right for any corp or app. Raises `CallerNotAllowed`."""
-        self.check_somewhere(app)
-        current_permit.get().granted = True
+        permit, caller = current_permit.get(), current_caller.get()
+        permit.grant(partial(self._policy.check_somewhere, caller, permit.action, app))
 
     def check_somewhere(self, app: str = "") -> None:
         """Return if the caller has the right for any corp or app; grant nothing. Raises as `grant`."""

@@ -26,6 +26,10 @@ class Subjects:
         suite_tokens = dict.fromkeys(catalog.suites, Action.SUITE_TOKEN)
         return cls(apps | providers, suite_tokens | dict.fromkeys(providers, Action.PROVIDER_TOKEN))
 
+    def knows(self, app: str) -> bool:
+        """Return whether the name is configured."""
+        return app in self.own_corps or app in self.own_tokens
+
     def corp(self, app: str, corp_id: str) -> str:
         """Return the corp that a rule must cover."""
         return corp_id or self.own_corps.get(app, "")

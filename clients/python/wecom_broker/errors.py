@@ -26,7 +26,8 @@ Every error has the broker's `reason`; branch on the class or on the reason, nev
     │   └── SuiteTicketMissing         SUITE_TICKET_MISSING
     ├── LimitReached                   wait `retry_after`
     │   ├── RateLimited                RATE_LIMITED
-    │   └── QuotaReserved              QUOTA_RESERVED
+    │   ├── QuotaReserved              QUOTA_RESERVED
+    │   └── CallerLimited              CALLER_LIMITED
     ├── Unavailable                    try again later
     │   ├── WecomUnavailable           WECOM_UNAVAILABLE
     │   ├── StoreUnavailable           STORE_UNAVAILABLE
@@ -171,6 +172,10 @@ class QuotaReserved(LimitReached):
     """The broker refuses the call before WeCom's limit is reached."""
 
 
+class CallerLimited(LimitReached):
+    """The broker allows this service no more at present."""
+
+
 class Unavailable(BrokerError):
     """Something is down, and there is nothing valid to serve."""
 
@@ -228,6 +233,7 @@ BY_REASON: Mapping[str, type[BrokerError]] = MappingProxyType(
         "SUITE_TICKET_MISSING": SuiteTicketMissing,
         "RATE_LIMITED": RateLimited,
         "QUOTA_RESERVED": QuotaReserved,
+        "CALLER_LIMITED": CallerLimited,
         "WECOM_UNAVAILABLE": WecomUnavailable,
         "STORE_UNAVAILABLE": StoreUnavailable,
         "BROKER_UNREACHABLE": BrokerUnreachable,

@@ -38,6 +38,7 @@ REASONS = [
     ("SUITE_TICKET_MISSING", errors.SuiteTicketMissing, "FAILED_PRECONDITION", errors.ActionRequired),
     ("RATE_LIMITED", errors.RateLimited, "RESOURCE_EXHAUSTED", errors.LimitReached),
     ("QUOTA_RESERVED", errors.QuotaReserved, "RESOURCE_EXHAUSTED", errors.LimitReached),
+    ("CALLER_LIMITED", errors.CallerLimited, "RESOURCE_EXHAUSTED", errors.LimitReached),
     ("WECOM_UNAVAILABLE", errors.WecomUnavailable, "UNAVAILABLE", errors.Unavailable),
     ("STORE_UNAVAILABLE", errors.StoreUnavailable, "UNAVAILABLE", errors.Unavailable),
     ("WECOM_PROTOCOL", errors.WecomProtocolError, "INTERNAL", errors.BrokerError),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
+from broker.domain.access import ANYONE, Action, Caller, Rule
+from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import CallerNotAllowed
 
 
@@ -120,6 +121,8 @@ def test_the_actions_have_the_names_of_the_configuration() -> None:
         "token.get",
         "token.report",
         "jssdk.sign",
+        "jssdk.report",
+        "ticket.get",
         "miniprogram.session",
         "miniprogram.session_key",
         "identity.exchange",

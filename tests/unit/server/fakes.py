@@ -1,5 +1,6 @@
 """What a servicer's surroundings look like to it, without a wire."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -16,12 +17,18 @@ class Context:
     metadata: Sequence[tuple[str, str | bytes]] | None = ()
     auth: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     aborted: Any = None
+    written: list[object] = field(default_factory=list)
+    wrote: asyncio.Event = field(default_factory=asyncio.Event)
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
         return self.metadata
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
         return self.auth
+
+    async def write(self, message: object) -> None:
+        self.written.append(message)
+        self.wrote.set()
 
     async def abort_with_status(self, status: Any) -> NoReturn:
         self.aborted = status

@@ -15,15 +15,17 @@ from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import identity_service_pb2 as identity_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
-from broker.domain.access import ANYONE, Action, Caller, CallerPolicy, Rule
+from broker.domain.access import ANYONE, Action, Caller, Rule
+from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
 from broker.server.grpc.access import current_caller
-from broker.server.grpc.guard import RpcGuard
-from broker.server.grpc.rights import Of, Rights, Undeclared, requires
+from broker.server.grpc.authorizer import Authorizer
+from broker.server.grpc.rights import Of, Requirement, Rights, Undeclared, requires
 from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.actions import ACTIONS
 from tests.unit.server.fakes import Context, bearer, error_info
+from tests.unit.server.guarding import guard_of
 
 GET = "/wecom_broker.v1.TokenService/GetAccessToken"
 WATCH = "/wecom_broker.v1.TokenService/WatchAccessToken"
@@ -46,7 +48,7 @@ class Door:
     def __init__(self, policy: CallerPolicy | None = None, subjects: Subjects = CRM_ALONE) -> None:
         self.metrics = Metrics()
         self.handled: list[object] = []
-        self._guard = RpcGuard(policy or CallerPolicy((ORDERS,)), subjects, self.metrics)
+        self._guard = guard_of(policy or CallerPolicy((ORDERS,)), subjects, self.metrics)
 
     async def unary(
         self,
@@ -66,18 +68,18 @@ class Door:
         guarded: Any = self._guard.guard(method, grpc.unary_unary_rpc_method_handler(declared))
         return await guarded.unary_unary(request, context)
 
-    def stream(
+    async def stream(
         self,
         request: object,
         context: Context,
         handler: Callable[[Any, Any], AsyncIterator[object]],
         of: Of = Of.REQUEST,
-    ) -> AsyncIterator[object]:
-        """Send a request through the door of a stream."""
+    ) -> list[object]:
+        """Send a request through the door of a stream; return what was written until it ended."""
         declared = requires(ACTIONS[WATCH], of=of)(handler)
         guarded: Any = self._guard.guard(WATCH, grpc.unary_stream_rpc_method_handler(declared))
-        stream: AsyncIterator[object] = guarded.unary_stream(request, context)
-        return stream
+        await guarded.unary_stream(request, context)
+        return context.written
 
     def counted(self) -> dict[tuple[str, str], float]:
         """Return how many requests ended how."""
@@ -334,7 +336,7 @@ def new() -> NewServicer:
 
 
 def test_a_handler_without_a_declared_right_is_not_served(new: NewServicer) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
+    guard = guard_of(CallerPolicy((ORDERS,)))
 
     with pytest.raises(Undeclared, match="NewRpc"):
         guard.guard(NEW, grpc.unary_unary_rpc_method_handler(new.undeclared))
@@ -342,7 +344,7 @@ def test_a_handler_without_a_declared_right_is_not_served(new: NewServicer) -> N
 
 @pytest.mark.parametrize("name", ["forgetful", "hasty"])
 async def test_a_handler_that_asks_for_no_permit_answers_nobody(new: NewServicer, name: str) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
+    guard = guard_of(CallerPolicy((ORDERS,)))
     guarded: Any = guard.guard(NEW, grpc.unary_unary_rpc_method_handler(getattr(new, name)))
 
     with pytest.raises(grpc.aio.AbortError):
@@ -352,20 +354,141 @@ async def test_a_handler_that_asks_for_no_permit_answers_nobody(new: NewServicer
 
 
 async def test_a_handler_with_a_permit_answers(new: NewServicer) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
+    guard = guard_of(CallerPolicy((ORDERS,)))
     guarded: Any = guard.guard(NEW, grpc.unary_unary_rpc_method_handler(new.careful))
 
     assert "answered" == await guarded.unary_unary(object(), bearer("orders"))
 
 
 async def test_a_stream_without_a_permit_yields_nothing(new: NewServicer) -> None:
-    guard = RpcGuard(CallerPolicy((ORDERS,)), Subjects(), Metrics())
+    guard = guard_of(CallerPolicy((ORDERS,)))
     guarded: Any = guard.guard(NEW, grpc.unary_stream_rpc_method_handler(new.forgetful_stream))
 
     with pytest.raises(grpc.aio.AbortError):
-        await anext(aiter(guarded.unary_stream(object(), context := bearer("orders"))))
+        await guarded.unary_stream(object(), context := bearer("orders"))
 
     assert "CALLER_NOT_ALLOWED" == error_info(context.rich).reason
+    assert [] == context.written
+
+
+# --- what a change of the rules changes
+
+
+def allowed(*corps: str, apps: tuple[str, ...] = ("crm",), token: bytes = b"orders") -> Caller:
+    rules = (Rule(apps, corps, frozenset({Action.TOKEN_GET})),) if corps else ()
+    return Caller("orders", token_sha256=hashlib.sha256(token).hexdigest(), rules=rules)
+
+
+async def test_new_rules_hold_from_the_next_call_on() -> None:
+    policy = CallerPolicy((allowed("ww1"),))
+    door = Door(policy)
+    assert "answered" == await door.unary(asking(), bearer("orders"))
+
+    policy.replace((allowed("ww2"),))
+    assert "CALLER_NOT_ALLOWED" == await refusal(door, asking(), bearer("orders"))
+    assert "answered" == await door.unary(asking(corp_id="ww2"), bearer("orders"))
+
+    policy.replace((allowed("ww2", token=b"another"),))
+    assert "UNAUTHENTICATED" == await refusal(door, asking(corp_id="ww2"), bearer("orders"))
+
+
+async def test_a_first_caller_closes_an_open_broker() -> None:
+    policy = CallerPolicy()
+    door = Door(policy)
+    assert "answered" == await door.unary(asking(), Context())
+
+    policy.replace((ORDERS,))
+    assert "UNAUTHENTICATED" == await refusal(door, asking(), Context())
+
+
+@pytest.mark.parametrize("of", [Of.REQUEST, Of.HANDLER])
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        (allowed(), "CALLER_NOT_ALLOWED"),
+        (allowed("ww2"), "CALLER_NOT_ALLOWED"),
+        (allowed("ww1", apps=("hr",)), "CALLER_NOT_ALLOWED"),
+        (allowed("ww1", token=b"another"), "UNAUTHENTICATED"),
+        (Caller("reports", identity="dns:reports"), "UNAUTHENTICATED"),
+    ],
+    ids=["no rules", "other corp", "other app", "other token", "gone"],
+)
+async def test_an_open_stream_ends_when_its_caller_loses_the_right(then: Caller, reason: str, of: Of) -> None:
+    policy = CallerPolicy((allowed("ww1"),))
+    rights = Rights(policy, CRM_ALONE)
+    door, context, ended = Door(policy), bearer("orders"), []
+
+    async def handle(_request: object, _context: object) -> AsyncIterator[int]:
+        if of is Of.HANDLER:
+            rights.grant("crm", "ww1")
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    open_ = asyncio.ensure_future(door.stream(asking(), context, handle, of))
+    await context.wrote.wait()
+    policy.replace((then,))
+
+    with pytest.raises(grpc.aio.AbortError):
+        await open_
+    assert reason == error_info(context.rich).reason
+    assert [1] == context.written
+    assert [True] == ended
+
+
+async def test_an_open_stream_whose_caller_keeps_the_right_goes_on() -> None:
+    policy = CallerPolicy((allowed("ww1"),))
+    door, context, more = Door(policy), bearer("orders"), asyncio.Event()
+
+    async def handle(_request: object, _context: object) -> AsyncIterator[int]:
+        yield 1
+        await more.wait()
+        yield 2
+
+    open_ = asyncio.ensure_future(door.stream(asking(), context, handle))
+    await context.wrote.wait()
+    policy.replace((allowed("ww*"), Caller("new", identity="dns:new")))
+    more.set()
+
+    assert [1, 2] == await open_
+
+
+async def test_of_many_open_streams_those_without_the_right_end() -> None:
+    policy = CallerPolicy((allowed("*"),))
+    door = Door(policy)
+
+    async def handle(_request: object, _context: object) -> AsyncIterator[int]:
+        yield 1
+        await asyncio.Event().wait()
+
+    contexts = [bearer("orders") for _ in range(350)]
+    streams = [
+        asyncio.ensure_future(door.stream(asking(corp_id=f"ww{position % 2}"), context, handle))
+        for position, context in enumerate(contexts)
+    ]
+    for context in contexts:
+        await context.wrote.wait()
+    policy.replace((allowed("ww1"),))
+    ended, going_on = await asyncio.wait(streams, timeout=0.5)
+
+    assert 175 == len(ended) == len(going_on)
+    assert set(streams[::2]) == ended
+    for stream in going_on:
+        stream.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def test_what_is_remembered_of_rights_does_not_grow_with_what_callers_send() -> None:
+    policy = CallerPolicy((allowed("*", apps=("*",)),))
+    authorizer = Authorizer(policy, CRM_ALONE)
+    authorize = authorizer.of(GET, Requirement(Action.TOKEN_GET, Of.REQUEST))
+    for number in range(1000):
+        authorize(policy.callers[0], asking("crm", f"ww{number}"))
+        authorize(policy.callers[0], asking(f"app{number}", "ww1"))
+
+    assert 1 == authorizer.remembered
 
 
 # --- how calls end
@@ -453,7 +576,7 @@ async def test_a_stream_s_messages_pass_and_its_end_is_counted() -> None:
         yield 1
         yield 2
 
-    assert [1, 2] == [message async for message in door.stream(asking(), bearer("orders"), handle)]
+    assert [1, 2] == await door.stream(asking(), bearer("orders"), handle)
     assert {("WatchAccessToken", "OK"): 1} == door.counted()
 
 
@@ -471,11 +594,10 @@ async def test_a_stream_that_fails_in_its_midst_ends_with_a_status(
         yield 1
         raise error
 
-    stream = door.stream(asking(), context, handle)
-    assert 1 == await anext(stream)
     with capture_logs(), pytest.raises(grpc.aio.AbortError):
-        await anext(stream)
+        await door.stream(asking(), context, handle)
 
+    assert [1] == context.written
     assert code is context.aborted.code
     assert MARKER not in str(context.aborted)
     assert {("WatchAccessToken", code.name): 1} == door.counted()
@@ -489,7 +611,7 @@ async def test_a_stream_is_refused_before_its_first_message() -> None:
         yield 1
 
     with pytest.raises(grpc.aio.AbortError):
-        await anext(aiter(door.stream(asking(), context, handle)))
+        await door.stream(asking(), context, handle)
     assert "UNAUTHENTICATED" == error_info(context.rich).reason
     assert [] == door.handled
 
@@ -513,8 +635,14 @@ async def test_no_name_that_a_caller_sends_stands_in_the_figures() -> None:
     door = Door()
     await refusal(door, asking(app="AppOfTheCaller"), bearer("orders"))
 
-    assert b"AppOfTheCaller" not in door.metrics.exposition()
-    assert b"orders" not in door.metrics.exposition()
+    await refusal(door, asking(), bearer("TokenOfNobody"))
+
+    told = door.metrics.exposition().decode()
+    assert "AppOfTheCaller" not in told
+    assert "TokenOfNobody" not in told
+    refused = "wecom_broker_callers_refused_total"
+    assert f'{refused}{{caller="orders",reason="CALLER_NOT_ALLOWED"}} 1.0' in told
+    assert f'{refused}{{caller="",reason="UNAUTHENTICATED"}} 1.0' in told
 
 
 async def test_a_refusal_is_logged_without_what_proves_the_caller() -> None:

@@ -5,7 +5,8 @@ import hmac
 
 import pytest
 
-from broker.domain.access import ANYONE, Caller, CallerPolicy
+from broker.domain.access import ANYONE, Caller
+from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import Unauthenticated
 from broker.server.grpc.access import Identity
 from tests.unit.server.fakes import Context, bearer

@@ -12,7 +12,8 @@ import pytest
 from wecom_broker.v1 import suite_service_pb2 as pb
 from wecom_broker.v1.target_pb2 import SHARE_KIND_SUPPLY_CHAIN
 
-from broker.domain.access import Action, Caller, CallerPolicy, Rule
+from broker.domain.access import Action, Caller, Rule
+from broker.domain.caller_policy import CallerPolicy
 from broker.domain.corps import ShareKind
 from broker.domain.errors import CorpNotAuthorized, InvalidRequest, UnknownApp
 from broker.domain.secret import Secret
@@ -28,13 +29,12 @@ from broker.domain.suites.authorization import (
 from broker.domain.suites.installation import Installation, InstallationState
 from broker.domain.suites.view import AuthorizationView, ViewState
 from broker.server.grpc import suite_messages
-from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.subjects import Subjects
-from broker.telemetry.metrics import Metrics
 from tests.unit.domain.credentials import NOON
 from tests.unit.server.fakes import Context, bearer, error_info
+from tests.unit.server.guarding import guard_of
 
 PERMANENT_CODE = "permanent-code-of-the-corp"
 AUTH_CODE = "auth-code-of-the-install"
@@ -160,7 +160,7 @@ class Door:
     def __init__(self, *views: AuthorizationView, changes: Sequence[list[AuthorizationView]] = ()) -> None:
         policy = CallerPolicy((OPERATOR, LIMITED, NOBODY))
         self.authorizations, self.links = Authorizations(list(views), changes), Links()
-        self._guard = RpcGuard(policy, Subjects(), Metrics())
+        self._guard = guard_of(policy)
         self._servicer = SuiteServicer(self.authorizations, self.links, Rights(policy, Subjects()))
 
     async def call(self, method: str, request: Any, context: Context) -> Any:
@@ -179,7 +179,8 @@ class Door:
         handler = grpc.unary_stream_rpc_method_handler(self._servicer.WatchAuthorizations)
         guarded: Any = self._guard.guard("/wecom_broker.v1.SuiteService/WatchAuthorizations", handler)
         request = pb.WatchAuthorizationsRequest(app="market")
-        return [message async for message in guarded.unary_stream(request, context)]
+        await guarded.unary_stream(request, context)
+        return context.written
 
     async def listed(self, context: Context, size: int = 0) -> list[list[str]]:
         """Return the corps of all pages."""

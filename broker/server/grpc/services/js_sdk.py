@@ -42,7 +42,7 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
         signature = await self._signing.sign(target, request.url, CredentialKind.AGENT_TICKET)
         return pb.SignAgentConfigResponse(agent_config=_agent_config(signature))
 
-    @requires(Action.JSSDK_SIGN)
+    @requires(Action.JSSDK_REPORT)
     async def ReportInvalidTicket(
         self, request: pb.ReportInvalidTicketRequest, context: Context
     ) -> pb.ReportInvalidTicketResponse:

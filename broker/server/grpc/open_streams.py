@@ -1,0 +1,61 @@
+"""The streams that callers have open: each ends as soon as its caller loses the right to it."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from broker.domain.caller_policy import CallerPolicy
+from broker.domain.errors import BrokerError
+
+LOOKED_AT_ONCE = 100
+"""How many streams are looked at before other work of the event loop goes on."""
+
+
+class OpenStream:
+    """One stream; `refusal` is set once its caller has lost the right to it."""
+
+    def __init__(self, task: "asyncio.Task[object]") -> None:
+        self._task = task
+        self.refusal: BrokerError | None = None
+        self.check: Callable[[], None] | None = None
+        """Raises what the caller is refused with under the present rules; None before it was let in."""
+
+    def look_again(self) -> None:
+        """Cut the stream if its caller may not have it any more."""
+        if self.check is None or self.refusal:
+            return
+        try:
+            self.check()
+        except BrokerError as error:
+            self.refusal = error
+            self._task.cancel()
+
+
+class OpenStreams:
+    """All of them, on every listener of this replica."""
+
+    def __init__(self, policy: CallerPolicy) -> None:
+        self._open: set[OpenStream] = set()
+        policy.on_change(self._look_again)
+
+    @contextmanager
+    def opened(self) -> Iterator[OpenStream]:
+        """Keep an eye on the stream that the current task serves, until the context exits."""
+        task = asyncio.current_task()
+        assert task  # noqa: S101 - a stream is served by a task
+        stream = OpenStream(task)
+        self._open.add(stream)
+        try:
+            yield stream
+        finally:
+            self._open.discard(stream)
+
+    def _look_again(self) -> None:
+        if self._open:
+            self._look_at(list(self._open))
+
+    def _look_at(self, streams: list[OpenStream]) -> None:
+        for stream in streams[:LOOKED_AT_ONCE]:
+            stream.look_again()
+        if rest := streams[LOOKED_AT_ONCE:]:
+            asyncio.get_running_loop().call_soon(self._look_at, rest)

@@ -1,0 +1,17 @@
+"""A guard as the broker builds it, over callers of the test's."""
+
+from broker.domain.caller_policy import CallerPolicy
+from broker.server.grpc.access import Identity
+from broker.server.grpc.authorizer import Authorizer
+from broker.server.grpc.guard import RpcGuard
+from broker.server.grpc.open_streams import OpenStreams
+from broker.server.grpc.subjects import Subjects
+from broker.telemetry.metrics import Metrics
+
+
+def guard_of(
+    policy: CallerPolicy, subjects: Subjects | None = None, metrics: Metrics | None = None
+) -> RpcGuard:
+    """Return a guard over the policy."""
+    authorizer = Authorizer(policy, subjects or Subjects())
+    return RpcGuard(Identity(policy), authorizer, OpenStreams(policy), metrics or Metrics())
