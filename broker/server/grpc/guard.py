@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, TypeAlias, cast
 
@@ -29,6 +29,8 @@ from broker.telemetry.metrics import Metrics
 
 LARGEST_REQUEST = 4 * 1024 * 1024
 """gRPC's own limit is larger, so that the guard refuses such a request by field before gRPC does."""
+TAKEN_IN_SECONDS = 1.0
+"""How long a refused caller may go on sending before its call ends."""
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
@@ -84,6 +86,8 @@ class RpcGuard:
                     permit.demand()
             except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
+                if isinstance(received, AsyncIterator) and not isinstance(error, Unauthenticated):
+                    await _take_in(received)
                 await errors.abort(context, failure)
             else:
                 code = "OK"
@@ -202,6 +206,20 @@ def _each(read: Reader) -> Reader:
             yield read(message)
 
     return messages
+
+
+async def _take_in(received: AsyncIterator[bytes]) -> None:
+    """Read what a refused caller is still sending, within bounds.
+
+    A client of grpc.aio whose call ends while it writes reports INTERNAL instead of the refusal.
+    """
+    size = 0
+    with suppress(TimeoutError, grpc.aio.AbortError):
+        async with asyncio.timeout(TAKEN_IN_SECONDS):
+            async for message in received:
+                size += len(message)
+                if size > LARGEST_REQUEST:
+                    return
 
 
 class Registrar:
