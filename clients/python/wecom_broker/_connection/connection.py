@@ -63,7 +63,6 @@ class Connection:
         if self._channel is None:
             Process.require_working_grpc()
             self._channel = self._open_channel()
-            Process.channels.add(self._channel)
         return self._channel
 
     @property
@@ -148,5 +147,4 @@ class Connection:
         await self.end_streams()
         if self._channel is not None:
             await self._channel.close()
-            # Release gRPC's objects, so that a process that has closed its clients may fork.
             self._channel = self._stubs = None
