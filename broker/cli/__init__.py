@@ -14,7 +14,7 @@ COMMANDS = {
     "dev": "dev:dev",
     "demo": "demo.command:demo",
     "simulate": "simulate:simulate",
-    "check-config": "serve:check_config",
+    "check-config": "check_config:check_config",
     "token": "remote.token:token",
     "sign": "remote.sign:sign",
     "shares": "remote.shares:shares",

@@ -14,8 +14,8 @@ import click
 
 from broker.app.backup import BackupRefused, Restored, export_authorizations, import_authorizations
 from broker.app.errors import CannotStart
+from broker.cli.configuration import config_option, read_config
 from broker.cli.ending import fail
-from broker.cli.serve import config_option, read_config
 from broker.domain.errors import StoreUnavailable
 from broker.domain.suites.authorization import Authorization
 from broker.server.http.server import system_reason
