@@ -93,6 +93,7 @@ class Core:
             clock=clock,
             policy=around.policy,
             observer=observer,
+            audit=around.audit,
             tasks=tasks,
         )
         self.sharing = Sharing(

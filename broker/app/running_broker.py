@@ -14,6 +14,7 @@ from broker.adapters.wecom.suites.authorizations import AuthorizationEndpoints
 from broker.adapters.wecom.suites.tokens import SuiteTokenEndpoints
 from broker.adapters.wecom.tickets import TicketEndpoints
 from broker.adapters.wecom.tokens import TokenEndpoints
+from broker.app.audit import open_audit
 from broker.app.core import Core, Limits
 from broker.app.errors import CannotStart
 from broker.app.services import Services
@@ -32,6 +33,7 @@ from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
 from broker.server.http.server import CannotListen, serve_http
+from broker.telemetry.audit.trail import QueuedTrail
 from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.credentials.cache import CredentialCache
@@ -47,6 +49,7 @@ class RunningBroker:
     telemetry: Telemetry
     health: Health
     memory: CredentialCache
+    audit: QueuedTrail
 
 
 @asynccontextmanager
@@ -59,6 +62,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
     telemetry = Telemetry(clock)
     policy = CallerPolicy(mapping.callers(config))
     async with AsyncExitStack() as stack:
+        audit = await stack.enter_async_context(open_audit(config, telemetry.metrics, clock))
         storage = await stack.enter_async_context(open_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(
@@ -69,6 +73,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             mapping.refresh_policy(config),
             telemetry,
             SuiteTelemetry(telemetry.metrics, clock),
+            audit.trail,
             background,
         )
         limits = Limits(around)
@@ -98,13 +103,16 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             # A dead token may be replaced on the way, so two calls.
             longest_call=timedelta(seconds=2 * config.wecom.timeout_seconds + 5),
         )
-        services = Services(config, around, core, client=client, telemetry=telemetry, policy=policy)
+        services = Services(
+            config, around, core, client=client, telemetry=telemetry, policy=policy, journal=audit.journal
+        )
         health = Health(services.admin, core.sharing.directory, storage.coordination, clock, telemetry)
         await health.look()
         core.start()
         core.renew()
         services.start()
         background.keep_running("watching health", health.run)
+        background.keep_running("summing audit records", audit.journal.run)
         guard = RpcGuard(
             Identity(policy),
             Authorizer(policy, Subjects.of(around.catalog)),
@@ -113,7 +121,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         )
         addresses, port = await _listen(stack, config, guard, services, health, telemetry)
         try:
-            yield RunningBroker(addresses, port, telemetry, health, core.memory)
+            yield RunningBroker(addresses, port, telemetry, health, core.memory, audit.trail)
         finally:
             await health.drain()
             # Load balancers must notice before connections close.

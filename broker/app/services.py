@@ -29,6 +29,7 @@ from broker.telemetry.observer import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
+from broker.usecases.audit.journal import AuditJournal
 from broker.usecases.events.feed import EventFeed
 from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.identity import Identities
@@ -51,12 +52,13 @@ class Services:
         client: WecomClient,
         telemetry: Telemetry,
         policy: CallerPolicy,
+        journal: AuditJournal,
     ) -> None:
         catalog, clock, randomness, engine = around.catalog, around.clock, around.randomness, core.engine
         targets, directory = core.sharing.targets, core.sharing.directory
         with_events = list(mapping.callbacks(config))
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
-        rights, audit = Rights(policy, Subjects.of(catalog)), Audit(telemetry)
+        rights, audit = Rights(policy, Subjects.of(catalog)), Audit(journal, clock, randomness)
         users, login_apps = UserEndpoints(client), LoginApps(catalog, core.authorizations)
         identities = Identities(login_apps, targets, engine, users, randomness, config.wecom.oauth_base)
         logins = _mini_programs(config, around, core, login_apps, users)
@@ -70,8 +72,8 @@ class Services:
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
             shares=AppShareServicer(core.sharing.parents, directory, core.sharing.lister),
-            js_sdk=JsSdkServicer(Signing(targets, engine, clock, randomness)),
-            identity=IdentityServicer(identities, rights),
+            js_sdk=JsSdkServicer(Signing(targets, engine, clock, randomness), audit),
+            identity=IdentityServicer(identities, rights, audit),
             mini_programs=MiniProgramServicer(logins, rights, audit),
             events=EventServicer(self.feed, catalog, rights, with_events, ack_timeout),
             callbacks=CallbackServicer(callbacks.external, rights),

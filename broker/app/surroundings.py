@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from broker.app.storage import Storage
 from broker.domain.credentials import RefreshPolicy
+from broker.domain.ports.audit import AuditTrail
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.suite_observer import SuiteObserver
@@ -22,4 +23,5 @@ class Surroundings:
     policy: RefreshPolicy
     observer: Observer
     suite_observer: SuiteObserver
+    audit: AuditTrail
     tasks: Background

@@ -82,6 +82,7 @@ TokenDigest = Annotated[
     AfterValidator(_token_digest),
 ]
 Address = Annotated[str, AfterValidator(_address)]
+WritablePlace = Annotated[str, _matching(r"[^\x00]+", 'a path, or "stdout"')]
 ReadablePath = Annotated[str, AfterValidator(_readable)]
 Network = Annotated[str, AfterValidator(_network)]
 Url = Annotated[str, AfterValidator(_url)]

@@ -17,6 +17,7 @@ from broker.config.field_types import (
     ReadablePath,
     Seconds,
     Url,
+    WritablePlace,
 )
 from broker.config.secrets import SealKey
 from broker.config.store_url import StoreUrl, place_of
@@ -101,6 +102,16 @@ class LogTable(Table):
     format: Literal["console", "json"] = "console"
 
 
+STDOUT = "stdout"
+
+
+class AuditTable(Table):
+    """`[audit]`."""
+
+    file: WritablePlace | None = None
+    """A path, or `stdout`; None = in the log."""
+
+
 class RefreshTable(Table):
     """`[refresh]`."""
 
@@ -126,6 +137,7 @@ class Config(Table):
     store: StoreTable = Field(default_factory=StoreTable)
     wecom: WecomTable = WecomTable()
     log: LogTable = LogTable()
+    audit: AuditTable = AuditTable()
     refresh: RefreshTable = RefreshTable()
     events: EventsTable = EventsTable()
     providers: list[ProviderTable] = []

@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 
 LOGGER = "wecom_broker"
+AUDIT_LOGGER = f"{LOGGER}.audit"
+"""Audit records in the log; the level of the log does not concern them."""
 _CARRIES_SECRET = re.compile(r"((?:access_token|secret|ticket|session_key|(?<!err)code)=)[^&\s\"'<>]+")
 
 
@@ -44,6 +46,7 @@ def set_up_logging(level: str, form: str) -> None:
     # Libraries never log below info: at debug they report every poll.
     root.setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     logging.getLogger(LOGGER).setLevel(level.upper())
+    logging.getLogger(AUDIT_LOGGER).setLevel(logging.INFO)
     # Any stranger's broken request would log a stack trace; our own endpoints log their failures.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 

@@ -31,6 +31,9 @@ class Metrics:
             "Requests refused by configured caller (empty if unknown) and reason.",
             *("caller", "reason"),
         )
+        self.audit_records = counter(
+            "audit_records_total", "Audit records, by whether they were written or lost.", "outcome"
+        )
         self.upstream_calls = counter(
             "upstream_calls_total",
             "Calls to WeCom by endpoint and errcode (or the reason why there was no answer).",

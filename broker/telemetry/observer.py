@@ -194,17 +194,6 @@ class Telemetry:
         else:
             self._log.error("background work failed", what=what, problem=type(error).__name__, exc_info=error)
 
-    def handed_out(self, caller: str, action: str, name: str, generation: int, fingerprint: str) -> None:
-        """Write an audit record: who got which credential; never its value."""
-        self._log.info(
-            "audit",
-            caller=caller,
-            action=action,
-            credential=name,
-            generation=generation,
-            fingerprint=fingerprint,
-        )
-
 
 def _failure_of_wecom(outcome: str) -> str:
     """Return the failure of WeCom itself that a call's outcome shows, or nothing."""

@@ -27,6 +27,7 @@ VALID: dict[str, Any] = {
     "store": {"url": "redis://127.0.0.1:6379", "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
     "wecom": {},
     "log": {},
+    "audit": {},
     "refresh": {},
     "events": {},
     "apps": [
@@ -112,6 +113,8 @@ BAD: dict[str, Any] = {
     "log": "info",
     "log.level": "loud",
     "log.format": "xml",
+    "audit": "stdout",
+    "audit.file": "",
     "refresh": None,
     "refresh.advisory": 1,
     "refresh.mandatory_seconds": -1,

@@ -209,21 +209,6 @@ def test_what_somebody_must_act_on_is_an_error_and_the_rest_a_warning(
     assert {f"wecom_{name}": value for name, value in error.metadata.items()}.items() <= event.items()
 
 
-def test_an_audit_record_has_a_fingerprint(screen: Screen, telemetry: Telemetry) -> None:
-    set_up_logging("info", "json")
-    telemetry.handed_out("orders", "token.get", "access_token:crm:own:ww0:1", 7, "0123456789ab")
-    (event,) = screen.events
-
-    assert {
-        "event": "audit",
-        "caller": "orders",
-        "action": "token.get",
-        "credential": "access_token:crm:own:ww0:1",
-        "generation": 7,
-        "fingerprint": "0123456789ab",
-    }.items() <= event.items()
-
-
 def test_a_long_list_of_changed_shares_is_cut_and_counted(screen: Screen, telemetry: Telemetry) -> None:
     set_up_logging("info", "json")
     added = [AppShare(ShareKind.CORP_GROUP, f"ww{number}", 1) for number in range(50)]

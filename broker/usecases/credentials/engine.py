@@ -30,6 +30,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from broker.domain.audit import AuditRecord
 from broker.domain.credentials import (
     NO_TIME,
     Credential,
@@ -45,6 +46,7 @@ from broker.domain.errors import (
     TokenRejected,
     WecomUnavailable,
 )
+from broker.domain.ports.audit import AuditTrail
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Counters, Lease
@@ -88,6 +90,7 @@ class CredentialEngine:
         clock: Clock,
         policy: RefreshPolicy,
         observer: Observer,
+        audit: AuditTrail,
         tasks: Background,
     ) -> None:
         self._replicated = replicated
@@ -99,6 +102,7 @@ class CredentialEngine:
         self._clock = clock
         self._policy = policy
         self._observer = observer
+        self._audit = audit
         self._renewals: SingleFlight[CredentialKey, Credential] = SingleFlight(tasks)
         self._reports = Reports(self, memory, counters, clock, policy, tasks)
 
@@ -270,8 +274,10 @@ class CredentialEngine:
             self._observer.refreshed(key.name, key.kind, "superseded")
             return None
         await self._error_cache.forget(key.name)
-        outcome = "rotated" if credential.generation == lease.fence else "unchanged"
-        self._observer.refreshed(key.name, key.kind, outcome)
+        is_new = credential.generation == lease.fence
+        self._observer.refreshed(key.name, key.kind, "rotated" if is_new else "unchanged")
+        if is_new:
+            self._audit.write(AuditRecord.rotation(self._clock.now(), credential))
         return credential
 
     async def _fetched(self, key: CredentialKey, lease: Lease, *, urgent: bool) -> Credential:

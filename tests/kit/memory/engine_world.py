@@ -25,6 +25,7 @@ from broker.domain.shares import AppShare
 from broker.domain.suites.catalog import Catalog
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.fleet.background import Background
+from tests.kit.memory.audit_trail import MemoryTrail
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, NoSeal, Shared
@@ -143,9 +144,17 @@ class Replica:
         self.tasks = tasks = Background(witness, clock)
         self.store = store = MemoryStore(world.shared)
         self.storage = storage = storage_in(store, MemoryEventLog(store, world.logs), NoSeal(), witness)
-        self.suite_witness = SuiteWitness()
+        self.suite_witness, self.trail = SuiteWitness(), MemoryTrail()
         around = Surroundings(
-            catalog, storage, clock, world.randomness, world.policy, witness, self.suite_witness, tasks
+            catalog,
+            storage,
+            clock,
+            world.randomness,
+            world.policy,
+            witness,
+            self.suite_witness,
+            self.trail,
+            tasks,
         )
         limits = Limits(around)
         wecom = cast("Any", Connection(world.wecom, limits.gate, number))

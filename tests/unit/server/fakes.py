@@ -9,6 +9,13 @@ import grpc.aio
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from broker.adapters.system import SystemRandomness
+from broker.domain.ports.clock import Clock
+from broker.server.grpc.audit import Audit
+from broker.usecases.audit.journal import AuditJournal
+from tests.kit.memory.audit_trail import MemoryTrail
+from tests.unit.telemetry.audit_records import Witness
+
 
 @dataclass
 class Context:
@@ -22,6 +29,9 @@ class Context:
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
         return self.metadata
+
+    def peer(self) -> str:
+        return "ipv4:192.0.2.7:50000"
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
         return self.auth
@@ -41,6 +51,12 @@ class Context:
             value for name, value in self.aborted.trailing_metadata if name == "grpc-status-details-bin"
         ]
         return Status.FromString(packed)
+
+
+def audit_in_memory(clock: Clock, trail: MemoryTrail | None = None) -> Audit:
+    """Return an audit whose records are in that trail."""
+    journal = AuditJournal(trail or MemoryTrail(), Witness(), clock)
+    return Audit(journal, clock, SystemRandomness())
 
 
 def bearer(token: str) -> Context:

@@ -12,7 +12,7 @@ from broker.server.grpc.services.tokens import TokenServicer
 from broker.usecases.credentials.reports import ReportOutcome
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.unit.domain.credentials import NOON, credential
-from tests.unit.server.fakes import Context
+from tests.unit.server.fakes import Context, audit_in_memory
 
 TARGET = Target(app="crm", corp_id="ww1child")
 
@@ -34,7 +34,7 @@ class OneToken:
 
 
 def servicer(clock: FakeClock) -> TokenServicer:
-    return TokenServicer(OneToken(), lambda *_: None, clock)
+    return TokenServicer(OneToken(), audit_in_memory(clock), clock)
 
 
 async def test_each_answer_says_how_long_its_token_lives() -> None:

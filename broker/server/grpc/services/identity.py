@@ -8,6 +8,7 @@ from broker.domain.errors import InvalidRequest
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.server.grpc import messages
+from broker.server.grpc.audit import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.identity import Identities
@@ -28,8 +29,9 @@ KINDS = {
 class IdentityServicer(pb_grpc.IdentityServiceServicer):
     """Parse, ask `Identities`, reply."""
 
-    def __init__(self, identity: Identities, rights: Rights) -> None:
+    def __init__(self, identity: Identities, rights: Rights, audit: Audit) -> None:
         self._identity = identity
+        self._audit = audit
         self._rights = rights
 
     @requires(Action.IDENTITY_EXCHANGE, of=Of.HANDLER)
@@ -61,6 +63,7 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
             app, request.code, messages.corp_id("corp_id", request.corp_id)
         )
         self._rights.grant(app, visitor.user.corp_id or visitor.app_corp_id)
+        self._audit.user_ticket(context, app, visitor.user)
         return pb.ExchangeAuthCodeResponse(user=_user(visitor.user, known=visitor.corp_known))
 
     @requires(Action.IDENTITY_EXCHANGE, of=Of.HANDLER)

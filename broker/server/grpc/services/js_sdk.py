@@ -4,9 +4,11 @@ from wecom_broker.v1 import js_sdk_service_pb2 as pb
 from wecom_broker.v1 import js_sdk_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
+from broker.domain.audit import AuditTarget
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages
+from broker.server.grpc.audit import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.signing import Signature, Signing
@@ -17,8 +19,9 @@ KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: 
 class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
     """Parse, ask `Signing`, reply."""
 
-    def __init__(self, signing: Signing) -> None:
+    def __init__(self, signing: Signing, audit: Audit) -> None:
         self._signing = signing
+        self._audit = audit
 
     @requires(Action.JSSDK_SIGN)
     async def SignPage(self, request: pb.SignPageRequest, context: Context) -> pb.SignPageResponse:
@@ -51,7 +54,14 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
         if kind is None:
             raise InvalidRequest("kind", "must say which ticket")
         target = messages.target(request.target)
-        outcome, _ = await self._signing.report(target, kind, request.generation, request.errcode)
+        outcome, _ = await self._audit.reporting(
+            context,
+            Action.JSSDK_REPORT,
+            "ReportInvalidTicket",
+            AuditTarget(target.app, target.corp_id, kind),
+            request.generation,
+            self._signing.report(target, kind, request.generation, request.errcode),
+        )
         return pb.ReportInvalidTicketResponse(outcome=messages.OUTCOMES[outcome])
 
 

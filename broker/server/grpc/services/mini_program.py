@@ -69,7 +69,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
     ) -> pb.GetSessionKeyResponse:
         """Return the key itself."""
         session = await self._usable(request.session_id)
-        self._audit.session_key(session)
+        self._audit.session_key(context, session)
         return pb.GetSessionKeyResponse(session_key=session.session_key.reveal())
 
     @requires(Action.MINIPROGRAM_SESSION, of=Of.HANDLER)

@@ -1,6 +1,6 @@
 """`TokenService`: access tokens."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -8,9 +8,11 @@ from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
+from broker.domain.audit import AuditTarget
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey, CredentialKind
 from broker.domain.ports.clock import Clock
 from broker.server.grpc import messages
+from broker.server.grpc.audit import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.access_tokens import AccessTokens
@@ -20,7 +22,6 @@ MOST_READY = 20_000
 READY_FOR = timedelta(milliseconds=200)
 """How long a response is cached: its `ttl` is right to within this."""
 
-Audit = Callable[[Action, Credential], None]
 HANDED_OUT = {
     CredentialKind.ACCESS_TOKEN: Action.TOKEN_GET,
     CredentialKind.SUITE_TOKEN: Action.SUITE_TOKEN,
@@ -45,7 +46,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         """Return a valid token."""
         min_ttl = messages.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
         credential = await self._tokens.get(messages.target(request.target), min_ttl)
-        self._audit(HANDED_OUT[credential.key.kind], credential)
+        self._audit(context, HANDED_OUT[credential.key.kind], credential)
         return self._response(credential)
 
     def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
@@ -73,7 +74,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         """Stream the current token, then each rotation."""
         async with aclosing(self._tokens.watch(messages.target(request.target))) as credentials:
             async for credential in credentials:
-                self._audit(HANDED_OUT[credential.key.kind], credential)
+                self._audit(context, HANDED_OUT[credential.key.kind], credential)
                 yield pb.WatchAccessTokenResponse(
                     token=messages.access_token(credential), ttl=messages.ttl(credential, self._clock.now())
                 )
@@ -84,8 +85,15 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
     ) -> pb.ReportInvalidTokenResponse:
         """Replace a token that WeCom refused."""
         target = messages.target(request.target)
-        outcome, credential = await self._tokens.report(target, request.generation, request.errcode)
-        self._audit(Action.TOKEN_REPORT, credential)
+        outcome, credential = await self._audit.reporting(
+            context,
+            Action.TOKEN_REPORT,
+            "ReportInvalidToken",
+            AuditTarget(target.app, target.corp_id, CredentialKind.ACCESS_TOKEN),
+            request.generation,
+            self._tokens.report(target, request.generation, request.errcode),
+        )
+        self._audit(context, Action.TOKEN_REPORT, credential)
         return pb.ReportInvalidTokenResponse(
             outcome=messages.OUTCOMES[outcome],
             token=messages.access_token(credential),

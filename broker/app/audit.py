@@ -1,0 +1,47 @@
+"""The audit trail that the configuration names: a file, stdout or the log."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.app.errors import CannotStart
+from broker.config.schema import STDOUT, Config
+from broker.domain.ports.clock import Clock
+from broker.telemetry.audit.observer import AuditTelemetry
+from broker.telemetry.audit.sinks import AuditLog, AuditSink, audit_file, audit_stdout
+from broker.telemetry.audit.trail import QueuedTrail
+from broker.telemetry.metrics import Metrics
+from broker.usecases.audit.journal import AuditJournal
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAudit:
+    """The trail, and the way into it."""
+
+    trail: QueuedTrail
+    journal: AuditJournal
+
+
+@asynccontextmanager
+async def open_audit(config: Config, metrics: Metrics, clock: Clock) -> AsyncIterator[OpenAudit]:
+    """Write records until the context exits, and then what is left. Raises `CannotStart`."""
+    observer = AuditTelemetry(metrics, clock, is_log=config.audit.file is None)
+    trail = QueuedTrail(_sink(config.audit.file), observer)
+    try:
+        trail.start()
+    except OSError as error:
+        raise CannotStart(f"audit.file: cannot write {config.audit.file}: {error.strerror}") from None
+    journal = AuditJournal(trail, observer, clock)
+    try:
+        yield OpenAudit(trail, journal)
+    finally:
+        journal.close()
+        await asyncio.to_thread(trail.close)
+
+
+def _sink(file: str | None) -> AuditSink:
+    if file is None:
+        return AuditLog()
+    return audit_stdout() if file == STDOUT else audit_file(Path(file))

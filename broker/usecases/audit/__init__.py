@@ -1,0 +1,1 @@
+"""What is recorded for audits, and how often."""
