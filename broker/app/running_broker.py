@@ -24,6 +24,7 @@ from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.access import Identity
+from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.authorizer import Authorizer
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.open_streams import OpenStreams
@@ -117,6 +118,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             Identity(policy),
             Authorizer(policy, Subjects.of(around.catalog)),
             OpenStreams(policy),
+            CallAudit(services.audit),
             telemetry.metrics,
         )
         addresses, port = await _listen(stack, config, guard, services, health, telemetry)

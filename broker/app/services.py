@@ -11,7 +11,7 @@ from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
-from broker.server.grpc.audit import Audit
+from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.admin import AdminServicer
 from broker.server.grpc.services.app_shares import AppShareServicer
@@ -64,6 +64,7 @@ class Services:
         logins = _mini_programs(config, around, core, login_apps, users)
         callbacks = Callbacks(config, around, core, client)
         self._tasks = around.tasks
+        self.audit = audit
         self._maintenance = _maintenance(config, around)
         self.inbox = callbacks.inbox
         self.feed = _feed(config, around, core)

@@ -43,7 +43,7 @@ class Authorizer:
                 return _permit(method, required)
             if policy.is_open:
                 return None
-            app, corp_id = _named_in(request)
+            app, corp_id = named_in(request)
             action = subjects.action(required.action, app, corp_id)
             covers = covered.get((caller.name, action, app))
             if covers and covers(subjects.corp(app, corp_id)):
@@ -81,7 +81,7 @@ def _permit(method: str, required: Requirement) -> Permit:
     return permit
 
 
-def _named_in(request: Any) -> tuple[str, str]:
+def named_in(request: Any) -> tuple[str, str]:
     """Return the app and corp id that a request names; empty if it names none."""
     if hasattr(request, "target"):
         return request.target.app, request.target.corp_id

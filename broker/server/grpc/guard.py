@@ -20,6 +20,7 @@ from broker.domain.access import Caller
 from broker.domain.errors import BrokerError, CallerLimited, CallerNotAllowed, InvalidRequest, Unauthenticated
 from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
+from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.authorizer import Authorize, Authorizer
 from broker.server.grpc.context import Context
 from broker.server.grpc.open_streams import OpenStreams
@@ -45,11 +46,17 @@ class RpcGuard:
     """
 
     def __init__(
-        self, identity: Identity, authorizer: Authorizer, streams: OpenStreams, metrics: Metrics
+        self,
+        identity: Identity,
+        authorizer: Authorizer,
+        streams: OpenStreams,
+        audit: CallAudit,
+        metrics: Metrics,
     ) -> None:
         self._identity = identity
         self._authorizer = authorizer
         self._streams = streams
+        self._audit = audit
         self._metrics = metrics
         self._log = structlog.get_logger(LOGGER)
 
@@ -71,12 +78,15 @@ class RpcGuard:
         return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serializer)
 
     def _unary(self, method: str, handler: Handler, read: Reader) -> Handler:
-        authorize = self._authorizer.of(method, requirement_of(method, handler))
+        required = requirement_of(method, handler)
+        authorize = self._authorizer.of(method, required)
+        audit = self._audit.of(method, required)
         record = self._recorder(method)
 
         async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
             code = "CANCELLED"
+            request = None
             try:
                 caller = self._identified(context)
                 request = read(received)
@@ -86,11 +96,14 @@ class RpcGuard:
                     permit.demand()
             except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
+                audit(context, request, failure)
                 if isinstance(received, AsyncIterator) and not isinstance(error, Unauthenticated):
                     await _take_in(received)
                 await errors.abort(context, failure)
             else:
                 code = "OK"
+                if required.operates:
+                    audit(context, request, None)
                 return response
             finally:
                 record(code, began)
@@ -98,13 +111,16 @@ class RpcGuard:
         return call
 
     def _stream(self, method: str, handler: StreamHandler, read: Reader) -> Handler:
-        authorize = self._authorizer.of(method, requirement_of(method, handler))
+        required = requirement_of(method, handler)
+        authorize = self._authorizer.of(method, required)
+        audit = self._audit.of(method, required)
         record = self._recorder(method)
 
         # A coroutine, not a generator: a cut must find it wherever it waits, also while it writes.
         async def call(received: Any, context: Context) -> None:
             began = time.perf_counter()
             code = "CANCELLED"
+            request = None
             with self._streams.opened() as stream:
                 try:
                     caller = self._identified(context)
@@ -122,9 +138,11 @@ class RpcGuard:
                     if stream.refusal is None:
                         raise
                     failure, code = self._failure(method, stream.refusal)
+                    audit(context, request, failure)
                     await errors.abort(context, failure)
                 except Exception as error:  # noqa: BLE001 - as above
                     failure, code = self._failure(method, error)
+                    audit(context, request, failure)
                     await errors.abort(context, failure)
                 finally:
                     record(code, began)

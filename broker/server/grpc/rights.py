@@ -36,17 +36,19 @@ class Requirement:
 
     action: Action
     of: Of
+    operates: bool = False
+    """Whether each call is an operator's action, which the audit trail records."""
 
 
 class Undeclared(Exception):
     """A method declares no right: it must not be served."""
 
 
-def requires(action: Action, *, of: Of = Of.REQUEST) -> Callable[[Handler], Handler]:
-    """Declare the action that a caller of the method needs."""
+def requires(action: Action, *, of: Of = Of.REQUEST, operates: bool = False) -> Callable[[Handler], Handler]:
+    """Declare the action that a caller of the method needs, and if calls are audited as an operator's."""
 
     def declare(handler: Handler) -> Handler:
-        handler.__dict__["requirement"] = Requirement(action, of)
+        handler.__dict__["requirement"] = Requirement(action, of, operates)
         return handler
 
     return declare

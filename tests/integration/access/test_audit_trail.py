@@ -20,7 +20,7 @@ from broker.simulator.server import running_simulator
 from broker.telemetry.audit.line import read_line
 from tests.kit.broker_here import BrokerHere, broker_here
 from tests.kit.processes.broker_process import BrokerProcess
-from tests.kit.processes.fleet import configuration, connect, target, until
+from tests.kit.processes.fleet import configuration, connect, refused, target, until
 
 BEARER = "the-bearer-token-of-orders"
 ORDERS = {
@@ -99,6 +99,44 @@ async def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path, path: Pa
 
     assert ["crm", "crm"] == [r.target.app for r in records(tmp_path / "audit.log.1")]
     assert ["other", "other"] == [r.target.app for r in records(path)]
+
+
+async def test_a_flood_of_refusals_is_a_few_lines_of_the_trail_and_of_the_log_and_each_is_counted(
+    tmp_path: Path, path: Path
+) -> None:
+    callers = [{**ORDERS, "allow": [{"apps": ["crm"], "corps": ["ww1"], "actions": ["token.get"]}]}]
+    async with running_simulator(demo_world()) as url:
+        tables = configuration(
+            url, f"sqlite:///{tmp_path}/broker.db", callers=callers, audit={"file": str(path)}
+        )
+        process = BrokerProcess(tmp_path / "broker", tables, log_level="warning")
+        process.launch()
+        await asyncio.to_thread(process.await_ready)
+        try:
+            async with connect(process.address) as (replica,):
+                began = time.monotonic()
+                for number in range(300):
+                    asked = pb.GetAccessTokenRequest(target=target(f"ww{number + 2}"))
+                    denied = await refused(replica.tokens.GetAccessToken(asked, metadata=MINE))
+                    unknown = await refused(replica.tokens.GetAccessToken(asked))
+                    assert ("CALLER_NOT_ALLOWED", "UNAUTHENTICATED") == (denied.reason, unknown.reason)
+                seconds = time.monotonic() - began
+        finally:
+            await asyncio.to_thread(process.stop)
+    found = of(path, AuditOutcome.REFUSED)
+    lines = [json.loads(line) for line in process.log.read_text().splitlines()]
+    told = [line for line in lines if line["event"] == "refused"]
+
+    assert {"orders": 300, "": 300} == {
+        caller: sum(r.repeats for r in found if r.caller == caller) for caller in ("orders", "")
+    }
+    assert {"127.0.0.1"} == {r.peer for r in found}
+    # What is left is written at the end, at once: 51 of a caller at most.
+    assert len(found) <= seconds + 2 + 51 + 2
+    assert len(told) == len(found)
+    assert {("orders", "token.get", "CALLER_NOT_ALLOWED"), ("", "token.get", "UNAUTHENTICATED")} <= {
+        (line["caller"], line["action"], line["reason"]) for line in told
+    }
 
 
 @pytest.mark.parametrize("level", ["info", "warning", "error"])

@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 
 from broker.adapters.system import SystemRandomness
 from broker.domain.ports.clock import Clock
-from broker.server.grpc.audit import Audit
+from broker.server.grpc.audit.records import Audit
 from broker.usecases.audit.journal import AuditJournal
 from tests.kit.memory.audit_trail import MemoryTrail
 from tests.unit.telemetry.audit_records import Witness

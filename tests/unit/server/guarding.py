@@ -2,16 +2,24 @@
 
 from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.access import Identity
+from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.authorizer import Authorizer
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.open_streams import OpenStreams
 from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
+from tests.kit.memory.audit_trail import MemoryTrail
+from tests.kit.memory.fake_clock import FakeClock
+from tests.unit.server.fakes import audit_in_memory
 
 
 def guard_of(
-    policy: CallerPolicy, subjects: Subjects | None = None, metrics: Metrics | None = None
+    policy: CallerPolicy,
+    subjects: Subjects | None = None,
+    metrics: Metrics | None = None,
+    trail: MemoryTrail | None = None,
 ) -> RpcGuard:
     """Return a guard over the policy."""
     authorizer = Authorizer(policy, subjects or Subjects())
-    return RpcGuard(Identity(policy), authorizer, OpenStreams(policy), metrics or Metrics())
+    audit = CallAudit(audit_in_memory(FakeClock(), trail))
+    return RpcGuard(Identity(policy), authorizer, OpenStreams(policy), audit, metrics or Metrics())

@@ -23,9 +23,9 @@ from broker.domain.errors import (
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.domain.users import User, UserKind
-from broker.server.grpc import audit
 from broker.server.grpc.access import current_caller
-from broker.server.grpc.audit import Audit, address_of
+from broker.server.grpc.audit import records
+from broker.server.grpc.audit.records import Audit, address_of
 from broker.usecases.audit.journal import AuditJournal
 from broker.usecases.credentials.reports import ReportOutcome
 from tests.kit.memory.audit_trail import MemoryTrail
@@ -117,7 +117,7 @@ def test_another_caller_generation_or_credential_is_another_record(world: World)
 def test_what_it_remembers_is_bounded_and_nothing_is_left_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(records, "MAX_REMEMBERED", 3)
     for generation in range(1, 11):
         world.hand_out(ORDERS, replace(credential(), generation=generation))
 

@@ -36,7 +36,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             credentials=[admin_messages.credential_info(view) for view in shown], next_page_token=token
         )
 
-    @requires(Action.ADMIN_REFRESH)
+    @requires(Action.ADMIN_REFRESH, operates=True)
     async def RefreshCredential(
         self, request: pb.RefreshCredentialRequest, context: Context
     ) -> pb.RefreshCredentialResponse:

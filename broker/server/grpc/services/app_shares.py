@@ -42,7 +42,7 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
             shares=[messages.app_share(app, share) for share in shown], next_page_token=token
         )
 
-    @requires(Action.SHARE_SYNC)
+    @requires(Action.SHARE_SYNC, operates=True)
     async def SyncAppShares(
         self, request: pb.SyncAppSharesRequest, context: Context
     ) -> pb.SyncAppSharesResponse:

@@ -80,7 +80,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             next_page_token=messages.token(shown[-1].position) if len(found) > size else "",
         )
 
-    @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER)
+    @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER, operates=True)
     async def RetryDeadEvents(
         self, request: pb.RetryDeadEventsRequest, context: Context
     ) -> pb.RetryDeadEventsResponse:

@@ -8,7 +8,7 @@ from broker.domain.errors import InvalidRequest
 from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.server.grpc import messages
-from broker.server.grpc.audit import Audit
+from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.identity import Identities

@@ -8,7 +8,7 @@ from broker.domain.audit import AuditTarget
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages
-from broker.server.grpc.audit import Audit
+from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.signing import Signature, Signing

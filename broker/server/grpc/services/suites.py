@@ -27,7 +27,7 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
         self._links = links
         self._rights = rights
 
-    @requires(Action.SUITE_MANAGE, of=Of.HANDLER)
+    @requires(Action.SUITE_MANAGE, of=Of.HANDLER, operates=True)
     async def BuildInstallUrl(
         self, request: pb.BuildInstallUrlRequest, context: Context
     ) -> pb.BuildInstallUrlResponse:
@@ -40,7 +40,7 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
         )
         return pb.BuildInstallUrlResponse(url=link.url, state=link.state, expire_time=link.expires_at)
 
-    @requires(Action.SUITE_MANAGE, of=Of.HANDLER)
+    @requires(Action.SUITE_MANAGE, of=Of.HANDLER, operates=True)
     async def CompleteInstallation(
         self, request: pb.CompleteInstallationRequest, context: Context
     ) -> pb.CompleteInstallationResponse:
@@ -74,7 +74,7 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
         view = await self._authorizations.get(*_suite_and_corp(request))
         return pb.GetAuthorizationResponse(authorization=suite_messages.authorization(view))
 
-    @requires(Action.SUITE_MANAGE)
+    @requires(Action.SUITE_MANAGE, operates=True)
     async def RefreshAuthorization(
         self, request: pb.RefreshAuthorizationRequest, context: Context
     ) -> pb.RefreshAuthorizationResponse:

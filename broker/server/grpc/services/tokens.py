@@ -12,7 +12,7 @@ from broker.domain.audit import AuditTarget
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey, CredentialKind
 from broker.domain.ports.clock import Clock
 from broker.server.grpc import messages
-from broker.server.grpc.audit import Audit
+from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.access_tokens import AccessTokens

@@ -118,7 +118,10 @@ class Audit:
     def operated(
         self, context: Context, action: str, operation: str, target: AuditTarget, reason: str = ""
     ) -> None:
-        """Record what an operator did; the reason says why it failed, if it did."""
+        """Record what an operator did; the reason says why it failed, if it did.
+
+        Repeats of what callers may do without end are summed; administrators' actions are not.
+        """
         made = self._record(
             context,
             AuditOutcome.OPERATED,
@@ -127,7 +130,8 @@ class Audit:
             target=target,
             reason=reason,
         )
-        self._journal.write(made)
+        write = self._journal.write if action == Action.ADMIN_REFRESH else self._journal.write_summed
+        write(made)
 
     def _is_new(self, name: str, generation: int) -> bool:
         handed = (current_caller.get().name, name, generation)
