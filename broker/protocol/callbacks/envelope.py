@@ -9,9 +9,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -23,6 +22,8 @@ from broker.domain.secret import Secret
 
 KEY = re.compile(r"[A-Za-z0-9+/]{43}")
 TIMESTAMP = re.compile(r"[0-9]{1,16}")
+SECONDS = re.compile(r"[1-9][0-9]{9}")
+"""A timestamp as WeCom writes it, from 2001 to 2286."""
 LONGEST_NONCE = 63
 """The signed parts are joined without a separator, so a long nonce could absorb the head of the sealed part.
 It is too short to absorb three AES blocks, 64 letters of base64; fewer blocks end within a letter."""
@@ -68,6 +69,8 @@ class Opened:
 
     message: bytes
     receive_id: str
+    random: bytes = field(default=b"", repr=False, compare=False)
+    """What stood before the message."""
 
 
 def sign(token: Secret, timestamp: str, nonce: str, encrypted: str) -> str:
@@ -90,6 +93,24 @@ def check_signature(keys: CallbackKeys, signature: str, timestamp: str, nonce: s
         raise EnvelopeRejected(EnvelopeProblem.TIMESTAMP, "the timestamp is not a number of seconds")
 
 
+def other_times(timestamp: str, nonce: str) -> set[int]:
+    """Return the times that WeCom may have signed in place of the timestamp.
+
+    Its signature sorts the parts and joins them without a separator: it is the same if timestamp and nonce
+    change places, or if digits move from one to the other.
+    """
+    joined, length = "".join(sorted((timestamp, nonce))), len("1700000000")
+    readings = ((nonce, timestamp), (joined[:length], joined[length:]), (joined[-length:], joined[:-length]))
+    return {
+        int(time)
+        for time, other in readings
+        if SECONDS.fullmatch(time)
+        and other
+        and time != timestamp
+        and "".join(sorted((time, other))) == joined
+    }
+
+
 def open_sealed(keys: CallbackKeys, encrypted: str) -> Opened:
     """Open what was sealed; check the signature first. Raises `EnvelopeRejected`."""
     try:
@@ -104,7 +125,7 @@ def open_sealed(keys: CallbackKeys, encrypted: str) -> Opened:
     if end > len(plaintext):
         raise EnvelopeRejected(EnvelopeProblem.LENGTH, "the message is shorter than it says")
     try:
-        return Opened(plaintext[HEAD:end], plaintext[end:].decode())
+        return Opened(plaintext[HEAD:end], plaintext[end:].decode(), plaintext[:RANDOM])
     except UnicodeDecodeError:
         raise EnvelopeRejected(EnvelopeProblem.RECEIVE_ID, "the receiver's id is not text") from None
 
@@ -114,29 +135,6 @@ def seal(keys: CallbackKeys, message: bytes, receive_id: str, random: bytes) -> 
     plaintext = random + len(message).to_bytes(4, "big") + message + receive_id.encode()
     encryptor = keys.cipher().encryptor()
     return base64.b64encode(encryptor.update(pad(plaintext)) + encryptor.finalize()).decode()
-
-
-def sealed_robot_reply(
-    keys: CallbackKeys, message: bytes, *, timestamp: int, nonce: str, random: bytes
-) -> bytes:
-    """Return the body of a passive reply to a 智能机器人: JSON, sealed without a receiver (doc 101033)."""
-    encrypted = seal(keys, message, "", random)
-    signature = sign(keys.token, str(timestamp), nonce, encrypted)
-    reply = {"encrypt": encrypted, "msgsignature": signature, "timestamp": timestamp, "nonce": nonce}
-    return json.dumps(reply).encode()
-
-
-def sealed_reply(
-    keys: CallbackKeys, message: bytes, receive_id: str, *, timestamp: int, nonce: str, random: bytes
-) -> bytes:
-    """Return the body of a passive reply (被动回复): XML, sealed for a corp."""
-    encrypted = seal(keys, message, receive_id, random)
-    signature = sign(keys.token, str(timestamp), nonce, encrypted)
-    return (
-        f"<xml><Encrypt><![CDATA[{encrypted}]]></Encrypt>"
-        f"<MsgSignature><![CDATA[{signature}]]></MsgSignature>"
-        f"<TimeStamp>{timestamp}</TimeStamp><Nonce><![CDATA[{nonce}]]></Nonce></xml>"
-    ).encode()
 
 
 def pad(data: bytes) -> bytes:

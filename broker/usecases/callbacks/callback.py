@@ -47,6 +47,9 @@ class Callback(Protocol):
     async def reply_receiver(self, corp_id: str, /) -> str:
         """Return the receiveid of a passive reply to that corp."""
 
+    async def may_call(self, receiver: str, name: str, /) -> bool:
+        """Return whether a reply sealed for that receiver may say that it is from `name`."""
+
 
 def sealed_for_another(receive_id: str) -> EnvelopeRejected:
     """Return the refusal of a callback for somebody else."""

@@ -92,6 +92,10 @@ class ClientCallback:
         await self._corps.check(corp_id)
         return corp_id
 
+    async def may_call(self, receiver: str, name: str) -> bool:
+        """See `Callback`; the client's messages may be addressed to the suite, or to its plain id."""
+        return name in (receiver, self._suite.suite_id) or await self._may_be_its_plain_id(name)
+
     async def _is_client(self, named: str) -> bool:
         suite = self._suite
         if named in ("", self._corp_id, suite.suite_id, suite.provider.corp_id):

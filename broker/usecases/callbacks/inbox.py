@@ -51,7 +51,8 @@ class CallbackInbox:
     async def verify_url(self, called: Callback, signed: Signed, echostr: str, sender: str) -> bytes:
         """Return the plaintext that WeCom expects when the URL is registered. Raises `EnvelopeRejected`."""
         await self._check_sender(called, sender)
-        return await self._decoder.verify_url(called, signed, echostr)
+        plaintext, _ = await self._decoder.verify_url(called, signed, echostr)
+        return plaintext
 
     async def receive(self, called: Callback, signed: Signed, body: bytes, sender: str) -> bool:
         """Write the event durably; False if it is a repeat. Raises `EnvelopeRejected`, `StoreUnavailable`."""

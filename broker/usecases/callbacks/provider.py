@@ -74,6 +74,10 @@ class ProviderCallback:
         """See `Callback`."""
         raise InvalidRequest("app", "is a provider, whose system events take no reply", app=self.name)
 
+    async def may_call(self, _receiver: str, _name: str) -> bool:
+        """See `Callback`."""
+        return False
+
     def _form(self, receive_id: str) -> ReceiverForm | None:
         if receive_id == self._provider.corp_id:
             return ReceiverForm.PROVIDER

@@ -85,6 +85,10 @@ class SelfBuiltCallback:
             raise AppNotShared("the app is not shared with this corp", app=self.name, corp_id=corp_id)
         return corp_id
 
+    async def may_call(self, receiver: str, name: str) -> bool:
+        """See `Callback`."""
+        return name == receiver
+
     def _form(self, receive_id: str) -> ReceiverForm | None:
         """Return what the receiver is, if it is the app's own whatever its shares are."""
         if receive_id == self._app.corp_id:

@@ -64,6 +64,10 @@ class SuiteCallback:
         await self._corps.check(corp_id)
         return corp_id
 
+    async def may_call(self, receiver: str, name: str) -> bool:
+        """See `Callback`; messages of a corp may be addressed to the suite."""
+        return name in (receiver, self._suite.suite_id)
+
     async def _form(self, receive_id: str) -> ReceiverForm | None:
         if receive_id == self._suite.suite_id:
             return ReceiverForm.SUITE

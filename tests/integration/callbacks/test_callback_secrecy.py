@@ -115,7 +115,11 @@ async def _call_back(broker: BrokerProcess) -> bytes:
             stub = callback_grpc.CallbackServiceStub(channel)  # type: ignore[no-untyped-call]
             request = pb.OpenEnvelopeRequest(app=APP, body=body, **query)
             assert MARK in (await stub.OpenEnvelope(request)).event.xml
-            await stub.SealReply(pb.SealReplyRequest(app=APP, message=f"<xml>{REPLY}</xml>"))
+            await stub.SealReply(
+                pb.SealReplyRequest(
+                    app=APP, message=f"<xml><MsgType>text</MsgType><Content>{REPLY}</Content></xml>"
+                )
+            )
             request.body = body.replace(b"<Encrypt>", b"<Encrypt>A")
             told += str(await refusal_of(stub.OpenEnvelope(request))).encode()
             stream = looking_on(channel)

@@ -26,6 +26,7 @@ from tests.kit.machine import busy
 from tests.kit.processes.fleet import until
 from tests.vectors import Vector, cases
 
+REPLY_TEXT = "<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Content></xml>"
 NEW = AppId("ww3new000000000001", 55)
 
 
@@ -154,7 +155,7 @@ async def test_an_unknown_app_is_told(door: CallbackEndpoint, rpc: str) -> None:
     requests: dict[str, Message] = {
         "VerifyUrl": verifying(app="nobody"),
         "OpenEnvelope": opening(*door.sender.envelope(text()), app="nobody"),
-        "SealReply": pb.SealReplyRequest(app="nobody", message="<xml/>"),
+        "SealReply": pb.SealReplyRequest(app="nobody", message=REPLY_TEXT),
     }
 
     assert ("UNKNOWN_APP", {"app": "nobody"}) == await refusal_of(call(door, rpc, requests[rpc]))
@@ -246,13 +247,13 @@ async def test_a_reply_is_sealed_for_the_corp_and_signed(
 
 
 async def test_no_two_replies_are_the_same(door: CallbackEndpoint) -> None:
-    request = pb.SealReplyRequest(app=APP, message="<xml/>")
+    request = pb.SealReplyRequest(app=APP, message=REPLY_TEXT)
 
     assert 10 == len({(await call(door, "SealReply", request)).body for _ in range(10)})
 
 
 async def test_a_reply_to_an_unknown_child_is_not_sealed(door: CallbackEndpoint) -> None:
-    request = pb.SealReplyRequest(app=APP, corp_id="wwStranger", message="<xml/>")
+    request = pb.SealReplyRequest(app=APP, corp_id="wwStranger", message=REPLY_TEXT)
 
     refused = await refusal_of(call(door, "SealReply", request))
     assert ("APP_NOT_SHARED", {"app": APP, "corp_id": "wwStranger"}) == refused
@@ -263,8 +264,8 @@ async def test_a_reply_to_an_unknown_child_is_not_sealed(door: CallbackEndpoint)
     [
         ("", "", "message"),
         ("", "x" * (256 * 1024 + 1), "message"),
-        ("no corp!", "<xml/>", "corp_id"),
-        ("x" * 200, "<xml/>", "corp_id"),
+        ("no corp!", REPLY_TEXT, "corp_id"),
+        ("x" * 200, REPLY_TEXT, "corp_id"),
     ],
 )
 async def test_a_malformed_field_of_a_reply_is_named(
@@ -296,7 +297,7 @@ async def test_a_child_that_an_opened_event_was_about_is_usable_at_once(door: Ca
     found = await opened(door, text(NEW.corpid), receive_id=NEW.corpid)
 
     assert (NEW.corpid, 55, False) == (found.corp_id, found.agent_id, found.corp_unknown)
-    assert (b"<xml/>", NEW.corpid) == await unsealed(door, NEW.corpid, "<xml/>")
+    assert (REPLY_TEXT.encode(), NEW.corpid) == await unsealed(door, NEW.corpid, REPLY_TEXT)
 
 
 async def test_opening_waits_no_longer_than_wecom_does(door: CallbackEndpoint) -> None:
@@ -360,9 +361,9 @@ async def test_a_caller_opens_and_replies_for_the_corps_it_may_and_no_others(
             OWN: opened(door, text(PARENT.corpid), caller),
             ITS_CHILD: opened(door, text(CHILD), caller),
             OTHER: opened(door, text(SUPPLIER), caller),
-            REPLY: call(door, "SealReply", pb.SealReplyRequest(app=APP, message="<xml/>"), caller),
+            REPLY: call(door, "SealReply", pb.SealReplyRequest(app=APP, message=REPLY_TEXT), caller),
             REPLY_CHILD: call(
-                door, "SealReply", pb.SealReplyRequest(app=APP, corp_id=CHILD, message="<xml/>"), caller
+                door, "SealReply", pb.SealReplyRequest(app=APP, corp_id=CHILD, message=REPLY_TEXT), caller
             ),
         }
         for number, one in calls.items():

@@ -41,6 +41,7 @@ EVENT = {
 REPLY = json.dumps(
     {"msgtype": "stream", "stream": {"id": "1", "finish": True, "content": "你好"}}, ensure_ascii=False
 )
+XML_REPLY = "<xml><MsgType>text</MsgType><Content>hi</Content></xml>"
 
 ACCEPTED = (200, "success")
 
@@ -194,7 +195,7 @@ async def test_a_reply_without_a_nonce_has_one_of_its_own(door: CallbackEndpoint
 
 
 async def test_a_reply_of_xml_is_for_the_corp_as_before(door: CallbackEndpoint) -> None:
-    assert (await reply(door, "<xml/>")).startswith(b"<xml><Encrypt>")
+    assert (await reply(door, XML_REPLY)).startswith(b"<xml><Encrypt>")
 
 
 async def test_json_of_an_app_without_the_setting_is_for_the_corp_as_before(tmp_path: Path) -> None:

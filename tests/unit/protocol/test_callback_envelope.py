@@ -25,10 +25,10 @@ from broker.protocol.callbacks.envelope import (
     open_sealed,
     pad,
     seal,
-    sealed_reply,
     sign,
 )
 from broker.protocol.callbacks.outside import Envelope, read_envelope
+from broker.protocol.callbacks.reply import sealed_reply
 from tests.kit.callbacks.vectors import ROBOT, ROBOT_SEALED
 from tests.vectors import Vector, cases, vectors
 

@@ -1,5 +1,7 @@
 """`CallbackService`: for services that keep a callback URL of their own."""
 
+from functools import partial
+
 from wecom_broker.v1 import callback_service_pb2 as pb
 from wecom_broker.v1 import callback_service_pb2_grpc as pb_grpc
 
@@ -25,7 +27,9 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
         corp_id = messages.corp_id("corp_id", request.corp_id)
         self._rights.grant(app, corp_id)
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
-        plaintext = await self._callbacks.verify_url(app, signed, request.echostr, corp_id)
+        plaintext = await self._callbacks.verify_url(
+            app, signed, request.echostr, corp_id, partial(self._rights.grant, app)
+        )
         return pb.VerifyUrlResponse(plaintext=plaintext)
 
     @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)
@@ -37,8 +41,9 @@ class CallbackServicer(pb_grpc.CallbackServiceServicer):
         corp_id = messages.corp_id("corp_id", request.corp_id)
         self._rights.check_somewhere(app)
         signed = Signed(request.msg_signature, request.timestamp, request.nonce)
-        event = await self._callbacks.open(app, signed, request.body, corp_id)
-        self._rights.grant(app, event.corp_id)
+        event = await self._callbacks.open(
+            app, signed, request.body, corp_id, partial(self._rights.grant, app)
+        )
         return pb.OpenEnvelopeResponse(event=event_messages.event(event))
 
     @requires(Action.CALLBACK_OPEN, of=Of.HANDLER)

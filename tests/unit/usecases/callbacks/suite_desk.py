@@ -34,6 +34,7 @@ ACME = Provider("acme", PROVIDER_CORP, Secret("acme-secret"))
 MARKET = Suite("market", AppKind.THIRD_PARTY, MARKET_ID, Secret("market-secret"), ACME)
 TAILORED = Suite("tailored", AppKind.CUSTOMIZED, TAILORED_ID, Secret("tailored-secret"), ACME)
 CATALOG = Catalog({"crm": CRM}, {"market": MARKET, "tailored": TAILORED}, {"acme": ACME})
+REPLY = "<xml><MsgType>text</MsgType><Content>hello</Content></xml>"
 CLIENT, OTHER_CLIENT = "wpClientOne", "wpClientTwo"
 
 
@@ -47,6 +48,10 @@ def settings(letter: str, *, accept_empty: bool = False) -> CallbackSettings:
         check_sender=False,
         accept_empty_receive_id=accept_empty,
     )
+
+
+def anybody(_corp_id: str) -> None:
+    """Grant the right to any corp."""
 
 
 @dataclass
@@ -153,7 +158,8 @@ class SuiteDesk:
             random=_random(),
         )
         echostr = query.pop("echostr")
-        return await self.decoder.verify_url(called, Signed(**query), echostr)
+        plaintext, _ = await self.decoder.verify_url(called, Signed(**query), echostr)
+        return plaintext
 
     def sealed(self, url: str, receive_id: str, xml: str) -> tuple[Signed, bytes]:
         """Return what WeCom would post to that URL."""

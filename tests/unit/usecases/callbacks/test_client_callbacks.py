@@ -17,7 +17,7 @@ from broker.usecases.callbacks.settings import ClientCallbacks
 from tests.kit.callbacks.suite_samples import MARKET_ID, PROVIDER_CORP, SAMPLES, TAILORED_ID, data
 from tests.kit.memory.engine_world import Replica, outcome
 from tests.kit.memory.fake_suites import authorization
-from tests.unit.usecases.callbacks.suite_desk import CLIENT, OTHER_CLIENT, TAILORED, SuiteDesk
+from tests.unit.usecases.callbacks.suite_desk import CLIENT, OTHER_CLIENT, REPLY, TAILORED, SuiteDesk, anybody
 
 URL = f"tailored/{CLIENT}"
 PLAIN = "wx5823bf96d3bd56c7"
@@ -100,7 +100,7 @@ async def test_the_keys_of_a_client_open_nothing_that_concerns_others(
 
 async def test_not_even_the_client_s_own_cancellation_counts_there(desk: SuiteDesk) -> None:
     signed, body = desk.sealed(URL, CLIENT, told("cancel_auth", AuthCorpId=CLIENT))
-    event = await desk.external.open("tailored", signed, body, CLIENT)
+    event = await desk.external.open("tailored", signed, body, CLIENT, anybody)
 
     assert ("cancel_auth", CLIENT) == (event.event_type, event.corp_id)
     assert [] == desk.events.before
@@ -110,7 +110,7 @@ async def test_each_url_has_the_keys_of_its_client(desk: SuiteDesk) -> None:
     message = data("enter_agent", CLIENT)
     for url in ("tailored", f"tailored/{OTHER_CLIENT}"):
         signed, body = desk.sealed(url, CLIENT, message)
-        found = await outcome(desk.external.open("tailored", signed, body, CLIENT))
+        found = await outcome(desk.external.open("tailored", signed, body, CLIENT, anybody))
         assert isinstance(found, EnvelopeRejected)
         assert "signature" == found.problem
 
@@ -219,7 +219,7 @@ async def test_a_message_of_an_unknown_child_does_not_wait_for_wecom(
 
 async def test_the_share_events_of_a_client_are_followed(desk: SuiteDesk) -> None:
     signed, body = desk.sealed(URL, CLIENT, data("share_agent_change", CLIENT))
-    await desk.external.open("tailored", signed, body, CLIENT)
+    await desk.external.open("tailored", signed, body, CLIENT, anybody)
 
     assert [("tailored", "share_agent_change", CLIENT)] == [
         (suite, event.event_type, event.corp_id) for suite, event in desk.events.after
@@ -233,8 +233,8 @@ async def test_the_template_has_a_url_of_its_own(desk: SuiteDesk) -> None:
 
 
 async def test_a_reply_has_the_client_s_keys(desk: SuiteDesk) -> None:
-    one = await desk.external.seal_reply("tailored", CLIENT, "<xml/>", "")
-    other = await desk.external.seal_reply("tailored", OTHER_CLIENT, "<xml/>", "")
+    one = await desk.external.seal_reply("tailored", CLIENT, REPLY, "")
+    other = await desk.external.seal_reply("tailored", OTHER_CLIENT, REPLY, "")
 
     for body, corp_id in ((one, CLIENT), (other, OTHER_CLIENT)):
         found = desk.clients.of(corp_id)
@@ -250,5 +250,5 @@ async def test_without_client_callbacks_there_is_no_url_and_the_template_s_keys_
 
     with pytest.raises(InvalidRequest, match="has no callback"):
         desk.urls.find("tailored", CLIENT)
-    body = await desk.external.seal_reply("tailored", CLIENT, "<xml/>", "")
+    body = await desk.external.seal_reply("tailored", CLIENT, REPLY, "")
     assert CLIENT == open_sealed(desk.settings["tailored"].keys, read_envelope(body).encrypted).receive_id

@@ -34,7 +34,7 @@ from tests.kit.callbacks.suite_samples import (
 )
 from tests.kit.memory.engine_world import EngineWorld, Replica, outcome
 from tests.kit.memory.fake_suites import authorization
-from tests.unit.usecases.callbacks.suite_desk import CLIENT, MARKET, SuiteDesk
+from tests.unit.usecases.callbacks.suite_desk import CLIENT, MARKET, REPLY, SuiteDesk, anybody
 
 FORMS = {MARKET_ID: "suite", TAILORED_ID: "suite", PROVIDER_CORP: "provider", CORP: "authorized_corp"}
 NAMES = [f"{number}-{sample.event_type}" for number, sample in enumerate(SAMPLES)]
@@ -259,25 +259,25 @@ async def test_a_reply_is_sealed_for_the_corp_with_the_suite_s_keys(
     world: EngineWorld, desk: SuiteDesk
 ) -> None:
     desk.corps.put(authorization(MARKET, CORP))
-    body = await desk.external.seal_reply("market", CORP, "<xml>hello</xml>", "")
+    body = await desk.external.seal_reply("market", CORP, REPLY, "")
     opened = open_sealed(desk.settings["market"].keys, read_envelope(body).encrypted)
 
-    assert (b"<xml>hello</xml>", CORP) == (opened.message, opened.receive_id)
+    assert (REPLY.encode(), CORP) == (opened.message, opened.receive_id)
 
 
 async def test_a_reply_needs_a_corp_that_authorised(desk: SuiteDesk) -> None:
     with pytest.raises(CorpNotAuthorized):
-        await desk.external.seal_reply("market", CORP, "<xml/>", "")
+        await desk.external.seal_reply("market", CORP, REPLY, "")
     with pytest.raises(InvalidRequest, match="corp_id"):
-        await desk.external.seal_reply("market", "", "<xml/>", "")
+        await desk.external.seal_reply("market", "", REPLY, "")
     with pytest.raises(InvalidRequest, match="provider"):
-        await desk.external.seal_reply("acme", CORP, "<xml/>", "")
+        await desk.external.seal_reply("acme", CORP, REPLY, "")
 
 
 async def test_an_envelope_opened_for_a_service_is_kept_as_a_push_is(desk: SuiteDesk) -> None:
     for sample in SAMPLES[:2]:
         signed, body = desk.sealed("market", sample.receive_id, sample.xml)
-        event = await desk.external.open("market", signed, body)
+        event = await desk.external.open("market", signed, body, "", anybody)
         assert "" == event.fields.get("SuiteTicket", event.fields.get("AuthCode"))
 
     [(_, ticket), (_, code)] = desk.events.before
