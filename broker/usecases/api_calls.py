@@ -20,7 +20,9 @@ TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_
 CODE_NAMES = frozenset({"code", "js_code", "auth_code"})
 LONGEST_QUERY = 4096
 LARGEST_BODY = 1024 * 1024
-MEDIA_KINDS = frozenset({"image", "voice", "video", "file"})
+MEBIBYTE = 1024 * 1024
+LARGEST_FILES = {"image": 10, "voice": 2, "video": 10, "file": 20}
+"""In MiB, by kind (doc 90253)."""
 
 
 class ApiCalls:
@@ -65,10 +67,10 @@ class ApiCalls:
         self, target: Target, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
     ) -> tuple[ApiAnswer, str]:
         """Send a file piece by piece, once; return the answer and the media_id."""
-        if kind not in MEDIA_KINDS:
+        if kind not in LARGEST_FILES:
             raise InvalidRequest("type", "must be image, voice, video or file")
         token = await self._targets.reach(target, self._token_of_corp)
-        answer, media_id = await self._passthrough.upload(token, kind, head, chunks)
+        answer, media_id = await self._passthrough.upload(token, kind, head, _bounded(kind, chunks))
         if answer.errcode in CODES[TokenRejected]:
             await self._engine.replace(token.key, token.generation)
             raise WecomUnavailable("the token had died; send the file again", PAUSE, errcode=answer.errcode)
@@ -90,6 +92,18 @@ class ApiCalls:
                 _, token = await self._engine.replace(token.key, token.generation)
             else:
                 return
+
+
+async def _bounded(kind: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the chunks of a file that WeCom takes. Raises `InvalidRequest` for a larger one."""
+    size, largest = 0, LARGEST_FILES[kind] * MEBIBYTE
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > largest:
+            raise InvalidRequest(
+                "chunk", f"is of a file of more than {largest} bytes, WeCom's limit of {kind}"
+            )
+        yield chunk
 
 
 def check_call(call: ApiCall) -> None:

@@ -22,7 +22,9 @@ class Notebook:
     async def has_failures(self) -> bool:
         return bool(self.failures)
 
-    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+    def upstream_called(
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+    ) -> None:
         raise NotImplementedError
 
     def lease_waited(self, name: str, duration: timedelta) -> None:

@@ -54,6 +54,10 @@ class Call:
     """Whether it carries a one-time code: it is sent only once."""
     proxied: bool = False
     """Whether it is a caller's own call: sent only once, and an errcode is a regular answer."""
+    caller: str = ""
+    """The caller whose own call it is, if callers' outages are told apart."""
+    is_file: bool = False
+    """Whether it streams a file, in either direction."""
     allow: Allow = always
     label: str = ""
     """The endpoint's name in metrics, if callers choose the path."""
@@ -69,7 +73,14 @@ class Call:
             case App(name=name, corp_id=corp_id) | Provider(name=name, corp_id=corp_id):
                 return CallScope(name, corp_id, self.endpoint)
             case Credential(key=key):
-                return CallScope(key.app, key.corp_id or self.corp_id, self.endpoint, self.carries_code)
+                return CallScope(
+                    key.app,
+                    key.corp_id or self.corp_id,
+                    self.endpoint,
+                    self.carries_code,
+                    self.caller,
+                    self.is_file,
+                )
 
     @property
     def token(self) -> Credential | None:

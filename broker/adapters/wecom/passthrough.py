@@ -39,6 +39,7 @@ class Passthrough:
             call.body,
             blames="path",
             proxied=True,
+            caller=call.caller,
             # Callers choose the paths, so metrics count all under one name.
             label="other",
             longest=CALL_TIME,
@@ -54,7 +55,17 @@ class Passthrough:
         query, file = (("type", kind),), Upload(head, chunks)
         async with self._slot(path):
             answer = await self._client.send(
-                Call("POST", path, token, query, file, blames="type", proxied=True, longest=FILE_TIME)
+                Call(
+                    "POST",
+                    path,
+                    token,
+                    query,
+                    file,
+                    blames="type",
+                    proxied=True,
+                    is_file=True,
+                    longest=FILE_TIME,
+                )
             )
         return _redacted(answer, token), str(answer.fields.get("media_id", ""))
 
@@ -62,7 +73,9 @@ class Passthrough:
         """Yield the file's head, then its chunks as they arrive. Raises what an errcode means."""
         path = "/cgi-bin/media/get"
         query = (("media_id", media_id),)
-        call = Call("GET", path, token, query, blames="media_id", proxied=True, longest=FILE_TIME)
+        call = Call(
+            "GET", path, token, query, blames="media_id", proxied=True, is_file=True, longest=FILE_TIME
+        )
         async with self._slot(path), self._client.stream(call) as exchange:
             if not exchange.is_file:
                 answer = await exchange.answer()

@@ -40,8 +40,13 @@ class Damage(StrEnum):
 class Observer(Protocol):
     """Logs and counts what operators want to see, and never gets a secret."""
 
-    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
-        """WeCom was called; the outcome is an errcode, or a word for why there is none."""
+    def upstream_called(
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+    ) -> None:
+        """WeCom was called; the outcome is an errcode, or a word for why there is none.
+
+        What a caller sent (`of_caller`) may have failed because of what it sent: that says nothing about WeCom.
+        """
 
     def lease_waited(self, name: str, duration: timedelta) -> None:
         """A fetch waited for somebody else's lease."""

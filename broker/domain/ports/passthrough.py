@@ -15,6 +15,7 @@ class ApiCall:
     path: str
     query: tuple[tuple[str, str], ...]
     body: bytes
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)

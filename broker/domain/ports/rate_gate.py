@@ -15,6 +15,10 @@ class CallScope:
     endpoint: str
     carries_code: bool = False
     """Whether it carries a one-time code: it is sent only once, and whenever it may succeed."""
+    caller: str = ""
+    """Whose own call it is: what makes it fail may be in the call, so its outages are that caller's alone."""
+    is_file: bool = False
+    """Whether a file is streamed: how one ends says nothing about the next."""
 
     @property
     def subject(self) -> str:

@@ -1,7 +1,7 @@
 """Circuit breakers: while most calls fail, few are sent, until one succeeds (engine rule 7).
 
 A single failed call is no outage. An outage is a share of many calls that fail within a window, for one
-app, corp and endpoint. An open breaker lets a probe through at growing intervals; a probe that
+app, corp and endpoint; of calls that callers shape, for one caller. An open breaker lets a probe through at growing intervals; a probe that
 succeeds closes it. A call that carries a login code is held back only where nothing has succeeded lately:
 its caller has no second code.
 
@@ -23,7 +23,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=30)
 MOST_BREAKERS = 1000
 """Callers choose paths, and each path has a breaker: beyond this many, idle ones are dropped."""
 
-Key = tuple[str, str, str]
+Key = tuple[str, str, str, str]
 
 
 @dataclass(slots=True)
@@ -140,4 +140,4 @@ class CircuitBreakers:
 
 
 def _key(scope: CallScope) -> Key:
-    return (scope.app, scope.corp_id, scope.endpoint)
+    return (scope.app, scope.corp_id, scope.endpoint, scope.caller)

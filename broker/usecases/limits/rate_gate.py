@@ -57,7 +57,8 @@ class RateGate:
     async def before(self, scope: CallScope) -> None:
         """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
         await self._error_cache.check(_limit_scope(scope.endpoint, scope.subject))
-        self._breakers.check(scope)
+        if not scope.is_file:
+            self._breakers.check(scope)
         with suppress(StoreUnavailable):
             for limit in LIMITS:
                 await self._counters.count(_counter(scope.endpoint, scope.subject, limit), limit.window)
@@ -65,9 +66,11 @@ class RateGate:
     async def after(self, scope: CallScope, error: BrokerError | None) -> None:
         """Record how the call ended."""
         if isinstance(error, WecomUnavailable):
-            self._breakers.failed(scope)
+            if not scope.is_file:
+                self._breakers.failed(scope)
             return
-        self._breakers.succeeded(scope)
+        if not scope.is_file:
+            self._breakers.succeeded(scope)
         limit = _limit_scope(scope.endpoint, scope.subject)
         if isinstance(error, RateLimited):
             await self._error_cache.remember(limit, error)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import grpc
@@ -98,14 +99,18 @@ def chunks_of(passage: Passage) -> Iterator[bytes]:
 
 
 async def upload(channel: grpc.aio.Channel, passage: Passage) -> None:
+    """Upload as much in files of the largest size that WeCom takes: a larger one is refused."""
+    chunks = chunks_of(passage)
+
     async def pieces() -> AsyncIterator[pb.UploadMediaRequest]:
         yield pb.UploadMediaRequest(target=target(), type="file", file_name="a.bin")
-        for chunk in chunks_of(passage):
+        for chunk in islice(chunks, LARGEST_OF_WECOM // len(CHUNK)):
             yield pb.UploadMediaRequest(chunk=chunk)
 
-    answer = await pb_grpc.WecomApiServiceStub(channel).UploadMedia(pieces(), timeout=300)
-    assert "media-1" == answer.media_id
-    assert passage.received > SIZE  # and the form around the file
+    while passage.sent < SIZE:
+        answer = await pb_grpc.WecomApiServiceStub(channel).UploadMedia(pieces(), timeout=300)
+        assert "media-1" == answer.media_id
+    assert passage.received > SIZE  # and the forms around the files
 
 
 async def download(channel: grpc.aio.Channel, passage: Passage) -> None:

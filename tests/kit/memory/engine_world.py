@@ -56,7 +56,9 @@ class Witness:
     changes: list[tuple[str, list[AppShare], list[AppShare]]] = field(default_factory=list)
     receivers: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+    def upstream_called(
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+    ) -> None:
         """See `Observer`."""
 
     def lease_waited(self, name: str, duration: timedelta) -> None:

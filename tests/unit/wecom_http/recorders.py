@@ -56,8 +56,13 @@ class Observer:
 
     calls: list[tuple[str, str]] = field(default_factory=list)
     durations: list[timedelta] = field(default_factory=list)
+    of_callers: int = 0
+    """How many were called as a caller said."""
 
-    def upstream_called(self, endpoint: str, outcome: str, duration: timedelta) -> None:
+    def upstream_called(
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+    ) -> None:
+        self.of_callers += of_caller
         self.calls.append((endpoint, outcome))
         self.durations.append(duration)
 

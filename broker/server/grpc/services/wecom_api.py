@@ -14,6 +14,7 @@ from broker.domain.errors import InvalidRequest
 from broker.domain.ports.passthrough import ApiCall, MediaHead
 from broker.protocol.api_paths import LONGEST_PATH
 from broker.server.grpc import messages
+from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.api_calls import ApiCalls
@@ -38,7 +39,8 @@ class WecomApiServicer(pb_grpc.WecomApiServiceServicer):
         """Pass a call on, and its answer back."""
         target = messages.target(request.target)
         self._check(target, request.path)
-        call = ApiCall(_method(request), request.path, tuple(request.query.items()), request.body)
+        query, caller = tuple(request.query.items()), current_caller.get().name
+        call = ApiCall(_method(request), request.path, query, request.body, caller)
         answer = await self._calls.call(target, call)
         return pb.CallApiResponse(errcode=answer.errcode, errmsg=answer.errmsg, body=answer.body)
 
