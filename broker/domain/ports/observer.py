@@ -45,7 +45,7 @@ class Observer(Protocol):
     ) -> None:
         """WeCom was called; the outcome is an errcode, or a word for why there is none.
 
-        What a caller sent (`of_caller`) may have failed because of what it sent: that says nothing about WeCom.
+        What a caller sent (`of_caller`) may have failed because of that: it says nothing about WeCom.
         """
 
     def lease_waited(self, name: str, duration: timedelta) -> None:

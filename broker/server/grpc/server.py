@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from broker.server.grpc.guard import LARGEST_REQUEST, RpcGuard
+from broker.server.grpc.leaving import keep_quiet_about_leaving
 from broker.server.grpc.services.registration import Servicers
 from broker.server.health import SERVICES, Health
 from broker.server.http.server import CannotListen
@@ -71,6 +72,7 @@ async def serve_grpc(
     drain_seconds: float,
 ) -> AsyncIterator[list[str]]:
     """Serve until the context exits, then drain; yield addresses with real ports. Raises `CannotListen`."""
+    keep_quiet_about_leaving()
     # Without this a second server would bind the same port silently (grpc's default on Linux).
     server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)])
     servicers.register(guard.before(server))

@@ -1,9 +1,9 @@
 """Circuit breakers: while most calls fail, few are sent, until one succeeds (engine rule 7).
 
 A single failed call is no outage. An outage is a share of many calls that fail within a window, for one
-app, corp and endpoint; of calls that callers shape, for one caller. An open breaker lets a probe through at growing intervals; a probe that
-succeeds closes it. A call that carries a login code is held back only where nothing has succeeded lately:
-its caller has no second code.
+app, corp and endpoint; of calls that callers shape, for one caller. An open breaker lets a probe through at
+growing intervals; a probe that succeeds closes it. A call that carries a login code is held back only where
+nothing has succeeded lately: its caller has no second code.
 
 Each replica judges by its own calls: what one replica cannot reach, another may.
 """

@@ -1,10 +1,12 @@
-"""What one caller makes WeCom do is that caller's alone: health and other callers do not notice (F21, F22)."""
+"""What one caller makes fail at WeCom is that caller's alone: neither health nor others notice."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 
@@ -85,10 +87,8 @@ async def test_what_one_caller_makes_fail_is_no_outage_of_wecom(running: Acting,
         upload(running, "clumsy"),
         download(running, "clumsy", media_id),
     ):
-        try:
+        with suppress(grpc.aio.AioRpcError):
             await failing
-        except Exception as error:  # noqa: BLE001 - however it failed
-            assert "INTERNAL, " not in str(error)
         assert wecom_is_up(running)
 
 
@@ -106,10 +106,8 @@ async def test_calls_that_one_caller_makes_fail_do_not_close_the_path_for_others
     await user(running, "careful")
     running.world.faults.add(USER_GET, fault, times=OUTAGES)
     for _ in range(OUTAGES):
-        try:
+        with suppress(grpc.aio.AioRpcError):
             await user(running, "clumsy")
-        except Exception:  # noqa: BLE001, S112 - it fails as the fault says
-            continue
     running.world.faults.clear()
 
     assert 0 == (await user(running, "careful")).errcode
@@ -144,9 +142,7 @@ async def test_a_file_larger_than_wecom_takes_is_its_caller_s_mistake(
 async def test_a_caller_that_lets_wecom_wait_is_no_outage(running: Acting) -> None:
     running.world.faults.add(USER_GET, Delay(5), times=1)
     request = pb.CallApiRequest(target=target(CHILD), path=USER_GET, query={"userid": "lisi"})
-    try:
+    with pytest.raises(grpc.aio.AioRpcError, match="Deadline Exceeded"):
         await running.api.CallApi(request, **{**of("clumsy"), "timeout": 0.5})
-    except Exception as error:  # noqa: BLE001 - the deadline
-        assert "DEADLINE" in str(error)
 
     assert wecom_is_up(running)

@@ -1,4 +1,4 @@
-"""A callback of another time does not pass as a new one: timestamp and nonce cannot change places (F24)."""
+"""A callback of another time does not pass as a new one: timestamp and nonce cannot change places."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the broker sealed as a reply never comes in as a callback, whoever asked for it (finding F2)."""
+"""What the broker sealed as a reply never comes in as a callback, whoever asked for it."""
 
 import hashlib
 import json
