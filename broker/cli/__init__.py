@@ -20,6 +20,7 @@ COMMANDS = {
     "shares": "remote.shares:shares",
     "events": "remote.events:events",
     "suites": "suites.command:suites",
+    "audit": "audit.command:audit",
     "keys": "keys:keys",
 }
 """The module and function of each command, imported when it is called: `keys new` needs no broker."""

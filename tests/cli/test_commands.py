@@ -19,7 +19,7 @@ from tests.cli.running import run
 from tests.kit.processes.broker_process import to_toml
 
 APP: dict[str, Any] = {"name": "crm", "corp_id": "ww0parent", "agent_id": 1000002, "secret": "SecretOfTheApp"}
-VERBS = ["serve", "dev", "demo", "simulate", "check-config", "token", "shares", "suites", "keys"]
+VERBS = ["serve", "dev", "demo", "simulate", "check-config", "token", "shares", "suites", "audit", "keys"]
 
 
 @pytest.fixture

@@ -35,15 +35,14 @@ class AuditJournal:
             self._write_due()
 
     def close(self) -> None:
-        """Write what was counted so far: the broker stops."""
+        """Write what was counted so far, and log none of it: it may be much at once. The broker stops."""
         for record in self._repeats.rest():
-            self._put(record)
+            self._trail.write(record)
 
     def _write_due(self) -> None:
-        if record := self._repeats.due(self._clock.now()):
-            self._put(record)
-
-    def _put(self, record: AuditRecord) -> None:
+        record = self._repeats.due(self._clock.now())
+        if record is None:
+            return
         self._trail.write(record)
         if record.outcome is AuditOutcome.REFUSED:
             self._observer.caller_refused(record)

@@ -133,7 +133,7 @@ async def test_a_flood_of_refusals_is_a_few_lines_of_the_trail_and_of_the_log_an
     assert {"127.0.0.1"} == {r.peer for r in found}
     # What is left is written at the end, at once: 51 of a caller at most.
     assert len(found) <= seconds + 2 + 51 + 2
-    assert len(told) == len(found)
+    assert 2 <= len(told) <= seconds + 2
     assert {("orders", "token.get", "CALLER_NOT_ALLOWED"), ("", "token.get", "UNAUTHENTICATED")} <= {
         (line["caller"], line["action"], line["reason"]) for line in told
     }
