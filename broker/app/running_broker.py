@@ -115,7 +115,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         background.keep_running("watching health", health.run)
         background.keep_running("summing audit records", audit.journal.run)
         guard = RpcGuard(
-            Identity(policy),
+            Identity(policy, clock),
             Authorizer(policy, Subjects.of(around.catalog)),
             OpenStreams(policy),
             CallAudit(services.audit),

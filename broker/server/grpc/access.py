@@ -1,26 +1,36 @@
-"""The caller's identity: by the client certificate's name, or by a bearer token."""
+"""The caller's identity: by the client certificate's name, by a bearer token, or by the socket."""
 
 import hashlib
 import hmac
 from contextvars import ContextVar
+from datetime import datetime
 
 from broker.domain.access import ANYONE, Caller
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import Unauthenticated
+from broker.domain.ports.clock import Clock
 from broker.server.grpc.context import Context
+from broker.server.grpc.listening.client_certificates import read_certificate
 
 current_caller: ContextVar[Caller] = ContextVar("current_caller", default=ANYONE)
 """The caller of the request that this task handles."""
 
+CERTIFICATES_KEPT = 4096
+"""Certificates whose names are kept in memory; each renewal of a client brings another one."""
+
 
 class Identity:
-    """Recognise the configured callers."""
+    """Recognise the configured callers on one listener."""
 
-    def __init__(self, policy: CallerPolicy) -> None:
+    def __init__(self, policy: CallerPolicy, clock: Clock, *, everybody: str = "") -> None:
+        """On a socket where everybody is the same caller, `everybody` is its name."""
         self._policy = policy
+        self._clock = clock
+        self._everybody = everybody
         self._by_name: dict[str, Caller] = {}
         self._by_token: list[tuple[bytes, Caller]] = []
         self._proved: dict[str, Caller] = {}
+        self._certificates: dict[bytes, tuple[Caller | None, datetime]] = {}
         self._learn()
         policy.on_change(self._learn)
 
@@ -30,29 +40,43 @@ class Identity:
         self._by_name = {caller.identity: caller for caller in callers if caller.identity}
         self._by_token = [(caller.token_sha256.encode(), caller) for caller in callers if caller.token_sha256]
         self._proved.clear()
+        self._certificates.clear()
 
     def of(self, context: Context) -> Caller:
         """Return who calls. Raises `Unauthenticated`."""
+        if self._everybody:
+            return self._of_this_socket()
         if self._policy.is_open:
             return ANYONE
-        if self._by_name and (caller := self._by_certificate(context)):
-            return caller
+        problem = "no known client certificate and no bearer token"
+        for pem in context.auth_context().get("x509_pem_cert", ()) if self._by_name else ():
+            caller, not_after = self._by_certificate(pem)
+            if caller and self._clock.now() <= not_after:
+                return caller
+            if caller:
+                problem = f"the client certificate expired at {not_after:%Y-%m-%dT%H:%M:%SZ}"
         for name, value in context.invocation_metadata() or ():
             if name == "authorization":
                 return self._by_bearer(value if isinstance(value, str) else value.decode(errors="replace"))
-        raise Unauthenticated("no known client certificate and no bearer token")
+        raise Unauthenticated(problem)
 
-    def _by_certificate(self, context: Context) -> Caller | None:
-        properties = context.auth_context()
-        for uri in properties.get("peer_uri", ()):
-            found = uri.decode(errors="replace")
-            # A URI may begin like our form of a DNS name, but does not prove one.
-            if not found.startswith("dns:") and (caller := self._by_name.get(found)):
-                return caller
-        for name in properties.get("peer_dns", ()):
-            if caller := self._by_name.get(f"dns:{name.decode(errors='replace')}"):
-                return caller
-        return None
+    def _of_this_socket(self) -> Caller:
+        caller = self._policy.named(self._everybody)
+        if caller is None:
+            raise Unauthenticated(f"the caller of this socket, {self._everybody}, is no longer configured")
+        return caller
+
+    def _by_certificate(self, pem: bytes) -> tuple[Caller | None, datetime]:
+        """Return whose certificate it is, and until when."""
+        if found := self._certificates.get(pem):
+            return found
+        certificate = read_certificate(pem)
+        callers = (self._by_name.get(name) for name in certificate.identities)
+        found = next((caller for caller in callers if caller), None), certificate.not_after
+        if len(self._certificates) >= CERTIFICATES_KEPT:
+            self._certificates.clear()
+        self._certificates[pem] = found
+        return found
 
     def _by_bearer(self, header: str) -> Caller:
         # Only headers that were proved before are in here; the timing of a dict reveals nothing about them.

@@ -1,14 +1,16 @@
 """Certificates for a test: an authority that signs for SPIFFE ids, DNS names and addresses."""
 
-import datetime
 import ipaddress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,8 @@ class Authority:
         path.write_bytes(self.pem)
         return str(path)
 
-    def sign(self, *, dns: str = "", uri: str = "", address: str = "") -> Pair:
+    def sign(self, *, dns: str = "", uri: str = "", address: str = "", lasts: timedelta = DAY) -> Pair:
         """Return a new certificate for these names."""
-        key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = []
         if dns:
             names.append(x509.DNSName(dns))
@@ -59,12 +60,18 @@ class Authority:
             names.append(x509.UniformResourceIdentifier(uri))
         if address:
             names.append(x509.IPAddress(ipaddress.ip_address(address)))
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, dns or "somebody")])
-        certificate = (
-            self._builder(subject, key.public_key())
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
+        return self.sign_names(x509.SubjectAlternativeName(names), common_name=dns or "somebody", lasts=lasts)
+
+    def sign_names(
+        self, names: x509.ExtensionType | None, *, common_name: str = "somebody", lasts: timedelta = DAY
+    ) -> Pair:
+        """Return a new certificate with exactly this extension, however odd, or with none."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        builder = self._builder(subject, key.public_key(), lasts)
+        if names is not None:
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         return Pair(
             certificate.public_bytes(serialization.Encoding.PEM),
             key.private_bytes(
@@ -74,14 +81,16 @@ class Authority:
             ),
         )
 
-    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+    def _builder(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, lasts: timedelta = DAY
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now + min(lasts, timedelta()) - timedelta(hours=1))
+            .not_valid_after(now + lasts)
         )

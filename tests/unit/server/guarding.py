@@ -1,5 +1,6 @@
 """A guard as the broker builds it, over callers of the test's."""
 
+from broker.adapters.system import SystemClock
 from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
@@ -22,4 +23,6 @@ def guard_of(
     """Return a guard over the policy."""
     authorizer = Authorizer(policy, subjects or Subjects())
     audit = CallAudit(audit_in_memory(FakeClock(), trail))
-    return RpcGuard(Identity(policy), authorizer, OpenStreams(policy), audit, metrics or Metrics())
+    return RpcGuard(
+        Identity(policy, SystemClock()), authorizer, OpenStreams(policy), audit, metrics or Metrics()
+    )

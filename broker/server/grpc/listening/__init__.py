@@ -1,0 +1,1 @@
+"""Where callers connect, and what a connection proves about them: addresses, socket files, TLS."""
