@@ -25,9 +25,10 @@ from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
-from broker.server.grpc.authorizer import Authorizer
+from broker.server.grpc.entry.admission import Admission
+from broker.server.grpc.entry.authorizer import Authorizer
+from broker.server.grpc.entry.open_streams import OpenStreams
 from broker.server.grpc.guard import RpcGuard
-from broker.server.grpc.open_streams import OpenStreams
 from broker.server.grpc.server import TlsFiles, serve_grpc
 from broker.server.grpc.subjects import Subjects
 from broker.server.health import Health
@@ -116,6 +117,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         background.keep_running("summing audit records", audit.journal.run)
         guard = RpcGuard(
             Identity(policy, clock),
+            Admission(policy),
             Authorizer(policy, Subjects.of(around.catalog)),
             OpenStreams(policy),
             CallAudit(services.audit),

@@ -1,4 +1,4 @@
-"""What every request passes through: identity → policy → the handler → log and metrics → errors.
+"""What every request passes through: identity → limits → rules → the handler → log and metrics → errors.
 
 Inner layers raise domain errors; only this outermost one aborts a call. gRPC ends a call at the caller's
 deadline; one without a deadline ends with the longest wait (`single_flight`).
@@ -21,9 +21,10 @@ from broker.domain.errors import BrokerError, CallerLimited, CallerNotAllowed, I
 from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.audit.calls import CallAudit
-from broker.server.grpc.authorizer import Authorize, Authorizer
 from broker.server.grpc.context import Context
-from broker.server.grpc.open_streams import OpenStreams
+from broker.server.grpc.entry.admission import Admission, Leave
+from broker.server.grpc.entry.authorizer import Authorize, Authorizer
+from broker.server.grpc.entry.open_streams import OpenStreams
 from broker.server.grpc.rights import Permit, requirement_of
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
@@ -48,12 +49,14 @@ class RpcGuard:
     def __init__(
         self,
         identity: Identity,
+        admission: Admission,
         authorizer: Authorizer,
         streams: OpenStreams,
         audit: CallAudit,
         metrics: Metrics,
     ) -> None:
         self._identity = identity
+        self._admission = admission
         self._authorizer = authorizer
         self._streams = streams
         self._audit = audit
@@ -87,8 +90,10 @@ class RpcGuard:
             began = time.perf_counter()
             code = "CANCELLED"
             request = None
+            leave: Leave | None = None
             try:
                 caller = self._identified(context)
+                leave = self._admission.enter(caller, stream=False)
                 request = read(received)
                 permit = authorize(caller, request)
                 response = await handler(request, context)
@@ -106,6 +111,8 @@ class RpcGuard:
                     audit(context, request, None)
                 return response
             finally:
+                if leave is not None:
+                    leave()
                 record(code, began)
 
         return call
@@ -121,9 +128,11 @@ class RpcGuard:
             began = time.perf_counter()
             code = "CANCELLED"
             request = None
+            leave: Leave | None = None
             with self._streams.opened() as stream:
                 try:
                     caller = self._identified(context)
+                    leave = self._admission.enter(caller, stream=True)
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)
@@ -145,6 +154,8 @@ class RpcGuard:
                     audit(context, request, failure)
                     await errors.abort(context, failure)
                 finally:
+                    if leave is not None:
+                        leave()
                     record(code, began)
 
         return call

@@ -4,9 +4,10 @@ from broker.adapters.system import SystemClock
 from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
-from broker.server.grpc.authorizer import Authorizer
+from broker.server.grpc.entry.admission import Admission
+from broker.server.grpc.entry.authorizer import Authorizer
+from broker.server.grpc.entry.open_streams import OpenStreams
 from broker.server.grpc.guard import RpcGuard
-from broker.server.grpc.open_streams import OpenStreams
 from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.memory.audit_trail import MemoryTrail
@@ -24,5 +25,10 @@ def guard_of(
     authorizer = Authorizer(policy, subjects or Subjects())
     audit = CallAudit(audit_in_memory(FakeClock(), trail))
     return RpcGuard(
-        Identity(policy, SystemClock()), authorizer, OpenStreams(policy), audit, metrics or Metrics()
+        Identity(policy, SystemClock()),
+        Admission(policy),
+        authorizer,
+        OpenStreams(policy),
+        audit,
+        metrics or Metrics(),
     )

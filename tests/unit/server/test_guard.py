@@ -19,7 +19,7 @@ from broker.domain.access import ANYONE, Action, Caller, Rule
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
 from broker.server.grpc.access import current_caller
-from broker.server.grpc.authorizer import Authorizer
+from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.rights import Of, Requirement, Rights, Undeclared, requires
 from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics

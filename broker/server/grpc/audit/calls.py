@@ -9,8 +9,8 @@ from broker.domain.corps import CORP_ID
 from broker.domain.errors import AccessRefused, BrokerError, CallerLimited, CallerNotAllowed
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit.records import Audit
-from broker.server.grpc.authorizer import named_in
 from broker.server.grpc.context import Context
+from broker.server.grpc.entry.authorizer import named_in
 from broker.server.grpc.rights import Requirement
 
 Ended = Callable[[Context, Any, BrokerError | None], None]
