@@ -9,15 +9,14 @@ from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import InvalidRequest, TokenRejected, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomPassthrough
-from broker.protocol.api_paths import is_open, is_path
-from broker.protocol.error_codes import CODES
+from broker.protocol import error_codes
+from broker.protocol.api_paths import CODES, CREDENTIALS, is_path, why_closed
 from broker.usecases.credentials.engine import PAUSE, CredentialEngine
 from broker.usecases.shares.targets import Targets
 
 QUERY_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 """WeCom has no other names, and some servers read `access.token` as `access_token`."""
-TOKEN_NAMES = frozenset({"access_token", "suite_access_token", "provider_access_token", "debug"})
-CODE_NAMES = frozenset({"code", "js_code", "auth_code"})
+TOKEN_NAMES = CREDENTIALS | {"debug"}
 LONGEST_QUERY = 4096
 LARGEST_BODY = 1024 * 1024
 MEBIBYTE = 1024 * 1024
@@ -43,7 +42,7 @@ class ApiCalls:
             async def with_token(token: Credential) -> ApiAnswer:
                 answer = await self._passthrough.call(token, call)
                 last[:] = [answer]
-                if answer.errcode in CODES[TokenRejected]:
+                if answer.errcode in error_codes.CODES[TokenRejected]:
                     raise TokenRejected(
                         "the token of the call is dead", errcode=answer.errcode, endpoint=call.path
                     )
@@ -53,7 +52,7 @@ class ApiCalls:
                 return await self._engine.using(key, with_token)
             except WecomUnavailable:
                 # WeCom still refuses: its own answer says more than our error.
-                if last and last[0].errcode in CODES[TokenRejected]:
+                if last and last[0].errcode in error_codes.CODES[TokenRejected]:
                     return last[0]
                 raise
 
@@ -71,7 +70,7 @@ class ApiCalls:
             raise InvalidRequest("type", "must be image, voice, video or file")
         token = await self._targets.reach(target, self._token_of_corp)
         answer, media_id = await self._passthrough.upload(token, kind, head, _bounded(kind, chunks))
-        if answer.errcode in CODES[TokenRejected]:
+        if answer.errcode in error_codes.CODES[TokenRejected]:
             await self._engine.replace(token.key, token.generation)
             raise WecomUnavailable("the token had died; send the file again", PAUSE, errcode=answer.errcode)
         return answer, media_id
@@ -110,28 +109,31 @@ def check_call(call: ApiCall) -> None:
     """Refuse a call that may not be passed on. Raises `InvalidRequest`."""
     if not is_path(call.path):
         raise InvalidRequest("path", "must be a path under /cgi-bin/")
-    if not is_open(call.path):
-        raise InvalidRequest("path", "hands out credentials, consumes codes or streams: not for CallApi")
+    if reason := why_closed(call.path):
+        raise InvalidRequest("path", f"{reason}: not for CallApi")
     for name, _ in call.query:
         if not QUERY_NAME.fullmatch(name):
             raise InvalidRequest("query", "has a name that is not of letters, digits and '_'")
         if name.lower() in TOKEN_NAMES:
             raise InvalidRequest("query", f"{name} is the broker's to add")
-        if name.lower() in CODE_NAMES:
-            raise InvalidRequest("query", f"{name} is a login code: not for CallApi")
+        if name.lower() in CODES:
+            raise InvalidRequest("query", f"{name} is a one-time code or a user's: not for CallApi")
     if sum(len(name) + len(value.encode()) for name, value in call.query) > LONGEST_QUERY:
         raise InvalidRequest("query", f"must be at most {LONGEST_QUERY} bytes")
     if len(call.body) > LARGEST_BODY:
         raise InvalidRequest("body", f"must be at most {LARGEST_BODY} bytes")
     if call.body and call.method == "GET":
         raise InvalidRequest("body", "a GET has none")
-    if call.body and not _is_json(call.body):
-        raise InvalidRequest("body", "must be JSON, in UTF-8")
+    if call.body:
+        _check_body(call.body)
 
 
-def _is_json(body: bytes) -> bool:
+def _check_body(body: bytes) -> None:
+    """Refuse what is not JSON, and what carries credentials that only the broker uses."""
     try:
-        json.loads(body.decode(), strict=False)
+        found = json.loads(body.decode(), strict=False, object_pairs_hook=tuple)
     except (ValueError, RecursionError):
-        return False
-    return True
+        raise InvalidRequest("body", "must be JSON, in UTF-8") from None
+    members = found if isinstance(found, tuple) else ()
+    if carried := [name for name, _ in members if name.lower() in CREDENTIALS]:
+        raise InvalidRequest("body", f"carries {carried[0].lower()}, which is the broker's alone")

@@ -13,7 +13,7 @@ from broker.domain.credentials import Credential
 from broker.domain.errors import InvalidRequest, RateLimited, TokenRejected, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 from broker.domain.secret import Secret
-from broker.protocol.api_paths import OPEN_SERVICES
+from broker.protocol.api_paths import CODES, CREDENTIALS, OPEN_SERVICES
 from broker.usecases.api_calls import LARGEST_BODY, ApiCalls, check_call
 from tests.kit.memory.engine_world import CHILD_TARGET, EngineWorld, Replica, outcome
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
@@ -218,6 +218,17 @@ def test_a_query_that_passes_carries_no_token_under_any_name(query: list[tuple[s
     ("query", ApiCall("GET", "/cgi-bin/user/get", (("", "1"),), b"")),
     ("query", ApiCall("GET", "/cgi-bin/user/get", (("Code", "1"),), b"")),
     ("query", ApiCall("GET", "/cgi-bin/user/get", (("js_code", "1"),), b"")),
+    *(
+        ("query", ApiCall("GET", "/cgi-bin/user/get", (("x", "1"), (spelt, "1")), b""))
+        for name in sorted(CREDENTIALS | CODES)
+        for spelt in (name, name.upper(), name.title(), name.replace("_", "%5f"), name.replace("o", "%256f"))
+    ),
+    *(
+        ("body", ApiCall("POST", "/cgi-bin/user/get", (), body.replace(b"NAME", spelt.encode())))
+        for name in sorted(CREDENTIALS)
+        for spelt in (name, name.upper(), f"\\u{ord(name[0]):04x}{name[1:]}")
+        for body in (b'{"NAME":"x"}', b'{"a":1,"NAME":"","a":2}', b'{"NAME":null,"NAME":1}')
+    ),
     ("body", ApiCall("POST", "/cgi-bin/user/get", (), b"userid=lisi")),
     ("body", ApiCall("POST", "/cgi-bin/user/get", (), b"<xml></xml>")),
     ("body", ApiCall("POST", "/cgi-bin/user/get", (), b'{"a":1}{"b":2}')),
