@@ -21,6 +21,7 @@ from broker.protocol.wecom_json import is_whole
 
 TOKEN = re.compile(r"[\x21-\x7e]{8,4096}")
 """Tokens travel in query strings and messages; WeCom promises at most 512 bytes."""
+SECRET = re.compile(r"[\x21-\x7e]{1,4096}")
 LONGEST_LIFE = timedelta(days=365)
 PARAMETERS = {
     CredentialKind.ACCESS_TOKEN: "access_token",
@@ -136,6 +137,13 @@ class Answer:
         if not isinstance(value, str) or not value or not is_whole(value):
             raise self.unreadable(f"has no usable {name}")
         return value
+
+    def secret(self, name: str) -> Secret:
+        """Return a required secret: a permanent code or a session key. Raises `WecomProtocol`."""
+        value = self.fields.get(name)
+        if not isinstance(value, str) or not SECRET.fullmatch(value):
+            raise self.unreadable(f"has no usable {name}")
+        return Secret(value)
 
     def corp_id(self, name: str) -> str:
         """Return a required corp id. Raises `WecomProtocol`."""

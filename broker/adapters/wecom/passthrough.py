@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from broker.adapters.wecom.call import Answer, Call
+from broker.adapters.wecom.call import TOKEN, Answer, Call
 from broker.adapters.wecom.client import WecomClient
 from broker.adapters.wecom.redaction import cut_out
 from broker.adapters.wecom.upload import Upload
@@ -14,6 +14,7 @@ from broker.domain.errors import InvalidRequest, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 
 LONGEST_MESSAGE = 4096
+BYTES = "application/octet-stream"
 UNKNOWN_MEDIA = 40007
 CALLS_AT_ONCE = 64
 """Callers' calls and files never take slots that the broker's own calls need."""
@@ -67,7 +68,8 @@ class Passthrough:
                     longest=FILE_TIME,
                 )
             )
-        return _redacted(answer, token), str(answer.fields.get("media_id", ""))
+        value, media_id = token.value.reveal(), str(answer.fields.get("media_id", ""))
+        return _redacted(answer, token), cut_out(value, media_id.encode(errors="replace")).decode()
 
     async def download(self, token: Credential, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
         """Yield the file's head, then its chunks as they arrive. Raises what an errcode means."""
@@ -83,7 +85,7 @@ class Passthrough:
                     problem = "is unknown to WeCom, or expired"
                     raise InvalidRequest("media_id", problem, errcode=UNKNOWN_MEDIA, endpoint=path)
                 raise answer.error or answer.unreadable("is not a file")
-            yield exchange.head
+            yield _without_token(exchange.head, token)
             async for chunk in exchange.chunks():
                 yield chunk
 
@@ -93,6 +95,17 @@ class Passthrough:
             raise WecomUnavailable("this broker passes on as many calls as it may", SOON, endpoint=path)
         async with self._slots:
             yield
+
+
+def _without_token(head: MediaHead, token: Credential) -> MediaHead:
+    """Return the head of a file with the token cut out of what WeCom's headers say."""
+    value = token.value.reveal()
+    if not TOKEN.fullmatch(value):
+        return head
+    name = cut_out(value, head.file_name.encode(errors="replace")).decode()
+    # aiohttp writes types in lower case.
+    shows = value.lower() in head.content_type.lower()
+    return MediaHead(name, BYTES if shows else head.content_type, head.size)
 
 
 def _redacted(answer: Answer, token: Credential) -> ApiAnswer:

@@ -8,10 +8,15 @@ import aiohttp
 from broker.domain.errors import BrokerError, InvalidRequest
 from broker.domain.ports.passthrough import MediaHead
 
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of a text: `exe.txt` may read as `txt.exe`."""
+LONGEST_NAME = 255
+
 
 def base_name(path: str) -> str:
-    """Return a file's name without folders, which mean nothing on the other side."""
-    name = re.split(r"[/\\]", path)[-1]
+    """Return a file's name without folders, drives and what cannot be seen: they are no part of a name."""
+    name = UNSEEN.sub("", re.split(r"[/\\]", path)[-1])
+    name = re.sub(r"^[A-Za-z]:", "", name).strip()[:LONGEST_NAME]
     return name.strip(".") and name
 
 

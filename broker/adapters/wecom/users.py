@@ -87,4 +87,4 @@ def _is_suite(token: Credential) -> bool:
 
 
 def _session(answer: Answer, corp_id: str) -> LoginSession:
-    return LoginSession(corp_id, answer.identifier("userid"), Secret(answer.identifier("session_key")))
+    return LoginSession(corp_id, answer.identifier("userid"), answer.secret("session_key"))

@@ -1,5 +1,6 @@
 """What WeCom pushes to a suite: what is written before the push is answered, and what follows from it."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 from broker.domain.errors import EnvelopeRejected
@@ -19,6 +20,8 @@ from broker.usecases.suites.exchanges import Exchanges
 from broker.usecases.suites.rereading import Rereading
 from broker.usecases.suites.tickets import SuiteTickets
 
+CREDENTIAL = re.compile(r"[\x21-\x7e]{1,4096}")
+"""What can travel in a query or in JSON as it is; WeCom promises at most 512 bytes."""
 CODE_EVENTS = {"create_auth", "reset_permanent_code"}
 CHANGE_EVENTS = {
     "change_auth",
@@ -115,8 +118,8 @@ class SuiteEvents:
 
 def _required(message: Message, name: str) -> str:
     value = message.word(name)
-    if not value:
-        raise EnvelopeRejected(EnvelopeProblem.FORMAT, f"a {message.event_type} without {name}")
+    if not CREDENTIAL.fullmatch(value):
+        raise EnvelopeRejected(EnvelopeProblem.FORMAT, f"a {message.event_type} without a usable {name}")
     return value
 
 

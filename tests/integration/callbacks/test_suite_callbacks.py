@@ -272,3 +272,9 @@ async def test_no_push_waits_for_wecom(door: SuiteEndpoint) -> None:
             status, body, seconds = await door.senders["market"].post(message.encode(), receive_id=MARKET_ID)
         assert ACCEPTED == (status, body)
         assert seconds - machine.seconds < 0.9
+
+
+@pytest.mark.parametrize("value", ["a b", "票", "x" * 4097, "a\tb"])
+async def test_a_ticket_or_code_that_no_call_could_carry_is_refused(door: SuiteEndpoint, value: str) -> None:
+    for message in (ticket(value, time.time()), created(value)):
+        assert 400 == (await door.senders["market"].post(message.encode(), receive_id=MARKET_ID))[0]

@@ -66,7 +66,7 @@ def _exchanged(answer: Answer) -> ExchangedCode:
     return ExchangedCode(
         corp_id,
         as_text(corp.get("corp_name")),
-        Secret(answer.identifier("permanent_code")),
+        answer.secret("permanent_code"),
         installer if is_whole(installer) else "",
         as_text(answer.fields.get("state")),
     )

@@ -20,7 +20,7 @@ from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.api_calls import ApiCalls
 
 UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
-FILE_NAME = re.compile(r'[^"\\\x00-\x1f\x7f]{1,255}')
+FILE_NAME = re.compile(r'[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]{1,255}')
 CONTENT_TYPE = re.compile(r"([A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+)?")
 LARGEST_CHUNK = 1024 * 1024
 LEAVING_SECONDS = 0.02

@@ -148,9 +148,15 @@ class SuiteDesk:
     async def verify(self, url: str, receive_id: str, plaintext: str = "1616140317555161061") -> bytes:
         """Verify the URL."""
         name, _, corp_id = url.partition("/")
-        called = self.urls.find(name, corp_id)
+        signed, echostr = self.echo(url, receive_id, plaintext)
+        found, _ = await self.decoder.verify_url(self.urls.find(name, corp_id), signed, echostr)
+        return found
+
+    def echo(self, url: str, receive_id: str, plaintext: str = "1616140317555161061") -> tuple[Signed, str]:
+        """Return what WeCom would ask of that URL to verify it."""
+        name, _, corp_id = url.partition("/")
         query = verification(
-            _wecoms(called.settings),
+            _wecoms(self.urls.find(name, corp_id).settings),
             plaintext,
             receive_id,
             timestamp=self._now(),
@@ -158,8 +164,7 @@ class SuiteDesk:
             random=_random(),
         )
         echostr = query.pop("echostr")
-        plaintext, _ = await self.decoder.verify_url(called, Signed(**query), echostr)
-        return plaintext
+        return Signed(**query), echostr
 
     def sealed(self, url: str, receive_id: str, xml: str) -> tuple[Signed, bytes]:
         """Return what WeCom would post to that URL."""

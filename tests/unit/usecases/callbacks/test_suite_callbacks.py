@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import (
+    CallerNotAllowed,
     CorpNotAuthorized,
     EnvelopeRejected,
     InvalidRequest,
@@ -17,6 +19,7 @@ from broker.domain.errors import (
 from broker.domain.suites.authorization import AuthorizationState, AuthorizedAgent, SharedFrom
 from broker.protocol.callbacks.envelope import open_sealed
 from broker.protocol.callbacks.outside import read_envelope
+from broker.usecases.callbacks.decoder import Signed
 from broker.usecases.callbacks.suite_corps import STORE_PATIENCE
 from tests.kit.callbacks.suite_samples import (
     CODE,
@@ -34,7 +37,7 @@ from tests.kit.callbacks.suite_samples import (
 )
 from tests.kit.memory.engine_world import EngineWorld, Replica, outcome
 from tests.kit.memory.fake_suites import authorization
-from tests.unit.usecases.callbacks.suite_desk import CLIENT, MARKET, REPLY, SuiteDesk, anybody
+from tests.unit.usecases.callbacks.suite_desk import CLIENT, MARKET, REPLY, TAILORED, SuiteDesk, anybody
 
 FORMS = {MARKET_ID: "suite", TAILORED_ID: "suite", PROVIDER_CORP: "provider", CORP: "authorized_corp"}
 NAMES = [f"{number}-{sample.event_type}" for number, sample in enumerate(SAMPLES)]
@@ -253,6 +256,54 @@ async def test_an_event_says_how_the_app_came_to_the_corp_and_its_agent(desk: Su
 
 
 # --- replies, and URLs
+
+
+async def test_a_verification_needs_the_right_for_the_corp_that_it_is_sealed_for(desk: SuiteDesk) -> None:
+    desk.corps.put(authorization(MARKET, CORP), authorization(MARKET, PARENT_CORP))
+    asked: list[str] = []
+    for receive_id in (CORP, PARENT_CORP, MARKET_ID, PROVIDER_CORP):
+        signed, echostr = desk.echo("market", receive_id)
+        await desk.external.verify_url("market", signed, echostr, PARENT_CORP, asked.append)
+
+    assert [CORP, PARENT_CORP] == asked
+
+
+async def test_what_an_envelope_changes_is_not_done_without_the_right_for_its_corp(desk: SuiteDesk) -> None:
+    def refuse(corp_id: str) -> None:
+        raise CallerNotAllowed("no", corp_id=corp_id)
+
+    desk.corps.put(authorization(MARKET, CORP))
+    for sample in SAMPLES:
+        if sample.app != "market":
+            continue
+        signed, body = desk.sealed("market", sample.receive_id, sample.xml)
+        await outcome(desk.external.open("market", signed, body, "", refuse))
+
+    assert [] == desk.events.before
+    assert [] == desk.events.after
+
+
+@pytest.mark.parametrize("name", [CORP, MARKET_ID])
+async def test_a_reply_may_be_from_the_corp_or_the_suite_and_nobody_else(desk: SuiteDesk, name: str) -> None:
+    desk.corps.put(authorization(MARKET, CORP), authorization(MARKET, PARENT_CORP))
+    reply = f"<xml><FromUserName>{name}</FromUserName><MsgType>text</MsgType></xml>"
+
+    assert await desk.external.seal_reply("market", CORP, reply, "")
+    with pytest.raises(InvalidRequest, match="FromUserName"):
+        await desk.external.seal_reply("market", CORP, reply.replace(name, PARENT_CORP), "")
+
+
+@pytest.mark.parametrize("url", ["market", f"tailored/{CLIENT}"])
+async def test_a_reply_of_a_suite_comes_in_at_none_of_its_urls(desk: SuiteDesk, url: str) -> None:
+    desk.corps.put(authorization(MARKET, CORP), authorization(TAILORED, CLIENT))
+    name, _, corp_id = url.partition("/")
+    body = await desk.external.seal_reply(name, corp_id or CORP, REPLY, "")
+    words = {part.tag: part.text or "" for part in fromstring(body)}
+    signed = Signed(words["MsgSignature"], words["TimeStamp"], words["Nonce"])
+
+    for called in ("market", "tailored", f"tailored/{CLIENT}", f"market/{CORP}"):
+        found = await outcome(desk.decoder.open(desk.urls.find(*called.split("/")), signed, body))
+        assert isinstance(found, EnvelopeRejected)
 
 
 async def test_a_reply_is_sealed_for_the_corp_with_the_suite_s_keys(
