@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from broker.config.apps import SelfBuiltTable, SuiteTable
-from broker.config.schema import Config
+from broker.config.schema import Config, StoreTable
 from broker.config.wording import did_you_mean
 
 
@@ -32,6 +32,7 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
         problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
     seal_keys = [(f"store.seal_keys[{position}]", key) for position, key in enumerate(store.seal_keys)]
     problems += _repeated(seal_keys, "id")
+    problems += _same_seal_keys(store)
     problems += _repeated(_placed(config, "apps", "providers"), "name")
     problems += _repeated(_placed(config, "apps"), "suite_id")
     problems += _repeated(_placed(config, "providers"), "corp_id")
@@ -58,6 +59,16 @@ def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterato
             yield f"server.grpc[{position}]: {address} is off loopback and needs server.tls (or --insecure)"
         if not config.callers and "callers" not in broken:
             yield f"callers: at least one is required, {address} is off loopback (or --insecure)"
+
+
+def _same_seal_keys(store: StoreTable) -> Iterator[str]:
+    """Yield the keys that stand there under another id already: to change the id is not to change the key."""
+    places: dict[bytes, str] = {}
+    for position, key in enumerate(store.seal_keys):
+        place = f"store.seal_keys[{position}]"
+        if first := places.get(key.key_bytes()):
+            yield f"{place}.key: is the same key as {first}"
+        places.setdefault(key.key_bytes(), f"{place} ({key.id!r})")
 
 
 def _unshareable(config: Config) -> Iterator[str]:

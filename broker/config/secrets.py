@@ -1,4 +1,4 @@
-"""Secrets of the configuration: a string, `{ env = "NAME" }` or `{ file = "path" }` becomes a `Secret`.
+"""Secrets of the configuration: a string, or where one is read, becomes a `Secret`.
 
 Shells, editors and consoles add line ends, blanks and byte order marks: every secret is trimmed of them.
 """
@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+from broker.config.secret_command import output_of
 from broker.config.text import NotUtf8, decode, read_text
 from broker.domain.secret import Secret
 
@@ -37,8 +38,15 @@ def resolve(given: object) -> Secret:
             value = _from_environment(name)
         case {"file": str(path), **rest} if not rest:
             value = _from_file(path)
+        case {"command": [str(), *_] as command, **rest} if not rest and all(
+            isinstance(word, str) for word in command
+        ):
+            value = output_of(command)
         case _:
-            raise ValueError('must be a string, { env = "NAME" } or { file = "path" }')
+            raise ValueError(
+                'must be a string, { env = "NAME" }, { file = "path" }'
+                ' or { command = ["program", "argument"] }'
+            )
     value = PADDING.sub("", value)
     if not value:
         raise ValueError("is empty")

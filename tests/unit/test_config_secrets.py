@@ -195,13 +195,17 @@ def test_an_empty_secret_is_a_mistake_wherever_it_comes_from(
         {"env": "A", "file": "b"},
         {"value": "a"},
         {"file": None},
+        {"command": []},
+        {"command": "vault kv get"},
+        {"command": ["vault", 1]},
+        {"command": ["vault"], "env": "A"},
     ],
     ids=repr,
 )
 def test_what_is_no_secret_says_how_to_write_one(given_: object) -> None:
-    assert ['apps[0].secret: must be a string, { env = "NAME" } or { file = "path" }'] == mistakes(
-        {"apps": [{**CRM, "secret": given_}]}
-    )
+    problem = 'must be a string, { env = "NAME" }, { file = "path" } or { command = ["program", "argument"] }'
+
+    assert [f"apps[0].secret: {problem}"] == mistakes({"apps": [{**CRM, "secret": given_}]})
 
 
 @pytest.mark.parametrize(
@@ -212,3 +216,11 @@ def test_a_seal_key_is_base64_of_32_bytes(key: str) -> None:
 
     assert {"store.seal_keys[0].key"} == keys_of(problems)
     assert 1 == len(problems)
+
+
+def test_two_seal_keys_of_the_same_bytes_are_a_mistake() -> None:
+    keys = [{"id": name, "key": SEAL_KEY} for name in ("k1", "k2")]
+
+    assert ["store.seal_keys[1].key: is the same key as store.seal_keys[0] ('k1')"] == mistakes(
+        {"apps": [CRM], "store": {**STORE, "seal_keys": keys}}
+    )
