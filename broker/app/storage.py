@@ -7,6 +7,7 @@ from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.event_codec import EVENTS
 from broker.adapters.storage.seal import Seal
 from broker.adapters.storage.sealed_event_log import SealedEventLog
+from broker.app.at_rest.seal_keys import SealKeys
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.events.event import Event
 from broker.domain.ports.collection import Collection
@@ -37,6 +38,7 @@ class Storage:
     event_groups: EventGroups
     coordination: Coordination
     groups: Groups
+    seal_keys: SealKeys
 
 
 def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer) -> Storage:
@@ -53,4 +55,5 @@ def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer)
         events,
         store,
         store,
+        SealKeys(store, seal),
     )

@@ -11,11 +11,10 @@ from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import StoreInUse, open_sqlite
-from broker.adapters.storage.seal import Seal, SealKey
+from broker.adapters.storage.seal import Seal
 from broker.adapters.system import SystemClock
+from broker.app.at_rest.seal_keys import proven_keys
 from broker.app.errors import CannotStart
-from broker.app.key_file import KeyFileUnusable, make_key, missing, read_key
-from broker.app.seal_check import SEAL_CHECK, check_seal
 from broker.app.storage import Storage, storage_in
 from broker.config.mapping import catalog
 from broker.config.schema import Config
@@ -38,14 +37,13 @@ async def open_store(config: Config, clock: SystemClock, observer: Observer) -> 
         inner, events = await _connect(stack, config, clock, observer)
         await _wait_for(inner, config, observer)
         try:
-            keys = await _seal_keys(inner, config)
-            await check_seal(inner, keys)
+            seal = Seal(await proven_keys(inner, config))
             if catalog(config).suites and (problem := await inner.durability_problem()):
                 observer.durability_limited(problem)
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
-        yield storage_in(inner, events, Seal(keys), observer)
+        yield storage_in(inner, events, seal, observer)
 
 
 async def _connect(
@@ -79,18 +77,3 @@ async def _wait_for(store: Store, config: Config, observer: Observer) -> None:
             await asyncio.sleep(min(attempt * 0.25, 1))
         else:
             return
-
-
-async def _seal_keys(store: Store, config: Config) -> list[SealKey]:
-    """Return the configured keys; without any, the embedded store's own, made at its first start."""
-    if config.store.seal_keys:
-        return [SealKey(key.id, key.key_bytes()) for key in config.store.seal_keys]
-    database = config.store.path
-    try:
-        if key := read_key(database):
-            return [key]
-        if await store.load([SEAL_CHECK]):
-            raise missing(database)
-        return [make_key(database)]
-    except KeyFileUnusable as error:
-        raise CannotStart(f"store.url: {error}") from None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from broker.config.field_types import AgentId, ChildKind, CorpId, MiniProgramId, Name
-from broker.config.secrets import AnySecret, AppSecret, secret_matching
+from broker.config.secrets.fields import AnySecret, AppSecret, secret_matching
 from broker.config.table import Table
 from broker.domain.apps import AppKind
 from broker.domain.corps import CORP_ID, ShareKind

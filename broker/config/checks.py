@@ -63,12 +63,11 @@ def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterato
 
 def _same_seal_keys(store: StoreTable) -> Iterator[str]:
     """Yield the keys that stand there under another id already: to change the id is not to change the key."""
-    places: dict[bytes, str] = {}
+    first_of: dict[bytes, tuple[int, str]] = {}
     for position, key in enumerate(store.seal_keys):
-        place = f"store.seal_keys[{position}]"
-        if first := places.get(key.key_bytes()):
-            yield f"{place}.key: is the same key as {first}"
-        places.setdefault(key.key_bytes(), f"{place} ({key.id!r})")
+        first, key_id = first_of.setdefault(key.key_bytes(), (position, key.id))
+        if key.id != key_id:
+            yield f"store.seal_keys[{position}].key: is the same key as store.seal_keys[{first}] ({key_id!r})"
 
 
 def _unshareable(config: Config) -> Iterator[str]:

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, Field
 
 from broker.config.field_types import ReadablePath
-from broker.config.secrets import AnySecret
+from broker.config.secrets.fields import AnySecret
 from broker.domain.secret import Secret
 
 HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|[0-9a-f:.]*:[0-9a-f:.]*")

@@ -19,7 +19,7 @@ from broker.config.field_types import (
     Url,
     WritablePlace,
 )
-from broker.config.secrets import SealKey
+from broker.config.secrets.fields import SealKey
 from broker.config.store_url import StoreUrl, place_of
 from broker.config.table import Table
 from broker.domain.secret import Secret

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator
 
-from broker.config.secrets import AnySecret
+from broker.config.secrets.fields import AnySecret
 from broker.domain.secret import Secret
 
 ENCODE = "; percent-encode the password: # is %23, / is %2F, ? is %3F, [ is %5B"

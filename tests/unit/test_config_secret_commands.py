@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.config import secret_command
 from broker.config.load import ConfigError, parse_config
+from broker.config.secrets import command as secret_command
 
 CRM: dict[str, Any] = {"name": "crm", "corp_id": "ww0parent", "agent_id": 1000002, "secret": "a-secret"}
 MARKED = "marked-secret-0123456789"
@@ -19,7 +19,7 @@ def python(code: str, *arguments: str) -> dict[str, list[str]]:
 
 
 def secret_of(given: object) -> str:
-    return parse_config({"apps": [{**CRM, "secret": given}]}).apps[0].secret.reveal()
+    return parse_config({"apps": [{**CRM, "secret": given}]}).apps[0].secret.reveal()  # type: ignore[union-attr]
 
 
 def problem_with(given: object) -> str:

@@ -31,11 +31,27 @@ class SealKey:
 
 
 class Seal:
-    """Seal with the first key, open with any. Layout: length of the key's id, id, nonce, ciphertext."""
+    """Seal with the first key, open with any. Layout: length of the key's id, id, nonce, ciphertext.
+
+    Its keys may be replaced while it is used: what was opened before is not opened again.
+    """
 
     def __init__(self, keys: Sequence[SealKey]) -> None:
+        self.replace(keys)
+
+    def replace(self, keys: Sequence[SealKey]) -> None:
+        """Use these keys from now on; the first seals. Check them before: see `app.seal_keys`."""
         self._first = keys[0].id
         self._ciphers = {key.id: AESGCM(key.key) for key in keys}
+
+    @property
+    def first(self) -> str:
+        """Return the id of the key that seals."""
+        return self._first
+
+    def knows(self, key_id: str) -> bool:
+        """Return whether it has a key of that id."""
+        return key_id in self._ciphers
 
     def close(self, name: str, payload: bytes) -> bytes:
         """Return the payload sealed for that name."""
@@ -59,7 +75,12 @@ class Seal:
 
     def is_current(self, sealed: bytes) -> bool:
         """Return whether the first key sealed it."""
-        return _split(sealed)[0] == self._first
+        return sealed_by(sealed) == self._first
+
+
+def sealed_by(sealed: bytes) -> str:
+    """Return the id of the key that sealed it, as it says itself."""
+    return _split(sealed)[0]
 
 
 def _split(sealed: bytes) -> tuple[str, bytes, bytes]:

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from broker.adapters.system import SystemClock
+from broker.app.at_rest.key_file import read_key
 from broker.app.errors import CannotStart
-from broker.app.key_file import read_key
 from broker.app.store import open_store
 from broker.config.load import parse_config
 from broker.config.schema import Config

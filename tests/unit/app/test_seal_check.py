@@ -6,8 +6,8 @@ import pytest
 
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
+from broker.app.at_rest.seal_check import SEAL_CHECK, check_seal
 from broker.app.errors import CannotStart
-from broker.app.seal_check import SEAL_CHECK, check_seal
 from broker.domain.ports.store import Record
 from tests.contract.making import FAR
 from tests.kit.memory.memory_store import MemoryStore, Shared

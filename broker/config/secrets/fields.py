@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
-from broker.config.secret_command import output_of
+from broker.config.secrets.command import output_of
 from broker.config.text import NotUtf8, decode, read_text
 from broker.domain.secret import Secret
 
