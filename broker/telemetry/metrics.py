@@ -59,6 +59,8 @@ class Metrics:
         )
         self.watchers = gauge("watchers", "Open watches.", across="livesum")
 
+        self.http_connections = gauge("http_connections", "Open HTTP connections.", across="livesum")
+
         self.durable_writes = counter(
             "durable_writes_total",
             "Records that must not be lost, by what the store said: proven, late or unproven to be on disk.",

@@ -1,14 +1,17 @@
 """The HTTP server: `/callback/{app}`, `/livez`, `/readyz`, `/metrics`."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from aiohttp import web
 
 from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
+from broker.server.http.connections import KEEP_ALIVE_SECONDS, Connections, most_connections
 from broker.telemetry.metrics import Metrics
 from broker.usecases.callbacks.decoder import LARGEST_BODY
 
@@ -41,30 +44,47 @@ async def serve_http(
     drain_seconds: float,
 ) -> AsyncIterator[int]:
     """Serve until the context exits, then let running requests end; yield the port. Raises `CannotListen`."""
-    application = web.Application(client_max_size=LARGEST_BODY)
+    connections = Connections(most_connections(), metrics.http_connections)
+    application = web.Application(client_max_size=LARGEST_BODY, middlewares=[connections.middleware])
     application.add_routes([*_routes(health, metrics), *callbacks.routes()])
     runner = web.AppRunner(
         application,
         access_log=None,
         shutdown_timeout=drain_seconds,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
         # WeCom compresses nothing; unpacking a stranger's zip bomb would block all requests.
         auto_decompress=False,
     )
     await runner.setup()
     try:
-        listener: web.BaseSite
-        if address.startswith("unix://"):
-            listener = web.UnixSite(runner, address.removeprefix("unix://"))
-        else:
-            host, _, port = address.rpartition(":")
-            listener = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=share_port or None)
+        listener = await _listen(address, runner, connections, share_port=share_port)
         try:
-            await listener.start()
-        except OSError as error:
-            raise CannotListen(f"cannot listen on {address}: {system_reason(error)}") from None
-        yield _port(runner)
+            yield _port(listener)
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()
+
+
+async def _listen(
+    address: str, runner: web.AppRunner, connections: Connections, *, share_port: bool
+) -> asyncio.Server:
+    """Listen on the address. Raises `CannotListen`."""
+    bounded, loop = connections.before(cast("web.Server", runner.server)), asyncio.get_running_loop()
+    try:
+        if address.startswith("unix://"):
+            path = address.removeprefix("unix://")
+            return await loop.create_unix_server(bounded, path, backlog=connections.backlog)
+        host, _, port = address.rpartition(":")
+        return await loop.create_server(
+            bounded,
+            host.strip("[]"),
+            int(port),
+            reuse_port=share_port or None,
+            backlog=connections.backlog,
+        )
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {address}: {system_reason(error)}") from None
 
 
 def system_reason(error: OSError) -> str:
@@ -74,6 +94,8 @@ def system_reason(error: OSError) -> str:
     return os.strerror(error.errno).lower()
 
 
-def _port(runner: web.AppRunner) -> int:
-    names = [name for name in runner.addresses if isinstance(name, tuple)]
+def _port(listener: asyncio.Server) -> int:
+    names = [
+        name for name in (opened.getsockname() for opened in listener.sockets) if isinstance(name, tuple)
+    ]
     return int(names[0][1]) if names else 0
