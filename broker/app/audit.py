@@ -1,13 +1,16 @@
 """The audit trail that the configuration names: a file, stdout or the log."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.app.errors import CannotStart
 from broker.config.schema import STDOUT, Config
+from broker.domain.audit import AuditOutcome, AuditRecord, AuditTarget
 from broker.domain.ports.clock import Clock
 from broker.telemetry.audit.observer import AuditTelemetry
 from broker.telemetry.audit.sinks import AuditLog, AuditSink, audit_file, audit_stdout
@@ -39,6 +42,32 @@ async def open_audit(config: Config, metrics: Metrics, clock: Clock) -> AsyncIte
     finally:
         journal.close()
         await asyncio.to_thread(trail.close)
+
+
+def record_command(config: Config, operation: str, done: Mapping[tuple[AuditTarget, str], int]) -> None:
+    """Record what a command does to the store, if the trail is a file: how often, by target and reason.
+
+    Raises `OSError`: then the command must not go on.
+    """
+    if config.audit.file in (None, STDOUT):
+        return
+    sink = audit_file(Path(config.audit.file))
+    sink.open()
+    try:
+        for (target, reason), count in done.items():
+            sink.put(
+                AuditRecord(
+                    datetime.now(UTC),
+                    AuditOutcome.OPERATED,
+                    peer=f"uid:{os.getuid()}",
+                    operation=operation,
+                    target=target,
+                    reason=reason,
+                    repeats=count,
+                )
+            )
+    finally:
+        sink.close()
 
 
 def _sink(file: str | None) -> AuditSink:

@@ -13,7 +13,7 @@ from tests.kit.actions import ACTIONS
 from tests.unit.telemetry.audit_records import RECORD
 
 PAGE = ROOT / "docs" / "audit.md"
-COMMANDS: set[str] = set()
+COMMANDS = {"suites export", "suites import"}
 """The commands that act on the store without a broker."""
 TYPES = {str: "string", int: "integer", dict: "object"}
 

@@ -18,9 +18,11 @@ from broker.adapters.system import SystemClock
 from broker.app.storage import Storage
 from broker.app.store import open_store
 from broker.config.load import parse_config
+from broker.domain.audit import AuditOutcome, AuditTarget
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import Authorization, AuthorizationState, AuthorizedAgent
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN
+from broker.telemetry.audit.line import read_line
 from broker.telemetry.observer import Telemetry
 from broker.usecases.suites.enlisted import AUTHORIZATIONS, FOREVER
 from tests.cli.running import run
@@ -153,6 +155,38 @@ def test_what_is_exported_is_imported_into_an_empty_store(place: Place, key_file
     ]
     # A broker reads anew what the corps allow by now.
     assert {"wpA": replace(FIRST, is_stale=True), "wpB": replace(SECOND, is_stale=True)} == other.held()
+
+
+def test_both_leave_a_record_in_the_trail_s_file(place: Place, key_file: str, tmp_path: Path) -> None:
+    place.keep(FIRST, SECOND)
+    trail, options = tmp_path / "audit.log", ("--key-file", key_file)
+    config = place.config(audit={"file": str(trail)})
+    file = str(place.folder / "backup")
+    assert 0 == run("suites", "export", file, "--config", config, *options).exit_code
+    assert 0 == run("suites", "import", file, "--config", config, *options).exit_code
+    found = [read_line(line) for line in trail.read_bytes().splitlines()]
+
+    assert [
+        ("suites export", AuditTarget("market", kind="permanent_code"), "", 2),
+        ("suites import", AuditTarget("market", "wpA", "permanent_code"), "UNCHANGED", 1),
+        ("suites import", AuditTarget("market", "wpB", "permanent_code"), "UNCHANGED", 1),
+    ] == [(record.operation, record.target, record.reason, record.repeats) for record in found]
+    assert {(AuditOutcome.OPERATED, f"uid:{os.getuid()}")} == {(each.outcome, each.peer) for each in found}
+
+
+def test_neither_does_anything_that_cannot_be_recorded(place: Place, key_file: str, tmp_path: Path) -> None:
+    place.keep(FIRST)
+    file = exported(place, key_file)
+    other = replace(place, store={**place.store, **elsewhere(place)})
+    audit = {"file": f"{tmp_path}/no/folder"}
+    for command, name, where in (("export", str(place.folder / "another"), place), ("import", file, other)):
+        options = ("--config", where.config(audit=audit), "--key-file", key_file)
+        result = run("suites", command, name, *options)
+        assert 1 == result.exit_code
+        assert f"error: {tmp_path}/no/folder: no such file or directory\n" == result.stderr
+
+    assert not (place.folder / "another").exists()
+    assert {} == other.held()
 
 
 def elsewhere(place: Place) -> dict[str, str]:

@@ -12,16 +12,19 @@ from typing import Any, ParamSpec
 
 import click
 
+from broker.app.audit import record_command
 from broker.app.backup import BackupRefused, Restored, export_authorizations, import_authorizations
 from broker.app.errors import CannotStart
 from broker.cli.configuration import config_option, read_config
 from broker.cli.ending import fail
+from broker.domain.audit import AuditTarget
 from broker.domain.errors import StoreUnavailable
 from broker.domain.suites.authorization import Authorization
 from broker.server.http.server import system_reason
 from broker.telemetry.logging import set_up_logging
 
 Given = ParamSpec("Given")
+PERMANENT_CODE = "permanent_code"
 KEY_VARIABLE = "WECOM_BROKER_BACKUP_KEY"
 MEANINGS = {
     Restored.WRITTEN: "written",
@@ -78,9 +81,14 @@ async def export(file: Path, path: Path, key_file: Path | None, as_json: bool) -
     if file.exists():
         fail(f"{file} exists already: choose another name")
     exported = await export_authorizations(config, _key(key_file))
+    by_suite = Counter(authorization.suite for authorization in exported.authorizations)
+    record_command(
+        config,
+        "suites export",
+        {(AuditTarget(suite, kind=PERMANENT_CODE), ""): count for suite, count in by_suite.items()},
+    )
     _write(file, exported.file)
     told = {"file": str(file), "count": len(exported.authorizations), "unreadable": exported.unreadable_count}
-    by_suite = Counter(authorization.suite for authorization in exported.authorizations)
     if as_json:
         click.echo(json.dumps({**told, "suites": by_suite}, ensure_ascii=False))
     else:
@@ -104,11 +112,15 @@ async def import_(file: Path, path: Path, key_file: Path | None, force: bool, as
     running, and use what is written at once; with SQLite stop the broker first.
     """
     config = read_config(path, insecure=True)
+    # Nothing is put back that could not be recorded.
+    record_command(config, "suites import", {})
     outcomes: Counter[Restored] = Counter()
     done = import_authorizations(config, _key(key_file), file.read_bytes(), force=force)
     async with aclosing(done) as restored:
         async for authorization, outcome in restored:
             outcomes[outcome] += 1
+            target = AuditTarget(authorization.suite, authorization.corp_id, PERMANENT_CODE)
+            record_command(config, "suites import", {(target, outcome.upper()): 1})
             _tell(authorization, outcome, as_json=as_json)
     if not as_json:
         click.echo(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "nothing in it")
