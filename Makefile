@@ -7,6 +7,7 @@ VENV ?= .venv
 # Extra arguments for the program that a target runs: make test ARGS='-k lease'
 ARGS ?=
 ENVELOPES ?= 200000
+REQUESTS ?= 20000
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
 test: WORKERS ?= 4
 test-fast: WORKERS ?= 2
@@ -50,8 +51,10 @@ test: $(STAMP) ## Run all tests
 test-fast: $(STAMP) ## Run the unit tests, in less than half a minute
 	$(PARALLEL) -m 'not slow' tests/unit tests/architecture tests/simulator $(ARGS)
 
-fuzz: $(STAMP) ## Send ENVELOPES=200000 callbacks through the protocol, and count the outcomes
-	ENVELOPES=$(ENVELOPES) $(BIN)/python -m pytest tests/properties/test_callback_envelopes.py $(ARGS)
+fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
+fuzz: $(STAMP) ## Send ENVELOPES=200000 callbacks through the protocol, and REQUESTS=20000 to each door of a broker
+	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) \
+		$(BIN)/python -m pytest tests/properties/test_callback_envelopes.py tests/integration/fuzz $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/ruff check
