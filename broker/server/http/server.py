@@ -12,6 +12,7 @@ from aiohttp import web
 from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.connections import KEEP_ALIVE_SECONDS, Connections, most_connections
+from broker.server.http.expectations import without_odd_expectations
 from broker.telemetry.metrics import Metrics
 from broker.usecases.callbacks.decoder import LARGEST_BODY
 
@@ -70,7 +71,9 @@ async def _listen(
     address: str, runner: web.AppRunner, connections: Connections, *, share_port: bool
 ) -> asyncio.Server:
     """Listen on the address. Raises `CannotListen`."""
-    bounded, loop = connections.before(cast("web.Server", runner.server)), asyncio.get_running_loop()
+    server, loop = cast("web.Server", runner.server), asyncio.get_running_loop()
+    server.request_factory = without_odd_expectations(server.request_factory)
+    bounded = connections.before(server)
     try:
         if address.startswith("unix://"):
             path = address.removeprefix("unix://")

@@ -340,9 +340,18 @@ def _with_http() -> list[Attack]:
         Attack("huge header", http(headers={"X-Forwarded-For": "1.1.1.1, " * 5000}), (400, 431)),
         Attack("no http", b"\x16\x03\x01 hello\r\n\r\n", (400,)),
         Attack("two lengths", http(headers={"content-length": "5"}, body=b"hello!"), (400,)),
+        *(
+            Attack(f"expects {place} {path}", _expecting(path, what), (417,))
+            for path in ("/callback/crm", "/nowhere")
+            for place, what in enumerate((b"the unexpected", b"100-contin\x8e\xfc", b"\xff"))
+        ),
         Attack("negative length", http(headers={"Content-Length": "-1"}), (400,)),
         Attack("bad chunks", http(headers={"Transfer-Encoding": "chunked"}, body=b"zz\r\n"), (400,)),
     ]
+
+
+def _expecting(path: str, what: bytes) -> bytes:
+    return http(path=path, headers={"Expect": "X"}).replace(b"Expect: X", b"Expect: " + what)
 
 
 def _chunked(body: bytes) -> bytes:
