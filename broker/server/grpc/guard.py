@@ -24,7 +24,7 @@ from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.context import Context
 from broker.server.grpc.entry.admission import Admission, Leave
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer
-from broker.server.grpc.entry.open_streams import OpenStreams
+from broker.server.grpc.entry.open_streams import OpenStreams, sent
 from broker.server.grpc.rights import Permit, requirement_of
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
@@ -37,6 +37,8 @@ TAKEN_IN_SECONDS = 1.0
 Handler = Callable[[Any, Context], Awaitable[Any]]
 StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
 Reader = Callable[[Any], Any]
+Answer = Callable[[Any, Any, Context, Permit | None], Awaitable[Any]]
+"""Call a handler of a stream, and pass its answers on."""
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -75,9 +77,9 @@ class RpcGuard:
             unary: Any = self._unary(method, cast("Handler", handler.unary_unary), read)
             return grpc.unary_unary_rpc_method_handler(unary, response_serializer=serializer)
         if handler.stream_unary:
-            upload: Any = self._unary(method, cast("Handler", handler.stream_unary), _each(read))
+            upload: Any = self._open(method, handler.stream_unary, _each(read), _answered)
             return grpc.stream_unary_rpc_method_handler(upload, response_serializer=serializer)
-        stream: Any = self._stream(method, cast("StreamHandler", handler.unary_stream), read)
+        stream: Any = self._open(method, handler.unary_stream, read, _written)
         return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serializer)
 
     def _unary(self, method: str, handler: Handler, read: Reader) -> Handler:
@@ -102,8 +104,6 @@ class RpcGuard:
             except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
                 audit(context, request, failure)
-                if isinstance(received, AsyncIterator) and not isinstance(error, Unauthenticated):
-                    await _take_in(received)
                 await errors.abort(context, failure)
             else:
                 code = "OK"
@@ -117,14 +117,16 @@ class RpcGuard:
 
         return call
 
-    def _stream(self, method: str, handler: StreamHandler, read: Reader) -> Handler:
+    def _open(self, method: str, handler: Any, read: Reader, answer: Answer) -> Handler:
+        """Wrap a handler of a stream, which is cut as soon as its caller loses the right to it."""
         required = requirement_of(method, handler)
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
         record = self._recorder(method)
+        lasts = answer is _written
 
         # A coroutine, not a generator: a cut must find it wherever it waits, also while it writes.
-        async def call(received: Any, context: Context) -> None:
+        async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
             code = "CANCELLED"
             request = None
@@ -132,17 +134,11 @@ class RpcGuard:
             with self._streams.opened() as stream:
                 try:
                     caller = self._identified(context)
-                    leave = self._admission.enter(caller, stream=True)
+                    leave = self._admission.enter(caller, stream=lasts)
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)
-                    # Closed here, so that a caller who leaves between two answers leaks no connection.
-                    async with aclosing(handler(request, context)) as responses:
-                        async for response in responses:
-                            if permit:
-                                permit.demand()
-                            await context.write(response)
-                    code = "OK"
+                    response = await answer(handler, request, context, permit)
                 except asyncio.CancelledError:
                     if stream.refusal is None:
                         raise
@@ -152,7 +148,12 @@ class RpcGuard:
                 except Exception as error:  # noqa: BLE001 - as above
                     failure, code = self._failure(method, error)
                     audit(context, request, failure)
+                    if not isinstance(error, Unauthenticated):
+                        await _take_in(received)
                     await errors.abort(context, failure)
+                else:
+                    code = "OK"
+                    return response
                 finally:
                     if leave is not None:
                         leave()
@@ -237,13 +238,39 @@ def _each(read: Reader) -> Reader:
     return messages
 
 
-async def _take_in(received: AsyncIterator[bytes]) -> None:
-    """Read what a refused caller is still sending, within bounds.
+async def _answered(handler: Handler, request: Any, context: Context, permit: Permit | None) -> Any:
+    """Return the answer to an upload."""
+    response = await handler(request, context)
+    if permit:
+        permit.demand()
+    return response
+
+
+async def _written(handler: StreamHandler, request: Any, context: Context, permit: Permit | None) -> None:
+    """Write the answers of a stream."""
+    is_first = True
+    # Closed here, so that a caller who leaves between two answers leaks no connection.
+    async with aclosing(handler(request, context)) as responses:
+        async for response in responses:
+            if permit:
+                permit.demand()
+            if is_first:
+                is_first = False
+                await sent(context.write(response))
+            else:
+                await context.write(response)
+
+
+async def _take_in(received: bytes | AsyncIterator[bytes]) -> None:
+    """Read what a refused caller of an upload is still sending, within bounds.
 
     A client of grpc.aio whose call ends while it writes reports INTERNAL instead of the refusal.
     """
+    if not isinstance(received, AsyncIterator):
+        return
     size = 0
-    with suppress(TimeoutError, grpc.aio.AbortError):
+    # A RuntimeError: whoever passes the upload on has not ended yet, and reads it too.
+    with suppress(TimeoutError, grpc.aio.AbortError, RuntimeError):
         async with asyncio.timeout(TAKEN_IN_SECONDS):
             async for message in received:
                 size += len(message)

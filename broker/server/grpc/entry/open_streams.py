@@ -1,7 +1,7 @@
 """The streams that callers have open: each ends as soon as its caller loses the right to it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from broker.domain.caller_policy import CallerPolicy
@@ -9,6 +9,8 @@ from broker.domain.errors import BrokerError
 
 LOOKED_AT_ONCE = 100
 """How many streams are looked at before other work of the event loop goes on."""
+SENT_WITHIN_SECONDS = 0.5
+"""How long a stream that is cut waits for its initial metadata, which a client that reads has long before."""
 
 
 class OpenStream:
@@ -59,3 +61,18 @@ class OpenStreams:
             stream.look_again()
         if rest := streams[LOOKED_AT_ONCE:]:
             asyncio.get_running_loop().call_soon(self._look_at, rest)
+
+
+async def sent(sending: Awaitable[None]) -> None:
+    """Send initial metadata, or the first message, which brings them; finish that also if the stream is cut.
+
+    While they are on their way, gRPC sends no status: the client would wait for ever.
+    """
+    task = asyncio.ensure_future(sending)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=SENT_WITHIN_SECONDS)
+        if not task.cancel() and not task.cancelled():
+            task.exception()
+        raise

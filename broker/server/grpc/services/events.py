@@ -14,6 +14,7 @@ from broker.domain.suites.catalog import Catalog
 from broker.server.grpc import event_messages, messages
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
+from broker.server.grpc.entry.open_streams import sent
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 
@@ -48,7 +49,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         async with aclosing(deliveries) as stream:
             await anext(stream)
             # A subscription may be silent for hours: the metadata tells the caller that it is open.
-            await context.send_initial_metadata(())
+            await sent(context.send_initial_metadata(()))
             async for delivery in stream:
                 if delivery:
                     found = event_messages.event(delivery.event)

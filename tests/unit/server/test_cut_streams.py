@@ -1,0 +1,128 @@
+"""A stream that is cut: its caller is told why, whatever is on its way to it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from wecom_broker.v1 import token_service_pb2 as token_pb
+from wecom_broker.v1 import wecom_api_service_pb2 as api_pb
+
+from broker.domain.access import Action, Caller, Rule
+from broker.domain.caller_policy import CallerPolicy
+from broker.server.grpc.rights import Of, Rights, requires
+from broker.server.grpc.subjects import Subjects
+from broker.telemetry.metrics import Metrics
+from tests.unit.server.fakes import Context, bearer, error_info
+from tests.unit.server.guarding import guard_of
+
+CRM = Subjects({"crm": "ww0parent"})
+ALLOWED = Caller(
+    "orders",
+    token_sha256=hashlib.sha256(b"orders").hexdigest(),
+    rules=(Rule(("crm",), ("ww1",), frozenset({Action.TOKEN_GET, Action.API_CALL}), ("*",)),),
+)
+REVOKED = Caller("orders", token_sha256=ALLOWED.token_sha256)
+
+
+@dataclass
+class Slow(Context):
+    """A context whose messages are on their way until `arrive` is set."""
+
+    arrive: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def write(self, message: object) -> None:
+        self.wrote.set()
+        await self.arrive.wait()
+        self.written.append(message)
+
+
+def slow() -> Slow:
+    return Slow(bearer("orders").metadata)
+
+
+async def many(_request: object, _context: object) -> AsyncIterator[int]:
+    for number in range(3):
+        yield number
+
+
+async def opened(policy: CallerPolicy, context: Context) -> "asyncio.Task[Any]":
+    """Return a stream whose first message is on its way."""
+    declared = requires(Action.TOKEN_GET)(many)
+    guarded: Any = guard_of(policy, CRM, Metrics()).guard(
+        "/Watch", grpc.unary_stream_rpc_method_handler(declared)
+    )
+    request = token_pb.WatchAccessTokenRequest()
+    request.target.app, request.target.corp_id = "crm", "ww1"
+    stream = asyncio.ensure_future(guarded.unary_stream(request, context))
+    await context.wrote.wait()
+    return stream
+
+
+async def test_the_refusal_follows_the_first_message_for_grpc_sends_none_beside_it() -> None:
+    policy, context = CallerPolicy((ALLOWED,)), slow()
+    stream = await opened(policy, context)
+    policy.replace((REVOKED,))
+    await asyncio.sleep(0)
+    assert context.aborted is None
+
+    context.arrive.set()
+    with pytest.raises(grpc.aio.AbortError):
+        await stream
+    assert ([0], "CALLER_NOT_ALLOWED") == (context.written, error_info(context.rich).reason)
+
+
+async def test_a_first_message_that_a_client_does_not_take_delays_the_end_by_little() -> None:
+    policy, context = CallerPolicy((ALLOWED,)), slow()
+    stream = await opened(policy, context)
+    policy.replace((REVOKED,))
+
+    with pytest.raises(grpc.aio.AbortError):
+        await stream
+    assert ([], "CALLER_NOT_ALLOWED") == (context.written, error_info(context.rich).reason)
+
+
+async def test_a_caller_who_leaves_ends_the_call() -> None:
+    context = slow()
+    stream = await opened(CallerPolicy((ALLOWED,)), context)
+    stream.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await stream
+    assert context.aborted is None
+
+
+async def test_an_upload_ends_when_its_caller_loses_the_right() -> None:
+    policy, context = CallerPolicy((ALLOWED,)), bearer("orders")
+    rights, began, ended = Rights(policy, CRM), asyncio.Event(), []
+
+    async def upload(pieces: AsyncIterator[api_pb.UploadMediaRequest], _context: object) -> str:
+        first = await anext(aiter(pieces))
+        rights.grant(first.target.app, first.target.corp_id, "/cgi-bin/media/upload")
+        began.set()
+        try:
+            return str([piece async for piece in pieces])
+        finally:
+            ended.append(True)
+
+    async def pieces() -> AsyncIterator[api_pb.UploadMediaRequest]:
+        request = api_pb.UploadMediaRequest()
+        request.target.app, request.target.corp_id = "crm", "ww1"
+        yield request
+        await asyncio.Event().wait()
+
+    declared = requires(Action.API_CALL, of=Of.HANDLER)(upload)
+    guarded: Any = guard_of(policy, CRM, Metrics()).guard(
+        "/Up", grpc.stream_unary_rpc_method_handler(declared)
+    )
+    call = asyncio.ensure_future(guarded.stream_unary(pieces(), context))
+    await began.wait()
+    policy.replace((ALLOWED, REVOKED))
+
+    with pytest.raises(grpc.aio.AbortError):
+        await call
+    assert ("CALLER_NOT_ALLOWED", [True]) == (error_info(context.rich).reason, ended)
