@@ -23,7 +23,7 @@ from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.context import Context
 from broker.server.grpc.entry.admission import Admission, Leave
-from broker.server.grpc.entry.authorizer import Authorize, Authorizer
+from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
 from broker.server.grpc.entry.open_streams import OpenStreams, sent
 from broker.server.grpc.rights import Permit, requirement_of
 from broker.telemetry.logging import LOGGER
@@ -104,7 +104,7 @@ class RpcGuard:
             except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
                 audit(context, request, failure)
-                await errors.abort(context, failure)
+                await errors.abort(context, told(failure, request))
             else:
                 code = "OK"
                 if required.operates:
@@ -144,13 +144,13 @@ class RpcGuard:
                         raise
                     failure, code = self._failure(method, stream.refusal)
                     audit(context, request, failure)
-                    await errors.abort(context, failure)
+                    await errors.abort(context, told(failure, request))
                 except Exception as error:  # noqa: BLE001 - as above
                     failure, code = self._failure(method, error)
                     audit(context, request, failure)
                     if not isinstance(error, Unauthenticated):
                         await _take_in(received)
-                    await errors.abort(context, failure)
+                    await errors.abort(context, told(failure, request))
                 else:
                     code = "OK"
                     return response

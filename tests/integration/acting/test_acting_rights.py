@@ -276,7 +276,7 @@ async def test_a_session_of_another_corp_is_neither_told_nor_kept_nor_converted(
             assert "CALLER_NOT_ALLOWED" == (await refusal_of(call))[0]
 
         assert ("CALLER_NOT_ALLOWED", 1) == (reason, world.log.times_sent(code))
-        assert {"caller": "one", "action": "miniprogram.session", "app": APP, "corp_id": SUPPLIER} == metadata
+        assert {"caller": "one", "action": "miniprogram.session", "app": APP} == metadata
         # The second login's.
         assert 1 == world.log.calls("/cgi-bin/miniprogram/transfer_session")
         assert "DATA_REJECTED" == (await refusal_of(known["all"].decrypt(theirs.session_id)))[0]

@@ -8,12 +8,15 @@ from broker.domain.access import Action, Caller
 from broker.domain.apps import APP_NAME
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.corps import CORP_ID
+from broker.domain.errors import BrokerError, CallerNotAllowed
 from broker.server.grpc.rights import Of, Permit, Requirement, current_permit
 from broker.server.grpc.subjects import Subjects
 
 Authorize = Callable[[Caller, Any], Permit | None]
 """Raise `CallerNotAllowed`, or return; a permit is returned if the handler has to grant it."""
 Covers = Callable[[str], bool]
+FOUND_OUT = ("app", "corp_id")
+"""What a refusal says of a code, a session or an event: it may be a part of the answer that is refused."""
 
 
 class Authorizer:
@@ -87,3 +90,15 @@ def named_in(request: Any) -> tuple[str, str]:
         return request.target.app, request.target.corp_id
     corp_id = getattr(request, "corp_id", "") or getattr(request, "parent_corp_id", "")
     return getattr(request, "app", ""), corp_id
+
+
+def told(error: BrokerError, request: Any) -> BrokerError:
+    """Return the error as its caller may know it: with what the request names, not with what we found out.
+
+    The request is None if it was not read. The audit trail has it all.
+    """
+    if not isinstance(error, CallerNotAllowed):
+        return error
+    named = {*named_in(request), *getattr(request, "apps", ())}
+    known = {name: value for name, value in error.metadata.items() if name not in FOUND_OUT or value in named}
+    return CallerNotAllowed(error.message, **known)
