@@ -1,6 +1,11 @@
-"""The permission that each rpc needs, as the API documents it."""
+"""The rpcs of the API, and the permission that each needs, as the API documents it."""
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
+
+import wecom_broker.v1
+from google.protobuf.descriptor import MethodDescriptor
 
 from broker.domain.access import Action
 
@@ -46,3 +51,15 @@ ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.SuiteService/RefreshAuthorization": Action.SUITE_MANAGE,
     "/wecom_broker.v1.SuiteService/WatchAuthorizations": Action.SUITE_MANAGE,
 }
+
+
+def rpcs() -> dict[str, MethodDescriptor]:
+    """Return the rpcs of all services, by the names under which they are called."""
+    modules = [importlib.import_module(f"wecom_broker.v1.{found.name}") for found in stub_modules()]
+    services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
+    return {f"/{service.full_name}/{rpc.name}": rpc for service in services for rpc in service.methods}
+
+
+def stub_modules() -> list[pkgutil.ModuleInfo]:
+    """Return the modules that describe messages and services."""
+    return [found for found in pkgutil.iter_modules(wecom_broker.v1.__path__) if found.name.endswith("_pb2")]

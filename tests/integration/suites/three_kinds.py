@@ -11,7 +11,7 @@ from wecom_broker import AccessToken, Broker, PageSignature
 from wecom_broker.errors import CorpNotAuthorized
 from yarl import URL
 
-from broker.app.running_broker import running_broker
+from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
 from broker.simulator import Callback, CustomizedShare, EventKind, World, provider_demo
 from broker.simulator.callbacks.sender import send_event
@@ -114,6 +114,15 @@ def call_back(world: World, base: str) -> None:
 @asynccontextmanager
 async def three_kinds(folder: Path, *, has_tickets: bool = True, **more: Any) -> AsyncIterator[Kinds]:
     """Run the broker and its WeCom inside the block; nobody has installed the suites."""
+    async with broker_of_three_kinds(folder, has_tickets=has_tickets, **more) as (kinds, _):
+        yield kinds
+
+
+@asynccontextmanager
+async def broker_of_three_kinds(
+    folder: Path, *, has_tickets: bool = True, **more: Any
+) -> AsyncIterator[tuple[Kinds, RunningBroker]]:
+    """Run them as `three_kinds` does, for who also looks into the broker."""
     world = three_kinds_world()
     async with running_simulator(world) as url:
         config = parse_config(tables(url, f"sqlite:///{folder}/broker.db", **more))
@@ -122,7 +131,7 @@ async def three_kinds(folder: Path, *, has_tickets: bool = True, **more: Any) ->
             for suite in (MARKET, TAILORED) if has_tickets else ():
                 world.console.tickets.push(suite)
             await world.callbacks.outbox.settled()
-            yield Kinds(world, url, broker.grpc_addresses[0])
+            yield Kinds(world, url, broker.grpc_addresses[0]), broker
 
 
 async def installed(kinds: Kinds, broker: Broker) -> None:

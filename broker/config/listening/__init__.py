@@ -1,1 +1,0 @@
-"""`[server]`: where the broker listens, and how callers prove who they are."""
