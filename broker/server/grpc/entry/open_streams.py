@@ -54,7 +54,8 @@ class OpenStreams:
 
     def _look_again(self) -> None:
         if self._open:
-            self._look_at(list(self._open))
+            # Later: what else hears of the change may hear of it after this.
+            asyncio.get_running_loop().call_soon(self._look_at, list(self._open))
 
     def _look_at(self, streams: list[OpenStream]) -> None:
         for stream in streams[:LOOKED_AT_ONCE]:
