@@ -13,6 +13,7 @@ from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.connections import KEEP_ALIVE_SECONDS, Connections, most_connections
 from broker.server.http.expectations import without_odd_expectations
+from broker.server.http.targets import with_a_target
 from broker.telemetry.metrics import Metrics
 from broker.usecases.callbacks.decoder import LARGEST_BODY
 
@@ -72,7 +73,7 @@ async def _listen(
 ) -> asyncio.Server:
     """Listen on the address. Raises `CannotListen`."""
     server, loop = cast("web.Server", runner.server), asyncio.get_running_loop()
-    server.request_factory = without_odd_expectations(server.request_factory)
+    server.request_factory = with_a_target(without_odd_expectations(server.request_factory))
     bounded = connections.before(server)
     try:
         if address.startswith("unix://"):

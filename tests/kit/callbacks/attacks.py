@@ -338,6 +338,7 @@ def _with_http() -> list[Attack]:
         ),
         Attack("header flood", http(headers=many), (400, 431)),
         Attack("huge header", http(headers={"X-Forwarded-For": "1.1.1.1, " * 5000}), (400, 431)),
+        Attack("no target", b"CONNECT  \r\nHost: broker\r\n\r\n", (404, 405)),
         Attack("no http", b"\x16\x03\x01 hello\r\n\r\n", (400,)),
         Attack("two lengths", http(headers={"content-length": "5"}, body=b"hello!"), (400,)),
         *(
