@@ -108,9 +108,11 @@ class RpcGuard:
             else:
                 code = "OK"
                 if required.operates:
-                    audit(context, request, None)
+                    audit(context, request, "")
                 return response
             finally:
+                if required.operates and code == "CANCELLED":
+                    audit(context, request, code)
                 if leave is not None:
                     leave()
                 record(code, began)

@@ -280,6 +280,22 @@ async def test_a_report_that_failed_is_recorded_unless_nobody_looked_at_it(world
     assert ["QUOTA_RESERVED"] == [record.reason for record in world.records]
 
 
+async def test_who_leaves_before_his_report_ends_is_recorded(world: World) -> None:
+    async def never() -> tuple[ReportOutcome, Credential]:
+        await asyncio.Event().wait()
+        raise AssertionError("it returned")
+
+    current_caller.set(ORDERS)
+    call = asyncio.create_task(
+        world.audit.reporting(Context(), Action.TOKEN_REPORT, "ReportInvalidToken", TARGET, 6, never())
+    )
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+    assert [("orders", "CANCELLED")] == [(record.caller, record.reason) for record in world.records]
+
+
 def test_what_an_operator_does_is_recorded_each_time(world: World) -> None:
     for reason in ("", "", "SECRET_REJECTED"):
         world.call(

@@ -171,6 +171,25 @@ async def test_what_an_operator_does_is_recorded_whether_it_works_or_not(door: D
     assert {AuditTarget("crm", "ww1")} == {record.target for record in door.trail.records}
 
 
+async def test_who_leaves_before_the_answer_is_recorded_all_the_same(door: Door) -> None:
+    began = asyncio.Event()
+
+    @requires(Action.ADMIN_REFRESH, operates=True)
+    async def refresh(_request: object, _context: object) -> object:
+        began.set()
+        return await asyncio.Event().wait()
+
+    request = admin_pb.RefreshCredentialRequest(target=Target(app="crm", corp_id="ww1"))
+    call = asyncio.create_task(door.send(REFRESH, request, refresh, bearer("orders")))
+    await began.wait()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+    assert [(AuditOutcome.OPERATED, "orders", "admin.refresh", "RefreshCredential", "CANCELLED")] == (
+        door.recorded
+    )
+
+
 async def test_what_an_operator_may_not_do_is_a_refusal(door: Door) -> None:
     @requires(Action.ADMIN_REFRESH, operates=True)
     async def refresh(_request: object, _context: object) -> object:

@@ -13,8 +13,8 @@ from broker.server.grpc.context import Context
 from broker.server.grpc.entry.authorizer import named_in
 from broker.server.grpc.rights import Requirement
 
-Ended = Callable[[Context, Any, BrokerError | None], None]
-"""Take a call's context, its request (None if it was not read) and its error, if it failed."""
+Ended = Callable[[Context, Any, BrokerError | str], None]
+"""Take a call's context, its request (None if it was not read), and its error or how else it ended."""
 
 
 class CallAudit:
@@ -27,13 +27,13 @@ class CallAudit:
         """Return what is to be called when a call of the method has failed, or an operator's has ended."""
         operation = method.rpartition("/")[2]
 
-        def ended(context: Context, request: Any, error: BrokerError | None) -> None:
+        def ended(context: Context, request: Any, error: BrokerError | str) -> None:
             if isinstance(error, AccessRefused | CallerLimited):
                 target = _refused_target(request, error)
                 action = error.metadata.get("action", required.action)
                 self._audit.refused(context, _caller(), action, operation, target, error)
             elif required.operates:
-                reason = error.reason if error else ""
+                reason = error.reason if isinstance(error, BrokerError) else error
                 self._audit.operated(context, required.action, operation, _target(request), reason)
 
         return ended

@@ -1,5 +1,6 @@
 """What calls leave in the audit trail: who got, was refused, reported or did what."""
 
+import asyncio
 import re
 from collections.abc import Awaitable
 from typing import Any
@@ -99,6 +100,9 @@ class Audit:
             reason, target = outcome.name, AuditTarget.of(credential.key)
         except BrokerError as error:
             reason = "" if isinstance(error, NO_REPORT) else error.reason
+            raise
+        except asyncio.CancelledError:
+            reason = "CANCELLED"
             raise
         finally:
             if reason:
