@@ -4,14 +4,17 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
-from urllib.parse import quote
 
+import grpc.aio
 import pytest
 from wecom_broker import Broker, Event, errors
 from wecom_broker.v1 import admin_service_pb2 as admin_pb
@@ -41,12 +44,17 @@ from tests.integration.suites.three_kinds import (
     tables,
     three_kinds_world,
 )
+from tests.kit.every_rpc import call_every_rpc, methods, reflected, told
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import SEAL_KEY
 from tests.kit.processes.left_behind import Monitor, left_behind
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.secrecy import forms, leaks
 
-BEARER = "the-bearer-token-of-the-service"
+BEARER, STRANGE = "the-bearer-token-of-the-service", "a-bearer-token-that-nobody-has"
+METADATA = (("authorization", f"Bearer {BEARER}"),)
+VARIABLES = {"CRM_SECRET": SECRET, "MARKET_SECRET": provider_demo.MARKET_SECRET, "SEAL_KEY": SEAL_KEY}
+"""Secrets that come from the environment."""
 PAGE = "https://app.example.com/"
 FAULTS: list[Fault] = [
     HttpStatus(502),
@@ -116,6 +124,8 @@ class Service:
     kinds: Kinds
     broker: Broker
     told: list[str] = field(default_factory=list)
+    planted: list[str] = field(default_factory=list)
+    """What callers sent that is nobody else's business."""
     answers: int = 0
 
     async def attempt(self, call: Awaitable[Any]) -> Any:
@@ -124,7 +134,8 @@ class Service:
             answer = await call
         except errors.BrokerError as error:
             cause = error.__cause__ or error.__context__
-            self.told.append(f"{error!r} {error.metadata} {cause!r}")
+            details = told(cause) if isinstance(cause, grpc.aio.AioRpcError) else repr(cause)
+            self.told.append(f"{error!r} {error.metadata} {details}")
             return None
         self.answers += 1
         return answer
@@ -172,17 +183,34 @@ class Service:
                 await self.attempt(self.broker.session_key(session))
                 await self.attempt(self.broker.decrypt_data(session, "no base64!", "no iv"))
 
+    async def call_everything(self) -> None:
+        """Call each rpc for each app, with a secret in each text that a caller can send."""
+
+        def plant(field: str) -> str:
+            self.planted.append(token_hex(20))
+            assert field
+            return self.planted[-1]
+
+        stranger = [("authorization", f"Bearer {STRANGE}")]
+        async with grpc.aio.insecure_channel(self.kinds.address) as channel:
+            for app in (CRM, MARKET, TAILORED):
+                async for line in call_every_rpc(channel, app, plant, METADATA):
+                    self.told.append(line)
+            # Whoever is not known is refused, whatever he sends.
+            async for line in call_every_rpc(channel, CRM, plant, stranger):
+                assert "UNAUTHENTICATED" in line
+                self.told.append(line)
+
     async def look(self) -> list[Event]:
         """Ask for everything that an operator sees; return the events that subscribers get."""
         admin: Any = AdminServiceStub(self.broker.channel)
-        metadata = (("authorization", f"Bearer {BEARER}"),)
         for rpc, request in (
             ("ListApps", admin_pb.ListAppsRequest()),
             ("ListCredentials", admin_pb.ListCredentialsRequest(page_size=1000)),
             ("GetQuotas", admin_pb.GetQuotasRequest()),
             ("GetStatus", admin_pb.GetStatusRequest()),
         ):
-            self.told.append(str(await getattr(admin, rpc)(request, metadata=metadata, timeout=20)))
+            self.told.append(str(await getattr(admin, rpc)(request, metadata=METADATA, timeout=20)))
         for suite in (MARKET, TAILORED):
             self.told += [repr(known) async for known in self.broker.authorizations(suite)]
         events: list[Event] = []
@@ -215,22 +243,28 @@ async def _run(
     world.randomness._source = noted
     async with running_simulator(world) as url:
         with ExitStack() as stack:
-            config = _config(url, store)
-            brokers = [BrokerProcess(folder / f"broker-{number}", config) for number in range(replicas)]
+            config = _config(url, store, folder / "audit.log")
+            brokers = [
+                BrokerProcess(folder / f"broker-{number}", config, variables=VARIABLES)
+                for number in range(replicas)
+            ]
             for broker in brokers:
                 stack.push(broker.__exit__)
                 broker.launch()
             await asyncio.gather(*(asyncio.to_thread(broker.await_ready) for broker in brokers))
             permanent_codes: set[str] = set()
-            services, events = [], []
+            services, events, reflection = [], [], b""
             async for service in _serve(world, url, brokers):
                 services.append(service)
                 permanent_codes |= _permanent_codes(world)
+                await service.call_everything()
                 events += await service.look()
-            told = [line for service in services for line in service.told]
+                reflection += await reflected(service.broker.channel, METADATA)
+            all_told = [line for service in services for line in service.told]
             haystacks = {
                 **left_behind(folder, brokers, redis, monitor),
-                "what callers were told": "\n".join(told).encode(),
+                "what callers were told": "\n".join(all_told).encode(),
+                "what reflection says": reflection,
                 "events": "\n".join(f"{event.fields} {event.xml}" for event in events).encode(),
                 "how callbacks were answered": "\n".join(
                     str(attempt) for each in world.callbacks.outbox.deliveries for attempt in each.attempts
@@ -239,8 +273,12 @@ async def _run(
             for broker in brokers:
                 await asyncio.to_thread(broker.stop)
                 haystacks[f"{broker.log} at the end"] = broker.log.read_bytes()
+            haystacks["the audit trail at the end"] = (folder / "audit.log").read_bytes()
     made = [value for value in noted.made if len(value) in NAMES]
     needles = _needles(made)
+    needles["text that a caller sent"] = [
+        form for service in services for text in service.planted for form in forms(text)
+    ]
     _check_that_all_kinds_are_among_them(world, permanent_codes, made)
     lines = [line for broker in brokers for line in broker.log.read_text().splitlines()]
     return Run(needles, haystacks, lines, sum(service.answers for service in services))
@@ -276,7 +314,7 @@ async def _serve(world: World, url: str, brokers: list[BrokerProcess]) -> AsyncI
     await world.callbacks.outbox.settled()
 
 
-def _config(wecom_url: str, store_url: str) -> dict[str, Any]:
+def _config(wecom_url: str, store_url: str, audit: Path) -> dict[str, Any]:
     everything = {
         "name": "service",
         "token_sha256": hashlib.sha256(BEARER.encode()).hexdigest(),
@@ -290,7 +328,11 @@ def _config(wecom_url: str, store_url: str) -> dict[str, Any]:
         callers=[everything],
     )
     # Each process has ports of its own.
-    del config["server"]
+    config["server"] = {"reflection": True}
+    config["audit"] = {"file": str(audit)}
+    config["store"]["seal_keys"][0]["key"] = {"env": "SEAL_KEY"}
+    config["apps"][0]["secret"] = {"env": "CRM_SECRET"}
+    config["apps"][1]["suite_secret"] = {"env": "MARKET_SECRET"}
     return config
 
 
@@ -333,7 +375,7 @@ def _text(value: bytes) -> str:
 def _needles(made: list[bytes]) -> dict[str, list[bytes]]:
     needles: dict[str, list[bytes]] = {
         "secret": [
-            secret.encode()
+            form
             for secret in (
                 SECRET,
                 provider_demo.PROVIDER_SECRET,
@@ -341,41 +383,51 @@ def _needles(made: list[bytes]) -> dict[str, list[bytes]]:
                 provider_demo.TAILORED_SECRET,
                 SEAL_KEY,
                 BEARER,
+                STRANGE,
             )
+            for form in forms(secret)
         ],
         "callback key": [
-            part.encode()
+            form
             for keys in (CALLBACK_KEYS, *provider_demo.CALLBACK_KEYS.values())
             for part in (keys.token, keys.encoding_aes_key)
+            for form in forms(part)
         ],
     }
     for size, name in NAMES.items():
         needles[name] = [
-            form
-            for value in made
-            if len(value) == size
-            for form in {value, _text(value).encode(), base64.b64encode(value), value.hex().encode()}
+            form for value in made if len(value) == size for form in forms(value) | forms(_text(value))
         ]
     return needles
 
 
-@pytest.mark.parametrize("kind", ["secret", "callback key", *NAMES.values()])
+@pytest.mark.parametrize("kind", ["secret", "callback key", "text that a caller sent", *NAMES.values()])
 def test_no_store_log_metric_command_line_event_or_error_holds_in_plain_text_a(
     run: Run, figures: Figures, kind: str
 ) -> None:
-    found = {
-        place
-        for place, hay in run.haystacks.items()
-        for needle in run.needles[kind]
-        if needle in hay or quote(needle).encode() in hay
-    }
-
-    assert set() == found
+    assert set() == leaks({kind: run.needles[kind]}, run.haystacks)
     figures(
         looked_for=len(run.needles[kind]),
         in_places=len(run.haystacks),
         bytes=sum(map(len, run.haystacks.values())),
     )
+
+
+def test_every_rpc_was_called(run: Run) -> None:
+    figures = b"\n".join(run.haystacks.values()).decode(errors="replace")
+
+    assert {rpc.name for rpc in methods()} <= set(
+        re.findall(r'wecom_broker_requests_total\{code="\w+",rpc="(\w+)"', figures)
+    )
+
+
+def test_another_user_of_the_machine_sees_that_it_runs_and_no_more(run: Run) -> None:
+    views = [hay for place, hay in run.haystacks.items() if "another user" in place]
+
+    assert views
+    assert all(b"broker.toml" in view for view in views)
+    if os.geteuid() == 0:
+        assert all(b"environ: Permission denied" in view for view in views)
 
 
 def test_there_was_something_to_find(run: Run) -> None:

@@ -22,13 +22,15 @@ from tests.kit.processes.redis_server import _die_with_parent
 
 STARTED_WITHIN_SECONDS = 60.0
 PATIENT_BROKER = Path(__file__).with_name("patient_broker.py")
+LEAKY_BROKER = Path(__file__).with_name("leaky_broker.py")
 TRAVELLING_BROKER = Path(__file__).with_name("travelling_broker.py")
 
 
 class BrokerProcess:
     """`wecom-broker serve` with the test's configuration. A context manager.
 
-    With `ahead`, its clock is ahead by the seconds that this file holds.
+    With `ahead`, its clock is ahead by the seconds that this file holds. With `leak` its tokens leak
+    there (`leaky_broker`). `variables` are in its environment.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class BrokerProcess:
         log_level: str = "debug",
         patient: bool = False,
         ahead: Path | None = None,
+        leak: str = "",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.grpc_port = free_port()
@@ -53,6 +57,9 @@ class BrokerProcess:
         self._program = ["-P", str(PATIENT_BROKER)] if patient else ["-m", "broker"]
         if ahead:
             self._program = ["-P", str(TRAVELLING_BROKER), str(ahead)]
+        if leak:
+            self._program = ["-P", str(LEAKY_BROKER), leak]
+        self._variables = variables or {}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -65,7 +72,11 @@ class BrokerProcess:
         command = [sys.executable, *self._program, "serve", "--config", str(self._config)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment(), preexec_fn=_die_with_parent
+                command,
+                stdout=log,
+                stderr=log,
+                env={**environment(), **self._variables},
+                preexec_fn=_die_with_parent,
             )
 
     def await_ready(self) -> None:

@@ -1,14 +1,26 @@
-"""Where brokers may leave secrets behind: stores, logs, metrics and command lines."""
+"""Where brokers may leave secrets: stores, logs, audit trails, metrics, and what `ps` and /proc show."""
 
+import os
 import socket
+import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.redis_server import RedisServer
+
+NOBODY = 65534
+READ_PROC = """
+ps -p "$1" -ww -o pid,args
+for name in cmdline comm environ status stat maps mountinfo auxv io syscall
+do echo "$name:"; cat "/proc/$1/$name" 2>&1
+done
+exit 0
+"""
 
 
 class Monitor(threading.Thread):
@@ -41,7 +53,27 @@ def left_behind(
         found[str(broker.log)] = broker.log.read_bytes()
         found[f"metrics of {broker.address}"] = broker.metrics().encode()
         found[f"command line of {broker.address}"] = Path(f"/proc/{broker.process.pid}/cmdline").read_bytes()
+        found[f"{broker.address} as another user sees it"] = seen_by_others(broker.process.pid)
+    for path in folder.rglob("*audit*.log"):
+        found[str(path)] = path.read_bytes()
     return found
+
+
+def seen_by_others(pid: int) -> bytes:
+    """Return all that another user of the machine can read of a process; root can ask as one."""
+    as_nobody: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    # A shell: another user may not be allowed to run this Python.
+    result = subprocess.run(
+        ["/bin/sh", "-c", READ_PROC, "sh", str(pid)],
+        capture_output=True,
+        check=True,
+        cwd="/",
+        env={"PATH": os.environ["PATH"]},
+        **as_nobody,
+    )
+    return result.stdout
 
 
 def _dump(port: int) -> bytes:
