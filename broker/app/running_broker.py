@@ -14,9 +14,9 @@ from broker.adapters.wecom.suites.authorizations import AuthorizationEndpoints
 from broker.adapters.wecom.suites.tokens import SuiteTokenEndpoints
 from broker.adapters.wecom.tickets import TicketEndpoints
 from broker.adapters.wecom.tokens import TokenEndpoints
+from broker.app import listening
 from broker.app.audit import open_audit
 from broker.app.core import Core, Limits
-from broker.app.errors import CannotStart
 from broker.app.services import Services
 from broker.app.store import open_store
 from broker.app.surroundings import Surroundings
@@ -29,12 +29,9 @@ from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.entry.open_streams import OpenStreams
 from broker.server.grpc.guard import RpcGuard
-from broker.server.grpc.server import TlsFiles, serve_grpc
+from broker.server.grpc.listening.tls import ServerTls
 from broker.server.grpc.subjects import Subjects
 from broker.server.health import Health
-from broker.server.http.callbacks import CallbackEndpoint
-from broker.server.http.forwarded import Forwarded
-from broker.server.http.server import CannotListen, serve_http
 from broker.telemetry.audit.trail import QueuedTrail
 from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
@@ -52,8 +49,8 @@ class RunningBroker:
     health: Health
     memory: CredentialCache
     audit: QueuedTrail
+    tls: ServerTls | None
     policy: CallerPolicy
-    """Who may do what; it may be replaced while calls run."""
 
 
 @asynccontextmanager
@@ -117,17 +114,22 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         services.start()
         background.keep_running("watching health", health.run)
         background.keep_running("summing audit records", audit.journal.run)
-        guard = RpcGuard(
-            Identity(policy, clock),
+        shared = (
             Admission(policy),
             Authorizer(policy, Subjects.of(around.catalog)),
             OpenStreams(policy),
             CallAudit(services.audit),
             telemetry.metrics,
         )
-        addresses, port = await _listen(stack, config, guard, services, health, telemetry)
+
+        def guard_for(caller: str) -> RpcGuard:
+            return RpcGuard(Identity(policy, clock, everybody=caller), *shared)
+
+        tls = listening.server_tls(config, clock, telemetry)
+        addresses = await listening.open_grpc(stack, config, guard_for, services, health, telemetry, tls=tls)
+        port = await listening.open_http(stack, config, services, health, telemetry)
         try:
-            yield RunningBroker(addresses, port, telemetry, health, core.memory, audit.trail, policy)
+            yield RunningBroker(addresses, port, telemetry, health, core.memory, audit.trail, tls, policy)
         finally:
             await health.drain()
             # Load balancers must notice before connections close.
@@ -137,47 +139,3 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             core.sharing.directory.close_watches()
             await core.suites.close()
             services.feed.close()
-
-
-async def _listen(
-    stack: AsyncExitStack,
-    config: Config,
-    guard: RpcGuard,
-    services: Services,
-    health: Health,
-    telemetry: Telemetry,
-) -> tuple[list[str], int]:
-    """Open the listeners; return the gRPC addresses and the HTTP port. Raises `CannotStart`."""
-    server = config.server
-    share_port = server.workers > 1
-    try:
-        addresses = await stack.enter_async_context(
-            serve_grpc(
-                server.grpc,
-                guard,
-                services.servicers,
-                health,
-                tls=TlsFiles(server.tls.certificate, server.tls.private_key, server.tls.client_ca)
-                if server.tls
-                else None,
-                reflect=server.reflection,
-                share_port=share_port,
-                drain_seconds=server.drain_seconds,
-            )
-        )
-    except CannotListen as error:
-        raise CannotStart(str(error)) from None
-    try:
-        port = await stack.enter_async_context(
-            serve_http(
-                server.http,
-                health,
-                telemetry.metrics,
-                CallbackEndpoint(services.inbox, Forwarded(server.trusted_proxies), telemetry),
-                share_port=share_port,
-                drain_seconds=server.drain_seconds,
-            )
-        )
-    except CannotListen as error:
-        raise CannotStart(f"server.http: {error}") from None
-    return addresses, port

@@ -42,6 +42,6 @@ class CallerTable(Table):
 
     @model_validator(mode="after")
     def _one_proof(self) -> "CallerTable":
-        if (self.identity is None) == (self.token_sha256 is None):
+        if self.identity is not None and self.token_sha256 is not None:
             raise ValueError("needs either identity or token_sha256")
         return self

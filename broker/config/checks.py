@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from broker.config.apps import SelfBuiltTable, SuiteTable
+from broker.config.listening.checks import listener_mistakes
 from broker.config.schema import Config, StoreTable
 from broker.config.wording import did_you_mean
 
@@ -18,16 +19,9 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     """
     server, store, callers = config.server, config.store, config.callers
     problems = [*_address_mistakes(config, broken)] if not insecure else []
-    if server.workers > 1:
-        if store.is_embedded and "store" not in broken:
-            problems.append(
-                "server.workers: the embedded store serves one process; use Redis for more workers"
-            )
-        problems += [
-            f"server.grpc[{position}]: a socket file serves one process; use host:port with more workers"
-            for position, address in enumerate(server.grpc)
-            if address.startswith("unix:")
-        ]
+    if server.workers > 1 and store.is_embedded and "store" not in broken:
+        problems.append("server.workers: the embedded store serves one process; use Redis for more workers")
+    problems += listener_mistakes(config, broken)
     if not store.is_embedded and not store.seal_keys:
         problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
     seal_keys = [(f"store.seal_keys[{position}]", key) for position, key in enumerate(store.seal_keys)]
@@ -52,7 +46,8 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
 
 def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:
     """Yield what is missing for addresses that other machines can reach."""
-    for position, address in enumerate(config.server.grpc):
+    for position, listener in enumerate(config.server.listeners):
+        address = listener.address
         if is_local(address):
             continue
         if config.server.tls is None:

@@ -31,6 +31,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _file_mode(value: str) -> str:
+    if not re.fullmatch(r"0?[0-7]{3}", value):
+        raise ValueError('must be a file mode in octal, such as "0660"')
+    return value
+
+
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -83,6 +89,7 @@ TokenDigest = Annotated[
 ]
 Address = Annotated[str, AfterValidator(_address)]
 WritablePlace = Annotated[str, _matching(r"[^\x00]+", 'a path, or "stdout"')]
+FileMode = Annotated[str, AfterValidator(_file_mode)]
 ReadablePath = Annotated[str, AfterValidator(_readable)]
 Network = Annotated[str, AfterValidator(_network)]
 Url = Annotated[str, AfterValidator(_url)]

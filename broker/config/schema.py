@@ -10,39 +10,17 @@ from broker.config.apps import AppTable, ProviderTable
 from broker.config.callers import CallerTable
 from broker.config.egress import Authorities, ProxyUrl, Resolve
 from broker.config.field_types import (
-    Address,
     KeyId,
-    Network,
     Prefix,
-    ReadablePath,
     Seconds,
     Url,
     WritablePlace,
 )
+from broker.config.listening.tables import ServerTable
 from broker.config.secrets.fields import SealKey
 from broker.config.store_url import StoreUrl, place_of
 from broker.config.table import Table
 from broker.domain.secret import Secret
-
-
-class TlsTable(Table):
-    """`tls` of `[server]`: paths of PEM files."""
-
-    certificate: ReadablePath
-    private_key: ReadablePath
-    client_ca: ReadablePath | None = None
-
-
-class ServerTable(Table):
-    """`[server]`."""
-
-    grpc: Annotated[list[Address], Field(min_length=1)] = ["127.0.0.1:50051"]
-    http: Address = "127.0.0.1:8080"
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    tls: TlsTable | None = None
-    trusted_proxies: list[Network] = []
-    reflection: bool = False
-    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
 
 
 class SealKeyTable(Table):

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from broker.config.apps import SelfBuiltTable
 from broker.config.checks import is_local, is_loopback
+from broker.config.listening.checks import unprovable_identities
 from broker.config.schema import Config
 from broker.config.wording import did_you_mean
 from broker.domain.access import Action
@@ -20,6 +21,7 @@ def warnings(config: Config, now: datetime) -> list[str]:
     return [
         *_clear_text(config),
         *_certificates(config, now),
+        *unprovable_identities(config),
         *_same_apps(config),
         *_rules(config),
     ]

@@ -21,6 +21,7 @@ PLAIN = {
     "float_parsing": "must be a number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
+    "union_tag_not_found": "must be a string, in quotes, or a table",
     "too_short": "must not be empty",
     "union_tag_invalid": "must be self_built, third_party or customized",
 }
@@ -40,7 +41,9 @@ def message_of(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 
 def without_tag(location: Location) -> Location:
-    """Return the location as the file has it: pydantic adds the kind of an app."""
+    """Return the location as the file has it: pydantic adds the kind of an app and the form of a listener."""
+    if location[:2] == ("server", "grpc"):
+        return location[:3] + location[4:]
     return location[:2] + location[3:] if location[:1] == ("apps",) else location
 
 

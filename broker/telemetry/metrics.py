@@ -34,6 +34,12 @@ class Metrics:
         self.audit_records = counter(
             "audit_records_total", "Audit records, by whether they were written or lost.", "outcome"
         )
+        self.tls_not_after = gauge(
+            "tls_not_after_seconds",
+            "When the first certificate in a file of server.tls ends, as unix time.",
+            "file",
+            across="livemin",
+        )
         self.upstream_calls = counter(
             "upstream_calls_total",
             "Calls to WeCom by endpoint and errcode (or the reason why there was no answer).",

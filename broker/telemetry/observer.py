@@ -28,7 +28,7 @@ SERVER_ERROR = re.compile(r"http_(5\d\d)")
 MAX_RECEIVERS_REMEMBERED = 10_000
 SHARES_LOGGED = 20
 UNPROVEN_LOGGED_EVERY = timedelta(minutes=10)
-DAMAGE_LOGGED_EVERY = timedelta(seconds=10)
+LOGGED_EVERY = timedelta(seconds=10)
 
 
 class Telemetry:
@@ -42,6 +42,7 @@ class Telemetry:
         self._sealed_for: set[tuple[str, str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
         self._unproven_logged_at: datetime | None = None
+        self._stranger_logged = clock.now() - LOGGED_EVERY
         self._damage_logged: dict[Damage, tuple[datetime, int]] = {}
         """When each kind was last logged, and how many were found since."""
 
@@ -60,6 +61,14 @@ class Telemetry:
             self.replica_health.wecom.seen(self._clock.now(), failure)
         seconds = round(duration.total_seconds(), 3)
         self._log.debug("upstream call", endpoint=endpoint, outcome=outcome, seconds=seconds)
+
+    def stranger_connected(self, address: str, uid: int) -> None:
+        """A process of another user connected to a socket file; logged at most every ten seconds."""
+        self.metrics.callers_refused.labels("", "UNAUTHENTICATED").inc()
+        now = self._clock.now()
+        if now - self._stranger_logged >= LOGGED_EVERY:
+            self._stranger_logged = now
+            self._log.warning("refused a process of another user", address=address, uid=uid)
 
     def lease_waited(self, name: str, duration: timedelta) -> None:
         """See `Observer.lease_waited`."""
@@ -120,7 +129,7 @@ class Telemetry:
         self.metrics.store_damage.labels(damage).inc()
         now = self._clock.now()
         last, unlogged = self._damage_logged.get(damage, (None, 0))
-        if last and now - last < DAMAGE_LOGGED_EVERY:
+        if last and now - last < LOGGED_EVERY:
             self._damage_logged[damage] = last, unlogged + 1
             return
         self._damage_logged[damage] = now, 0

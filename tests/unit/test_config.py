@@ -249,6 +249,8 @@ def test_loopback_and_socket_files_need_no_tls(address: str) -> None:
 
 # --- mistakes
 
+SOCKET = {"address": "unix:///b.sock"}
+PORT = {"address": "127.0.0.1:50051"}
 HEX = "f" * 64
 
 MISTAKES: list[tuple[dict[str, Any], set[str]]] = [
@@ -342,6 +344,22 @@ MISTAKES: list[tuple[dict[str, Any], set[str]]] = [
     ({"server": {"grpc": ["127.0.0.1:1", "[::]:2"]}, "callers": [ORDERS]}, {"server.grpc[1]"}),
     ({"server": {"grpc": ["broker.internal:1"]}, "callers": [ORDERS]}, {"server.grpc[0]"}),
     ({"callers": [{"name": "orders", "identity": "dns:orders.svc"}]}, {"server.tls.client_ca"}),
+    ({"server": {"grpc": [SOCKET | {"caller": "order"}]}, "callers": [ORDERS]}, {"server.grpc[0].caller"}),
+    ({"server": {"grpc": [SOCKET | {"client_certificate": True}]}}, {"server.grpc[0].client_certificate"}),
+    ({"server": {"grpc": [SOCKET | {"mode": 660}]}}, {"server.grpc[0].mode"}),
+    ({"server": {"grpc": [SOCKET | {"mode": "0999"}]}}, {"server.grpc[0].mode"}),
+    ({"server": {"grpc": [SOCKET | {"user": "orders"}]}}, {"server.grpc[0].user"}),
+    ({"server": {"grpc": [{"mode": "0660"}]}}, {"server.grpc[0].address"}),
+    ({"server": {"grpc": [SOCKET], "workers": 2}, "store": REDIS}, {"server.grpc[0]"}),
+    (
+        {
+            "server": {"grpc": [PORT | {"mode": "0660", "caller": "orders", "uid": 1}]},
+            "callers": [ORDERS],
+        },
+        {"server.grpc[0].mode", "server.grpc[0].caller", "server.grpc[0].uid"},
+    ),
+    ({"server": {"grpc": [PORT | {"client_certificate": True}]}}, {"server.grpc[0].client_certificate"}),
+    ({"callers": [{"name": "orders"}]}, {"callers[0]"}),
     (
         {"server": {"tls": {"certificate": "no.pem", "private_key": "\0"}}},
         {"server.tls.certificate", "server.tls.private_key"},

@@ -23,7 +23,10 @@ def callback(token: str) -> dict[str, str]:
 
 
 VALID: dict[str, Any] = {
-    "server": {"tls": {"certificate": "PEM", "private_key": "PEM", "client_ca": "PEM"}},
+    "server": {
+        "grpc": [{"address": "unix:///run/broker.sock"}],
+        "tls": {"certificate": "PEM", "private_key": "PEM", "client_ca": "PEM"},
+    },
     "store": {"url": "redis://127.0.0.1:6379", "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
     "wecom": {},
     "log": {},
@@ -88,12 +91,18 @@ def bad_callback(path: str) -> dict[str, Any]:
 BAD: dict[str, Any] = {
     "server": 3,
     "server.grpc": [],
+    "server.grpc[0].address": "nonsense",
+    "server.grpc[0].mode": "rw-rw----",
+    "server.grpc[0].caller": "c r m",
+    "server.grpc[0].uid": -1,
+    "server.grpc[0].client_certificate": "perhaps",
     "server.http": 8080,
     "server.workers": 0,
     "server.tls": "cert.pem",
     "server.tls.certificate": "missing.pem",
     "server.tls.private_key": "missing.pem",
     "server.tls.client_ca": "missing.pem",
+    "server.tls.client_ca_required": "perhaps",
     "server.trusted_proxies": "10.0.0.0/8",
     "server.reflection": "perhaps",
     "server.drain_seconds": -1,

@@ -1,17 +1,20 @@
-"""The gRPC server: listeners, TLS, interceptors, servicers, health, reflection, drain."""
+"""The gRPC servers: listeners, servicers, health, reflection, drain."""
 
-import socket
-import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from broker.server.grpc.guard import LARGEST_REQUEST, RpcGuard
-from broker.server.grpc.leaving import keep_quiet_about_leaving
+from broker.server.grpc.listening import socket_file
+from broker.server.grpc.listening.listener import Listener
+from broker.server.grpc.listening.tls import ServerTls
+from broker.server.grpc.listening.user_socket import relay_user
 from broker.server.grpc.services.registration import Servicers
 from broker.server.health import SERVICES, Health
 from broker.server.http.server import CannotListen
@@ -32,50 +35,50 @@ OPTIONS = [
 ]
 
 
-class TlsFiles:
-    """Paths of the PEM files that identify this server and its callers."""
-
-    def __init__(self, certificate: str, private_key: str, client_ca: str | None) -> None:
-        self._certificate = certificate
-        self._private_key = private_key
-        self._client_ca = client_ca
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """Read the files. Raises `CannotListen`, `OSError`.
-
-        With a client CA every client must present a certificate of it, even one with a bearer token: gRPC
-        for Python can require certificates or not ask for them, and nothing in between.
-        """
-        try:
-            # gRPC does not report what is wrong with a key pair: it only fails to bind.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certificate, self._private_key)
-        except ssl.SSLError as error:
-            problem = error.reason or "it cannot be read"
-            raise CannotListen(f"server.tls: certificate and private_key are no pair: {problem}") from None
-        pair = (Path(self._private_key).read_bytes(), Path(self._certificate).read_bytes())
-        if self._client_ca is None:
-            return grpc.ssl_server_credentials([pair])
-        authority = Path(self._client_ca).read_bytes()
-        return grpc.ssl_server_credentials([pair], authority, require_client_auth=True)
-
-
 @asynccontextmanager
 async def serve_grpc(
-    addresses: Sequence[str],
-    guard: RpcGuard,
+    listeners: Sequence[Listener],
+    guard_for: Callable[[str], RpcGuard],
     servicers: Servicers,
     health: Health,
     *,
-    tls: TlsFiles | None,
+    tls: ServerTls | None,
+    on_stranger: Callable[[str, int], None],
     reflect: bool,
     share_port: bool,
     drain_seconds: float,
 ) -> AsyncIterator[list[str]]:
-    """Serve until the context exits, then drain; yield addresses with real ports. Raises `CannotListen`."""
-    keep_quiet_about_leaving()
+    """Serve until the context exits, then drain; yield addresses with real ports. Raises `CannotListen`.
+
+    gRPC for Python does not show on which listener a call came: where everybody is a configured caller, there
+    is a server of its own. `guard_for` makes the guard of that caller, or of "" where callers prove it.
+    """
     # Without this a second server would bind the same port silently (grpc's default on Linux).
-    server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)])
-    servicers.register(guard.before(server))
+    options = [*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)]
+    servers: dict[str, grpc.aio.Server] = {}
+    for caller in dict.fromkeys(listener.caller for listener in listeners):
+        server = servers[caller] = grpc.aio.server(options=options)
+        servicers.register(guard_for(caller).before(server))
+        _add_standard_services(server, health, reflect=reflect)
+    async with AsyncExitStack() as stack:
+        bound = []
+        for position, listener in enumerate(listeners):
+            server = servers[listener.caller]
+            try:
+                bound.append(await _listen(stack, server, listener, tls, on_stranger))
+            except CannotListen as error:
+                for each in servers.values():
+                    await each.stop(None)
+                raise CannotListen(f"server.grpc[{position}]: {error}") from None
+        for server in servers.values():
+            await server.start()
+        try:
+            yield bound
+        finally:
+            await asyncio.gather(*(server.stop(drain_seconds) for server in servers.values()))
+
+
+def _add_standard_services(server: grpc.aio.Server, health: Health, *, reflect: bool) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if reflect:
         names = [
@@ -84,51 +87,46 @@ async def serve_grpc(
             reflection.SERVICE_NAME,
         ]
         reflection.enable_server_reflection(names, server)
-    bound = []
-    for position, address in enumerate(addresses):
-        try:
-            bound.append(_listen(server, address, tls))
-        except CannotListen as error:
-            await server.stop(None)
-            raise CannotListen(f"server.grpc[{position}]: {error}") from None
-    await server.start()
-    try:
-        yield bound
-    finally:
-        await server.stop(drain_seconds)
-        for address in addresses:
-            if address.startswith("unix://"):
-                with suppress(FileNotFoundError):
-                    Path(address.removeprefix("unix://")).unlink()
 
 
-def _listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:
-    if address.startswith("unix://"):
-        _refuse_used_socket(address)
+async def _listen(
+    stack: AsyncExitStack,
+    server: grpc.aio.Server,
+    listener: Listener,
+    tls: ServerTls | None,
+    on_stranger: Callable[[str, int], None],
+) -> str:
+    """Listen until the stack closes; return the address with the real port. Raises `CannotListen`."""
+    if listener.uid is not None:
+        socket_file.require_unused(listener.path)
+        # gRPC's own socket: nobody but this user and root enters a temporary folder (0700).
+        inner = Path(stack.enter_context(TemporaryDirectory(prefix="wecom-broker-"))) / "grpc.sock"
+        _bind_socket(server, Listener(f"unix://{inner}"))
+        await stack.enter_async_context(relay_user(listener, str(inner), on_stranger))
+        return listener.address
+    if listener.is_socket:
+        socket_file.require_unused(listener.path)
+        _bind_socket(server, listener)
+        stack.callback(socket_file.remove, listener.path)
+        return listener.address
     try:
         # The rights of its folder protect a socket file; TLS is for network connections.
-        if tls is None or address.startswith("unix://"):
-            port = server.add_insecure_port(address)
+        if tls is None:
+            port = server.add_insecure_port(listener.address)
         else:
-            port = server.add_secure_port(address, tls.credentials())
+            port = server.add_secure_port(
+                listener.address, tls.credentials(demand=listener.demands_certificate)
+            )
+    except RuntimeError:
+        problem = "the port is in use, or the address is not this machine's"
+        raise CannotListen(f"cannot listen on {listener.address}: {problem}") from None
+    return f"{listener.address.rpartition(':')[0]}:{port}"
+
+
+def _bind_socket(server: grpc.aio.Server, listener: Listener) -> None:
+    try:
+        with socket_file.made_with(listener.path, listener.mode):
+            server.add_insecure_port(listener.address)
     except (RuntimeError, OSError) as error:
-        raise CannotListen(f"cannot listen on {address}: {_said(error)}") from None
-    return address if address.startswith("unix://") else f"{address.rpartition(':')[0]}:{port}"
-
-
-def _refuse_used_socket(address: str) -> None:
-    """Refuse a socket file in use: gRPC would take it over even from a running server."""
-    path = address.removeprefix("unix://")
-    if not Path(path).parent.is_dir():
-        raise CannotListen(f"cannot listen on {address}: its folder does not exist")
-    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-        probe.connect(path)
-        raise CannotListen(f"cannot listen on {address}: the socket is in use")
-
-
-def _said(error: Exception) -> str:
-    return (
-        "the port is in use, or the address is not this machine's"
-        if isinstance(error, RuntimeError)
-        else str(error)
-    )
+        problem = "gRPC cannot make the socket file" if isinstance(error, RuntimeError) else str(error)
+        raise CannotListen(f"cannot listen on {listener.address}: {problem}") from None

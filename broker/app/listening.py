@@ -1,0 +1,92 @@
+"""The listeners of a broker: gRPC with its TLS, and HTTP."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from broker.app.errors import CannotStart
+from broker.app.services import Services
+from broker.config.schema import Config
+from broker.domain.ports.clock import Clock
+from broker.server.grpc.guard import RpcGuard
+from broker.server.grpc.listening.listener import Listener
+from broker.server.grpc.listening.tls import ServerTls, TlsFiles
+from broker.server.grpc.server import serve_grpc
+from broker.server.health import Health
+from broker.server.http.callbacks import CallbackEndpoint
+from broker.server.http.forwarded import Forwarded
+from broker.server.http.server import CannotListen, serve_http
+from broker.telemetry.observer import Telemetry
+
+
+def server_tls(config: Config, clock: Clock, telemetry: Telemetry) -> ServerTls | None:
+    """Return what identifies this server, if that is configured. Raises `CannotStart`."""
+    if (table := config.server.tls) is None:
+        return None
+    try:
+        files = TlsFiles(table.certificate, table.private_key, table.client_ca)
+        return ServerTls(files, clock, telemetry.metrics)
+    except CannotListen as error:
+        raise CannotStart(str(error)) from None
+
+
+async def open_grpc(
+    stack: AsyncExitStack,
+    config: Config,
+    guard_for: Callable[[str], RpcGuard],
+    services: Services,
+    health: Health,
+    telemetry: Telemetry,
+    *,
+    tls: ServerTls | None,
+) -> list[str]:
+    """Serve gRPC until the stack closes; return the addresses. Raises `CannotStart`."""
+    server = config.server
+    try:
+        return await stack.enter_async_context(
+            serve_grpc(
+                _listeners(config),
+                guard_for,
+                services.servicers,
+                health,
+                tls=tls,
+                on_stranger=telemetry.stranger_connected,
+                reflect=server.reflection,
+                share_port=server.workers > 1,
+                drain_seconds=server.drain_seconds,
+            )
+        )
+    except CannotListen as error:
+        raise CannotStart(str(error)) from None
+
+
+async def open_http(
+    stack: AsyncExitStack, config: Config, services: Services, health: Health, telemetry: Telemetry
+) -> int:
+    """Serve HTTP until the stack closes; return the port. Raises `CannotStart`."""
+    server = config.server
+    try:
+        return await stack.enter_async_context(
+            serve_http(
+                server.http,
+                health,
+                telemetry.metrics,
+                CallbackEndpoint(services.inbox, Forwarded(server.trusted_proxies), telemetry),
+                share_port=server.workers > 1,
+                drain_seconds=server.drain_seconds,
+            )
+        )
+    except CannotListen as error:
+        raise CannotStart(f"server.http: {error}") from None
+
+
+def _listeners(config: Config) -> list[Listener]:
+    return [
+        Listener(
+            listener.address,
+            listener.demands_certificate(config.server.tls),
+            int(listener.mode, 8) if listener.mode else None,
+            listener.caller or "",
+            listener.uid,
+        )
+        for listener in config.server.listeners
+    ]

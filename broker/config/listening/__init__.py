@@ -1,0 +1,1 @@
+"""`[server]`: where the broker listens, and how callers prove who they are."""

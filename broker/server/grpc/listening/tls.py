@@ -1,0 +1,130 @@
+"""The server's certificate, its key and the CA of its clients, read again while it serves."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from broker.domain.ports.clock import Clock
+from broker.server.http.server import CannotListen
+from broker.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Paths of the PEM files that identify this server and its callers."""
+
+    certificate: str
+    private_key: str
+    client_ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pems:
+    """What stood in the files when they were read last."""
+
+    certificate: bytes
+    private_key: bytes = field(repr=False)
+    client_ca: bytes | None
+
+    def configuration(self, *, demand: bool) -> grpc.ServerCertificateConfiguration:
+        """Return a new one each time: gRPC takes it over."""
+        pair = (self.private_key, self.certificate)
+        return grpc.ssl_server_certificate_configuration([pair], self.client_ca if demand else None)
+
+
+class ServerTls:
+    """TLS of all listeners. gRPC asks for what is current before each handshake, on a thread of its own."""
+
+    def __init__(self, files: TlsFiles, clock: Clock, metrics: Metrics) -> None:
+        """Read the files. Raises `CannotListen`.
+
+        A certificate that has expired is taken: clients of socket files need none.
+        """
+        self._files = files
+        self._clock = clock
+        self._not_after = metrics.tls_not_after
+        self._current, ends = self._read()
+        self._tell(ends)
+
+    def read_again(self) -> None:
+        """Take what the files have now, for new connections. Raises `CannotListen` and changes nothing."""
+        pems, ends = self._read()
+        if pems == self._current:
+            return
+        for file, end in ends.items():
+            if end <= self._clock.now():
+                raise CannotListen(f"server.tls.{file}: expired at {end:%Y-%m-%dT%H:%M:%SZ}")
+        self._current = pems
+        self._tell(ends)
+
+    def credentials(self, *, demand: bool) -> grpc.ServerCredentials:
+        """Return the credentials of a listener, which demands client certificates or does not ask for them.
+
+        gRPC for Python has nothing between the two.
+        """
+        served = self._current
+
+        def newer() -> Any:  # noqa: ANN401 - grpc's type stubs lack None, which means: as before
+            nonlocal served
+            if served is self._current:
+                return None
+            served = self._current
+            return served.configuration(demand=demand)
+
+        return grpc.dynamic_ssl_server_credentials(served.configuration(demand=demand), newer, demand)
+
+    def _read(self) -> tuple[_Pems, dict[str, datetime]]:
+        """Return the files' contents, and when each file's first certificate ends. Raises `CannotListen`."""
+        files = self._files
+        pems = _Pems(
+            _bytes("certificate", files.certificate),
+            _bytes("private_key", files.private_key),
+            _bytes("client_ca", files.client_ca) if files.client_ca else None,
+        )
+        chain = _certificates("certificate", pems.certificate)
+        _require_pair(chain[0], pems.private_key)
+        ends = {"certificate": _first_end(chain)}
+        if pems.client_ca is not None:
+            ends["client_ca"] = _first_end(_certificates("client_ca", pems.client_ca))
+        return pems, ends
+
+    def _tell(self, ends: dict[str, datetime]) -> None:
+        for file, end in ends.items():
+            self._not_after.labels(file).set(end.timestamp())
+
+
+def _bytes(file: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CannotListen(f"server.tls.{file}: cannot read {path}: {error.strerror}") from None
+
+
+def _certificates(file: str, pem: bytes) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise CannotListen(f"server.tls.{file}: has no certificate in PEM") from None
+
+
+def _require_pair(certificate: x509.Certificate, private_key: bytes) -> None:
+    # gRPC does not report what is wrong with a key pair: it only fails to bind.
+    try:
+        key = load_pem_private_key(private_key, password=None)
+    except TypeError:
+        raise CannotListen("server.tls.private_key: is encrypted; give the broker a plain one") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise CannotListen("server.tls.private_key: has no private key in PEM") from None
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+        raise CannotListen("server.tls: certificate and private_key are no pair")
+
+
+def _first_end(certificates: list[x509.Certificate]) -> datetime:
+    return min(certificate.not_valid_after_utc for certificate in certificates)
