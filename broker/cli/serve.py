@@ -17,6 +17,7 @@ from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.memory import hide_memory
+from broker.cli.open_files import allow_open_files
 from broker.cli.workers import CANNOT_START, supervise
 from broker.config.schema import Config
 from broker.config.warnings import warnings
@@ -33,6 +34,7 @@ SUPERVISED_SECONDS = 1.0
 def serve(path: Path, insecure: bool, worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain."""
     hide_memory()
+    allow_open_files()
     config = read_config(path, insecure=insecure)
     set_up_logging(config.log.level, config.log.format)
     if not worker:

@@ -19,7 +19,8 @@ BODY_SECONDS = 5.0
 """From the head to the end of the body; callbacks answer earlier, see `READ_SECONDS`."""
 KEEP_ALIVE_SECONDS = 15.0
 """From one answer to the end of the next head; the answer must have been read by then."""
-MOST_CONNECTIONS = 512
+MOST_CONNECTIONS = 2048
+"""WeCom pushes suite_tickets and repeats in storms."""
 SHARE_OF_FILES = 4
 """HTTP takes at most a quarter of the files that this process may open."""
 LARGEST_BACKLOG = 128

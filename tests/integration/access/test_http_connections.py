@@ -161,7 +161,7 @@ async def test_a_kept_connection_serves_requests_for_longer_than_one_may_take(he
 
 
 @pytest.mark.parametrize(
-    ("files", "most"), [(256, 64), (1024, 256), (65536, 512), (resource.RLIM_INFINITY, 512)]
+    ("files", "most"), [(256, 64), (1024, 256), (65536, 2048), (resource.RLIM_INFINITY, 2048)]
 )
 def test_http_takes_a_share_of_the_files(monkeypatch: pytest.MonkeyPatch, files: int, most: int) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
