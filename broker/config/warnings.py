@@ -1,8 +1,8 @@
 """Settings that are valid and probably not intended: `check-config` and `serve` warn of them."""
 
+import stat
 from collections.abc import Iterator
 from datetime import datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,9 +11,12 @@ from cryptography import x509
 from broker.config.apps import SelfBuiltTable
 from broker.config.checks import is_local, is_loopback
 from broker.config.listening.checks import unprovable_identities
+from broker.config.rule_warnings import rule_warnings
 from broker.config.schema import Config
-from broker.config.wording import did_you_mean
-from broker.domain.access import Action
+
+ANYBODY_READS = stat.S_IROTH
+ANYBODY_REPLACES = stat.S_IWOTH | stat.S_ISVTX
+"""In a folder where everybody may write, and the sticky bit does not keep them from others' files."""
 
 
 def warnings(config: Config, now: datetime) -> list[str]:
@@ -23,13 +26,17 @@ def warnings(config: Config, now: datetime) -> list[str]:
         *_certificates(config, now),
         *unprovable_identities(config),
         *_same_apps(config),
-        *_rules(config),
+        *_open_files(config),
+        *rule_warnings(config),
     ]
 
 
 def _clear_text(config: Config) -> Iterator[str]:
     if not is_local(config.server.http):
-        yield f"server.http: {config.server.http} is off loopback, without TLS: let only a proxy reach it"
+        yield (
+            f"server.http: {config.server.http} is off loopback, without TLS: whoever reaches it reads the"
+            " metrics, which name apps and callers; let only a proxy and Prometheus reach it"
+        )
     for key, what in (("api_base", "secrets and tokens"), ("oauth_base", "login links")):
         parts = urlsplit(getattr(config.wecom, key))
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
@@ -66,15 +73,22 @@ def _same_apps(config: Config) -> Iterator[str]:
             )
 
 
-def _rules(config: Config) -> Iterator[str]:
-    names = {owner.name for owner in (*config.apps, *config.providers)}
-    for position, caller in enumerate(config.callers):
-        if not caller.allow:
-            yield f"callers[{position}].allow: is missing or empty, so {caller.name} may do nothing"
-        for number, rule in enumerate(caller.allow):
-            key = f"callers[{position}].allow[{number}]"
-            for pattern in rule.apps:
-                if pattern != "*" and not any(fnmatchcase(name, pattern) for name in names):
-                    yield f"{key}.apps: no app {pattern!r} is configured{did_you_mean(pattern, names)}"
-            if Action.API_CALL in rule.actions and not rule.paths:
-                yield f'{key}.paths: api.call is allowed for no path; name some, or all by ["*"]'
+def _open_files(config: Config) -> Iterator[str]:
+    """Yield the files of secrets that other users of this machine may read, or replace."""
+    if (tls := config.server.tls) and _mode(tls.private_key) & ANYBODY_READS:
+        path = tls.private_key
+        yield f"server.tls.private_key: {path} can be read by everybody on this machine: chmod 600 {path}"
+    if config.store.is_embedded:
+        path = str(config.store.path)
+        if _mode(path) & ANYBODY_READS:
+            yield f"store.url: {path} can be read by everybody on this machine: chmod 600 {path}"
+        if _mode(folder := str(config.store.path.parent)) & ANYBODY_REPLACES == stat.S_IWOTH:
+            yield f"store.url: everybody on this machine can replace {path}: chmod o-w {folder}"
+
+
+def _mode(path: str) -> int:
+    """Return the mode of the file; 0 if there is none."""
+    try:
+        return Path(path).stat().st_mode
+    except OSError:
+        return 0

@@ -35,7 +35,10 @@ ENVIRONMENT = {
 }
 
 
-OFF_LOOPBACK = "warning: server.http: 0.0.0.0:8080 is off loopback, without TLS: let only a proxy reach it\n"
+OFF_LOOPBACK = (
+    "warning: server.http: 0.0.0.0:8080 is off loopback, without TLS: whoever reaches it reads the"
+    " metrics, which name apps and callers; let only a proxy and Prometheus reach it\n"
+)
 SIMULATED = "warning: wecom.api_base: http sends secrets and tokens in the clear; use https\n"
 
 
@@ -49,6 +52,7 @@ def with_files(text: str, folder: str, here: Path) -> str:
         file = here / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(IN_FILES.get(file.name, SEAL_KEY))
+        file.chmod(0o600)
     return text.replace(folder, str(here))
 
 

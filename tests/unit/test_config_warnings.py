@@ -35,6 +35,12 @@ def caller(**rule: Any) -> list[dict[str, Any]]:
     return [{**ORDERS, "allow": [{"apps": ["crm"], "actions": ["token.get"], **rule}]}]
 
 
+def rules(*changes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {**ORDERS, "allow": [{"apps": ["crm"], "actions": ["token.get"], **change} for change in changes]}
+    ]
+
+
 WARNED: list[tuple[dict[str, Any], str]] = [
     ({"callers": [ORDERS]}, "callers[0].allow: is missing or empty, so orders may do nothing"),
     (
@@ -64,7 +70,46 @@ WARNED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"server": {"http": "0.0.0.0:8080"}},
-        "server.http: 0.0.0.0:8080 is off loopback, without TLS: let only a proxy reach it",
+        (
+            "server.http: 0.0.0.0:8080 is off loopback, without TLS: whoever reaches it reads the"
+            " metrics, which name apps and callers; let only a proxy and Prometheus reach it"
+        ),
+    ),
+    (
+        {"callers": caller(corps=["ww1", "no corp"])},
+        "callers[0].allow[0].corps: 'no corp' matches no corp id",
+    ),
+    ({"callers": caller(corps=["ww/*"])}, "callers[0].allow[0].corps: 'ww/*' matches no corp id"),
+    (
+        {"callers": caller(paths=["/cgi-bin/user/get"])},
+        "callers[0].allow[0].paths: count for api.call alone, which is not among the actions",
+    ),
+    (
+        {"callers": caller(actions=["api.call"], paths=["user/get"])},
+        "callers[0].allow[0].paths: 'user/get' matches no path of WeCom, which begins with /cgi-bin/",
+    ),
+    (
+        {"callers": caller(actions=["api.call"], paths=["/cgi-bin/gettoken"])},
+        "callers[0].allow[0].paths: CallApi refuses /cgi-bin/gettoken for everybody: it gives a token",
+    ),
+    (
+        {"callers": caller(apps=["*"], actions=["miniprogram.session_key"])},
+        (
+            "callers[0].allow[0].apps: miniprogram.session_key for all apps hands out the session keys"
+            " of each; name those that are meant"
+        ),
+    ),
+    (
+        {"callers": rules({"actions": ["token.get", "share.read"]}, {"corps": ["ww1"]})},
+        "callers[0].allow[1]: allows nothing that callers[0].allow[0] does not allow",
+    ),
+    (
+        {"callers": rules({"corps": ["ww1"]}, {"apps": ["*"], "actions": ["token.get", "share.read"]})},
+        "callers[0].allow[0]: allows nothing that callers[0].allow[1] does not allow",
+    ),
+    (
+        {"callers": rules({}, {})},
+        "callers[0].allow[1]: allows nothing that callers[0].allow[0] does not allow",
     ),
 ]
 
@@ -84,6 +129,15 @@ def test_what_is_hardly_meant_is_warned_of(tables: dict[str, Any], warning: str)
         {"apps": [{**CRM, "callback": CALLBACK}, {**HR, "callback": {**CALLBACK, "token": "abd"}}]},
         {"callers": caller(apps=["*", "c*"])},
         {"callers": caller(actions=["api.call"], paths=["*"])},
+        {"callers": caller(actions=["api.call"], paths=["/cgi-bin/user/*", "/cgi-bin/department/list"])},
+        {"callers": caller(corps=["ww1*", "wp?b", "w[wp]2*", "*"])},
+        {"callers": rules({"corps": ["ww1"]}, {"corps": ["ww2"]}, {"actions": ["share.read"]})},
+        {
+            "callers": rules(
+                {"actions": ["api.call"], "paths": ["/cgi-bin/user/get"]},
+                {"actions": ["api.call"], "paths": ["/cgi-bin/user/list"]},
+            )
+        },
         {"wecom": {"api_base": "http://127.0.0.1:8081", "oauth_base": "http://[::1]:8081"}},
         {"server": {"http": "localhost:8080"}},
     ],
@@ -105,10 +159,45 @@ def test_a_certificate_out_of_its_time_is_warned_of(
 ) -> None:
     pem = tmp_path / "tls.pem"
     pem.write_bytes(certificate(begins, ends))
+    pem.chmod(0o600)
     tls = {"certificate": str(pem), "private_key": str(pem), "client_ca": str(pem)}
     expected = [f"server.tls.{key}: {said}" for key in ("certificate", "client_ca")] if said else []
 
     assert expected == warnings_of(server={"tls": tls})
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder_mode", "said"),
+    [
+        (0o600, 0o700, []),
+        (0o640, 0o1777, []),
+        (0o644, 0o755, ["store.url: {0} can be read by everybody on this machine: chmod 600 {0}"]),
+        (0o600, 0o777, ["store.url: everybody on this machine can replace {0}: chmod o-w {1}"]),
+    ],
+)
+def test_a_database_that_others_may_read_or_replace_is_warned_of(
+    tmp_path: Path, mode: int, folder_mode: int, said: list[str]
+) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    database = folder / "broker.db"
+    database.touch()
+    database.chmod(mode)
+    folder.chmod(folder_mode)
+
+    assert [line.format(database, folder) for line in said] == warnings_of(
+        store={"url": f"sqlite:///{database}"}
+    )
+
+
+def test_a_private_key_that_others_may_read_is_warned_of(tmp_path: Path) -> None:
+    pem = tmp_path / "tls.pem"
+    pem.write_bytes(certificate(NOW - DAY, NOW + DAY))
+    pem.chmod(0o644)
+
+    assert [
+        f"server.tls.private_key: {pem} can be read by everybody on this machine: chmod 600 {pem}"
+    ] == warnings_of(server={"tls": {"certificate": str(pem), "private_key": str(pem)}})
 
 
 def certificate(begins: datetime, ends: datetime) -> bytes:
