@@ -12,12 +12,6 @@ from broker.domain.corps import CORP_ID
 from broker.protocol.api_paths import is_path, why_closed
 
 WILD = re.compile(r"[*?]|\[[^\]]*\]")
-WIDE = {
-    Action.MINIPROGRAM_SESSION_KEY: "session keys",
-    Action.PROVIDER_TOKEN: "provider tokens",
-    Action.SUITE_TOKEN: "suite tokens",
-}
-"""What a rule for all apps hands out by these actions, also of apps that are added later."""
 
 
 def rule_warnings(config: Config) -> Iterator[str]:
@@ -50,9 +44,8 @@ def _one(key: str, rule: RuleTable, names: set[str]) -> Iterator[str]:
             yield f"{key}.paths: {path!r} matches no path of WeCom, which begins with /cgi-bin/"
         elif plain == path and (why := why_closed(path)):
             yield f"{key}.paths: CallApi refuses {path} for everybody: it {why}"
-    for action, what in WIDE.items():
-        if action in rule.actions and "*" in rule.apps:
-            yield f"{key}.apps: {action} for all apps hands out the {what} of each; name those that are meant"
+    if Action.MINIPROGRAM_SESSION_KEY in rule.actions and "*" in rule.apps:
+        yield f"{key}.apps: miniprogram.session_key for all apps covers apps to come; name those meant"
 
 
 def _useless(key: str, caller: CallerTable) -> Iterator[str]:

@@ -95,8 +95,8 @@ WARNED: list[tuple[dict[str, Any], str]] = [
     (
         {"callers": caller(apps=["*"], actions=["miniprogram.session_key"])},
         (
-            "callers[0].allow[0].apps: miniprogram.session_key for all apps hands out the session keys"
-            " of each; name those that are meant"
+            "callers[0].allow[0].apps: miniprogram.session_key for all apps covers apps to come;"
+            " name those meant"
         ),
     ),
     (
