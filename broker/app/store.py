@@ -5,10 +5,13 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
+from typing import NamedTuple
 
+from broker.adapters.redis.at_rest import RedisAtRest
 from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
+from broker.adapters.sqlite.at_rest import SqliteAtRest
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import StoreInUse, open_sqlite
 from broker.adapters.storage.seal import Seal
@@ -19,12 +22,21 @@ from broker.app.storage import Storage, storage_in
 from broker.config.mapping import catalog
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.at_rest import AtRest
 from broker.domain.ports.event_log import EventStore
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Store
 
 STORE_PATIENCE_SECONDS = 5.0
 """How long a starting broker waits for its store."""
+
+
+class Connected(NamedTuple):
+    """One store, unsealed."""
+
+    store: Store
+    events: EventStore
+    at_rest: AtRest
 
 
 @asynccontextmanager
@@ -34,7 +46,7 @@ async def open_store(config: Config, clock: SystemClock, observer: Observer) -> 
     Where suites are configured, the observer is told if a crash of the store may lose their permanent codes.
     """
     async with AsyncExitStack() as stack:
-        inner, events = await _connect(stack, config, clock, observer)
+        inner, events, _ = await connect(stack, config, clock, observer)
         await _wait_for(inner, config, observer)
         try:
             seal = Seal(await proven_keys(inner, config))
@@ -46,19 +58,19 @@ async def open_store(config: Config, clock: SystemClock, observer: Observer) -> 
         yield storage_in(inner, events, seal, observer)
 
 
-async def _connect(
-    stack: AsyncExitStack, config: Config, clock: SystemClock, observer: Observer
-) -> tuple[Store, EventStore]:
-    """Open the store and its event log, unsealed; the stack closes them."""
+async def connect(stack: AsyncExitStack, config: Config, clock: SystemClock, observer: Observer) -> Connected:
+    """Open the store and its event log, unsealed; the stack closes them. Raises `CannotStart`."""
     if config.store.is_embedded:
         try:
             embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
         except (StoreInUse, OSError, sqlite3.Error) as error:
             raise CannotStart(f"store.url: {error}") from None
-        return embedded, SqliteEventLog(embedded.connection, clock)
+        connection = embedded.connection
+        return Connected(embedded, SqliteEventLog(connection, clock), SqliteAtRest(connection))
     client = await stack.enter_async_context(connect_redis(config.store.redis_url, observer))
     store = RedisStore(client, config.store.prefix, clock, observer)
-    return store, RedisEventLog(client, config.store.prefix)
+    prefix = config.store.prefix
+    return Connected(store, RedisEventLog(client, prefix), RedisAtRest(client, prefix))
 
 
 async def _wait_for(store: Store, config: Config, observer: Observer) -> None:

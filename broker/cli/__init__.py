@@ -23,7 +23,7 @@ COMMANDS = {
     "audit": "audit.command:audit",
     "keys": "keys:keys",
 }
-"""The module and function of each command, imported when it is called: `keys new` needs no broker."""
+"""The module and function of each command, imported when it is called."""
 
 
 class Commands(click.Group):

@@ -35,7 +35,7 @@ class SealedEventLog(Generic[Item]):
     ) -> str:
         """See `EventLog.append`."""
         entry = self._codec.encode(event)
-        sealed = replace(entry, payload=self._seal.close(_name(entry.app), entry.payload))
+        sealed = replace(entry, payload=self._seal.close(name_of_log(entry.app), entry.payload))
         return await self._store.append(sealed, key=key, once_in=once_in, keep=keep, notify=notify)
 
     async def claim(self, member: Member) -> list[Delivery[Item]]:
@@ -81,12 +81,13 @@ class SealedEventLog(Generic[Item]):
         opened = {}
         for entry in entries:
             try:
-                payload = self._seal.open(_name(entry.app), entry.payload)
+                payload = self._seal.open(name_of_log(entry.app), entry.payload)
                 opened[entry.position] = self._codec.decode(replace(entry, payload=payload))
             except (SealBroken, RecordDamaged) as error:
                 self._observer.damage_found(Damage.EVENT, error.with_traceback(None))
         return opened
 
 
-def _name(app: str) -> str:
+def name_of_log(app: str) -> str:
+    """Return the associated data of an app's events; app, corp and type are sealed inside too."""
     return f"event:{app}"

@@ -38,6 +38,11 @@ async def check_seal(store: Store, keys: Sequence[SealKey]) -> None:
         await store.offer(_record(_name(key), key))
 
 
+def proves_a_key(name: str) -> bool:
+    """Return whether the record of that name must stay under the key that it proves."""
+    return name.startswith(f"{SEAL_CHECK}:")
+
+
 def _name(key: SealKey) -> str:
     return f"{SEAL_CHECK}:{key.id}"
 

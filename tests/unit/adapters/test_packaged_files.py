@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.redis.at_rest import RedisAtRest
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.lua import FOLDER
 from broker.adapters.redis.mending import MEND
@@ -31,6 +32,7 @@ class RecordingClient:
 def test_every_script_file_is_used_once_but_for_what_others_share() -> None:
     client = RecordingClient()
     RedisEventLog(client, "test")  # type: ignore[arg-type]
+    RedisAtRest(client, "test")  # type: ignore[arg-type]
     RedisStore(client, "test", SystemClock(), Notebook())  # type: ignore[arg-type]
 
     uses = {
