@@ -35,6 +35,7 @@ class Egress:
             return True  # aiohttp's own context trusts the system's; to read all of them takes 20 ms
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_verify_locations(self.ca)
         return context
 
