@@ -106,6 +106,7 @@ def _maintenance(config: Config, around: Surroundings) -> EventMaintenance:
     return EventMaintenance(
         list(mapping.callbacks(config)),
         around.storage.event_groups,
+        around.storage.parked_events,
         mapping.retention(config),
         around.clock,
         around.observer,

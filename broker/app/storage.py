@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from broker.adapters.storage import codecs, suite_codecs
 from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.event_codec import EVENTS
+from broker.adapters.storage.parked_events import ParkedEvents
 from broker.adapters.storage.seal import Seal
 from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.app.at_rest.seal_keys import SealKeys
@@ -39,10 +40,12 @@ class Storage:
     coordination: Coordination
     groups: Groups
     seal_keys: SealKeys
+    parked_events: ParkedEvents
 
 
 def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer) -> Storage:
     """Return what is in the two stores of one fleet, each value and each event sealed."""
+    parking = ParkedEvents(store, events, seal)
     return Storage(
         SealedCollection(store, seal, codecs.CREDENTIALS, observer),
         SealedCollection(store, seal, codecs.SHARE_LISTS, observer),
@@ -51,9 +54,10 @@ def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer)
         SealedCollection(store, seal, suite_codecs.SUITE_TICKETS, observer),
         SealedCollection(store, seal, suite_codecs.AUTHORIZATIONS, observer),
         SealedCollection(store, seal, suite_codecs.INSTALLATIONS, observer),
-        SealedEventLog(events, seal, EVENTS, observer),
+        SealedEventLog(events, seal, EVENTS, observer, parking),
         events,
         store,
         store,
         SealKeys(store, seal),
+        parking,
     )

@@ -7,28 +7,41 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from broker.adapters.storage.event_codec import EventCodec
+from broker.adapters.storage.parked_events import ParkedEvents
 from broker.adapters.storage.payload import RecordDamaged
-from broker.adapters.storage.seal import Seal, SealBroken
+from broker.adapters.storage.seal import KeyUnknown, Seal, SealBroken, sealed_by
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events.log import Delivery, Entry, Member, Retention
 from broker.domain.ports.event_log import EventStore
 from broker.domain.ports.observer import Damage, Observer
 
 Item = TypeVar("Item")
+MOST_TOLD = 1000
 
 
 class SealedEventLog(Generic[Item]):
     """Encode and seal what goes into a log, open and decode what comes out.
 
     An entry that does not open, or that the codec cannot read, is reported and left out. A group that claims
-    it gives it up, so that it blocks no other, and a broker that can read it can retry it.
+    it gives it up, so that it blocks no other. What only lacks a key is parked: a broker that has the key
+    brings it back; without a `parking`, somebody has to retry it.
     """
 
-    def __init__(self, store: EventStore, seal: Seal, codec: EventCodec[Item], observer: Observer) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        seal: Seal,
+        codec: EventCodec[Item],
+        observer: Observer,
+        parking: ParkedEvents | None = None,
+    ) -> None:
         self._store = store
         self._seal = seal
         self._codec = codec
         self._observer = observer
+        self._parking = parking
+        self._told: set[tuple[str, str]] = set()
+        """Apps and unknown keys, each told once."""
 
     async def append(
         self, event: Item, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
@@ -47,7 +60,7 @@ class SealedEventLog(Generic[Item]):
             ]
             if broken:
                 with suppress(StoreUnavailable):  # the member's deadline passes, then it is redelivered
-                    await self._store.give_up(member.app, member.group, broken)
+                    await self._set_aside(member, deliveries, broken)
             if opened:
                 return [
                     Delivery(opened[delivery.event.position], delivery.attempts, delivery.count)
@@ -55,6 +68,29 @@ class SealedEventLog(Generic[Item]):
                     if delivery.event.position in opened
                 ]
         return []
+
+    async def _set_aside(
+        self, member: Member, deliveries: Sequence[Delivery[Entry]], broken: Sequence[str]
+    ) -> None:
+        lacks = {
+            delivery.event.position: sealed_by(delivery.event.payload)
+            for delivery in deliveries
+            if delivery.event.position in broken and self._lacks_a_key(delivery.event)
+        }
+        if lacks and self._parking:
+            await self._parking.park(member.app, member.group, lacks)
+            broken = [position for position in broken if position not in lacks]
+        if broken:
+            await self._store.give_up(member.app, member.group, broken)
+
+    def _lacks_a_key(self, entry: Entry) -> bool:
+        try:
+            self._seal.open(name_of_log(entry.app), entry.payload)
+        except KeyUnknown:
+            return True
+        except SealBroken:
+            return False
+        return False
 
     async def read(self, app: str, after: str, limit: int) -> list[Item]:
         """See `EventLog.read`."""
@@ -83,9 +119,20 @@ class SealedEventLog(Generic[Item]):
             try:
                 payload = self._seal.open(name_of_log(entry.app), entry.payload)
                 opened[entry.position] = self._codec.decode(replace(entry, payload=payload))
+            except KeyUnknown as error:
+                self._tell_unknown(entry, error)
             except (SealBroken, RecordDamaged) as error:
                 self._observer.damage_found(Damage.EVENT, error.with_traceback(None))
         return opened
+
+    def _tell_unknown(self, entry: Entry, error: KeyUnknown) -> None:
+        lacking = entry.app, sealed_by(entry.payload)
+        if self._parking and lacking in self._told:
+            return
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
+        self._told.add(lacking)
+        self._observer.damage_found(Damage.EVENT, error.with_traceback(None))
 
 
 def name_of_log(app: str) -> str:

@@ -54,3 +54,10 @@ class EventGroups(Protocol):
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """Forget the groups for which no member claimed anything for that long."""
+
+
+class Parked(Protocol):
+    """Dead events that only lack a seal key."""
+
+    async def bring_back(self) -> None:
+        """Hand out again what can be opened here by now. Raises `StoreUnavailable`."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events.log import Retention
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.event_groups import EventGroups
+from broker.domain.ports.event_groups import EventGroups, Parked
 from broker.domain.ports.observer import Observer
 
 MEASURE_INTERVAL = timedelta(seconds=5)
@@ -17,10 +17,17 @@ class EventMaintenance:
     """Measure how far groups lag, and delete unused ones."""
 
     def __init__(
-        self, apps: Sequence[str], groups: EventGroups, keep: Retention, clock: Clock, observer: Observer
+        self,
+        apps: Sequence[str],
+        groups: EventGroups,
+        parked: Parked,
+        keep: Retention,
+        clock: Clock,
+        observer: Observer,
     ) -> None:
         self._apps = apps
         self._groups = groups
+        self._parked = parked
         self._keep = keep
         self._clock = clock
         self._observer = observer
@@ -33,7 +40,8 @@ class EventMaintenance:
             await self._clock.sleep(MEASURE_INTERVAL)
 
     async def look(self) -> None:
-        """Report every group's lag; delete groups unused for as long as events are kept."""
+        """Report every group's lag; delete unused groups; bring back events whose seal key is here by now."""
+        await self._parked.bring_back()
         lags = []
         for app in self._apps:
             await self._groups.forget_groups(app, self._keep.age)

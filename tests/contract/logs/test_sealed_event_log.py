@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from broker.adapters.storage.event_codec import EVENTS
+from broker.adapters.storage.parked_events import PARKED, ParkedEvents
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.adapters.system import SystemClock
@@ -13,6 +14,7 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.event_log import EventLog, EventStore
 from tests.contract.event_fleets import ENTRIES
 from tests.contract.events import ANA, APP, GROUP, append, appended, lag, takes, words
+from tests.contract.making import FAR
 from tests.contract.observer import Notebook
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, Shared
@@ -168,3 +170,54 @@ async def test_what_opens_and_is_no_event_is_told_and_given_up(
     assert (0, 1) == ((await lag(inner)).open, (await lag(inner)).dead)
     assert [] == await SealedEventLog(inner, Seal([NEW]), EVENTS, notebook).dead(APP, GROUP, "", 10)
     assert "a1" == words(await log.dead(APP, GROUP, "", 10))
+
+
+class TestParked:
+    """A replica that lacks a key sets events aside; one that has it brings them back, with nobody's help."""
+
+    @pytest.fixture
+    def lacks(self, store: MemoryStore, inner: EventStore, notebook: Notebook) -> EventLog:
+        seal = Seal([NEW])
+        return SealedEventLog(inner, seal, ENTRIES, notebook, ParkedEvents(store, inner, seal))
+
+    async def test_it_is_told_once_blocks_nobody_and_comes_back_once_the_key_is_known(
+        self,
+        lacks: EventLog,
+        log: EventLog,
+        strange: EventLog,
+        store: MemoryStore,
+        inner: EventStore,
+        notebook: Notebook,
+    ) -> None:
+        await appended(strange, "a1 b1")
+        await appended(log, "c1")
+        assert "c1" == await takes(lacks, ANA)
+        seal = Seal([NEW])
+        parked = ParkedEvents(store, inner, seal)
+        for _ in range(3):
+            await parked.bring_back()
+            assert "" == await takes(lacks, ANA)
+        assert ["opening an event"] == notebook.told
+        assert (1, 2) == ((await lag(inner)).open, (await lag(inner)).dead)
+
+        seal.replace([NEW, OLD])
+        await parked.bring_back()
+        assert "a1 b1" == await takes(SealedEventLog(inner, seal, ENTRIES, Notebook(), parked), ANA)
+        assert [] == await store.members(PARKED, 0, 9)
+
+    async def test_what_is_damaged_stays_dead(
+        self, lacks: EventLog, store: MemoryStore, inner: EventStore
+    ) -> None:
+        await append(inner, payload=b"\x03new garbage that is long enough to be sealed")
+        assert "" == await takes(lacks, ANA)
+        await ParkedEvents(store, inner, Seal([NEW, OLD])).bring_back()
+
+        assert 1 == (await lag(inner)).dead
+        assert [] == await store.members(PARKED, 0, 9)
+
+    @pytest.mark.parametrize("name", ["", "x", "[" * 100_000, "[1,2,3,4]", '["crm"]', "null"])
+    async def test_a_forged_name_is_dropped(self, store: MemoryStore, inner: EventStore, name: str) -> None:
+        await store.enlist(PARKED, name, FAR)
+        await ParkedEvents(store, inner, Seal([NEW])).bring_back()
+
+        assert [] == await store.members(PARKED, 0, 9)

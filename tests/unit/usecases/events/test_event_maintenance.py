@@ -31,9 +31,16 @@ def telemetry(world: FeedWorld) -> Telemetry:
     return Telemetry(world.clock)
 
 
+class NothingParked:
+    """There is nothing to bring back."""
+
+    async def bring_back(self) -> None:
+        pass
+
+
 @pytest.fixture
 def keeping(world: FeedWorld, replica: FeedReplica, telemetry: Telemetry) -> EventMaintenance:
-    return EventMaintenance([APP, "hr"], replica.log, KEEP, world.clock, telemetry)
+    return EventMaintenance([APP, "hr"], replica.log, NothingParked(), KEEP, world.clock, telemetry)
 
 
 def figure(telemetry: Telemetry, name: str, app: str = APP, group: str = GROUP) -> float | None:
@@ -95,7 +102,7 @@ async def test_a_group_that_is_listened_to_is_never_forgotten(
 
 
 async def test_it_looks_every_few_seconds(world: FeedWorld, replica: FeedReplica) -> None:
-    keeping = EventMaintenance([APP], replica.log, KEEP, world.clock, replica.observer)  # type: ignore[arg-type]
+    keeping = EventMaintenance([APP], replica.log, NothingParked(), KEEP, world.clock, replica.observer)  # type: ignore[arg-type]
     running = asyncio.create_task(keeping.run())
     await world.clock.advance(3 * MEASURE_INTERVAL)
     running.cancel()
