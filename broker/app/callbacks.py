@@ -3,9 +3,12 @@
 from broker.adapters.wecom.addresses import AddressEndpoints
 from broker.adapters.wecom.client import WecomClient
 from broker.app.core import Core
+from broker.app.reloading.settings import LiveSettings
 from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
+from broker.domain.live import Live
+from broker.domain.suites.catalog import CatalogChange
 from broker.usecases.callbacks.decoder import CallbackDecoder
 from broker.usecases.callbacks.external import ExternalCallbacks
 from broker.usecases.callbacks.inbox import CallbackInbox
@@ -17,19 +20,26 @@ from broker.usecases.callbacks.urls import CallbackUrls
 class Callbacks:
     """Callback URLs, what comes in by them, and what callers open and seal themselves."""
 
-    def __init__(self, config: Config, around: Surroundings, core: Core, client: WecomClient) -> None:
-        clock, observer = around.clock, around.observer
+    def __init__(
+        self, config: Config, settings: LiveSettings, around: Surroundings, core: Core, client: WecomClient
+    ) -> None:
+        clock, observer, catalog = around.clock, around.observer, around.catalog
+        corps = Live[SuiteCorps]({})
+
+        def take(_: CatalogChange | None = None) -> None:
+            suites = catalog.suites.values()
+            corps.replace({found.name: SuiteCorps(found, core.suites.called_back, clock) for found in suites})
+
+        take()
+        catalog.on_change(take)
         decoder = CallbackDecoder(clock, observer)
         urls = CallbackUrls(
             around.catalog,
-            mapping.callbacks(config),
-            mapping.client_callbacks(config),
+            settings.callbacks,
+            settings.client_callbacks,
             shares=core.sharing.directory,
             relisting=core.sharing.relisting,
-            corps={
-                suite.name: SuiteCorps(suite, core.suites.called_back, clock)
-                for suite in around.catalog.suites.values()
-            },
+            corps=corps,
             clock=clock,
             observer=observer,
         )

@@ -6,6 +6,8 @@ from datetime import timedelta
 from broker.app.sharing import Sharing
 from broker.app.suites import Suites, SuiteState
 from broker.app.surroundings import Surroundings
+from broker.domain.credentials import Credential
+from broker.domain.live import Live
 from broker.domain.ports.wecom import (
     WecomAuthorizations,
     WecomShares,
@@ -13,6 +15,7 @@ from broker.domain.ports.wecom import (
     WecomTickets,
     WecomTokens,
 )
+from broker.domain.suites.catalog import Catalog, CatalogChange, unknown
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
@@ -27,11 +30,17 @@ from broker.usecases.limits.ticket_quota import TicketQuota
 from broker.usecases.shares.parents import KnownAuthorizations
 
 
+def _fingerprints(catalog: Catalog) -> dict[str, str]:
+    return {owner.name: owner.secret.fingerprint() for owner in catalog.owners()}
+
+
 class Limits:
     """What limits calls to WeCom: remembered errors, and the gate that uses them."""
 
     def __init__(self, around: Surroundings) -> None:
-        fingerprints = {owner.name: owner.secret.fingerprint() for owner in around.catalog.owners()}
+        fingerprints = Live(_fingerprints(around.catalog))
+        # A refusal of another secret does not apply any more.
+        around.catalog.on_change(lambda _: fingerprints.replace(_fingerprints(around.catalog)))
         self.error_cache = ErrorCache(around.storage.errors, around.clock, around.randomness, fingerprints)
         breakers = CircuitBreakers(around.clock, around.randomness)
         self.gate = RateGate(around.storage.coordination, self.error_cache, breakers)
@@ -127,6 +136,24 @@ class Core:
         self.notifications.subscribe(credentials.on_notice)
         self.sharing.subscribe(self.notifications)
         state.subscribe(self.notifications)
+
+        self._catalog = around.catalog
+        self.memory.on_put(self._drop_of_removed)
+        around.catalog.on_change(self._follow)
+
+    def _follow(self, change: CatalogChange) -> None:
+        """Free what is held for apps that are not configured any more, and begin with those that are new."""
+        for name in change.ended:
+            self.memory.end(name, unknown(name) if name in change.removed else None)
+        for name in change.with_other_secret:
+            self.memory.try_again(name)
+        self.sharing.follow(change)
+        self.suites.follow(change)
+
+    def _drop_of_removed(self, credential: Credential) -> None:
+        # It was on its way when its app was removed.
+        if not self._catalog.knows(name := credential.key.app):
+            self.memory.end(name, unknown(name))
 
     def start(self) -> None:
         """Keep in step with the other replicas, in the background."""

@@ -1,7 +1,7 @@
 """A broker that serves: the order in which its parts start and stop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,8 @@ from broker.adapters.wecom.tokens import TokenEndpoints
 from broker.app import listening
 from broker.app.audit import open_audit
 from broker.app.core import Core, Limits
+from broker.app.reloading.reload import Apply, ConfigReload
+from broker.app.reloading.settings import LiveSettings
 from broker.app.services import Services
 from broker.app.store import open_store
 from broker.app.surroundings import Surroundings
@@ -33,6 +35,7 @@ from broker.server.grpc.listening.tls import ServerTls
 from broker.server.grpc.subjects import Subjects
 from broker.server.health import Health
 from broker.telemetry.audit.trail import QueuedTrail
+from broker.telemetry.logging import set_up_logging
 from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.credentials.cache import CredentialCache
@@ -51,23 +54,27 @@ class RunningBroker:
     audit: QueuedTrail
     tls: ServerTls | None
     policy: CallerPolicy
+    reload: ConfigReload
 
 
 @asynccontextmanager
-async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
+async def running_broker(
+    config: Config, read: Callable[[], Config] | None = None
+) -> AsyncIterator[RunningBroker]:
     """Serve until the context exits: then not serving → pause → stop with grace → stop refreshers → close.
 
-    Raises `CannotStart`.
+    `read` reads the configuration anew for a reload. Raises `CannotStart`.
     """
     clock, randomness = SystemClock(), SystemRandomness()
     telemetry = Telemetry(clock)
-    policy = CallerPolicy(mapping.callers(config))
+    settings = LiveSettings(config)
+    policy = settings.policy
     async with AsyncExitStack() as stack:
         audit = await stack.enter_async_context(open_audit(config, telemetry.metrics, clock))
         storage = await stack.enter_async_context(open_store(config, clock, telemetry))
         background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(
-            mapping.catalog(config),
+            settings.catalog,
             storage,
             clock,
             randomness,
@@ -97,7 +104,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             tokens=TokenEndpoints(client),
             tickets=TicketEndpoints(client),
             shares=ShareEndpoints(client),
-            called_back=mapping.callbacks(config),
+            called_back=settings.callbacks,
             suites=SuiteTokenEndpoints(client),
             authorizations=AuthorizationEndpoints(client),
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
@@ -105,7 +112,7 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             longest_call=timedelta(seconds=2 * config.wecom.timeout_seconds + 5),
         )
         services = Services(
-            config, around, core, client=client, telemetry=telemetry, policy=policy, journal=audit.journal
+            config, around, core, client=client, telemetry=telemetry, settings=settings, journal=audit.journal
         )
         health = Health(services.admin, core.sharing.directory, storage.coordination, clock, telemetry)
         await health.look()
@@ -129,7 +136,17 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
         addresses = await listening.open_grpc(stack, config, guard_for, services, health, telemetry, tls=tls)
         port = await listening.open_http(stack, config, services, health, telemetry)
         try:
-            yield RunningBroker(addresses, port, telemetry, health, core.memory, audit.trail, tls, policy)
+            reload = ConfigReload(
+                config,
+                read or (lambda: config),
+                tls.read_again if tls else None,
+                applied_by=(settings.replace, _log_level_of(config), lambda _: audit.trail.reopen()),
+                telemetry=telemetry,
+                clock=clock,
+            )
+            yield RunningBroker(
+                addresses, port, telemetry, health, core.memory, audit.trail, tls, policy, reload
+            )
         finally:
             await health.drain()
             # Load balancers must notice before connections close.
@@ -139,3 +156,16 @@ async def running_broker(config: Config) -> AsyncIterator[RunningBroker]:
             core.sharing.directory.close_watches()
             await core.suites.close()
             services.feed.close()
+
+
+def _log_level_of(running: Config) -> Apply:
+    """Return what takes over the log level of a new configuration."""
+    present = running.log.level
+
+    def apply(new: Config) -> None:
+        nonlocal present
+        if new.log.level != present:
+            present = new.log.level
+            set_up_logging(present, running.log.format)
+
+    return apply

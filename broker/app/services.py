@@ -7,10 +7,10 @@ from broker.adapters.wecom.passthrough import Passthrough
 from broker.adapters.wecom.users import UserEndpoints
 from broker.app.callbacks import Callbacks
 from broker.app.core import Core
+from broker.app.reloading.settings import LiveSettings
 from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
-from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.admin import AdminServicer
@@ -51,23 +51,25 @@ class Services:
         *,
         client: WecomClient,
         telemetry: Telemetry,
-        policy: CallerPolicy,
+        settings: LiveSettings,
         journal: AuditJournal,
     ) -> None:
         catalog, clock, randomness, engine = around.catalog, around.clock, around.randomness, core.engine
         targets, directory = core.sharing.targets, core.sharing.directory
-        with_events = list(mapping.callbacks(config))
+        with_events = settings.callbacks
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
-        rights, audit = Rights(policy, Subjects.of(catalog)), Audit(journal, clock, randomness)
+        rights, audit = Rights(settings.policy, Subjects.of(catalog)), Audit(journal, clock, randomness)
         users, login_apps = UserEndpoints(client), LoginApps(catalog, core.authorizations)
         identities = Identities(login_apps, targets, engine, users, randomness, config.wecom.oauth_base)
-        logins = _mini_programs(config, around, core, login_apps, users)
-        callbacks = Callbacks(config, around, core, client)
+        logins = _mini_programs(settings, around, core, login_apps, users)
+        callbacks = Callbacks(config, settings, around, core, client)
         self._tasks = around.tasks
         self.audit = audit
-        self._maintenance = _maintenance(config, around)
+        self._maintenance = _maintenance(config, settings, around)
         self.inbox = callbacks.inbox
         self.feed = _feed(config, around, core)
+        # After those of the callbacks, so that only what is gone for good is missed.
+        catalog.on_change(lambda _: self.feed.follow(catalog, with_events))
         self.admin = _admin(around, core, telemetry)
         statuses = SuiteStatuses(catalog.suites, core.suite_tickets, core.suites.overview)
         self.servicers = Servicers(
@@ -102,9 +104,9 @@ def _feed(config: Config, around: Surroundings, core: Core) -> EventFeed:
     )
 
 
-def _maintenance(config: Config, around: Surroundings) -> EventMaintenance:
+def _maintenance(config: Config, settings: LiveSettings, around: Surroundings) -> EventMaintenance:
     return EventMaintenance(
-        list(mapping.callbacks(config)),
+        settings.callbacks,
         around.storage.event_groups,
         around.storage.parked_events,
         mapping.retention(config),
@@ -130,7 +132,7 @@ def _admin(around: Surroundings, core: Core, telemetry: Telemetry) -> Admin:
 
 
 def _mini_programs(
-    config: Config, around: Surroundings, core: Core, login_apps: LoginApps, users: UserEndpoints
+    settings: LiveSettings, around: Surroundings, core: Core, login_apps: LoginApps, users: UserEndpoints
 ) -> MiniProgramLogins:
     storage, directory = around.storage, core.sharing.directory
     return MiniProgramLogins(
@@ -150,5 +152,5 @@ def _mini_programs(
             randomness=around.randomness,
         ),
         clock=around.clock,
-        watermarks=mapping.watermarks(config),
+        watermarks=settings.watermarks,
     )

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from broker.app.surroundings import Surroundings
 from broker.domain.ports.wecom import WecomShares
+from broker.domain.shares import ListingKey
+from broker.domain.suites.catalog import CatalogChange, unknown
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.fleet.leased_flight import LeasedFlight
@@ -39,7 +41,9 @@ class Sharing:
         sync_every: timedelta,
     ) -> None:
         storage, clock, observer, tasks = around.storage, around.clock, around.observer, around.tasks
-        self.lists = ShareLists(ShareRevocation(storage.credentials, memory, error_cache), observer)
+        self.lists = ShareLists(
+            ShareRevocation(storage.credentials, memory, error_cache), observer, self._are_listed
+        )
         self.replicated = Replicated(storage.share_lists, self.lists, clock)
         self.parents = Parents(around.catalog, authorized)
         self.lister = ShareLister(
@@ -76,6 +80,15 @@ class Sharing:
         )
         children = SuiteChildren(self.parents, self.directory)
         self.targets = Targets(around.catalog, self.directory, authorized, self.parents, children)
+
+    def follow(self, change: CatalogChange) -> None:
+        """Forget what is shared of apps that are not configured any more."""
+        for name in change.ended:
+            self.lists.end(name, unknown(name) if name in change.removed else None)
+        self.lists.forget_unlisted()
+
+    def _are_listed(self, listing: ListingKey) -> bool:
+        return self.parents.are_listed(listing)
 
     def subscribe(self, notifications: Notifications) -> None:
         """Hear what other replicas listed, and of events about shares."""

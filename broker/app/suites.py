@@ -1,14 +1,17 @@
 """The parts that serve suites, over one store and one WeCom."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 from broker.app.surroundings import Surroundings
 from broker.domain.credentials import Credential
-from broker.domain.errors import StoreUnavailable
+from broker.domain.errors import BrokerError, StoreUnavailable
 from broker.domain.ports.wecom import WecomAuthorizations
 from broker.domain.suites.authorization import AuthorizationState
+from broker.domain.suites.catalog import CatalogChange, unknown
+from broker.domain.suites.suite import Suite
 from broker.usecases.callbacks.suite_parts import SuiteParts
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
@@ -94,6 +97,13 @@ class SuiteState:
             with suppress(StoreUnavailable):
                 await self.authorizations.forget_ended()
 
+    def end(self, suite: str, error: BrokerError | None) -> None:
+        """Forget whatever is held of a suite; its watches end with the error, or are to be opened again."""
+        self.tickets.end(suite)
+        self.authorizations.end(suite)
+        self.installations.end(suite)
+        self.changes.end(suite, error)
+
     def subscribe(self, notifications: Notifications) -> None:
         """Hear what other replicas did."""
         for copies in (self.tickets, self.authorizations, self.installations):
@@ -120,6 +130,8 @@ class Suites:
         self._catalog = catalog
         self._state = state
         self._tasks = tasks
+        self._each = dict[Suite, tuple[asyncio.Task[None], ...]]()
+        self._is_running = self._started = False
         self.cancellation = cancellation = Cancellation(
             catalog.suites, state.authorizations, state.credentials, lister.end, clock
         )
@@ -179,9 +191,12 @@ class Suites:
 
     def start(self) -> None:
         """Keep in step with the other replicas, exchange codes and read what changed, in the background."""
-        if not self._catalog.suites:
+        self._is_running = True
+        self._run_each()
+        if self._started or not self._catalog.suites:
             return
         state = self._state
+        self._started = True
         for name, run in (
             ("following suite tickets", state.tickets.replicated.run),
             ("following authorizations", state.authorizations.replicated.run),
@@ -193,9 +208,33 @@ class Suites:
             ("forgetting authorizations that ended", state.sweep),
         ):
             self._tasks.keep_running(name, run)
-        for suite in self._catalog.suites.values():
-            self._tasks.keep_running(f"exchanging codes of {suite.name}", partial(self.exchanges.run, suite))
-            self._tasks.keep_running(f"reading corps of {suite.name}", partial(self.rereading.run, suite))
+
+    def follow(self, change: CatalogChange) -> None:
+        """Forget suites that are not configured any more, and begin with those that are new."""
+        state = self._state
+        for name in change.ended:
+            state.end(name, unknown(name) if name in change.removed else None)
+        begun = [name for name in change.added | change.exchanged if name in self._catalog.suites]
+        state.tickets.replicated.look_again(begun)
+        if begun:
+            state.authorizations.enlisted.load_anew()
+            state.installations.enlisted.load_anew()
+        if self._is_running:
+            self.start()
+
+    def _run_each(self) -> None:
+        """Exchange and read for each suite as it is configured now."""
+        present = self._catalog.suites
+        for suite in [suite for suite in self._each if present.get(suite.name) != suite]:
+            for task in self._each.pop(suite):
+                task.cancel()
+        for suite in present.values():
+            if suite not in self._each:
+                keep = self._tasks.keep_running
+                self._each[suite] = (
+                    keep(f"exchanging codes of {suite.name}", partial(self.exchanges.run, suite)),
+                    keep(f"reading corps of {suite.name}", partial(self.rereading.run, suite)),
+                )
 
     async def close(self) -> None:
         """End watches, and wait for answers that come only once."""

@@ -13,16 +13,22 @@ import structlog
 
 from broker import __version__ as broker_version
 from broker.app.errors import CannotStart
+from broker.app.reloading.reload import ConfigReload
+from broker.app.reloading.watching import watch
 from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
+from broker.cli.hangup import Hangups
 from broker.cli.memory import hide_memory
 from broker.cli.open_files import allow_open_files
 from broker.cli.workers import CANNOT_START, supervise
+from broker.config.load import load_config
 from broker.config.schema import Config
 from broker.config.warnings import warnings
 from broker.telemetry.logging import LOGGER, set_up_logging
 
+UNWATCHED_SECONDS = 60.0
+"""How long until watching is tried again."""
 SUPERVISED_SECONDS = 1.0
 """How long a worker outlives a supervisor that was killed."""
 
@@ -35,6 +41,9 @@ def serve(path: Path, insecure: bool, worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain."""
     hide_memory()
     allow_open_files()
+    # Before the file is read: what changes later comes with a SIGHUP of its own.
+    hangups = Hangups()
+    path = path.absolute()
     config = read_config(path, insecure=insecure)
     set_up_logging(config.log.level, config.log.format)
     if not worker:
@@ -42,19 +51,21 @@ def serve(path: Path, insecure: bool, worker: bool) -> None:
         for warning in warnings(config, datetime.now(UTC)):
             log.warning("check the configuration", problem=warning)
     if config.server.workers > 1 and not worker:
-        supervise(path, config, insecure=insecure)
+        supervise(path, config, hangups, insecure=insecure)
         return
-    serving = _serve(config)
+    serving = _serve(config, path, hangups, insecure=insecure)
     try:
         run_until_stopped(_while_supervised(serving) if worker else serving)
     except CannotStart as error:
         fail(str(error), code=CANNOT_START)
+    finally:
+        hangups.ignore()
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, path: Path, hangups: Hangups, *, insecure: bool) -> None:
     log = structlog.get_logger(LOGGER)
     try:
-        async with running_broker(config) as broker:
+        async with running_broker(config, lambda: load_config(path, insecure=insecure)) as broker:
             log.info(
                 "serving",
                 version=broker_version,
@@ -64,13 +75,39 @@ async def _serve(config: Config) -> None:
                 apps=[app.name for app in config.apps],
                 callers=[caller.name for caller in config.callers],
             )
+            asked = asyncio.Event()
+            hangups.listen(asked.set)
             try:
-                await asyncio.Event().wait()
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(_reload_when(asked, broker.reload))
+                    tasks.create_task(_watch(path, broker.reload))
             finally:
+                hangups.ignore()
                 log.info("draining", seconds=config.server.drain_seconds)
     except asyncio.CancelledError:
         log.info("stopped")
         raise
+
+
+async def _reload_when(asked: asyncio.Event, reload: ConfigReload) -> None:
+    """Reload for each SIGHUP; of many at once, one reload begins after the last."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        await reload.reload()
+
+
+async def _watch(path: Path, reload: ConfigReload) -> None:
+    """Reload after each change of a file; without a way to watch, only SIGHUP is left."""
+    while True:
+        try:
+            await watch(path, reload.reload)
+        except OSError as problem:
+            structlog.get_logger(LOGGER).warning(
+                "files of the configuration cannot be watched; send SIGHUP after a change",
+                problem=str(problem),
+            )
+            await asyncio.sleep(UNWATCHED_SECONDS)
 
 
 async def _while_supervised(serving: Coroutine[Any, Any, None]) -> None:

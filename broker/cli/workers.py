@@ -6,12 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
 import structlog
 from prometheus_client import multiprocess
 
+from broker.cli.hangup import Hangups
 from broker.config.schema import Config
 from broker.telemetry.logging import LOGGER
 
@@ -23,7 +25,7 @@ AGAIN_SECONDS = 1.0
 """The pause before a crashed worker is replaced."""
 
 
-def supervise(path: Path, config: Config, *, insecure: bool) -> None:
+def supervise(path: Path, config: Config, hangups: Hangups, *, insecure: bool) -> None:
     """Run the workers until a signal; a second one ends them immediately. Exits if a worker cannot start."""
     log = structlog.get_logger(LOGGER)
     signals: list[int] = []
@@ -40,17 +42,19 @@ def supervise(path: Path, config: Config, *, insecure: bool) -> None:
 
         def start() -> subprocess.Popen[bytes]:
             # A separate session: a Ctrl-C at the terminal reaches the workers only once, through us.
-            return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ourselves
+            # SIGHUP is blocked until it catches it: it would end a worker that is starting.
+            with hangups.blocked():
+                return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ourselves
 
         workers = [start() for _ in range(config.server.workers)]
         code = 0
         forwarded = 0
         while any(worker.poll() is None for worker in workers) or not (signals or code):
             while forwarded < len(signals):
-                for worker in workers:
-                    if worker.poll() is None:
-                        worker.send_signal(signals[forwarded])
+                _send_on(signals[forwarded], workers)
                 forwarded += 1
+            if hangups.take():
+                _send_on(signal.SIGHUP, workers)
             for position, worker in enumerate(workers):
                 if signals or code or worker.poll() is None:
                     continue
@@ -65,3 +69,9 @@ def supervise(path: Path, config: Config, *, insecure: bool) -> None:
             time.sleep(0.1)
     # A second signal ended them at once, as it ends a single process.
     sys.exit(128 + signals[-1] if len(signals) > 1 and not code else code)
+
+
+def _send_on(number: int, workers: Iterable[subprocess.Popen[bytes]]) -> None:
+    for worker in workers:
+        if worker.poll() is None:
+            worker.send_signal(number)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 TRUSTED = timedelta(seconds=15)
 """How long a failure counts: after that the state is unknown, and a call may find it out."""
@@ -31,6 +32,27 @@ class Dependency:
         return not self.healthy and self.last_seen is not None and now - self.last_seen < TRUSTED
 
 
+class ReloadOutcome(StrEnum):
+    """How a reload ended."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+    """The file has mistakes, and nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """What a broker runs on."""
+
+    loaded_at: datetime
+    """When what is in force was read."""
+    outcome: ReloadOutcome = ReloadOutcome.APPLIED
+    problems: tuple[str, ...] = ()
+    """Of the last reload, if it was refused: a line for each mistake, the key first."""
+    restart_needed: tuple[str, ...] = ()
+    """The keys that were changed and wait for a restart."""
+
+
 @dataclass(slots=True)
 class ReplicaHealth:
     """The state of one replica."""
@@ -38,8 +60,10 @@ class ReplicaHealth:
     started_at: datetime
     store: Dependency = field(init=False)
     wecom: Dependency = field(init=False)
+    config: ConfigStatus = field(init=False)
     draining: bool = False
 
     def __post_init__(self) -> None:
+        self.config = ConfigStatus(self.started_at)
         self.store = Dependency("store", self.started_at)
         self.wecom = Dependency("wecom", self.started_at)

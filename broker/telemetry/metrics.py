@@ -12,7 +12,11 @@ from prometheus_client import (
     multiprocess,
 )
 
+from broker.domain.suites.view import ViewState
+
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""Set where several workers write their metrics into files."""
 Across = Literal["livemax", "livemin", "livesum"]
 """How the gauges of several workers are combined."""
 
@@ -66,7 +70,14 @@ class Metrics:
         self.watchers = gauge("watchers", "Open watches.", across="livesum")
 
         self.http_connections = gauge("http_connections", "Open HTTP connections.", across="livesum")
-
+        self.config_reloads = counter(
+            "config_reloads_total", "Reloads of the configuration, by outcome: applied or refused.", "outcome"
+        )
+        self.config_loaded = gauge(
+            "config_loaded_timestamp_seconds",
+            "When the configuration in force was read.",
+            across="livemin",
+        )
         self.durable_writes = counter(
             "durable_writes_total",
             "Records that must not be lost, by what the store said: proven, late or unproven to be on disk.",
@@ -120,9 +131,21 @@ class Metrics:
             "permission_expiry_timestamp_seconds", "When the first data permission of any corp ends.", "app"
         )
 
+    def forget_suite(self, suite: str) -> None:
+        """Forget the gauges of a suite that is not configured any more."""
+        if MULTIPROCESS in os.environ:
+            # Files of several processes cannot forget a series: it says that nothing ends.
+            self.suite_ticket_expiry.labels(suite).set(float("inf"))
+            self.permission_expiry.labels(suite).set(0)
+            for state in ViewState:
+                self.authorizations.labels(suite, state).set(0)
+            return
+        for gauge in (self.suite_ticket_expiry, self.permission_expiry, self.authorizations):
+            gauge.remove_by_labels({"app": suite})
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, of all workers together."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]

@@ -1,7 +1,8 @@
 """The observer of a running broker: logs and counts what happens, and keeps the replica's health."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,7 +13,7 @@ from broker.domain.events.log import Lag
 from broker.domain.events.receiver import ReceiverForm
 from broker.domain.ports.clock import MAX_CLOCK_OFFSET, Clock
 from broker.domain.ports.observer import Damage, Durability
-from broker.domain.replica_health import ReplicaHealth
+from broker.domain.replica_health import ConfigStatus, ReloadOutcome, ReplicaHealth
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
@@ -39,12 +40,32 @@ class Telemetry:
         self._log = structlog.get_logger(LOGGER)
         self.metrics = Metrics()
         self.replica_health = ReplicaHealth(clock.now())
+        self.metrics.config_loaded.set(self.replica_health.config.loaded_at.timestamp())
+        for outcome in ReloadOutcome:
+            self.metrics.config_reloads.labels(outcome)
         self._sealed_for: set[tuple[str, str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
         self._unproven_logged_at: datetime | None = None
         self._stranger_logged = clock.now() - LOGGED_EVERY
         self._damage_logged: dict[Damage, tuple[datetime, int]] = {}
         """When each kind was last logged, and how many were found since."""
+
+    def config_applied(self, status: ConfigStatus) -> None:
+        """Say what is in force from now on, and which changed keys wait for a restart."""
+        self.replica_health.config = status
+        self.metrics.config_reloads.labels(ReloadOutcome.APPLIED).inc()
+        self.metrics.config_loaded.set(status.loaded_at.timestamp())
+        self._log.info("the configuration was reloaded")
+        for key in status.restart_needed:
+            self._log.warning("this change of the configuration needs a restart", key=key)
+
+    def config_refused(self, problems: Sequence[str]) -> None:
+        """Say why a new configuration is not used: nothing has changed."""
+        health = self.replica_health
+        health.config = replace(health.config, outcome=ReloadOutcome.REFUSED, problems=tuple(problems))
+        self.metrics.config_reloads.labels(ReloadOutcome.REFUSED).inc()
+        for problem in problems:
+            self._log.error("the new configuration is refused, the old one stays in force", problem=problem)
 
     def egress_chosen(self, described: Mapping[str, object]) -> None:
         """Log how calls reach WeCom."""

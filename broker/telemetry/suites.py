@@ -57,6 +57,11 @@ class SuiteTelemetry:
         """See `SuiteObserver.exchange_ended`."""
         self._metrics.exchanges.labels(suite, outcome).inc()
 
+    def suite_ended(self, suite: str) -> None:
+        """See `SuiteObserver.suite_ended`; no alert may wait for what nobody configures."""
+        self._warned_at.pop(suite, None)
+        self._metrics.forget_suite(suite)
+
     def code_lost(self, suite: str, problem: str) -> None:
         """See `SuiteObserver.code_lost`."""
         self._log.error("an auth_code was lost", app=suite, problem=problem)

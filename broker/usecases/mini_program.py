@@ -1,7 +1,7 @@
 """Sessions of mini-program users: the key stays in the broker, sealed; callers get an unguessable id."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -47,7 +47,7 @@ class MiniProgramLogins:
         users: WecomUsers,
         sessions: Sessions,
         clock: Clock,
-        watermarks: dict[str, Watermark],
+        watermarks: Mapping[str, Watermark],
     ) -> None:
         self._apps = apps
         self._targets = targets

@@ -25,5 +25,8 @@ class SuiteObserver(Protocol):
     def exchange_ended(self, suite: str, outcome: str) -> None:
         """An exchange of an auth_code ended here: done, lost, or taken if WeCom did not read it."""
 
+    def suite_ended(self, suite: str) -> None:
+        """The suite is not configured any more: it lacks nothing."""
+
     def code_lost(self, suite: str, problem: str) -> None:
         """An auth_code was spent without an authorisation: an administrator must act."""

@@ -6,7 +6,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.domain.apps import App
 from broker.domain.credentials import CredentialKind, Freshness
-from broker.domain.replica_health import Dependency
+from broker.domain.replica_health import ConfigStatus, Dependency, ReloadOutcome
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
 from broker.server.grpc.messages import SHARE_KINDS_OUT
@@ -22,6 +22,10 @@ STATES = {
     Freshness.AGEING: pb.CREDENTIAL_STATE_AGEING,
     Freshness.NEARLY_GONE: pb.CREDENTIAL_STATE_NEARLY_GONE,
     Freshness.EXPIRED: pb.CREDENTIAL_STATE_EXPIRED,
+}
+RELOAD_OUTCOMES = {
+    ReloadOutcome.APPLIED: pb.RELOAD_OUTCOME_APPLIED,
+    ReloadOutcome.REFUSED: pb.RELOAD_OUTCOME_REFUSED,
 }
 KINDS = {
     CredentialKind.ACCESS_TOKEN: pb.CREDENTIAL_KIND_ACCESS_TOKEN,
@@ -106,6 +110,16 @@ def suite_status(found: SuiteStatus) -> pb.SuiteStatus:
         ticket_problem=found.ticket.problem,
         next_permission_expire_time=found.next_permission_end,
         **_counts(found.counts),
+    )
+
+
+def config_status(found: ConfigStatus) -> pb.ConfigStatus:
+    """Return the message of what became of the configuration."""
+    return pb.ConfigStatus(
+        load_time=found.loaded_at,
+        outcome=RELOAD_OUTCOMES[found.outcome],
+        problems=found.problems,
+        restart_needed=found.restart_needed,
     )
 
 

@@ -46,10 +46,6 @@ class CallbackUrls:
         self._attribution = Attribution(shares, clock, observer)
         self._corps = corps
         self._clock = clock
-        self._others = frozenset(
-            [suite.suite_id for suite in catalog.suites.values()]
-            + [provider.corp_id for provider in catalog.providers.values()]
-        )
 
     def find(self, name: str, corp_id: str = "") -> Callback:
         """Return the callback of that URL. Raises `UnknownApp`, and `InvalidRequest` if it has none."""
@@ -85,4 +81,8 @@ class CallbackUrls:
         if settings is None:
             raise InvalidRequest("app", NO_CALLBACK)
         corps = self._corps[owner.name]
-        return ClientCallback(owner, corp_id, settings, corps, self._attribution, self._others)
+        others = frozenset(
+            [suite.suite_id for suite in self._catalog.suites.values()]
+            + [provider.corp_id for provider in self._catalog.providers.values()]
+        )
+        return ClientCallback(owner, corp_id, settings, corps, self._attribution, others)

@@ -103,6 +103,20 @@ class CredentialCache:
             for latest in entry.watchers:
                 latest.fail(_gone(key))
 
+    def end(self, app: str, error: BrokerError | None) -> None:
+        """Forget whatever an app has; its watches end with the error, or are to be opened again."""
+        for entry in [entry for entry in self if entry.key.app == app]:
+            del self._entries[entry.key]
+            del self._by_name[entry.key.name]
+            for latest in entry.watchers:
+                latest.end(error)
+
+    def try_again(self, app: str) -> None:
+        """Have the app's credentials fetched as soon as somebody needs them, whatever failed before."""
+        for entry in self:
+            if entry.key.app == app:
+                entry.rests_until = None
+
     def close_watches(self) -> None:
         """End every watch, so that a stopping broker need not wait for its watchers."""
         for entry in self:

@@ -75,12 +75,12 @@ class WecomCredentialSource:
                 return await self._corp_token(suite, key, engine)
             case CredentialKind.ACCESS_TOKEN:
                 current_recovery_budget().step()
-                return await self._tokens.fetch_app_token(self._catalog.apps[key.app])
+                return await self._tokens.fetch_app_token(self._catalog.app(key.app))
             case CredentialKind.SUITE_TOKEN:
-                return await self._suite_token(self._catalog.suites[key.app])
+                return await self._suite_token(self._catalog.suite(key.app))
             case CredentialKind.PROVIDER_TOKEN:
                 current_recovery_budget().step()
-                return await self._suites.fetch_provider_token(self._catalog.providers[key.app])
+                return await self._suites.fetch_provider_token(self._catalog.provider(key.app))
             case _:
                 return await self._ticket(key, engine, urgent=urgent)
 
@@ -105,8 +105,8 @@ class WecomCredentialSource:
     async def _parent(self, child: CredentialKey) -> App:
         """Return the app in the corp that shares it with the child."""
         if not child.parent_corp_id:
-            return self._catalog.apps[child.app]
-        suite = self._catalog.suites[child.app]
+            return self._catalog.app(child.app)
+        suite = self._catalog.suite(child.app)
         return (await self._authorizations.usable(suite, child.parent_corp_id)).app(suite)
 
     async def _corp_token(self, suite: Suite, key: CredentialKey, engine: CredentialEngine) -> Grant:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from broker.domain.errors import InvalidRequest, StoreUnavailable
+from broker.domain.errors import BrokerError, InvalidRequest, StoreUnavailable
 from broker.domain.events.event import Event, app_and_position
 from broker.domain.events.log import Delivery, Member, topic
 from broker.domain.events.positions import position_at, position_before
@@ -15,6 +15,7 @@ from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
+from broker.domain.suites.catalog import Catalog, unknown
 from broker.usecases.events.group_member import GroupMember, MaySee
 from broker.usecases.events.subscription import ALIVE_FOR, LOOK_EVERY, EventSubscription
 from broker.usecases.fleet.background import Background
@@ -41,11 +42,21 @@ class SubscriptionOptions:
     """How many events of each app are handed out and not acknowledged, at most."""
     ack_timeout: timedelta
     may_see: MaySee
+    every: tuple[str, ...] = ()
+    """Whatever had a callback, where no app was named: with another one, the subscriber comes again."""
 
     def shows(self, event: Event) -> bool:
         """Return whether the subscriber asked for this event and may see it."""
         wanted = not self.event_types or event.event_type in self.event_types
         return wanted and self.may_see(event.app, event.corp_id)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stream:
+    """An open subscription, and what ends it: with an error, or because the subscriber is to come again."""
+
+    options: SubscriptionOptions
+    end: Callable[[BrokerError | None], None]
 
 
 class EventFeed:
@@ -73,7 +84,7 @@ class EventFeed:
         self._max_attempts = max_attempts
         self._claims = asyncio.Semaphore(MOST_CONCURRENT_CLAIMS)
         self._closing = False
-        self._endings: set[Callable[[], None]] = set()
+        self._streams: set[_Stream] = set()
 
     async def subscribe(
         self, group: str, options: SubscriptionOptions
@@ -98,7 +109,7 @@ class EventFeed:
         ]
         with self._notifications.waiter(*map(topic, options.apps)) as waiter:
             subscription = EventSubscription(members, waiter, self._claims, self._clock)
-            with self._ended_by(subscription.close):
+            with self._followed(_Stream(options, subscription.end)):
                 self._tasks.create_task(subscription.run())
                 try:
                     await subscription.subscribed()
@@ -116,18 +127,27 @@ class EventFeed:
         """
         now = position_at(self._clock.now() - CLOCK_TOLERANCE)
         seen = {app: position_before(options.replay_from.get(app, now)) for app in options.apps}
-        with self._notifications.waiter(*map(topic, options.apps)) as waiter, self._ended_by(waiter.ring):
+        ends: list[BrokerError | None] = []
+
+        def end(error: BrokerError | None) -> None:
+            ends.append(error)
+            waiter.ring()
+
+        stream = _Stream(options, end)
+        with self._notifications.waiter(*map(topic, options.apps)) as waiter, self._followed(stream):
             await self._log.read(options.apps[0], seen[options.apps[0]], 1)
             yield None
-            while not self._closing:
+            while not ends:
                 found = False
                 for app in options.apps:
                     for event in await self._read(app, seen[app]):
                         found, seen[app] = True, event.position
                         if options.shows(event):
                             yield Delivery(event, 0)
-                if not found:
+                if not found and not ends:
                     await waiter.wait(LOOK_EVERY, self._clock)
+            if ends[0]:
+                raise ends[0]
 
     async def acknowledge(self, group: str, event_ids: Sequence[str], apps: Iterable[str]) -> int:
         """Mark events as handled; return how many were open. Raises `InvalidRequest`, `StoreUnavailable`."""
@@ -146,8 +166,19 @@ class EventFeed:
     def close(self) -> None:
         """End every subscription: the broker is stopping, and subscribers will find another replica."""
         self._closing = True
-        for end in self._endings:
-            end()
+        for stream in self._streams:
+            stream.end(None)
+
+    def follow(self, catalog: Catalog, called_back: Collection[str]) -> None:
+        """End the subscriptions to apps that have no events any more, and those to all of other apps."""
+        for stream in list(self._streams):
+            options = stream.options
+            gone = [app for app in options.apps if app not in called_back]
+            if options.every and set(options.every) != set(called_back):
+                stream.end(None)
+            elif gone:
+                error = InvalidRequest("apps", "has no callback in the configuration any more", app=gone[0])
+                stream.end(error if catalog.knows(gone[0]) else unknown(gone[0]))
 
     async def _open(self, group: str, options: SubscriptionOptions) -> None:
         for app in options.apps:
@@ -178,15 +209,15 @@ class EventFeed:
             return []
 
     @contextmanager
-    def _ended_by(self, end: Callable[[], None]) -> Iterator[None]:
+    def _followed(self, stream: _Stream) -> Iterator[None]:
         """End a stream when the broker closes, at once if it is closing already."""
-        self._endings.add(end)
+        self._streams.add(stream)
         if self._closing:
-            end()
+            stream.end(None)
         try:
             yield
         finally:
-            self._endings.discard(end)
+            self._streams.discard(stream)
 
 
 def _by_app(event_ids: Sequence[str], apps: Iterable[str]) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """Maintenance of the event logs: how far groups lag, and which of them are unused."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ class EventMaintenance:
 
     def __init__(
         self,
-        apps: Sequence[str],
+        apps: Collection[str],
         groups: EventGroups,
         parked: Parked,
         keep: Retention,
@@ -43,7 +43,7 @@ class EventMaintenance:
         """Report every group's lag; delete unused groups; bring back events whose seal key is here by now."""
         await self._parked.bring_back()
         lags = []
-        for app in self._apps:
+        for app in list(self._apps):
             await self._groups.forget_groups(app, self._keep.age)
             lags += await self._groups.lags(app)
         self._observer.groups_lag(lags)

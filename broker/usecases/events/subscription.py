@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from broker.domain.errors import StoreUnavailable
+from broker.domain.errors import BrokerError, StoreUnavailable
 from broker.domain.events.event import Event
 from broker.domain.events.log import Delivery
 from broker.domain.ports.clock import Clock
@@ -84,6 +84,11 @@ class EventSubscription:
         """End it for a reason that has nothing to do with the events the subscriber holds."""
         self._counts_as_attempt = False
         self.leave()
+
+    def end(self, error: BrokerError | None) -> None:
+        """Close it: with the error, or because the subscriber is to come again."""
+        self._failure = error
+        self.close()
 
     async def _claim_available(self) -> bool:
         found = False

@@ -28,9 +28,9 @@ class Background:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Run work that never ends; report an unexpected failure, and start it again."""
-        self.create_task(self._keep(name, work))
+        return self.create_task(self._keep(name, work))
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:

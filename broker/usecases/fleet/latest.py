@@ -33,6 +33,13 @@ class Latest(Generic[Value]):
         self._error = error
         self._changed.set()
 
+    def end(self, error: BrokerError | None) -> None:
+        """End the stream: with the error, or because the reader is to come again."""
+        if error:
+            self.fail(error)
+        else:
+            self.close()
+
     async def __aiter__(self) -> AsyncIterator[Value]:
         while True:
             await self._changed.wait()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
 from broker.domain.apps import App
+from broker.domain.errors import BrokerError
 from broker.domain.ports.observer import Observer
 from broker.domain.shares import AppShare, ListingKey, ShareChanges, ShareList
 from broker.usecases.shares.revocation import ShareRevocation
@@ -12,7 +13,13 @@ from broker.usecases.shares.watches import ShareWatches
 class ShareLists:
     """Hold the newest list of each app, kind and corp that shares."""
 
-    def __init__(self, revocation: ShareRevocation, observer: Observer) -> None:
+    def __init__(
+        self,
+        revocation: ShareRevocation,
+        observer: Observer,
+        are_listed: Callable[[ListingKey], bool] = lambda _: True,
+    ) -> None:
+        self._are_listed = are_listed
         self._revocation = revocation
         self._observer = observer
         self._lists: dict[ListingKey, ShareList] = {}
@@ -41,7 +48,7 @@ class ShareLists:
         """Hold it unless a newer one is held; drop tokens of children that left, wake the watchers."""
         key = value.key
         held = self._lists.get(key)
-        if held and held.fence >= value.fence:
+        if (held and held.fence >= value.fence) or not self._are_listed(key):
             return
         self._lists[key] = value
         self._named[key.name] = key
@@ -57,6 +64,21 @@ class ShareLists:
 
     def drop(self, key: ListingKey) -> None:
         """See `Copies.drop`: share lists are never forgotten."""
+
+    def end(self, app: str, error: BrokerError | None) -> None:
+        """Forget the app's lists; its watches end with the error, or are to be opened again."""
+        self._forget([key for key in self._lists if key.app == app])
+        self._watches.end(app, error)
+
+    def forget_unlisted(self) -> None:
+        """Forget lists of a kind that the configuration no longer names."""
+        self._forget([key for key in self._lists if not self._are_listed(key)])
+
+    def _forget(self, keys: Iterable[ListingKey]) -> None:
+        for key in keys:
+            del self._lists[key]
+            del self._named[key.name]
+            self.version += 1
 
     def watch(
         self, app: App, look: Callable[[], Awaitable[list[AppShare]]]

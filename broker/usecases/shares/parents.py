@@ -96,8 +96,9 @@ class Parents:
     def of(self, suite: Suite) -> list[App]:
         """Return the suite in the corps that are known to share it, as long as they authorise it."""
         version, apps = self._sharing.get(suite.name, (-1, []))
-        if version != self._authorizations.version:
-            version = self._authorizations.version
+        present = self._authorizations.version + self._catalog.version
+        if version != present:
+            version = present
             found = [found for found in self._authorizations.of(suite.name) if found.shares]
             apps = [sharing.app(suite) for sharing in found if sharing.permanent_code]
             self._sharing[suite.name] = (version, apps)

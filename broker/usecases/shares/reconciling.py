@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from broker.domain.errors import CorpNotAuthorized, ReauthorizationRequired
+from broker.domain.errors import CorpNotAuthorized, ReauthorizationRequired, UnknownApp
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.shares import ListingKey
@@ -70,7 +70,7 @@ class Reconciliation:
         try:
             app = await self._parents.sharing(listing)
             await self._lister.list_since(app, listing.share_kind, moment)
-        except (CorpNotAuthorized, ReauthorizationRequired):
+        except (CorpNotAuthorized, ReauthorizationRequired, UnknownApp):
             return  # it is listed again once the corp has authorised again
         except Exception as error:  # noqa: BLE001 - else the others would not be listed
             self._observer.background_failed(f"listing the shares of {listing.app}", error)

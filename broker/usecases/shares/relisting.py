@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
-from broker.domain.errors import BrokerError, CorpNotAuthorized, ReauthorizationRequired
+from broker.domain.errors import BrokerError, CorpNotAuthorized, ReauthorizationRequired, UnknownApp
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Notice, NoticeKind
@@ -127,6 +127,9 @@ class Relisting:
             if error is None:
                 listed, rest, failed = moment, REST, False
                 continue
+            if isinstance(error, UnknownApp):
+                self._begun.pop(listing, None)
+                break  # the app is no longer configured
             if isinstance(error, ENDED) and self._clock.now() > moment + CODE_LIFETIME:
                 break  # nobody can use the shares; a corp that comes back is listed anew
             if not failed:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from broker.domain.apps import NO_AGENT, App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import AmbiguousTarget, AppNotShared, CorpNotAuthorized, InvalidRequest, UnknownApp
+from broker.domain.errors import AmbiguousTarget, AppNotShared, CorpNotAuthorized, InvalidRequest
 from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.catalog import Catalog
@@ -42,10 +42,7 @@ class Targets:
 
     def app(self, name: str) -> App:
         """Return the self-built app of that name. Raises `UnknownApp`."""
-        app = self._catalog.apps.get(name)
-        if app is None:
-            raise UnknownApp("no app of that name is configured", app=name)
-        return app
+        return self._catalog.app(name)
 
     def owner(self, name: str) -> App | Suite | Provider:
         """See `Catalog.owner`."""
@@ -53,18 +50,21 @@ class Targets:
 
     async def locate(self, target: Target) -> CredentialKey:
         """Return the key of the credential that is meant; asks WeCom only if the child is unknown."""
-        # Both only grow, so their sum tells of any change.
-        version = self._shares.version + self._authorizations.version
+        version = self._version()
         if self._located_version != version:
             self._located.clear()
             self._located_version = version
         key = self._located.get(target)
         if key is None:
             key = await self._locate(target)
-            version = self._shares.version + self._authorizations.version
+            version = self._version()
             if self._located_version == version and len(self._located) < REMEMBERED:
                 self._located[target] = key
         return key
+
+    def _version(self) -> int:
+        # All of them only grow, so their sum tells of any change.
+        return self._shares.version + self._authorizations.version + self._catalog.version
 
     async def reach(self, target: Target, act: Callable[[CredentialKey], Awaitable[Result]]) -> Result:
         """Act with the key of the target's token; where WeCom says 670001, list again and act once more."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
+from broker.domain.errors import BrokerError
 from broker.domain.shares import AppShare, ShareChanges
 from broker.usecases.fleet.latest import Latest
 
@@ -37,6 +38,12 @@ class ShareWatches:
         """Have its watchers look again."""
         for watcher in self._watchers.get(sharer, ()):
             watcher.put(None)
+
+    def end(self, app: str, error: BrokerError | None) -> None:
+        """End the app's watches: with the error, or because they are to be opened again."""
+        for sharer in [sharer for sharer in self._watchers if sharer[0] == app]:
+            for watcher in self._watchers[sharer]:
+                watcher.end(error)
 
     def close(self) -> None:
         """End every watch: the broker stops, and the watchers will find another replica."""

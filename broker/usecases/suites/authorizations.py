@@ -2,6 +2,7 @@
 
 import asyncio
 from bisect import bisect_right, insort
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -56,8 +57,9 @@ class Authorizations:
         self._clock = clock
         self._observer = observer
         self._evict = evict
-        self._memory: dict[str, dict[str, Authorization]] = {suite: {} for suite in suites}
-        self._corp_ids: dict[str, list[str]] = {suite: [] for suite in suites}
+        self._suites = suites
+        self._memory: defaultdict[str, dict[str, Authorization]] = defaultdict(dict)
+        self._corp_ids: defaultdict[str, list[str]] = defaultdict(list)
         """In their order, so that ten thousand are not sorted again and again."""
         self._corps_of_codes: dict[tuple[str, str], str] = {}
         self._permission_ends: dict[AuthorizationKey, list[datetime]] = {}
@@ -80,7 +82,7 @@ class Authorizations:
         """See `Copies.key_named`: every replica holds every authorisation, new ones too."""
         kind, _, rest = name.partition(":")
         suite, _, corp_id = rest.partition(":")
-        return (suite, corp_id) if kind == "authorization" and suite in self._memory else None
+        return (suite, corp_id) if kind == "authorization" and suite in self._suites else None
 
     def get(self, key: AuthorizationKey) -> Authorization | None:
         """See `Copies.get`."""
@@ -89,6 +91,8 @@ class Authorizations:
 
     async def adopt(self, value: Authorization) -> None:
         """Hold it unless a newer one is held; drop at once the credentials of one that is cancelled."""
+        if value.suite not in self._suites:
+            return
         corps = self._memory[value.suite]
         held = corps.get(value.corp_id)
         given = value
@@ -121,7 +125,7 @@ class Authorizations:
     async def forget_ended(self) -> None:
         """Forget cancelled ones once their records have ended. Raises `StoreUnavailable`."""
         now = self._clock.now()
-        for suite, corps in self._memory.items():
+        for suite, corps in list(self._memory.items()):
             for found in [found for found in corps.values() if found.has_ended(now)]:
                 async with self._fleet.alone(self.replicated.name_of(found.key)):
                     # Under the lease of its changes: the corp may come back at this moment.
@@ -133,6 +137,14 @@ class Authorizations:
                         self._forget_about(found)
                         self.version += 1
                         self._changes.tell(suite, corp_mark(found.corp_id))
+
+    def end(self, suite: str) -> None:
+        """Forget whatever is held of a suite that is not configured any more."""
+        for found in self._memory.pop(suite, {}).values():
+            self._forget_about(found)
+            self.stale.pop(found.key, None)
+        self._corp_ids.pop(suite, None)
+        self.version += 1
 
     def _forget_about(self, held: Authorization | None) -> None:
         if held:

@@ -76,7 +76,8 @@ class Cancellation:
         """
         age = self._clock.now() - cancelled.updated_at
         # The tokens of children go with the shares.
-        for kind in self._suites[cancelled.suite].share_kinds:
+        suite = self._suites.get(cancelled.suite)
+        for kind in suite.share_kinds if suite else ():
             await self._end_shares(ListingKey(cancelled.suite, kind, cancelled.corp_id))
         await self._credentials.remove(cancelled)
         if age < LATE_ANSWER:

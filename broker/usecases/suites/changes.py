@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 
+from broker.domain.errors import BrokerError
 from broker.usecases.fleet.latest import Latest
 
 
@@ -25,7 +26,7 @@ class Changes:
                 changed.clear()
                 yield marks
         finally:
-            del self._followers[suite][woken]
+            self._followers[suite].pop(woken, None)
 
     def version(self, suite: str) -> int:
         """Return a number that is another one after each change."""
@@ -37,6 +38,11 @@ class Changes:
         for follower, changed in self._followers[suite].items():
             changed.add(mark)
             follower.put(None)
+
+    def end(self, suite: str, error: BrokerError | None) -> None:
+        """End the suite's followers: with the error, or because they are to come again."""
+        for follower in self._followers.pop(suite, {}):
+            follower.end(error)
 
     def close(self) -> None:
         """End every follower: the broker stops, and watchers will find another replica."""

@@ -37,7 +37,8 @@ class Enlisted(Generic[Value]):
         held: Callable[[str], Mapping[str, datetime]] = lambda _suite: {},
     ) -> None:
         self._kind = kind
-        self._suites = list(suites)
+        self._suites = suites
+        """The present ones: a reload may add some."""
         self._collection = collection
         self._adopt = adopt
         self._groups = groups
@@ -65,6 +66,11 @@ class Enlisted(Generic[Value]):
         if notice.kind is NoticeKind.CONNECTED:
             self._due.set()
 
+    def load_anew(self) -> None:
+        """Load everything again: suites were added, of which nothing is in memory."""
+        self.loaded.clear()
+        self._due.set()
+
     async def run(self) -> None:
         """Load what is listed, now and after each lost connection, for ever."""
         while True:
@@ -90,7 +96,7 @@ class Enlisted(Generic[Value]):
 
     async def load(self) -> None:
         """Load what is listed now. Raises `StoreUnavailable`."""
-        for suite in self._suites:
+        for suite in list(self._suites):
             await self._load(suite)
 
     async def _load(self, suite: str) -> None:

@@ -1,5 +1,6 @@
 """The auth_codes that the fleet took, and what became of each: in step with the other replicas."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -29,8 +30,9 @@ class Installations:
     ) -> None:
         self._changes = changes
         self._clock = clock
-        self._memory: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
-        self._unfinished: dict[str, dict[str, Installation]] = {suite: {} for suite in suites}
+        self._suites = suites
+        self._memory: defaultdict[str, dict[str, Installation]] = defaultdict(dict)
+        self._unfinished: defaultdict[str, dict[str, Installation]] = defaultdict(dict)
         """Those that are open or lost: of a thousand codes, few are."""
         self.replicated: Replicated[InstallationKey, Installation] = Replicated(installations, self, clock)
         self.enlisted = Enlisted(
@@ -45,7 +47,7 @@ class Installations:
         """See `Copies.key_named`: every replica holds every code, new ones too."""
         kind, _, rest = name.partition(":")
         suite, _, code_hash = rest.partition(":")
-        return (suite, code_hash) if kind == "installation" and suite in self._memory else None
+        return (suite, code_hash) if kind == "installation" and suite in self._suites else None
 
     def get(self, key: InstallationKey) -> Installation | None:
         """See `Copies.get`."""
@@ -54,6 +56,8 @@ class Installations:
 
     async def adopt(self, value: Installation) -> None:
         """See `Copies.adopt`."""
+        if value.suite not in self._suites:
+            return
         codes = self._memory[value.suite]
         held = codes.get(value.code_hash)
         if held and held.fence >= value.fence:
@@ -73,6 +77,11 @@ class Installations:
         for key in self.held():
             if (found := self.get(key)) and not found.is_worth_sharing(now):
                 self._forget(key)
+
+    def end(self, suite: str) -> None:
+        """Forget whatever is held of a suite that is not configured any more."""
+        self._memory.pop(suite, None)
+        self._unfinished.pop(suite, None)
 
     def unfinished(self, suite: str) -> list[Installation]:
         """Return the suite's codes that are open or lost, in the order in which they were taken."""

@@ -139,8 +139,8 @@ class Rereading:
             self.start(key)
 
     async def _keep_trying(self, key: AuthorizationKey) -> None:
-        suite, rest = self._suites[key[0]], FIRST_RETRY
-        while key in self._authorizations.stale:
+        rest = FIRST_RETRY
+        while key in self._authorizations.stale and (suite := self._suites.get(key[0])):
             begin_recovery_budget()
             try:
                 async with self._slots, self._fleet.alone(f"reading:{key[0]}:{key[1]}"):

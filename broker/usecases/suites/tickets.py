@@ -49,7 +49,6 @@ class SuiteTickets:
         self._clock = clock
         self._observer = observer
         self._memory: dict[str, SuiteTicket] = {}
-        self._names = {SuiteTicket.name_of(suite): suite for suite in suites}
         self.replicated: Replicated[str, SuiteTicket] = Replicated(tickets, self, clock)
 
     def held(self) -> Iterable[str]:
@@ -58,7 +57,8 @@ class SuiteTickets:
 
     def key_named(self, name: str) -> str | None:
         """See `Copies.key_named`."""
-        return self._names.get(name)
+        suite = name.partition(":")[2]
+        return suite if suite in self._suites and SuiteTicket.name_of(suite) == name else None
 
     def get(self, key: str) -> SuiteTicket | None:
         """See `Copies.get`."""
@@ -67,12 +67,17 @@ class SuiteTickets:
     async def adopt(self, value: SuiteTicket) -> None:
         """See `Copies.adopt`."""
         held = self._memory.get(value.suite)
-        if held is None or held.fence < value.fence:
+        if value.suite in self._suites and (held is None or held.fence < value.fence):
             self._memory[value.suite] = value
 
     def drop(self, key: str) -> None:
         """See `Copies.drop`."""
         self._memory.pop(key, None)
+
+    def end(self, suite: str) -> None:
+        """Forget the ticket of a suite that is not configured any more."""
+        self._memory.pop(suite, None)
+        self._observer.suite_ended(suite)
 
     async def take(self, suite: Suite, value: Secret, pushed_at: datetime) -> bool:
         """Keep a ticket durably if it is the newest by WeCom's TimeStamp; return whether it is.

@@ -130,6 +130,9 @@ class SuiteWitness:
         """See `SuiteObserver`."""
         self.exchanges.append(outcome)
 
+    def suite_ended(self, suite: str) -> None:
+        """See `SuiteObserver.suite_ended`."""
+
     def code_lost(self, suite: str, problem: str) -> None:
         """See `SuiteObserver`."""
         self.lost.append(problem)

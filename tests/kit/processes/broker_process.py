@@ -49,11 +49,9 @@ class BrokerProcess:
         self.http_port = free_port()
         self.address = f"127.0.0.1:{self.grpc_port}"
         self.log = folder / "broker.log"
-        self._config = folder / "broker.toml"
-        server = {"grpc": [self.address], "http": f"127.0.0.1:{self.http_port}", "drain_seconds": 1}
-        whole = {**config, "server": {**server, **config.get("server", {})}}
-        whole["log"] = {"level": log_level, "format": "json"}
-        self._config.write_text(to_toml(whole))
+        self.config_file = folder / "broker.toml"
+        self._log_level = log_level
+        self.configure(config)
         self._program = ["-P", str(PATIENT_BROKER)] if patient else ["-m", "broker"]
         if ahead:
             self._program = ["-P", str(TRAVELLING_BROKER), str(ahead)]
@@ -62,6 +60,18 @@ class BrokerProcess:
         self._variables = variables or {}
         self.process: subprocess.Popen[bytes] | None = None
 
+    def text_of(self, config: Mapping[str, Any]) -> str:
+        """Return the configuration file, with this broker's own listeners and log."""
+        server = {"grpc": [self.address], "http": f"127.0.0.1:{self.http_port}", "drain_seconds": 1}
+        log = {"level": self._log_level, "format": "json", **config.get("log", {})}
+        return to_toml({**config, "server": {**server, **config.get("server", {})}, "log": log})
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Write the configuration file in one step, as a careful operator does."""
+        unfinished = self.config_file.with_name("unfinished.toml")
+        unfinished.write_text(self.text_of(config))
+        unfinished.rename(self.config_file)
+
     def start(self) -> None:
         """Start it, and return when it is ready."""
         self.launch()
@@ -69,7 +79,7 @@ class BrokerProcess:
 
     def launch(self) -> None:
         """Start it, and return at once."""
-        command = [sys.executable, *self._program, "serve", "--config", str(self._config)]
+        command = [sys.executable, *self._program, "serve", "--config", str(self.config_file)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -67,5 +67,6 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             ],
             credential_count=len(self._admin.credentials()),
             watcher_count=self._admin.watcher_count(),
+            config=admin_messages.config_status(replica_health.config),
             suites=[admin_messages.suite_status(status) for status in self._suites.all()],
         )

@@ -1,6 +1,6 @@
 """`EventService`: events for the services that subscribe."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         feed: EventFeed,
         catalog: Catalog,
         rights: Rights,
-        called_back: Sequence[str],
+        called_back: Collection[str],
         ack_timeout: timedelta,
     ) -> None:
         self._feed = feed
@@ -104,6 +104,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             )
         return SubscriptionOptions(
             apps=apps,
+            every=() if request.apps else tuple(self._called_back),
             event_types=event_messages.event_types(request.event_types),
             replay_from=event_messages.replay_from(request, apps),
             max_in_flight=event_messages.max_in_flight(request.max_in_flight),

@@ -28,6 +28,12 @@ class CredentialState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CREDENTIAL_STATE_AGEING: _ClassVar[CredentialState]
     CREDENTIAL_STATE_NEARLY_GONE: _ClassVar[CredentialState]
     CREDENTIAL_STATE_EXPIRED: _ClassVar[CredentialState]
+
+class ReloadOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RELOAD_OUTCOME_UNSPECIFIED: _ClassVar[ReloadOutcome]
+    RELOAD_OUTCOME_APPLIED: _ClassVar[ReloadOutcome]
+    RELOAD_OUTCOME_REFUSED: _ClassVar[ReloadOutcome]
 CREDENTIAL_KIND_UNSPECIFIED: CredentialKind
 CREDENTIAL_KIND_ACCESS_TOKEN: CredentialKind
 CREDENTIAL_KIND_CORP_TICKET: CredentialKind
@@ -39,6 +45,9 @@ CREDENTIAL_STATE_FRESH: CredentialState
 CREDENTIAL_STATE_AGEING: CredentialState
 CREDENTIAL_STATE_NEARLY_GONE: CredentialState
 CREDENTIAL_STATE_EXPIRED: CredentialState
+RELOAD_OUTCOME_UNSPECIFIED: ReloadOutcome
+RELOAD_OUTCOME_APPLIED: ReloadOutcome
+RELOAD_OUTCOME_REFUSED: ReloadOutcome
 
 class App(_message.Message):
     __slots__ = ("name", "kind", "corp_id", "agent_id", "share_kinds", "suite_id", "provider")
@@ -200,8 +209,20 @@ class SuiteStatus(_message.Message):
     next_permission_expire_time: _timestamp_pb2.Timestamp
     def __init__(self, app: _Optional[str] = ..., ticket_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_problem: _Optional[str] = ..., active_count: _Optional[int] = ..., pending_count: _Optional[int] = ..., lost_count: _Optional[int] = ..., reauthorization_required_count: _Optional[int] = ..., cancelled_count: _Optional[int] = ..., next_permission_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class ConfigStatus(_message.Message):
+    __slots__ = ("load_time", "outcome", "problems", "restart_needed")
+    LOAD_TIME_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    RESTART_NEEDED_FIELD_NUMBER: _ClassVar[int]
+    load_time: _timestamp_pb2.Timestamp
+    outcome: ReloadOutcome
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    restart_needed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[ReloadOutcome, str]] = ..., problems: _Optional[_Iterable[str]] = ..., restart_needed: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites")
+    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +230,7 @@ class GetStatusResponse(_message.Message):
     CREDENTIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     WATCHER_COUNT_FIELD_NUMBER: _ClassVar[int]
     SUITES_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     serving: bool
@@ -216,4 +238,5 @@ class GetStatusResponse(_message.Message):
     credential_count: int
     watcher_count: int
     suites: _containers.RepeatedCompositeFieldContainer[SuiteStatus]
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ...) -> None: ...
+    config: ConfigStatus
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ...) -> None: ...

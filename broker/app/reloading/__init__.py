@@ -1,0 +1,1 @@
+"""The configuration is read anew: when, and what becomes of it."""

@@ -1,0 +1,70 @@
+"""Replace the configuration of a running broker: all of it, or nothing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from broker.config.load import ConfigError
+from broker.config.reloading.restart import restart_needed
+from broker.config.schema import Config
+from broker.domain.ports.clock import Clock
+from broker.domain.replica_health import ConfigStatus, ReloadOutcome
+from broker.server.http.server import CannotListen
+from broker.telemetry.observer import Telemetry
+
+Apply = Callable[[Config], None]
+
+
+class ConfigReload:
+    """Read the file anew, one reload at a time; whoever asks meanwhile shares the next one."""
+
+    def __init__(
+        self,
+        running: Config,
+        read: Callable[[], Config],
+        read_certificates: Callable[[], None] | None = None,
+        *,
+        applied_by: Sequence[Apply],
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._started_with = running
+        self._read = read
+        self._read_certificates = read_certificates
+        """Raises `CannotListen` and changes nothing if they cannot be used."""
+        self._applied_by = applied_by
+        """Each takes the new configuration in one step and cannot fail; no request runs in between."""
+        self._telemetry = telemetry
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._next: asyncio.Task[ReloadOutcome] | None = None
+
+    async def reload(self) -> ReloadOutcome:
+        """Return once the file, as it is now or later, is in force or refused."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._in_turn())
+        return await asyncio.shield(self._next)
+
+    async def _in_turn(self) -> ReloadOutcome:
+        async with self._lock:
+            # The file is read from here on: whoever asks later needs another reload.
+            self._next = None
+            return await self._reload()
+
+    async def _reload(self) -> ReloadOutcome:
+        read_at = self._clock.now()
+        try:
+            new = await asyncio.to_thread(self._read)
+        except ConfigError as error:
+            self._telemetry.config_refused(error.problems)
+            return ReloadOutcome.REFUSED
+        try:
+            if self._read_certificates:
+                self._read_certificates()
+        except CannotListen as error:
+            self._telemetry.config_refused([str(error)])
+            return ReloadOutcome.REFUSED
+        for apply in self._applied_by:
+            apply(new)
+        waiting = restart_needed(self._started_with, new)
+        self._telemetry.config_applied(ConfigStatus(read_at, restart_needed=tuple(waiting)))
+        return ReloadOutcome.APPLIED

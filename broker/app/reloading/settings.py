@@ -1,0 +1,25 @@
+"""The settings that a reload replaces while the broker runs."""
+
+from broker.config import mapping
+from broker.config.schema import Config
+from broker.domain.caller_policy import CallerPolicy
+from broker.domain.live import Live
+
+
+class LiveSettings:
+    """Callers, apps and callbacks as they are configured now: everybody holds the same objects."""
+
+    def __init__(self, config: Config) -> None:
+        self.policy = CallerPolicy(mapping.callers(config))
+        self.catalog = mapping.catalog(config)
+        self.callbacks = Live(mapping.callbacks(config))
+        self.client_callbacks = Live(mapping.client_callbacks(config))
+        self.watermarks = Live(mapping.watermarks(config))
+
+    def replace(self, config: Config) -> None:
+        """Take another configuration in one step: no request sees half of it."""
+        self.callbacks.replace(mapping.callbacks(config))
+        self.client_callbacks.replace(mapping.client_callbacks(config))
+        self.watermarks.replace(mapping.watermarks(config))
+        self.catalog.replace(mapping.catalog(config))
+        self.policy.replace(mapping.callers(config))

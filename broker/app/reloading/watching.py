@@ -1,0 +1,114 @@
+"""Reload when a file of the configuration changes, however it is replaced."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+from watchfiles import awatch
+
+from broker.config.reloading.named_files import named_files
+
+QUIET_MS = 250
+"""How long nothing may change before a file is read: editors and scripts write in several steps."""
+LONGEST_BURST_MS = 1_000
+LOOK_MS = 10_000
+"""How often files are looked at without being told: network file systems tell nothing."""
+GRACE_LOOKS = 4
+"""How many times QUIET_MS a file may be missing: some tools delete and write."""
+
+Contents = dict[Path, bytes | None]
+
+
+class ConfigFiles:
+    """The contents of the files that a configuration consists of."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files = named_files(path)
+        self._contents = self._read()
+
+    def changed(self) -> bool:
+        """Return whether any content is another one than at the last look."""
+        before, self._files = self._contents, named_files(self._path) | self._missing()
+        self._contents = self._read()
+        return self._contents != before
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Return whether a file is missing or empty, as one that is being written is."""
+        return any(content in (None, EMPTY) for content in self._contents.values())
+
+    def folders(self) -> set[Path]:
+        """Return where a change of the files, or of a link on the way to them, shows."""
+        return {link.parent for file in self._files for link in _links(file) if link.parent.is_dir()}
+
+    def links(self) -> set[Path]:
+        """Return the paths whose change matters."""
+        return {link for file in self._files for link in _links(file)}
+
+    def _missing(self) -> set[Path]:
+        """Return the known files while the configuration itself is not there to name them."""
+        return set() if self._path.exists() else self._files
+
+    def _read(self) -> Contents:
+        return {file: _digest(file) for file in self._files}
+
+
+async def watch(path: Path, on_change: Callable[[], Awaitable[object]]) -> None:
+    """Call `on_change` after each change of the files, for ever."""
+    files = ConfigFiles(path)
+    while True:
+        watched, names = files.folders(), {str(link) for link in files.links()}
+        async for _ in awatch(
+            *watched,
+            watch_filter=lambda _, changed, names=names: changed in names,  # type: ignore[misc]
+            debounce=LONGEST_BURST_MS,
+            step=QUIET_MS,
+            rust_timeout=LOOK_MS,
+            yield_on_timeout=True,
+            recursive=False,
+        ):
+            if await _settled(files):
+                await on_change()
+            if files.folders() != watched or {str(link) for link in files.links()} != names:
+                break
+
+
+async def _settled(files: ConfigFiles) -> bool:
+    """Return whether the files have changed, once they are whole; a missing one is waited for a moment."""
+    changed = files.changed()
+    for _ in range(GRACE_LOOKS):
+        if not (changed and files.is_incomplete):
+            break
+        await asyncio.sleep(QUIET_MS / 1000)
+        files.changed()
+    return changed
+
+
+def _links(path: Path) -> Iterable[Path]:
+    """Yield the path and every link on the way to the file: Kubernetes swaps a folder's link (`..data`)."""
+    waiting, seen = [path.absolute()], set[Path]()
+    while waiting:
+        here = waiting.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        yield here
+        for part in (here, *here.parents):
+            if part.is_symlink():
+                yield part
+                target = part.parent / part.readlink() / here.relative_to(part)
+                waiting.append(Path(os.path.normpath(target)))
+                break
+
+
+def _digest(file: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(file.read_bytes()).digest()
+    except OSError:
+        return None
+
+
+EMPTY = hashlib.sha256(b"").digest()

@@ -1,0 +1,1 @@
+"""What a reload takes over, and which files it depends on."""

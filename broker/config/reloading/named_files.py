@@ -1,0 +1,33 @@
+"""The files that a configuration consists of: its own, and those that it names."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from broker.config.text import NotUtf8, read_text
+
+PATHS = frozenset({"certificate", "private_key", "client_ca", "ca"})
+"""The keys, of any table, that are paths of files to read."""
+
+
+def named_files(path: Path) -> set[Path]:
+    """Return the file and what it names; the file alone while it cannot be read."""
+    try:
+        given = tomllib.loads(read_text(path))
+    except (OSError, NotUtf8, tomllib.TOMLDecodeError):
+        return {path}
+    # `audit.file` is written, and not read.
+    return {path, *_named_in({name: table for name, table in given.items() if name != "audit"})}
+
+
+def _named_in(given: object) -> Iterator[Path]:
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            is_secret = key == "file" and len(given) == 1
+            if isinstance(value, str) and (key in PATHS or is_secret) and "\0" not in value:
+                yield Path(value)
+            else:
+                yield from _named_in(value)
+    elif isinstance(given, list):
+        for value in given:
+            yield from _named_in(value)

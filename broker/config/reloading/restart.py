@@ -1,0 +1,25 @@
+"""Which keys a running broker takes over at a reload, and which only a restart."""
+
+from collections.abc import Iterator
+
+from broker.config.schema import Config
+from broker.config.table import Table
+
+LIVE = frozenset({"providers", "apps", "callers", "log.level"})
+"""Tables and keys that a reload replaces. Whatever is not named here needs a restart."""
+
+
+def keys(config: Config) -> Iterator[tuple[str, object]]:
+    """Yield each key of the file with its value; of the tables of apps and the like, the table itself."""
+    for name in Config.model_fields:
+        table = getattr(config, name)
+        if isinstance(table, Table):
+            yield from ((f"{name}.{key}", getattr(table, key)) for key in type(table).model_fields)
+        else:
+            yield name, table
+
+
+def restart_needed(running: Config, new: Config) -> list[str]:
+    """Return the keys whose change a reload cannot apply, compared with those of the start."""
+    present = dict(keys(running))
+    return [key for key, value in keys(new) if key not in LIVE and value != present[key]]

@@ -1,0 +1,83 @@
+"""Reloads: one at a time, the newest wins, all or nothing."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from broker.app.reloading.reload import ConfigReload
+from broker.config.load import ConfigError, parse_config
+from broker.config.schema import Config
+from broker.domain.replica_health import ReloadOutcome
+from broker.telemetry.observer import Telemetry
+from tests.kit.memory.fake_clock import FakeClock
+
+APP = {"name": "crm", "corp_id": "ww0123456789abcdef", "secret": "s3cret"}
+
+
+def config(name: str = "crm") -> Config:
+    return parse_config({"apps": [{**APP, "name": name}]})
+
+
+def names(configs: list[Config]) -> list[str]:
+    return [found.apps[0].name for found in configs]
+
+
+class World:
+    def __init__(self, read: Callable[[], Config]) -> None:
+        self.clock = FakeClock()
+        self.telemetry = Telemetry(self.clock)
+        self.applied: list[Config] = []
+        self.reload = ConfigReload(
+            config(), read, applied_by=[self.applied.append], telemetry=self.telemetry, clock=self.clock
+        )
+
+
+async def test_who_asks_while_a_file_is_read_gets_another_reload_that_they_share():
+    reading, may_end = threading.Event(), threading.Event()
+    contents = iter(("first", "second", "third"))
+
+    def read() -> Config:
+        reading.set()
+        may_end.wait(10)
+        return config(next(contents))
+
+    world = World(read)
+    first = asyncio.create_task(world.reload.reload())
+    await asyncio.to_thread(reading.wait, 10)
+    others = [asyncio.create_task(world.reload.reload()) for _ in range(100)]
+    await asyncio.sleep(0)
+    may_end.set()
+
+    assert {ReloadOutcome.APPLIED} == set(await asyncio.gather(first, *others))
+    assert ["first", "second"] == names(world.applied)
+
+
+async def test_a_file_with_mistakes_changes_nothing_and_the_status_says_why():
+    def read() -> Config:
+        raise ConfigError(["apps[0].secret: is empty", "typo: unknown key"])
+
+    world = World(read)
+    loaded_at = world.telemetry.replica_health.config.loaded_at
+
+    assert ReloadOutcome.REFUSED is await world.reload.reload()
+    assert [] == world.applied
+    status = world.telemetry.replica_health.config
+    assert loaded_at == status.loaded_at
+    assert ("apps[0].secret: is empty", "typo: unknown key") == status.problems
+
+
+async def test_whoever_gives_up_waiting_ends_no_reload():
+    may_end = threading.Event()
+
+    def read() -> Config:
+        may_end.wait(10)
+        return config("late")
+
+    world = World(read)
+    impatient, patient = (asyncio.create_task(world.reload.reload()) for _ in range(2))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    may_end.set()
+
+    assert ReloadOutcome.APPLIED is await patient
+    assert ["late"] == names(world.applied)

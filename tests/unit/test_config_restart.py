@@ -1,0 +1,50 @@
+"""Which keys a reload takes over: the code and the page say the same of every key."""
+
+import re
+
+import pytest
+
+from broker.config.load import parse_config
+from broker.config.reloading.restart import LIVE, keys, restart_needed
+from tests.architecture.documents import ROOT
+
+APP = {"name": "crm", "corp_id": "ww0123456789abcdef", "secret": "s3cret"}
+PAGE = (ROOT / "docs/configuration.md").read_text()
+OTHER = {
+    "server": {"drain_seconds": 3},
+    "store": {"prefix": "other"},
+    "wecom": {"timeout_seconds": 3},
+    "log": {"format": "json"},
+    "refresh": {"advisory": 0.5},
+    "events": {"max_tries": 3},
+    "audit": {"file": "stdout"},
+}
+
+
+def row(ending: str) -> set[str]:
+    found = re.search(rf"^\| (.*) \| {ending} \|$", PAGE, re.MULTILINE)
+    assert found
+    return set(re.findall(r"`([a-z_.]+)`", found[1]))
+
+
+def test_the_page_says_of_every_key_whether_it_is_live():
+    live, restart = row("live"), row("taken at a restart")
+    assert live == LIVE
+    for key, _ in keys(parse_config({"apps": [APP]})):
+        named = {key, key.partition(".")[0]}
+        assert bool(named & live) != bool(named & restart), key
+
+
+@pytest.mark.parametrize("table", OTHER)
+def test_a_change_that_waits_for_a_restart_is_named_by_key(table: str):
+    running = parse_config({"apps": [APP]})
+    changed = parse_config({"apps": [APP], table: OTHER[table]})
+
+    assert [f"{table}.{next(iter(OTHER[table]))}"] == restart_needed(running, changed)
+
+
+def test_live_changes_need_no_restart():
+    running = parse_config({"apps": [APP]})
+    changed = parse_config({"apps": [{**APP, "secret": "other"}], "log": {"level": "debug"}})
+
+    assert [] == restart_needed(running, changed)
