@@ -8,6 +8,7 @@ from broker.app.reloading.reload import ConfigReload
 from broker.config.load import ConfigError, parse_config
 from broker.config.schema import Config
 from broker.domain.replica_health import ReloadOutcome
+from broker.server.http.server import CannotListen
 from broker.telemetry.observer import Telemetry
 from tests.kit.memory.fake_clock import FakeClock
 
@@ -23,12 +24,19 @@ def names(configs: list[Config]) -> list[str]:
 
 
 class World:
-    def __init__(self, read: Callable[[], Config]) -> None:
+    def __init__(
+        self, read: Callable[[], Config], read_certificates: Callable[[], None] | None = None
+    ) -> None:
         self.clock = FakeClock()
         self.telemetry = Telemetry(self.clock)
         self.applied: list[Config] = []
         self.reload = ConfigReload(
-            config(), read, applied_by=[self.applied.append], telemetry=self.telemetry, clock=self.clock
+            config(),
+            read,
+            read_certificates,
+            applied_by=[self.applied.append],
+            telemetry=self.telemetry,
+            clock=self.clock,
         )
 
 
@@ -64,6 +72,18 @@ async def test_a_file_with_mistakes_changes_nothing_and_the_status_says_why():
     status = world.telemetry.replica_health.config
     assert loaded_at == status.loaded_at
     assert ("apps[0].secret: is empty", "typo: unknown key") == status.problems
+
+
+async def test_certificates_that_cannot_be_used_refuse_the_whole_configuration():
+    def read_certificates() -> None:
+        raise CannotListen("server.tls: certificate and private_key are no pair")
+
+    world = World(lambda: config("new"), read_certificates)
+
+    assert ReloadOutcome.REFUSED is await world.reload.reload()
+    assert [] == world.applied
+    status = world.telemetry.replica_health.config
+    assert ("server.tls: certificate and private_key are no pair",) == status.problems
 
 
 async def test_whoever_gives_up_waiting_ends_no_reload():
