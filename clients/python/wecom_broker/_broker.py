@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from wecom_broker._connection.bearer import require_private
 from wecom_broker._connection.connection import Connection
 from wecom_broker._events.callbacks import Callbacks
 from wecom_broker._events.events import Events
@@ -50,6 +51,7 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites,
         timeout: Span = timedelta(seconds=10),
         idle_after: Span = timedelta(hours=1),
         trust_env: bool = False,
+        allow_plaintext_token: bool = False,
         clock: Callable[[], float] = steady,
     ) -> None:
         """Name the broker. Spans of time are a timedelta or a number of seconds.
@@ -62,9 +64,13 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites,
             idle_after: Stop watching a token that has not been read for this long.
             trust_env: Go through the HTTP proxy that `grpc_proxy`, `https_proxy` or `http_proxy` names, as
                 gRPC does by default. A proxy sees everything that is sent without TLS.
+            allow_plaintext_token: Send the token without TLS to another machine too, where anybody on the way
+                can read it. Without this a ValueError is raised.
             clock: Returns monotonic seconds; for tests.
 
         """
+        if token is not None and tls is None and not allow_plaintext_token:
+            require_private(target, trust_env=trust_env)
         self._target = target
         self._connection = Connection(
             target,

@@ -54,6 +54,7 @@ class Broker:
         timeout: Span = timedelta(seconds=10),
         idle_after: Span = timedelta(hours=1),
         trust_env: bool = False,
+        allow_plaintext_token: bool = False,
         clock: Callable[[], float] = steady,
     ) -> None:
         """Name the broker, and start the background thread."""
@@ -64,6 +65,7 @@ class Broker:
             timeout=timeout,
             idle_after=idle_after,
             trust_env=trust_env,
+            allow_plaintext_token=allow_plaintext_token,
             clock=clock,
         )
         self._background = Background(self._broker)

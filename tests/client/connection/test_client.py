@@ -135,7 +135,9 @@ class TestSecrets:
             assert "ww1" in text
 
     def test_a_client_shows_no_bearer_token(self):
-        assert "<Broker of 'somewhere:1'>" == repr(Broker("somewhere:1", token=BEARER))
+        assert "<Broker of 'somewhere:1'>" == repr(
+            Broker("somewhere:1", token=BEARER, allow_plaintext_token=True)
+        )
 
     def test_tls_shows_no_private_key(self):
         assert "hush" not in repr(Tls(certificate=b"known", private_key=b"hush"))

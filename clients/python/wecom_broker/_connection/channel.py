@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import grpc.aio
 
 from wecom_broker._connection.bearer import bearer
+from wecom_broker._connection.renewal import RenewingChannel
 from wecom_broker._connection.retries import SERVICE_CONFIG
 
 if TYPE_CHECKING:
@@ -50,4 +51,8 @@ def open_channel(
         return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
     if tls.server_name:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
-    return grpc.aio.secure_channel(target, tls.credentials(), options=options, interceptors=interceptors)
+
+    def open_secure() -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(target, tls.credentials(), options=options, interceptors=interceptors)
+
+    return RenewingChannel(open_secure, tls) if tls.has_files else open_secure()

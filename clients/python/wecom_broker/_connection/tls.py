@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
 class Tls:
     """How the client verifies the broker, and how the broker verifies the client.
 
-    Each part is PEM, as bytes or as the path of a file; files are read when the channel is opened.
+    Each part is PEM, as bytes or as the path of a file. Files are read again when they change: calls that
+    begin a few seconds later use a connection with the new ones, and those under way go on.
     `ca` defaults to gRPC's own roots; `certificate` and `private_key` are for mutual TLS and go together;
     `server_name` is the name to expect in the broker's certificate when it is not the target's.
     """
@@ -27,9 +33,44 @@ class Tls:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("certificate and private_key go together")
 
+    @property
+    def has_files(self) -> bool:
+        """Whether any part is a file."""
+        return any(True for _ in self._paths())
+
+    def versions(self) -> tuple[object, ...]:
+        """Return what changes when a file does."""
+        return tuple(_version(path) for path in self._paths())
+
+    def fits(self) -> bool:
+        """Return whether the certificate and the key in the files go together."""
+        if not isinstance(self.certificate, str | Path) or not isinstance(self.private_key, str | Path):
+            return True
+        try:
+            # With a password at hand, OpenSSL does not ask for one at the terminal.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+                self.certificate, self.private_key, password=""
+            )
+        except OSError:
+            return False
+        return True
+
+    def _paths(self) -> Iterator[Path]:
+        for source in (self.ca, self.certificate, self.private_key):
+            if isinstance(source, str | Path):
+                yield Path(source)
+
     def credentials(self) -> grpc.ChannelCredentials:
         """Read the files. Raises OSError."""
         return grpc.ssl_channel_credentials(_pem(self.ca), _pem(self.private_key), _pem(self.certificate))
+
+
+def _version(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _pem(source: bytes | str | Path | None) -> bytes | None:
