@@ -23,22 +23,39 @@ address_option = click.option(
     envvar="WECOM_BROKER_ADDRESS",
     help="host:port, dns:///host:port or unix:///path; also by WECOM_BROKER_ADDRESS.",
 )
-ca_option = click.option(
-    "--ca",
-    envvar="WECOM_BROKER_CA",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Use TLS, and trust this CA file.",
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
-def open_broker(address: str, ca: str | None) -> Broker:
+def tls_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of TLS, and pass what they say as `tls`."""
+
+    @wraps(command)
+    def run(*args: Any, ca: str | None, cert: str | None, key: str | None, **kwargs: Any) -> None:  # noqa: ANN401
+        if (cert is None) != (key is None):
+            fail("--cert and --key go together", code=2)
+        command(*args, tls=Tls(ca, cert, key) if ca or cert else None, **kwargs)
+
+    for name, text in (
+        ("key", "The private key of --cert."),
+        ("cert", "Present this certificate, with TLS."),
+        ("ca", "Use TLS, and trust this CA file."),
+    ):
+        variable = f"WECOM_BROKER_{name.upper()}"
+        file = click.Path(exists=True, dir_okay=False)
+        run = click.option(f"--{name}", envvar=variable, type=file, help=f"{text} Also by {variable}.")(run)
+    return run
+
+
+def open_broker(address: str, tls: Tls | None) -> Broker:
     """Return a client; the bearer token comes from WECOM_BROKER_TOKEN, where `ps` does not show it."""
     token = os.environ.get("WECOM_BROKER_TOKEN")
     # gRPC's own error is long, and does not name the variable.
     if token and not (token.isascii() and token.isprintable()):
         fail("WECOM_BROKER_TOKEN: is not a bearer token: it has characters that cannot be sent")
-    return Broker(address, token=token, tls=Tls(ca=ca) if ca else None)
+    try:
+        return Broker(address, token=token, tls=tls)
+    except ValueError:
+        fail(f"WECOM_BROKER_TOKEN would be sent to {address} without TLS, where others can read it: use --ca")
 
 
 def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:

@@ -4,14 +4,14 @@ import json
 from datetime import datetime
 
 import click
-from wecom_broker import Event
+from wecom_broker import Event, Tls
 
 from broker.cli.remote.connection import (
     address_option,
     asynchronous,
-    ca_option,
     json_option,
     open_broker,
+    tls_options,
 )
 
 fields_option = click.option("--fields", is_flag=True, help="Show the messages too, with what people wrote.")
@@ -40,7 +40,7 @@ def events() -> None:
 @click.option("--since", type=moment_or_id, help="Start at this time (ISO 8601), or at this event's id.")
 @fields_option
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
 async def tail(
@@ -50,7 +50,7 @@ async def tail(
     since: datetime | str | None,
     fields: bool,
     address: str,
-    ca: str | None,
+    tls: Tls | None,
     as_json: bool,
 ) -> None:
     """Show each event as it comes, until Ctrl-C.
@@ -59,7 +59,7 @@ async def tail(
     and acknowledges, and --since sets the whole group back.
     """
     async with (
-        open_broker(address, ca) as broker,
+        open_broker(address, tls) as broker,
         broker.events(group, apps=apps, event_types=types, replay_from=since) as found,
     ):
         async for event in found:
@@ -71,12 +71,12 @@ async def tail(
 @click.argument("app")
 @fields_option
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
-async def dead(group: str, app: str, fields: bool, address: str, ca: str | None, as_json: bool) -> None:
+async def dead(group: str, app: str, fields: bool, address: str, tls: Tls | None, as_json: bool) -> None:
     """Show the events of APP that GROUP gave up after too many tries."""
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         async for event in broker.dead_events(group, app):
             _show(event, fields=fields, as_json=as_json)
 
@@ -85,12 +85,12 @@ async def dead(group: str, app: str, fields: bool, address: str, ca: str | None,
 @click.argument("group")
 @click.argument("event_ids", metavar="EVENT_ID...", nargs=-1, required=True)
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
-async def retry(group: str, event_ids: tuple[str, ...], address: str, ca: str | None, as_json: bool) -> None:
+async def retry(group: str, event_ids: tuple[str, ...], address: str, tls: Tls | None, as_json: bool) -> None:
     """Queue events that GROUP gave up for redelivery."""
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         count = await broker.retry_dead_events(group, event_ids)
     events_queued = f"{count} event{'' if count == 1 else 's'} queued for redelivery"
     click.echo(json.dumps({"retried_count": count}) if as_json else events_queued)

@@ -3,15 +3,15 @@
 import json
 
 import click
-from wecom_broker import AppShare
+from wecom_broker import AppShare, Tls
 
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
     asynchronous,
-    ca_option,
     json_option,
     open_broker,
+    tls_options,
 )
 
 parent_option = click.option(
@@ -29,15 +29,15 @@ def shares() -> None:
 @click.option("--share-kind", type=click.Choice(sorted(SHARE_KINDS)), help="Only this kind.")
 @parent_option
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
 async def list_(
-    app: str, share_kind: str | None, parent: str, address: str, ca: str | None, as_json: bool
+    app: str, share_kind: str | None, parent: str, address: str, tls: Tls | None, as_json: bool
 ) -> None:
     """Show the shares of APP that the broker knows."""
     kind = SHARE_KINDS[share_kind] if share_kind else None
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         async for share in broker.app_shares(app, share_kind=kind, parent=parent):
             click.echo(json.dumps(_fields(share), ensure_ascii=False) if as_json else _line(share))
 
@@ -46,12 +46,12 @@ async def list_(
 @click.argument("app")
 @parent_option
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
-async def sync(app: str, parent: str, address: str, ca: str | None, as_json: bool) -> None:
+async def sync(app: str, parent: str, address: str, tls: Tls | None, as_json: bool) -> None:
     """List the shares of APP at WeCom again, and show what changed."""
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         changes = await broker.sync_app_shares(app, parent=parent)
     if as_json:
         told = {

@@ -3,15 +3,15 @@
 import json
 
 import click
-from wecom_broker import Signature
+from wecom_broker import Signature, Tls
 
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
     asynchronous,
-    ca_option,
     json_option,
     open_broker,
+    tls_options,
 )
 from broker.cli.remote.token import agent_option, corp_option, kind_option
 
@@ -23,7 +23,7 @@ from broker.cli.remote.token import agent_option, corp_option, kind_option
 @kind_option
 @agent_option
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
 async def sign(
@@ -33,12 +33,12 @@ async def sign(
     share_kind: str | None,
     agent_id: int,
     address: str,
-    ca: str | None,
+    tls: Tls | None,
     as_json: bool,
 ) -> None:
     """Sign the page at URL for APP: what wx.config and wx.agentConfig need."""
     kind = SHARE_KINDS[share_kind] if share_kind else None
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         signed = await broker.sign_page(app, url, corp=corp, share_kind=kind, agent_id=agent_id)
     shown = {
         "config": _fields(signed.config),

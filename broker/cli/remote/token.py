@@ -4,15 +4,16 @@ import json
 from datetime import timedelta
 
 import click
+from wecom_broker import Tls
 
 from broker.cli.options import AGENT_ID, seconds
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
     asynchronous,
-    ca_option,
     json_option,
     open_broker,
+    tls_options,
     token_fields,
 )
 
@@ -40,7 +41,7 @@ def token() -> None:
 @agent_option
 @click.option("--min-ttl", type=seconds, help="How many seconds the token must still live.")
 @address_option
-@ca_option
+@tls_options
 @reveal_option
 @json_option
 @asynchronous
@@ -51,13 +52,13 @@ async def get(
     agent_id: int,
     min_ttl: timedelta | None,
     address: str,
-    ca: str | None,
+    tls: Tls | None,
     reveal: bool,
     as_json: bool,
 ) -> None:
     """Show the access token of APP."""
     kind = SHARE_KINDS[share_kind] if share_kind else None
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         found = await broker.access_token(app, corp=corp, share_kind=kind, agent_id=agent_id, min_ttl=min_ttl)
     _show(token_fields(found, reveal=reveal), as_json=as_json)
 
@@ -68,7 +69,7 @@ async def get(
 @kind_option
 @agent_option
 @address_option
-@ca_option
+@tls_options
 @reveal_option
 @json_option
 @asynchronous
@@ -78,13 +79,13 @@ async def watch(
     share_kind: str | None,
     agent_id: int,
     address: str,
-    ca: str | None,
+    tls: Tls | None,
     reveal: bool,
     as_json: bool,
 ) -> None:
     """Show the access token of APP now and at each rotation, until Ctrl-C."""
     kind = SHARE_KINDS[share_kind] if share_kind else None
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         async for found in broker.watch_access_token(app, corp=corp, share_kind=kind, agent_id=agent_id):
             _show(token_fields(found, reveal=reveal), as_json=as_json)
 

@@ -6,20 +6,20 @@ from dataclasses import asdict
 from datetime import datetime
 
 import click
-from wecom_broker import Authorization, AuthorizedAgent, Edition
+from wecom_broker import Authorization, AuthorizedAgent, Edition, Tls
 
-from broker.cli.remote.connection import address_option, asynchronous, ca_option, json_option, open_broker
+from broker.cli.remote.connection import address_option, asynchronous, json_option, open_broker, tls_options
 
 
 @click.command("list")
 @click.argument("suite")
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
-async def list_(suite: str, address: str, ca: str | None, as_json: bool) -> None:
+async def list_(suite: str, address: str, tls: Tls | None, as_json: bool) -> None:
     """Show which corps authorised SUITE, and installations that are under way or lost."""
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         async for authorization in broker.authorizations(suite):
             click.echo(_as_json(authorization) if as_json else _line(authorization))
 
@@ -29,12 +29,12 @@ async def list_(suite: str, address: str, ca: str | None, as_json: bool) -> None
 @click.argument("corp")
 @click.option("--refresh", is_flag=True, help="Have the broker read it at WeCom again.")
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
-async def show(suite: str, corp: str, refresh: bool, address: str, ca: str | None, as_json: bool) -> None:
+async def show(suite: str, corp: str, refresh: bool, address: str, tls: Tls | None, as_json: bool) -> None:
     """Show what CORP allows SUITE."""
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         call = broker.refresh_authorization if refresh else broker.authorization
         found = await call(suite, corp)
     click.echo(_as_json(found) if as_json else "\n".join(_details(found)))
@@ -46,7 +46,7 @@ async def show(suite: str, corp: str, refresh: bool, address: str, ca: str | Non
 @click.option("--state", default="", help="Letters and digits; an unguessable one by default.")
 @click.option("--test", "test_install", is_flag=True, help="Install a suite that is not published yet.")
 @address_option
-@ca_option
+@tls_options
 @json_option
 @asynchronous
 async def install_url(
@@ -55,11 +55,11 @@ async def install_url(
     state: str,
     test_install: bool,
     address: str,
-    ca: str | None,
+    tls: Tls | None,
     as_json: bool,
 ) -> None:
     """Make a link by which a corp's administrator installs SUITE, a third-party app."""
-    async with open_broker(address, ca) as broker:
+    async with open_broker(address, tls) as broker:
         link = await broker.install_url(suite, redirect_uri, state=state, test_install=test_install)
     if as_json:
         click.echo(json.dumps(asdict(link), default=_moment, ensure_ascii=False))
