@@ -1,6 +1,7 @@
 """The command line: output for people on a terminal, `--json` for programs, exit 0 only on success."""
 
 import io
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -8,6 +9,10 @@ from typing import Any
 import click
 
 import broker
+
+# gRPC's C code writes lines of its own to stderr, one for each TLS handshake that fails, and anybody can
+# cause those. It reads this when it is imported; errors are still shown.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 COMMANDS = {
     "serve": "serve:serve",
