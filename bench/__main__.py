@@ -9,6 +9,7 @@ import sys
 
 BENCHES = {
     "bench.warm_token": "warm GetAccessToken and SignPage",
+    "bench.warm_token_by_certificate": "warm GetAccessToken over mutual TLS",
     "bench.client_warm_read": "smart client, warm read",
     "bench.herd": "cold herd",
 }

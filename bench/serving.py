@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -32,6 +33,7 @@ PAGE = "https://crm.example.com/orders/4711?tab=payments#/details"
 REQUEST = pb.GetAccessTokenRequest(target=target_pb2.Target(app=APP, corp_id=CHILD))
 SIGN_REQUEST = js_pb.SignPageRequest(target=REQUEST.target, url=PAGE)
 BEARER = "token-of-the-bench"
+IDENTITY = "spiffe://example.org/bench"
 
 
 class EmptyServicer(pb_grpc.TokenServiceServicer):
@@ -71,10 +73,24 @@ class EmptySigner(js_pb_grpc.JsSdkServiceServicer):
 
 async def serve_empty(pipe: Connection) -> None:
     """Serve the empty handler."""
+    await _serve_empty(pipe, None)
+
+
+async def serve_empty_by_certificate(pipe: Connection, tls: dict[str, str]) -> None:
+    """Serve the empty handler to clients with a certificate."""
+    pair = Path(tls["private_key"]).read_bytes(), Path(tls["certificate"]).read_bytes()
+    authority = Path(tls["client_ca"]).read_bytes()
+    await _serve_empty(pipe, grpc.ssl_server_credentials([pair], authority, require_client_auth=True))
+
+
+async def _serve_empty(pipe: Connection, credentials: grpc.ServerCredentials | None) -> None:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     pb_grpc.add_TokenServiceServicer_to_server(EmptyServicer(), server)
     js_pb_grpc.add_JsSdkServiceServicer_to_server(EmptySigner(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if credentials:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     pipe.send(f"127.0.0.1:{port}")
     await asyncio.Event().wait()
@@ -98,7 +114,25 @@ async def serve_broker_with_callers(pipe: Connection) -> None:
     await _serve_broker(pipe, callers)
 
 
-async def _serve_broker(pipe: Connection, callers: list[dict[str, Any]]) -> None:
+async def serve_broker_by_certificate(pipe: Connection, tls: dict[str, str]) -> None:
+    """Serve a broker with twenty callers by SPIFFE id, with policy, limits and an audit file."""
+    allow = [{"apps": [APP], "corps": ["*"], "actions": ["token.get"]}]
+    callers = [
+        {
+            "name": f"caller-{number}",
+            "identity": f"{IDENTITY}{number or ''}",
+            "allow": allow,
+            "limits": {"calls_per_minute": 10**9},
+        }
+        for number in range(20)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        await _serve_broker(pipe, callers, server={"tls": tls}, audit={"file": f"{folder}/audit.jsonl"})
+
+
+async def _serve_broker(
+    pipe: Connection, callers: list[dict[str, Any]], server: dict[str, Any] | None = None, **tables: object
+) -> None:
     from broker.app.running_broker import running_broker  # noqa: PLC0415 - in the child only
 
     set_up_logging("info", "json")
@@ -108,11 +142,12 @@ async def _serve_broker(pipe: Connection, callers: list[dict[str, Any]]) -> None
             app = {"name": APP, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET}
             config = parse_config(
                 {
-                    "server": {"grpc": ["127.0.0.1:0"], "http": "127.0.0.1:0"},
+                    "server": {"grpc": ["127.0.0.1:0"], "http": "127.0.0.1:0", **(server or {})},
                     "store": {"url": f"sqlite:///{folder}/bench.db"},
                     "wecom": {"api_base": url},
                     "apps": [app],
                     "callers": callers,
+                    **tables,
                 }
             )
             async with running_broker(config) as running:
