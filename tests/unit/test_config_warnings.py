@@ -282,3 +282,28 @@ def test_no_message_shows_a_pattern() -> None:
     )
 
     assert not any(sign in problem for problem in told for sign in ("^", "$", "[A-", "should"))
+
+
+def test_an_identity_that_no_listener_asks_for_is_warned_of_with_what_to_do(tmp_path: Path) -> None:
+    pem = tmp_path / "tls.pem"
+    pem.write_bytes(certificate(NOW - DAY, NOW + DAY))
+    pem.chmod(0o600)
+    tls = {"certificate": str(pem), "private_key": str(pem), "client_ca": str(pem)}
+    known = [{**caller()[0], "token_sha256": None, "identity": "dns:orders.svc"}]
+    asks = {"address": "127.0.0.1:50052", "client_certificate": True}
+
+    def warned(grpc: list[Any], **more: Any) -> list[str]:
+        return warnings_of(server={"grpc": grpc, "tls": {**tls, **more}}, callers=known)
+
+    assert [] == warned(["127.0.0.1:50051"])
+    assert [] == warned(["127.0.0.1:50051", asks], client_ca_required=False)
+    for problems in (
+        warned(["127.0.0.1:50051", "unix:///run/b.sock"], client_ca_required=False),
+        warned(["unix:///run/b.sock"]),
+        warned([{**asks, "client_certificate": False}]),
+    ):
+        [problem] = problems
+        assert problem.startswith(
+            "callers[0].identity: orders cannot prove it, for no listener asks for client"
+        )
+        assert "give it a token_sha256, or a listener with client_certificate = true" in problem
