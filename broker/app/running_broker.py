@@ -140,6 +140,7 @@ async def running_broker(
                 config,
                 read or (lambda: config),
                 tls.read_again if tls else None,
+                storage.seal_keys,
                 applied_by=(settings.replace, _log_level_of(config), lambda _: audit.trail.reopen()),
                 telemetry=telemetry,
                 clock=clock,

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from broker.adapters.storage.seal import SealKey
+from broker.app.at_rest.seal_keys import SealKeys
+from broker.app.errors import CannotStart
 from broker.config.load import ConfigError
 from broker.config.reloading.restart import restart_needed
 from broker.config.schema import Config
+from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.replica_health import ConfigStatus, ReloadOutcome
 from broker.server.http.server import CannotListen
@@ -22,6 +26,7 @@ class ConfigReload:
         running: Config,
         read: Callable[[], Config],
         read_certificates: Callable[[], None] | None = None,
+        seal_keys: SealKeys | None = None,
         *,
         applied_by: Sequence[Apply],
         telemetry: Telemetry,
@@ -31,6 +36,8 @@ class ConfigReload:
         self._read = read
         self._read_certificates = read_certificates
         """Raises `CannotListen` and changes nothing if they cannot be used."""
+        self._seal_keys = seal_keys
+        self._keys_in_use = running.store.seal_keys
         self._applied_by = applied_by
         """Each takes the new configuration in one step and cannot fail; no request runs in between."""
         self._telemetry = telemetry
@@ -58,13 +65,27 @@ class ConfigReload:
             self._telemetry.config_refused(error.problems)
             return ReloadOutcome.REFUSED
         try:
+            keys = await self._new_keys(new)
+            # The last that can fail, for it takes effect at once.
             if self._read_certificates:
                 self._read_certificates()
-        except CannotListen as error:
+        except (CannotListen, CannotStart) as error:
             self._telemetry.config_refused([str(error)])
             return ReloadOutcome.REFUSED
+        except StoreUnavailable as error:
+            self._telemetry.config_refused([f"store.seal_keys: cannot be compared with the fleet's: {error}"])
+            return ReloadOutcome.REFUSED
+        if keys and self._seal_keys:
+            self._seal_keys.replace(keys)
+            self._keys_in_use = new.store.seal_keys
         for apply in self._applied_by:
             apply(new)
         waiting = restart_needed(self._started_with, new)
         self._telemetry.config_applied(ConfigStatus(read_at, restart_needed=tuple(waiting)))
         return ReloadOutcome.APPLIED
+
+    async def _new_keys(self, new: Config) -> list[SealKey] | None:
+        """Return the seal keys if they have changed and are the fleet's. Raises as `SealKeys.check`."""
+        if self._seal_keys is None or new.store.seal_keys == self._keys_in_use:
+            return None
+        return await self._seal_keys.check(new)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from broker.config.schema import Config
 from broker.config.table import Table
 
-LIVE = frozenset({"providers", "apps", "callers", "log.level"})
+LIVE = frozenset({"providers", "apps", "callers", "store.seal_keys", "log.level"})
 """Tables and keys that a reload replaces. Whatever is not named here needs a restart."""
 
 
