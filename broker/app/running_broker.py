@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.adapters.system import SystemClock, SystemRandomness
-from broker.adapters.wecom.client import connect_wecom
+from broker.adapters.wecom.client import LOGINS_AT_ONCE, connect_wecom
 from broker.adapters.wecom.egress import Egress
+from broker.adapters.wecom.passthrough import CALLS_AT_ONCE as PASSED_ON_AT_ONCE
 from broker.adapters.wecom.shares import ShareEndpoints
 from broker.adapters.wecom.suites.authorizations import AuthorizationEndpoints
 from broker.adapters.wecom.suites.tokens import SuiteTokenEndpoints
@@ -29,6 +30,7 @@ from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.authorizer import Authorizer
+from broker.server.grpc.entry.fair_pool import fair_pools
 from broker.server.grpc.entry.open_streams import OpenStreams
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.listening.tls import ServerTls
@@ -122,7 +124,7 @@ async def running_broker(
         background.keep_running("watching health", health.run)
         background.keep_running("summing audit records", audit.journal.run)
         shared = (
-            Admission(policy),
+            Admission(policy, pools=fair_pools(PASSED_ON_AT_ONCE, LOGINS_AT_ONCE)),
             Authorizer(policy, Subjects.of(around.catalog)),
             OpenStreams(policy),
             CallAudit(services.audit),

@@ -18,6 +18,8 @@ from broker.domain.ports.observer import Observer
 from broker.domain.ports.rate_gate import UpstreamGate
 
 CALLS_AT_ONCE = 50
+LOGINS_AT_ONCE = 128
+"""Calls with a code: no caller gets all of them (`FairPool`)."""
 PAUSES = (timedelta(milliseconds=100), timedelta(milliseconds=400))
 """A call that may be repeated is, after each of these, before WeCom counts as unavailable."""
 SYSTEM_BUSY = -1
@@ -47,7 +49,7 @@ class WecomClient:
         self._observer = observer
         # Logins never take slots that tokens need; `Passthrough` limits proxied calls.
         self._own_slots = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._login_slots = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._login_slots = asyncio.Semaphore(LOGINS_AT_ONCE)
 
     async def send(self, call: Call) -> Answer:
         """Return the whole answer; repeat the call, if it may be repeated, while WeCom is busy.

@@ -25,6 +25,7 @@ from broker.server.grpc.context import Context
 from broker.server.grpc.entry.admission import Admission, Leave
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
 from broker.server.grpc.entry.open_streams import OpenStreams, sent
+from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
 from broker.server.grpc.rights import Permit, requirement_of
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
@@ -87,6 +88,7 @@ class RpcGuard:
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
         record = self._recorder(method)
+        rpc = _name_of(method)
 
         async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
@@ -95,7 +97,7 @@ class RpcGuard:
             leave: Leave | None = None
             try:
                 caller = self._identified(context)
-                leave = self._admission.enter(caller, stream=False)
+                leave = self._admission.enter(caller, stream=False, rpc=rpc)
                 request = read(received)
                 permit = authorize(caller, request)
                 response = await handler(request, context)
@@ -126,6 +128,8 @@ class RpcGuard:
         audit = self._audit.of(method, required)
         record = self._recorder(method)
         lasts = answer is _written
+        rpc = _name_of(method)
+        longest = TRANSFERS.get(rpc)
 
         # A coroutine, not a generator: a cut must find it wherever it waits, also while it writes.
         async def call(received: Any, context: Context) -> Any:
@@ -136,11 +140,12 @@ class RpcGuard:
             with self._streams.opened() as stream:
                 try:
                     caller = self._identified(context)
-                    leave = self._admission.enter(caller, stream=lasts)
+                    leave = self._admission.enter(caller, stream=lasts, rpc=rpc)
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)
-                    response = await answer(handler, request, context, permit)
+                    async with ended_after(longest):
+                        response = await answer(handler, request, context, permit)
                 except asyncio.CancelledError:
                     if stream.refusal is None:
                         raise
@@ -180,7 +185,7 @@ class RpcGuard:
 
     def _recorder(self, method: str) -> Callable[[str, float], None]:
         """Return a function that counts and times a request of the method when it ends."""
-        rpc = method.rpartition("/")[2]
+        rpc = _name_of(method)
         seconds = self._metrics.request_seconds.labels(rpc)
         counts: dict[str, Any] = {}
 
@@ -208,6 +213,10 @@ class RpcGuard:
             self._metrics.callers_refused.labels(caller, error.reason).inc()
         self._log.debug("refused", rpc=method, caller=caller, reason=error.reason, problem=error.message)
         return error, code.name
+
+
+def _name_of(method: str) -> str:
+    return method.rpartition("/")[2]
 
 
 def _reader(handler: Method) -> Reader:

@@ -26,6 +26,8 @@ OPTIONS = [
     ("grpc.max_connection_age_grace_ms", MINUTE_MS),
     # The guard refuses requests above its own, lower limit by field.
     ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),
+    # A client's further calls wait in the client: what one connection costs stays bounded.
+    ("grpc.max_concurrent_streams", 1000),
     # Detect watchers whose machine died.
     ("grpc.keepalive_time_ms", 2 * MINUTE_MS),
     ("grpc.keepalive_timeout_ms", MINUTE_MS // 3),

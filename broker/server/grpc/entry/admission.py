@@ -1,16 +1,17 @@
 """How often and how many at once each caller may call: its limits, kept by this replica.
 
 A caller's allowance for a minute is there at once and comes back evenly. The arithmetic is the generic cell
-rate algorithm: one number for each caller, and no timer. Libraries for limits cost a warm call 10 to 20 µs.
+rate algorithm: one number for each caller, and no timer (docs/decisions/0010).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from broker.domain.access import Caller, Limits
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import CallerLimited
+from broker.server.grpc.entry.fair_pool import FairPool
 
 Leave = Callable[[], None]
 """Ends a call that was let in; called once."""
@@ -27,21 +28,32 @@ class Admission:
     What is kept grows with the configured callers, never with their calls.
     """
 
-    def __init__(self, policy: CallerPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        policy: CallerPolicy,
+        clock: Callable[[], float] = time.monotonic,
+        pools: Mapping[str, FairPool] | None = None,
+    ) -> None:
         self._policy = policy
+        self._pools = pools or {}
         self._clock = clock
         self._accounts: dict[str, _Account] = {}
         policy.on_change(self._take_over)
 
-    def enter(self, caller: Caller, *, stream: bool) -> Leave:
-        """Let a call in; the caller of this ends it by what is returned. Raises `CallerLimited`."""
+    def enter(self, caller: Caller, *, stream: bool, rpc: str = "") -> Leave:
+        """Let a call in; the caller of this ends it by what is returned. Raises `CallerLimited`.
+
+        Some rpcs have a pool, of which each caller gets a share.
+        """
         account = self._accounts.get(caller.name)
         if account is None:
             if self._policy.is_open:
                 return _nothing
             account = self._accounts[caller.name] = _Account(caller)
         account.spend(self._clock())
-        return account.open_stream() if stream else account.begin_call()
+        leave = account.open_stream() if stream else account.begin_call()
+        pool = self._pools.get(rpc)
+        return _pooled(pool, caller.name, leave) if pool else leave
 
     def _take_over(self) -> None:
         """Take the limits of a new configuration; what was spent stays spent."""
@@ -95,6 +107,21 @@ class _Account:
         return CallerLimited(
             f"{self._name} is over its limit {limit}", retry_after, caller=self._name, limit=limit
         )
+
+
+def _pooled(pool: FairPool, caller: str, leave: Leave) -> Leave:
+    """Let the call into the pool, too."""
+    try:
+        give_back = pool.enter(caller)
+    except CallerLimited:
+        leave()
+        raise
+
+    def end() -> None:
+        give_back()
+        leave()
+
+    return end
 
 
 def _nothing() -> None:
