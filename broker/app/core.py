@@ -1,6 +1,6 @@
 """The engine and what works with it, built once for the broker and for the tests."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from broker.app.sharing import Sharing
@@ -25,6 +25,7 @@ from broker.usecases.fleet.notifications import Notifications
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.limits.forced import ForcedFetches
 from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
 from broker.usecases.shares.parents import KnownAuthorizations
@@ -63,6 +64,7 @@ class Core:
         sync_every: timedelta,
         longest_call: timedelta,
         known: KnownAuthorizations | None = None,
+        forced_limit: Callable[[str], int | None] = lambda _: None,
     ) -> None:
         storage, clock, observer, tasks = around.storage, around.clock, around.observer, around.tasks
         coordination = storage.coordination
@@ -85,6 +87,7 @@ class Core:
         self.engine = CredentialEngine(
             replicated=credentials,
             counters=coordination,
+            forced=ForcedFetches(coordination, clock, forced_limit),
             source=WecomCredentialSource(
                 catalog=around.catalog,
                 tokens=tokens,

@@ -110,6 +110,9 @@ async def running_broker(
             suites=SuiteTokenEndpoints(client),
             authorizations=AuthorizationEndpoints(client),
             sync_every=timedelta(seconds=config.refresh.share_sync_seconds),
+            forced_limit=lambda name: (
+                caller.limits.forced_per_minute if (caller := policy.named(name)) else None
+            ),
             # A dead token may be replaced on the way, so two calls.
             longest_call=timedelta(seconds=2 * config.wecom.timeout_seconds + 5),
         )

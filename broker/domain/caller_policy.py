@@ -42,6 +42,11 @@ class CallerPolicy:
         """Return the caller of that name, if it is still configured."""
         return self._callers.get(name)
 
+    def forced_per_minute(self, name: str) -> int | None:
+        """Return how many fetches the caller may force in a minute; None = as many as it likes."""
+        caller = self._callers.get(name)
+        return caller.limits.forced_per_minute if caller else None
+
     def replace(self, callers: Sequence[Caller]) -> None:
         """Take the callers of a new configuration, and tell everybody who listens."""
         self._callers = {caller.name: caller for caller in callers}

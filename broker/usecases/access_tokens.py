@@ -9,6 +9,7 @@ from broker.domain.credentials import NO_TIME, Credential, CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.reports import ReportOutcome
+from broker.usecases.limits.forced import NOBODY
 from broker.usecases.shares.targets import Targets
 
 DEAD_TOKEN_CODES = frozenset({40014, 42001})
@@ -24,15 +25,15 @@ class AccessTokens:
         self._targets = targets
         self._engine = engine
 
-    async def get(self, target: Target, min_ttl: timedelta = NO_TIME) -> Credential:
-        """Return a valid token, with `min_ttl` left if WeCom gives one that long.
+    async def get(self, target: Target, min_ttl: timedelta = NO_TIME, by: str = NOBODY) -> Credential:
+        """Return a valid token, with `min_ttl` left if WeCom gives one that long and `by` may ask for it.
 
         Raises `UnknownApp`, `AppNotShared`, `CorpNotAuthorized`, `AmbiguousTarget`, `InvalidRequest`, and
         what the engine raises.
         """
         if min_ttl < NO_TIME:
             raise InvalidRequest("min_ttl", "must not be negative")
-        return await self._targets.reach(target, lambda key: self._engine.get(key, min_ttl))
+        return await self._targets.reach(target, lambda key: self._engine.get(key, min_ttl, by))
 
     async def watch(self, target: Target) -> AsyncGenerator[Credential, None]:
         """Yield the current token, then each rotation. Raises as `get`."""
@@ -42,12 +43,17 @@ class AccessTokens:
             async for credential in credentials:
                 yield credential
 
-    async def report(self, target: Target, generation: int, errcode: int) -> tuple[ReportOutcome, Credential]:
-        """Replace a token that WeCom called dead, if it is still the current one. Raises as `get`."""
+    async def report(
+        self, target: Target, generation: int, errcode: int, by: str = NOBODY
+    ) -> tuple[ReportOutcome, Credential]:
+        """Replace a token that WeCom called dead, if it is still the current one.
+
+        Raises `CallerLimited`, and as `get`.
+        """
         key = await self._targets.locate(target)
         is_of_corp = key.kind is CredentialKind.ACCESS_TOKEN
         check_report(generation, errcode, DEAD_TOKEN_CODES if is_of_corp else DEAD_SUITE_TOKEN_CODES)
-        return await self._engine.replace(key, generation)
+        return await self._engine.replace(key, generation, by)
 
 
 def check_report(generation: int, errcode: int, codes: frozenset[int]) -> None:

@@ -13,6 +13,7 @@ from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Provider, Suite
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
+from broker.usecases.limits.forced import NOBODY
 from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
 from broker.usecases.limits.ticket_quota import HOUR, TicketQuota, limits_of
 from broker.usecases.shares.directory import ShareDirectory
@@ -114,10 +115,15 @@ class Admin:
         views = [self._view(entry) for entry in self._memory if not app or entry.key.app == app]
         return sorted((view for view in views if view), key=lambda view: view.key.name)
 
-    async def refresh(self, target: Target, kind: CredentialKind) -> tuple[bool, CredentialView]:
-        """Fetch anew, despite remembered errors; return if the value changed. Raises as `AccessTokens`."""
+    async def refresh(
+        self, target: Target, kind: CredentialKind, by: str = NOBODY
+    ) -> tuple[bool, CredentialView]:
+        """Fetch anew, despite remembered errors; return if the value changed.
+
+        Raises `CallerLimited`, and as `AccessTokens`.
+        """
         key = _of_kind(await self._targets.locate(target), kind)
-        rotated, credential = await self._engine.refresh(key)
+        rotated, credential = await self._engine.refresh(key, by)
         view = self._view(self._memory.hold(credential.key))
         if view is None:  # pragma: no cover - it was put a moment ago
             raise AssertionError(credential.key.name)

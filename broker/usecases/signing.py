@@ -9,6 +9,7 @@ from broker.protocol.js_sdk import page_url, sign_url
 from broker.usecases.access_tokens import check_report
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.reports import ReportOutcome
+from broker.usecases.limits.forced import NOBODY
 from broker.usecases.shares.targets import Targets
 
 DEAD_TICKET_CODES = frozenset({40093, 42012})
@@ -49,12 +50,15 @@ class Signing:
         return config, agent
 
     async def report(
-        self, target: Target, kind: CredentialKind, generation: int, errcode: int
+        self, target: Target, kind: CredentialKind, generation: int, errcode: int, by: str = NOBODY
     ) -> tuple[ReportOutcome, Credential]:
-        """Replace a ticket whose signatures are refused, if it is still the current one. Raises as `sign`."""
+        """Replace a ticket whose signatures are refused, if it is still the current one.
+
+        Raises `CallerLimited`, and as `sign`.
+        """
         check_report(generation, errcode, DEAD_TICKET_CODES)
         key: CredentialKey = await self._targets.locate(target)
-        return await self._engine.replace(key.of_kind(kind), generation)
+        return await self._engine.replace(key.of_kind(kind), generation, by)
 
     async def _sign(self, target: Target, url: str, *kinds: CredentialKind) -> list[Signature]:
         url = page_url(url)

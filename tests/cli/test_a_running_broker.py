@@ -9,6 +9,7 @@ import pytest
 from wecom_broker.sync import Broker
 
 from broker.cli.playground import Playground
+from broker.domain.credentials import RefreshPolicy
 from broker.simulator import AppId
 from broker.simulator.demo import PARENT
 from tests.cli.running import interrupted, process, run
@@ -210,6 +211,8 @@ def test_a_sync_shows_what_changed(playground: Playground, address: str) -> None
     playground.world.share(PARENT, newcomer, corp_name="新公司")
 
     came = run("shares", "sync", "crm", address).stdout.splitlines()
+    # Whoever syncs within a cooldown gets the same listing.
+    time.sleep(RefreshPolicy().cooldown.total_seconds())
     playground.world.unshare(PARENT, newcomer)
     went = run("shares", "sync", "crm", address).stdout.splitlines()
 

@@ -57,6 +57,7 @@ from broker.usecases.fleet.leased_flight import LeasedFlight, Turn
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.fleet.single_flight import SingleFlight
 from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.limits.forced import NOBODY, ForcedFetches
 from broker.usecases.limits.recovery_budget import current_recovery_budget
 
 PAUSE = timedelta(seconds=1)
@@ -83,6 +84,7 @@ class CredentialEngine:
         *,
         replicated: Replicated[CredentialKey, Credential],
         counters: Counters,
+        forced: ForcedFetches,
         source: CredentialSource,
         memory: CredentialCache,
         fleet: LeasedFlight,
@@ -95,6 +97,7 @@ class CredentialEngine:
     ) -> None:
         self._replicated = replicated
         self._counters = counters
+        self._forced = forced
         self._source = source
         self._memory = memory
         self._fleet = fleet
@@ -104,13 +107,14 @@ class CredentialEngine:
         self._observer = observer
         self._audit = audit
         self._renewals: SingleFlight[CredentialKey, Credential] = SingleFlight(tasks)
-        self._reports = Reports(self, memory, counters, clock, policy, tasks)
+        self._reports = Reports(self, memory, counters, forced, clock, policy, tasks)
 
     # --- handing out
 
-    async def get(self, key: CredentialKey, min_ttl: timedelta = NO_TIME) -> Credential:
+    async def get(self, key: CredentialKey, min_ttl: timedelta = NO_TIME, by: str = NOBODY) -> Credential:
         """Return a valid credential: memory → store → lease → look again → fetch → commit → notify.
 
+        A fetch for `min_ttl` alone counts for the caller `by`; beyond its limit it gets what is held.
         Raises what kept the fetch from succeeding, if nothing valid is left to serve.
         """
         entry = self._memory.find(key)
@@ -120,6 +124,9 @@ class CredentialEngine:
         now = entry.used_at = self._clock.now()
         if now < entry.fresh_until and not min_ttl:
             return held
+        if min_ttl and (held.is_repeated or self._forced.is_spent(by)):
+            # WeCom repeats this value until it ends: another fetch brings nothing.
+            min_ttl = NO_TIME
         freshness = held.freshness(now, self._policy, min_ttl)
         if freshness is Freshness.NEARLY_GONE:
             if self._rests(entry) or held.renewed_lately(now, self._policy):
@@ -127,7 +134,7 @@ class CredentialEngine:
             if held.outlasts_asking(now, self._policy):
                 freshness = Freshness.AGEING
         if freshness <= Freshness.NEARLY_GONE:
-            return await self._renewed(key, min_ttl)
+            return await self._renewed(key, min_ttl, by)
         if freshness is Freshness.AGEING:
             self.renew_ahead(key)
         return held
@@ -168,18 +175,28 @@ class CredentialEngine:
                     current = credential
                     yield current
 
-    async def replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
-        """Fetch anew if that generation is current and nobody forced a fetch a moment ago (rule 6)."""
-        return await self._reports.replace(key, generation)
+    async def replace(
+        self, key: CredentialKey, generation: int, by: str = NOBODY
+    ) -> tuple[ReportOutcome, Credential]:
+        """Fetch anew if that generation is current and nobody forced a fetch a moment ago (rule 6).
 
-    async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
-        """Fetch anew for an operator, despite remembered errors; also return whether the value changed."""
+        Raises `CallerLimited` where the caller `by` has forced too many.
+        """
+        return await self._reports.replace(key, generation, by)
+
+    async def refresh(self, key: CredentialKey, by: str = NOBODY) -> tuple[bool, Credential]:
+        """Fetch anew for an operator, despite remembered errors; also return whether the value changed.
+
+        Raises `CallerLimited` where the caller `by` has forced too many.
+        """
+        # Before the errors are lifted, which keep callers' traffic from trying.
+        self._forced.check(by)
         with suppress(StoreUnavailable):
             # WeCom bars the IP after repeated attempts with a wrong secret (wecom-api D, 45009).
             if await self._counters.count(f"lifted:{key.name}", self._policy.cooldown) == 1:
                 await self._error_cache.lift(key.name)
         before, began = self._memory.get(key), self._clock.now()
-        after = await self._obtain(key, lambda stored: stored.renewed_at >= began, urgent=True)
+        after = await self._obtain(key, lambda stored: stored.renewed_at >= began, urgent=True, forced_by=by)
         return before is None or after.generation != before.generation, after
 
     # --- renewing
@@ -194,17 +211,17 @@ class CredentialEngine:
             return None
         return self._renewals.start(key, lambda: self._renew(key, NO_TIME, ahead=True))
 
-    async def _renewed(self, key: CredentialKey, min_ttl: timedelta) -> Credential:
+    async def _renewed(self, key: CredentialKey, min_ttl: timedelta, by: str = NOBODY) -> Credential:
         """Wait for the renewal; serve what is valid if it fails (rule 4)."""
         try:
             try:
-                credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
+                credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl, by=by))
                 again = not self._will_do(credential, min_ttl)
             except StoreUnavailable:
                 again = True
             if again:
                 # The renewal under way was begun for a smaller `min_ttl`, or may not fetch without the store.
-                credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl))
+                credential = await self._renewals.join(key, lambda: self._renew(key, min_ttl, by=by))
         except BrokerError:
             held = self._memory.get(key)
             if held is None or not held.is_valid(self._clock.now()):
@@ -214,12 +231,17 @@ class CredentialEngine:
             entry.used_at = self._clock.now()
         return credential
 
-    async def _renew(self, key: CredentialKey, min_ttl: timedelta, *, ahead: bool = False) -> Credential:
+    async def _renew(
+        self, key: CredentialKey, min_ttl: timedelta, *, ahead: bool = False, by: str = NOBODY
+    ) -> Credential:
         """Return a fresh enough credential: the store's if another replica was quicker, else WeCom's."""
         enough = Freshness.FRESH if ahead else Freshness.AGEING
         try:
             return await self._obtain(
-                key, lambda stored: self._will_do(stored, min_ttl, enough), allow_offline=not ahead
+                key,
+                lambda stored: self._will_do(stored, min_ttl, enough),
+                allow_offline=not ahead,
+                forced_by=by if min_ttl and self._is_forced(key) else NOBODY,
             )
         except StoreUnavailable as error:
             rest = max(PAUSE, error.retry_after or PAUSE)
@@ -233,12 +255,15 @@ class CredentialEngine:
         *,
         allow_offline: bool = True,
         urgent: bool = False,
+        forced_by: str = NOBODY,
     ) -> Credential:
         """Return what the store holds if it is good enough, else fetch under the lease (rules 1, 2, 10)."""
         async with aclosing(self.turns(key, allow_offline=allow_offline)) as turns:
             async for turn in turns:
                 if turn.stored and will_do(turn.stored):
                     return turn.stored
+                if turn.lease and forced_by:
+                    await self._forced.spend(forced_by)
                 if turn.lease and (fetched := await self.fetch_and_commit(key, turn.lease, urgent=urgent)):
                     return fetched
         raise AssertionError("turns end only when they are closed")
@@ -323,6 +348,11 @@ class CredentialEngine:
             return True
         nobody_waits = enough is Freshness.AGEING and credential.outlasts_asking(now, self._policy)
         return nobody_waits or credential.renewed_lately(now, self._policy)
+
+    def _is_forced(self, key: CredentialKey) -> bool:
+        """Return whether nobody would have to wait for this credential without a `min_ttl`."""
+        held = self._memory.get(key)
+        return held is not None and held.freshness(self._clock.now(), self._policy) > Freshness.NEARLY_GONE
 
     def _rests(self, entry: CacheEntry) -> bool:
         return entry.rests_until is not None and self._clock.now() < entry.rests_until

@@ -14,6 +14,7 @@ from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import Turn
 from broker.usecases.fleet.single_flight import SingleFlight
+from broker.usecases.limits.forced import NOBODY, ForcedFetches
 
 
 class ReportOutcome(StrEnum):
@@ -41,14 +42,19 @@ class Fetching(Protocol):
         """Fetch from WeCom and commit; None if the lease was lost meanwhile."""
 
 
+Asked = tuple[CredentialKey, str]
+"""What is to be replaced, and for which caller."""
+
+
 class Reports:
     """Replace what is reported dead: once for each generation, and within the cooldown's limit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - each is the engine's, and given once
         self,
         engine: Fetching,
         memory: CredentialCache,
         counters: Counters,
+        forced: ForcedFetches,
         clock: Clock,
         policy: RefreshPolicy,
         tasks: Background,
@@ -56,13 +62,20 @@ class Reports:
         self._engine = engine
         self._memory = memory
         self._counters = counters
+        self._forced = forced
         self._clock = clock
         self._policy = policy
-        self._flights: SingleFlight[CredentialKey, tuple[ReportOutcome, Credential]] = SingleFlight(tasks)
+        self._flights: SingleFlight[Asked, tuple[ReportOutcome, Credential]] = SingleFlight(tasks)
+        """By the caller, too: one that is over its limit is refused alone."""
         self._forced_offline: dict[CredentialKey, datetime] = {}
 
-    async def replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
-        """Fetch anew if that generation is current and nobody forced a fetch a moment ago."""
+    async def replace(
+        self, key: CredentialKey, generation: int, by: str = NOBODY
+    ) -> tuple[ReportOutcome, Credential]:
+        """Fetch anew if that generation is current and nobody forced a fetch a moment ago.
+
+        The fetch counts for the caller `by`. Raises `CallerLimited`.
+        """
         current = await self._engine.get(key)
         if generation > current.generation:
             # Another replica handed it out, and its notice has not arrived yet.
@@ -70,9 +83,11 @@ class Reports:
                 current = await self._engine.look(key) or current
         if current.generation != generation:
             return ReportOutcome.ALREADY_ROTATED, current
-        return await self._flights.join(key, lambda: self._replace(key, generation))
+        return await self._flights.join((key, by), lambda: self._replace(key, generation, by))
 
-    async def _replace(self, key: CredentialKey, generation: int) -> tuple[ReportOutcome, Credential]:
+    async def _replace(
+        self, key: CredentialKey, generation: int, by: str
+    ) -> tuple[ReportOutcome, Credential]:
         """Replace that generation, under the lease."""
         forced = False
         async with aclosing(self._engine.turns(key)) as turns:
@@ -84,7 +99,7 @@ class Reports:
                 held = self._memory.get(key)
                 # An expired credential must be fetched in any case.
                 if held and held.is_valid(self._clock.now()):
-                    forced = await self._claim_forced_fetch(key)
+                    forced = await self._may_force(key, by)
                     if not forced:
                         return ReportOutcome.COOLING_DOWN, held
                 fetched = await self._engine.fetch_and_commit(key, turn.lease, urgent=True)
@@ -92,6 +107,21 @@ class Reports:
                     unchanged = fetched.generation == generation
                     return ReportOutcome.UNCHANGED if unchanged else _rotated(forced=forced), fetched
         raise AssertionError("turns end only when they are closed")
+
+    async def _may_force(self, key: CredentialKey, by: str) -> bool:
+        """Return whether to force a fetch, counted for the caller. Raises `CallerLimited`."""
+        if await self._is_cooling_down(key):
+            return False
+        await self._forced.spend(by)
+        return await self._claim_forced_fetch(key)
+
+    async def _is_cooling_down(self, key: CredentialKey) -> bool:
+        name = f"forced:{key.name}"
+        try:
+            return (await self._counters.counts([name]))[name] > 0
+        except StoreUnavailable:
+            last = self._forced_offline.get(key)
+            return last is not None and self._clock.now() - last < self._policy.cooldown
 
     async def _claim_forced_fetch(self, key: CredentialKey) -> bool:
         """Return whether no forced fetch of this credential happened during the cooldown, fleet-wide."""

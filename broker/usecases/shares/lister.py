@@ -91,15 +91,28 @@ class ShareLister:
         return listing if listing and listing.fence >= fence else None
 
     async def sync(self, app: App) -> ShareChanges:
-        """List anew at WeCom, despite remembered errors, and return what changed."""
-        began = self._clock.now()
+        """List anew at WeCom, despite remembered errors, and return what changed.
+
+        Syncs of the whole fleet share one listing a cooldown, and what kept it from succeeding.
+        """
         changes = ShareChanges()
         for kind in app.share_kinds:
-            await self._error_cache.lift(ListingKey.of(app, kind).name)
+            began, name = self._clock.now(), ListingKey.of(app, kind).name
+            if await self._is_first_sync(name):
+                await self._error_cache.lift(name)
+            else:
+                began -= self._cooldown
             before = await self._known_before(app, kind)
             after = await self.list_since(app, kind, began)
             changes += ShareChanges.between(before, after.shares)
         return changes
+
+    async def _is_first_sync(self, name: str) -> bool:
+        """Return whether nobody in the fleet asked for a sync of the listing during the cooldown."""
+        try:
+            return await self._counters.count(f"synced:{name}", self._cooldown) == 1
+        except StoreUnavailable:
+            return False
 
     async def end(self, key: ListingKey) -> None:
         """Publish that nothing is shared any more: the corp cancelled, and cannot be asked.

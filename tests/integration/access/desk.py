@@ -176,7 +176,7 @@ def _callers() -> Iterator[dict[str, Any]]:
                 "name": name_of(key, who),
                 "identity": identity_of(key, who),
                 "allow": [_allowed(key[1], row, who)],
-                "limits": {"calls_per_minute": 1} if who is Who.LIMITED else {},
+                "limits": {"calls_per_minute": 1} if who is Who.LIMITED else {"forced_per_minute": 1000},
             }
 
 

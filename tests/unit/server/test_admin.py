@@ -66,7 +66,7 @@ class Engine:
     def __init__(self, memory: CredentialCache) -> None:
         self._memory = memory
 
-    async def refresh(self, key: CredentialKey) -> tuple[bool, Credential]:
+    async def refresh(self, key: CredentialKey, _by: str = "") -> tuple[bool, Credential]:
         fetched = credential(key=key)
         await self._memory.adopt(fetched)
         return True, fetched

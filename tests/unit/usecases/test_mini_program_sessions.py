@@ -273,7 +273,7 @@ async def test_what_cannot_be_converted_is_refused_by_field(
 
 async def list_anew(world: EngineWorld, replica: Replica, *shares: AppShare) -> None:
     world.wecom.shares = list(shares)
-    await world.clock.jump(SECOND)
+    await world.clock.jump(world.policy.cooldown)
     for app in replica.apps.values():
         await world.run(replica.lister.sync(app))
     await settle()

@@ -249,7 +249,7 @@ async def test_a_childs_session_is_converted_as_for_a_self_built_app(
     assert corp_of(world, PARENT) == session.parent_corp_id
     assert session == await logins.find(session.session_id)
     world.suite_wecom.world.console.unshare("tailored", PARENT, [CHILD])
-    await world.clock.jump(SECOND)
+    await world.clock.jump(world.policy.cooldown)
     parent = await replica.sharing.parents.named("tailored", corp_of(world, PARENT))
     await world.run(replica.lister.sync(parent))
     assert (SessionNotFound, "") == await refusal(world, logins.find(session.session_id))

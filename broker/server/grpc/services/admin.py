@@ -7,6 +7,7 @@ import broker
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import admin_messages, messages
+from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, requires
 from broker.usecases.admin import Admin
@@ -44,7 +45,9 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         kind = admin_messages.KINDS_IN.get(request.kind)
         if kind is None:
             raise InvalidRequest("kind", "is not a known kind of credential")
-        rotated, view = await self._admin.refresh(messages.target(request.target), kind)
+        rotated, view = await self._admin.refresh(
+            messages.target(request.target), kind, current_caller.get().name
+        )
         return pb.RefreshCredentialResponse(credential=admin_messages.credential_info(view), rotated=rotated)
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)

@@ -8,6 +8,7 @@ from broker.domain.audit import AuditTarget
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages
+from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
@@ -60,7 +61,9 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
             "ReportInvalidTicket",
             AuditTarget(target.app, target.corp_id, kind),
             request.generation,
-            self._signing.report(target, kind, request.generation, request.errcode),
+            self._signing.report(
+                target, kind, request.generation, request.errcode, current_caller.get().name
+            ),
         )
         return pb.ReportInvalidTicketResponse(outcome=messages.OUTCOMES[outcome])
 

@@ -12,10 +12,12 @@ from broker.domain.audit import AuditTarget
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey, CredentialKind
 from broker.domain.ports.clock import Clock
 from broker.server.grpc import messages
+from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.access_tokens import AccessTokens
+from broker.usecases.limits.forced import NOBODY
 
 MOST_READY = 20_000
 """How many responses are cached."""
@@ -45,7 +47,9 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
     ) -> pb.GetAccessTokenResponse:
         """Return a valid token."""
         min_ttl = messages.min_ttl(request.min_ttl) if request.HasField("min_ttl") else NO_TIME
-        credential = await self._tokens.get(messages.target(request.target), min_ttl)
+        credential = await self._tokens.get(
+            messages.target(request.target), min_ttl, current_caller.get().name if min_ttl else NOBODY
+        )
         self._audit(context, HANDED_OUT[credential.key.kind], credential)
         return self._response(credential)
 
@@ -91,7 +95,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
             "ReportInvalidToken",
             AuditTarget(target.app, target.corp_id, CredentialKind.ACCESS_TOKEN),
             request.generation,
-            self._tokens.report(target, request.generation, request.errcode),
+            self._tokens.report(target, request.generation, request.errcode, current_caller.get().name),
         )
         self._audit(context, Action.TOKEN_REPORT, credential)
         return pb.ReportInvalidTokenResponse(

@@ -10,7 +10,7 @@ import pytest
 from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import AppNotShared, StoreUnavailable, WecomUnavailable
+from broker.domain.errors import AppNotShared, RateLimited, StoreUnavailable, WecomUnavailable
 from broker.domain.shares import AppShare, ShareChanges
 from broker.usecases.shares.lister import RELISTS
 from tests.kit.memory.engine_world import CHILD, CHILD_SHARE, CHILD_TARGET, CRM, EngineWorld, Replica, outcome
@@ -137,7 +137,7 @@ async def test_a_sync_tells_what_changed_against_what_was_known(
     kept = replace(CHILD_SHARE, corp_id="ww-kept", corp_name="before")
     wecom.shares.append(kept)
     first = await world.run(replica.lister.sync(CRM))
-    await clock.jump(SECOND)
+    await clock.jump(world.policy.cooldown)
     wecom.shares = [NEWCOMER, replace(kept, corp_name="after")]
 
     second = await world.run(replica.lister.sync(CRM))
@@ -145,6 +145,32 @@ async def test_a_sync_tells_what_changed_against_what_was_known(
     assert ShareChanges((CHILD_SHARE, kept), (), 0) == first
     assert ShareChanges((NEWCOMER,), (CHILD_SHARE,), 1) == second
     assert [("crm", [NEWCOMER], [CHILD_SHARE])] == replica.witness.changes
+
+
+async def test_syncs_of_the_whole_fleet_share_one_listing_a_cooldown(
+    world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    fleet = await world.fleet(2)
+    for _ in range(50):
+        for replica in fleet:
+            await world.run(replica.lister.sync(CRM))
+        await clock.jump(SECOND / 10)
+
+    assert 1 == wecom.count(Endpoint.SHARES)
+    wecom.shares = [NEWCOMER]
+    await clock.jump(world.policy.cooldown)
+    changes = await world.run(fleet[1].lister.sync(CRM))
+    assert (ShareChanges((NEWCOMER,), (CHILD_SHARE,), 0), 2) == (changes, wecom.count(Endpoint.SHARES))
+
+
+async def test_syncs_that_fail_share_what_they_failed_with(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
+) -> None:
+    wecom.fail(Endpoint.SHARES, lambda: RateLimited("too often", errcode=45009))
+    errors = [await world.run(outcome(replica.lister.sync(CRM))) for _ in range(50)]
+
+    assert {RateLimited} == {type(error) for error in errors}
+    assert 1 == wecom.count(Endpoint.SHARES)
 
 
 async def test_a_sync_on_a_new_replica_compares_with_what_the_store_knows(
@@ -257,7 +283,7 @@ async def test_a_watch_begins_with_a_snapshot_and_goes_on_with_changes(
 
     for shares in ([CHILD_SHARE, NEWCOMER], [NEWCOMER]):
         wecom.shares = shares
-        await clock.jump(SECOND)
+        await clock.jump(world.policy.cooldown)
         await world.run(one.lister.sync(CRM))
         await settle()
     # A slow reader gets the sum.
@@ -272,7 +298,7 @@ async def test_a_watch_is_not_told_of_a_new_name(
     await world.run(anext(watching))
     for shares in ([replace(CHILD_SHARE, corp_name="renamed")], [CHILD_SHARE, NEWCOMER]):
         wecom.shares = shares
-        await clock.jump(SECOND)
+        await clock.jump(world.policy.cooldown)
         await world.run(replica.lister.sync(CRM))
 
     assert (NEWCOMER,) == (await world.run(anext(watching))).added
@@ -343,14 +369,14 @@ async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
 ) -> None:
     async def cost(number: int) -> float:
         wecom.shares = [replace(CHILD_SHARE, corp_id=f"ww-{number}-{turn}") for turn in range(number)]
-        await clock.jump(SECOND)
+        await clock.jump(world.policy.cooldown)
         began = time.process_time()
         await world.run(replica.lister.sync(CRM))
         for turn in range(0, number, 10):
             key = await replica.targets.locate(Target("crm", f"ww-{number}-{turn}"))
             replica.memory.hold(key)
         wecom.shares = [CHILD_SHARE]
-        await clock.jump(SECOND)
+        await clock.jump(world.policy.cooldown)
         await world.run(replica.lister.sync(CRM))
         return time.process_time() - began
 

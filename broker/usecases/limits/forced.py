@@ -1,0 +1,75 @@
+"""How many fetches each caller may force in a minute, counted over the whole fleet.
+
+A fetch is forced where the broker holds something valid and calls WeCom all the same, because a caller asked
+for it. Whoever reaches the limit waits for the next minute. What the broker finds out itself is nobody's.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from broker.domain.errors import CallerLimited, StoreUnavailable
+from broker.domain.ports.clock import Clock
+from broker.domain.ports.store import Counters
+
+MINUTE = timedelta(minutes=1)
+NOBODY = ""
+"""The broker itself."""
+
+
+class ForcedFetches:
+    """Count them, or refuse them; without the store, each replica counts its own."""
+
+    def __init__(self, counters: Counters, clock: Clock, limit_of: Callable[[str], int | None]) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._limit_of = limit_of
+        self._minute = 0
+        self._known: Counter[str] = Counter()
+        """How many this replica knows of in the minute, by caller."""
+
+    def is_spent(self, caller: str) -> bool:
+        """Return whether this replica knows that the caller may force no more in this minute."""
+        limit = self._limit_of(caller)
+        self._turn()
+        return limit is not None and self._known[caller] >= limit
+
+    def check(self, caller: str) -> None:
+        """Return unless the caller is known to have none left. Raises `CallerLimited`."""
+        if self.is_spent(caller):
+            raise self._refusal(caller)
+
+    async def spend(self, caller: str) -> None:
+        """Count a fetch that the caller is about to force. Raises `CallerLimited`."""
+        limit = self._limit_of(caller)
+        if limit is None:
+            return
+        self.check(caller)
+        self._known[caller] += 1
+        if await self._counted(caller, self._minute) > limit:
+            raise self._refusal(caller)
+
+    async def _counted(self, caller: str, minute: int) -> int:
+        """Count one more, and return how many the fleet has counted."""
+        try:
+            count = await self._counters.count(f"forced-by:{caller}:{minute}", 2 * MINUTE)
+        except StoreUnavailable:
+            return self._known[caller]
+        if minute == self._minute:
+            self._known[caller] = max(self._known[caller], count)
+        return count
+
+    def _turn(self) -> None:
+        """Begin a new minute, by the fleet's clock, if it is one; what was known of the last is dropped."""
+        minute = int(self._clock.now().timestamp() // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._known = Counter()
+
+    def _refusal(self, caller: str) -> CallerLimited:
+        now = self._clock.now()
+        ends = datetime.fromtimestamp((int(now.timestamp() // 60) + 1) * 60, UTC)
+        problem = f"{caller} has forced as many fetches as it may in a minute"
+        # No shorter than a client's clock can tell.
+        wait = max(ends - now, timedelta(milliseconds=1))
+        return CallerLimited(problem, wait, caller=caller, limit="forced_per_minute")
