@@ -17,6 +17,11 @@ from broker.server.http.forwarded import Forwarded
 from broker.server.http.server import CannotListen, serve_http
 from broker.telemetry.observer import Telemetry
 
+MOST_STREAMS = 20_000
+"""How many calls one connection may carry where no callers are configured: this machine's own."""
+SPARE = 1_000
+"""For what is refused at once, and for health checks."""
+
 
 def server_tls(config: Config, clock: Clock, telemetry: Telemetry) -> ServerTls | None:
     """Return what identifies this server, if that is configured. Raises `CannotStart`."""
@@ -52,11 +57,21 @@ async def open_grpc(
                 on_stranger=telemetry.stranger_connected,
                 reflect=server.reflection,
                 share_port=server.workers > 1,
+                most_streams=most_streams(config),
                 drain_seconds=server.drain_seconds,
             )
         )
     except CannotListen as error:
         raise CannotStart(str(error)) from None
+
+
+def most_streams(config: Config) -> int:
+    """Return how many calls one connection may carry: more than any caller's limits allow it.
+
+    So a caller that asks for too much is told, before its further calls wait in its client.
+    """
+    limits = [caller.limits for caller in config.callers]
+    return max((each.calls_at_once + each.streams + SPARE for each in limits), default=MOST_STREAMS)
 
 
 async def open_http(

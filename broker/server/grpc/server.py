@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from broker.server.grpc.guard import LARGEST_REQUEST, RpcGuard
+from broker.server.grpc.leaving import keep_quiet_about_leaving
 from broker.server.grpc.listening import socket_file
 from broker.server.grpc.listening.listener import Listener
 from broker.server.grpc.listening.tls import ServerTls
@@ -26,8 +27,6 @@ OPTIONS = [
     ("grpc.max_connection_age_grace_ms", MINUTE_MS),
     # The guard refuses requests above its own, lower limit by field.
     ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),
-    # A client's further calls wait in the client: what one connection costs stays bounded.
-    ("grpc.max_concurrent_streams", 1000),
     # Detect watchers whose machine died.
     ("grpc.keepalive_time_ms", 2 * MINUTE_MS),
     ("grpc.keepalive_timeout_ms", MINUTE_MS // 3),
@@ -48,6 +47,7 @@ async def serve_grpc(
     on_stranger: Callable[[str, int], None],
     reflect: bool,
     share_port: bool,
+    most_streams: int,
     drain_seconds: float,
 ) -> AsyncIterator[list[str]]:
     """Serve until the context exits, then drain; yield addresses with real ports. Raises `CannotListen`.
@@ -55,8 +55,14 @@ async def serve_grpc(
     gRPC for Python does not show on which listener a call came: where everybody is a configured caller, there
     is a server of its own. `guard_for` makes the guard of that caller, or of "" where callers prove it.
     """
-    # Without this a second server would bind the same port silently (grpc's default on Linux).
-    options = [*OPTIONS, ("grpc.so_reuseport", 1 if share_port else 0)]
+    keep_quiet_about_leaving()
+    options = [
+        *OPTIONS,
+        # Without this a second server would bind the same port silently (grpc's default on Linux).
+        ("grpc.so_reuseport", 1 if share_port else 0),
+        # A client's further calls wait in the client, without a word: what one connection costs is bounded.
+        ("grpc.max_concurrent_streams", most_streams),
+    ]
     servers: dict[str, grpc.aio.Server] = {}
     for caller in dict.fromkeys(listener.caller for listener in listeners):
         server = servers[caller] = grpc.aio.server(options=options)

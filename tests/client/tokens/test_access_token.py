@@ -14,6 +14,7 @@ from wecom_broker.errors import (
     AppNotShared,
     BrokerClosed,
     BrokerUnreachable,
+    CallerLimited,
     CallerNotAllowed,
     DeadlineExceeded,
     UnknownApp,
@@ -276,6 +277,19 @@ class TestFirstOpening:
 
         with pytest.raises(BrokerUnreachable):
             await broker.access_token("crm")
+
+    async def test_whoever_may_watch_no_more_still_gets_tokens(self, fake: FakeBroker, broker: Broker):
+        fake.refusals["WatchAccessToken"] = Refusal(
+            grpc.StatusCode.RESOURCE_EXHAUSTED, "CALLER_LIMITED", retry_after=timedelta(seconds=1)
+        )
+
+        for _ in range(2):
+            assert "secret-crm-ww1-1" == (await broker.access_token("crm", corp="ww1")).value
+        assert 2 == fake.calls["GetAccessToken"]
+
+        fake.refusals["GetAccessToken"] = fake.refusals["WatchAccessToken"]
+        with pytest.raises(CallerLimited):
+            await broker.access_token("crm", corp="ww1")
 
     async def test_a_passing_refusal_is_retried(self, fake: FakeBroker, broker: Broker):
         fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.UNAVAILABLE)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wecom_broker._spans import Span, span
 from wecom_broker._target import ShareKind, Target
 from wecom_broker._tokens.access_token import AccessToken
-from wecom_broker.errors import Unavailable
+from wecom_broker.errors import CallerLimited, Unavailable
 from wecom_broker.v1 import token_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -105,7 +105,11 @@ class Tokens:
     async def _acquire(self, target: Target, min_ttl: Span | None) -> AccessToken:
         self._connection.require_usable()
         least = None if min_ttl is None else span("min_ttl", min_ttl)
-        await self._memory.watch(target).opened()
+        try:
+            await self._memory.watch(target).opened()
+        except CallerLimited:
+            # The broker allows this service no more watches; it may still ask.
+            return await self._renewed(target, least)
         return self._memory.valid(target, least) or await self._renewed(target, least)
 
     async def _renewed(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
