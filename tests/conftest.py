@@ -15,7 +15,9 @@ from xdist.scheduler import LoadFileScheduling
 # when it is imported, so it stands before every test's own imports.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-# Started in the background, a run ignores SIGINT, and so would all that the tests interrupt.
+# Started in the background, a run ignores SIGINT and SIGQUIT, and so would all that the tests interrupt.
+if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -319,6 +319,7 @@ def _config(wecom_url: str, store_url: str, audit: Path) -> dict[str, Any]:
         "name": "service",
         "token_sha256": hashlib.sha256(BEARER.encode()).hexdigest(),
         "allow": [{"apps": ["*"], "corps": ["*"], "paths": ["*"], "actions": ACTIONS}],
+        "limits": {"forced_per_minute": 1000},
     }
     config = tables(
         wecom_url,
