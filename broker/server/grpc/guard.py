@@ -32,7 +32,7 @@ from broker.telemetry.metrics import Metrics
 
 LARGEST_REQUEST = 4 * 1024 * 1024
 """gRPC's own limit is larger, so that the guard refuses such a request by field before gRPC does."""
-TAKEN_IN_SECONDS = 1.0
+TAKEN_IN_SECONDS = 5.0
 """How long a refused caller may go on sending before its call ends."""
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
