@@ -155,7 +155,7 @@ class RpcGuard:
                 except Exception as error:  # noqa: BLE001 - as above
                     failure, code = self._failure(method, error)
                     audit(context, request, failure)
-                    if not isinstance(error, Unauthenticated):
+                    if leave is not None:
                         await _take_in(received)
                     await errors.abort(context, told(failure, request))
                 else:
@@ -273,7 +273,7 @@ async def _written(handler: StreamHandler, request: Any, context: Context, permi
 
 
 async def _take_in(received: bytes | AsyncIterator[bytes]) -> None:
-    """Read what a refused caller of an upload is still sending, within bounds.
+    """Read what an admitted caller whose upload is refused is still sending, within bounds.
 
     A client of grpc.aio whose call ends while it writes reports INTERNAL instead of the refusal.
     """

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import identity_service_pb2 as identity_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
-from broker.domain.access import ANYONE, Action, Caller, Rule
+from broker.domain.access import ANYONE, Action, Caller, Limits, Rule
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
 from broker.server.grpc.access import current_caller
@@ -614,6 +615,29 @@ async def test_a_stream_is_refused_before_its_first_message() -> None:
         await door.stream(asking(), context, handle)
     assert "UNAUTHENTICATED" == error_info(context.rich).reason
     assert [] == door.handled
+
+
+@pytest.mark.parametrize("is_let_in", [True, False])
+async def test_what_is_still_sent_is_read_of_callers_that_were_let_in_alone(is_let_in: bool) -> None:
+    caller = replace(ORDERS, limits=Limits(calls_per_minute=60 if is_let_in else 0))
+    guard = guard_of(CallerPolicy((caller,)))
+    read: list[bytes] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"first", b"second"):
+            read.append(piece)
+            yield piece
+
+    @requires(Action.TOKEN_GET, of=Of.HANDLER)
+    async def refuse(_request: object, _context: object) -> None:
+        raise InvalidRequest("app", "is malformed")
+
+    guarded: Any = guard.guard(NEW, grpc.stream_unary_rpc_method_handler(refuse))
+    with pytest.raises(grpc.aio.AbortError):
+        await guarded.stream_unary(pieces(), context := bearer("orders"))
+
+    assert ("INVALID_REQUEST" if is_let_in else "CALLER_LIMITED") == error_info(context.rich).reason
+    assert ([b"first", b"second"] if is_let_in else []) == read
 
 
 # --- what is counted
