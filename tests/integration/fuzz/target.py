@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,18 @@ class Target:
         """Return the lines of its log that tell of a mistake of the broker's own."""
         lines = self.process.log.read_text(errors="replace").splitlines()
         return [line[:500] for line in lines if "Traceback" in line or "unexpected error" in line]
+
+    async def endures(self, send: Callable[[int], Awaitable[None]]) -> str:
+        """Have requests sent, and check what became of the broker; return its memory before and after."""
+        # What is allocated once is allocated by a first part of them.
+        await send(REQUESTS // 4)
+        before = self.rss()
+        await send(REQUESTS)
+        await self.still_serves()
+        after = self.rss()
+        assert [] == self.complaints(), f"seed {SEED}"
+        assert after <= GROWTH * before, f"seed {SEED}"
+        return f"{before / 1e6:.0f} then {after / 1e6:.0f}"
 
     async def still_serves(self) -> None:
         """Check that a warm call is answered."""
