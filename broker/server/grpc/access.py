@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from broker.domain.access import ANYONE, Caller
 from broker.domain.caller_policy import CallerPolicy
@@ -59,6 +59,14 @@ class Identity:
             if name == "authorization":
                 return self._by_bearer(value if isinstance(value, str) else value.decode(errors="replace"))
         raise Unauthenticated(problem)
+
+    def certificate_lasts(self, context: Context) -> timedelta | None:
+        """Return for how long the certificate of who calls is still good; None if another proof counts."""
+        if self._everybody or self._policy.is_open or not self._by_name:
+            return None
+        now = self._clock.now()
+        proved = (self._by_certificate(pem) for pem in context.auth_context().get("x509_pem_cert", ()))
+        return next((end - now for caller, end in proved if caller and now <= end), None)
 
     def _of_this_socket(self) -> Caller:
         caller = self._policy.named(self._everybody)

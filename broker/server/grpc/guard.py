@@ -144,6 +144,7 @@ class RpcGuard:
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)
+                    stream.look_again_when_over(partial(self._identity.certificate_lasts, context))
                     async with ended_after(longest):
                         response = await answer(handler, request, context, permit)
                 except asyncio.CancelledError:

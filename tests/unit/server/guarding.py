@@ -2,6 +2,7 @@
 
 from broker.adapters.system import SystemClock
 from broker.domain.caller_policy import CallerPolicy
+from broker.domain.ports.clock import Clock
 from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.entry.admission import Admission
@@ -20,12 +21,13 @@ def guard_of(
     subjects: Subjects | None = None,
     metrics: Metrics | None = None,
     trail: MemoryTrail | None = None,
+    clock: Clock | None = None,
 ) -> RpcGuard:
     """Return a guard over the policy."""
     authorizer = Authorizer(policy, subjects or Subjects())
     audit = CallAudit(audit_in_memory(FakeClock(), trail))
     return RpcGuard(
-        Identity(policy, SystemClock()),
+        Identity(policy, clock or SystemClock()),
         Admission(policy),
         authorizer,
         OpenStreams(policy),

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -14,9 +15,12 @@ from wecom_broker.v1 import wecom_api_service_pb2 as api_pb
 
 from broker.domain.access import Action, Caller, Rule
 from broker.domain.caller_policy import CallerPolicy
+from broker.server.grpc.entry import open_streams
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
+from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.processes.certificates import Authority
 from tests.unit.server.fakes import Context, bearer, error_info
 from tests.unit.server.guarding import guard_of
 
@@ -50,10 +54,12 @@ async def many(_request: object, _context: object) -> AsyncIterator[int]:
         yield number
 
 
-async def opened(policy: CallerPolicy, context: Context) -> "asyncio.Task[Any]":
+async def opened(
+    policy: CallerPolicy, context: Context, answers: Any = many, clock: FakeClock | None = None
+) -> "asyncio.Task[Any]":
     """Return a stream whose first message is on its way."""
-    declared = requires(Action.TOKEN_GET)(many)
-    guarded: Any = guard_of(policy, CRM, Metrics()).guard(
+    declared = requires(Action.TOKEN_GET)(answers)
+    guarded: Any = guard_of(policy, CRM, Metrics(), clock=clock).guard(
         "/Watch", grpc.unary_stream_rpc_method_handler(declared)
     )
     request = token_pb.WatchAccessTokenRequest()
@@ -126,3 +132,46 @@ async def test_an_upload_ends_when_its_caller_loses_the_right() -> None:
     with pytest.raises(grpc.aio.AbortError):
         await call
     assert ("CALLER_NOT_ALLOWED", [True]) == (error_info(context.rich).reason, ended)
+
+
+LASTS = timedelta(hours=1)
+WITHIN_SECONDS = 10.0
+
+
+def with_certificate() -> Context:
+    """Return the context of a caller whose certificate is good for LASTS."""
+    pair = Authority().sign(uri="spiffe://example.org/orders", lasts=LASTS)
+    return Context(auth={"x509_pem_cert": [pair.certificate]})
+
+
+async def endless(_request: object, _context: object) -> AsyncIterator[int]:
+    yield 0
+    await asyncio.Event().wait()
+
+
+async def test_a_stream_ends_with_its_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_streams, "LONGEST_REST_SECONDS", 0.01)
+    policy = CallerPolicy((replace(ALLOWED, identity="spiffe://example.org/orders"),))
+    certified, with_token_too, by_token = with_certificate(), with_certificate(), bearer("orders")
+    with_token_too.metadata = by_token.metadata
+    clock = FakeClock(datetime.now(UTC))
+    streams = [
+        await opened(policy, context, endless, clock) for context in (certified, with_token_too, by_token)
+    ]
+    await clock.advance(LASTS - timedelta(minutes=1))
+    await asyncio.sleep(5 * open_streams.LONGEST_REST_SECONDS)
+    assert not any(stream.done() for stream in streams)
+
+    await clock.advance(timedelta(minutes=2))
+    with pytest.raises(grpc.aio.AbortError):
+        await asyncio.wait_for(streams[0], WITHIN_SECONDS)
+
+    assert ("UNAUTHENTICATED", True) == (
+        error_info(certified.rich).reason,
+        "the client certificate expired at" in certified.rich.message,
+    )
+    await asyncio.sleep(5 * open_streams.LONGEST_REST_SECONDS)
+    assert [True, False, False] == [stream.done() for stream in streams], "a token goes on being a proof"
+    for stream in streams[1:]:
+        stream.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)

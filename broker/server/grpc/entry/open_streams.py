@@ -1,8 +1,9 @@
-"""The streams that callers have open: each ends as soon as its caller loses the right to it."""
+"""The streams that callers have open: each ends as soon as its caller loses the right to it, or its proof."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import BrokerError
@@ -11,6 +12,10 @@ LOOKED_AT_ONCE = 100
 """How many streams are looked at before other work of the event loop goes on."""
 SENT_WITHIN_SECONDS = 0.5
 """How long a stream that is cut waits for its initial metadata, which a client that reads has long before."""
+AFTER_END_SECONDS = 0.1
+"""How long after the end of a certificate its streams are looked at."""
+LONGEST_REST_SECONDS = 30.0
+"""After this the rest of a certificate's life is computed anew: somebody may set the clock."""
 
 
 class OpenStream:
@@ -21,6 +26,7 @@ class OpenStream:
         self.refusal: BrokerError | None = None
         self.check: Callable[[], None] | None = None
         """Raises what the caller is refused with under the present rules; None before it was let in."""
+        self._alarm: asyncio.TimerHandle | None = None
 
     def look_again(self) -> None:
         """Cut the stream if its caller may not have it any more."""
@@ -31,6 +37,23 @@ class OpenStream:
         except BrokerError as error:
             self.refusal = error
             self._task.cancel()
+
+    def look_again_when_over(self, lasts: Callable[[], timedelta | None]) -> None:
+        """Cut the stream when the proof of its caller ends; `lasts` tells in how long, or None for never."""
+        if self.refusal or (left := lasts()) is None:
+            return
+
+        def look() -> None:
+            self.look_again()
+            self.look_again_when_over(lasts)
+
+        rest = min(max(left.total_seconds(), 0) + AFTER_END_SECONDS, LONGEST_REST_SECONDS)
+        self._alarm = asyncio.get_running_loop().call_later(rest, look)
+
+    def ended(self) -> None:
+        """Look no more."""
+        if self._alarm:
+            self._alarm.cancel()
 
 
 class OpenStreams:
@@ -51,6 +74,7 @@ class OpenStreams:
             yield stream
         finally:
             self._open.discard(stream)
+            stream.ended()
 
     def _look_again(self) -> None:
         if self._open:
