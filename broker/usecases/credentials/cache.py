@@ -29,6 +29,11 @@ class CacheEntry:
     last_error_at: datetime | None = None
     watchers: set[Latest[Credential]] = field(default_factory=set)
 
+    @property
+    def ends_at(self) -> datetime:
+        """Return when it is of no use any more: with its credential, or with the pause after a failure."""
+        return self.credential.expires_at if self.credential else self.rests_until or NEVER
+
 
 class CredentialCache:
     """Keep the newest of each credential, and push it to its watchers."""
@@ -124,10 +129,9 @@ class CredentialCache:
                 latest.close()
 
     def sweep(self, gone_before: datetime) -> None:
-        """Forget credentials that expired before that moment and that nobody watches."""
+        """Forget credentials that expired before that moment, failures too; not what somebody watches."""
         for entry in self:
-            credential = entry.credential
-            if credential and credential.expires_at < gone_before and not entry.watchers:
+            if entry.ends_at < gone_before and not entry.watchers:
                 del self._entries[entry.key]
                 del self._by_name[entry.key.name]
 

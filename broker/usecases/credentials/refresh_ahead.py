@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from datetime import datetime, timedelta
 from itertools import count
+from typing import NamedTuple
 
 from broker.domain.credentials import (
     Credential,
@@ -24,6 +25,18 @@ KEPT_AFTER_EXPIRY = timedelta(minutes=10)
 """How long an expired credential that nobody asks for stays in memory."""
 NAP = timedelta(seconds=1)
 """The longest sleep: a credential that is added meanwhile may be due earlier."""
+MOST_OUTDATED = 1000
+"""How many outdated entries are kept, beside one for each credential."""
+
+
+class _Moment(NamedTuple):
+    """When a credential is due, and the commit that it is of."""
+
+    at: datetime
+    fence: int
+
+
+_Entry = tuple[datetime, int, CredentialKey]
 
 
 class RefreshAhead:
@@ -44,18 +57,26 @@ class RefreshAhead:
         self._randomness = randomness
         self._policy = policy
         self._observer = observer
-        self._due: list[tuple[datetime, int, CredentialKey]] = []
-        self._moments: dict[CredentialKey, datetime] = {}
+        self._due: list[_Entry] = []
+        self._moments: dict[CredentialKey, _Moment] = {}
         """The valid moment of each key: other entries for it in `_due` are outdated."""
         self._turn = count()
         self._slots = asyncio.Semaphore(RENEWALS_AT_ONCE)
         memory.on_put(self.schedule)
 
+    @property
+    def scheduled(self) -> int:
+        """Return how many entries wait for their moment, outdated ones too."""
+        return len(self._due)
+
     def schedule(self, credential: Credential) -> None:
         """Remember when the credential ages; a little later, so that not all are renewed at once."""
+        known = self._moments.get(credential.key)
+        if known and known.fence == credential.fence:
+            return  # one more caller has begun to watch it
         due = credential.advisory_moment(self._policy)
         spread = self._randomness.jitter((credential.expires_at - due) / 5, 1.0)
-        self._push(due + spread, credential.key)
+        self._push(due + spread, credential)
 
     async def run(self) -> None:
         """Renew for ever."""
@@ -64,7 +85,8 @@ class RefreshAhead:
                 now = self._clock.now()
                 while self._due and self._due[0][0] <= now:
                     moment, _, key = heapq.heappop(self._due)
-                    if self._moments.get(key) != moment:
+                    known = self._moments.get(key)
+                    if known is None or known.at != moment:
                         continue
                     del self._moments[key]
                     entry = self._memory.find(key)
@@ -98,13 +120,14 @@ class RefreshAhead:
         if entry and entry.credential and self._is_due(entry.credential, now):
             # It failed, or WeCom had nothing better: try again later.
             soon = entry.credential.expires_at if entry.credential.ends_before_an_answer(now) else now + PAUSE
-            self._push(max(entry.rests_until or now, soon), key)
+            self._push(max(entry.rests_until or now, soon), entry.credential)
 
     def _is_due(self, credential: Credential, now: datetime) -> bool:
         return credential.freshness(now, self._policy) < Freshness.FRESH
 
-    def _push(self, moment: datetime, key: CredentialKey) -> None:
-        known = self._moments.get(key)
-        if known is None or known != moment:
-            self._moments[key] = moment
-            heapq.heappush(self._due, (moment, next(self._turn), key))
+    def _push(self, moment: datetime, credential: Credential) -> None:
+        self._moments[credential.key] = _Moment(moment, credential.fence)
+        heapq.heappush(self._due, (moment, next(self._turn), credential.key))
+        if len(self._due) > MOST_OUTDATED + 2 * len(self._moments):
+            self._due = [(known.at, next(self._turn), key) for key, known in self._moments.items()]
+            heapq.heapify(self._due)

@@ -7,8 +7,8 @@ import pytest
 
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import WecomUnavailable
-from broker.usecases.credentials.refresh_ahead import KEPT_AFTER_EXPIRY, RENEWALS_AT_ONCE
-from tests.kit.memory.engine_world import CHILD_SHARE, CRM, LIFETIME, OWN, EngineWorld, Replica
+from broker.usecases.credentials.refresh_ahead import KEPT_AFTER_EXPIRY, MOST_OUTDATED, RENEWALS_AT_ONCE
+from tests.kit.memory.engine_world import CHILD_SHARE, CRM, LIFETIME, OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
@@ -178,5 +178,48 @@ async def test_what_expired_long_ago_is_swept(world: EngineWorld, replica: Repli
     assert 1 == len(replica.memory)
 
     await clock.jump(KEPT_AFTER_EXPIRY)
+    await clock.advance(SECOND)
+    assert 0 == len(replica.memory)
+
+
+async def test_watches_that_were_left_leave_nothing_behind(
+    world: EngineWorld, replica: Replica, clock: FakeClock
+) -> None:
+    await world.run(replica.engine.get(OWN))
+    before = replica.core.ahead.scheduled
+    for turn in range(5000):
+        world.randomness.throw = turn % 100 / 100
+        watching = replica.engine.watch(OWN)
+        await anext(watching)
+        await watching.aclose()
+
+    assert before == replica.core.ahead.scheduled
+
+
+async def test_what_is_scheduled_grows_with_credentials_not_with_their_rotations(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    for _ in range(2 * MOST_OUTDATED):
+        await clock.jump(SECOND)
+        await world.run(replica.engine.refresh(OWN))
+    assert wecom.count() >= 2 * MOST_OUTDATED
+    assert replica.core.ahead.scheduled <= MOST_OUTDATED + 2
+
+    replica.refresh_ahead()
+    held = await world.run(replica.engine.get(OWN))
+    await clock.jump(DUE)
+    await clock.advance(SECOND)
+    assert (await replica.engine.get(OWN)).generation > held.generation
+
+
+async def test_a_failure_that_nobody_asks_about_any_more_is_swept(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("busy"))
+    replica.refresh_ahead()
+    await world.run(outcome(replica.engine.get(OWN)))
+    assert 1 == len(replica.memory), "operators can see it"
+
+    await clock.jump(2 * KEPT_AFTER_EXPIRY)
     await clock.advance(SECOND)
     assert 0 == len(replica.memory)
