@@ -1,11 +1,11 @@
 """The mistakes of a configuration that only show when several keys are seen together."""
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from broker.config.apps import SelfBuiltTable, SuiteTable
+from broker.config.listening.addresses import clashing_addresses, exposed_addresses
 from broker.config.listening.checks import listener_mistakes
 from broker.config.schema import Config, StoreTable
 from broker.config.wording import did_you_mean
@@ -18,9 +18,11 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     about which nothing is reported.
     """
     server, store, callers = config.server, config.store, config.callers
-    problems = [*_address_mistakes(config, broken)] if not insecure else []
+    problems = [*exposed_addresses(config, broken)] if not insecure else []
     if server.workers > 1 and store.is_embedded and "store" not in broken:
         problems.append("server.workers: the embedded store serves one process; use Redis for more workers")
+    if "server" not in broken:
+        problems += clashing_addresses(config)
     problems += listener_mistakes(config, broken)
     if not store.is_embedded and not store.seal_keys:
         problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
@@ -42,18 +44,6 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
         problems.append("server.tls.client_ca: is required where a caller has an identity")
     return problems
-
-
-def _address_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:
-    """Yield what is missing for addresses that other machines can reach."""
-    for position, listener in enumerate(config.server.listeners):
-        address = listener.address
-        if is_local(address):
-            continue
-        if config.server.tls is None:
-            yield f"server.grpc[{position}]: {address} is off loopback and needs server.tls (or --insecure)"
-        if not config.callers and "callers" not in broken:
-            yield f"callers: at least one is required, {address} is off loopback (or --insecure)"
 
 
 def _same_seal_keys(store: StoreTable) -> Iterator[str]:
@@ -111,16 +101,3 @@ def _repeated(entries: Iterable[tuple[str, object]], key: str) -> Iterator[str]:
         if value in seen:
             yield f"{place}.{key}: {value} is used already"
         seen.add(value)
-
-
-def is_local(address: str) -> bool:
-    """Return whether only this machine reaches the address."""
-    return address.startswith("unix:") or is_loopback(address.rpartition(":")[0].strip("[]"))
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether the host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from broker.config.apps import SelfBuiltTable
-from broker.config.checks import is_local, is_loopback
+from broker.config.listening.addresses import clear_text_addresses, is_loopback
 from broker.config.listening.checks import unprovable_identities
 from broker.config.rule_warnings import rule_warnings
 from broker.config.schema import Config
@@ -22,6 +22,7 @@ ANYBODY_REPLACES = stat.S_IWOTH | stat.S_ISVTX
 def warnings(config: Config, now: datetime) -> list[str]:
     """Return one line for each, the key first."""
     return [
+        *clear_text_addresses(config),
         *_clear_text(config),
         *_certificates(config, now),
         *unprovable_identities(config),
@@ -32,11 +33,6 @@ def warnings(config: Config, now: datetime) -> list[str]:
 
 
 def _clear_text(config: Config) -> Iterator[str]:
-    if not is_local(config.server.http):
-        yield (
-            f"server.http: {config.server.http} is off loopback, without TLS: whoever reaches it reads the"
-            " metrics, which name apps and callers; let only a proxy and Prometheus reach it"
-        )
     for key, what in (("api_base", "secrets and tokens"), ("oauth_base", "login links")):
         parts = urlsplit(getattr(config.wecom, key))
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):

@@ -39,6 +39,10 @@ OFF_LOOPBACK = (
     "warning: server.http: 0.0.0.0:8080 is off loopback, without TLS: whoever reaches it reads the"
     " metrics, which name apps and callers; let only a proxy and Prometheus reach it\n"
 )
+IN_THE_CLEAR = (
+    "warning: server.grpc[0]: 0.0.0.0:50051 is off loopback, without TLS: whoever is on the way reads tokens,"
+    " and what proves the callers; set server.tls\n"
+)
 SIMULATED = "warning: wecom.api_base: http sends secrets and tokens in the clear; use https\n"
 
 
@@ -116,7 +120,7 @@ def test_the_configuration_of_compose_is_accepted(tmp_path: Path):
 
     result = check(config, "--insecure")
 
-    assert (0, OFF_LOOPBACK + SIMULATED) == (result.exit_code, result.stderr)
+    assert (0, IN_THE_CLEAR + OFF_LOOPBACK + SIMULATED) == (result.exit_code, result.stderr)
 
 
 def test_the_configuration_of_kubernetes_is_accepted(tmp_path: Path):

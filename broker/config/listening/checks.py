@@ -20,7 +20,7 @@ def listener_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterato
     for position, listener in enumerate(server.listeners):
         key = f"server.grpc[{position}]"
         if listener.is_socket:
-            yield from _of_socket(key, listener, workers=server.workers)
+            yield from _of_socket(key, listener)
         else:
             yield from _of_port(key, listener)
         if listener.caller and listener.caller not in names and "callers" not in broken:
@@ -32,9 +32,7 @@ def listener_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterato
         yield "server.tls.client_ca_required: needs server.tls.client_ca"
 
 
-def _of_socket(key: str, listener: ListenerTable, *, workers: int) -> Iterator[str]:
-    if workers > 1:
-        yield f"{key}: a socket file serves one process; use host:port with more workers"
+def _of_socket(key: str, listener: ListenerTable) -> Iterator[str]:
     if listener.uid is not None and sys.platform != "linux":
         yield f"{key}.uid: only Linux tells which user connects; leave it out, and set mode"
     if listener.client_certificate is not None:
