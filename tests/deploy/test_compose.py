@@ -52,7 +52,7 @@ def test_compose_takes_the_file():
 def test_it_has_two_brokers_a_load_balancer_redis_and_the_simulator():
     assert {"broker-1", "broker-2", "lb", "redis", "wecom", "demo"} <= set(SERVICES)
     assert "*broker" == SERVICES["broker-1"].strip() == SERVICES["broker-2"].strip()
-    assert '--appendonly, "yes"' in SERVICES["redis"]
+    assert " --appendonly yes " in SERVICES["redis"]
     assert "simulate, --host, 0.0.0.0" in SERVICES["wecom"]
 
 

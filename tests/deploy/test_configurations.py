@@ -21,6 +21,7 @@ IN_FILES = {
     "crm-callback-token": "token",
     "crm-callback-aes-key": "a" * 43,
     "wecom-ca.pem": Authority().pem.decode(),
+    "redis-url": "rediss://broker:password@redis:6379/0?ssl_ca_certs=/etc/redis.crt",
 }
 CALLED_BACK = ("ACME", "MARKET", "TAILORED", "CLIENTS", "CLIENT")
 ENVIRONMENT = {

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.deploy.files import DEPLOY, ROOT, blocks
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 KUBERNETES = (DEPLOY / "kubernetes.yaml").read_text()
 UNIT = DEPLOY / "wecom-broker.service"
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 @pytest.mark.parametrize("service", ["lb", "redis"])
@@ -36,6 +38,36 @@ def test_pods_reach_names_redis_and_wecom_alone() -> None:
     assert {"53", "6379", "443"} == set(re.findall(r"port: (\w+)", egress))
 
 
+@pytest.mark.parametrize("name", ["broker.compose.toml", "kubernetes.yaml"])
+def test_redis_has_tls_and_a_password_that_no_sample_shows(name: str) -> None:
+    text = (DEPLOY / name).read_text()
+    said = [line for line in text.splitlines() if "rediss://" in line and not line.startswith("#")]
+
+    assert re.search(r'^ *url = { file = "/\S+/redis-url" }$', text, re.MULTILINE)
+    assert [] == said
+    assert not re.search("redis://", text)
+
+
+def test_every_image_can_be_given_by_its_digest() -> None:
+    images = re.findall(
+        r"^(?:ARG BASE_IMAGE=| +(?:image|BASE_IMAGE): )(\S+)$", DOCKERFILE + COMPOSE, re.MULTILINE
+    )
+    foreign = [image for image in images if not image.startswith("wecom-broker:")]
+    page = (ROOT / "docs" / "deploy.md").read_text()
+
+    assert foreign[0] == "python:3.12-slim"
+    assert foreign[1:] == [
+        f"${{{name}}}"
+        for name in (
+            "BASE_IMAGE:-python:3.12-slim",
+            "HAPROXY_IMAGE:-haproxy:3.0-alpine",
+            "REDIS_IMAGE:-redis:7-alpine",
+        )
+    ]
+    for variable in ("BASE_IMAGE", "HAPROXY_IMAGE", "REDIS_IMAGE"):
+        assert f"{variable}=" in page, variable
+
+
 @pytest.mark.parametrize(
     "line", ["LimitCORE=0", "MemoryMax=1G", "ProcSubset=pid", "ProtectProc=invisible", "NoNewPrivileges=yes"]
 )
@@ -43,9 +75,15 @@ def test_the_unit_is_confined(line: str) -> None:
     assert line in UNIT.read_text().splitlines()
 
 
-def test_systemd_takes_the_unit() -> None:
+def test_systemd_takes_the_unit_with_all_that_is_switched_off(tmp_path: Path) -> None:
     if not (analyze := shutil.which("systemd-analyze")):
         pytest.skip("systemd-analyze is not here")
-    said = subprocess.run([analyze, "verify", str(UNIT)], capture_output=True, text=True, check=False).stderr
+    unit = tmp_path / UNIT.name
+    unit.write_text(re.sub(r"^#(?=[A-Z]\w+=)", "", UNIT.read_text(), flags=re.MULTILINE))
+    said = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, check=False).stderr
 
+    assert {
+        "IPAddressDeny=any",
+        "LoadCredential=crm-callback-token:/etc/wecom-broker/secrets/crm-callback-token",
+    } <= {*unit.read_text().splitlines()}
     assert not re.search("Unknown|Failed to parse|Invalid", said)
