@@ -42,7 +42,9 @@ class Limits:
         fingerprints = Live(_fingerprints(around.catalog))
         # A refusal of another secret does not apply any more.
         around.catalog.on_change(lambda _: fingerprints.replace(_fingerprints(around.catalog)))
-        self.error_cache = ErrorCache(around.storage.errors, around.clock, around.randomness, fingerprints)
+        self.error_cache = ErrorCache(
+            around.storage.errors, around.storage.groups, around.clock, around.randomness, fingerprints
+        )
         breakers = CircuitBreakers(around.clock, around.randomness)
         self.gate = RateGate(around.storage.coordination, self.error_cache, breakers)
 

@@ -135,7 +135,7 @@ async def running_broker(
         )
 
         def guard_for(caller: str) -> RpcGuard:
-            return RpcGuard(Identity(policy, clock, everybody=caller), *shared)
+            return RpcGuard(Identity(policy, clock, everybody=caller), *shared, met=services.meetings.note)
 
         tls = listening.server_tls(config, clock, telemetry)
         addresses = await listening.open_grpc(stack, config, guard_for, services, health, telemetry, tls=tls)

@@ -35,6 +35,8 @@ from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.identity import Identities
 from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
+from broker.usecases.refusals.meetings import Meetings
+from broker.usecases.refusals.refusals import Refusals
 from broker.usecases.sessions import Sessions
 from broker.usecases.signing import Signing
 from broker.usecases.suite_status import SuiteStatuses
@@ -71,6 +73,8 @@ class Services:
         # After those of the callbacks, so that only what is gone for good is missed.
         catalog.on_change(lambda _: self.feed.follow(catalog, with_events))
         self.admin = _admin(around, core, telemetry)
+        self.meetings = Meetings(core.error_cache)
+        refusals = _refusals(around, core, self.meetings)
         statuses = SuiteStatuses(catalog.suites, core.suite_tickets, core.suites.overview)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
@@ -82,7 +86,7 @@ class Services:
             callbacks=CallbackServicer(callbacks.external, rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
             suites=SuiteServicer(core.suites.overview, core.suites.links, rights),
-            admin=AdminServicer(self.admin, statuses),
+            admin=AdminServicer(self.admin, refusals, statuses),
         )
 
     def start(self) -> None:
@@ -128,6 +132,16 @@ def _admin(around: Surroundings, core: Core, telemetry: Telemetry) -> Admin:
         replica_health=telemetry.replica_health,
         clock=around.clock,
         policy=around.policy,
+    )
+
+
+def _refusals(around: Surroundings, core: Core, meetings: Meetings) -> Refusals:
+    return Refusals(
+        catalog=around.catalog,
+        error_cache=core.error_cache,
+        memory=core.memory,
+        meetings=meetings,
+        counters=around.storage.coordination,
     )
 
 

@@ -84,6 +84,18 @@ class CredentialKey:
         """Return the key of the provider's token."""
         return cls(provider.name, provider.corp_id, 0, kind=CredentialKind.PROVIDER_TOKEN)
 
+    @classmethod
+    def read(cls, name: str) -> "CredentialKey | None":
+        """Return the key of that name; None if no credential has such a name."""
+        kind, *parts = name.split(":")
+        if kind not in set(CredentialKind) or len(parts) not in {4, 5}:
+            return None
+        app, share_kind, corp_id, agent_id, *via = parts
+        if share_kind not in set(ShareKind) or not agent_id.isdecimal():
+            return None
+        parent = via[0] if via else ""
+        return cls(app, corp_id, int(agent_id), ShareKind(share_kind), CredentialKind(kind), parent)
+
     def of_kind(self, kind: CredentialKind) -> "CredentialKey":
         """Return the key of another credential of the same app in the same corp; cached for each key.
 

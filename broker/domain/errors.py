@@ -57,13 +57,18 @@ class BrokerError(Exception):
         self.message = message
         self.metadata = {name: str(value) for name, value in metadata.items() if value not in (None, "")}
         self.retry_after: timedelta | None = None
-        self.remembered = False
-        """Whether it is remembered already, so that no outer caller has to remember it (engine rule 7)."""
+        self.remembered_as = ""
+        """The scope under which it is remembered (engine rule 7); empty = it is not."""
         self.code_unread = False
         """Whether WeCom certainly did not read the one-time code of the failed call, which may be sent again.
 
         False = WeCom read it, or nobody knows. Only the adapter to WeCom and `spend_code` decide it.
         """
+
+    @property
+    def remembered(self) -> bool:
+        """Return whether it is remembered already, so that no outer caller has to remember it."""
+        return bool(self.remembered_as)
 
     @classmethod
     def restored(cls, message: str, metadata: Mapping[str, str]) -> Self:

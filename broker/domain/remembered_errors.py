@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, RetryLater
+from broker.domain.shares import ListingKey
 
 PREFIX = "refusal:"
 
@@ -24,11 +26,28 @@ class RememberedError:
     """How many times in a row it came back after it had been remembered."""
     fingerprint: str
     """The fingerprint of the refused secret: the error does not apply to another secret."""
+    first_at: datetime | None = None
+    """When the first in the row was remembered; None where an older broker remembered it."""
+
+    @property
+    def since(self) -> datetime:
+        """Return since when it has been so, as far as is known."""
+        return self.first_at or datetime.fromtimestamp(self.fence / 1000, UTC)
+
+    @property
+    def subject(self) -> CredentialKey | ListingKey | None:
+        """Return the credential or the share list that was refused; None for an endpoint of a corp."""
+        return CredentialKey.read(self.scope) or ListingKey.read(self.scope)
+
+    @property
+    def app(self) -> str:
+        """Return whose it is; empty for an endpoint of a corp, which all its apps share."""
+        return self.subject.app if self.subject else ""
 
     def as_error(self, now: datetime) -> BrokerError:
         """Make a new exception; if waiting helps, its `retry_after` is the time that is left."""
         error = self.kind.restored(self.message, self.metadata)
-        error.remembered = True
+        error.remembered_as = self.scope
         if isinstance(error, RetryLater):
             error.retry_after = max(self.until - now, timedelta(milliseconds=1))
         return error

@@ -18,6 +18,8 @@ ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.AppShareService/SyncAppShares": Action.SHARE_SYNC,
     "/wecom_broker.v1.AdminService/ListApps": Action.ADMIN_READ,
     "/wecom_broker.v1.AdminService/ListCredentials": Action.ADMIN_READ,
+    "/wecom_broker.v1.AdminService/ListRefusals": Action.ADMIN_READ,
+    "/wecom_broker.v1.AdminService/RetryRefused": Action.ADMIN_REFRESH,
     "/wecom_broker.v1.AdminService/GetQuotas": Action.ADMIN_READ,
     "/wecom_broker.v1.AdminService/GetStatus": Action.ADMIN_READ,
     "/wecom_broker.v1.AdminService/RefreshCredential": Action.ADMIN_REFRESH,

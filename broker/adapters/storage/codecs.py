@@ -108,6 +108,8 @@ class _ErrorPayload(RecordPayload):
     streak: Count
     mark: str
     """The fingerprint of the secret."""
+    first_at: Moment | None = None
+    """Older brokers do not write it."""
 
 
 def _encode_error(remembered: RememberedError) -> Record:
@@ -119,6 +121,7 @@ def _encode_error(remembered: RememberedError) -> Record:
         until=remembered.until,
         streak=remembered.streak,
         mark=remembered.fingerprint,
+        first_at=remembered.first_at,
     )
     # The streak matters for as long again after the error expires.
     length = remembered.until - datetime.fromtimestamp(remembered.fence / 1000, UTC)
@@ -132,7 +135,15 @@ def _decode_error(scope: str, record: Record) -> RememberedError:
         raise RecordDamaged(record.name, "reason: unknown")
     kind = KINDS[read.reason]
     return RememberedError(
-        scope, record.fence, kind, read.message, read.metadata, read.until, read.streak, read.mark
+        scope,
+        record.fence,
+        kind,
+        read.message,
+        read.metadata,
+        read.until,
+        read.streak,
+        read.mark,
+        read.first_at,
     )
 
 

@@ -12,6 +12,7 @@ from broker.domain.suites.view import ViewState
 from broker.server.grpc.messages import SHARE_KINDS_OUT
 from broker.usecases.admin import CredentialView
 from broker.usecases.limits.rate_gate import QuotaUse
+from broker.usecases.refusals.refusals import Refusal
 from broker.usecases.suite_status import SuiteStatus
 
 PROVIDER = "provider"
@@ -71,13 +72,34 @@ def credential_info(view: CredentialView) -> pb.CredentialInfo:
         agent_id=view.key.agent_id,
         share_kind=SHARE_KINDS_OUT[view.key.share_kind],
         kind=KINDS[view.key.kind],
-        state=STATES[view.state],
+        state=pb.CREDENTIAL_STATE_MISSING if view.state is None else STATES[view.state],
         generation=view.generation,
         age=view.age,
         expire_time=view.expires_at,
         last_error=f"{error.reason}: {error.message}" if error else "",
         last_error_time=view.last_error_at,
         watcher_count=view.watchers,
+    )
+
+
+def refusal(found: Refusal) -> pb.Refusal:
+    """Return the message of a remembered error."""
+    return pb.Refusal(
+        app=found.app,
+        corp_id=found.corp_id,
+        agent_id=found.agent_id,
+        share_kind=SHARE_KINDS_OUT[found.share_kind],
+        kind=KINDS[found.kind] if found.kind else pb.CREDENTIAL_KIND_UNSPECIFIED,
+        reason=found.reason,
+        message=found.message,
+        errcode=int(found.metadata.get("errcode", 0)),
+        endpoint=found.metadata.get("endpoint", ""),
+        ip=found.metadata.get("ip", ""),
+        since_time=found.since,
+        retry_time=found.retry_at,
+        caller_count=found.callers,
+        call_count=found.calls,
+        remedy=found.remedy,
     )
 
 

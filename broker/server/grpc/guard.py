@@ -40,6 +40,8 @@ StreamHandler = Callable[[Any, Context], AsyncGenerator[Any, None]]
 Reader = Callable[[Any], Any]
 Answer = Callable[[Any, Any, Context, Permit | None], Awaitable[Any]]
 """Call a handler of a stream, and pass its answers on."""
+Met = Callable[[BrokerError, str], None]
+"""Take the error with which a call of that caller ended."""
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -57,6 +59,8 @@ class RpcGuard:
         streams: OpenStreams,
         audit: CallAudit,
         metrics: Metrics,
+        *,
+        met: Met,
     ) -> None:
         self._identity = identity
         self._admission = admission
@@ -64,6 +68,7 @@ class RpcGuard:
         self._streams = streams
         self._audit = audit
         self._metrics = metrics
+        self._met = met
         self._log = structlog.get_logger(LOGGER)
 
     def before(self, server: grpc.aio.Server) -> "Registrar":
@@ -212,6 +217,7 @@ class RpcGuard:
             self._metrics.callers_refused.labels("", error.reason).inc()
         elif isinstance(error, CallerNotAllowed | CallerLimited):
             self._metrics.callers_refused.labels(caller, error.reason).inc()
+        self._met(error, caller)
         self._log.debug("refused", rpc=method, caller=caller, reason=error.reason, problem=error.message)
         return error, code.name
 

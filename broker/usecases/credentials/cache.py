@@ -128,10 +128,11 @@ class CredentialCache:
             for latest in entry.watchers:
                 latest.close()
 
-    def sweep(self, gone_before: datetime) -> None:
-        """Forget credentials that expired before that moment, failures too; not what somebody watches."""
+    def sweep(self, gone_before: datetime, failed_before: datetime) -> None:
+        """Forget what ended before the one moment and failed last before the other; not what is watched."""
         for entry in self:
-            if entry.ends_at < gone_before and not entry.watchers:
+            failed_at = entry.last_error_at or NEVER
+            if entry.ends_at < gone_before and failed_at < failed_before and not entry.watchers:
                 del self._entries[entry.key]
                 del self._by_name[entry.key.name]
 
@@ -147,7 +148,8 @@ class CredentialCache:
             yield latest
         finally:
             entry.watchers.discard(latest)
-            if entry.credential is None and not entry.watchers and self.find(key) is entry:
+            unknown = entry.credential is None and entry.last_error is None
+            if unknown and not entry.watchers and self.find(key) is entry:
                 del self._entries[key]
                 del self._by_name[key.name]
 

@@ -23,6 +23,8 @@ RENEWALS_AT_ONCE = 16
 """How many renewals run in the background at the same time."""
 KEPT_AFTER_EXPIRY = timedelta(minutes=10)
 """How long an expired credential that nobody asks for stays in memory."""
+KEPT_AFTER_FAILURE = timedelta(days=1)
+"""How long an operator can see why a credential could not be fetched."""
 NAP = timedelta(seconds=1)
 """The longest sleep: a credential that is added meanwhile may be due earlier."""
 MOST_OUTDATED = 1000
@@ -93,7 +95,7 @@ class RefreshAhead:
                     if entry and self._is_wanted(entry, now):
                         await self._slots.acquire()
                         tasks.create_task(self._renew(key))
-                self._memory.sweep(now - KEPT_AFTER_EXPIRY)
+                self._memory.sweep(now - KEPT_AFTER_EXPIRY, now - KEPT_AFTER_FAILURE)
                 wake = self._due[0][0] - self._clock.now() if self._due else NAP
                 await self._clock.sleep(min(max(wake, timedelta(0)), NAP))
 

@@ -14,10 +14,15 @@ from broker.domain import errors
 from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.collection import Collection
+from broker.domain.ports.store import Groups
 from broker.domain.remembered_errors import RememberedError
 
 MOST_REMEMBERED = 1000
 """Beyond this many, those that ended long ago are dropped."""
+MOST_LISTED = 10_000
+"""How many of one app an operator is shown, and a retry forgets."""
+BATCH = 500
+"""How many are loaded in one step."""
 
 
 class RetryRule(NamedTuple):
@@ -53,11 +58,13 @@ class ErrorCache:
     def __init__(
         self,
         errors: Collection[str, RememberedError],
+        groups: Groups,
         clock: Clock,
         randomness: Randomness,
         fingerprints: Mapping[str, str],
     ) -> None:
         self._errors = errors
+        self._groups = groups
         self._clock = clock
         self._randomness = randomness
         self._fingerprints = fingerprints
@@ -94,6 +101,19 @@ class ErrorCache:
             return None
         return remembered if self._clock.now() < remembered.until else None
 
+    async def remembered(self, app: str = "") -> list[RememberedError]:
+        """Return what the fleet remembers of an app; without one, of what is no single app's.
+
+        While the store is unavailable, it is what this replica remembers.
+        """
+        scopes = {known.scope for known in self._memory.values() if known.app == app}
+        with suppress(StoreUnavailable):
+            listed = await self._groups.members(_group(app), 0, MOST_LISTED)
+            for start in range(0, len(listed), BATCH):
+                await self._adopt_stored(listed[start : start + BATCH])
+            scopes.update(listed)
+        return [active for scope in sorted(scopes) if (active := self.active(scope, app))]
+
     async def check(self, *scopes: str, app: str = "") -> None:
         """Raise what is remembered of any of the scopes, here or by another replica."""
         await self._recall([scope for scope in scopes if not self.active(scope, app)])
@@ -109,18 +129,18 @@ class ErrorCache:
         rule, now = RETRY_RULES[kind], self._clock.now()
         name = self._errors.name_of(scope)
         before = self._memory.get(name)
-        streak = 0
+        streak, first_at = 0, now
         if before and now < before.until + 2 * rule.longest:
             # A repeat soon after the last period ended makes the next one longer; a call that fails within
             # the period was begun before it, and adds no information.
-            streak = before.streak + (now >= before.until)
+            streak, first_at = before.streak + (now >= before.until), before.since
         length = min(rule.first * 2 ** min(streak, 20), rule.longest)
         # Jitter only lengthens it: a limit's window has to pass.
         length += abs(self._randomness.jitter(length) - length)
         if isinstance(error, RetryLater):
             length = max(length, error.retry_after or timedelta(0))
             error.retry_after = length
-        error.remembered = True
+        error.remembered_as = scope
         remembered = RememberedError(
             scope=scope,
             fence=self._fence(),
@@ -130,6 +150,7 @@ class ErrorCache:
             until=now + length,
             streak=streak,
             fingerprint=self._fingerprints.get(app, ""),
+            first_at=first_at,
         )
         if len(self._memory) >= self._room:
             # Callers choose paths, and each is a scope; errors that ended long ago need no streak.
@@ -139,6 +160,7 @@ class ErrorCache:
         self._memory[name] = remembered
         with suppress(StoreUnavailable):
             await self._errors.offer(remembered)
+            await self._groups.enlist(_group(app), scope, remembered.until)
 
     async def forget(self, scope: str) -> None:
         """Forget the scope's error, because a call succeeded."""
@@ -153,9 +175,17 @@ class ErrorCache:
 
     async def _recall(self, scopes: list[str]) -> None:
         with suppress(StoreUnavailable):
-            for stored in (await self._errors.load(scopes)).values():
-                if stored.value:
-                    await self.adopt(stored.value)
+            await self._adopt_stored(scopes)
+
+    async def _adopt_stored(self, scopes: list[str]) -> None:
+        for stored in (await self._errors.load(scopes)).values():
+            if stored.value:
+                await self.adopt(stored.value)
 
     def _fence(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
+
+
+def _group(app: str) -> str:
+    """Return the name under which the store lists the scopes of an app's errors."""
+    return f"refusals:{app}"

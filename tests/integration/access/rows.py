@@ -165,6 +165,8 @@ _ROWS: Mapping[str, Row] = {
     "AppShareService/SyncAppShares": _of_app(shares.SyncAppSharesRequest),
     "AdminService/ListApps": _of_all_apps(admin.ListAppsRequest),
     "AdminService/ListCredentials": _of_app(admin.ListCredentialsRequest),
+    "AdminService/ListRefusals": _of_app(admin.ListRefusalsRequest),
+    "AdminService/RetryRefused": _of_app(admin.RetryRefusedRequest),
     "AdminService/GetQuotas": _of_app(admin.GetQuotasRequest),
     "AdminService/GetStatus": _of_all_apps(admin.GetStatusRequest),
     "AdminService/RefreshCredential": _of_child(admin.RefreshCredentialRequest),

@@ -35,7 +35,7 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 KEY = CredentialKey("crm", "ww1", 1000002)
 LISTING = ListingKey("crm", ShareKind.CORP_GROUP)
 SESSION_ID = "0123456789abcdef0123456789abcdef"
-OPTIONAL = ("since", "share_kind", "agent_id", "listing_fence", "parent_corp_id", "installed_at")
+OPTIONAL = ("since", "share_kind", "agent_id", "listing_fence", "parent_corp_id", "installed_at", "first_at")
 LIMIT, CHILD = "limit:/cgi-bin/gettoken:ww1", "access_token:crm:corp_group:ww-child:7"
 
 CREDENTIAL = Kept(
@@ -164,12 +164,14 @@ REMEMBERED = Kept(
         AT + MINUTE,
         streak=2,
         fingerprint="0123456789ab",
+        first_at=AT,
     ),
     Record(
         f"refusal:{LIMIT}",
         1772438401123,
         b'{"reason": "RATE_LIMITED", "message": "closed: 45009", "metadata": {"errcode": "45009",'
-        b' "corp_id": "ww1"}, "until": 1772438461.123456, "streak": 2, "mark": "0123456789ab"}',
+        b' "corp_id": "ww1"}, "until": 1772438461.123456, "streak": 2, "mark": "0123456789ab",'
+        b' "first_at": 1772438401.123456}',
         AT + 2 * MINUTE,
     ),
     {
@@ -179,6 +181,7 @@ REMEMBERED = Kept(
         "until": MOMENT,
         "streak": (*NUMBER, -1),
         "mark": TEXT,
+        "first_at": MOMENT[1:],
     },
 )
 MISTAKE = Kept(
@@ -198,7 +201,7 @@ MISTAKE = Kept(
         f"refusal:{CHILD}",
         1772438401123,
         b'{"reason": "INVALID_REQUEST", "message": "corp_id: is unknown", "metadata": {"field": "corp_id",'
-        b' "errcode": "40013"}, "until": 1772438461.123456, "streak": 0, "mark": ""}',
+        b' "errcode": "40013"}, "until": 1772438461.123456, "streak": 0, "mark": "", "first_at": null}',
         AT + 2 * MINUTE,
     ),
     {},

@@ -8,7 +8,7 @@ from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.entry.open_streams import OpenStreams
-from broker.server.grpc.guard import RpcGuard
+from broker.server.grpc.guard import Met, RpcGuard
 from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.memory.audit_trail import MemoryTrail
@@ -22,6 +22,7 @@ def guard_of(
     metrics: Metrics | None = None,
     trail: MemoryTrail | None = None,
     clock: Clock | None = None,
+    met: Met | None = None,
 ) -> RpcGuard:
     """Return a guard over the policy."""
     authorizer = Authorizer(policy, subjects or Subjects())
@@ -33,4 +34,5 @@ def guard_of(
         OpenStreams(policy),
         audit,
         metrics or Metrics(),
+        met=met or (lambda _error, _caller: None),
     )

@@ -86,7 +86,8 @@ def servicer() -> AdminServicer:
     statuses: Any = (Tickets(), Overview())
     unused = dict.fromkeys(("shares", "tickets", "gate", "authorizations"))
     admin = Admin(**parts, **unused)
-    return AdminServicer(admin, SuiteStatuses(CATALOG.suites, *statuses))
+    refusals: Any = None
+    return AdminServicer(admin, refusals, SuiteStatuses(CATALOG.suites, *statuses))
 
 
 async def test_suites_and_providers_are_listed_among_the_apps() -> None:

@@ -11,14 +11,16 @@ from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, requires
 from broker.usecases.admin import Admin
+from broker.usecases.refusals.refusals import Refusals
 from broker.usecases.suite_status import SuiteStatuses
 
 
 class AdminServicer(pb_grpc.AdminServiceServicer):
     """Parse, ask `Admin`, reply."""
 
-    def __init__(self, admin: Admin, suites: SuiteStatuses) -> None:
+    def __init__(self, admin: Admin, refusals: Refusals, suites: SuiteStatuses) -> None:
         self._admin = admin
+        self._refusals = refusals
         self._suites = suites
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
@@ -30,12 +32,33 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     async def ListCredentials(
         self, request: pb.ListCredentialsRequest, context: Context
     ) -> pb.ListCredentialsResponse:
-        """Return one page of the credentials in memory."""
+        """Return one page of the credentials that this replica knows of."""
         views = self._admin.credentials(request.app and messages.app_name("app", request.app))
         shown, token = messages.page(views, lambda view: view.key.name, request.page_size, request.page_token)
         return pb.ListCredentialsResponse(
             credentials=[admin_messages.credential_info(view) for view in shown], next_page_token=token
         )
+
+    @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
+    async def ListRefusals(
+        self, request: pb.ListRefusalsRequest, context: Context
+    ) -> pb.ListRefusalsResponse:
+        """Return one page of what is remembered."""
+        found = await self._refusals.list(request.app and messages.app_name("app", request.app))
+        shown, token = messages.page(
+            found, lambda refusal: refusal.scope, request.page_size, request.page_token
+        )
+        return pb.ListRefusalsResponse(
+            refusals=[admin_messages.refusal(each) for each in shown], next_page_token=token
+        )
+
+    @requires(Action.ADMIN_REFRESH, operates=True)
+    async def RetryRefused(
+        self, request: pb.RetryRefusedRequest, context: Context
+    ) -> pb.RetryRefusedResponse:
+        """Forget an app's refusals."""
+        cleared = await self._refusals.retry(messages.app_name("app", request.app))
+        return pb.RetryRefusedResponse(cleared_count=cleared)
 
     @requires(Action.ADMIN_REFRESH, operates=True)
     async def RefreshCredential(
@@ -68,7 +91,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
                 admin_messages.dependency(replica_health.store),
                 admin_messages.dependency(replica_health.wecom),
             ],
-            credential_count=len(self._admin.credentials()),
+            credential_count=self._admin.credential_count(),
             watcher_count=self._admin.watcher_count(),
             config=admin_messages.config_status(replica_health.config),
             suites=[admin_messages.suite_status(status) for status in self._suites.all()],

@@ -27,19 +27,19 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wecom_broker.v1 import target_pb2 as wecom__broker_dot_v1_dot_target__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/admin_service.proto\x12\x0fwecom_broker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"\x99\x01\n\x03\x41pp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12/\n\x0bshare_kinds\x18\x05 \x03(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x10\n\x08suite_id\x18\x06 \x01(\t\x12\x10\n\x08provider\x18\x07 \x01(\t\"\x11\n\x0fListAppsRequest\"6\n\x10ListAppsResponse\x12\"\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x14.wecom_broker.v1.App\"\x9d\x03\n\x0e\x43redentialInfo\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\x03\x12.\n\nshare_kind\x18\x04 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .wecom_broker.v1.CredentialState\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12&\n\x03\x61ge\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\n \x01(\t\x12\x33\n\x0flast_error_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rwatcher_count\x18\x0c \x01(\x05\"L\n\x16ListCredentialsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"h\n\x17ListCredentialsResponse\x12\x34\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x18RefreshCredentialRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\"a\n\x19RefreshCredentialResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x0f\n\x07rotated\x18\x02 \x01(\x08\"\x1f\n\x10GetQuotasRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"\xc7\x01\n\x05Quota\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nused_count\x18\x04 \x01(\x03\x12\x13\n\x0blimit_count\x18\x05 \x01(\x03\x12\x35\n\x11\x63losed_until_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61gent_id\x18\x07 \x01(\x03\";\n\x11GetQuotasResponse\x12&\n\x06quotas\x18\x01 \x03(\x0b\x32\x16.wecom_broker.v1.Quota\"\x12\n\x10GetStatusRequest\"o\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x04 \x01(\t\"\xde\x02\n\x0bSuiteStatus\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12/\n\x0bticket_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12ticket_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eticket_problem\x18\x04 \x01(\t\x12\x14\n\x0c\x61\x63tive_count\x18\x05 \x01(\x05\x12\x15\n\rpending_count\x18\x06 \x01(\x05\x12\x12\n\nlost_count\x18\x07 \x01(\x05\x12&\n\x1ereauthorization_required_count\x18\x08 \x01(\x05\x12\x17\n\x0f\x63\x61ncelled_count\x18\t \x01(\x05\x12?\n\x1bnext_permission_expire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\x0c\x43onfigStatus\x12-\n\tload_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.wecom_broker.v1.ReloadOutcome\x12\x10\n\x08problems\x18\x03 \x03(\t\x12\x16\n\x0erestart_needed\x18\x04 \x03(\t\"\xa6\x02\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x12\x31\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1b.wecom_broker.v1.Dependency\x12\x18\n\x10\x63redential_count\x18\x05 \x01(\x05\x12\x15\n\rwatcher_count\x18\x06 \x01(\x05\x12,\n\x06suites\x18\x07 \x03(\x0b\x32\x1c.wecom_broker.v1.SuiteStatus\x12-\n\x06\x63onfig\x18\x08 \x01(\x0b\x32\x1d.wecom_broker.v1.ConfigStatus*\xdb\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x43REDENTIAL_KIND_ACCESS_TOKEN\x10\x01\x12\x1f\n\x1b\x43REDENTIAL_KIND_CORP_TICKET\x10\x02\x12 \n\x1c\x43REDENTIAL_KIND_AGENT_TICKET\x10\x03\x12\x1f\n\x1b\x43REDENTIAL_KIND_SUITE_TOKEN\x10\x04\x12\"\n\x1e\x43REDENTIAL_KIND_PROVIDER_TOKEN\x10\x05*\xac\x01\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43REDENTIAL_STATE_FRESH\x10\x01\x12\x1b\n\x17\x43REDENTIAL_STATE_AGEING\x10\x02\x12 \n\x1c\x43REDENTIAL_STATE_NEARLY_GONE\x10\x03\x12\x1c\n\x18\x43REDENTIAL_STATE_EXPIRED\x10\x04*g\n\rReloadOutcome\x12\x1e\n\x1aRELOAD_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16RELOAD_OUTCOME_APPLIED\x10\x01\x12\x1a\n\x16RELOAD_OUTCOME_REFUSED\x10\x02\x32\xd9\x03\n\x0c\x41\x64minService\x12O\n\x08ListApps\x12 .wecom_broker.v1.ListAppsRequest\x1a!.wecom_broker.v1.ListAppsResponse\x12\x64\n\x0fListCredentials\x12\'.wecom_broker.v1.ListCredentialsRequest\x1a(.wecom_broker.v1.ListCredentialsResponse\x12j\n\x11RefreshCredential\x12).wecom_broker.v1.RefreshCredentialRequest\x1a*.wecom_broker.v1.RefreshCredentialResponse\x12R\n\tGetQuotas\x12!.wecom_broker.v1.GetQuotasRequest\x1a\".wecom_broker.v1.GetQuotasResponse\x12R\n\tGetStatus\x12!.wecom_broker.v1.GetStatusRequest\x1a\".wecom_broker.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wecom_broker/v1/admin_service.proto\x12\x0fwecom_broker.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"\x99\x01\n\x03\x41pp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\x03\x12/\n\x0bshare_kinds\x18\x05 \x03(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x10\n\x08suite_id\x18\x06 \x01(\t\x12\x10\n\x08provider\x18\x07 \x01(\t\"\x11\n\x0fListAppsRequest\"6\n\x10ListAppsResponse\x12\"\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x14.wecom_broker.v1.App\"\x9d\x03\n\x0e\x43redentialInfo\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\x03\x12.\n\nshare_kind\x18\x04 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .wecom_broker.v1.CredentialState\x12\x12\n\ngeneration\x18\x07 \x01(\x04\x12&\n\x03\x61ge\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\n \x01(\t\x12\x33\n\x0flast_error_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rwatcher_count\x18\x0c \x01(\x05\"L\n\x16ListCredentialsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"h\n\x17ListCredentialsResponse\x12\x34\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x03\n\x07Refusal\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\x03\x12.\n\nshare_kind\x18\x04 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x0f\n\x07\x65rrcode\x18\x08 \x01(\x05\x12\x10\n\x08\x65ndpoint\x18\t \x01(\t\x12\n\n\x02ip\x18\n \x01(\t\x12.\n\nsince_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nretry_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63\x61ller_count\x18\r \x01(\x05\x12\x12\n\ncall_count\x18\x0e \x01(\x03\x12\x0e\n\x06remedy\x18\x0f \x01(\t\"I\n\x13ListRefusalsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x14ListRefusalsResponse\x12*\n\x08refusals\x18\x01 \x03(\x0b\x32\x18.wecom_broker.v1.Refusal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x13RetryRefusedRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"-\n\x14RetryRefusedResponse\x12\x15\n\rcleared_count\x18\x01 \x01(\x05\"r\n\x18RefreshCredentialRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.wecom_broker.v1.CredentialKind\"a\n\x19RefreshCredentialResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.wecom_broker.v1.CredentialInfo\x12\x0f\n\x07rotated\x18\x02 \x01(\x08\"\x1f\n\x10GetQuotasRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\"\xc7\x01\n\x05Quota\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12)\n\x06window\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nused_count\x18\x04 \x01(\x03\x12\x13\n\x0blimit_count\x18\x05 \x01(\x03\x12\x35\n\x11\x63losed_until_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61gent_id\x18\x07 \x01(\x03\";\n\x11GetQuotasResponse\x12&\n\x06quotas\x18\x01 \x03(\x0b\x32\x16.wecom_broker.v1.Quota\"\x12\n\x10GetStatusRequest\"o\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x04 \x01(\t\"\xde\x02\n\x0bSuiteStatus\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12/\n\x0bticket_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12ticket_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eticket_problem\x18\x04 \x01(\t\x12\x14\n\x0c\x61\x63tive_count\x18\x05 \x01(\x05\x12\x15\n\rpending_count\x18\x06 \x01(\x05\x12\x12\n\nlost_count\x18\x07 \x01(\x05\x12&\n\x1ereauthorization_required_count\x18\x08 \x01(\x05\x12\x17\n\x0f\x63\x61ncelled_count\x18\t \x01(\x05\x12?\n\x1bnext_permission_expire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\x0c\x43onfigStatus\x12-\n\tload_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.wecom_broker.v1.ReloadOutcome\x12\x10\n\x08problems\x18\x03 \x03(\t\x12\x16\n\x0erestart_needed\x18\x04 \x03(\t\"\xa6\x02\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x12\x31\n\x0c\x64\x65pendencies\x18\x04 \x03(\x0b\x32\x1b.wecom_broker.v1.Dependency\x12\x18\n\x10\x63redential_count\x18\x05 \x01(\x05\x12\x15\n\rwatcher_count\x18\x06 \x01(\x05\x12,\n\x06suites\x18\x07 \x03(\x0b\x32\x1c.wecom_broker.v1.SuiteStatus\x12-\n\x06\x63onfig\x18\x08 \x01(\x0b\x32\x1d.wecom_broker.v1.ConfigStatus*\xdb\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x43REDENTIAL_KIND_ACCESS_TOKEN\x10\x01\x12\x1f\n\x1b\x43REDENTIAL_KIND_CORP_TICKET\x10\x02\x12 \n\x1c\x43REDENTIAL_KIND_AGENT_TICKET\x10\x03\x12\x1f\n\x1b\x43REDENTIAL_KIND_SUITE_TOKEN\x10\x04\x12\"\n\x1e\x43REDENTIAL_KIND_PROVIDER_TOKEN\x10\x05*\xca\x01\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43REDENTIAL_STATE_FRESH\x10\x01\x12\x1b\n\x17\x43REDENTIAL_STATE_AGEING\x10\x02\x12 \n\x1c\x43REDENTIAL_STATE_NEARLY_GONE\x10\x03\x12\x1c\n\x18\x43REDENTIAL_STATE_EXPIRED\x10\x04\x12\x1c\n\x18\x43REDENTIAL_STATE_MISSING\x10\x05*g\n\rReloadOutcome\x12\x1e\n\x1aRELOAD_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16RELOAD_OUTCOME_APPLIED\x10\x01\x12\x1a\n\x16RELOAD_OUTCOME_REFUSED\x10\x02\x32\x93\x05\n\x0c\x41\x64minService\x12O\n\x08ListApps\x12 .wecom_broker.v1.ListAppsRequest\x1a!.wecom_broker.v1.ListAppsResponse\x12\x64\n\x0fListCredentials\x12\'.wecom_broker.v1.ListCredentialsRequest\x1a(.wecom_broker.v1.ListCredentialsResponse\x12[\n\x0cListRefusals\x12$.wecom_broker.v1.ListRefusalsRequest\x1a%.wecom_broker.v1.ListRefusalsResponse\x12[\n\x0cRetryRefused\x12$.wecom_broker.v1.RetryRefusedRequest\x1a%.wecom_broker.v1.RetryRefusedResponse\x12j\n\x11RefreshCredential\x12).wecom_broker.v1.RefreshCredentialRequest\x1a*.wecom_broker.v1.RefreshCredentialResponse\x12R\n\tGetQuotas\x12!.wecom_broker.v1.GetQuotasRequest\x1a\".wecom_broker.v1.GetQuotasResponse\x12R\n\tGetStatus\x12!.wecom_broker.v1.GetStatusRequest\x1a\".wecom_broker.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wecom_broker.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREDENTIALKIND']._serialized_start=2432
-  _globals['_CREDENTIALKIND']._serialized_end=2651
-  _globals['_CREDENTIALSTATE']._serialized_start=2654
-  _globals['_CREDENTIALSTATE']._serialized_end=2826
-  _globals['_RELOADOUTCOME']._serialized_start=2828
-  _globals['_RELOADOUTCOME']._serialized_end=2931
+  _globals['_CREDENTIALKIND']._serialized_start=3072
+  _globals['_CREDENTIALKIND']._serialized_end=3291
+  _globals['_CREDENTIALSTATE']._serialized_start=3294
+  _globals['_CREDENTIALSTATE']._serialized_end=3496
+  _globals['_RELOADOUTCOME']._serialized_start=3498
+  _globals['_RELOADOUTCOME']._serialized_end=3601
   _globals['_APP']._serialized_start=152
   _globals['_APP']._serialized_end=305
   _globals['_LISTAPPSREQUEST']._serialized_start=307
@@ -52,26 +52,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCREDENTIALSREQUEST']._serialized_end=874
   _globals['_LISTCREDENTIALSRESPONSE']._serialized_start=876
   _globals['_LISTCREDENTIALSRESPONSE']._serialized_end=980
-  _globals['_REFRESHCREDENTIALREQUEST']._serialized_start=982
-  _globals['_REFRESHCREDENTIALREQUEST']._serialized_end=1096
-  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_start=1098
-  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_end=1195
-  _globals['_GETQUOTASREQUEST']._serialized_start=1197
-  _globals['_GETQUOTASREQUEST']._serialized_end=1228
-  _globals['_QUOTA']._serialized_start=1231
-  _globals['_QUOTA']._serialized_end=1430
-  _globals['_GETQUOTASRESPONSE']._serialized_start=1432
-  _globals['_GETQUOTASRESPONSE']._serialized_end=1491
-  _globals['_GETSTATUSREQUEST']._serialized_start=1493
-  _globals['_GETSTATUSREQUEST']._serialized_end=1511
-  _globals['_DEPENDENCY']._serialized_start=1513
-  _globals['_DEPENDENCY']._serialized_end=1624
-  _globals['_SUITESTATUS']._serialized_start=1627
-  _globals['_SUITESTATUS']._serialized_end=1977
-  _globals['_CONFIGSTATUS']._serialized_start=1980
-  _globals['_CONFIGSTATUS']._serialized_end=2132
-  _globals['_GETSTATUSRESPONSE']._serialized_start=2135
-  _globals['_GETSTATUSRESPONSE']._serialized_end=2429
-  _globals['_ADMINSERVICE']._serialized_start=2934
-  _globals['_ADMINSERVICE']._serialized_end=3407
+  _globals['_REFUSAL']._serialized_start=983
+  _globals['_REFUSAL']._serialized_end=1369
+  _globals['_LISTREFUSALSREQUEST']._serialized_start=1371
+  _globals['_LISTREFUSALSREQUEST']._serialized_end=1444
+  _globals['_LISTREFUSALSRESPONSE']._serialized_start=1446
+  _globals['_LISTREFUSALSRESPONSE']._serialized_end=1537
+  _globals['_RETRYREFUSEDREQUEST']._serialized_start=1539
+  _globals['_RETRYREFUSEDREQUEST']._serialized_end=1573
+  _globals['_RETRYREFUSEDRESPONSE']._serialized_start=1575
+  _globals['_RETRYREFUSEDRESPONSE']._serialized_end=1620
+  _globals['_REFRESHCREDENTIALREQUEST']._serialized_start=1622
+  _globals['_REFRESHCREDENTIALREQUEST']._serialized_end=1736
+  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_start=1738
+  _globals['_REFRESHCREDENTIALRESPONSE']._serialized_end=1835
+  _globals['_GETQUOTASREQUEST']._serialized_start=1837
+  _globals['_GETQUOTASREQUEST']._serialized_end=1868
+  _globals['_QUOTA']._serialized_start=1871
+  _globals['_QUOTA']._serialized_end=2070
+  _globals['_GETQUOTASRESPONSE']._serialized_start=2072
+  _globals['_GETQUOTASRESPONSE']._serialized_end=2131
+  _globals['_GETSTATUSREQUEST']._serialized_start=2133
+  _globals['_GETSTATUSREQUEST']._serialized_end=2151
+  _globals['_DEPENDENCY']._serialized_start=2153
+  _globals['_DEPENDENCY']._serialized_end=2264
+  _globals['_SUITESTATUS']._serialized_start=2267
+  _globals['_SUITESTATUS']._serialized_end=2617
+  _globals['_CONFIGSTATUS']._serialized_start=2620
+  _globals['_CONFIGSTATUS']._serialized_end=2772
+  _globals['_GETSTATUSRESPONSE']._serialized_start=2775
+  _globals['_GETSTATUSRESPONSE']._serialized_end=3069
+  _globals['_ADMINSERVICE']._serialized_start=3604
+  _globals['_ADMINSERVICE']._serialized_end=4263
 # @@protoc_insertion_point(module_scope)

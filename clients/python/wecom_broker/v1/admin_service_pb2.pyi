@@ -28,6 +28,7 @@ class CredentialState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CREDENTIAL_STATE_AGEING: _ClassVar[CredentialState]
     CREDENTIAL_STATE_NEARLY_GONE: _ClassVar[CredentialState]
     CREDENTIAL_STATE_EXPIRED: _ClassVar[CredentialState]
+    CREDENTIAL_STATE_MISSING: _ClassVar[CredentialState]
 
 class ReloadOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -45,6 +46,7 @@ CREDENTIAL_STATE_FRESH: CredentialState
 CREDENTIAL_STATE_AGEING: CredentialState
 CREDENTIAL_STATE_NEARLY_GONE: CredentialState
 CREDENTIAL_STATE_EXPIRED: CredentialState
+CREDENTIAL_STATE_MISSING: CredentialState
 RELOAD_OUTCOME_UNSPECIFIED: ReloadOutcome
 RELOAD_OUTCOME_APPLIED: ReloadOutcome
 RELOAD_OUTCOME_REFUSED: ReloadOutcome
@@ -122,6 +124,70 @@ class ListCredentialsResponse(_message.Message):
     credentials: _containers.RepeatedCompositeFieldContainer[CredentialInfo]
     next_page_token: str
     def __init__(self, credentials: _Optional[_Iterable[_Union[CredentialInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Refusal(_message.Message):
+    __slots__ = ("app", "corp_id", "agent_id", "share_kind", "kind", "reason", "message", "errcode", "endpoint", "ip", "since_time", "retry_time", "caller_count", "call_count", "remedy")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    CORP_ID_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SHARE_KIND_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    IP_FIELD_NUMBER: _ClassVar[int]
+    SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
+    RETRY_TIME_FIELD_NUMBER: _ClassVar[int]
+    CALLER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CALL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REMEDY_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    corp_id: str
+    agent_id: int
+    share_kind: _target_pb2.ShareKind
+    kind: CredentialKind
+    reason: str
+    message: str
+    errcode: int
+    endpoint: str
+    ip: str
+    since_time: _timestamp_pb2.Timestamp
+    retry_time: _timestamp_pb2.Timestamp
+    caller_count: int
+    call_count: int
+    remedy: str
+    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., kind: _Optional[_Union[CredentialKind, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., errcode: _Optional[int] = ..., endpoint: _Optional[str] = ..., ip: _Optional[str] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caller_count: _Optional[int] = ..., call_count: _Optional[int] = ..., remedy: _Optional[str] = ...) -> None: ...
+
+class ListRefusalsRequest(_message.Message):
+    __slots__ = ("app", "page_size", "page_token")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    page_size: int
+    page_token: str
+    def __init__(self, app: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListRefusalsResponse(_message.Message):
+    __slots__ = ("refusals", "next_page_token")
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
+    next_page_token: str
+    def __init__(self, refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RetryRefusedRequest(_message.Message):
+    __slots__ = ("app",)
+    APP_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    def __init__(self, app: _Optional[str] = ...) -> None: ...
+
+class RetryRefusedResponse(_message.Message):
+    __slots__ = ("cleared_count",)
+    CLEARED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    cleared_count: int
+    def __init__(self, cleared_count: _Optional[int] = ...) -> None: ...
 
 class RefreshCredentialRequest(_message.Message):
     __slots__ = ("target", "kind")

@@ -45,6 +45,16 @@ class AdminServiceStub:
                 request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListCredentialsRequest.SerializeToString,
                 response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListCredentialsResponse.FromString,
                 _registered_method=True)
+        self.ListRefusals = channel.unary_unary(
+                '/wecom_broker.v1.AdminService/ListRefusals',
+                request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListRefusalsRequest.SerializeToString,
+                response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListRefusalsResponse.FromString,
+                _registered_method=True)
+        self.RetryRefused = channel.unary_unary(
+                '/wecom_broker.v1.AdminService/RetryRefused',
+                request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.RetryRefusedRequest.SerializeToString,
+                response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.RetryRefusedResponse.FromString,
+                _registered_method=True)
         self.RefreshCredential = channel.unary_unary(
                 '/wecom_broker.v1.AdminService/RefreshCredential',
                 request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.RefreshCredentialRequest.SerializeToString,
@@ -74,7 +84,21 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCredentials(self, request, context):
-        """Lists the credentials that this replica holds.
+        """Lists the credentials that callers of this replica asked for, also those that it could not fetch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRefusals(self, request, context):
+        """Lists what WeCom refused and the fleet remembers, so that callers' traffic does not repeat it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryRefused(self, request, context):
+        """Forgets an app's refusals on every replica, once something was changed at WeCom.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +137,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListCredentials,
                     request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListCredentialsRequest.FromString,
                     response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListCredentialsResponse.SerializeToString,
+            ),
+            'ListRefusals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefusals,
+                    request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListRefusalsRequest.FromString,
+                    response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListRefusalsResponse.SerializeToString,
+            ),
+            'RetryRefused': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryRefused,
+                    request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.RetryRefusedRequest.FromString,
+                    response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.RetryRefusedResponse.SerializeToString,
             ),
             'RefreshCredential': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshCredential,
@@ -185,6 +219,60 @@ class AdminService:
             '/wecom_broker.v1.AdminService/ListCredentials',
             wecom__broker_dot_v1_dot_admin__service__pb2.ListCredentialsRequest.SerializeToString,
             wecom__broker_dot_v1_dot_admin__service__pb2.ListCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRefusals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wecom_broker.v1.AdminService/ListRefusals',
+            wecom__broker_dot_v1_dot_admin__service__pb2.ListRefusalsRequest.SerializeToString,
+            wecom__broker_dot_v1_dot_admin__service__pb2.ListRefusalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryRefused(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wecom_broker.v1.AdminService/RetryRefused',
+            wecom__broker_dot_v1_dot_admin__service__pb2.RetryRefusedRequest.SerializeToString,
+            wecom__broker_dot_v1_dot_admin__service__pb2.RetryRefusedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,7 +36,11 @@ class AdminServiceStub:
     ListApps: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAppsRequest, _admin_service_pb2.ListAppsResponse]
     """Lists the configured apps."""
     ListCredentials: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListCredentialsRequest, _admin_service_pb2.ListCredentialsResponse]
-    """Lists the credentials that this replica holds."""
+    """Lists the credentials that callers of this replica asked for, also those that it could not fetch."""
+    ListRefusals: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListRefusalsRequest, _admin_service_pb2.ListRefusalsResponse]
+    """Lists what WeCom refused and the fleet remembers, so that callers' traffic does not repeat it."""
+    RetryRefused: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RetryRefusedRequest, _admin_service_pb2.RetryRefusedResponse]
+    """Forgets an app's refusals on every replica, once something was changed at WeCom."""
     RefreshCredential: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RefreshCredentialRequest, _admin_service_pb2.RefreshCredentialResponse]
     """Fetches a credential anew, past any remembered refusal."""
     GetQuotas: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetQuotasRequest, _admin_service_pb2.GetQuotasResponse]
@@ -52,7 +56,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     ListApps: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAppsRequest, _admin_service_pb2.ListAppsResponse]  # type: ignore[assignment]
     """Lists the configured apps."""
     ListCredentials: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListCredentialsRequest, _admin_service_pb2.ListCredentialsResponse]  # type: ignore[assignment]
-    """Lists the credentials that this replica holds."""
+    """Lists the credentials that callers of this replica asked for, also those that it could not fetch."""
+    ListRefusals: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListRefusalsRequest, _admin_service_pb2.ListRefusalsResponse]  # type: ignore[assignment]
+    """Lists what WeCom refused and the fleet remembers, so that callers' traffic does not repeat it."""
+    RetryRefused: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RetryRefusedRequest, _admin_service_pb2.RetryRefusedResponse]  # type: ignore[assignment]
+    """Forgets an app's refusals on every replica, once something was changed at WeCom."""
     RefreshCredential: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RefreshCredentialRequest, _admin_service_pb2.RefreshCredentialResponse]  # type: ignore[assignment]
     """Fetches a credential anew, past any remembered refusal."""
     GetQuotas: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetQuotasRequest, _admin_service_pb2.GetQuotasResponse]  # type: ignore[assignment]
@@ -77,7 +85,23 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListCredentialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListCredentialsResponse, _abc.Awaitable[_admin_service_pb2.ListCredentialsResponse]]:
-        """Lists the credentials that this replica holds."""
+        """Lists the credentials that callers of this replica asked for, also those that it could not fetch."""
+
+    @_abc_1.abstractmethod
+    def ListRefusals(
+        self,
+        request: _admin_service_pb2.ListRefusalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListRefusalsResponse, _abc.Awaitable[_admin_service_pb2.ListRefusalsResponse]]:
+        """Lists what WeCom refused and the fleet remembers, so that callers' traffic does not repeat it."""
+
+    @_abc_1.abstractmethod
+    def RetryRefused(
+        self,
+        request: _admin_service_pb2.RetryRefusedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RetryRefusedResponse, _abc.Awaitable[_admin_service_pb2.RetryRefusedResponse]]:
+        """Forgets an app's refusals on every replica, once something was changed at WeCom."""
 
     @_abc_1.abstractmethod
     def RefreshCredential(

@@ -7,7 +7,12 @@ import pytest
 
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import WecomUnavailable
-from broker.usecases.credentials.refresh_ahead import KEPT_AFTER_EXPIRY, MOST_OUTDATED, RENEWALS_AT_ONCE
+from broker.usecases.credentials.refresh_ahead import (
+    KEPT_AFTER_EXPIRY,
+    KEPT_AFTER_FAILURE,
+    MOST_OUTDATED,
+    RENEWALS_AT_ONCE,
+)
 from tests.kit.memory.engine_world import CHILD_SHARE, CRM, LIFETIME, OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
@@ -220,6 +225,6 @@ async def test_a_failure_that_nobody_asks_about_any_more_is_swept(
     await world.run(outcome(replica.engine.get(OWN)))
     assert 1 == len(replica.memory), "operators can see it"
 
-    await clock.jump(2 * KEPT_AFTER_EXPIRY)
+    await clock.jump(KEPT_AFTER_FAILURE)
     await clock.advance(SECOND)
     assert 0 == len(replica.memory)

@@ -30,7 +30,9 @@ class Fleet:
         self.randomness = FixedRandomness()
 
     def error_cache(self, fingerprint: str = "m1") -> ErrorCache:
-        return ErrorCache(self._errors(), self.clock, self.randomness, {"crm": fingerprint})
+        return ErrorCache(
+            self._errors(), MemoryStore(self.shared), self.clock, self.randomness, {"crm": fingerprint}
+        )
 
     def replicated(self, error_cache: ErrorCache) -> Replicated[str, RememberedError]:
         return Replicated(self._errors(), error_cache, self.clock)

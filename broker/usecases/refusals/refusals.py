@@ -1,0 +1,130 @@
+"""What WeCom refused and the fleet remembers, as an operator sees it, and as an operator has it forgotten.
+
+A retry must not get the IP banned: WeCom bars an address for an hour after several wrong secrets (wecom-api
+D, 45009). So an app is retried once a minute at most, and a refused secret three times an hour.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from broker.domain.corps import ShareKind
+from broker.domain.credentials import CredentialKey, CredentialKind
+from broker.domain.errors import CallerLimited, SecretRejected
+from broker.domain.ports.store import Counters
+from broker.domain.remembered_errors import RememberedError
+from broker.domain.suites.catalog import Catalog
+from broker.usecases.credentials.cache import CredentialCache
+from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.refusals.meetings import Meetings
+from broker.usecases.refusals.remedies import remedy_of
+
+INTERVAL = timedelta(minutes=1)
+"""How often the refusals of one app may be forgotten."""
+SECRET_WINDOW, SECRET_TRIES = timedelta(hours=1), 3
+"""How often a secret that WeCom refused may be tried again because an operator says so."""
+FORGOTTEN_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One remembered error."""
+
+    app: str
+    """Empty where WeCom closed an endpoint to a corp, whichever app calls it."""
+    corp_id: str
+    agent_id: int
+    share_kind: ShareKind
+    kind: CredentialKind | None
+    """None where no credential was refused, but a share list or an endpoint."""
+    scope: str
+    reason: str
+    message: str
+    metadata: Mapping[str, str]
+    since: datetime
+    retry_at: datetime
+    calls: int
+    callers: int
+    remedy: str
+
+
+class Refusals:
+    """List what is remembered, and forget it."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        error_cache: ErrorCache,
+        memory: CredentialCache,
+        meetings: Meetings,
+        counters: Counters,
+    ) -> None:
+        self._catalog = catalog
+        self._error_cache = error_cache
+        self._memory = memory
+        self._meetings = meetings
+        self._counters = counters
+
+    async def list(self, app: str = "") -> list[Refusal]:
+        """Return what the fleet remembers, of one app or of all, in a stable order. Raises `UnknownApp`."""
+        if app:
+            self._catalog.owner(app)
+        names = [app] if app else ["", *(owner.name for owner in self._catalog.owners())]
+        found = [self._view(each) for name in names for each in await self._error_cache.remembered(name)]
+        return sorted(found, key=lambda refusal: refusal.scope)
+
+    async def retry(self, app: str) -> int:
+        """Forget an app's refusals on every replica, and return how many there were.
+
+        Raises `UnknownApp`, `CallerLimited` and `StoreUnavailable`.
+        """
+        self._catalog.owner(app)
+        found = await self._error_cache.remembered(app)
+        if not found:
+            return 0
+        await self._spend(app, found)
+        for start in range(0, len(found), FORGOTTEN_AT_ONCE):
+            batch = found[start : start + FORGOTTEN_AT_ONCE]
+            await asyncio.gather(*(self._error_cache.forget(each.scope) for each in batch))
+        self._memory.try_again(app)
+        return len(found)
+
+    async def _spend(self, app: str, found: Iterable[RememberedError]) -> None:
+        """Count the retry. Raises `CallerLimited`, `StoreUnavailable`."""
+        if await self._counters.count(f"retried:{app}", INTERVAL) > 1:
+            raise CallerLimited(f"{app} was retried a moment ago", INTERVAL, app=app)
+        if not any(each.kind is SecretRejected for each in found):
+            return
+        if await self._counters.count(f"secret-retried:{app}", SECRET_WINDOW) > SECRET_TRIES:
+            problem = "WeCom bars the address of whoever repeats a wrong secret: correct it and reload"
+            raise CallerLimited(problem, SECRET_WINDOW, app=app)
+
+    def _view(self, remembered: RememberedError) -> Refusal:
+        subject, metadata = remembered.subject, remembered.metadata
+        key = subject if isinstance(subject, CredentialKey) else None
+        met = self._meetings.of(remembered.scope, remembered.since)
+        return Refusal(
+            app=remembered.app,
+            corp_id=key.corp_id if key else _corp_of(remembered),
+            agent_id=key.agent_id if key else 0,
+            share_kind=subject.share_kind if subject else ShareKind.OWN,
+            kind=key.kind if key else None,
+            scope=remembered.scope,
+            reason=remembered.kind.reason,
+            message=remembered.message,
+            metadata=metadata,
+            since=remembered.since,
+            retry_at=remembered.until,
+            calls=met.calls,
+            callers=len(met.callers),
+            remedy=remedy_of(remembered.kind, remembered.app, metadata),
+        )
+
+
+def _corp_of(remembered: RememberedError) -> str:
+    """Return the corp of a share list, or of a closed endpoint."""
+    if remembered.subject:
+        return remembered.subject.parent_corp_id
+    return remembered.metadata.get("corp_id", "") or remembered.scope.rpartition(":")[2]
