@@ -4,22 +4,39 @@ import asyncio
 import random
 import secrets
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from broker.domain.replica.clocks import ClockComparison, Witness, agree, trusted
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What another clock told, and what this machine's said then, as distances from monotonic time."""
+
+    origin: float
+    machine: float
 
 
 class SystemClock:
-    """Return the fleet's time: this machine's, corrected by the shared store's.
+    """Return the fleet's time: this machine's, corrected by the clocks that are trusted (`trusted`).
 
-    It runs on the monotonic clock, so a jump of the machine's clock moves no expiry. The store's time is
-    the fleet's: a replica whose clock is wrong would otherwise serve expired tokens, or replace valid ones.
+    It runs on the monotonic clock, so a jump of the machine's clock moves no expiry. A replica whose clock
+    is wrong would otherwise serve expired tokens, or replace valid ones.
     """
 
-    def __init__(self) -> None:
-        self._origin = time.time() - time.monotonic()
+    def __init__(
+        self, machine: Callable[[], float] | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._machine = machine or (lambda: time.time())  # noqa: PLW0108 - looked up at each call
+        self._monotonic = monotonic
+        self._origin = self._machine_origin()
+        self._heard: dict[Witness, _Heard] = {}
 
     def now(self) -> datetime:
         """Return the fleet's time: aware, UTC."""
-        return datetime.fromtimestamp(self._origin + time.monotonic(), UTC)
+        return datetime.fromtimestamp(self._origin + self._monotonic(), UTC)
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait that long."""
@@ -27,13 +44,37 @@ class SystemClock:
 
     def ahead_of_machine(self, seconds: float) -> timedelta:
         """Return how far a time, in seconds since 1970, is ahead of this machine's clock."""
-        return timedelta(seconds=seconds - time.time())
+        return timedelta(seconds=seconds - self._machine())
+
+    def hear(self, witness: Witness, seconds: float) -> None:
+        """See `FleetClock.hear`. The store's time is taken over exactly, another's only if it is far off."""
+        self._heard[witness] = _Heard(seconds - self._monotonic(), self._machine_origin())
+        told = self.compared().told
+        chosen = trusted(told)
+        if chosen and (chosen is Witness.STORE or not agree(told[chosen], timedelta(0))):
+            self._origin += told[chosen].total_seconds()
+
+    def compared(self) -> ClockComparison:
+        """See `FleetClock.compared`.
+
+        If this machine's clock was set, or the machine was suspended, since a clock was heard, then what
+        that clock told proves nothing any more: monotonic time may have stood still.
+        """
+        machine = self._machine_origin()
+        told = {Witness.MACHINE: timedelta(seconds=machine - self._origin)}
+        for witness, heard in self._heard.items():
+            if agree(timedelta(seconds=heard.machine), timedelta(seconds=machine)):
+                told[witness] = timedelta(seconds=heard.origin - self._origin)
+        return ClockComparison(told)
 
     def set_fleet_time(self, seconds: float) -> timedelta:
-        """Adopt the store's time, in seconds since 1970; return how far this clock was off."""
-        correction = seconds - time.monotonic() - self._origin
+        """Adopt a time, in seconds since 1970; return how far this clock was off."""
+        correction = seconds - self._monotonic() - self._origin
         self._origin += correction
         return timedelta(seconds=correction)
+
+    def _machine_origin(self) -> float:
+        return self._machine() - self._monotonic()
 
 
 class SystemRandomness:

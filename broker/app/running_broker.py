@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from broker.adapters.system import SystemClock, SystemRandomness
-from broker.adapters.wecom.client import LOGINS_AT_ONCE, connect_wecom
+from broker.adapters.wecom.client import LOGINS_AT_ONCE, WecomClient, connect_wecom
 from broker.adapters.wecom.egress import Egress
 from broker.adapters.wecom.passthrough import CALLS_AT_ONCE as PASSED_ON_AT_ONCE
 from broker.adapters.wecom.shares import ShareEndpoints
@@ -21,11 +22,13 @@ from broker.app.core import Core, Limits
 from broker.app.reloading.reload import Apply, ConfigReload
 from broker.app.reloading.settings import LiveSettings
 from broker.app.services import Services
+from broker.app.storage import Storage
 from broker.app.store import open_store
 from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
+from broker.domain.replica.clocks import Witness
 from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.entry.admission import Admission
@@ -42,6 +45,7 @@ from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.fleet.background import Background
+from broker.usecases.fleet.clock_watch import Ask, ClockWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,11 @@ async def running_broker(
                 clock=clock,
                 randomness=randomness,
                 observer=telemetry,
+                on_time=partial(clock.hear, Witness.WECOM),
             )
         )
+        clock_watch = ClockWatch(clock, _clocks(storage, client), telemetry)
+        await clock_watch.settle()
         core = Core(
             around,
             limits,
@@ -125,6 +132,7 @@ async def running_broker(
         core.renew()
         services.start()
         background.keep_running("watching health", health.run)
+        background.keep_running("watching clocks", clock_watch.run)
         background.keep_running("summing audit records", audit.journal.run)
         shared = (
             Admission(policy, pools=fair_pools(PASSED_ON_AT_ONCE, LOGINS_AT_ONCE)),
@@ -162,6 +170,12 @@ async def running_broker(
             core.sharing.directory.close_watches()
             await core.suites.close()
             services.feed.close()
+
+
+def _clocks(storage: Storage, client: WecomClient) -> dict[Witness, Ask]:
+    """Return the clocks that can be asked."""
+    asks: dict[Witness, Ask] = {Witness.WECOM: client.seconds}
+    return {Witness.STORE: storage.seconds, **asks} if storage.seconds else asks
 
 
 def _log_level_of(running: Config) -> Apply:

@@ -1,5 +1,6 @@
 """What the replicas of a fleet share, by type."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from broker.adapters.storage import codecs, suite_codecs
@@ -41,6 +42,8 @@ class Storage:
     groups: Groups
     seal_keys: SealKeys
     parked_events: ParkedEvents
+    seconds: Callable[[], Awaitable[float]] | None = None
+    """Return the time of a store that several machines share, in seconds since 1970."""
 
 
 def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer) -> Storage:

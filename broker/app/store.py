@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
@@ -55,7 +56,8 @@ async def open_store(config: Config, clock: SystemClock, observer: Observer) -> 
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
-        yield storage_in(inner, events, seal, observer)
+        storage = storage_in(inner, events, seal, observer)
+        yield replace(storage, seconds=inner.seconds) if isinstance(inner, RedisStore) else storage
 
 
 async def connect(stack: AsyncExitStack, config: Config, clock: SystemClock, observer: Observer) -> Connected:

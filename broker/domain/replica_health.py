@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from broker.domain.replica.clocks import ClockComparison
+
 TRUSTED = timedelta(seconds=15)
 """How long a failure counts: after that the state is unknown, and a call may find it out."""
 
@@ -61,6 +63,7 @@ class ReplicaHealth:
     store: Dependency = field(init=False)
     wecom: Dependency = field(init=False)
     config: ConfigStatus = field(init=False)
+    clocks: ClockComparison = field(default_factory=ClockComparison)
     draining: bool = False
 
     def __post_init__(self) -> None:

@@ -90,6 +90,9 @@ class Metrics:
             "store_clock_offset_seconds",
             "How far the store's clock was ahead of this machine's.",
         )
+        self.clock_skew = gauge(
+            "clock_skew_seconds", "How far a clock is ahead of the time that this replica goes by.", "clock"
+        )
         self.callbacks = counter(
             "callbacks_total",
             "Callbacks by app and outcome: accepted, repeated, verified, or the reason for the refusal.",

@@ -11,8 +11,9 @@ from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError, WecomRefused
 from broker.domain.events.log import Lag
 from broker.domain.events.receiver import ReceiverForm
-from broker.domain.ports.clock import MAX_CLOCK_OFFSET, Clock
+from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Damage, Durability
+from broker.domain.replica.clocks import MAX_CLOCK_OFFSET, ClockComparison, Witness
 from broker.domain.replica_health import ConfigStatus, ReloadOutcome, ReplicaHealth
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
@@ -166,10 +167,23 @@ class Telemetry:
         self.metrics.store_clock_offset.set(off.total_seconds())
         if abs(off) > MAX_CLOCK_OFFSET:
             self._log.error(
-                "the store's clock is not believed: it is too far from this machine's",
+                "the store's clock and this machine's are too far apart",
                 ahead_seconds=round(off.total_seconds(), 1),
                 bound_seconds=MAX_CLOCK_OFFSET.total_seconds(),
             )
+
+    def clocks_compared(self, comparison: ClockComparison) -> None:
+        """See `Observer.clocks_compared`; a change of which clocks are wrong is logged."""
+        before, self.replica_health.clocks = self.replica_health.clocks, comparison
+        for witness in Witness:
+            ahead = comparison.told.get(witness, timedelta(0))
+            self.metrics.clock_skew.labels(witness).set(ahead.total_seconds())
+        if comparison.far_off == before.far_off and comparison.trusted == before.trusted:
+            return
+        if comparison.problem:
+            self._log.error("clocks are far apart", problem=comparison.problem)
+        elif before.problem:
+            self._log.warning("the clocks agree again", going_by=comparison.trusted)
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer.shares_changed`."""

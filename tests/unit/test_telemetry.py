@@ -12,6 +12,7 @@ import structlog
 from broker.domain.corps import ShareKind
 from broker.domain.errors import RateLimited, SecretRejected, StoreUnavailable, WecomUnavailable
 from broker.domain.ports.observer import Damage, Durability
+from broker.domain.replica.clocks import ClockComparison, Witness
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER, redact, set_up_logging
 from broker.telemetry.observer import Telemetry
@@ -317,6 +318,29 @@ def test_a_clock_that_is_not_believed_is_an_error(screen: Screen, telemetry: Tel
 
     assert [("error", 61)] == [(event["level"], event["ahead_seconds"]) for event in screen.events]
     assert 61 == telemetry.metrics.registry.get_sample_value("wecom_broker_store_clock_offset_seconds")
+
+
+def test_clocks_that_disagree_are_measured_each_time_and_logged_when_that_changes(
+    screen: Screen, telemetry: Telemetry
+) -> None:
+    set_up_logging("info", "json")
+    agreeing = ClockComparison({Witness.MACHINE: timedelta(0), Witness.STORE: timedelta(0)})
+    wrong = ClockComparison({Witness.MACHINE: timedelta(seconds=-600), Witness.WECOM: timedelta(0)})
+    for comparison in (agreeing, wrong, wrong, agreeing, agreeing):
+        telemetry.clocks_compared(comparison)
+
+    value = telemetry.metrics.registry.get_sample_value
+    problem = "this replica goes by WeCom's clock: this machine's is 600 s behind"
+    assert [("error", problem), ("warning", None)] == [
+        (event["level"], event.get("problem")) for event in screen.events
+    ]
+    assert 0 == value("wecom_broker_clock_skew_seconds", {"clock": "machine"})
+
+    telemetry.clocks_compared(wrong)
+
+    assert -600 == value("wecom_broker_clock_skew_seconds", {"clock": "machine"})
+    assert 0 == value("wecom_broker_clock_skew_seconds", {"clock": "store"})
+    assert problem == telemetry.replica_health.clocks.problem
 
 
 def test_calls_are_counted_by_endpoint_and_errcode(telemetry: Telemetry) -> None:

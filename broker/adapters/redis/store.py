@@ -18,9 +18,9 @@ from broker.adapters.redis.lua import fenced_script, store_script
 from broker.adapters.redis.replies import is_of_wrong_type
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
-from broker.domain.ports.clock import MAX_CLOCK_OFFSET
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
+from broker.domain.replica.clocks import Witness
 
 RESUBSCRIBE_SECONDS = 0.25
 DIGITS = 20
@@ -123,6 +123,10 @@ class RedisStore(RedisLeases, RedisGroups):
         """See `Store.ping`."""
         await self._client.run(lambda redis: redis.ping())
 
+    async def seconds(self) -> float:
+        """Return the store's time, in seconds since 1970. Raises `StoreUnavailable`."""
+        return await self._client.seconds()
+
     async def durability_problem(self) -> str:
         """See `Store.durability_problem`."""
         return await durability_problem(self._client)
@@ -150,11 +154,9 @@ class RedisStore(RedisLeases, RedisGroups):
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     def _adopt_time(self, seconds: float) -> None:
-        """Make the store's time the fleet's, unless it contradicts this machine's clock."""
-        off = self._clock.ahead_of_machine(seconds)
-        self._observer.store_clock_compared(off)
-        if abs(off) <= MAX_CLOCK_OFFSET:
-            self._clock.set_fleet_time(seconds)
+        """Make the store's time the fleet's, unless other clocks contradict it."""
+        self._observer.store_clock_compared(self._clock.ahead_of_machine(seconds))
+        self._clock.hear(Witness.STORE, seconds)
 
     async def _write(self, record: Record, call: Call) -> bool:
         if record.durable:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
@@ -11,8 +11,8 @@ import aiohttp
 
 from broker.adapters.wecom.call import Answer, Call
 from broker.adapters.wecom.egress import Egress
-from broker.adapters.wecom.exchange import Busy, CallOutcome, ConnectionLost, Exchange
-from broker.domain.errors import BrokerError, RateLimited
+from broker.adapters.wecom.exchange import Busy, CallOutcome, ConnectionLost, Exchange, told_time
+from broker.domain.errors import BrokerError, RateLimited, WecomUnavailable
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.rate_gate import UpstreamGate
@@ -24,6 +24,13 @@ PAUSES = (timedelta(milliseconds=100), timedelta(milliseconds=400))
 """A call that may be repeated is, after each of these, before WeCom counts as unavailable."""
 SYSTEM_BUSY = -1
 """The errcode of a busy WeCom; asked again at most three times (wecom-api D)."""
+
+CLOCK_TIMEOUT = aiohttp.ClientTimeout(total=2)
+OnTime = Callable[[float], None]
+
+
+def _unheard(_seconds: float) -> None:
+    """Take no notice of WeCom's time."""
 
 
 class WecomClient:
@@ -39,6 +46,7 @@ class WecomClient:
         clock: Clock,
         randomness: Randomness,
         observer: Observer,
+        on_time: OnTime = _unheard,
     ) -> None:
         self._session = session
         self._base = base.rstrip("/")
@@ -47,6 +55,7 @@ class WecomClient:
         self._clock = clock
         self._randomness = randomness
         self._observer = observer
+        self._on_time = on_time
         # Logins never take slots that tokens need; `Passthrough` limits proxied calls.
         self._own_slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._login_slots = asyncio.Semaphore(LOGINS_AT_ONCE)
@@ -70,6 +79,27 @@ class WecomClient:
         """Send a proxied call and yield the answer as it comes in. Raises as `send`."""
         async with self._gated(call) as outcome, self._exchange(call, outcome) as exchange:
             yield exchange
+
+    async def seconds(self) -> float:
+        """Return WeCom's time, in seconds since 1970, from any answer to a call that WeCom does not count.
+
+        Raises `WecomUnavailable`.
+        """
+        problem = ""
+        try:
+            async with self._session.head(
+                self._base + "/",
+                allow_redirects=False,
+                timeout=CLOCK_TIMEOUT,
+                trace_request_ctx=CallOutcome(),
+                **self._egress.options(self._base),
+            ) as response:
+                if (seconds := told_time(response)) is not None:
+                    return seconds
+                problem = "its answer has no Date"
+        except (aiohttp.ClientError, OSError, ConnectionLost, TimeoutError) as error:
+            problem = type(error).__name__
+        raise WecomUnavailable(f"WeCom did not tell its time: {problem}")
 
     @asynccontextmanager
     async def _gated(self, call: Call) -> AsyncIterator[CallOutcome]:
@@ -113,6 +143,8 @@ class WecomClient:
         exchange = Exchange(call, self._egress, outcome)
         try:
             async with exchange.opened(self._session, self._base + call.endpoint):
+                if (seconds := exchange.told_time) is not None:
+                    self._on_time(seconds)
                 yield exchange
         except BrokerError as error:
             if error is not call.fault:
@@ -137,8 +169,12 @@ async def connect_wecom(
     clock: Clock,
     randomness: Randomness,
     observer: Observer,
+    on_time: OnTime = _unheard,
 ) -> AsyncIterator[WecomClient]:
-    """Open the pool; each of the broker's own requests may take `longest` in all."""
+    """Open the pool; each of the broker's own requests may take `longest` in all.
+
+    `on_time` is told WeCom's time, in seconds since 1970, as each answer begins.
+    """
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=longest.total_seconds()),
         connector=egress.connector(),
@@ -155,6 +191,7 @@ async def connect_wecom(
             clock=clock,
             randomness=randomness,
             observer=observer,
+            on_time=on_time,
         )
 
 

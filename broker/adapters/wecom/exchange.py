@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import aiohttp
@@ -89,6 +90,11 @@ class Exchange:
         async with self._response:
             self._check_status(self._response.status)
             yield self
+
+    @property
+    def told_time(self) -> float | None:
+        """Return the time at which WeCom answered, in seconds since 1970, if it says so."""
+        return told_time(self._response)
 
     @property
     def is_file(self) -> bool:
@@ -205,3 +211,11 @@ class Exchange:
 
     def _said(self, status: int) -> dict[str, Any]:
         return {"endpoint": self._call.endpoint, "http_status": status}
+
+
+def told_time(response: aiohttp.ClientResponse) -> float | None:
+    """Return the `Date` of an answer, in seconds since 1970; None without one that can be read."""
+    try:
+        return parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return None

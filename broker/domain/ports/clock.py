@@ -3,8 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
-MAX_CLOCK_OFFSET = timedelta(seconds=60)
-"""How far the store's clock may be from a machine's: beyond that, the replica keeps to its own."""
+from broker.domain.replica.clocks import ClockComparison, Witness
 
 
 class Clock(Protocol):
@@ -15,6 +14,16 @@ class Clock(Protocol):
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait that long."""
+
+
+class FleetClock(Clock, Protocol):
+    """A clock that follows others."""
+
+    def hear(self, witness: Witness, seconds: float) -> None:
+        """Note what time another clock has, in seconds since 1970, and go by the one that is trusted."""
+
+    def compared(self) -> ClockComparison:
+        """Return how far the clocks that were heard are ahead of this one."""
 
 
 class Randomness(Protocol):

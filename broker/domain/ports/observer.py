@@ -9,6 +9,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.errors import BrokerError
 from broker.domain.events.log import Lag
 from broker.domain.events.receiver import ReceiverForm
+from broker.domain.replica.clocks import ClockComparison
 from broker.domain.shares import AppShare
 
 
@@ -74,6 +75,9 @@ class Observer(Protocol):
 
     def store_clock_compared(self, off: timedelta) -> None:
         """The store's clock was compared with this machine's; `off` says how far it is ahead."""
+
+    def clocks_compared(self, comparison: ClockComparison) -> None:
+        """The clocks that this replica hears were compared with the time that it goes by."""
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """A listing has other shares than the one before."""

@@ -6,6 +6,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.domain.apps import App
 from broker.domain.credentials import CredentialKind, Freshness
+from broker.domain.replica.clocks import ClockComparison
 from broker.domain.replica_health import ConfigStatus, Dependency, ReloadOutcome
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
@@ -132,6 +133,15 @@ def suite_status(found: SuiteStatus) -> pb.SuiteStatus:
         ticket_problem=found.ticket.problem,
         next_permission_expire_time=found.next_permission_end,
         **_counts(found.counts),
+    )
+
+
+def clock_status(found: ClockComparison) -> pb.ClockStatus:
+    """Return the message of the clocks that a replica hears."""
+    return pb.ClockStatus(
+        going_by=found.trusted or "",
+        skews=[pb.ClockSkew(clock=witness, ahead=ahead) for witness, ahead in sorted(found.told.items())],
+        problem=found.problem,
     )
 
 

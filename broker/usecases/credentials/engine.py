@@ -32,6 +32,7 @@ from typing import Protocol, TypeVar
 
 from broker.domain.audit import AuditRecord
 from broker.domain.credentials import (
+    MOMENT,
     NO_TIME,
     Credential,
     CredentialKey,
@@ -310,8 +311,12 @@ class CredentialEngine:
         for _ in range(2):
             began = self._clock.now()
             grant = await self._source.fetch(key, self, urgent=urgent)
-            credential = self._merge(key, grant, lease, grant.asked_at or began)
-            if credential.is_valid(self._clock.now()):
+            asked_at, now = grant.asked_at or began, self._clock.now()
+            if asked_at > now:
+                # The answer itself may have shown that this machine's clock was ahead, and set it back.
+                asked_at = now - MOMENT
+            credential = self._merge(key, grant, lease, asked_at)
+            if credential.is_valid(now):
                 return credential
         raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
 

@@ -115,6 +115,8 @@ class Surroundings:
     gate: Gate = field(default_factory=Gate)
     observer: Observer = field(default_factory=Observer)
     clock: Clock = field(default_factory=Clock)
+    times: list[float] = field(default_factory=list)
+    """What time WeCom's answers bore, in seconds since 1970."""
 
     @asynccontextmanager
     async def wecom(
@@ -129,6 +131,7 @@ class Surroundings:
             clock=self.clock,
             randomness=FixedRandomness(),
             observer=self.observer,
+            on_time=self.times.append,
         ) as client:
             yield Wecom(client)
 
@@ -169,12 +172,19 @@ async def answering(
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
+    async with serving(application) as url:
+        yield url, asked
+
+
+@asynccontextmanager
+async def serving(application: web.Application) -> AsyncIterator[str]:
+    """Serve it at the URL that is yielded."""
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

@@ -93,6 +93,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             ],
             credential_count=self._admin.credential_count(),
             watcher_count=self._admin.watcher_count(),
+            clock=admin_messages.clock_status(replica_health.clocks),
             config=admin_messages.config_status(replica_health.config),
             suites=[admin_messages.suite_status(status) for status in self._suites.all()],
         )

@@ -287,8 +287,26 @@ class ConfigStatus(_message.Message):
     restart_needed: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[ReloadOutcome, str]] = ..., problems: _Optional[_Iterable[str]] = ..., restart_needed: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ClockSkew(_message.Message):
+    __slots__ = ("clock", "ahead")
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    clock: str
+    ahead: _duration_pb2.Duration
+    def __init__(self, clock: _Optional[str] = ..., ahead: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ClockStatus(_message.Message):
+    __slots__ = ("going_by", "skews", "problem")
+    GOING_BY_FIELD_NUMBER: _ClassVar[int]
+    SKEWS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    going_by: str
+    skews: _containers.RepeatedCompositeFieldContainer[ClockSkew]
+    problem: str
+    def __init__(self, going_by: _Optional[str] = ..., skews: _Optional[_Iterable[_Union[ClockSkew, _Mapping]]] = ..., problem: _Optional[str] = ...) -> None: ...
+
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config")
+    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "clock")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
@@ -297,6 +315,7 @@ class GetStatusResponse(_message.Message):
     WATCHER_COUNT_FIELD_NUMBER: _ClassVar[int]
     SUITES_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     serving: bool
@@ -305,4 +324,5 @@ class GetStatusResponse(_message.Message):
     watcher_count: int
     suites: _containers.RepeatedCompositeFieldContainer[SuiteStatus]
     config: ConfigStatus
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ...) -> None: ...
+    clock: ClockStatus
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ...) -> None: ...

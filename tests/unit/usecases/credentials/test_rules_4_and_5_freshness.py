@@ -10,7 +10,7 @@ from broker.domain.errors import WecomProtocol, WecomUnavailable
 from broker.simulator.world.tokens import Habit
 from tests.kit.memory.engine_world import LIFETIME, OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
-from tests.kit.memory.wecom import Endpoint, SimulatedWecom
+from tests.kit.memory.wecom import Call, Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -280,6 +280,21 @@ async def test_rule_5_nobody_is_refused_and_nobody_waits_for_two_fetches_at_a_ro
 
     assert max(waits) <= wecom.delay * 1.25
     assert 3 <= wecom.count() <= 30
+
+
+async def test_rule_5_a_clock_that_is_set_back_while_wecom_is_asked_makes_no_token_live_longer(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    """The answer that brings the token also shows that this machine's clock is ahead."""
+    replica.clock.skew = 10 * MINUTE
+
+    def set_back(_call: Call, _wecom: SimulatedWecom) -> None:
+        replica.clock.skew = timedelta(0)
+
+    wecom.on_call = set_back
+    found = await world.run(replica.engine.get(OWN))
+
+    assert found.expires_at <= clock.now() + LIFETIME
 
 
 async def test_rule_5_a_value_that_never_becomes_usable_is_an_outage(

@@ -1,0 +1,1 @@
+"""One replica: its clocks, and what it can do."""
