@@ -70,8 +70,8 @@ class Services:
         self._maintenance = _maintenance(config, settings, around)
         self.inbox = callbacks.inbox
         self.feed = _feed(config, around, core)
-        # After those of the callbacks, so that only what is gone for good is missed.
-        catalog.on_change(lambda _: self.feed.follow(catalog, with_events))
+        # Of a new configuration, the rules are taken last: the rest of it is there by then.
+        settings.policy.on_change(lambda: self.feed.follow(catalog, with_events))
         self.admin = _admin(around, core, telemetry)
         self.meetings = Meetings(core.error_cache)
         refusals = _refusals(around, core, self.meetings)

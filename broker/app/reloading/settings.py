@@ -17,7 +17,10 @@ class LiveSettings:
         self.watermarks = Live(mapping.watermarks(config))
 
     def replace(self, config: Config) -> None:
-        """Take another configuration in one step: no request sees half of it."""
+        """Take another configuration in one step: no request sees half of it.
+
+        The rules are the last: whoever listens for them finds the rest as it is now.
+        """
         self.callbacks.replace(mapping.callbacks(config))
         self.client_callbacks.replace(mapping.client_callbacks(config))
         self.watermarks.replace(mapping.watermarks(config))

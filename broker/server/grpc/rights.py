@@ -116,6 +116,7 @@ class Rights:
         caller, action = current_caller.get(), current_permit.get().action
         return lambda app, corp_id: self._policy.may(caller, action, app, corp_id)
 
-    def may_somewhere(self, app: str) -> bool:
-        """Return whether the caller has the right for any corp of the app."""
-        return self._policy.may_somewhere(current_caller.get(), current_permit.get().action, app)
+    def reachable(self) -> Callable[[str], bool]:
+        """Return a check, valid outside this task too, of whether this caller may act in a corp of an app."""
+        caller, action = current_caller.get(), current_permit.get().action
+        return lambda app: self._policy.may_somewhere(caller, action, app)

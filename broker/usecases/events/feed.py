@@ -42,8 +42,8 @@ class SubscriptionOptions:
     """How many events of each app are handed out and not acknowledged, at most."""
     ack_timeout: timedelta
     may_see: MaySee
-    every: tuple[str, ...] = ()
-    """Whatever had a callback, where no app was named: with another one, the subscriber comes again."""
+    all_apps: Callable[[], tuple[str, ...]] | None = None
+    """Where no app was named, all that the caller may have as the configuration stands now."""
 
     def shows(self, event: Event) -> bool:
         """Return whether the subscriber asked for this event and may see it."""
@@ -53,9 +53,10 @@ class SubscriptionOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stream:
-    """An open subscription, and what ends it: with an error, or because the subscriber is to come again."""
+    """An open subscription, what changes its apps, and what ends it: with an error, or to be opened again."""
 
     options: SubscriptionOptions
+    take: Callable[[tuple[str, ...]], None]
     end: Callable[[BrokerError | None], None]
 
 
@@ -96,20 +97,19 @@ class EventFeed:
         """
         async with self._claims:
             await self._open(group, options)
-        members = [
-            GroupMember(
-                self._member(app, group, options),
-                log=self._log,
-                groups=self._groups,
-                may_see=options.may_see,
-                clock=self._clock,
-                randomness=self._randomness,
-            )
-            for app in options.apps
-        ]
+
+        async def join(app: str) -> GroupMember:
+            await self._open_group(app, group)
+            return self._member_of(app, group, options)
+
+        def take(apps: tuple[str, ...]) -> None:
+            waiter.listen(*map(topic, apps))
+            subscription.take(apps)
+
+        members = {app: self._member_of(app, group, options) for app in options.apps}
         with self._notifications.waiter(*map(topic, options.apps)) as waiter:
-            subscription = EventSubscription(members, waiter, self._claims, self._clock)
-            with self._followed(_Stream(options, subscription.end)):
+            subscription = EventSubscription(members, join, waiter, self._claims, self._clock)
+            with self._followed(_Stream(options, take, subscription.end)):
                 self._tasks.create_task(subscription.run())
                 try:
                     await subscription.subscribed()
@@ -126,21 +126,32 @@ class EventFeed:
         Raises `StoreUnavailable` as `subscribe`.
         """
         now = position_at(self._clock.now() - CLOCK_TOLERANCE)
-        seen = {app: position_before(options.replay_from.get(app, now)) for app in options.apps}
+        seen: dict[str, str] = {}
+        apps = options.apps
         ends: list[BrokerError | None] = []
+
+        def take(found: tuple[str, ...]) -> None:
+            nonlocal apps
+            apps = found
+            waiter.listen(*map(topic, apps))
+            waiter.ring()
 
         def end(error: BrokerError | None) -> None:
             ends.append(error)
             waiter.ring()
 
-        stream = _Stream(options, end)
+        stream = _Stream(options, take, end)
         with self._notifications.waiter(*map(topic, options.apps)) as waiter, self._followed(stream):
-            await self._log.read(options.apps[0], seen[options.apps[0]], 1)
+            await self._log.read(options.apps[0], now, 1)
             yield None
             while not ends:
                 found = False
-                for app in options.apps:
-                    for event in await self._read(app, seen[app]):
+                for app in apps:
+                    # Of an app that is added, all since the beginning: other replicas may know it longer.
+                    after = seen.setdefault(app, position_before(options.replay_from.get(app, now)))
+                    for event in await self._read(app, after):
+                        if app not in apps:
+                            break
                         found, seen[app] = True, event.position
                         if options.shows(event):
                             yield Delivery(event, 0)
@@ -170,27 +181,28 @@ class EventFeed:
             stream.end(None)
 
     def follow(self, catalog: Catalog, called_back: Collection[str]) -> None:
-        """End the subscriptions to apps that have no events any more, and those to all of other apps."""
+        """End subscriptions to apps that have no events any more; those to all apps take what is there."""
         for stream in list(self._streams):
-            options = stream.options
-            gone = [app for app in options.apps if app not in called_back]
-            if options.every and set(options.every) != set(called_back):
-                stream.end(None)
-            elif gone:
+            if stream.options.all_apps:
+                _take_all(stream, stream.options.all_apps())
+            elif gone := [app for app in stream.options.apps if app not in called_back]:
                 error = InvalidRequest("apps", "has no callback in the configuration any more", app=gone[0])
                 stream.end(error if catalog.knows(gone[0]) else unknown(gone[0]))
 
     async def _open(self, group: str, options: SubscriptionOptions) -> None:
         for app in options.apps:
-            if not await self._groups.open_group(app, group, most=MOST_GROUPS):
-                raise InvalidRequest(
-                    "group", f"is one more than the {MOST_GROUPS} that a caller may have", app=app
-                )
+            await self._open_group(app, group)
         for app, position in options.replay_from.items():
             await self._groups.rewind(app, group, position)
 
-    def _member(self, app: str, group: str, options: SubscriptionOptions) -> Member:
-        return Member(
+    async def _open_group(self, app: str, group: str) -> None:
+        if not await self._groups.open_group(app, group, most=MOST_GROUPS):
+            raise InvalidRequest(
+                "group", f"is one more than the {MOST_GROUPS} that a caller may have", app=app
+            )
+
+    def _member_of(self, app: str, group: str, options: SubscriptionOptions) -> GroupMember:
+        member = Member(
             app=app,
             group=group,
             name=self._randomness.unguessable(),
@@ -199,6 +211,14 @@ class EventFeed:
             ack_timeout=options.ack_timeout,
             alive_for=ALIVE_FOR,
             max_attempts=self._max_attempts,
+        )
+        return GroupMember(
+            member,
+            log=self._log,
+            groups=self._groups,
+            may_see=options.may_see,
+            clock=self._clock,
+            randomness=self._randomness,
         )
 
     async def _read(self, app: str, after: str) -> list[Event]:
@@ -210,14 +230,30 @@ class EventFeed:
 
     @contextmanager
     def _followed(self, stream: _Stream) -> Iterator[None]:
-        """End a stream when the broker closes, at once if it is closing already."""
+        """Keep a stream up to date, and end it when the broker closes, at once if it is closing already."""
         self._streams.add(stream)
         if self._closing:
             stream.end(None)
+        elif stream.options.all_apps and (apps := stream.options.all_apps()) != stream.options.apps:
+            # The configuration changed while it was being opened.
+            _take_all(stream, apps)
         try:
             yield
         finally:
             self._streams.discard(stream)
+
+
+def _take_all(stream: _Stream, apps: tuple[str, ...]) -> None:
+    """Have the stream deliver these; one without any would stay silent for ever."""
+    if apps:
+        stream.take(apps)
+    else:
+        stream.end(no_apps())
+
+
+def no_apps() -> InvalidRequest:
+    """Return the error where no app is named, and there is none that the caller may have."""
+    return InvalidRequest("apps", "has no callback in the configuration, whichever the caller may have")
 
 
 def _by_app(event_ids: Sequence[str], apps: Iterable[str]) -> dict[str, list[str]]:

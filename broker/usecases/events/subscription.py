@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
@@ -20,6 +20,9 @@ RELEASE_EVERY = timedelta(milliseconds=500)
 LOOK_EVERY = timedelta(seconds=2)
 """How often a member claims without a notice: as a sign of life, and in case a notice was lost."""
 
+Join = Callable[[str], Awaitable[GroupMember]]
+"""Make the member for an app, whose group is open then. Raises `InvalidRequest`, `StoreUnavailable`."""
+
 
 class EventSubscription:
     """Claim for one subscriber until the end, whether it reads or not.
@@ -29,10 +32,18 @@ class EventSubscription:
     """
 
     def __init__(
-        self, members: Sequence[GroupMember], waiter: Waiter, claims: asyncio.Semaphore, clock: Clock
+        self,
+        members: Mapping[str, GroupMember],
+        join: Join,
+        waiter: Waiter,
+        claims: asyncio.Semaphore,
+        clock: Clock,
     ) -> None:
-        self._members = members
-        self._turns = deque(members)
+        self._members = dict(members)
+        self._turns = deque(members.values())
+        self._joining: list[str] = []
+        self._leaving: list[GroupMember] = []
+        self._join = join
         self._waiter = waiter
         self._claims = claims
         self._clock = clock
@@ -44,21 +55,23 @@ class EventSubscription:
     async def run(self) -> None:
         """Claim until the end, then free everything; once subscribed, outages of the store are waited out."""
         try:
-            for member in self._members:
+            for member in tuple(self._members.values()):
                 if not self._ending:
                     await self._claim(member)
             self._subscribed = True
             self._changed.set()
             while not self._ending:
+                await self._follow_apps()
                 if not await self._claim_available():
                     await self._waiter.wait(LOOK_EVERY, self._clock)
         except Exception as error:  # noqa: BLE001 - raised to the subscriber
             self._failure = error
         finally:
-            holding = await self._release(self._members)
+            holding = await self._release_all()
             self._over = True
             self._changed.set()
-        await self._release_once_possible(holding)
+        if holding:
+            await self._release_once_possible()
 
     async def subscribed(self) -> None:
         """Return once every member has claimed once. Raises `StoreUnavailable`."""
@@ -74,6 +87,15 @@ class EventSubscription:
             await self._on_notice()
         self._raise_failure()
         return None
+
+    def take(self, apps: Collection[str]) -> None:
+        """Deliver the events of these apps from now on, and of no others."""
+        for app in self._members.keys() - set(apps):
+            member = self._members.pop(app)
+            self._turns.remove(member)
+            self._leaving.append(member)
+        self._joining = [app for app in apps if app not in self._members]
+        self._waiter.ring()
 
     def leave(self) -> None:
         """End it: the subscriber has left, for an unknown reason."""
@@ -92,26 +114,52 @@ class EventSubscription:
 
     async def _claim_available(self) -> bool:
         found = False
-        for member in self._members:
+        for member in tuple(self._members.values()):
             with suppress(StoreUnavailable):
                 found |= await self._claim(member)
             self._changed.set()
         return found
 
-    async def _release_once_possible(self, members: Sequence[GroupMember]) -> None:
+    async def _follow_apps(self) -> None:
+        """Leave apps and join others; what an outage of the store prevents is done at the next turn."""
+        await self._release_leaving()
+        with suppress(StoreUnavailable):
+            while self._joining:
+                app = self._joining[0]
+                async with self._claims:
+                    member = await self._join(app)
+                if app in self._joining:
+                    self._joining.remove(app)
+                    self._members[app] = member
+                    self._turns.append(member)
+
+    async def _release_once_possible(self) -> None:
         """Release them once the store is back: others cannot get what they hold until they count as gone."""
         ends = self._clock.now() + ALIVE_FOR
-        while members and self._clock.now() < ends:
+        while self._clock.now() < ends:
             await self._clock.sleep(RELEASE_EVERY)
-            members = await self._release(members)
+            if not await self._release_all():
+                return
 
-    async def _release(self, members: Sequence[GroupMember]) -> list[GroupMember]:
+    async def _release_all(self) -> bool:
+        """Free all that they hold; return whether a release did not reach the store."""
+        await self._release_leaving()
+        members = await self._release(self._members.values(), counts_as_attempt=self._counts_as_attempt)
+        self._members = {app: member for app, member in self._members.items() if member in members}
+        return bool(self._leaving or members)
+
+    async def _release_leaving(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        holding = await self._release(leaving, counts_as_attempt=False)
+        self._leaving += holding
+
+    async def _release(self, members: Iterable[GroupMember], *, counts_as_attempt: bool) -> list[GroupMember]:
         """Free what they hold; return those whose release did not reach the store."""
         holding = []
-        for member in members:
+        for member in tuple(members):
             try:
                 async with self._claims:
-                    await member.release(counts_as_attempt=self._counts_as_attempt)
+                    await member.release(counts_as_attempt=counts_as_attempt)
             except StoreUnavailable:
                 holding.append(member)
         return holding

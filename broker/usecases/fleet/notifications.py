@@ -9,13 +9,16 @@ from datetime import timedelta
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Coordination, Notice, NoticeKind
 
+Bells = defaultdict[str, set[asyncio.Event]]
+"""What a notice of each name sets."""
+
 
 class Notifications:
     """Wake the waiters for a name, and call every keeper of copies. Lives as long as the broker."""
 
     def __init__(self, coordination: Coordination) -> None:
         self._coordination = coordination
-        self._bells: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._bells: Bells = defaultdict(set)
         self._keepers: list[Callable[[Notice], None]] = []
 
     def subscribe(self, keeper: Callable[[Notice], None]) -> None:
@@ -25,16 +28,12 @@ class Notifications:
     @contextmanager
     def waiter(self, *names: str) -> Iterator["Waiter"]:
         """Listen for notices of these names; begin before you look, so that none is missed."""
-        event = asyncio.Event()
-        for name in names:
-            self._bells[name].add(event)
+        waiter = Waiter(self._bells)
+        waiter.listen(*names)
         try:
-            yield Waiter(event)
+            yield waiter
         finally:
-            for name in names:
-                self._bells[name].discard(event)
-                if not self._bells[name]:
-                    del self._bells[name]
+            waiter.listen()
 
     async def run(self) -> None:
         """Pass on notices for ever."""
@@ -54,8 +53,20 @@ class Notifications:
 class Waiter:
     """Wait for notices, or until somebody rings."""
 
-    def __init__(self, event: asyncio.Event) -> None:
-        self._event = event
+    def __init__(self, bells: Bells | None = None) -> None:
+        self._event = asyncio.Event()
+        self._bells: Bells = defaultdict(set) if bells is None else bells
+        self._names: tuple[str, ...] = ()
+
+    def listen(self, *names: str) -> None:
+        """Listen for notices of these names from now on, and of no others."""
+        before, self._names = self._names, names
+        for name in names:
+            self._bells[name].add(self._event)
+        for name in set(before) - set(names):
+            self._bells[name].discard(self._event)
+            if not self._bells[name]:
+                del self._bells[name]
 
     async def wait(self, longest: timedelta, clock: Clock) -> None:
         """Return at the next notice, or after that time at the latest."""

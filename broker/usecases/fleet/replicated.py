@@ -73,7 +73,7 @@ class Replicated(Generic[Key, Value]):
         self._clock = clock
         self._stale: dict[Key, None] = {}
         self._has_stale = asyncio.Event()
-        self._connected = Waiter(asyncio.Event())
+        self._connected = Waiter()
         self._looks: dict[str, tuple[Key, int]] = {}
         """The keys that are being looked at, by name: a notice that comes meanwhile is about them too."""
 

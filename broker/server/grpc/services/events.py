@@ -1,6 +1,6 @@
 """`EventService`: events for the services that subscribe."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.entry.open_streams import sent
 from broker.server.grpc.rights import Of, Rights, requires
-from broker.usecases.events.feed import EventFeed, SubscriptionOptions
+from broker.usecases.events.feed import EventFeed, SubscriptionOptions, no_apps
 
 
 class EventServicer(pb_grpc.EventServiceServicer):
@@ -95,22 +95,27 @@ class EventServicer(pb_grpc.EventServiceServicer):
         apps = tuple(
             dict.fromkeys(self._app(f"apps[{position}]", name) for position, name in enumerate(request.apps))
         )
+        all_apps = None
         if not apps:
             self._rights.grant_somewhere()
-            apps = tuple(app for app in self._called_back if self._rights.may_somewhere(app))
+            all_apps = self._all_apps()
+            apps = all_apps()
         if not apps:
-            raise InvalidRequest(
-                "apps", "has no callback in the configuration, whichever the caller may have"
-            )
+            raise no_apps()
         return SubscriptionOptions(
             apps=apps,
-            every=() if request.apps else tuple(self._called_back),
             event_types=event_messages.event_types(request.event_types),
             replay_from=event_messages.replay_from(request, apps),
             max_in_flight=event_messages.max_in_flight(request.max_in_flight),
             ack_timeout=event_messages.ack_timeout(request, self._ack_timeout),
             may_see=self._rights.visible(),
+            all_apps=all_apps,
         )
+
+    def _all_apps(self) -> Callable[[], tuple[str, ...]]:
+        """Return what tells, at any time, all apps whose events the caller may have somewhere."""
+        may_have = self._rights.reachable()
+        return lambda: tuple(app for app in self._called_back if may_have(app))
 
     def _app(self, field: str, name: str) -> str:
         """Return the name of an app whose events the caller may have somewhere."""
