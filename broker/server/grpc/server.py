@@ -19,9 +19,16 @@ from broker.server.grpc.listening.user_socket import relay_user
 from broker.server.grpc.services.registration import Servicers
 from broker.server.health import SERVICES, Health
 from broker.server.http.server import CannotListen
+from broker.server.open_files import share_of_files
 
 MINUTE_MS = 60_000
+MOST_CONNECTIONS = 16_384
+"""To one listener. gRPC closes further ones at once, and those that it has go on."""
+SHARE_OF_FILES = 2
+"""gRPC takes at most half of the files that this process may open."""
 OPTIONS = [
+    # Who connects and says nothing is cut off when a client of gRPC would give up, too; else after 2 minutes.
+    ("grpc.server_handshake_timeout_ms", MINUTE_MS // 3),
     # Clients re-resolve when their connection ends, so that new replicas get their share.
     ("grpc.max_connection_age_ms", 15 * MINUTE_MS),
     ("grpc.max_connection_age_grace_ms", MINUTE_MS),
@@ -62,6 +69,10 @@ async def serve_grpc(
         ("grpc.so_reuseport", 1 if share_port else 0),
         # A client's further calls wait in the client, without a word: what one connection costs is bounded.
         ("grpc.max_concurrent_streams", most_streams),
+        (
+            "grpc.max_allowed_incoming_connections",
+            max(1, share_of_files(MOST_CONNECTIONS, SHARE_OF_FILES) // len(listeners)),
+        ),
     ]
     servers: dict[str, grpc.aio.Server] = {}
     for caller in dict.fromkeys(listener.caller for listener in listeners):

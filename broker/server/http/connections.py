@@ -6,12 +6,13 @@ in use: gRPC and the probes share this process's file descriptors with strangers
 """
 
 import asyncio
-import resource
 from collections.abc import Callable
 from typing import Protocol, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
+from broker.server.open_files import share_of_files
 
 HEAD_SECONDS = 5.0
 """From the connection to the end of the first head."""
@@ -28,12 +29,7 @@ LARGEST_BACKLOG = 128
 
 def most_connections() -> int:
     """Return how many connections HTTP may have in this process."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (
-        MOST_CONNECTIONS
-        if files == resource.RLIM_INFINITY
-        else min(MOST_CONNECTIONS, files // SHARE_OF_FILES)
-    )
+    return share_of_files(MOST_CONNECTIONS, SHARE_OF_FILES)
 
 
 class Gauge(Protocol):
