@@ -8,6 +8,8 @@ VENV ?= .venv
 ARGS ?=
 ENVELOPES ?= 200000
 REQUESTS ?= 20000
+# Quiet and attacked slices of three seconds each.
+SLICES ?= 5
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
 test: WORKERS ?= 4
 test-fast: WORKERS ?= 2
@@ -25,7 +27,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-fast fuzz lint format generate bench lock clean
+.PHONY: help install demo dev test test-fast attacks fuzz lint format generate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,10 @@ test: $(STAMP) ## Run all tests
 
 test-fast: $(STAMP) ## Run the unit tests, in less than half a minute
 	$(PARALLEL) -m 'not slow' tests/unit tests/architecture tests/simulator $(ARGS)
+
+attacks: export GRPC_ENABLE_FORK_SUPPORT = 0
+attacks: $(STAMP) ## Attack a broker in many ways, one after the other: its other callers must hardly notice
+	STRICT=1 SLICES=$(SLICES) $(BIN)/python -m pytest tests/integration/attacks $(ARGS)
 
 fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
 fuzz: $(STAMP) ## Send ENVELOPES=200000 callbacks through the protocol, and REQUESTS=20000 to each door of a broker

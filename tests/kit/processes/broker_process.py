@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ class BrokerProcess:
     """`wecom-broker serve` with the test's configuration. A context manager.
 
     With `ahead`, its clock is ahead by the seconds that this file holds. With `leak` its tokens leak
-    there (`leaky_broker`). `variables` are in its environment.
+    there (`leaky_broker`). `variables` are in its environment. With `files` it may open no more than so many.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class BrokerProcess:
         ahead: Path | None = None,
         leak: str = "",
         variables: Mapping[str, str] | None = None,
+        files: int = 0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.grpc_port = free_port()
@@ -58,6 +60,7 @@ class BrokerProcess:
         if leak:
             self._program = ["-P", str(LEAKY_BROKER), leak]
         self._variables = variables or {}
+        self._files = files
         self.process: subprocess.Popen[bytes] | None = None
 
     def text_of(self, config: Mapping[str, Any]) -> str:
@@ -86,8 +89,14 @@ class BrokerProcess:
                 stdout=log,
                 stderr=log,
                 env={**environment(), **self._variables},
-                preexec_fn=_die_with_parent,
+                preexec_fn=self._prepare,
             )
+
+    def _prepare(self) -> None:
+        """Run in the child, before the program."""
+        _die_with_parent()
+        if self._files:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._files, self._files))
 
     def await_ready(self) -> None:
         """Return when it is ready."""

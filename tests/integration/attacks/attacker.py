@@ -1,0 +1,41 @@
+"""Whoever attacks: a process of its own, which gives way to all others, as if on another machine."""
+
+import asyncio
+import os
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
+
+from tests.integration.attacks.place import Place
+
+Attack = Callable[[Place, Counter[str]], Awaitable[None]]
+"""Goes on until it is cancelled, and counts what it does; of a module, for it runs in another process."""
+NICE = 15
+
+
+def be_attacker(pipe: Connection, place: Place, attack: Attack) -> None:
+    """Attack from each True in the pipe to the next False, which is answered with what was done."""
+    os.nice(NICE)
+    asyncio.run(_serve(pipe, place, attack))
+
+
+async def _serve(pipe: Connection, place: Place, attack: Attack) -> None:
+    pipe.send("ready")
+    while True:
+        try:
+            await asyncio.to_thread(pipe.recv)
+        except EOFError:
+            return
+        done: Counter[str] = Counter()
+        attacking = asyncio.ensure_future(attack(place, done))
+        await asyncio.to_thread(pipe.recv)
+        attacking.cancel()
+        try:
+            await attacking
+        except asyncio.CancelledError:
+            pipe.send(done)
+        except Exception:  # noqa: BLE001 - the test tells it
+            pipe.send(traceback.format_exc())
+        else:
+            pipe.send("the attack has ended by itself")

@@ -1,0 +1,243 @@
+"""How another caller fares under an attack: quiet and attacked slices in turn, and a verdict.
+
+`make test` runs a short form on a machine that runs other tests too. There a broker's latency says
+little, and is compared generously with that of a twin which nobody attacks. `make attacks` sets STRICT
+and SLICES, and runs one attack after the other: the 99th percentile may be at most three times that of
+quiet slices. Of several slices the median counts, so that one stall of the machine does not decide.
+"""
+
+import multiprocessing
+import os
+import statistics
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import psutil
+
+from tests.integration.attacks.attacker import Attack, be_attacker
+from tests.integration.attacks.neighbour import Sample, be_neighbour
+from tests.integration.attacks.place import Ground
+from tests.kit.processes.fleet import CHILD_TOKEN
+
+STRICT = bool(os.environ.get("STRICT"))
+SLICES = int(os.environ.get("SLICES", "1"))
+QUIET_SECONDS, ATTACKED_SECONDS = (3.0, 3.0) if STRICT else (1.0, 4.0)
+TIMES = 3.0
+"""By how much the 99th percentile may grow."""
+SPARE_SECONDS = 1.0
+"""By how much more where the machine has other work."""
+STARTED_WITHIN_SECONDS = 60.0
+LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an attack did to others."""
+
+    quiet_p99: float
+    attacked_p99: float
+    twin_quiet_p99: float
+    twin_attacked_p99: float
+    longest_other: float
+    """The slowest of what the neighbour did besides warm calls."""
+    failures: list[str]
+    upstream: Mapping[str, int]
+    """Calls of WeCom by path, without those of the neighbour."""
+    lines: int
+    """Logged by the attacked broker, without those of the neighbour."""
+    seconds: float
+    """How long the attacked slices were together."""
+    megabytes: float
+    """By how much memory grew at most."""
+    processor: float
+    """The share of one processor that the broker used while it was attacked."""
+    done: Mapping[str, int] = field(default_factory=dict)
+    """What the attacker did."""
+
+    @property
+    def times(self) -> float:
+        """Return by how much the attack slowed warm calls down; what slowed the twin too was the machine."""
+        return self.attacked_p99 / self.quiet_p99 / max(1.0, self.twin_attacked_p99 / self.twin_quiet_p99)
+
+    def check(self, upstream: Mapping[str, int] | None = None) -> None:
+        """Fail unless others hardly noticed; WeCom may have been asked this often beyond what they asked."""
+        assert [] == self.failures
+        allowed = upstream or {}
+        beyond = {path: count for path, count in self.upstream.items() if count > allowed.get(path, 0)}
+        assert {} == beyond
+        assert self.lines <= self.seconds
+        if STRICT:
+            assert self.times <= TIMES, self
+        else:
+            assert self.attacked_p99 <= TIMES * max(self.quiet_p99, self.twin_attacked_p99) + SPARE_SECONDS
+
+    def figures(self) -> dict[str, Any]:
+        """Return what to show of it."""
+        return {
+            "quiet_ms": self.quiet_p99 * 1e3,
+            "attacked_ms": self.attacked_p99 * 1e3,
+            "times": self.times,
+            "twin_ms": f"{self.twin_quiet_p99 * 1e3:.3g} then {self.twin_attacked_p99 * 1e3:.3g}",
+            "slowest_other_s": self.longest_other,
+            "failed": len(self.failures),
+            "upstream": sum(self.upstream.values()),
+            "lines_a_second": self.lines / self.seconds,
+            "megabytes": self.megabytes,
+            "processor": self.processor,
+            "done": " ".join(f"{what} {count}" for what, count in sorted(self.done.items())),
+        }
+
+
+def trial(ground: Ground, attack: Attack, *, connects_anew: bool = True) -> Verdict:
+    """Run the attack in slices, and judge it by what the neighbour saw."""
+    quiet, attacked = Slices(), Slices()
+    done: Counter[str] = Counter()
+    upstream: Counter[str] = Counter()
+    lines, processor = 0, 0.0
+    with (
+        _process(be_neighbour, ground.place, next(ground.children), connects_anew) as neighbour,
+        _process(be_attacker, ground.place, attack) as attacker,
+    ):
+        if STRICT:
+            _pin(ground)
+        before = _memory(ground)
+        with _watched(lambda: _memory(ground)) as most:
+            for _ in range(SLICES):
+                quiet.samples.append(_looked(neighbour, QUIET_SECONDS))
+                lines -= ground.lines()
+                processor -= _processor_seconds(ground)
+                upstream.subtract(ground.wecom.calls())
+                attacker.send(True)
+                attacked.samples.append(_looked(neighbour, ATTACKED_SECONDS))
+                attacker.send(False)
+                done += _received(attacker)
+                upstream.update(ground.wecom.calls())
+                processor += _processor_seconds(ground)
+                lines += ground.lines()
+    upstream.subtract(attacked.asked)
+    # A token that was fetched is told.
+    lines -= attacked.asked[CHILD_TOKEN]
+    seconds = SLICES * ATTACKED_SECONDS
+    return Verdict(
+        quiet.p99(),
+        attacked.p99(),
+        quiet.p99(of_twin=True),
+        attacked.p99(of_twin=True),
+        attacked.longest_other,
+        quiet.failures + attacked.failures,
+        {path: count for path, count in upstream.items() if count},
+        lines,
+        seconds,
+        (most[0] - before) / 1e6,
+        processor / seconds,
+        done,
+    )
+
+
+@dataclass(frozen=True)
+class Slices:
+    """What the neighbour saw in the slices of one sort."""
+
+    samples: list[Sample] = field(default_factory=list)
+
+    def p99(self, *, of_twin: bool = False) -> float:
+        """Return how long all but the slowest hundredth of warm calls took; of a slice in the middle."""
+        return statistics.median(
+            sorted(seconds)[int(0.99 * (len(seconds) - 1))] if seconds else float("inf")
+            for seconds in (found.twin_seconds if of_twin else found.seconds for found in self.samples)
+        )
+
+    @property
+    def longest_other(self) -> float:
+        """Return how long the slowest other call took."""
+        return max((seconds for found in self.samples for seconds in found.other_seconds), default=0.0)
+
+    @property
+    def failures(self) -> list[str]:
+        """Return what failed."""
+        return [failure for found in self.samples for failure in found.failures]
+
+    @property
+    def asked(self) -> Counter[str]:
+        """Return what the neighbour had WeCom asked."""
+        return sum((found.asked for found in self.samples), Counter())
+
+
+def _looked(neighbour: Connection, seconds: float) -> Sample:
+    neighbour.send(seconds)
+    sample = neighbour.recv()
+    assert isinstance(sample, Sample)
+    return sample
+
+
+def _received(attacker: Connection) -> Counter[str]:
+    done = attacker.recv()
+    assert isinstance(done, Counter), done
+    return done
+
+
+@contextmanager
+def _process(target: Callable[..., None], *arguments: object) -> Iterator[Connection]:
+    """Run it in a process inside the block, and yield the pipe to it."""
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe()
+    process = spawning.Process(target=target, args=(theirs, *arguments), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        assert ours.poll(STARTED_WITHIN_SECONDS)
+        assert "ready" == ours.recv()
+        yield ours
+    finally:
+        ours.close()
+        process.kill()
+        process.join()
+
+
+@contextmanager
+def _watched(look: Callable[[], int]) -> Iterator[list[int]]:
+    """Yield a list whose only number is the most that was seen inside the block."""
+    most, over = [look()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_SECONDS):
+            most[0] = max(most[0], look())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        thread.join()
+
+
+def _of(ground: Ground) -> psutil.Process:
+    assert ground.broker.process
+    return psutil.Process(ground.broker.process.pid)
+
+
+def _memory(ground: Ground) -> int:
+    return int(_of(ground).memory_info().rss)
+
+
+def _processor_seconds(ground: Ground) -> float:
+    times = _of(ground).cpu_times()
+    return float(times.user + times.system)
+
+
+def _pin(ground: Ground) -> None:
+    """Give the attacked broker a processor, and all others of the trial another one."""
+    own = _of(ground)
+    cpus = own.cpu_affinity()
+    if len(cpus) < 2:
+        return
+    own.cpu_affinity(cpus[-1:])
+    assert ground.twin.process
+    for other in (ground.twin.process.pid, *(child.pid for child in multiprocessing.active_children())):
+        psutil.Process(other).cpu_affinity(cpus[:-1])
