@@ -8,19 +8,20 @@ from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters
+from broker.domain.replica.readiness import NotReady
 from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import Admin
 from broker.usecases.shares.directory import ShareDirectory
 
 SHARES, ADMIN = "wecom_broker.v1.AppShareService", "wecom_broker.v1.AdminService"
 EVENTS, CALLBACKS = "wecom_broker.v1.EventService", "wecom_broker.v1.CallbackService"
-SUITES = "wecom_broker.v1.SuiteService"
+SUITES, SESSIONS = "wecom_broker.v1.SuiteService", "wecom_broker.v1.MiniProgramService"
 SERVICES = (
     "wecom_broker.v1.TokenService",
     SHARES,
     "wecom_broker.v1.JsSdkService",
     "wecom_broker.v1.IdentityService",
-    "wecom_broker.v1.MiniProgramService",
+    SESSIONS,
     EVENTS,
     CALLBACKS,
     "wecom_broker.v1.WecomApiService",
@@ -43,10 +44,11 @@ class Health:
         self._clock = clock
         self._telemetry = telemetry
 
-    @property
-    def is_ready(self) -> bool:
-        """Return whether new requests are accepted and can be answered."""
-        return not self._admin.replica_health.draining and self._admin.can_serve_tokens()
+    def obstacle(self) -> NotReady | None:
+        """Return why no new requests should be sent here; None if they can be answered."""
+        obstacle = self._admin.readiness.obstacle()
+        self._telemetry.readiness_judged(obstacle)
+        return obstacle
 
     async def run(self) -> None:
         """Keep the health of each service up to date, for ever."""
@@ -63,16 +65,18 @@ class Health:
             self._telemetry.store_back()
         except StoreUnavailable as error:
             self._telemetry.store_lost(error)
+        self.obstacle()
         if not replica_health.draining:
-            tokens = self._admin.can_serve_tokens()
+            tokens = self._admin.readiness.without_tokens() is None
             # Share lists are served from memory; without one, shares can be served whenever tokens can.
             shares = tokens or self._shares.has_listing()
             await self._set("", serving=tokens)
-            # Events need only the store, and opening a callback needs no dependency.
+            # Events need only the store, sessions need it too, and opening a callback needs no dependency.
             # Authorisations are in memory: they can be looked at while nothing can be fetched.
             exceptions = {
                 SHARES: shares,
                 EVENTS: replica_health.store.healthy,
+                SESSIONS: tokens and replica_health.store.healthy,
                 CALLBACKS: True,
                 SUITES: True,
                 ADMIN: True,
@@ -84,6 +88,7 @@ class Health:
     async def drain(self) -> None:
         """Tell load balancers to send no more requests; this cannot be undone."""
         self._admin.replica_health.draining = True
+        self.obstacle()
         await self.servicer.enter_graceful_shutdown()
 
     async def _set(self, service: str, *, serving: bool) -> None:

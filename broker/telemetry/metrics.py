@@ -63,6 +63,7 @@ class Metrics:
         self.dependency_up = gauge(
             "dependency_up", "Whether the store and WeCom answer.", "dependency", across="livemin"
         )
+        self.ready = gauge("ready", "Whether this replica is ready for requests.", across="livemin")
         self.ticket_quota_used = gauge(
             "ticket_quota_used_ratio",
             "The highest share of an hourly jsapi_ticket limit that is used, of tickets fetched here.",

@@ -14,6 +14,7 @@ from broker.domain.events.receiver import ReceiverForm
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Damage, Durability
 from broker.domain.replica.clocks import MAX_CLOCK_OFFSET, ClockComparison, Witness
+from broker.domain.replica.readiness import Hindrance, NotReady
 from broker.domain.replica_health import ConfigStatus, ReloadOutcome, ReplicaHealth
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
@@ -46,6 +47,7 @@ class Telemetry:
             self.metrics.config_reloads.labels(outcome)
         self._sealed_for: set[tuple[str, str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
+        self._obstacle: NotReady | None = None
         self._unproven_logged_at: datetime | None = None
         self._stranger_logged = clock.now() - LOGGED_EVERY
         self._damage_logged: dict[Damage, tuple[datetime, int]] = {}
@@ -184,6 +186,19 @@ class Telemetry:
             self._log.error("clocks are far apart", problem=comparison.problem)
         elif before.problem:
             self._log.warning("the clocks agree again", going_by=comparison.trusted)
+
+    def readiness_judged(self, obstacle: NotReady | None) -> None:
+        """Measure whether this replica is ready; log once when that changes, and why."""
+        before, self._obstacle = self._obstacle, obstacle
+        self.metrics.ready.set(obstacle is None)
+        if (obstacle and obstacle.hindrance) == (before and before.hindrance):
+            return
+        if obstacle is None:
+            self._log.warning("this replica is ready again")
+        elif obstacle.hindrance is Hindrance.STOPPING:
+            self._log.info("this replica is not ready", problem=obstacle.problem)
+        else:
+            self._log.error("this replica is not ready", problem=obstacle.problem)
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer.shares_changed`."""

@@ -16,6 +16,7 @@ from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.forced import NOBODY
 from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
 from broker.usecases.limits.ticket_quota import HOUR, TicketQuota, limits_of
+from broker.usecases.readiness import Readiness
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.parents import KnownAuthorizations
 from broker.usecases.shares.targets import Targets
@@ -104,6 +105,7 @@ class Admin:
         self._clock = clock
         self._policy = policy
         self.replica_health = replica_health
+        self.readiness = Readiness(replica_health, memory, clock)
 
     def apps(self) -> list[App | Suite | Provider]:
         """Return what is configured, by name."""
@@ -193,13 +195,6 @@ class Admin:
     def watcher_count(self) -> int:
         """Return how many streams watch a credential here."""
         return sum(len(entry.watchers) for entry in self._memory)
-
-    def can_serve_tokens(self) -> bool:
-        """Return whether callers may get a token: WeCom answers, or a valid token is left."""
-        now = self._clock.now()
-        if not self.replica_health.wecom.is_down(now):
-            return True
-        return any(entry.credential and entry.credential.is_valid(now) for entry in self._memory)
 
     def _view(self, entry: CacheEntry) -> CredentialView:
         credential, now = entry.credential, self._clock.now()

@@ -27,7 +27,9 @@ def _routes(health: Health, metrics: Metrics) -> list[web.RouteDef]:
         return web.Response(text="ok\n")
 
     async def readyz(_request: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if health.is_ready else web.Response(text="not ready\n", status=503)
+        if obstacle := health.obstacle():
+            return web.Response(text=f"not ready: {obstacle.problem}\n", status=503)
+        return web.Response(text="ok\n")
 
     async def exposition(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"})

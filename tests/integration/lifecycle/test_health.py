@@ -1,6 +1,7 @@
 """Health by gRPC and HTTP: what a load balancer is told, and when; reflection only where it is wanted."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -9,13 +10,18 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from wecom_broker.v1 import admin_service_pb2 as admin_pb
 
 from broker.simulator import Reset, Settings, demo_world
 from broker.simulator.demo import add_children
+from broker.usecases import readiness
 from tests.kit.broker_here import broker_here
 from tests.kit.processes.fleet import Replica, child, connect, refused, until
+from tests.kit.processes.redis_server import RedisServer
 
-TOKENS, SHARES, ADMIN = (f"wecom_broker.v1.{name}Service" for name in ("Token", "AppShare", "Admin"))
+TOKENS, SHARES, SESSIONS, ADMIN = (
+    f"wecom_broker.v1.{name}Service" for name in ("Token", "AppShare", "MiniProgram", "Admin")
+)
 
 
 async def ready(url: str) -> int:
@@ -66,6 +72,43 @@ async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when
             return await _answers(replica) and await replica.serving()
 
         await until(served_again, pause=0.1)
+
+
+async def test_a_store_that_stays_away_makes_a_replica_not_ready_where_nothing_valid_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "STORE_PATIENCE", timedelta(seconds=2))
+    world = demo_world(settings=Settings(token_lifetime=8))
+    with RedisServer(tmp_path / "redis") as redis:
+        store = {"url": redis.url}
+        async with (
+            broker_here(tmp_path, world, store=store) as here,
+            connect(here.address) as (replica,),
+        ):
+            token = await replica.token()
+            redis.kill()
+            await until(lambda: not here.broker.telemetry.replica_health.store.healthy)
+            await until(lambda: time.time() > token.expire_time.ToNanoseconds() / 1e9 - 1)
+            assert 200 == await ready(here.http), "a token is valid"
+            assert not await replica.serving(SESSIONS)
+
+            async def is_out() -> bool:
+                return not await replica.serving()
+
+            await until(is_out)
+            async with aiohttp.ClientSession() as session, session.get(f"{here.http}/readyz") as answer:
+                assert 503 == answer.status
+                why = (await answer.text()).strip()
+            assert why.startswith("not ready: Redis is not available: ")
+            assert why.endswith(", and no credential here is valid")
+            status = await replica.admin.GetStatus(admin_pb.GetStatusRequest())
+            assert not status.serving
+            assert status.obstacle.endswith(", and no credential here is valid")
+            assert not await replica.serving(TOKENS)
+
+            redis.start()
+            await until(replica.serving)
+            assert 200 == await ready(here.http)
 
 
 async def _answers(replica: Replica) -> bool:

@@ -1,6 +1,7 @@
 """What load balancers are told, by what the broker depends on."""
 
 import asyncio
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -11,10 +12,13 @@ from grpc_health.v1 import health_pb2
 
 from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
+from broker.domain.replica.readiness import Hindrance, NotReady
 from broker.domain.replica_health import ReplicaHealth
-from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SHARES, SUITES, Health
+from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SESSIONS, SHARES, SUITES, Health
+from broker.telemetry.logging import set_up_logging
 from broker.telemetry.observer import Telemetry
 from broker.usecases.admin import CredentialStats, CredentialView
+from tests.kit.logs import own_logging
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.unit.domain.credentials import KEY
 
@@ -27,8 +31,16 @@ class Admin:
     serves: bool = True
     views: list[CredentialView] = field(default_factory=list)
 
-    def can_serve_tokens(self) -> bool:
-        return self.serves
+    @property
+    def readiness(self) -> "Admin":
+        return self
+
+    def without_tokens(self) -> NotReady | None:
+        return None if self.serves else NotReady(Hindrance.WECOM, "WeCom cannot be reached")
+
+    def obstacle(self) -> NotReady | None:
+        stopping = NotReady(Hindrance.STOPPING, "this replica is stopping")
+        return stopping if self.replica_health.draining else self.without_tokens()
 
     def credential_stats(self) -> CredentialStats:
         credential_stats = CredentialStats(Counter(), defaultdict(timedelta), 3)
@@ -92,7 +104,8 @@ async def test_all_are_serving_while_tokens_can_be_served(ward: Ward) -> None:
     await ward.health.look()
 
     assert dict.fromkeys(("", *SERVICES), True) == await ward.serving()
-    assert ward.health.is_ready
+    assert ward.health.obstacle() is None
+    assert 1 == ward.gauge("ready")
 
 
 async def test_without_tokens_only_operators_are_served(ward: Ward) -> None:
@@ -101,7 +114,8 @@ async def test_without_tokens_only_operators_are_served(ward: Ward) -> None:
 
     others = {EVENTS: True, CALLBACKS: True, SUITES: True, ADMIN: True}
     assert {**dict.fromkeys(("", *SERVICES), False), **others} == await ward.serving()
-    assert not ward.health.is_ready
+    assert ward.health.obstacle()
+    assert 0 == ward.gauge("ready")
 
 
 async def test_shares_in_memory_are_served_without_tokens(ward: Ward) -> None:
@@ -112,11 +126,11 @@ async def test_shares_in_memory_are_served_without_tokens(ward: Ward) -> None:
     assert {**dict.fromkeys(("", *SERVICES), False), **others} == await ward.serving()
 
 
-async def test_a_lost_store_is_noted_and_stops_events_alone(ward: Ward) -> None:
+async def test_a_lost_store_is_noted_and_stops_events_and_sessions_alone(ward: Ward) -> None:
     ward.store.problem = StoreUnavailable("Redis does not answer")
     await ward.health.look()
 
-    assert {**dict.fromkeys(("", *SERVICES), True), EVENTS: False} == await ward.serving()
+    assert {**dict.fromkeys(("", *SERVICES), True), EVENTS: False, SESSIONS: False} == await ward.serving()
     assert not ward.telemetry.replica_health.store.healthy
     assert "Redis does not answer" == ward.telemetry.replica_health.store.last_error
     assert 0 == ward.gauge("dependency_up", dependency="store")
@@ -140,7 +154,27 @@ async def test_a_draining_broker_serves_nothing_and_nothing_changes_that_back(wa
     await ward.health.look()
 
     assert dict.fromkeys(("", *SERVICES), False) == await ward.serving()
-    assert not ward.health.is_ready
+    assert ward.health.obstacle()
+    assert 0 == ward.gauge("ready")
+
+
+async def test_each_change_of_readiness_is_logged_once_and_says_why(
+    ward: Ward, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with own_logging():
+        set_up_logging("info", "json")
+        for serves in (True, True, False, False, True, True):
+            ward.admin.serves = serves
+            await ward.health.look()
+        await ward.health.drain()
+        await ward.health.look()
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    assert [
+        ("error", "this replica is not ready", "WeCom cannot be reached"),
+        ("warning", "this replica is ready again", None),
+        ("info", "this replica is not ready", "this replica is stopping"),
+    ] == [(line["level"], line["event"], line.get("problem")) for line in lines]
 
 
 async def test_it_looks_once_a_second(ward: Ward) -> None:

@@ -82,11 +82,12 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return the state of this replica."""
-        replica_health = self._admin.replica_health
+        replica_health, obstacle = self._admin.replica_health, self._admin.readiness.obstacle()
         return pb.GetStatusResponse(
             version=broker.__version__,
             start_time=replica_health.started_at,
-            serving=not replica_health.draining and self._admin.can_serve_tokens(),
+            serving=obstacle is None,
+            obstacle=obstacle.problem if obstacle else "",
             dependencies=[
                 admin_messages.dependency(replica_health.store),
                 admin_messages.dependency(replica_health.wecom),

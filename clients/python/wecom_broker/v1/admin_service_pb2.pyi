@@ -306,7 +306,7 @@ class ClockStatus(_message.Message):
     def __init__(self, going_by: _Optional[str] = ..., skews: _Optional[_Iterable[_Union[ClockSkew, _Mapping]]] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "clock")
+    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "clock", "obstacle")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
@@ -316,6 +316,7 @@ class GetStatusResponse(_message.Message):
     SUITES_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     CLOCK_FIELD_NUMBER: _ClassVar[int]
+    OBSTACLE_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     serving: bool
@@ -325,4 +326,5 @@ class GetStatusResponse(_message.Message):
     suites: _containers.RepeatedCompositeFieldContainer[SuiteStatus]
     config: ConfigStatus
     clock: ClockStatus
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ...) -> None: ...
+    obstacle: str
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., obstacle: _Optional[str] = ...) -> None: ...
