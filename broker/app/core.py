@@ -16,6 +16,7 @@ from broker.domain.ports.wecom import (
     WecomTokens,
 )
 from broker.domain.suites.catalog import Catalog, CatalogChange, unknown
+from broker.usecases.admin import COUNTED
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
@@ -46,7 +47,7 @@ class Limits:
             around.storage.errors, around.storage.groups, around.clock, around.randomness, fingerprints
         )
         breakers = CircuitBreakers(around.clock, around.randomness)
-        self.gate = RateGate(around.storage.coordination, self.error_cache, breakers)
+        self.gate = RateGate(around.storage.coordination, self.error_cache, breakers, COUNTED)
 
 
 class Core:

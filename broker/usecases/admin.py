@@ -45,6 +45,8 @@ AUTHORIZED_ENDPOINTS = (
 )
 """What is called with a suite's token about one corp, and counts for that corp."""
 PROVIDER_ENDPOINTS = ("/cgi-bin/service/get_provider_token",)
+COUNTED = frozenset((*ENDPOINTS, *SUITE_ENDPOINTS, *AUTHORIZED_ENDPOINTS, *PROVIDER_ENDPOINTS))
+"""What operators are shown the use of."""
 
 MOST_AGENTS = 500
 """How many apps in corps are checked for their ticket limits: more would keep the store busy."""

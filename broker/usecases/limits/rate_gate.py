@@ -1,6 +1,6 @@
 """The gate before WeCom: counts calls over the whole fleet, and refuses those that WeCom would refuse."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,7 +49,15 @@ class RateGate:
     on the replica that sees it.
     """
 
-    def __init__(self, counters: Counters, error_cache: ErrorCache, breakers: CircuitBreakers) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        error_cache: ErrorCache,
+        breakers: CircuitBreakers,
+        counted: Collection[str],
+    ) -> None:
+        """Count calls of these endpoints: callers choose others, and each would be a counter of its own."""
+        self._counted = counted
         self._counters = counters
         self._error_cache = error_cache
         self._breakers = breakers
@@ -59,6 +67,8 @@ class RateGate:
         await self._error_cache.check(_limit_scope(scope.endpoint, scope.subject))
         if not scope.is_file:
             self._breakers.check(scope)
+        if scope.endpoint not in self._counted:
+            return
         with suppress(StoreUnavailable):
             for limit in LIMITS:
                 await self._counters.count(_counter(scope.endpoint, scope.subject, limit), limit.window)

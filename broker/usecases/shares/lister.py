@@ -212,10 +212,15 @@ class ShareLister:
     async def _may_relist(self, app: App, kind: ShareKind, corp_id: str) -> bool:
         """Return whether an unknown child may cause a listing: once per cooldown each, `RELISTS` in all."""
         key = ListingKey.of(app, kind)
+        of_all, of_corp = f"relist:{key.name}", f"relist:{key.name}:{corp_id}"
         try:
-            if await self._counters.count(f"relist:{key.name}:{corp_id}", self._cooldown) > 1:
+            # Only read first: a counter for each made-up corp would fill the store.
+            counted = await self._counters.counts([of_all, of_corp])
+            if counted[of_all] >= RELISTS or counted[of_corp]:
                 return False
-            return await self._counters.count(f"relist:{key.name}", self._cooldown) <= RELISTS
+            if await self._counters.count(of_corp, self._cooldown) > 1:
+                return False
+            return await self._counters.count(of_all, self._cooldown) <= RELISTS
         except StoreUnavailable:
             now, held = self._clock.now(), self._lists.get(key)
             return held is None or not held.begun_since(now - self._cooldown, now)
