@@ -33,7 +33,7 @@ from broker.domain.suites.authorization import (
     Permission,
     SharedFrom,
 )
-from broker.domain.suites.installation import KEPT, Installation, InstallationKey, InstallationState
+from broker.domain.suites.installation import Installation, InstallationKey, InstallationState
 from broker.domain.suites.ticket import SuiteTicket
 
 TICKET_KEPT = timedelta(days=1)
@@ -177,14 +177,19 @@ class _InstallationPayload(RecordPayload):
     problem: str
 
 
+class _CallersInstallationPayload(_InstallationPayload):
+    is_callers: bool = False
+
+
 def _encode_installation(installation: Installation) -> Record:
-    payload = _InstallationPayload.model_validate(installation, from_attributes=True)
+    kind = _CallersInstallationPayload if installation.is_callers else _InstallationPayload
+    payload = kind.model_validate(installation, from_attributes=True)
     name = Installation.name_of(installation.key)
-    return Record(name, installation.fence, payload.to_bytes(), installation.taken_at + KEPT, durable=True)
+    return Record(name, installation.fence, payload.to_bytes(), installation.kept_until, durable=True)
 
 
 def _decode_installation(key: InstallationKey, record: Record) -> Installation:
-    fields = _InstallationPayload.fields_of_record(record)
+    fields = _CallersInstallationPayload.fields_of_record(record)
     return Installation(*key, record.fence, **fields)
 
 

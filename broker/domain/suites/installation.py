@@ -15,6 +15,8 @@ CODE_LIFETIME = timedelta(minutes=10)
 """How long WeCom takes an auth_code (wecom-api B5, C4)."""
 KEPT = timedelta(days=30)
 """How long a lost one is shown, and a code that was sent is known as such."""
+KEPT_OF_CALLERS = timedelta(hours=1)
+"""How long a lost one is kept that only a caller brought: it may be made up."""
 
 InstallationKey = tuple[str, str]
 """The suite's name and the code's hash (`Secret.digest`)."""
@@ -50,6 +52,8 @@ class Installation:
     """Of a DONE one."""
     problem: str = ""
     """What keeps the exchange of an open one from succeeding; of a LOST one, what happened and what to do."""
+    is_callers: bool = False
+    """Whether a caller brought it, not WeCom's push."""
 
     @property
     def key(self) -> InstallationKey:
@@ -60,6 +64,12 @@ class Installation:
     def is_open(self) -> bool:
         """Return whether the exchange is outstanding."""
         return self.state in (InstallationState.TAKEN, InstallationState.SENT)
+
+    @property
+    def kept_until(self) -> datetime:
+        """Return when it is forgotten; an open one of a caller is over by then."""
+        is_done = self.state is InstallationState.DONE
+        return self.taken_at + (KEPT_OF_CALLERS if self.is_callers and not is_done else KEPT)
 
     @staticmethod
     def name_of(key: InstallationKey) -> str:
@@ -73,4 +83,4 @@ class Installation:
 
     def is_worth_sharing(self, now: datetime) -> bool:
         """Return whether a store that lost it should have it back: else its code could be sent again."""
-        return now < self.taken_at + KEPT
+        return now < self.kept_until

@@ -22,7 +22,6 @@ from broker.domain.secret import Secret
 from broker.domain.suites.authorization import Authorization, AuthorizationKey, AuthorizationState
 from broker.domain.suites.installation import (
     CODE_LIFETIME,
-    KEPT,
     Installation,
     InstallationKey,
     InstallationState,
@@ -95,13 +94,33 @@ class Exchanges:
         return bool(self._sending)
 
     async def take(
-        self, suite: Suite, auth_code: Secret, taken_at: datetime, *, is_reset: bool = False, state: str = ""
+        self,
+        suite: Suite,
+        auth_code: Secret,
+        taken_at: datetime,
+        *,
+        is_reset: bool = False,
+        state: str = "",
+        is_callers: bool = False,
     ) -> InstallationKey:
-        """Write a code down durably; one that was taken before changes nothing. Raises `StoreUnavailable`."""
+        """Write a code down durably; one that was taken before changes nothing.
+
+        Raises `StoreUnavailable`, and `CallerLimited` if callers brought too many that came to nothing.
+        """
         taken = Installation(
-            suite.name, auth_code.digest(), 1, InstallationState.TAKEN, auth_code, is_reset, state, taken_at
+            suite.name,
+            auth_code.digest(),
+            1,
+            InstallationState.TAKEN,
+            auth_code,
+            is_reset,
+            state,
+            taken_at,
+            is_callers=is_callers,
         )
-        await self._installations.enlisted.enlist(suite.name, taken.code_hash, self._clock.now() + KEPT)
+        if is_callers:
+            self._installations.check_room(taken.key)
+        await self._installations.enlisted.enlist(suite.name, taken.code_hash, taken.kept_until)
         if await self._records.offer(taken):
             await self._installations.adopt(taken)
         else:
@@ -314,10 +333,17 @@ class Exchanges:
             async for turn in turns:
                 if turn.lease is None:
                     continue
+                if settled.is_callers:
+                    await self._keep_listed(settled)
                 written = replace(settled, fence=turn.lease.fence)
                 if await self._installations.replicated.publish(sent.key, written, turn.lease):
                     self._report(settled)
                     return
+
+    async def _keep_listed(self, settled: Installation) -> None:
+        """List a code that became an authorisation for as long as one of a push."""
+        with suppress(StoreUnavailable):
+            await self._installations.enlisted.enlist(settled.suite, settled.code_hash, settled.kept_until)
 
     def _report(self, settled: Installation) -> None:
         self._observer.exchange_ended(settled.suite, settled.state)

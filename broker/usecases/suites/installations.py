@@ -3,17 +3,22 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from broker.domain.errors import CallerLimited
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Groups
-from broker.domain.suites.installation import KEPT, Installation, InstallationKey, InstallationState
+from broker.domain.suites.installation import Installation, InstallationKey, InstallationState
 from broker.domain.suites.suite import Suite
 from broker.domain.suites.view import code_mark
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.enlisted import INSTALLATIONS, Enlisted
+
+MOST_OF_CALLERS = 200
+"""How many codes that callers brought may be outstanding or lost for one suite: WeCom's pushes come first."""
+ROOM_EVERY = timedelta(minutes=1)
 
 
 class Installations:
@@ -91,6 +96,15 @@ class Installations:
         """Return those whose exchange is outstanding, in the order in which they were taken."""
         return [found for found in self.unfinished(suite) if found.is_open]
 
+    def check_room(self, key: InstallationKey) -> None:
+        """Return if a caller may bring this code, as one more. Raises `CallerLimited`."""
+        if self.get(key):
+            return
+        suite, _ = key
+        if sum(found.is_callers for found in self._unfinished[suite].values()) >= MOST_OF_CALLERS:
+            problem = f"{MOST_OF_CALLERS} codes of callers are outstanding, or were lost in the last hour"
+            raise CallerLimited(problem, ROOM_EVERY, limit="codes", app=suite)
+
     def waits(self, key: InstallationKey, problem: str) -> None:
         """Show why the exchange of a code does not come about; the code itself is as it was."""
         found = self.get(key)
@@ -112,4 +126,4 @@ class Installations:
         self._changes.tell(suite, code_mark(code_hash))
 
     def _kept_until(self, suite: str) -> dict[str, datetime]:
-        return {code_hash: found.taken_at + KEPT for code_hash, found in self._memory[suite].items()}
+        return {code_hash: found.kept_until for code_hash, found in self._memory[suite].items()}

@@ -64,9 +64,12 @@ class SuiteAuthorizations:
         return AuthorizationView.of(await self._rereading.read(suite, _required(corp_id)))
 
     async def complete(self, name: str, auth_code: str, state: str) -> AuthorizationView:
-        """Exchange the code of a redirect; it may be given again. Raises as `Exchanges.outcome`."""
+        """Exchange the code of a redirect; it may be given again.
+
+        Raises as `Exchanges.take` and `Exchanges.outcome`.
+        """
         suite, code = self._catalog.suite(name), read_code("auth_code", auth_code)
-        key = await self._exchanges.take(suite, code, self._clock.now(), state=state)
+        key = await self._exchanges.take(suite, code, self._clock.now(), state=state, is_callers=True)
         return AuthorizationView.of(await self._exchanges.outcome(key))
 
     async def watch(self, name: str) -> AsyncGenerator[list[AuthorizationView], None]:

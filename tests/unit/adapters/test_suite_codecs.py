@@ -87,6 +87,7 @@ INSTALLATIONS = st.builds(
     sent_at=st.none() | MOMENTS,
     corp_id=TEXTS,
     problem=TEXTS,
+    is_callers=st.booleans(),
 )
 
 

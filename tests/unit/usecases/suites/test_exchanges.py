@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import CodeRejected, IpNotTrusted, StoreUnavailable, WecomUnavailable
+from broker.domain.errors import CallerLimited, CodeRejected, IpNotTrusted, StoreUnavailable, WecomUnavailable
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import AuthorizationState
-from broker.domain.suites.installation import InstallationState
+from broker.domain.suites.installation import KEPT_OF_CALLERS, InstallationState
 from broker.domain.suites.view import ViewState
 from broker.simulator import provider_demo as demo
+from broker.usecases.suites.installations import MOST_OF_CALLERS
 from tests.kit.memory.engine_world import Replica, outcome
 from tests.kit.memory.fake_clock import settle
 from tests.kit.memory.provider_world import MARKET, SECOND, TAILORED, ProviderWorld
@@ -307,6 +308,46 @@ async def test_a_caller_that_brings_a_spent_code_is_told(world: ProviderWorld) -
     error = await outcome(world.run(replica.core.suites.overview.complete("market", "x" * 64, "")))
 
     assert isinstance(error, CodeRejected)
+
+
+async def test_codes_that_callers_make_up_are_few_and_keep_no_push_out(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    complete = replica.core.suites.overview.complete
+    for number in range(MOST_OF_CALLERS):
+        asyncio.get_running_loop().create_task(outcome(complete("market", f"made-up-{number}", "")))
+    await world.clock.advance(10 * MINUTE)
+    assert MOST_OF_CALLERS == len(await views(replica))
+
+    refused = await outcome(complete("market", "one-more", ""))
+    assert isinstance(refused, CallerLimited)
+    assert refused.retry_after
+    repeated = await outcome(world.run(complete("market", "made-up-7", "")))
+    assert isinstance(repeated, CodeRejected)
+    assert AuthorizationState.ACTIVE is (await world.authorize(replica)).state
+
+    await world.clock.jump(KEPT_OF_CALLERS)
+    replica.core.installations.forget_ended()
+    assert [ViewState.ACTIVE] == [state for _, state in await views(replica)]
+    members = await replica.store.members("installations:market", 0, 10 * MOST_OF_CALLERS)
+    assert 1 == len(members), "the one of the push"
+    assert isinstance(await outcome(world.run(complete("market", "one-more", ""))), CodeRejected)
+
+
+async def test_a_callers_code_that_became_an_authorisation_is_known_for_as_long_as_a_pushed_one(
+    world: ProviderWorld,
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    code = world.suite_wecom.install(demo.PARENT)
+    await world.run(replica.core.suites.overview.complete("market", code.reveal(), ""))
+    await world.clock.jump(2 * KEPT_OF_CALLERS)
+    replica.core.installations.forget_ended()
+
+    assert code.digest() in await replica.store.members("installations:market", 0, 10)
+    found = await replica.storage.installations.find(("market", code.digest()))
+    assert found
+    assert InstallationState.DONE is found.state
 
 
 async def test_the_codes_are_in_the_store_only_while_they_are_needed(world: ProviderWorld) -> None:
