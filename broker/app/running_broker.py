@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from broker.adapters.system import SystemClock, SystemRandomness
-from broker.adapters.wecom.client import LOGINS_AT_ONCE, WecomClient, connect_wecom
+from broker.adapters.wecom.client import MOST_AT_WILL, WecomClient, connect_wecom
 from broker.adapters.wecom.egress import Egress
 from broker.adapters.wecom.passthrough import CALLS_AT_ONCE as PASSED_ON_AT_ONCE
 from broker.adapters.wecom.shares import ShareEndpoints
@@ -135,7 +135,7 @@ async def running_broker(
         background.keep_running("watching clocks", clock_watch.run)
         background.keep_running("summing audit records", audit.journal.run)
         shared = (
-            Admission(policy, pools=fair_pools(PASSED_ON_AT_ONCE, LOGINS_AT_ONCE)),
+            Admission(policy, pools=fair_pools(PASSED_ON_AT_ONCE, MOST_AT_WILL)),
             Authorizer(policy, Subjects.of(around.catalog)),
             OpenStreams(policy),
             CallAudit(services.audit),

@@ -53,6 +53,8 @@ class Call:
     """The field of the caller's request to name when WeCom blames the caller; "" if there is none."""
     carries_code: bool = False
     """Whether it carries a one-time code: it is sent only once."""
+    at_will: bool = False
+    """Whether callers may ask for it as often as they like: it takes no slot that tokens need."""
     proxied: bool = False
     """Whether it is a caller's own call: sent only once, and an errcode is a regular answer."""
     caller: str = ""

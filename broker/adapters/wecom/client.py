@@ -12,14 +12,17 @@ import aiohttp
 from broker.adapters.wecom.call import Answer, Call
 from broker.adapters.wecom.egress import Egress
 from broker.adapters.wecom.exchange import Busy, CallOutcome, ConnectionLost, Exchange, told_time
+from broker.adapters.wecom.slots import Slots
 from broker.domain.errors import BrokerError, RateLimited, WecomUnavailable
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.rate_gate import UpstreamGate
 
 CALLS_AT_ONCE = 50
-LOGINS_AT_ONCE = 128
-"""Calls with a code: no caller gets all of them (`FairPool`)."""
+MOST_AT_WILL = 128
+"""What callers may ask for as often as they like, at once: no caller gets all of it (`FairPool`)."""
+MOST_WAITING = 256
+"""How many of those may wait for a slot: where no callers are configured, nobody else bounds them."""
 PAUSES = (timedelta(milliseconds=100), timedelta(milliseconds=400))
 """A call that may be repeated is, after each of these, before WeCom counts as unavailable."""
 SYSTEM_BUSY = -1
@@ -56,9 +59,9 @@ class WecomClient:
         self._randomness = randomness
         self._observer = observer
         self._on_time = on_time
-        # Logins never take slots that tokens need; `Passthrough` limits proxied calls.
+        # What callers ask for at will takes no slot that tokens need; `Passthrough` limits proxied calls.
         self._own_slots = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._login_slots = asyncio.Semaphore(LOGINS_AT_ONCE)
+        self._slots_at_will = Slots(MOST_AT_WILL, MOST_WAITING)
 
     async def send(self, call: Call) -> Answer:
         """Return the whole answer; repeat the call, if it may be repeated, while WeCom is busy.
@@ -120,7 +123,8 @@ class WecomClient:
     async def _attempt(self, call: Call, outcome: CallOutcome) -> Answer:
         if call.proxied:
             return await self._answer(call, outcome)
-        async with self._login_slots if call.carries_code else self._own_slots:
+        at_will = call.at_will or call.carries_code
+        async with self._slots_at_will.taken(call.endpoint) if at_will else self._own_slots:
             # The wait for a slot is the broker's: it does not count towards WeCom's timeout.
             return await self._answer(call, outcome)
 

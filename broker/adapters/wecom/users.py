@@ -52,7 +52,7 @@ class UserEndpoints:
         """Fetch what a user agreed to show (wecom-api A8, B10)."""
         path = PATHS[token.key.kind].profile
         body = {"user_ticket": user_ticket}
-        call = Call("POST", path, token, body=body, blames="user_ticket")
+        call = Call("POST", path, token, body=body, blames="user_ticket", at_will=True)
         answer = await self._client.send(call)
         corp = {"corpid": answer.corp_id("corpid")} if _is_suite(token) else {}
         found = {name: answer.fields.get(name) for name in PROFILE_FIELDS}
@@ -72,7 +72,7 @@ class UserEndpoints:
         """Turn a parent's session into the child's (wecom-api A10)."""
         body = {"userid": user_id, "session_key": session_key}
         path = "/cgi-bin/miniprogram/transfer_session"
-        call = Call("POST", path, child_token, body=body, blames="session_key")
+        call = Call("POST", path, child_token, body=body, blames="session_key", at_will=True)
         try:
             answer = await self._client.send(call)
         except InvalidRequest as refused:

@@ -33,6 +33,8 @@ def test_one_caller_gets_half_of_a_pool_and_the_next_finds_room() -> None:
     assert len(most(door, ORDERS, "DownloadMedia", stream=True)) == 0
     assert len(most(door, MAIL, "CallApi")) == 16
     assert len(most(door, ORDERS, "ExchangeLoginCode")) == 32
+    for rpc in ("GetUserProfile", "ConvertSession", "BuildInstallUrl"):
+        assert most(door, ORDERS, rpc) == []
 
 
 def test_a_refusal_says_when_to_come_back_and_six_callers_leave_room_for_another() -> None:

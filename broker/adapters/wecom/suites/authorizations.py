@@ -20,7 +20,8 @@ class AuthorizationEndpoints:
 
     async def fetch_pre_auth_code(self, suite_token: Credential) -> Grant:
         """Fetch the code that an install link carries (wecom-api B3)."""
-        answer = await self._client.send(Call("GET", "/cgi-bin/service/get_pre_auth_code", suite_token))
+        call = Call("GET", "/cgi-bin/service/get_pre_auth_code", suite_token, at_will=True)
+        answer = await self._client.send(call)
         return answer.grant("pre_auth_code")
 
     async def set_session_info(
@@ -29,7 +30,9 @@ class AuthorizationEndpoints:
         """Say whether the link installs a suite that is not published (wecom-api B4)."""
         body = {"pre_auth_code": pre_auth_code, "session_info": {"auth_type": int(test_install)}}
         path = "/cgi-bin/service/set_session_info"
-        await self._client.send(Call("POST", path, suite_token, body=body, blames="test_install"))
+        await self._client.send(
+            Call("POST", path, suite_token, body=body, blames="test_install", at_will=True)
+        )
 
     async def exchange_auth_code(self, suite_token: Credential, auth_code: Secret) -> ExchangedCode:
         """Exchange an auth_code for the permanent code (wecom-api B6, v2)."""

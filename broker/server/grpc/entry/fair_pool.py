@@ -8,8 +8,11 @@ from broker.domain.errors import CallerLimited
 SOON = timedelta(seconds=1)
 PASSED_ON = ("CallApi", "UploadMedia", "DownloadMedia")
 """What occupies a slot of the calls that are passed on to WeCom."""
-WITH_A_CODE = ("ExchangeAuthCode", "ExchangeLoginCode", "CompleteInstallation")
-"""What sends WeCom a code of the caller's choice."""
+AT_WILL = (
+    *("ExchangeAuthCode", "ExchangeLoginCode", "CompleteInstallation"),
+    *("GetUserProfile", "ConvertSession", "BuildInstallUrl"),
+)
+"""What sends WeCom a code, ticket or key of the caller's choice, or has it make a new one."""
 
 
 class FairPool:
@@ -47,7 +50,7 @@ class FairPool:
             self._held[caller] -= 1
 
 
-def fair_pools(passed_on: int, codes: int) -> dict[str, FairPool]:
+def fair_pools(passed_on: int, at_will: int) -> dict[str, FairPool]:
     """Return the pool of each rpc that has one, for as many calls to WeCom at once."""
-    files, logins = FairPool(passed_on), FairPool(codes)
-    return {**dict.fromkeys(PASSED_ON, files), **dict.fromkeys(WITH_A_CODE, logins)}
+    files, logins = FairPool(passed_on), FairPool(at_will)
+    return {**dict.fromkeys(PASSED_ON, files), **dict.fromkeys(AT_WILL, logins)}
