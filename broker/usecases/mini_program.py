@@ -141,4 +141,6 @@ class MiniProgramLogins:
             return key, listing_fence, login
 
         key, listing_fence, login = await self._targets.reach(target, with_child)
+        # Only once WeCom has taken it: made-up keys must not fill the store with counters.
+        await self._sessions.count_conversion(session_key)
         return await self._sessions.keep(key, listing_fence, login, user_id)

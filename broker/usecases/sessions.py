@@ -4,11 +4,12 @@ import re
 from datetime import timedelta
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import CorpNotAuthorized, InvalidRequest, SessionNotFound
+from broker.domain.errors import CallerLimited, CorpNotAuthorized, InvalidRequest, SessionNotFound
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Counters, Groups
 from broker.domain.ports.wecom import LoginSession
+from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import Authorization
@@ -19,6 +20,8 @@ from broker.usecases.shares.parents import KnownAuthorizations
 
 LIFETIME = timedelta(days=1)
 """How long a session is kept: WeCom does not say how long its key works (wecom-api H7)."""
+MOST_CONVERSIONS = 100
+"""How many sessions of one parent's session_key are kept in that time: callers may convert it at will."""
 SESSION_ID = re.compile(r"[0-9a-f]{32,64}")
 
 
@@ -49,6 +52,12 @@ class Sessions:
     async def check_store(self) -> None:
         """Return if a session could be kept now. Raises `StoreUnavailable`."""
         await self._counters.count("session-check", LIFETIME)
+
+    async def count_conversion(self, session_key: Secret) -> None:
+        """Count one more session of a parent's key. Raises `CallerLimited`, `StoreUnavailable`."""
+        if await self._counters.count(f"converted:{session_key.digest()}", LIFETIME) > MOST_CONVERSIONS:
+            problem = f"this session_key was converted {MOST_CONVERSIONS} times: use one of those sessions"
+            raise CallerLimited(problem, LIFETIME, limit="conversions")
 
     async def keep(
         self, key: CredentialKey, listing_fence: int, login: LoginSession, source_user_id: str

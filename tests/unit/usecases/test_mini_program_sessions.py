@@ -11,7 +11,9 @@ from broker.domain.corps import ShareKind
 from broker.domain.errors import (
     AmbiguousTarget,
     AppNotShared,
+    CallerLimited,
     CallerNotAllowed,
+    DataRejected,
     InvalidRequest,
     SessionNotFound,
     StoreUnavailable,
@@ -21,7 +23,7 @@ from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
-from broker.usecases.sessions import LIFETIME, Sessions
+from broker.usecases.sessions import LIFETIME, MOST_CONVERSIONS, Sessions
 from tests.kit.memory.engine_world import (
     CHILD,
     CHILD_SHARE,
@@ -277,6 +279,32 @@ async def list_anew(world: EngineWorld, replica: Replica, *shares: AppShare) -> 
     for app in replica.apps.values():
         await world.run(replica.lister.sync(app))
     await settle()
+
+
+async def test_one_session_key_is_converted_only_so_often(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
+) -> None:
+    results = [
+        await world.run(outcome(sessions.convert(CHILD_TARGET, "wo-lisi", "key3")))
+        for _ in range(MOST_CONVERSIONS + 20)
+    ]
+
+    assert MOST_CONVERSIONS == kept(world)
+    assert {CallerLimited} == {type(result) for result in results[MOST_CONVERSIONS:]}
+    assert (await world.run(sessions.convert(CHILD_TARGET, "wo-lisi", "key4"))).session_id
+
+
+async def test_keys_that_wecom_refuses_leave_no_counter(
+    world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
+) -> None:
+    await world.run(sessions.convert(CHILD_TARGET, "wo-lisi", "key3"))
+    before = len(world.shared.counters)
+    users.fail(lambda: DataRejected("WeCom does not take it"), times=50)
+    for number in range(50):
+        refused = await world.run(outcome(sessions.convert(CHILD_TARGET, "wo-lisi", f"made-up-{number}")))
+        assert isinstance(refused, DataRejected)
+
+    assert before == len(world.shared.counters)
 
 
 async def test_a_session_dies_on_every_replica_with_the_share_and_does_not_come_back_with_it(
