@@ -147,6 +147,16 @@ class Metrics:
         for gauge in (self.suite_ticket_expiry, self.permission_expiry, self.authorizations):
             gauge.remove_by_labels({"app": suite})
 
+    def forget_group(self, app: str, group: str) -> None:
+        """Forget the series of a group that is gone: callers name groups."""
+        lags = (self.event_lag, self.event_lag_seconds, self.dead_events)
+        if MULTIPROCESS in os.environ:
+            for gauge in lags:
+                gauge.labels(app, group).set(0)
+            return
+        for series in (*lags, self.events_delivered):
+            series.remove_by_labels({"app": app, "group": group})
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, of all workers together."""
         if MULTIPROCESS not in os.environ:

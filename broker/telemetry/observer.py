@@ -237,12 +237,7 @@ class Telemetry:
         """See `Observer.groups_lag`; a group that is gone has no lag."""
         found = {(lag.app, lag.group): lag for lag in lags}
         for labels in self._groups - found.keys():
-            for gauge in (
-                self.metrics.event_lag,
-                self.metrics.event_lag_seconds,
-                self.metrics.dead_events,
-            ):
-                gauge.labels(*labels).set(0)
+            self.metrics.forget_group(*labels)
         self._groups = set(found)
         for labels, lag in found.items():
             age = (self._clock.now() - lag.oldest).total_seconds() if lag.oldest else 0.0

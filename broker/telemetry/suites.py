@@ -12,6 +12,8 @@ from broker.telemetry.metrics import Metrics
 
 REMINDER = timedelta(minutes=10)
 """How often a problem that lasts is logged again."""
+LOGGED_EVERY = timedelta(seconds=10)
+"""How often a lost code of one suite is logged: callers can bring made-up ones."""
 
 
 class SuiteTelemetry:
@@ -22,6 +24,8 @@ class SuiteTelemetry:
         self._clock = clock
         self._log = structlog.get_logger(LOGGER)
         self._warned_at: dict[str, datetime] = {}
+        self._lost: dict[str, tuple[datetime, int]] = {}
+        """When a lost code of each suite was last logged, and how many were lost since."""
 
     def ticket_pushed(self, suite: str, *, is_newest: bool) -> None:
         """See `SuiteObserver.ticket_pushed`."""
@@ -60,8 +64,15 @@ class SuiteTelemetry:
     def suite_ended(self, suite: str) -> None:
         """See `SuiteObserver.suite_ended`; no alert may wait for what nobody configures."""
         self._warned_at.pop(suite, None)
+        self._lost.pop(suite, None)
         self._metrics.forget_suite(suite)
 
     def code_lost(self, suite: str, problem: str) -> None:
-        """See `SuiteObserver.code_lost`."""
-        self._log.error("an auth_code was lost", app=suite, problem=problem)
+        """See `SuiteObserver.code_lost`; logged at most every ten seconds for each suite."""
+        now = self._clock.now()
+        last, unlogged = self._lost.get(suite, (None, 0))
+        if last and now - last < LOGGED_EVERY:
+            self._lost[suite] = last, unlogged + 1
+            return
+        self._lost[suite] = now, 0
+        self._log.error("an auth_code was lost", app=suite, problem=problem, not_logged_before=unlogged)

@@ -87,6 +87,22 @@ def test_a_group_that_is_gone_lags_no_more(telemetry: Telemetry) -> None:
     assert 1 == value(telemetry, "event_lag", app="crm", group="other")
 
 
+def test_groups_that_come_and_go_leave_no_series_behind(telemetry: Telemetry) -> None:
+    def series() -> int:
+        return telemetry.metrics.exposition().count(b'group="')
+
+    telemetry.groups_lag([lag("orders", 1)])
+    telemetry.event_delivered("crm", "orders", 0)
+    before = series()
+    for number in range(1000):
+        telemetry.groups_lag([lag("orders", 1), lag(f"made-up-{number}", 1)])
+        telemetry.event_delivered("crm", f"made-up-{number}", 0)
+    telemetry.groups_lag([lag("orders", 1)])
+
+    assert before == series()
+    assert 1 == value(telemetry, "events_delivered_total", app="crm", group="orders", again="no")
+
+
 def test_a_child_that_callbacks_are_sealed_for_is_told_once(telemetry: Telemetry, log: io.StringIO) -> None:
     for _ in range(3):
         for corp_id in ("ww1", "ww2"):

@@ -15,7 +15,9 @@ from broker.domain.ports.observer import Damage, Durability
 from broker.domain.replica.clocks import ClockComparison, Witness
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER, redact, set_up_logging
+from broker.telemetry.metrics import Metrics
 from broker.telemetry.observer import Telemetry
+from broker.telemetry.suites import SuiteTelemetry
 from tests.kit.logs import own_logging
 from tests.kit.memory.fake_clock import START, FakeClock
 
@@ -309,6 +311,20 @@ async def test_damage_is_counted_and_each_kind_told_every_ten_seconds_at_most(sc
     assert 1000 == value("wecom_broker_store_damage_total", {"damage": "record"})
     told = [(event["damage"], event["not_logged_before"]) for event in screen.events]
     assert [("record", 0), ("event", 0), ("record", 499), ("event", 4)] == told
+
+
+async def test_lost_codes_of_a_suite_are_told_every_ten_seconds_at_most(screen: Screen) -> None:
+    clock = FakeClock()
+    telemetry = SuiteTelemetry(Metrics(), clock)
+    set_up_logging("info", "json")
+    for _ in range(10):
+        for _ in range(100):
+            telemetry.code_lost("market", "WeCom refused the code")
+        telemetry.code_lost("tailored", "WeCom refused the code")
+        await clock.advance(timedelta(seconds=2))
+
+    told = [(event["app"], event["not_logged_before"]) for event in screen.events]
+    assert [("market", 0), ("tailored", 0), ("market", 499), ("tailored", 4)] == told
 
 
 def test_a_clock_that_is_not_believed_is_an_error(screen: Screen, telemetry: Telemetry) -> None:

@@ -85,7 +85,7 @@ async def test_a_group_that_nobody_uses_is_forgotten_and_shows_nothing(
     await world.clock.advance(timedelta(seconds=1))
     await keeping.look()
 
-    assert (0, 0) == (figure(telemetry, "event_lag"), figure(telemetry, "event_lag_seconds"))
+    assert (None, None) == (figure(telemetry, "event_lag"), figure(telemetry, "event_lag_seconds"))
     assert [] == await replica.log.lags(APP)
 
 
