@@ -34,6 +34,7 @@ if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 1 << 30:
 ONE_FLEET = {
     "fleet/test_herd",
     "fleet/test_lost_holder",
+    "fleet/test_replicas",
     "fleet/test_reports",
     "fleet/test_watching",
     "lifecycle/test_ending",

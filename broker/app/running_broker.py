@@ -1,6 +1,8 @@
 """A broker that serves: the order in which its parts start and stop."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -40,7 +42,7 @@ from broker.server.grpc.listening.tls import ServerTls
 from broker.server.grpc.subjects import Subjects
 from broker.server.health import Health
 from broker.telemetry.audit.trail import QueuedTrail
-from broker.telemetry.logging import set_up_logging
+from broker.telemetry.logging import LogLevel
 from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.credentials.cache import CredentialCache
@@ -71,6 +73,7 @@ async def running_broker(
 
     `read` reads the configuration anew for a reload. Raises `CannotStart`.
     """
+    log_level = LogLevel(config.log.level, config.log.format)
     clock, randomness = SystemClock(), SystemRandomness()
     telemetry = Telemetry(clock)
     settings = LiveSettings(config)
@@ -124,7 +127,15 @@ async def running_broker(
             longest_call=timedelta(seconds=2 * config.wecom.timeout_seconds + 5),
         )
         services = Services(
-            config, around, core, client=client, telemetry=telemetry, settings=settings, journal=audit.journal
+            config,
+            around,
+            core,
+            client=client,
+            telemetry=telemetry,
+            settings=settings,
+            journal=audit.journal,
+            replica=_replica_name(),
+            log_level=log_level,
         )
         health = Health(services.admin, core.sharing.directory, storage.coordination, clock, telemetry)
         await health.look()
@@ -146,6 +157,8 @@ async def running_broker(
             return RpcGuard(Identity(policy, clock, everybody=caller), *shared, met=services.meetings.note)
 
         tls = listening.server_tls(config, clock, telemetry)
+        if tls:
+            telemetry.replica_health.certificates = tls.ends
         addresses = await listening.open_grpc(stack, config, guard_for, services, health, telemetry, tls=tls)
         port = await listening.open_http(stack, config, services, health, telemetry)
         try:
@@ -154,7 +167,7 @@ async def running_broker(
                 read or (lambda: config),
                 tls.read_again if tls else None,
                 storage.seal_keys,
-                applied_by=(settings.replace, _log_level_of(config), lambda _: audit.trail.reopen()),
+                applied_by=(settings.replace, _following(config, log_level), lambda _: audit.trail.reopen()),
                 telemetry=telemetry,
                 clock=clock,
             )
@@ -163,6 +176,7 @@ async def running_broker(
             )
         finally:
             await health.drain()
+            await services.heartbeats.leave()
             # Load balancers must notice before connections close.
             await asyncio.sleep(min(config.server.drain_seconds / 10, 1.0))
             # Watches would last the whole grace period; their clients re-open them elsewhere.
@@ -178,14 +192,18 @@ def _clocks(storage: Storage, client: WecomClient) -> dict[Witness, Ask]:
     return {Witness.STORE: storage.seconds, **asks} if storage.seconds else asks
 
 
-def _log_level_of(running: Config) -> Apply:
-    """Return what takes over the log level of a new configuration."""
+def _following(running: Config, log_level: LogLevel) -> Apply:
+    """Return what takes over a log level that the configuration changes."""
     present = running.log.level
 
     def apply(new: Config) -> None:
         nonlocal present
         if new.log.level != present:
             present = new.log.level
-            set_up_logging(present, running.log.format)
+            log_level.replace(present)
 
     return apply
+
+
+def _replica_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"

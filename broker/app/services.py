@@ -25,6 +25,7 @@ from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
 from broker.server.grpc.subjects import Subjects
+from broker.telemetry.logging import LogLevel
 from broker.telemetry.observer import Telemetry
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
@@ -37,6 +38,8 @@ from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
 from broker.usecases.refusals.meetings import Meetings
 from broker.usecases.refusals.refusals import Refusals
+from broker.usecases.replicas.heartbeats import Heartbeats
+from broker.usecases.replicas.reporter import Reporter
 from broker.usecases.sessions import Sessions
 from broker.usecases.signing import Signing
 from broker.usecases.suite_status import SuiteStatuses
@@ -55,6 +58,8 @@ class Services:
         telemetry: Telemetry,
         settings: LiveSettings,
         journal: AuditJournal,
+        replica: str,
+        log_level: LogLevel,
     ) -> None:
         catalog, clock, randomness, engine = around.catalog, around.clock, around.randomness, core.engine
         targets, directory = core.sharing.targets, core.sharing.directory
@@ -74,7 +79,9 @@ class Services:
         settings.policy.on_change(lambda: self.feed.follow(catalog, with_events))
         self.admin = _admin(around, core, telemetry)
         self.meetings = Meetings(core.error_cache)
-        refusals = _refusals(around, core, self.meetings)
+        reporter = Reporter(replica, self.admin, self.meetings, around.storage.seal_keys.uses, clock)
+        self.heartbeats = Heartbeats(around.storage.replicas, around.storage.groups, reporter.report, clock)
+        refusals = _refusals(around, core, self.meetings, self.heartbeats)
         statuses = SuiteStatuses(catalog.suites, core.suite_tickets, core.suites.overview)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
@@ -86,11 +93,12 @@ class Services:
             callbacks=CallbackServicer(callbacks.external, rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
             suites=SuiteServicer(core.suites.overview, core.suites.links, rights),
-            admin=AdminServicer(self.admin, refusals, statuses),
+            admin=AdminServicer(self.admin, refusals, statuses, reporter, self.heartbeats, log_level),
         )
 
     def start(self) -> None:
         """Maintain the event log and the cached token responses, in the background."""
+        self._tasks.keep_running("reporting to the fleet", self.heartbeats.run)
         self._tasks.keep_running("looking after events", self._maintenance.run)
         self._tasks.keep_running("counting down lives", self.servicers.tokens.count_down)
 
@@ -135,12 +143,13 @@ def _admin(around: Surroundings, core: Core, telemetry: Telemetry) -> Admin:
     )
 
 
-def _refusals(around: Surroundings, core: Core, meetings: Meetings) -> Refusals:
+def _refusals(around: Surroundings, core: Core, meetings: Meetings, heartbeats: Heartbeats) -> Refusals:
     return Refusals(
         catalog=around.catalog,
         error_cache=core.error_cache,
         memory=core.memory,
         meetings=meetings,
+        elsewhere=heartbeats.meetings_elsewhere,
         counters=around.storage.coordination,
     )
 

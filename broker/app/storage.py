@@ -7,6 +7,7 @@ from broker.adapters.storage import codecs, suite_codecs
 from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.event_codec import EVENTS
 from broker.adapters.storage.parked_events import ParkedEvents
+from broker.adapters.storage.replica_codec import REPLICAS
 from broker.adapters.storage.seal import Seal
 from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.app.at_rest.seal_keys import SealKeys
@@ -18,6 +19,7 @@ from broker.domain.ports.event_log import EventLog, EventStore
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Coordination, Groups, Store
 from broker.domain.remembered_errors import RememberedError
+from broker.domain.replica.report import ReplicaReport
 from broker.domain.sessions import Session
 from broker.domain.shares import ListingKey, ShareList
 from broker.domain.suites.authorization import Authorization, AuthorizationKey
@@ -36,6 +38,7 @@ class Storage:
     suite_tickets: Collection[str, SuiteTicket]
     authorizations: Collection[AuthorizationKey, Authorization]
     installations: Collection[InstallationKey, Installation]
+    replicas: Collection[str, ReplicaReport]
     events: EventLog[Event]
     event_groups: EventGroups
     coordination: Coordination
@@ -57,6 +60,7 @@ def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer)
         SealedCollection(store, seal, suite_codecs.SUITE_TICKETS, observer),
         SealedCollection(store, seal, suite_codecs.AUTHORIZATIONS, observer),
         SealedCollection(store, seal, suite_codecs.INSTALLATIONS, observer),
+        SealedCollection(store, seal, REPLICAS, observer),
         SealedEventLog(events, seal, EVENTS, observer, parking),
         events,
         store,

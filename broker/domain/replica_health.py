@@ -1,5 +1,6 @@
 """How the broker and what it depends on are doing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,6 +66,8 @@ class ReplicaHealth:
     config: ConfigStatus = field(init=False)
     clocks: ClockComparison = field(default_factory=ClockComparison)
     draining: bool = False
+    certificates: Mapping[str, datetime] = field(default_factory=dict)
+    """When the first certificate of each TLS file ends, by the file's key."""
 
     def __post_init__(self) -> None:
         self.config = ConfigStatus(self.started_at)

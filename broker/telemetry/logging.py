@@ -51,6 +51,21 @@ def set_up_logging(level: str, form: str) -> None:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
+class LogLevel:
+    """The level of the process's log: a reload or an operator may change it."""
+
+    def __init__(self, level: str, form: str) -> None:
+        self._level = level
+        self._form = form
+
+    def replace(self, level: str) -> str:
+        """Log at that level from now on; return the one before."""
+        before, self._level = self._level, level
+        if level != before:
+            set_up_logging(level, self._form)
+        return before
+
+
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Remove secrets from query strings: the last defence against libraries that log URLs."""
     for name, value in event.items():

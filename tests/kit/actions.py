@@ -22,6 +22,8 @@ ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.AdminService/RetryRefused": Action.ADMIN_REFRESH,
     "/wecom_broker.v1.AdminService/GetQuotas": Action.ADMIN_READ,
     "/wecom_broker.v1.AdminService/GetStatus": Action.ADMIN_READ,
+    "/wecom_broker.v1.AdminService/ListReplicas": Action.ADMIN_READ,
+    "/wecom_broker.v1.AdminService/SetLogLevel": Action.ADMIN_REFRESH,
     "/wecom_broker.v1.AdminService/RefreshCredential": Action.ADMIN_REFRESH,
     "/wecom_broker.v1.JsSdkService/SignPage": Action.JSSDK_SIGN,
     "/wecom_broker.v1.JsSdkService/SignConfig": Action.JSSDK_SIGN,

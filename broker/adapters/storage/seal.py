@@ -1,14 +1,19 @@
 """The seal on what a store holds: AES-256-GCM, the record's name as associated data."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from broker.domain.replica.report import SealUse
+
 NONCE_BYTES = 12
 TAG_BYTES = 16
+MOST_MISSED = 100
+"""How many unknown keys are told apart: whoever writes the store can name any."""
 
 
 class SealBroken(Exception):
@@ -37,6 +42,8 @@ class Seal:
     """
 
     def __init__(self, keys: Sequence[SealKey]) -> None:
+        self._opened: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()
         self.replace(keys)
 
     def replace(self, keys: Sequence[SealKey]) -> None:
@@ -53,6 +60,12 @@ class Seal:
         """Return whether it has a key of that id."""
         return key_id in self._ciphers
 
+    def uses(self) -> list[SealUse]:
+        """Return what each key opened since the start, and which keys were missed."""
+        known = [SealUse(id_, id_ == self._first, True, self._opened[id_]) for id_ in self._ciphers]
+        missed = sorted(id_ for id_ in self._missed if id_ not in self._ciphers)
+        return known + [SealUse(id_, False, False, self._missed[id_]) for id_ in missed]
+
     def close(self, name: str, payload: bytes) -> bytes:
         """Return the payload sealed for that name."""
         nonce = os.urandom(NONCE_BYTES)
@@ -67,11 +80,15 @@ class Seal:
         if len(ciphertext) < TAG_BYTES:
             raise SealBroken(f"{name} is too short for a sealed payload")
         if cipher is None:
+            if key_id in self._missed or len(self._missed) < MOST_MISSED:
+                self._missed[key_id] += 1
             raise KeyUnknown(f"{name} is sealed with key {key_id!r}, which is not configured")
         try:
-            return cipher.decrypt(nonce, ciphertext, name.encode())
+            opened = cipher.decrypt(nonce, ciphertext, name.encode())
         except InvalidTag:
             raise SealBroken(f"{name} does not open with key {key_id!r}") from None
+        self._opened[key_id] += 1
+        return opened
 
     def is_current(self, sealed: bytes) -> bool:
         """Return whether the first key sealed it."""

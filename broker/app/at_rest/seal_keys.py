@@ -8,6 +8,7 @@ from broker.app.at_rest.seal_check import SEAL_CHECK, check_seal
 from broker.app.errors import CannotStart
 from broker.config.schema import Config
 from broker.domain.ports.store import Store
+from broker.domain.replica.report import SealUse
 
 
 class SealKeys:
@@ -20,6 +21,10 @@ class SealKeys:
     async def check(self, config: Config) -> list[SealKey]:
         """Return the configured keys once the fleet's store proves them. Raises as `proven_keys`."""
         return await proven_keys(self._store, config)
+
+    def uses(self) -> list[SealUse]:
+        """Return what each key opened, and which keys were missed."""
+        return self._seal.uses()
 
     def replace(self, keys: Sequence[SealKey]) -> None:
         """Use keys that were checked, from now on; what another sealed meanwhile is waited for."""

@@ -1,12 +1,14 @@
 """Convert what operators look at to messages. No value of a credential is in them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.domain.apps import App
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.replica.clocks import ClockComparison
+from broker.domain.replica.report import SealUse, SeenReplica
 from broker.domain.replica_health import ConfigStatus, Dependency, ReloadOutcome
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
@@ -36,6 +38,13 @@ KINDS = {
     CredentialKind.SUITE_TOKEN: pb.CREDENTIAL_KIND_SUITE_TOKEN,
     CredentialKind.PROVIDER_TOKEN: pb.CREDENTIAL_KIND_PROVIDER_TOKEN,
 }
+LOG_LEVELS = {
+    "debug": pb.LOG_LEVEL_DEBUG,
+    "info": pb.LOG_LEVEL_INFO,
+    "warning": pb.LOG_LEVEL_WARNING,
+    "error": pb.LOG_LEVEL_ERROR,
+}
+LOG_LEVELS_IN: dict[int, str] = {message: name for name, message in LOG_LEVELS.items()}
 KINDS_IN: dict[int, CredentialKind] = {
     pb.CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ACCESS_TOKEN,
     **{message: kind for kind, message in KINDS.items()},
@@ -115,6 +124,42 @@ def quota(use: QuotaUse) -> pb.Quota:
         closed_until_time=use.closed_until,
         agent_id=use.agent_id,
     )
+
+
+def seal_key(use: SealUse) -> pb.SealKeyUse:
+    """Return the message of a seal key."""
+    return pb.SealKeyUse(id=use.id, seals=use.seals, configured=use.configured, count=use.count)
+
+
+def certificates(ends: Mapping[str, datetime]) -> list[pb.Certificate]:
+    """Return the messages of when certificates end."""
+    return [pb.Certificate(file=f"server.tls.{file}", end_time=end) for file, end in sorted(ends.items())]
+
+
+def replica(seen: SeenReplica, now: datetime, *, current: bool) -> pb.ReplicaInfo:
+    """Return the message of a replica."""
+    message = pb.ReplicaInfo(
+        name=seen.name,
+        report_time=seen.at,
+        silent=seen.is_silent(now),
+        current=current,
+        unreadable=seen.report is None,
+    )
+    if report := seen.report:
+        said = pb.ReplicaInfo(
+            version=report.version,
+            start_time=report.started_at,
+            serving=not report.obstacle,
+            obstacle=report.obstacle,
+            wecom_healthy=report.wecom_healthy,
+            wecom_error=report.wecom_error,
+            credential_count=report.credentials,
+            clock_problem=report.clock_problem,
+            seal_keys=map(seal_key, report.seal_keys),
+            certificates=certificates(report.certificates),
+        )
+        message.MergeFrom(said)
+    return message
 
 
 def dependency(found: Dependency) -> pb.Dependency:

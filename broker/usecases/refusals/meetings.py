@@ -1,15 +1,19 @@
 """How many calls ended with a remembered error, and whose they were: on this replica."""
 
+import heapq
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from broker.domain.errors import BrokerError
+from broker.domain.replica.report import Meeting
 from broker.usecases.limits.error_cache import ErrorCache
 
 MOST_SCOPES = 1000
 """Of more, the one that was met first is dropped."""
 MOST_CALLERS = 100
 """How many callers of one error are told apart."""
+MOST_REPORTED, CALLERS_REPORTED = 50, 20
+"""How much of that the other replicas get: a report is written every few seconds."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,14 @@ class Meetings:
         met.calls += 1
         if len(met.callers) < MOST_CALLERS:
             met.callers.add(caller)
+
+    def most(self) -> list[Meeting]:
+        """Return those that the most calls met, for the other replicas."""
+        met = heapq.nlargest(MOST_REPORTED, self._met.items(), key=lambda each: each[1].calls)
+        return [
+            Meeting(scope, each.since, each.calls, tuple(sorted(each.callers)[:CALLERS_REPORTED]))
+            for scope, each in met
+        ]
 
     def of(self, scope: str, since: datetime) -> Met:
         """Return who met the error of the scope that is remembered since then."""

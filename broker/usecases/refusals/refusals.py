@@ -5,7 +5,8 @@ D, 45009). So an app is retried once a minute at most, and a refused secret thre
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import CallerLimited, SecretRejected
 from broker.domain.ports.store import Counters
 from broker.domain.remembered_errors import RememberedError
+from broker.domain.replica.report import Meeting
 from broker.domain.suites.catalog import Catalog
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.limits.error_cache import ErrorCache
@@ -59,12 +61,14 @@ class Refusals:
         error_cache: ErrorCache,
         memory: CredentialCache,
         meetings: Meetings,
+        elsewhere: Callable[[], Awaitable[Sequence[Meeting]]],
         counters: Counters,
     ) -> None:
         self._catalog = catalog
         self._error_cache = error_cache
         self._memory = memory
         self._meetings = meetings
+        self._elsewhere = elsewhere
         self._counters = counters
 
     async def list(self, app: str = "") -> list[Refusal]:
@@ -72,8 +76,12 @@ class Refusals:
         if app:
             self._catalog.owner(app)
         names = [app] if app else ["", *(owner.name for owner in self._catalog.owners())]
-        found = [self._view(each) for name in names for each in await self._error_cache.remembered(name)]
-        return sorted(found, key=lambda refusal: refusal.scope)
+        found = [each for name in names for each in await self._error_cache.remembered(name)]
+        elsewhere: defaultdict[tuple[str, datetime], list[Meeting]] = defaultdict(list)
+        for meeting in await self._elsewhere() if found else ():
+            elsewhere[meeting.scope, meeting.since].append(meeting)
+        views = [self._view(each, elsewhere[each.scope, each.since]) for each in found]
+        return sorted(views, key=lambda refusal: refusal.scope)
 
     async def retry(self, app: str) -> int:
         """Forget an app's refusals on every replica, and return how many there were.
@@ -101,7 +109,7 @@ class Refusals:
             problem = "WeCom bars the address of whoever repeats a wrong secret: correct it and reload"
             raise CallerLimited(problem, SECRET_WINDOW, app=app)
 
-    def _view(self, remembered: RememberedError) -> Refusal:
+    def _view(self, remembered: RememberedError, elsewhere: Sequence[Meeting]) -> Refusal:
         subject, metadata = remembered.subject, remembered.metadata
         key = subject if isinstance(subject, CredentialKey) else None
         met = self._meetings.of(remembered.scope, remembered.since)
@@ -117,8 +125,8 @@ class Refusals:
             metadata=metadata,
             since=remembered.since,
             retry_at=remembered.until,
-            calls=met.calls,
-            callers=len(met.callers),
+            calls=met.calls + sum(each.calls for each in elsewhere),
+            callers=len(met.callers.union(*(each.callers for each in elsewhere))),
             remedy=remedy_of(remembered.kind, remembered.app, metadata),
         )
 

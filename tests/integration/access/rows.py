@@ -169,6 +169,10 @@ _ROWS: Mapping[str, Row] = {
     "AdminService/RetryRefused": _of_app(admin.RetryRefusedRequest),
     "AdminService/GetQuotas": _of_app(admin.GetQuotasRequest),
     "AdminService/GetStatus": _of_all_apps(admin.GetStatusRequest),
+    "AdminService/ListReplicas": _of_all_apps(admin.ListReplicasRequest),
+    "AdminService/SetLogLevel": Row(
+        _made(admin.SetLogLevelRequest, level=admin.LOG_LEVEL_INFO), app="*", corp="*"
+    ),
     "AdminService/RefreshCredential": _of_child(admin.RefreshCredentialRequest),
     "JsSdkService/SignPage": _of_child(js.SignPageRequest, url=URL),
     "JsSdkService/SignConfig": _of_child(js.SignConfigRequest, url=URL),

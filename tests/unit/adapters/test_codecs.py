@@ -8,11 +8,13 @@ import pytest
 
 from broker.adapters.storage import codecs
 from broker.adapters.storage.payload import RecordDamaged
+from broker.adapters.storage.replica_codec import REPLICAS
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, RateLimited
 from broker.domain.ports.store import Record
 from broker.domain.remembered_errors import RememberedError
+from broker.domain.replica.report import KEPT, Meeting, ReplicaReport, SealUse
 from broker.domain.secret import Secret
 from broker.domain.sessions import Session
 from broker.domain.shares import AppShare, ListingKey, ShareList
@@ -206,6 +208,44 @@ MISTAKE = Kept(
     ),
     {},
 )
+REPORT = Kept(
+    REPLICAS,
+    "broker-1",
+    ReplicaReport(
+        name="broker-1",
+        at=AT,
+        version="1.2",
+        started_at=AT - MINUTE,
+        obstacle="",
+        wecom_healthy=False,
+        wecom_error="slow",
+        credentials=41,
+        seal_keys=(SealUse("k1", seals=True, configured=True, count=12),),
+        clock_problem="",
+        certificates={"certificate": AT + MINUTE},
+        meetings=(Meeting(CHILD, AT - MINUTE, 300, ("orders",)),),
+    ),
+    Record(
+        "replica:broker-1",
+        1772438401123,
+        b'{"at": 1772438401.123456, "version": "1.2", "started_at": 1772438341.123456, "obstacle": "",'
+        b' "wecom_healthy": false, "wecom_error": "slow", "credentials": 41,'
+        b' "seal_keys": [{"id": "k1", "seals": true, "configured": true, "count": 12}],'
+        b' "clock_problem": "", "certificates": {"certificate": 1772438461.123456},'
+        b' "meetings": [{"scope": "access_token:crm:corp_group:ww-child:7", "since": 1772438341.123456,'
+        b' "calls": 300, "callers": ["orders"]}]}',
+        AT + KEPT,
+    ),
+    {
+        **dict.fromkeys(("at", "started_at"), MOMENT),
+        **dict.fromkeys(("version", "obstacle", "wecom_error", "clock_problem"), TEXT),
+        **dict.fromkeys(("wecom_healthy",), FLAG),
+        "credentials": (*NUMBER, -1),
+        "seal_keys": (None, {}, "k1", [{"id": "k1"}]),
+        "certificates": (None, [], {"certificate": "soon"}),
+        "meetings": (None, {}, [{"scope": 5}]),
+    },
+)
 ALL = {
     **SUITE_KINDS,
     "credential": CREDENTIAL,
@@ -216,6 +256,7 @@ ALL = {
     "session of a suite": SUITE_SESSION,
     "remembered error": REMEMBERED,
     "remembered mistake": MISTAKE,
+    "report of a replica": REPORT,
 }
 every_kind = pytest.mark.parametrize("kept", ALL.values(), ids=ALL)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.storage.seal import Seal, SealBroken, SealKey
+from broker.adapters.storage.seal import MOST_MISSED, KeyUnknown, Seal, SealBroken, SealKey
+from broker.domain.replica.report import SealUse
 
 OLD = SealKey("k1", bytes(range(32)))
 NEW = SealKey("k2", bytes(range(32, 64)))
@@ -111,3 +112,34 @@ def test_neither_key_nor_payload_is_in_a_message() -> None:
     assert "SealKey('k1', ***)" == repr(key)
     assert "K" * 8 not in str(broken.value)
     assert broken.value.__cause__ is None
+
+
+def test_it_tells_which_keys_are_in_use_and_which_are_missing() -> None:
+    old, new = SealKey("k1", b"1" * 32), SealKey("k2", b"2" * 32)
+    sealed = Seal([old]).close("name", b"payload")
+    unknown = Seal([SealKey("k9", b"9" * 32)]).close("name", b"payload")
+    seal = Seal([new, old])
+    for _ in range(3):
+        seal.open("name", sealed)
+    seal.open("name", seal.close("name", b"payload"))
+    for _ in range(2):
+        with pytest.raises(KeyUnknown):
+            seal.open("name", unknown)
+
+    assert [
+        SealUse("k2", seals=True, configured=True, count=1),
+        SealUse("k1", seals=False, configured=True, count=3),
+        SealUse("k9", seals=False, configured=False, count=2),
+    ] == seal.uses()
+
+    seal.replace([SealKey("k9", b"9" * 32), new, old])
+    assert [("k9", True), ("k2", False), ("k1", False)] == [(use.id, use.seals) for use in seal.uses()]
+
+
+def test_forged_keys_are_told_apart_within_limits() -> None:
+    seal = Seal([SealKey("k1", b"1" * 32)])
+    for number in range(1000):
+        with pytest.raises(KeyUnknown):
+            seal.open("name", Seal([SealKey(f"x{number}", b"9" * 32)]).close("name", b""))
+
+    assert len(seal.uses()) <= 1 + MOST_MISSED

@@ -19,8 +19,10 @@ from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
 from broker.server.grpc.services.admin import AdminServicer
+from broker.telemetry.logging import LogLevel
 from broker.usecases.admin import Admin
 from broker.usecases.credentials.cache import CredentialCache
+from broker.usecases.replicas.reporter import Reporter
 from broker.usecases.suite_status import SuiteStatuses
 from broker.usecases.suites.tickets import TicketStatus
 from tests.kit.memory.fake_clock import FakeClock
@@ -72,6 +74,19 @@ class Engine:
         return True, fetched
 
 
+class NoRefusals:
+    async def list(self, _app: str = "") -> list[Any]:
+        return []
+
+
+class NoMeetings:
+    def most(self) -> list[Any]:
+        return []
+
+
+NO_MEETINGS: Any = NoMeetings()
+
+
 def servicer() -> AdminServicer:
     memory = CredentialCache(RefreshPolicy())
     parts: dict[str, Any] = {
@@ -86,8 +101,17 @@ def servicer() -> AdminServicer:
     statuses: Any = (Tickets(), Overview())
     unused = dict.fromkeys(("shares", "tickets", "gate", "authorizations"))
     admin = Admin(**parts, **unused)
-    refusals: Any = None
-    return AdminServicer(admin, refusals, SuiteStatuses(CATALOG.suites, *statuses))
+    heartbeats: Any = None
+    refusals: Any = NoRefusals()
+    reporter = Reporter("broker-1", admin, NO_MEETINGS, list, FakeClock(NOON))
+    return AdminServicer(
+        admin,
+        refusals,
+        SuiteStatuses(CATALOG.suites, *statuses),
+        reporter,
+        heartbeats,
+        LogLevel("info", "json"),
+    )
 
 
 async def test_suites_and_providers_are_listed_among_the_apps() -> None:

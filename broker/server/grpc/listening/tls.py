@@ -49,6 +49,8 @@ class ServerTls:
         self._files = files
         self._clock = clock
         self._not_after = metrics.tls_not_after
+        self.ends: dict[str, datetime] = {}
+        """When the first certificate of each file ends."""
         self._current, ends = self._read()
         self._tell(ends)
 
@@ -95,6 +97,7 @@ class ServerTls:
         return pems, ends
 
     def _tell(self, ends: dict[str, datetime]) -> None:
+        self.ends.update(ends)
         for file, end in ends.items():
             self._not_after.labels(file).set(end.timestamp())
 

@@ -3,25 +3,38 @@
 from wecom_broker.v1 import admin_service_pb2 as pb
 from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
 
-import broker
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import admin_messages, messages
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, requires
+from broker.telemetry.logging import LogLevel
 from broker.usecases.admin import Admin
 from broker.usecases.refusals.refusals import Refusals
+from broker.usecases.replicas.heartbeats import Heartbeats
+from broker.usecases.replicas.reporter import Reporter
 from broker.usecases.suite_status import SuiteStatuses
 
 
 class AdminServicer(pb_grpc.AdminServiceServicer):
     """Parse, ask `Admin`, reply."""
 
-    def __init__(self, admin: Admin, refusals: Refusals, suites: SuiteStatuses) -> None:
+    def __init__(
+        self,
+        admin: Admin,
+        refusals: Refusals,
+        suites: SuiteStatuses,
+        reporter: Reporter,
+        heartbeats: Heartbeats,
+        log_level: LogLevel,
+    ) -> None:
         self._admin = admin
         self._refusals = refusals
         self._suites = suites
+        self._reporter = reporter
+        self._heartbeats = heartbeats
+        self._log_level = log_level
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def ListApps(self, request: pb.ListAppsRequest, context: Context) -> pb.ListAppsResponse:
@@ -82,19 +95,45 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return the state of this replica."""
-        replica_health, obstacle = self._admin.replica_health, self._admin.readiness.obstacle()
+        replica_health, report = self._admin.replica_health, self._reporter.report()
         return pb.GetStatusResponse(
-            version=broker.__version__,
-            start_time=replica_health.started_at,
-            serving=obstacle is None,
-            obstacle=obstacle.problem if obstacle else "",
+            version=report.version,
+            start_time=report.started_at,
+            serving=not report.obstacle,
+            obstacle=report.obstacle,
             dependencies=[
                 admin_messages.dependency(replica_health.store),
                 admin_messages.dependency(replica_health.wecom),
             ],
-            credential_count=self._admin.credential_count(),
+            credential_count=report.credentials,
             watcher_count=self._admin.watcher_count(),
             clock=admin_messages.clock_status(replica_health.clocks),
             config=admin_messages.config_status(replica_health.config),
             suites=[admin_messages.suite_status(status) for status in self._suites.all()],
+            replica=report.name,
+            refusal_count=len(await self._refusals.list()),
+            seal_keys=map(admin_messages.seal_key, report.seal_keys),
+            certificates=admin_messages.certificates(report.certificates),
         )
+
+    @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
+    async def ListReplicas(
+        self, request: pb.ListReplicasRequest, context: Context
+    ) -> pb.ListReplicasResponse:
+        """Return all replicas, this one as it is now."""
+        own = self._reporter.report()
+        return pb.ListReplicasResponse(
+            replicas=[
+                admin_messages.replica(seen, own.at, current=seen.name == own.name)
+                for seen in await self._heartbeats.fleet()
+            ]
+        )
+
+    @requires(Action.ADMIN_REFRESH, of=Of.REQUEST_OR_ALL_APPS, operates=True)
+    async def SetLogLevel(self, request: pb.SetLogLevelRequest, context: Context) -> pb.SetLogLevelResponse:
+        """Change how much this replica logs."""
+        level = admin_messages.LOG_LEVELS_IN.get(request.level)
+        if level is None:
+            raise InvalidRequest("level", "is none of DEBUG, INFO, WARNING and ERROR")
+        previous = admin_messages.LOG_LEVELS[self._log_level.replace(level)]
+        return pb.SetLogLevelResponse(previous_level=previous, replica=self._reporter.name)

@@ -35,6 +35,14 @@ class ReloadOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RELOAD_OUTCOME_UNSPECIFIED: _ClassVar[ReloadOutcome]
     RELOAD_OUTCOME_APPLIED: _ClassVar[ReloadOutcome]
     RELOAD_OUTCOME_REFUSED: _ClassVar[ReloadOutcome]
+
+class LogLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOG_LEVEL_UNSPECIFIED: _ClassVar[LogLevel]
+    LOG_LEVEL_DEBUG: _ClassVar[LogLevel]
+    LOG_LEVEL_INFO: _ClassVar[LogLevel]
+    LOG_LEVEL_WARNING: _ClassVar[LogLevel]
+    LOG_LEVEL_ERROR: _ClassVar[LogLevel]
 CREDENTIAL_KIND_UNSPECIFIED: CredentialKind
 CREDENTIAL_KIND_ACCESS_TOKEN: CredentialKind
 CREDENTIAL_KIND_CORP_TICKET: CredentialKind
@@ -50,6 +58,11 @@ CREDENTIAL_STATE_MISSING: CredentialState
 RELOAD_OUTCOME_UNSPECIFIED: ReloadOutcome
 RELOAD_OUTCOME_APPLIED: ReloadOutcome
 RELOAD_OUTCOME_REFUSED: ReloadOutcome
+LOG_LEVEL_UNSPECIFIED: LogLevel
+LOG_LEVEL_DEBUG: LogLevel
+LOG_LEVEL_INFO: LogLevel
+LOG_LEVEL_WARNING: LogLevel
+LOG_LEVEL_ERROR: LogLevel
 
 class App(_message.Message):
     __slots__ = ("name", "kind", "corp_id", "agent_id", "share_kinds", "suite_id", "provider")
@@ -305,8 +318,86 @@ class ClockStatus(_message.Message):
     problem: str
     def __init__(self, going_by: _Optional[str] = ..., skews: _Optional[_Iterable[_Union[ClockSkew, _Mapping]]] = ..., problem: _Optional[str] = ...) -> None: ...
 
+class SealKeyUse(_message.Message):
+    __slots__ = ("id", "seals", "configured", "count")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SEALS_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURED_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    seals: bool
+    configured: bool
+    count: int
+    def __init__(self, id: _Optional[str] = ..., seals: _Optional[bool] = ..., configured: _Optional[bool] = ..., count: _Optional[int] = ...) -> None: ...
+
+class Certificate(_message.Message):
+    __slots__ = ("file", "end_time")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    file: str
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, file: _Optional[str] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ReplicaInfo(_message.Message):
+    __slots__ = ("name", "report_time", "silent", "current", "unreadable", "version", "start_time", "serving", "wecom_healthy", "wecom_error", "credential_count", "seal_keys", "certificates", "clock_problem", "obstacle")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REPORT_TIME_FIELD_NUMBER: _ClassVar[int]
+    SILENT_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    WECOM_HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    WECOM_ERROR_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEAL_KEYS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    OBSTACLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    report_time: _timestamp_pb2.Timestamp
+    silent: bool
+    current: bool
+    unreadable: bool
+    version: str
+    start_time: _timestamp_pb2.Timestamp
+    serving: bool
+    wecom_healthy: bool
+    wecom_error: str
+    credential_count: int
+    seal_keys: _containers.RepeatedCompositeFieldContainer[SealKeyUse]
+    certificates: _containers.RepeatedCompositeFieldContainer[Certificate]
+    clock_problem: str
+    obstacle: str
+    def __init__(self, name: _Optional[str] = ..., report_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., silent: _Optional[bool] = ..., current: _Optional[bool] = ..., unreadable: _Optional[bool] = ..., version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., wecom_healthy: _Optional[bool] = ..., wecom_error: _Optional[str] = ..., credential_count: _Optional[int] = ..., seal_keys: _Optional[_Iterable[_Union[SealKeyUse, _Mapping]]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ..., clock_problem: _Optional[str] = ..., obstacle: _Optional[str] = ...) -> None: ...
+
+class ListReplicasRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListReplicasResponse(_message.Message):
+    __slots__ = ("replicas",)
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    replicas: _containers.RepeatedCompositeFieldContainer[ReplicaInfo]
+    def __init__(self, replicas: _Optional[_Iterable[_Union[ReplicaInfo, _Mapping]]] = ...) -> None: ...
+
+class SetLogLevelRequest(_message.Message):
+    __slots__ = ("level",)
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    level: LogLevel
+    def __init__(self, level: _Optional[_Union[LogLevel, str]] = ...) -> None: ...
+
+class SetLogLevelResponse(_message.Message):
+    __slots__ = ("previous_level", "replica")
+    PREVIOUS_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    previous_level: LogLevel
+    replica: str
+    def __init__(self, previous_level: _Optional[_Union[LogLevel, str]] = ..., replica: _Optional[str] = ...) -> None: ...
+
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "clock", "obstacle")
+    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "replica", "refusal_count", "seal_keys", "certificates", "clock", "obstacle")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
@@ -315,6 +406,10 @@ class GetStatusResponse(_message.Message):
     WATCHER_COUNT_FIELD_NUMBER: _ClassVar[int]
     SUITES_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEAL_KEYS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
     version: str
@@ -325,6 +420,10 @@ class GetStatusResponse(_message.Message):
     watcher_count: int
     suites: _containers.RepeatedCompositeFieldContainer[SuiteStatus]
     config: ConfigStatus
+    replica: str
+    refusal_count: int
+    seal_keys: _containers.RepeatedCompositeFieldContainer[SealKeyUse]
+    certificates: _containers.RepeatedCompositeFieldContainer[Certificate]
     clock: ClockStatus
     obstacle: str
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., obstacle: _Optional[str] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., replica: _Optional[str] = ..., refusal_count: _Optional[int] = ..., seal_keys: _Optional[_Iterable[_Union[SealKeyUse, _Mapping]]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., obstacle: _Optional[str] = ...) -> None: ...

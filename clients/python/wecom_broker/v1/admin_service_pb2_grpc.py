@@ -70,6 +70,16 @@ class AdminServiceStub:
                 request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.ListReplicas = channel.unary_unary(
+                '/wecom_broker.v1.AdminService/ListReplicas',
+                request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasRequest.SerializeToString,
+                response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasResponse.FromString,
+                _registered_method=True)
+        self.SetLogLevel = channel.unary_unary(
+                '/wecom_broker.v1.AdminService/SetLogLevel',
+                request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.SetLogLevelRequest.SerializeToString,
+                response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.SetLogLevelResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -125,6 +135,20 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReplicas(self, request, context):
+        """Lists the replicas that share the store, with the last word of each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLogLevel(self, request, context):
+        """Changes the log level of this replica until it restarts, or a reload changes the level.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +186,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.GetStatusRequest.FromString,
                     response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'ListReplicas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReplicas,
+                    request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasRequest.FromString,
+                    response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasResponse.SerializeToString,
+            ),
+            'SetLogLevel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLogLevel,
+                    request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.SetLogLevelRequest.FromString,
+                    response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.SetLogLevelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +388,60 @@ class AdminService:
             '/wecom_broker.v1.AdminService/GetStatus',
             wecom__broker_dot_v1_dot_admin__service__pb2.GetStatusRequest.SerializeToString,
             wecom__broker_dot_v1_dot_admin__service__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReplicas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wecom_broker.v1.AdminService/ListReplicas',
+            wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasRequest.SerializeToString,
+            wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLogLevel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wecom_broker.v1.AdminService/SetLogLevel',
+            wecom__broker_dot_v1_dot_admin__service__pb2.SetLogLevelRequest.SerializeToString,
+            wecom__broker_dot_v1_dot_admin__service__pb2.SetLogLevelResponse.FromString,
             options,
             channel_credentials,
             insecure,

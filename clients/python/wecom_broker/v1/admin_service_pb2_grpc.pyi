@@ -47,6 +47,10 @@ class AdminServiceStub:
     """Shows how much of WeCom's limits the fleet has used, and which are closed."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetStatusRequest, _admin_service_pb2.GetStatusResponse]
     """Shows the state of this replica, of its store and of WeCom as seen from here."""
+    ListReplicas: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListReplicasRequest, _admin_service_pb2.ListReplicasResponse]
+    """Lists the replicas that share the store, with the last word of each."""
+    SetLogLevel: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetLogLevelRequest, _admin_service_pb2.SetLogLevelResponse]
+    """Changes the log level of this replica until it restarts, or a reload changes the level."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -67,6 +71,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Shows how much of WeCom's limits the fleet has used, and which are closed."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetStatusRequest, _admin_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Shows the state of this replica, of its store and of WeCom as seen from here."""
+    ListReplicas: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListReplicasRequest, _admin_service_pb2.ListReplicasResponse]  # type: ignore[assignment]
+    """Lists the replicas that share the store, with the last word of each."""
+    SetLogLevel: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetLogLevelRequest, _admin_service_pb2.SetLogLevelResponse]  # type: ignore[assignment]
+    """Changes the log level of this replica until it restarts, or a reload changes the level."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What an operator looks at. No value of a credential is ever shown here."""
@@ -126,5 +134,21 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetStatusResponse, _abc.Awaitable[_admin_service_pb2.GetStatusResponse]]:
         """Shows the state of this replica, of its store and of WeCom as seen from here."""
+
+    @_abc_1.abstractmethod
+    def ListReplicas(
+        self,
+        request: _admin_service_pb2.ListReplicasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListReplicasResponse, _abc.Awaitable[_admin_service_pb2.ListReplicasResponse]]:
+        """Lists the replicas that share the store, with the last word of each."""
+
+    @_abc_1.abstractmethod
+    def SetLogLevel(
+        self,
+        request: _admin_service_pb2.SetLogLevelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.SetLogLevelResponse, _abc.Awaitable[_admin_service_pb2.SetLogLevelResponse]]:
+        """Changes the log level of this replica until it restarts, or a reload changes the level."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,6 +1,6 @@
 """What WeCom refused can be seen on any replica, with who met it, and forgotten on all of them."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from broker.domain.errors import (
     StoreUnavailable,
     UnknownApp,
 )
+from broker.domain.replica.report import Meeting
 from broker.domain.secret import Secret
 from broker.usecases.limits.error_cache import RETRY_RULES
 from broker.usecases.refusals.meetings import Meetings
@@ -38,12 +39,18 @@ from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
-def refusals_of(replica: Replica, meetings: Meetings | None = None) -> Refusals:
+def refusals_of(
+    replica: Replica, meetings: Meetings | None = None, elsewhere: Sequence[Meeting] = ()
+) -> Refusals:
+    async def reported() -> Sequence[Meeting]:
+        return elsewhere
+
     return Refusals(
         catalog=replica.catalog,
         error_cache=replica.error_cache,
         memory=replica.memory,
         meetings=meetings or Meetings(replica.error_cache),
+        elsewhere=reported,
         counters=replica.storage.coordination,
     )
 
@@ -151,6 +158,19 @@ async def test_calls_and_callers_that_meet_it_are_counted(
     [found] = await refusals_of(replica, meetings).list("crm")
 
     assert (4, 2) == (found.calls, found.callers)
+
+
+async def test_what_was_met_on_other_replicas_counts_too(world: EngineWorld, wecom: SimulatedWecom) -> None:
+    one, other = await world.fleet(2)
+    here, there = Meetings(one.error_cache), Meetings(other.error_cache)
+    wecom.fail(Endpoint.APP_TOKEN, untrusted)
+    for replica, meetings, caller in ((one, here, "orders"), (other, there, "orders"), (other, there, "hr")):
+        meetings.note(await error_of(world, replica.tokens.get(OWN_TARGET)), caller)
+    outdated = [replace(met, since=met.since - HOUR) for met in there.most()]
+
+    [found] = await refusals_of(one, here, [*there.most(), *outdated]).list("crm")
+
+    assert (3, 2) == (found.calls, found.callers)
 
 
 async def test_a_refusal_that_comes_back_is_counted_anew(

@@ -1,0 +1,79 @@
+"""What each replica tells the others of itself, so that an operator sees the fleet from any of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+BEAT_INTERVAL = timedelta(seconds=10)
+"""How often a replica writes its report."""
+SILENT_AFTER = 3 * BEAT_INTERVAL
+KEPT = timedelta(minutes=10)
+"""How long the report of a replica that says no more can be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealUse:
+    """A seal key, and what it did on one replica since its start."""
+
+    id: str
+    seals: bool
+    """Whether it is the first one, which seals."""
+    configured: bool
+    """False: records are sealed with it, and this replica cannot open them."""
+    count: int
+    """How many records it opened; how often it was missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Calls on one replica that met one remembered error."""
+
+    scope: str
+    since: datetime
+    calls: int
+    callers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaReport:
+    """One replica as it saw itself at a moment."""
+
+    name: str
+    at: datetime
+    version: str
+    started_at: datetime
+    obstacle: str
+    """Why it is not serving; empty while it is."""
+    wecom_healthy: bool
+    wecom_error: str
+    credentials: int
+    seal_keys: tuple[SealUse, ...]
+    clock_problem: str
+    """Which of the clocks that it hears are wrong; empty = none."""
+    certificates: Mapping[str, datetime]
+    """When each TLS file's first certificate ends, by the key that names the file."""
+    meetings: tuple[Meeting, ...] = ()
+
+    @property
+    def fence(self) -> int:
+        """Return when it was written, in milliseconds: the latest wins."""
+        return int(self.at.timestamp() * 1000)
+
+    @staticmethod
+    def name_of(name: str) -> str:
+        """Return the name of a replica's report in stores and notices."""
+        return f"replica:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenReplica:
+    """A replica, and the last that is known of it."""
+
+    name: str
+    at: datetime
+    report: ReplicaReport | None
+    """None = it is sealed with a key that this replica does not have."""
+
+    def is_silent(self, now: datetime) -> bool:
+        """Return whether it should have reported again."""
+        return now - self.at >= SILENT_AFTER
