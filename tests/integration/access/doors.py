@@ -11,7 +11,7 @@ import grpc.aio
 
 from broker.simulator.demo import PARENT, add_children, demo_world
 from tests.kit.broker_here import broker_here
-from tests.kit.processes.certificates import Authority, Pair
+from tests.kit.processes.certificates import Authority, Bundle, Pair
 from tests.kit.processes.fleet import Refusal, Replica, child
 
 ORDERS, MAIL = "spiffe://example.org/orders", "mail.svc"
@@ -33,7 +33,7 @@ BY_TOKEN = {
 class Door:
     """A broker behind TLS, and connections to it."""
 
-    def __init__(self, address: str, authority: Authority) -> None:
+    def __init__(self, address: str, authority: Authority | Bundle) -> None:
         self.address = address
         self.authority = authority
 

@@ -1,104 +1,23 @@
 """The configuration changes while a broker serves: by SIGHUP and by a file that changes."""
 
 import asyncio
-import hashlib
 import re
 import signal
-import time
-import urllib.error
-import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import grpc
-import grpc.aio
 import pytest
 from wecom_broker.v1 import admin_service_pb2 as admin_pb
 from wecom_broker.v1 import event_service_pb2 as event_pb
 from wecom_broker.v1 import event_service_pb2_grpc
 from wecom_broker.v1 import token_service_pb2 as pb
-from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
 
-from tests.integration.conftest import Figures, StartFleet
-from tests.kit.processes.broker_process import BrokerProcess
-from tests.kit.processes.fleet import (
-    APP,
-    Replica,
-    SimulatorProcess,
-    configuration,
-    connect,
-    refused,
-    target,
-    until,
-)
+from tests.integration.conftest import StartFleet
+from tests.integration.lifecycle.reloading import Reloading, http_status, replica_of, status
+from tests.kit.processes.fleet import APP, connect, refused, target, until
 
 pytestmark = pytest.mark.slow
 
 CALLBACK = {"token": "reload", "aes_key": "a" * 42 + "A"}
-WITHIN_SECONDS = 1.0
-CALLERS = 1_000
-
-
-@pytest.fixture(scope="module")
-def wecom() -> Iterator[SimulatorProcess]:
-    """WeCom, which every broker here calls."""
-    with SimulatorProcess(children=3) as simulator:
-        yield simulator
-
-
-class Reloading:
-    """A broker and what it is configured with."""
-
-    def __init__(self, folder: Path, wecom: SimulatorProcess) -> None:
-        self._wecom = wecom
-        self._folder = folder
-        self.broker = BrokerProcess(folder, self.config(), log_level="info")
-
-    def config(self, *apps: Any, **tables: Any) -> dict[str, Any]:
-        """Return a configuration of apps; without any, of the simulator's."""
-        store = f"sqlite:///{self._folder}/broker.db"
-        return configuration(self._wecom.url, store, apps or (APP,), **tables)
-
-    def count(self, outcome: str) -> int:
-        """Return how many reloads ended so."""
-        name = f'wecom_broker_config_reloads_total{{outcome="{outcome}"}}'
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.broker.metrics(), re.MULTILINE)
-        return int(float(found[1])) if found else 0
-
-    async def reload(self, config: Mapping[str, Any], *, outcome: str = "applied") -> None:
-        """Change the file, send SIGHUP, and return once that is done."""
-        before = self.count(outcome)
-        self.broker.configure(config)
-        self.broker.send(signal.SIGHUP)
-        await until(lambda: self.count(outcome) > before)
-
-
-@pytest.fixture
-def here(tmp_path: Path, wecom: SimulatorProcess) -> Iterator[Reloading]:
-    """A broker that serves."""
-    found = Reloading(tmp_path, wecom)
-    with found.broker:
-        yield found
-
-
-@asynccontextmanager
-async def replica_of(here: Reloading) -> AsyncIterator[Replica]:
-    async with connect(here.broker.address) as (replica,):
-        yield replica
-
-
-async def status(replica: Replica) -> admin_pb.ConfigStatus:
-    return (await replica.admin.GetStatus(admin_pb.GetStatusRequest())).config
-
-
-def http_status(here: Reloading, path: str) -> int:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{here.broker.http_port}{path}", timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 async def test_apps_come_and_go_while_others_are_served(here: Reloading) -> None:
@@ -245,67 +164,3 @@ async def test_each_worker_takes_a_reload(start_fleet: StartFleet) -> None:
 
     await until(all_know, pause=0.2)
     assert workers == broker.children(), "no worker was ended by the signal"
-
-
-def caller(number: int, *, allowed: bool = True) -> dict[str, Any]:
-    rule = {"apps": [APP], "actions": ["token.get" if allowed else "jssdk.sign"]}
-    return {"name": f"c{number}", "token_sha256": _digest(f"token-{number}"), "allow": [rule]}
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-async def test_a_reload_of_a_thousand_callers_under_load_fails_no_call(
-    here: Reloading, figures: Figures
-) -> None:
-    kept, denied = 0, 1
-    await here.reload(here.config(callers=[caller(number) for number in range(CALLERS)]))
-    failed: list[grpc.aio.AioRpcError] = []
-    made = 0
-    over = asyncio.Event()
-    async with grpc.aio.insecure_channel(here.broker.address) as channel:
-        tokens = TokenServiceStub(channel)
-
-        def bearer(number: int) -> tuple[tuple[str, str], ...]:
-            return (("authorization", f"Bearer token-{number}"),)
-
-        async def load(number: int) -> None:
-            nonlocal made
-            request = pb.GetAccessTokenRequest(target=target())
-            while not over.is_set():
-                try:
-                    await tokens.GetAccessToken(request, metadata=bearer(number), timeout=20)
-                except grpc.aio.AioRpcError as error:
-                    failed.append(error)
-                made += 1
-                await asyncio.sleep(0.005)
-
-        watched = pb.WatchAccessTokenRequest(target=target())
-        stays, cut = (tokens.WatchAccessToken(watched, metadata=bearer(who)) for who in (kept, denied))
-        assert (await stays.read()).token.value
-        assert (await cut.read()).token.value
-        callers = [asyncio.create_task(load(number)) for number in range(10, 18)]
-        await until(lambda: made > 100)
-        here.broker.configure(
-            here.config(
-                callers=[caller(number, allowed=number != denied) for number in range(CALLERS)]
-                + [caller(CALLERS)]
-            )
-        )
-        here.broker.send(signal.SIGHUP)
-        began = time.monotonic()
-        ended = await refused(cut.read())
-        cut_after = time.monotonic() - began
-        request = pb.GetAccessTokenRequest(target=target())
-        assert (await tokens.GetAccessToken(request, metadata=bearer(CALLERS))).token.value
-        in_force_after = time.monotonic() - began
-        # The file that changed causes a reload of its own after the one by signal: both are under load.
-        await until(lambda: here.count("applied") >= 3 and made > 1_000)
-        over.set()
-        await asyncio.gather(*callers)
-        assert "CALLER_NOT_ALLOWED" == ended.reason
-        assert [] == failed
-        assert not stays.done(), "a stream that may go on goes on"
-        figures(calls=made, failed=0, cut_after=cut_after, in_force_after=in_force_after)
-        assert max(cut_after, in_force_after) < WITHIN_SECONDS

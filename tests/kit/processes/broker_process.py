@@ -71,8 +71,12 @@ class BrokerProcess:
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Write the configuration file in one step, as a careful operator does."""
+        self.write(self.text_of(config))
+
+    def write(self, text: str) -> None:
+        """Have this text be the configuration file, in one step."""
         unfinished = self.config_file.with_name("unfinished.toml")
-        unfinished.write_text(self.text_of(config))
+        unfinished.write_text(text)
         unfinished.rename(self.config_file)
 
     def start(self) -> None:

@@ -28,6 +28,13 @@ class Pair:
         return {key: str(path) for key, path in paths.items()}
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """What clients trust while the authority is exchanged: the certificates of several, as PEM."""
+
+    pem: bytes
+
+
 class Authority:
     """Sign certificates."""
 
