@@ -1,12 +1,17 @@
 """The event log of a fleet: a Redis stream for each app, and the progress of each group."""
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
 from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import group_script, log_script
+from broker.adapters.redis.replies import is_of_wrong_type
 from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, topic
 from broker.domain.events.positions import FIRST, LAST, tidy
 from broker.domain.ports.store import NoticeKind
@@ -15,6 +20,8 @@ GroupScript = Callable[..., Awaitable[Any]]
 """A script as a function of an app, a group and arguments."""
 AT_ONCE = 500
 """How many positions one script looks at."""
+GROUP_NAME = re.compile(rb"[\x21-\x7e]{1,256}")
+"""Callers' names and their groups' are shorter."""
 
 
 class RedisEventLog:
@@ -128,9 +135,12 @@ class RedisEventLog:
             await self._forget(app, group, milliseconds(unused_for))
 
     async def _groups(self, app: str) -> list[str]:
+        """Return the names of an app's groups; remove what is none."""
         *_, groups = self._keys.log(app)
-        names = cast("list[bytes]", await self._client.run(lambda redis: redis.zrange(groups, 0, -1)))
-        return sorted(name.decode() for name in names)
+        names = await self._client.run(lambda redis: _names_in(redis, groups))
+        if odd := [name for name in names if not GROUP_NAME.fullmatch(name)]:
+            await self._client.run(lambda redis: redis.zrem(groups, *odd))
+        return sorted(name.decode() for name in set(names) - set(odd))
 
     @staticmethod
     async def _in_parts(script: GroupScript, app: str, group: str, positions: Sequence[str]) -> int:
@@ -150,6 +160,15 @@ class RedisEventLog:
             return await script(keys, [group, self._keys.channel, available, *arguments])
 
         return run
+
+
+async def _names_in(redis: Redis, key: str) -> list[bytes]:
+    try:
+        return cast("list[bytes]", await redis.zrange(key, 0, -1))
+    except ResponseError as error:
+        if not is_of_wrong_type(error):
+            raise
+        return []  # the next write removes what is in the way
 
 
 def _entry(app: str, position: bytes, corp_id: bytes, event_type: bytes, payload: bytes) -> Entry:

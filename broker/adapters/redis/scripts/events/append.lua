@@ -16,7 +16,15 @@ if newest and tonumber(newest:sub(1, 13)) >= now then
   if turn > 999999 then ms, turn = ms + 1, 0 end
 end
 local place = string.format('%013.0f-%06.0f', ms, turn)
-number = string.format('%.0f', (tonumber(number) or 0) + 1)
+-- What is no number of ours is taken from the last entry: groups count their lag by it.
+local function whole(text) return text and #text <= 15 and text:match('^%d+$') and tonumber(text) end
+local function number_of(entry)
+  for position = 1, entry and #entry[2] or 0, 2 do
+    if entry[2][position] == 'number' then return whole(entry[2][position + 1]) end
+  end
+end
+number = whole(number) or number_of(redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]) or 0
+number = string.format('%.0f', number + 1)
 -- The entry is written before its key: if the script failed in between, a key without an entry would make
 -- a repeat look appended.
 local function add()

@@ -22,15 +22,23 @@ local function give(found)
   add('h' .. named(member) .. named(found.corp) .. found.place)
   redis.call('HSET', state, 'owner:' .. found.corp, member)
   local tries, losses = unpack(redis.call('HMGET', state, 'tries:' .. found.place, 'losses:' .. found.place))
-  taken[#taken + 1] = {found.place, found.corp, found.kind, found.payload, tries or '0', losses or '0'}
+  taken[#taken + 1] = {found.place, found.corp, found.kind, found.payload, whole(tries), whole(losses)}
   free = free - 1
 end
 
 -- Waiting entries are older than new ones; the corp with the oldest waiting entry comes first.
+-- An item that says anything else than the corp's own keys would be the first for ever.
+local function first_corp(whose)
+  while work > 0 do
+    local item = first_ready(whose)
+    local rest = item and item:sub(#named(whose) + 2)
+    if not item or ready_item(rest:sub(21), owner(rest:sub(21))) == item then return rest end
+    drop(item)
+    work = work - 1
+  end
+end
 local function ready_corp()
-  local mine, anybodys = first_ready(member), first_ready('')
-  mine = mine and mine:sub(#named(member) + 2)
-  anybodys = anybodys and anybodys:sub(#named('') + 2)
+  local mine, anybodys = first_corp(member), first_corp('')
   local first = mine and anybodys and (mine < anybodys and mine or anybodys) or mine or anybodys
   return first and first:sub(21)
 end
@@ -53,14 +61,13 @@ while corp and free > 0 and work > 0 do
   corp = ready_corp()
 end
 
-local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
-place, number = is_place(place) and place or '0-0', tonumber(number) or 0
+local place, number, newest = progress()
 local page
 while free > 0 and work > 0 do
   page = entries('(' .. place, math.min(math.max(free, 16), work))
   for _, found in ipairs(page) do
     if free == 0 then break end
-    place, number, work = found.place, math.max(number, found.number), work - 1
+    place, number, work = found.place, math.max(number, math.min(found.number, newest)), work - 1
     if not drop('s' .. place) and (all or wanted[found.kind]) then
       local who = owner(found.corp)
       local waiting = #starting_with('w' .. named(found.corp), 1) > 0

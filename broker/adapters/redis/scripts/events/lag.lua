@@ -1,13 +1,16 @@
 -- Return how many entries are open, how many dead, and the time of the oldest open one in milliseconds.
 expire_members()
 publish_if_freed()
-local place, number = unpack(redis.call('HMGET', state, 'place', 'number'))
-place, number = is_place(place) and place or '0-0', tonumber(number) or 0
-local newest = tonumber(redis.call('HGET', head, 'number')) or 0
+mend_owners()
+local place, number, newest = progress()
 local unseen = oldest and math.max(0, newest - math.max(number, oldest.number - 1)) or 0
 local skipped = count_between('s' .. floor, 't')
-local open = count_between('o' .. floor, 'p') + unseen - skipped
+local open = math.max(0, count_between('o' .. floor, 'p') + unseen - skipped)
 local first = between('o' .. floor, 'p', 1)[1]
+if first and not is_place(first:sub(2, 21)) then
+  drop(first)
+  first = nil
+end
 local since = first and first:sub(2, 14)
 local looked = 0
 while not since and open > 0 and looked < WORK do

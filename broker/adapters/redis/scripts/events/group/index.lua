@@ -21,8 +21,19 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 -- A call looks at this many entries and expires this many members at most, and the caller calls again for
 -- the rest: Redis serves nobody else while a script runs.
 local WORK, EXPIRED = 500, 8
+local DAY = 86400000
 
-local function is_place(text) return text and text:match('^%d+%-%d+$') and #text <= 20 end
+-- Whoever writes to Redis may put anything here: what no broker wrote is dropped where it is met.
+local function is_place(text)
+  return text and text:match('^%d%d%d%d%d%d%d%d%d%d%d%d%d%-%d%d%d%d%d%d$')
+end
+-- Return the number, 0 for anything else.
+local function whole(text) return text and #text <= 15 and text:match('^%d+$') and tonumber(text) or 0 end
+local function add_one(field)
+  local found = redis.call('HGET', state, field)
+  if found and (#found > 15 or not found:match('^%d+$')) then redis.call('HDEL', state, field) end
+  return redis.call('HINCRBY', state, field, 1)
+end
 local function add(item) redis.call('ZADD', index, 0, item) end
 local function drop(item) return redis.call('ZREM', index, item) == 1 end
 local function between(first, last, count)

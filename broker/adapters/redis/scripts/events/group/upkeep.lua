@@ -13,7 +13,14 @@ local unfinished = #trimmed == WORK
 
 local function expire_members()
   local due = redis.call('ZRANGEBYSCORE', times, '-inf', now, 'LIMIT', 0, EXPIRED)
-  for _, item in ipairs(due) do check_deadlines(item:sub(2)) end
+  if #due == 0 then
+    due = redis.call('ZRANGEBYSCORE', times, string.format('(%.0f', now + DAY), '+inf', 'LIMIT', 0, EXPIRED)
+  end
+  for _, item in ipairs(due) do
+    check_deadlines(item:sub(2))
+    -- What is still there is no member's.
+    if deadline(item) <= now then redis.call('ZREM', times, item) end
+  end
   if #due == EXPIRED then unfinished = true end
 end
 
