@@ -1,12 +1,14 @@
 """The store of a fleet: records, counters, groups and notices in Redis (standalone, TLS, ACL user)."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
+from redis.exceptions import NoScriptError
 
 from broker.adapters.redis.client import RedisClient, epoch_milliseconds, milliseconds
 from broker.adapters.redis.durability import durability_problem
@@ -23,8 +25,15 @@ from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 from broker.domain.replica.clocks import Witness
 
 RESUBSCRIBE_SECONDS = 0.25
-DIGITS = 20
-"""More digits than any fencing number has."""
+FENCE_DIGITS = 19
+"""No fencing number has more."""
+COUNT_DIGITS = 15
+"""No counter has more: see `count.lua`."""
+LARGEST_PAYLOAD = 16 * 1024 * 1024
+"""In bytes; the list of 100,000 shares has half of it."""
+LOAD = store_script("load")
+LOAD_DIGEST = hashlib.sha1(LOAD.encode(), usedforsecurity=False).hexdigest()
+"""The name that Redis gives a script."""
 
 
 class RedisStore(RedisLeases, RedisGroups):
@@ -54,14 +63,12 @@ class RedisStore(RedisLeases, RedisGroups):
             return {}
 
         async def read(redis: Redis) -> list[list[bytes | None]]:
-            async with redis.pipeline(transaction=False) as pipeline:
-                for name in names:
-                    pipeline.hmget(self._keys.record(name), ["fence", "payload"])
-                return [_readable(reply) or [None, None] for reply in await _replies(pipeline)]
+            keys = [self._keys.record(name) for name in names]
+            return [_readable(reply) or [None, None] for reply in await _loaded(redis, keys)]
 
         rows = await self._client.run(read)
         return {
-            name: Record(name, _number(fence), payload or b"", datetime.max.replace(tzinfo=UTC))
+            name: Record(name, _number(fence, FENCE_DIGITS), payload or b"", datetime.max.replace(tzinfo=UTC))
             for name, (fence, payload) in zip(names, rows, strict=True)
             if fence is not None
         }
@@ -117,7 +124,7 @@ class RedisStore(RedisLeases, RedisGroups):
                 return [_readable(reply) for reply in await _replies(pipeline)]
 
         values = await self._client.run(read) if names else []
-        return {name: _number(value or b"") for name, value in zip(names, values, strict=True)}
+        return {name: _number(value or b"", COUNT_DIGITS) for name, value in zip(names, values, strict=True)}
 
     async def ping(self) -> None:
         """See `Store.ping`."""
@@ -167,6 +174,22 @@ class RedisStore(RedisLeases, RedisGroups):
         return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]
 
 
+async def _loaded(redis: Redis, keys: Sequence[str]) -> list[Any]:
+    """Return the reply for each record, with the script brought to a Redis that does not have it."""
+
+    async def attempt() -> list[Any]:
+        async with redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.evalsha(LOAD_DIGEST, 1, key, str(LARGEST_PAYLOAD))
+            return await _replies(pipeline)
+
+    try:
+        return await attempt()
+    except NoScriptError:
+        await redis.script_load(LOAD)
+        return await attempt()
+
+
 async def _replies(pipeline: Pipeline) -> list[Any]:
     """Return the reply to each command: an error where what is there is of another type.
 
@@ -184,6 +207,6 @@ def _readable(reply: Any) -> Any:  # noqa: ANN401 - as each command answers
     return None if isinstance(reply, Exception) else reply
 
 
-def _number(text: bytes) -> int:
+def _number(text: bytes, most_digits: int) -> int:
     """Return the number; 0 (none) if it is anything else."""
-    return int(text) if text.isdigit() and len(text) < DIGITS else 0
+    return int(text) if text.isdigit() and len(text) <= most_digits else 0

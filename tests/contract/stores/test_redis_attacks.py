@@ -161,9 +161,58 @@ class TestNumbers:
 
         assert (lease.fence, b"payload") == await held(store)
 
+    @pytest.mark.parametrize("number", ["9" * 16, "9" * 19, str(2**63)])
+    async def test_a_counter_that_no_message_can_carry_begins_anew(
+        self, store: RedisStore, client: RedisClient, number: str
+    ) -> None:
+        await client.run(lambda redis: redis.set(store._keys.tally("calls"), number, px=30_000))
+
+        assert {"calls": 0} == await store.counts(["calls"])
+        assert 1 == await store.count("calls", LONG)
+
+    @pytest.mark.parametrize("score", ["inf", "-inf", "1e300", "9223372036854775808", "-1"])
+    @pytest.mark.parametrize(
+        "name", ["ww9", "", b"\xff\xfe", "x" * 100_000], ids=lambda name: repr(name)[:10]
+    )
+    async def test_an_odd_time_in_a_group_keeps_no_name_out(
+        self, store: RedisStore, client: RedisClient, score: str, name: str | bytes
+    ) -> None:
+        group = "authorizations:market"
+        await store.enlist(group, "ww1", FAR)
+        await client.run(lambda redis: redis.zadd(store._keys.names(group), {name: score}))
+
+        await store.enlist(group, "ww2", FAR)
+        await store.enlist(group, "ww1", FAR)
+        found = await store.members(group, 0, 10)
+        await store.strike(group, "ww1")
+        assert {"ww1", "ww2"} <= set(found)
+        assert 0 < await client.run(lambda redis: redis.pttl(store._keys.names(group)))
+
     async def test_a_lease_without_an_end_is_taken(self, store: RedisStore, client: RedisClient) -> None:
         await client.run(lambda redis: redis.set(store._keys.lease(NAME), "forged"))
         await taken(store, duration=SHORT)
+
+
+async def test_a_record_that_is_far_too_large_is_missing_and_costs_the_others_nothing(
+    store: RedisStore, client: RedisClient
+) -> None:
+    await store.offer(record(5, name="good"))
+    await store.offer(record(5))
+    key = store._keys.record(NAME)
+    large = bytes(1 << 20)
+
+    async def grow(redis: object) -> None:
+        await redis.hset(key, "payload", large * 64)  # type: ignore[attr-defined]
+
+    await client.run(grow)
+    before = await client.run(lambda redis: redis.info("stats"))
+    found = await store.load([NAME, "good"])
+    after = await client.run(lambda redis: redis.info("stats"))
+
+    assert {"good"} == {name for name, one in found.items() if one.payload == b"payload"}
+    assert after["total_net_output_bytes"] - before["total_net_output_bytes"] < len(large)
+    assert await store.offer(record(6))
+    assert (6, b"payload") == await held(store)
 
 
 async def test_forged_notices_do_not_end_the_hearing(store: RedisStore, client: RedisClient) -> None:
