@@ -54,6 +54,9 @@ class ParkedEvents:
 
 def _read(name: str) -> object:
     try:
-        return json.loads(name)
+        found = json.loads(name)
+        # A lone surrogate can be written so, and stands for no character that a key may have.
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return found

@@ -8,6 +8,9 @@ FIRST = "0000000000000-000000"
 LAST = "9999999999999-999999"
 """After the end of every log; no entry has this position."""
 
+LONGEST_WRITTEN = 100
+"""Python refuses to read numbers of thousands of digits."""
+
 
 def next_position(newest: str, now: int) -> str:
     """Return a position for that millisecond, after the newest even if the clock was set back."""
@@ -23,6 +26,8 @@ def tidy(position: str) -> str:
         return ""
     milliseconds, _, number = position.partition("-")
     if not (position.isascii() and milliseconds.isdigit() and number.isdigit()):
+        return LAST
+    if len(position) > LONGEST_WRITTEN:
         return LAST
     written = f"{int(milliseconds):013d}-{int(number):06d}"
     return written if len(written) == len(LAST) else LAST

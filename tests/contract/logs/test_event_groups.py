@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from broker.domain.events.positions import milliseconds_of
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
@@ -101,3 +103,18 @@ async def test_the_lag_of_a_group_that_acknowledged_far_ahead_is_told_at_once(
     assert 1 == found.open
     assert found.oldest
     assert milliseconds_of(given[0]) <= found.oldest.timestamp() * 1000 <= milliseconds_of(given[1199]) + 1
+
+
+@pytest.mark.parametrize("place", ["9" * 5_000 + "-1", "1-" + "9" * 5_000, "²-1", "1-", "-", "\x00"])
+async def test_what_is_no_position_is_that_of_no_event(
+    log: EventLog, groups: EventGroups, place: str
+) -> None:
+    await appended(log, "a1")
+    await log.claim(ANA)
+
+    for count in (groups.acknowledge, groups.give_up, groups.retry):
+        assert 0 == await count(APP, GROUP, [place])
+    assert [] == await log.read(APP, place, 10)
+    assert [] == await log.dead(APP, GROUP, place, 10)
+    await groups.release(APP, GROUP, "ana", unseen=[place])
+    assert "a1" == await takes(log, BEN)

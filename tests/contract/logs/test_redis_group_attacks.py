@@ -1,6 +1,7 @@
 """Somebody writes to the progress of a group in Redis: the group goes on, and so do the others."""
 
 import asyncio
+import json
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -11,8 +12,11 @@ import pytest
 
 from broker.adapters.redis.client import RedisClient, connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
+from broker.adapters.redis.store import RedisStore
+from broker.adapters.storage.parked_events import PARKED, ParkedEvents
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
+from broker.adapters.system import SystemClock
 from broker.domain.events.log import Entry
 from broker.domain.ports.event_log import EventLog
 from tests.contract.event_fleets import ENTRIES
@@ -200,3 +204,32 @@ async def test_nothing_is_handed_out_twice_without_an_attack(
 ) -> None:
     await goes_on(log, store, await held_by_ana(log, store))
     assert "" == words(await takes_all(log, ANA))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '["\\ud800", "g", "1-1", "new"]',
+        '["crm", "\\udfff", "1-1", "new"]',
+        '["crm", "g", "\\ud800-1", "new"]',
+        '["crm", "g", "1-1", "\\ud800"]',
+        json.dumps(["crm", "g" * 100_000, "x", "new"]),
+        json.dumps(["}:x", "{", "9" * 5_000 + "-1", "new"]),
+        b"\xff\xfe",
+    ],
+    ids=lambda name: repr(name)[:40],
+)
+async def test_an_odd_name_among_the_parked_events_hides_no_other(
+    store: RedisEventLog, client: RedisClient, notebook: Notebook, name: str | bytes
+) -> None:
+    old, new = SealKey("old", os.urandom(32)), SealKey("new", os.urandom(32))
+    names = RedisStore(client, f"test-{secrets.token_hex(4)}", SystemClock(), notebook)
+    lacking = Seal([old])
+    await append(SealedEventLog(store, Seal([new]), ENTRIES, notebook), "a", b"a1")
+    log = SealedEventLog(store, lacking, ENTRIES, notebook, ParkedEvents(names, store, lacking))
+    assert "" == words(await takes_all(log, ANA))
+    await client.run(lambda redis: redis.zadd(names._keys.names(PARKED), {name: 1e14}))
+
+    lacking.replace([old, new])
+    await ParkedEvents(names, store, lacking).bring_back()
+    assert "a1" == words(await takes_all(log, ANA))
