@@ -4,7 +4,7 @@ A method without a declaration is not registered. Where only the handler learns 
 about, the handler grants the permit; its answer is refused if it did not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -116,7 +116,15 @@ class Rights:
         caller, action = current_caller.get(), current_permit.get().action
         return lambda app, corp_id: self._policy.may(caller, action, app, corp_id)
 
-    def reachable(self) -> Callable[[str], bool]:
-        """Return a check, valid outside this task too, of whether this caller may act in a corp of an app."""
+    def among(self, apps: Collection[str]) -> Callable[[], tuple[str, ...]]:
+        """Return what tells, outside this task too, for which of them the caller has the right now.
+
+        It raises as `grant_somewhere` once the caller has it nowhere.
+        """
         caller, action = current_caller.get(), current_permit.get().action
-        return lambda app: self._policy.may_somewhere(caller, action, app)
+
+        def present() -> tuple[str, ...]:
+            self._policy.check_somewhere(caller, action)
+            return tuple(app for app in apps if self._policy.may_somewhere(caller, action, app))
+
+        return present

@@ -43,7 +43,7 @@ class SubscriptionOptions:
     ack_timeout: timedelta
     may_see: MaySee
     all_apps: Callable[[], tuple[str, ...]] | None = None
-    """Where no app was named, all that the caller may have as the configuration stands now."""
+    """Where no app was named, all that the caller may have now. Raises a `BrokerError` if there is none."""
 
     def shows(self, event: Event) -> bool:
         """Return whether the subscriber asked for this event and may see it."""
@@ -184,7 +184,7 @@ class EventFeed:
         """End subscriptions to apps that have no events any more; those to all apps take what is there."""
         for stream in list(self._streams):
             if stream.options.all_apps:
-                _take_all(stream, stream.options.all_apps())
+                _take_all(stream, stream.options.all_apps)
             elif gone := [app for app in stream.options.apps if app not in called_back]:
                 error = InvalidRequest("apps", "has no callback in the configuration any more", app=gone[0])
                 stream.end(error if catalog.knows(gone[0]) else unknown(gone[0]))
@@ -234,26 +234,23 @@ class EventFeed:
         self._streams.add(stream)
         if self._closing:
             stream.end(None)
-        elif stream.options.all_apps and (apps := stream.options.all_apps()) != stream.options.apps:
-            # The configuration changed while it was being opened.
-            _take_all(stream, apps)
+        elif stream.options.all_apps:
+            # The configuration may have changed while it was being opened.
+            _take_all(stream, stream.options.all_apps)
         try:
             yield
         finally:
             self._streams.discard(stream)
 
 
-def _take_all(stream: _Stream, apps: tuple[str, ...]) -> None:
-    """Have the stream deliver these; one without any would stay silent for ever."""
-    if apps:
-        stream.take(apps)
+def _take_all(stream: _Stream, all_apps: Callable[[], tuple[str, ...]]) -> None:
+    """Have the stream deliver them; one without any would stay silent for ever."""
+    try:
+        apps = all_apps()
+    except BrokerError as error:
+        stream.end(error)
     else:
-        stream.end(no_apps())
-
-
-def no_apps() -> InvalidRequest:
-    """Return the error where no app is named, and there is none that the caller may have."""
-    return InvalidRequest("apps", "has no callback in the configuration, whichever the caller may have")
+        stream.take(apps)
 
 
 def _by_app(event_ids: Sequence[str], apps: Iterable[str]) -> dict[str, list[str]]:

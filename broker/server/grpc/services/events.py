@@ -16,7 +16,7 @@ from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.entry.open_streams import sent
 from broker.server.grpc.rights import Of, Rights, requires
-from broker.usecases.events.feed import EventFeed, SubscriptionOptions, no_apps
+from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 
 
 class EventServicer(pb_grpc.EventServiceServicer):
@@ -100,8 +100,6 @@ class EventServicer(pb_grpc.EventServiceServicer):
             self._rights.grant_somewhere()
             all_apps = self._all_apps()
             apps = all_apps()
-        if not apps:
-            raise no_apps()
         return SubscriptionOptions(
             apps=apps,
             event_types=event_messages.event_types(request.event_types),
@@ -113,9 +111,17 @@ class EventServicer(pb_grpc.EventServiceServicer):
         )
 
     def _all_apps(self) -> Callable[[], tuple[str, ...]]:
-        """Return what tells, at any time, all apps whose events the caller may have somewhere."""
-        may_have = self._rights.reachable()
-        return lambda: tuple(app for app in self._called_back if may_have(app))
+        """Return what tells, at any time, all apps whose events the caller may have; it raises if none."""
+        present = self._rights.among(self._called_back)
+
+        def all_apps() -> tuple[str, ...]:
+            if found := present():
+                return found
+            raise InvalidRequest(
+                "apps", "has no callback in the configuration, whichever the caller may have"
+            )
+
+        return all_apps
 
     def _app(self, field: str, name: str) -> str:
         """Return the name of an app whose events the caller may have somewhere."""

@@ -28,6 +28,8 @@ class Apps:
         self.names = names
 
     def now(self) -> tuple[str, ...]:
+        if not self.names:
+            raise InvalidRequest("apps", "there is none")
         return self.names
 
     async def become(self, replica: FeedReplica, *names: str) -> None:
