@@ -87,10 +87,11 @@ class Core:
         self.authorizations, self.installations = state.authorizations, state.installations
         self.suite_tickets = state.tickets
         credentials = Replicated(storage.credentials, self.memory, clock)
+        forced = ForcedFetches(coordination, clock, forced_limit)
         self.engine = CredentialEngine(
             replicated=credentials,
             counters=coordination,
-            forced=ForcedFetches(coordination, clock, forced_limit),
+            forced=forced,
             source=WecomCredentialSource(
                 catalog=around.catalog,
                 tokens=tokens,
@@ -126,6 +127,7 @@ class Core:
             around,
             state,
             engine=self.engine,
+            forced=forced,
             fleet=self.fleet,
             lister=self.sharing.lister,
             relisting=self.sharing.relisting,

@@ -18,6 +18,7 @@ from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.notifications import Notifications
 from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.limits.forced import ForcedFetches
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.relisting import Relisting
 from broker.usecases.suites.authorizations import Authorizations
@@ -121,6 +122,7 @@ class Suites:
         state: SuiteState,
         *,
         engine: CredentialEngine,
+        forced: ForcedFetches,
         fleet: LeasedFlight,
         lister: ShareLister,
         relisting: Relisting,
@@ -183,6 +185,7 @@ class Suites:
             installations=state.installations,
             exchanges=self.exchanges,
             rereading=self.rereading,
+            forced=forced,
             changes=state.changes,
             clock=clock,
             observer=around.suite_observer,

@@ -12,6 +12,7 @@ from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.installation import Installation, InstallationState
 from broker.domain.suites.view import CORP, AuthorizationView
 from broker.usecases.credentials.one_time_codes import read_code
+from broker.usecases.limits.forced import NOBODY, ForcedFetches
 from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.exchanges import Exchanges
@@ -34,6 +35,7 @@ class SuiteAuthorizations:
         installations: Installations,
         exchanges: Exchanges,
         rereading: Rereading,
+        forced: ForcedFetches,
         changes: Changes,
         clock: Clock,
         observer: SuiteObserver,
@@ -43,6 +45,7 @@ class SuiteAuthorizations:
         self._installations = installations
         self._exchanges = exchanges
         self._rereading = rereading
+        self._forced = forced
         self._changes = changes
         self._clock = clock
         self._observer = observer
@@ -58,9 +61,14 @@ class SuiteAuthorizations:
             raise CorpNotAuthorized("this corp has not authorised the app", app=name, corp_id=corp_id)
         return AuthorizationView.of(found)
 
-    async def refresh(self, name: str, corp_id: str) -> AuthorizationView:
-        """Read one corp's authorisation at WeCom now. Raises as `Rereading.read`."""
+    async def refresh(self, name: str, corp_id: str, by: str = NOBODY) -> AuthorizationView:
+        """Read one corp's authorisation at WeCom now; that counts for the caller `by`.
+
+        Raises `CallerLimited`, and as `Rereading.read`.
+        """
         suite = self._catalog.suite(name)
+        await self._authorizations.find(suite, _required(corp_id))
+        await self._forced.spend(by)
         return AuthorizationView.of(await self._rereading.read(suite, _required(corp_id)))
 
     async def complete(self, name: str, auth_code: str, state: str) -> AuthorizationView:

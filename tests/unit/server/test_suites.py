@@ -29,6 +29,7 @@ from broker.domain.suites.authorization import (
 from broker.domain.suites.installation import Installation, InstallationState
 from broker.domain.suites.view import AuthorizationView, ViewState
 from broker.server.grpc import suite_messages
+from broker.server.grpc.access import current_caller
 from broker.server.grpc.rights import Rights
 from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.subjects import Subjects
@@ -115,7 +116,8 @@ class Authorizations:
             raise CorpNotAuthorized("the corp has not authorised the suite", corp_id=corp_id)
         return found[0]
 
-    async def refresh(self, suite_name: str, corp_id: str) -> AuthorizationView:
+    async def refresh(self, suite_name: str, corp_id: str, by: str) -> AuthorizationView:
+        assert by == current_caller.get().name
         self.asked.append(("refresh", suite_name, corp_id))
         return await self.get(suite_name, corp_id)
 

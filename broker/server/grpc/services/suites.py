@@ -10,6 +10,7 @@ from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.suites.view import AuthorizationView
 from broker.server.grpc import messages, suite_messages
+from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, Rights, requires
 from broker.usecases.suites.links import InstallLinks
@@ -79,7 +80,7 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
         self, request: pb.RefreshAuthorizationRequest, context: Context
     ) -> pb.RefreshAuthorizationResponse:
         """Read one corp's authorisation at WeCom anew."""
-        view = await self._authorizations.refresh(*_suite_and_corp(request))
+        view = await self._authorizations.refresh(*_suite_and_corp(request), by=current_caller.get().name)
         return pb.RefreshAuthorizationResponse(authorization=suite_messages.authorization(view))
 
     @requires(Action.SUITE_MANAGE, of=Of.HANDLER)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import BrokerError, RateLimited, WecomUnavailable
+from broker.domain.errors import BrokerError, CallerLimited, CorpNotAuthorized, RateLimited, WecomUnavailable
 from broker.domain.suites.authorization import Authorization
 from broker.simulator import provider_demo as demo
 from tests.kit.memory.engine_world import outcome
@@ -29,6 +29,27 @@ async def test_a_limit_that_one_corp_hits_leaves_the_other_corps_alone(world: Pr
 
     assert isinstance(await outcome(world.run(replica.engine.get(key_of(first)))), RateLimited)
     assert (await world.run(replica.engine.get(key_of(other)))).value
+
+
+async def test_a_caller_has_authorisations_read_only_so_often_over_the_fleet(world: ProviderWorld) -> None:
+    world.core_options["forced_limit"] = {"orders": 3, "mail": 3}.get
+    fleet = await world.fleet(2)
+    await world.push(fleet[0])
+    found = await world.authorize(fleet[0])
+    before = world.suite_wecom.calls.count(AUTH_INFO)
+    results = [
+        await outcome(
+            world.run(fleet[turn % 2].core.suites.overview.refresh("market", found.corp_id, "orders"))
+        )
+        for turn in range(10)
+    ]
+
+    assert [CallerLimited] * 7 == [type(result) for result in results[3:]]
+    assert 3 == world.suite_wecom.calls.count(AUTH_INFO) - before
+    refresh = fleet[0].core.suites.overview.refresh
+    assert isinstance(await outcome(refresh("market", "wp-made-up", "mail")), CorpNotAuthorized)
+    for _ in range(3):
+        assert (await world.run(refresh("market", found.corp_id, "mail"))).state
 
 
 @pytest.mark.parametrize("error", [RateLimited, WecomUnavailable])
