@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum, auto
 from functools import cached_property
 
 from broker.domain.apps import NO_AGENT, App
@@ -35,6 +35,17 @@ NO_CORP = "is required: suites and providers have a token, but nothing that belo
 
 CORP_KINDS = (CredentialKind.ACCESS_TOKEN, CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET)
 """The credentials of an app in a corp."""
+
+
+class Need(Enum):
+    """Why a credential is fetched."""
+
+    FIRST = auto()
+    """Nothing valid is held: whoever asks gets nothing without it."""
+    RENEWAL = auto()
+    """What is held ages."""
+    REPLACEMENT = auto()
+    """What is held is said not to work, or a caller or an operator wants another one."""
 
 
 class Freshness(IntEnum):

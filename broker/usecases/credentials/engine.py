@@ -38,6 +38,7 @@ from broker.domain.credentials import (
     CredentialKey,
     Freshness,
     Grant,
+    Need,
     RefreshPolicy,
 )
 from broker.domain.errors import (
@@ -70,10 +71,10 @@ Answer = TypeVar("Answer")
 class CredentialSource(Protocol):
     """Where a credential comes from: the one place that knows the chain."""
 
-    async def fetch(self, key: CredentialKey, engine: "CredentialEngine", *, urgent: bool) -> Grant:
+    async def fetch(self, key: CredentialKey, engine: "CredentialEngine", *, need: Need) -> Grant:
         """Fetch it from WeCom, with other credentials of the engine where the chain needs them.
 
-        Urgent = the held credential does not work: it may be fetched from a quota's reserve.
+        A quota may have a part for each need.
         """
 
 
@@ -310,7 +311,8 @@ class CredentialEngine:
         """Return what WeCom gives; where it repeats a value that has ended by now, ask once more (rule 5)."""
         for _ in range(2):
             began = self._clock.now()
-            grant = await self._source.fetch(key, self, urgent=urgent)
+            need = self._need(key, urgent=urgent)
+            grant = await self._source.fetch(key, self, need=need)
             asked_at, now = grant.asked_at or began, self._clock.now()
             if asked_at > now:
                 # The answer itself may have shown that this machine's clock was ahead, and set it back.
@@ -353,6 +355,13 @@ class CredentialEngine:
             return True
         nobody_waits = enough is Freshness.AGEING and credential.outlasts_asking(now, self._policy)
         return nobody_waits or credential.renewed_lately(now, self._policy)
+
+    def _need(self, key: CredentialKey, *, urgent: bool) -> Need:
+        """Return why it is fetched: what has expired serves nobody, whoever asks for another one."""
+        held = self._memory.get(key)
+        if held is None or not held.is_valid(self._clock.now()):
+            return Need.FIRST
+        return Need.REPLACEMENT if urgent else Need.RENEWAL
 
     def _is_forced(self, key: CredentialKey) -> bool:
         """Return whether nobody would have to wait for this credential without a `min_ttl`."""

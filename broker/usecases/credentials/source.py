@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
-from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind, Grant, Need
 from broker.domain.errors import (
     CorpNotAuthorized,
     ReauthorizationRequired,
@@ -57,17 +57,17 @@ class WecomCredentialSource:
         self._quota = quota
         self._clock = clock
 
-    async def fetch(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
+    async def fetch(self, key: CredentialKey, engine: CredentialEngine, *, need: Need) -> Grant:
         """Fetch the credential from WeCom. Raises what WeCom's answer means, and `QuotaReserved`."""
         corp = self._authorizations.get((key.app, key.parent_corp_id or key.corp_id))
         try:
-            return await self._fetched(key, engine, urgent=urgent)
+            return await self._fetched(key, engine, need=need)
         except ReauthorizationRequired as ended:
             if corp:
                 await self._authorizations.refuse(corp, ended)
             raise
 
-    async def _fetched(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
+    async def _fetched(self, key: CredentialKey, engine: CredentialEngine, *, need: Need) -> Grant:
         match key.kind:
             case CredentialKind.ACCESS_TOKEN if key.share_kind is not ShareKind.OWN:
                 return await self._child_token(key, engine)
@@ -82,7 +82,7 @@ class WecomCredentialSource:
                 current_recovery_budget().step()
                 return await self._suites.fetch_provider_token(self._catalog.provider(key.app))
             case _:
-                return await self._ticket(key, engine, urgent=urgent)
+                return await self._ticket(key, engine, need=need)
 
     async def _suite_token(self, suite: Suite) -> Grant:
         ticket = await self._suite_tickets.current(suite)
@@ -148,13 +148,13 @@ class WecomCredentialSource:
 
         return await self._suite_calls.about(authorization, suite, engine, self._timed(fetch))
 
-    async def _ticket(self, key: CredentialKey, engine: CredentialEngine, *, urgent: bool) -> Grant:
+    async def _ticket(self, key: CredentialKey, engine: CredentialEngine, *, need: Need) -> Grant:
         """Fetch a ticket with the token of the page's corp: for a child, the child's (wecom-api G13)."""
         is_corp = key.kind is CredentialKind.CORP_TICKET
         fetch = self._tickets.fetch_corp_ticket if is_corp else self._tickets.fetch_agent_ticket
 
         async def allow() -> None:
-            await self._quota.take(key, urgent=urgent)
+            await self._quota.take(key, need=need)
 
         async def with_token(token: Credential) -> Grant:
             return await fetch(token, allow)

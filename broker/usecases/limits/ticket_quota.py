@@ -1,5 +1,8 @@
 """WeCom's hourly limits of jsapi_tickets, counted over the whole fleet and never reached (wecom-api A5, E).
 
+Renewals ahead of time leave a tenth. Reports and refreshes may use up to half of a limit, and leave a
+twentieth: a ticket that nobody has yet is fetched whatever callers report.
+
 Whether corp and app tickets count together, and when WeCom's hour begins, is unknown (wecom-api I3): the
 broker counts both kinds together, over any sixty minutes. Replicas that count at the same moment get their
 numbers from the store, so that none exceeds a limit unnoticed. Without the store each replica counts
@@ -7,10 +10,10 @@ only its own fetches, including earlier ones.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from broker.domain.credentials import CredentialKey
+from broker.domain.credentials import CredentialKey, Need
 from broker.domain.errors import QuotaReserved, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters
@@ -19,6 +22,10 @@ HOUR = timedelta(hours=1)
 SLOT = timedelta(minutes=5)
 """The hour is counted in slots; a slot that is only partly within the hour counts in full."""
 SLOTS = int(HOUR / SLOT) + 1
+
+ALL = 20
+PARTS = {Need.RENEWAL: 18, Need.REPLACEMENT: 19, Need.FIRST: ALL}
+"""How many twentieths of a limit may be used up after a fetch for that need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +36,29 @@ class TicketLimit:
     agent_id: int
     """0 = the whole corp."""
     most: int
+    of_replacements: bool = False
+    """Whether only those are counted: it is the broker's own limit, not WeCom's."""
+
+    def bound(self, need: Need) -> int:
+        """Return how many there may be after a fetch for that need."""
+        if self.of_replacements:
+            return self.most
+        return self.most * PARTS[need] // ALL
 
     @property
-    def ordinary(self) -> int:
-        """Return how many are for ordinary renewals: the rest is reserved for replacing dead tickets."""
-        return self.most * 9 // 10
+    def counted(self) -> str:
+        """Return what is counted, in words."""
+        return "replacements of tickets" if self.of_replacements else "tickets"
+
+    @property
+    def replacements(self) -> "TicketLimit":
+        """Return how many of those may replace what is held."""
+        return replace(self, most=self.most // 2, of_replacements=True)
 
     def tally(self, slot: int) -> str:
         """Return the name of what counts the fetches in that slot."""
-        return f"tickets:{self.corp_id}:{self.agent_id}:{slot}"
+        kind = "replaced-tickets" if self.of_replacements else "tickets"
+        return f"{kind}:{self.corp_id}:{self.agent_id}:{slot}"
 
 
 def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, ...]:
@@ -64,12 +85,14 @@ class TicketQuota:
         self._seen = {limit: seen for limit, seen in self._seen.items() if now - seen[0] < HOUR}
         return max((share for _, share in self._seen.values()), default=0.0)
 
-    async def take(self, key: CredentialKey, *, urgent: bool) -> None:
+    async def take(self, key: CredentialKey, need: Need) -> None:
         """Count one fetch of a ticket. Raises `QuotaReserved` if the rest is reserved, or nothing is left."""
         limits = limits_of(key.corp_id, key.agent_id)
+        if need is Need.REPLACEMENT:
+            limits = (*(limit.replacements for limit in limits), *limits)
         for limit in limits:
             used = await self._slots(limit)
-            self._check(key, limit, [*used, 1], urgent=urgent)
+            self._check(key, limit, [*used, 1], need)
         # Replicas that passed the check together are ordered by the counter; the surplus backs off.
         slot = _slot(self._clock.now())
         names = [limit.tally(slot) for limit in limits]
@@ -79,7 +102,7 @@ class TicketQuota:
                 own = self._own_slots(limit)
                 place = await self._count(name)
                 others = await self._slots(limit, but=name)
-                self._check(key, limit, max(own, [*others, place], key=sum), urgent=urgent)
+                self._check(key, limit, max(own, [*others, place], key=sum), need)
         except QuotaReserved:
             self._own.subtract(names)
             raise
@@ -88,14 +111,15 @@ class TicketQuota:
         """Return how many were fetched in the last hour, and a little before."""
         return sum(await self._slots(limit))
 
-    def _check(self, key: CredentialKey, limit: TicketLimit, slots: list[int], *, urgent: bool) -> None:
+    def _check(self, key: CredentialKey, limit: TicketLimit, slots: list[int], need: Need) -> None:
         """Refuse the fetch if, with it, there are too many. Raises `QuotaReserved`."""
         now, used = self._clock.now(), sum(slots)
-        bound = limit.most if urgent else limit.ordinary
-        self._seen[limit] = (now, min(used, bound) / limit.most)
+        bound = limit.bound(need)
+        if not limit.of_replacements:
+            self._seen[limit] = (now, min(used, bound) / limit.most)
         if used > bound:
             raise QuotaReserved(
-                f"{used - 1} of {limit.most} tickets an hour are used up",
+                f"{used - 1} of {limit.most} {limit.counted} an hour are used up",
                 _until_free(slots, bound, now),
                 app=key.app,
                 corp_id=key.corp_id,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.domain.credentials import CredentialKey, CredentialKind
+from broker.domain.credentials import CredentialKey, CredentialKind, Need
 from broker.domain.errors import QuotaReserved, WecomUnavailable
 from broker.usecases.limits.ticket_quota import HOUR, SLOT, TicketQuota, limits_of
 from tests.kit.memory.engine_world import OWN, EngineWorld, Replica, outcome
@@ -30,34 +30,34 @@ class Fleet:
         self.shared = Shared(self.clock)
         self.stores = [MemoryStore(self.shared) for _ in range(2)]
         self.quotas = [TicketQuota(store, self.clock) for store in self.stores]
-        self.passed: list[tuple[datetime, int, bool, int]] = []
+        self.passed: list[tuple[datetime, int, Need, int]] = []
 
     async def fetch(
-        self, agent_id: int = 1, *, urgent: bool = False, replica: int = 0
+        self, agent_id: int = 1, *, need: Need = Need.RENEWAL, replica: int = 0
     ) -> QuotaReserved | None:
         key = CredentialKey("crm", CORP_ID, agent_id, kind=CredentialKind.AGENT_TICKET)
         try:
-            await self.quotas[replica].take(key, urgent=urgent)
+            await self.quotas[replica].take(key, need)
         except QuotaReserved as reserved:
             return reserved
-        self.passed.append((self.clock.now(), agent_id, urgent, replica))
+        self.passed.append((self.clock.now(), agent_id, need, replica))
         return None
 
-    async def fetch_often(self, times: int, *, urgent: bool = False, replica: int = 0) -> int:
+    async def fetch_often(self, times: int, *, need: Need = Need.RENEWAL, replica: int = 0) -> int:
         """Return how many of them passed."""
         before = len(self.passed)
         for _ in range(times):
-            await self.fetch(urgent=urgent, replica=replica)
+            await self.fetch(need=need, replica=replica)
         return len(self.passed) - before
 
     def most_in_an_hour(
-        self, agent_id: int | None = None, *, ordinary: bool = False, replica: int | None = None
+        self, agent_id: int | None = None, *, need: Need | None = None, replica: int | None = None
     ) -> int:
         """Return the most that passed in any sixty minutes."""
         moments = [
             moment
-            for moment, agent, urgent, by in self.passed
-            if agent_id in (None, agent) and not (ordinary and urgent) and replica in (None, by)
+            for moment, agent, why, by in self.passed
+            if agent_id in (None, agent) and need in (None, why) and replica in (None, by)
         ]
         return max(
             (sum(end - HOUR <= moment <= end for moment in moments) for end in moments),
@@ -75,7 +75,7 @@ bursts = st.lists(
     st.tuples(
         st.one_of(st.integers(0, 5), st.integers(0, 1200)),  # seconds since the burst before
         st.sampled_from([1, 7, 30, 60, 120, 250]),  # how many
-        st.lists(st.tuples(agents, st.booleans(), st.integers(0, 1)), min_size=1, max_size=6),
+        st.lists(st.tuples(agents, st.sampled_from(Need), st.integers(0, 1)), min_size=1, max_size=6),
         st.sampled_from(["both reach it", "one is cut off", "nobody reaches it", "it loses its data"]),
         st.booleans(),  # at once, or one after the other
     ),
@@ -85,7 +85,7 @@ bursts = st.lists(
 
 
 async def _play(
-    script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]], *, store_holds: bool
+    script: list[tuple[int, int, list[tuple[int, Need, int]], str, bool]], *, store_holds: bool
 ) -> Fleet:
     fleet = Fleet()
     for gap, times, kinds, trouble, together in script:
@@ -96,8 +96,8 @@ async def _play(
             if trouble == "it loses its data":
                 fleet.shared.lose_data()
         attempts = [
-            fleet.fetch(agent_id, urgent=urgent, replica=replica)
-            for agent_id, urgent, replica in (kinds[turn % len(kinds)] for turn in range(times))
+            fleet.fetch(agent_id, need=need, replica=replica)
+            for agent_id, need, replica in (kinds[turn % len(kinds)] for turn in range(times))
         ]
         if together:
             await asyncio.gather(*attempts)
@@ -110,20 +110,24 @@ async def _play(
 @settings(max_examples=15, deadline=None)
 @given(bursts)
 def test_no_sixty_minutes_of_the_fleet_hold_more_than_wecom_allows(
-    script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]],
+    script: list[tuple[int, int, list[tuple[int, Need, int]], str, bool]],
 ) -> None:
     fleet = asyncio.run(_play(script, store_holds=True))
 
     assert max(fleet.most_in_an_hour(agent_id) for agent_id in range(1, 7)) <= APP
     assert fleet.most_in_an_hour() <= CORP
-    assert max(fleet.most_in_an_hour(agent_id, ordinary=True) for agent_id in range(1, 7)) <= APP * 9 // 10
-    assert fleet.most_in_an_hour(ordinary=True) <= CORP * 9 // 10
+    assert (
+        max(fleet.most_in_an_hour(agent_id, need=Need.RENEWAL) for agent_id in range(1, 7)) <= APP * 9 // 10
+    )
+    assert fleet.most_in_an_hour(need=Need.RENEWAL) <= CORP * 9 // 10
+    assert fleet.most_in_an_hour(need=Need.REPLACEMENT) <= CORP // 2
+    assert max(fleet.most_in_an_hour(agent_id, need=Need.REPLACEMENT) for agent_id in range(1, 7)) <= APP // 2
 
 
 @settings(max_examples=15, deadline=None)
 @given(bursts)
 def test_whatever_the_store_does_no_replica_alone_passes_a_limit(
-    script: list[tuple[int, int, list[tuple[int, bool, int]], str, bool]],
+    script: list[tuple[int, int, list[tuple[int, Need, int]], str, bool]],
 ) -> None:
     fleet = asyncio.run(_play(script, store_holds=False))
 
@@ -132,11 +136,34 @@ def test_whatever_the_store_does_no_replica_alone_passes_a_limit(
         assert fleet.most_in_an_hour(replica=replica) <= CORP
 
 
-async def test_ordinary_renewals_leave_a_tenth_for_whoever_says_that_a_ticket_is_dead(fleet: Fleet) -> None:
+async def test_renewals_leave_a_tenth_and_reports_of_dead_tickets_half_of_that(fleet: Fleet) -> None:
     ordinary = await fleet.fetch_often(APP)
-    insisting = await fleet.fetch_often(APP, urgent=True)
+    replacements = await fleet.fetch_often(APP, need=Need.REPLACEMENT)
+    first = await fleet.fetch_often(APP, need=Need.FIRST)
 
-    assert (90, 10) == (ordinary, insisting)
+    assert (90, 5, 5) == (ordinary, replacements, first)
+
+
+async def test_reports_alone_use_up_half_of_a_limit(fleet: Fleet) -> None:
+    replacements = await fleet.fetch_often(APP, need=Need.REPLACEMENT)
+    reserved = await fleet.fetch(need=Need.REPLACEMENT)
+
+    assert 50 == replacements
+    assert reserved
+    assert reserved.retry_after
+    assert 0.5 == fleet.quotas[0].highest()
+    for agent_id in range(2, 20):
+        for _ in range(APP):
+            await fleet.fetch(agent_id, need=Need.REPLACEMENT)
+    assert CORP // 2 == len(fleet.passed), "over all apps of the corp"
+    assert (40, 10) == (await fleet.fetch_often(APP), await fleet.fetch_often(APP, need=Need.FIRST))
+
+
+async def test_without_a_store_a_replica_bounds_the_reports_that_it_sees(fleet: Fleet) -> None:
+    with_store = await fleet.fetch_often(30, need=Need.REPLACEMENT)
+    fleet.stores[0].cut()
+
+    assert (30, 20) == (with_store, await fleet.fetch_often(APP, need=Need.REPLACEMENT))
 
 
 async def test_fetches_over_several_hours_are_all_allowed_that_wecom_would_allow(fleet: Fleet) -> None:
@@ -149,8 +176,8 @@ async def test_fetches_over_several_hours_are_all_allowed_that_wecom_would_allow
 
 
 async def test_two_replicas_that_count_at_the_same_moment_never_pass_together(fleet: Fleet) -> None:
-    await fleet.fetch_often(80, urgent=True)
-    refused = await asyncio.gather(*(fleet.fetch(urgent=True, replica=turn % 2) for turn in range(50)))
+    await fleet.fetch_often(80, need=Need.FIRST)
+    refused = await asyncio.gather(*(fleet.fetch(need=Need.FIRST, replica=turn % 2) for turn in range(50)))
 
     assert fleet.most_in_an_hour() <= APP
     # Those who went back stay counted: rather a few too few.
@@ -160,11 +187,11 @@ async def test_two_replicas_that_count_at_the_same_moment_never_pass_together(fl
 
 async def test_a_clock_that_is_a_little_ahead_at_the_end_of_a_slot_lets_nobody_slip_by() -> None:
     fleet = Fleet()
-    await fleet.fetch_often(98, urgent=True)
+    await fleet.fetch_often(98, need=Need.FIRST)
     ahead = FakeClock(fleet.clock.now() + SLOT)
     late = TicketQuota(fleet.stores[1], ahead)
-    await late.take(KEY, urgent=True)
-    passed = await fleet.fetch_often(5, urgent=True)
+    await late.take(KEY, Need.FIRST)
+    passed = await fleet.fetch_often(5, need=Need.FIRST)
 
     assert 1 == passed
 
@@ -186,8 +213,8 @@ async def test_retry_after_is_when_the_hour_has_room_again(fleet: Fleet) -> None
 
 
 async def test_retry_after_is_longer_for_whoever_needs_more_to_leave(fleet: Fleet) -> None:
-    await fleet.fetch_often(100, urgent=True)
-    ordinary, insisting = await fleet.fetch(), await fleet.fetch(urgent=True)
+    await fleet.fetch_often(100, need=Need.FIRST)
+    ordinary, insisting = await fleet.fetch(), await fleet.fetch(need=Need.FIRST)
     assert ordinary is not None
     assert insisting is not None
     assert insisting.retry_after is not None
@@ -199,9 +226,9 @@ async def test_retry_after_is_longer_for_whoever_needs_more_to_leave(fleet: Flee
 async def test_without_a_store_a_replica_counts_alone_and_remembers_what_it_fetched_before(
     fleet: Fleet,
 ) -> None:
-    with_store = await fleet.fetch_often(70, urgent=True)
+    with_store = await fleet.fetch_often(70, need=Need.FIRST)
     fleet.stores[0].cut()
-    alone = await fleet.fetch_often(70, urgent=True)
+    alone = await fleet.fetch_often(70, need=Need.FIRST)
 
     assert (70, 30) == (with_store, alone)
 
@@ -226,7 +253,7 @@ async def test_a_store_that_lost_its_data_does_not_make_a_replica_forget(fleet: 
 async def test_apps_of_one_corp_share_the_corps_limit(fleet: Fleet) -> None:
     for agent_id in range(1, 7):
         for _ in range(APP):
-            await fleet.fetch(agent_id, urgent=True)
+            await fleet.fetch(agent_id, need=Need.FIRST)
 
     assert CORP == len(fleet.passed)
     assert 1.0 == fleet.quotas[0].highest()
@@ -242,7 +269,7 @@ async def test_the_metric_falls_when_nothing_was_fetched_for_an_hour(fleet: Flee
 
 async def _use_up(replica: Replica) -> None:
     for _ in range(APP):
-        await outcome(replica.quota.take(TICKET, urgent=True))
+        await outcome(replica.quota.take(TICKET, Need.FIRST))
 
 
 async def test_what_is_valid_is_served_to_its_last_second_while_the_limit_is_used_up(
@@ -274,3 +301,17 @@ async def test_a_call_that_is_kept_back_is_not_counted(
 
     assert went_out == used < 30
     assert await world.run(replica.engine.get(TICKET))
+
+
+async def test_what_nobody_has_yet_is_fetched_whatever_others_report(
+    world: EngineWorld, clock: FakeClock, wecom: SimulatedWecom, replica: Replica
+) -> None:
+    reported = OWN.of_kind(CredentialKind.CORP_TICKET)
+    held = await world.run(replica.engine.get(reported))
+    await clock.jump(MINUTE)
+    for _ in range(CORP):
+        await outcome(replica.quota.take(held.key, Need.REPLACEMENT))
+
+    with pytest.raises(QuotaReserved):
+        await world.run(replica.engine.refresh(reported))
+    assert (await world.run(replica.engine.get(TICKET))).value
