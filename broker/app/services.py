@@ -33,6 +33,7 @@ from broker.usecases.api_calls import ApiCalls
 from broker.usecases.audit.journal import AuditJournal
 from broker.usecases.events.feed import EventFeed
 from broker.usecases.events.maintenance import EventMaintenance
+from broker.usecases.events.overview import GroupOverview
 from broker.usecases.identity import Identities
 from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
@@ -93,7 +94,15 @@ class Services:
             callbacks=CallbackServicer(callbacks.external, rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
             suites=SuiteServicer(core.suites.overview, core.suites.links, rights),
-            admin=AdminServicer(self.admin, refusals, statuses, reporter, self.heartbeats, log_level),
+            admin=AdminServicer(
+                admin=self.admin,
+                refusals=refusals,
+                suites=statuses,
+                reporter=reporter,
+                heartbeats=self.heartbeats,
+                groups=GroupOverview(with_events, around.storage.event_groups),
+                log_level=log_level,
+            ),
         )
 
     def start(self) -> None:

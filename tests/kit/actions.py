@@ -23,6 +23,8 @@ ACTIONS: Mapping[str, Action] = {
     "/wecom_broker.v1.AdminService/GetQuotas": Action.ADMIN_READ,
     "/wecom_broker.v1.AdminService/GetStatus": Action.ADMIN_READ,
     "/wecom_broker.v1.AdminService/ListReplicas": Action.ADMIN_READ,
+    "/wecom_broker.v1.AdminService/ListEventGroups": Action.ADMIN_READ,
+    "/wecom_broker.v1.AdminService/DeleteEventGroup": Action.ADMIN_REFRESH,
     "/wecom_broker.v1.AdminService/SetLogLevel": Action.ADMIN_REFRESH,
     "/wecom_broker.v1.AdminService/RefreshCredential": Action.ADMIN_REFRESH,
     "/wecom_broker.v1.JsSdkService/SignPage": Action.JSSDK_SIGN,

@@ -272,8 +272,11 @@ class Rules:
         certain = [entry for entry in unhandled if wanted(group, entry)]
         assert len(certain) <= lag.open <= len(unhandled)
         if len(certain) == len(unhandled):
-            oldest = came(unhandled[0].position) if unhandled else None
-            assert Lag(APP, group, len(unhandled), len(books.dead), oldest) == lag
+            stuck = unhandled[0].position if unhandled else ""
+            oldest = came(stuck) if stuck else None
+            attempts, members = books.attempts.get(stuck, 0), len(books.alive_until)
+            figures = (len(unhandled), len(books.dead), oldest, stuck, attempts, members)
+            assert Lag(APP, group, *figures) == lag
 
     async def drain(self) -> None:
         """Let everybody leave, and somebody handle what is open: all of it comes, and nothing else."""

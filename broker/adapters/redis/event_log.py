@@ -12,7 +12,7 @@ from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import group_script, log_script
 from broker.adapters.redis.replies import is_of_wrong_type
-from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, topic
+from broker.domain.events.log import Deletion, Delivery, Entry, Lag, Member, Retention, topic
 from broker.domain.events.positions import FIRST, LAST, tidy
 from broker.domain.ports.store import NoticeKind
 
@@ -43,6 +43,7 @@ class RedisEventLog:
         self._dead = self._of_a_group("dead")
         self._retry = self._of_a_group("retry")
         self._lag = self._of_a_group("lag")
+        self._delete = self._of_a_group("delete")
         self._forget = self._of_a_group("forget")
 
     async def append(
@@ -124,10 +125,15 @@ class RedisEventLog:
         """See `EventGroups.lags`."""
         lags = []
         for group in await self._groups(app):
-            unhandled, dead, since = await self._lag(app, group)
+            unhandled, dead, since, stuck, attempts, members = await self._lag(app, group)
             oldest = datetime.fromtimestamp(int(since) / 1000, UTC) if since else None
-            lags.append(Lag(app, group, unhandled, dead, oldest))
+            lags.append(Lag(app, group, unhandled, dead, oldest, stuck.decode(), attempts, members))
         return lags
+
+    async def delete_group(self, app: str, group: str) -> Deletion:
+        """See `EventGroups.delete_group`."""
+        deletion = await self._delete(app, group)
+        return Deletion(deletion.decode())
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """See `EventGroups.forget_groups`."""

@@ -3,12 +3,13 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 
 from broker.adapters.sqlite.event_members import EventMembers
 from broker.adapters.sqlite.event_work import WORK, EventWork
 from broker.adapters.sqlite.statements import Row, Statements
-from broker.domain.events.log import Delivery, Entry, Member
-from broker.domain.events.positions import LAST
+from broker.domain.events.log import Delivery, Entry, Lag, Member
+from broker.domain.events.positions import LAST, milliseconds_of
 
 
 class SqliteEventGroup(Statements):
@@ -17,7 +18,8 @@ class SqliteEventGroup(Statements):
     def __init__(self, database: sqlite3.Connection, app: str, group: Row, now: int) -> None:
         super().__init__(database)
         self._app = app
-        self._id, self.name, self._position, self._number = group
+        self.id, self.name, self._position, self._number = group
+        self._id = self.id
         self._now = now
         self._work = EventWork(database, app, self._id)
         self._members = EventMembers(database, self._id)
@@ -87,8 +89,12 @@ class SqliteEventGroup(Statements):
         self._members.remove(name)
         return held > 0
 
-    def lag(self, newest: int) -> tuple[int, int, str]:
-        """Return how many are open, how many dead, and the position of the oldest open one ("" = none)."""
+    def has_members(self) -> bool:
+        """Return whether anybody shares the work."""
+        return self._members.count() > 0
+
+    def lag(self, newest: int) -> Lag:
+        """Return how far the group is behind the newest entry."""
         waiting, held, dead, skipped = (
             self._work.count_since(self._floor, state) for state in ("waiting", "held", "dead", "skip")
         )
@@ -100,7 +106,16 @@ class SqliteEventGroup(Statements):
             *(self._app, self._position, self._id),
         )
         oldest = self._work.oldest_open(self._floor) or (new[0] if new else "")
-        return waiting + held + max(0, unseen - skipped), dead, oldest
+        return Lag(
+            self._app,
+            self.name,
+            waiting + held + max(0, unseen - skipped),
+            dead,
+            datetime.fromtimestamp(milliseconds_of(oldest) / 1000, UTC) if oldest else None,
+            oldest,
+            self._work.attempts_at(oldest),
+            self._members.count(),
+        )
 
     def has_freed(self) -> bool:
         """Return whether this transaction freed an entry that any member may now claim."""

@@ -1,13 +1,13 @@
 """The embedded event log: tables beside the store's, in the same file."""
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 from broker.adapters.sqlite.connection import SqliteConnection
 from broker.adapters.sqlite.event_entries import EventEntries
 from broker.adapters.sqlite.event_group import SqliteEventGroup
-from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
+from broker.domain.events.log import Deletion, Delivery, Entry, Lag, Member, Retention, owner_of, topic
 from broker.domain.events.positions import EPOCH, milliseconds_of, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
@@ -173,14 +173,25 @@ class SqliteEventLog:
             _, newest = self._entries.newest(app)
             lags = []
             for group in self._groups(app):
-                unhandled, dead, oldest = group.lag(newest)
-                came = datetime.fromtimestamp(milliseconds_of(oldest) / 1000, UTC) if oldest else None
-                lags.append(Lag(app, group.name, unhandled, dead, came))
+                lags.append(group.lag(newest))
                 if group.has_freed():
                     self._publish_available(app)
             return lags
 
         return await self._connection.run(look)
+
+    async def delete_group(self, app: str, group: str) -> Deletion:
+        """See `EventGroups.delete_group`."""
+
+        def delete(known: SqliteEventGroup) -> Deletion:
+            if known.has_freed():
+                self._publish_available(app)
+            if known.has_members():
+                return Deletion.IN_USE
+            self._forget(known.id)
+            return Deletion.DELETED
+
+        return await self._in_group(app, group, delete, Deletion.UNKNOWN)
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """See `EventGroups.forget_groups`."""

@@ -26,6 +26,10 @@ class EventMembers(Statements):
         """Forget the member."""
         self._do("DELETE FROM event_members WHERE group_id = ? AND name = ?", self._id, name)
 
+    def count(self) -> int:
+        """Return how many there are."""
+        return int(self._row("SELECT count(*) FROM event_members WHERE group_id = ?", self._id)[0])
+
     def due(self, now: int) -> list[Row]:
         """Return the members past a deadline: name, end of life, and when it loses what it holds."""
         query = (

@@ -61,6 +61,12 @@ class EventWork(Statements):
         )
         return self._row(query, self._id, floor)[0] or ""
 
+    def attempts_at(self, position: str) -> int:
+        """Return how many attempts at an entry failed."""
+        query = "SELECT tries FROM event_work WHERE group_id = ? AND place = ?"
+        found = self._row(query, self._id, position)
+        return int(found[0]) if found else 0
+
     def add(self, position: str, corp_id: str, state: str, holder: str | None = None) -> None:
         """Add an entry that the group has looked at, or one acknowledged before that ("skip")."""
         statement = "INSERT INTO event_work (group_id, place, corp_id, state, holder) VALUES (?, ?, ?, ?, ?)"

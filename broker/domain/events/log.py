@@ -27,6 +27,7 @@ What a log promises to the group of one app (the contract suite is named after t
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -90,6 +91,21 @@ class Lag:
     dead: int
     oldest: datetime | None
     """When the oldest open entry arrived."""
+    stuck: str = ""
+    """The position of that entry; empty where only its time is known."""
+    attempts: int = 0
+    """How many attempts at it failed."""
+    members: int = 0
+    """How many subscribers share the work."""
+
+
+class Deletion(StrEnum):
+    """What became of a group that was to be deleted."""
+
+    DELETED = "deleted"
+    UNKNOWN = "unknown"
+    IN_USE = "in use"
+    """It has members: they would begin it anew, with the oldest entry that is kept."""
 
 
 def topic(app: str) -> str:

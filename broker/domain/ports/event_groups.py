@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from broker.domain.events.log import Lag
+from broker.domain.events.log import Deletion, Lag
 
 
 class EventGroups(Protocol):
@@ -51,6 +51,9 @@ class EventGroups(Protocol):
 
     async def lags(self, app: str) -> list[Lag]:
         """Return every group's lag."""
+
+    async def delete_group(self, app: str, group: str) -> Deletion:
+        """Forget a group and its progress, unless it has members."""
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """Forget the groups for which no member claimed anything for that long."""

@@ -7,6 +7,8 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.domain.apps import App
 from broker.domain.credentials import CredentialKind, Freshness
+from broker.domain.events.event import event_id
+from broker.domain.events.log import Lag
 from broker.domain.replica.clocks import ClockComparison
 from broker.domain.replica.report import SealUse, SeenReplica
 from broker.domain.replica_health import ConfigStatus, Dependency, ReloadOutcome
@@ -160,6 +162,20 @@ def replica(seen: SeenReplica, now: datetime, *, current: bool) -> pb.ReplicaInf
         )
         message.MergeFrom(said)
     return message
+
+
+def event_group(lag: Lag) -> pb.EventGroup:
+    """Return the message of a group."""
+    return pb.EventGroup(
+        app=lag.app,
+        group=lag.group,
+        open_count=lag.open,
+        dead_count=lag.dead,
+        member_count=lag.members,
+        oldest_time=lag.oldest,
+        oldest_event_id=event_id(lag.app, lag.stuck) if lag.stuck else "",
+        failed_attempt_count=lag.attempts,
+    )
 
 
 def dependency(found: Dependency) -> pb.Dependency:

@@ -46,6 +46,14 @@ def group_name(caller: str, given: str) -> str:
     return f"{caller}/{given}"
 
 
+def full_group_name(given: str) -> str:
+    """Return a group's name in the log, given as its caller and its name. Raises `InvalidRequest`."""
+    caller, _, name = given.rpartition("/")
+    if not APP_NAME.fullmatch(caller):
+        raise InvalidRequest("group", "is no CALLER/GROUP")
+    return group_name(caller, name)
+
+
 def event_types(given: Sequence[str]) -> frozenset[str]:
     """Return the requested types; none = all. Raises `InvalidRequest`."""
     if len(given) > MOST_TYPES:

@@ -111,6 +111,10 @@ class Rights:
         """Return if the caller has the right for any corp or app; grant nothing. Raises as `grant`."""
         self._policy.check_somewhere(current_caller.get(), current_permit.get().action, app)
 
+    def check_other(self, action: Action, app: str) -> None:
+        """Return if the caller has the right to another action too, for any corp. Raises as `grant`."""
+        self._policy.check_somewhere(current_caller.get(), action, app)
+
     def visible(self) -> Callable[[str, str], bool]:
         """Return a check, valid outside this task too, of whether this caller may act for an app's corp."""
         caller, action = current_caller.get(), current_permit.get().action

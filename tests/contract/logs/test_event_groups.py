@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from broker.domain.events.log import Deletion
 from broker.domain.events.positions import milliseconds_of
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
@@ -118,3 +119,53 @@ async def test_what_is_no_position_is_that_of_no_event(
     assert [] == await log.dead(APP, GROUP, place, 10)
     await groups.release(APP, GROUP, "ana", unseen=[place])
     assert "a1" == await takes(log, BEN)
+
+
+async def test_the_event_that_a_group_is_stuck_at_is_known_and_how_often_it_was_tried(
+    log: EventLog, groups: EventGroups
+) -> None:
+    first, second = await appended(log, "a1 a2")
+    await log.claim(BEN)
+    assert (first, 0, 1) == await stuck(groups)
+
+    for attempts in (1, 2):
+        await groups.release(APP, GROUP, "ben")
+        assert (first, attempts, 0) == await stuck(groups)
+        await log.claim(BEN)
+    await log.claim(ANA)
+    assert (first, 2, 2) == await stuck(groups)
+
+    await groups.acknowledge(APP, GROUP, [first])
+    assert (second, 0, 2) == await stuck(groups)
+    await groups.acknowledge(APP, GROUP, [second])
+    assert ("", 0, 2) == await stuck(groups)
+
+
+async def test_an_event_that_nobody_looked_at_is_what_a_new_group_is_stuck_at(
+    log: EventLog, groups: EventGroups
+) -> None:
+    first, _ = await appended(log, "a1 a2")
+    await groups.open_group(APP, GROUP, most=1)
+
+    assert (first, 0, 0) == await stuck(groups)
+
+
+async def test_a_group_without_members_is_deleted_and_begins_anew(
+    log: EventLog, groups: EventGroups, other_groups: EventGroups
+) -> None:
+    await appended(log, "a1 a2")
+    assert "a1 a2" == await takes(log, ANA)
+    assert Deletion.IN_USE == await other_groups.delete_group(APP, GROUP)
+    assert 2 == (await lag(groups)).open
+
+    await groups.release(APP, GROUP, "ana")
+    assert Deletion.DELETED == await other_groups.delete_group(APP, GROUP)
+    assert [] == await groups.lags(APP)
+    assert Deletion.UNKNOWN == await groups.delete_group(APP, GROUP)
+    assert Deletion.UNKNOWN == await groups.delete_group("hr", GROUP)
+    assert [(0, 1), (0, 1)] == [(taken.attempts, taken.count) for taken in await log.claim(ANA)]
+
+
+async def stuck(groups: EventGroups) -> tuple[str, int, int]:
+    found = await lag(groups)
+    return found.stuck, found.attempts, found.members

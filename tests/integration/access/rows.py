@@ -170,6 +170,8 @@ _ROWS: Mapping[str, Row] = {
     "AdminService/GetQuotas": _of_app(admin.GetQuotasRequest),
     "AdminService/GetStatus": _of_all_apps(admin.GetStatusRequest),
     "AdminService/ListReplicas": _of_all_apps(admin.ListReplicasRequest),
+    "AdminService/ListEventGroups": _of_app(admin.ListEventGroupsRequest),
+    "AdminService/DeleteEventGroup": _of_app(admin.DeleteEventGroupRequest, group="nobody/none"),
     "AdminService/SetLogLevel": Row(
         _made(admin.SetLogLevelRequest, level=admin.LOG_LEVEL_INFO), app="*", corp="*"
     ),

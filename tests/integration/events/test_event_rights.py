@@ -24,6 +24,7 @@ from tests.integration.events.subscribing import (
     calling_back,
     connected,
 )
+from tests.kit.processes.fleet import until
 
 BASE = {"corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET, "share_kinds": ["corp_group"]}
 APPS = [
@@ -45,6 +46,8 @@ RULES = {
     "deaf-only": [rule("deaf")],
     "other": [rule("*", action="share.read")],
     "nobody": [],
+    "reader": [rule("*"), rule("crm", action="admin.read")],
+    "ops": [rule("*"), rule("*", action="admin.read"), rule("*", action="admin.refresh")],
 }
 
 
@@ -61,7 +64,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path) -> AsyncIterator[Desk]:
+async def open_desk(folder: Path, **tables: Any) -> AsyncIterator[Desk]:
     callers = [
         {
             "name": name,
@@ -71,7 +74,7 @@ async def open_desk(folder: Path) -> AsyncIterator[Desk]:
         for name, allow in RULES.items()
     ]
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(acting(folder, apps=APPS, callers=callers))
+        running = await stack.enter_async_context(acting(folder, apps=APPS, callers=callers, **tables))
         [address] = running.broker.grpc_addresses
         known = {
             name: await stack.enter_async_context(connected(address, f"token-of-{name}"))
@@ -85,6 +88,13 @@ async def open_desk(folder: Path) -> AsyncIterator[Desk]:
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_desk(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+async def strict_desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    """One where an event that is not acknowledged in time is given up at once."""
+    async with open_desk(tmp_path, events={"max_tries": 1}) as desk:
         yield desk
 
 
@@ -138,6 +148,51 @@ async def test_nobody_acknowledges_or_retries_what_is_anothers(desk: Desk) -> No
         assert 0 == await desk[name].retries(stream.ids)
         assert "INVALID_REQUEST" == (await refusal_of(desk[name].acknowledges(stream.ids, "all/work")))[0]
     assert 1 == await desk["all"].acknowledges(stream.ids)
+
+
+async def test_an_operator_reads_and_retries_the_dead_events_of_others(strict_desk: Desk) -> None:
+    await given_up(strict_desk)
+
+    dead = (await strict_desk["ops"].dead(group="all/work")).events
+    assert ["a1"] == [event.fields["Content"] for event in dead]
+    assert ["a1"] == [
+        event.fields["Content"] for event in (await strict_desk["reader"].dead(group="all/work")).events
+    ]
+    assert [] == list((await strict_desk["ops"].dead()).events)
+    ids = [event.event_id for event in dead]
+    assert "CALLER_NOT_ALLOWED" == (await refusal_of(strict_desk["reader"].retries(ids, "all/work")))[0]
+    assert 1 == await strict_desk["ops"].retries(ids, "all/work")
+    again = await strict_desk["all"].joins(apps=["crm"])
+    await again.hears("a1")
+
+
+@pytest.mark.parametrize("name", ["twin", "some", "crm-only"])
+async def test_nobody_else_reads_or_retries_them(strict_desk: Desk, name: str) -> None:
+    [event_id] = await given_up(strict_desk)
+
+    for call in (strict_desk[name].dead(group="all/work"), strict_desk[name].retries([event_id], "all/work")):
+        assert "CALLER_NOT_ALLOWED" == (await refusal_of(call))[0]
+    assert 1 == await strict_desk["all"].retries([event_id], "all/work")
+
+
+@pytest.mark.parametrize("group", ["all/", "/work", "a/b/c", "all/wo rk"])
+async def test_a_malformed_group_of_another_is_named(desk: Desk, group: str) -> None:
+    reason, metadata = await refusal_of(desk["ops"].dead(group=group))
+    assert ("INVALID_REQUEST", "group") == (reason, metadata["field"])
+
+
+async def given_up(desk: Desk) -> list[str]:
+    """Return the ids of an event that the group all/work gave up."""
+    stream = await desk["all"].joins(apps=["crm"], ack_timeout=Duration(seconds=1))
+    await desk.crm.says("a1")
+    await stream.hears("a1")
+
+    async def is_dead() -> bool:
+        return bool((await desk["all"].dead()).events)
+
+    await until(is_dead)
+    await stream.leaves()
+    return stream.ids[:1]
 
 
 @pytest.mark.parametrize("name", ["nobody", "other"])
@@ -207,10 +262,14 @@ async def test_an_app_that_is_not_there_is_unknown(desk: Desk) -> None:
 
 async def test_the_other_calls_need_a_group_and_sound_ids_too(desk: Desk) -> None:
     caller = desk["all"]
-    for group in ("", "a/b", "x" * 65):
+    for group in ("", "a/", "/b", "a/b/c", "x" * 65):
         for call in (caller.acknowledges([], group), caller.retries([], group), caller.dead("crm", group)):
             reason, metadata = await refusal_of(call)
             assert ("INVALID_REQUEST", "group") == (reason, metadata["field"])
+    reason, metadata = await refusal_of(caller.acknowledges([], "a/b"))
+    assert ("INVALID_REQUEST", "group") == (reason, metadata["field"])
+    for call in (caller.retries([], "a/b"), caller.dead("crm", "a/b")):
+        assert "CALLER_NOT_ALLOWED" == (await refusal_of(call))[0]
     for call in (caller.acknowledges(["crm:1-1"] * 1001), caller.retries(["crm:1-1"] * 1001)):
         assert "event_ids" == (await refusal_of(call))[1]["field"]
     for name, field in (("", "app"), ("a b", "app"), ("deaf", "app")):

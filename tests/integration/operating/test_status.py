@@ -1,10 +1,13 @@
 """What an operator sees of a replica: its name, keys and certificates, its log level, and the fleet."""
 
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
+import pytest
+import structlog
 from wecom_broker.v1 import admin_service_pb2 as pb
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
@@ -47,6 +50,19 @@ async def test_the_ends_of_certificates_are_shown(tmp_path: Path) -> None:
     assert abs(ends["server.tls.certificate"] - datetime.now(UTC) - timedelta(days=20)) < timedelta(hours=1)
 
 
+@pytest.fixture
+def log_settings() -> Iterator[None]:
+    """Leave the log of this process as it was."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger(LOGGER).setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("log_settings")
 async def test_the_log_level_changes_until_it_is_set_back(tmp_path: Path) -> None:
     async with broker_here(tmp_path, demo_world()) as here, connect(here.address) as (replica,):
         changed = await replica.admin.SetLogLevel(pb.SetLogLevelRequest(level=pb.LOG_LEVEL_DEBUG))

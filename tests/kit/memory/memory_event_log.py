@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from broker.domain.events.event import Event
-from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention, owner_of, topic
+from broker.domain.events.log import Deletion, Delivery, Entry, Lag, Member, Retention, owner_of, topic
 from broker.domain.events.positions import milliseconds_of, next_position, tidy
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Notice, NoticeKind
@@ -276,8 +276,29 @@ class MemoryEventLog(Generic[Item]):
             self._look_at_the_clock(log, app, group, now)
             positions = [entry.position for entry in log.open(group)]
             oldest = datetime.fromtimestamp(milliseconds_of(positions[0]) / 1000, UTC) if positions else None
-            lags.append(Lag(app, name, len(positions), len(group.dead), oldest))
+            stuck = positions[0] if positions else ""
+            lags.append(
+                Lag(
+                    app,
+                    name,
+                    len(positions),
+                    len(group.dead),
+                    oldest,
+                    stuck,
+                    group.attempts.get(stuck, 0),
+                    len(group.seats),
+                )
+            )
         return lags
+
+    async def delete_group(self, app: str, group: str) -> Deletion:
+        log, _, known = await self._group(app, group)
+        if known is None:
+            return Deletion.UNKNOWN
+        if known.seats:
+            return Deletion.IN_USE
+        del log.groups[group]
+        return Deletion.DELETED
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         log, now = await self._log(app)

@@ -102,15 +102,17 @@ def servicer() -> AdminServicer:
     unused = dict.fromkeys(("shares", "tickets", "gate", "authorizations"))
     admin = Admin(**parts, **unused)
     heartbeats: Any = None
+    groups: Any = None
     refusals: Any = NoRefusals()
     reporter = Reporter("broker-1", admin, NO_MEETINGS, list, FakeClock(NOON))
     return AdminServicer(
-        admin,
-        refusals,
-        SuiteStatuses(CATALOG.suites, *statuses),
-        reporter,
-        heartbeats,
-        LogLevel("info", "json"),
+        admin=admin,
+        refusals=refusals,
+        suites=SuiteStatuses(CATALOG.suites, *statuses),
+        reporter=reporter,
+        heartbeats=heartbeats,
+        groups=groups,
+        log_level=LogLevel("info", "json"),
     )
 
 

@@ -5,12 +5,13 @@ from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
-from broker.server.grpc import admin_messages, messages
+from broker.server.grpc import admin_messages, event_messages, messages
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import Of, requires
 from broker.telemetry.logging import LogLevel
 from broker.usecases.admin import Admin
+from broker.usecases.events.overview import GroupOverview
 from broker.usecases.refusals.refusals import Refusals
 from broker.usecases.replicas.heartbeats import Heartbeats
 from broker.usecases.replicas.reporter import Reporter
@@ -22,11 +23,13 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
 
     def __init__(
         self,
+        *,
         admin: Admin,
         refusals: Refusals,
         suites: SuiteStatuses,
         reporter: Reporter,
         heartbeats: Heartbeats,
+        groups: GroupOverview,
         log_level: LogLevel,
     ) -> None:
         self._admin = admin
@@ -34,6 +37,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         self._suites = suites
         self._reporter = reporter
         self._heartbeats = heartbeats
+        self._groups = groups
         self._log_level = log_level
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
@@ -128,6 +132,22 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
                 for seen in await self._heartbeats.fleet()
             ]
         )
+
+    @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
+    async def ListEventGroups(
+        self, request: pb.ListEventGroupsRequest, context: Context
+    ) -> pb.ListEventGroupsResponse:
+        """Return how far each group is behind."""
+        lags = await self._groups.list(request.app and messages.app_name("app", request.app))
+        return pb.ListEventGroupsResponse(groups=map(admin_messages.event_group, lags))
+
+    @requires(Action.ADMIN_REFRESH, operates=True)
+    async def DeleteEventGroup(
+        self, request: pb.DeleteEventGroupRequest, context: Context
+    ) -> pb.DeleteEventGroupResponse:
+        """Delete a group."""
+        app, group = messages.app_name("app", request.app), event_messages.full_group_name(request.group)
+        return pb.DeleteEventGroupResponse(deleted=await self._groups.delete(app, group))
 
     @requires(Action.ADMIN_REFRESH, of=Of.REQUEST_OR_ALL_APPS, operates=True)
     async def SetLogLevel(self, request: pb.SetLogLevelRequest, context: Context) -> pb.SetLogLevelResponse:

@@ -1,6 +1,6 @@
 """`EventService`: events for the services that subscribe."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from wecom_broker.v1 import event_service_pb2_grpc as pb_grpc
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.events.event import app_and_position, event_id
+from broker.domain.events.log import owner_of
 from broker.domain.suites.catalog import Catalog
 from broker.server.grpc import event_messages, messages
 from broker.server.grpc.access import current_caller
@@ -70,7 +71,8 @@ class EventServicer(pb_grpc.EventServiceServicer):
         self, request: pb.ListDeadEventsRequest, context: Context
     ) -> pb.ListDeadEventsResponse:
         """Return one page of the events that the group gave up."""
-        group, app = _group(request.group), self._app("app", request.app)
+        app = self._app("app", request.app)
+        group = self._any_group(request.group, Action.ADMIN_READ, [app])
         size, after = messages.page_size_of(request.page_size), messages.read_token(request.page_token)
         if after:
             app_and_position("page_token", event_id(app, after))
@@ -87,7 +89,9 @@ class EventServicer(pb_grpc.EventServiceServicer):
     ) -> pb.RetryDeadEventsResponse:
         """Deliver events again that the group gave up."""
         self._rights.grant_somewhere()
-        group, ids = _group(request.group), event_messages.event_ids(request.event_ids)
+        ids = event_messages.event_ids(request.event_ids)
+        apps = [app_and_position(f"event_ids[{index}]", given)[0] for index, given in enumerate(ids)]
+        group = self._any_group(request.group, Action.ADMIN_REFRESH, apps)
         count = await self._feed.retry(group, ids, self._called_back)
         return pb.RetryDeadEventsResponse(retried_count=count)
 
@@ -122,6 +126,19 @@ class EventServicer(pb_grpc.EventServiceServicer):
             )
 
         return all_apps
+
+    def _any_group(self, given: str, action: Action, apps: Iterable[str]) -> str:
+        """Return the group's name in the log; another caller's, CALLER/GROUP, needs the right to the action.
+
+        Raises `CallerNotAllowed`, `InvalidRequest`.
+        """
+        if "/" not in given:
+            return _group(given)
+        group = event_messages.full_group_name(given)
+        if owner_of(group) != current_caller.get().name:
+            for app in dict.fromkeys(apps) or ("",):
+                self._rights.check_other(action, app)
+        return group
 
     def _app(self, field: str, name: str) -> str:
         """Return the name of an app whose events the caller may have somewhere."""

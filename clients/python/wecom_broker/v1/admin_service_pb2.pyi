@@ -382,6 +382,52 @@ class ListReplicasResponse(_message.Message):
     replicas: _containers.RepeatedCompositeFieldContainer[ReplicaInfo]
     def __init__(self, replicas: _Optional[_Iterable[_Union[ReplicaInfo, _Mapping]]] = ...) -> None: ...
 
+class EventGroup(_message.Message):
+    __slots__ = ("app", "group", "open_count", "dead_count", "member_count", "oldest_time", "oldest_event_id", "failed_attempt_count")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    OPEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DEAD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_TIME_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    FAILED_ATTEMPT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    group: str
+    open_count: int
+    dead_count: int
+    member_count: int
+    oldest_time: _timestamp_pb2.Timestamp
+    oldest_event_id: str
+    failed_attempt_count: int
+    def __init__(self, app: _Optional[str] = ..., group: _Optional[str] = ..., open_count: _Optional[int] = ..., dead_count: _Optional[int] = ..., member_count: _Optional[int] = ..., oldest_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., oldest_event_id: _Optional[str] = ..., failed_attempt_count: _Optional[int] = ...) -> None: ...
+
+class ListEventGroupsRequest(_message.Message):
+    __slots__ = ("app",)
+    APP_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    def __init__(self, app: _Optional[str] = ...) -> None: ...
+
+class ListEventGroupsResponse(_message.Message):
+    __slots__ = ("groups",)
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[EventGroup]
+    def __init__(self, groups: _Optional[_Iterable[_Union[EventGroup, _Mapping]]] = ...) -> None: ...
+
+class DeleteEventGroupRequest(_message.Message):
+    __slots__ = ("app", "group")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    group: str
+    def __init__(self, app: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
+
+class DeleteEventGroupResponse(_message.Message):
+    __slots__ = ("deleted",)
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    deleted: bool
+    def __init__(self, deleted: _Optional[bool] = ...) -> None: ...
+
 class SetLogLevelRequest(_message.Message):
     __slots__ = ("level",)
     LEVEL_FIELD_NUMBER: _ClassVar[int]

@@ -75,6 +75,16 @@ class AdminServiceStub:
                 request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasRequest.SerializeToString,
                 response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasResponse.FromString,
                 _registered_method=True)
+        self.ListEventGroups = channel.unary_unary(
+                '/wecom_broker.v1.AdminService/ListEventGroups',
+                request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListEventGroupsRequest.SerializeToString,
+                response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListEventGroupsResponse.FromString,
+                _registered_method=True)
+        self.DeleteEventGroup = channel.unary_unary(
+                '/wecom_broker.v1.AdminService/DeleteEventGroup',
+                request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.DeleteEventGroupRequest.SerializeToString,
+                response_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.DeleteEventGroupResponse.FromString,
+                _registered_method=True)
         self.SetLogLevel = channel.unary_unary(
                 '/wecom_broker.v1.AdminService/SetLogLevel',
                 request_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.SetLogLevelRequest.SerializeToString,
@@ -142,6 +152,20 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEventGroups(self, request, context):
+        """Lists the groups of all callers that handle events, with how far each is behind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteEventGroup(self, request, context):
+        """Deletes a group that nobody needs any more, with its progress.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetLogLevel(self, request, context):
         """Changes the log level of this replica until it restarts, or a reload changes the level.
         """
@@ -191,6 +215,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListReplicas,
                     request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasRequest.FromString,
                     response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasResponse.SerializeToString,
+            ),
+            'ListEventGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEventGroups,
+                    request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListEventGroupsRequest.FromString,
+                    response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.ListEventGroupsResponse.SerializeToString,
+            ),
+            'DeleteEventGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteEventGroup,
+                    request_deserializer=wecom__broker_dot_v1_dot_admin__service__pb2.DeleteEventGroupRequest.FromString,
+                    response_serializer=wecom__broker_dot_v1_dot_admin__service__pb2.DeleteEventGroupResponse.SerializeToString,
             ),
             'SetLogLevel': grpc.unary_unary_rpc_method_handler(
                     servicer.SetLogLevel,
@@ -415,6 +449,60 @@ class AdminService:
             '/wecom_broker.v1.AdminService/ListReplicas',
             wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasRequest.SerializeToString,
             wecom__broker_dot_v1_dot_admin__service__pb2.ListReplicasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEventGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wecom_broker.v1.AdminService/ListEventGroups',
+            wecom__broker_dot_v1_dot_admin__service__pb2.ListEventGroupsRequest.SerializeToString,
+            wecom__broker_dot_v1_dot_admin__service__pb2.ListEventGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteEventGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wecom_broker.v1.AdminService/DeleteEventGroup',
+            wecom__broker_dot_v1_dot_admin__service__pb2.DeleteEventGroupRequest.SerializeToString,
+            wecom__broker_dot_v1_dot_admin__service__pb2.DeleteEventGroupResponse.FromString,
             options,
             channel_credentials,
             insecure,

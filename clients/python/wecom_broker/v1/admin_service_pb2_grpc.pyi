@@ -49,6 +49,10 @@ class AdminServiceStub:
     """Shows the state of this replica, of its store and of WeCom as seen from here."""
     ListReplicas: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListReplicasRequest, _admin_service_pb2.ListReplicasResponse]
     """Lists the replicas that share the store, with the last word of each."""
+    ListEventGroups: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListEventGroupsRequest, _admin_service_pb2.ListEventGroupsResponse]
+    """Lists the groups of all callers that handle events, with how far each is behind."""
+    DeleteEventGroup: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteEventGroupRequest, _admin_service_pb2.DeleteEventGroupResponse]
+    """Deletes a group that nobody needs any more, with its progress."""
     SetLogLevel: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetLogLevelRequest, _admin_service_pb2.SetLogLevelResponse]
     """Changes the log level of this replica until it restarts, or a reload changes the level."""
 
@@ -73,6 +77,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Shows the state of this replica, of its store and of WeCom as seen from here."""
     ListReplicas: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListReplicasRequest, _admin_service_pb2.ListReplicasResponse]  # type: ignore[assignment]
     """Lists the replicas that share the store, with the last word of each."""
+    ListEventGroups: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListEventGroupsRequest, _admin_service_pb2.ListEventGroupsResponse]  # type: ignore[assignment]
+    """Lists the groups of all callers that handle events, with how far each is behind."""
+    DeleteEventGroup: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteEventGroupRequest, _admin_service_pb2.DeleteEventGroupResponse]  # type: ignore[assignment]
+    """Deletes a group that nobody needs any more, with its progress."""
     SetLogLevel: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetLogLevelRequest, _admin_service_pb2.SetLogLevelResponse]  # type: ignore[assignment]
     """Changes the log level of this replica until it restarts, or a reload changes the level."""
 
@@ -142,6 +150,22 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListReplicasResponse, _abc.Awaitable[_admin_service_pb2.ListReplicasResponse]]:
         """Lists the replicas that share the store, with the last word of each."""
+
+    @_abc_1.abstractmethod
+    def ListEventGroups(
+        self,
+        request: _admin_service_pb2.ListEventGroupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListEventGroupsResponse, _abc.Awaitable[_admin_service_pb2.ListEventGroupsResponse]]:
+        """Lists the groups of all callers that handle events, with how far each is behind."""
+
+    @_abc_1.abstractmethod
+    def DeleteEventGroup(
+        self,
+        request: _admin_service_pb2.DeleteEventGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.DeleteEventGroupResponse, _abc.Awaitable[_admin_service_pb2.DeleteEventGroupResponse]]:
+        """Deletes a group that nobody needs any more, with its progress."""
 
     @_abc_1.abstractmethod
     def SetLogLevel(

@@ -1,4 +1,5 @@
--- Return how many entries are open, how many dead, and the time of the oldest open one in milliseconds.
+-- Return how many entries are open, how many dead, the time of the oldest open one in milliseconds, its place
+-- and tries where they are known, and how many members there are.
 expire_members()
 publish_if_freed()
 mend_owners()
@@ -11,19 +12,21 @@ if first and not is_place(first:sub(2, 21)) then
   drop(first)
   first = nil
 end
-local since = first and first:sub(2, 14)
+local stuck = first and first:sub(2, 21)
 local looked = 0
-while not since and open > 0 and looked < WORK do
+while not stuck and open > 0 and looked < WORK do
   local page = entries('(' .. place, 100)
   if #page == 0 then break end
   for _, found in ipairs(page) do
     place, looked = found.place, looked + 1
     if not redis.call('ZSCORE', index, 's' .. place) then
-      since = place:sub(1, 13)
+      stuck = place
       break
     end
   end
 end
+local since = stuck and stuck:sub(1, 13)
 -- All these were acknowledged before the group looked at them: the oldest open one is not older.
 if not since and looked > 0 and open > 0 then since = place:sub(1, 13) end
-return {open, count_between('d' .. floor, 'e'), since or ''}
+local tries = stuck and whole(redis.call('HGET', state, 'tries:' .. stuck)) or 0
+return {open, count_between('d' .. floor, 'e'), since or '', stuck or '', tries, member_count()}

@@ -5,6 +5,13 @@ local function terms(member)
   local ack_timeout, max_tries, room = (found or ''):match('^(%d+) (%d+) (%d+)$')
   return tonumber(ack_timeout or 0), tonumber(max_tries or 1e9), tonumber(room or 1)
 end
+local function member_count()
+  local count = 0
+  for _, item in ipairs(redis.call('ZRANGEBYSCORE', times, '(' .. now, '+inf')) do
+    if item:sub(1, 1) == 'a' then count = count + 1 end
+  end
+  return count
+end
 local function forget(member)
   redis.call('HDEL', state, 'terms:' .. member)
   redis.call('ZREM', times, 'a' .. member, 'd' .. member)
