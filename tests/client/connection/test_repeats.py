@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from wecom_broker import Broker
-from wecom_broker._connection.retries import IDEMPOTENT
+from wecom_broker._connection.retries import IDEMPOTENT, SERVICE_CONFIG
 from wecom_broker.errors import BrokerUnreachable, WecomUnavailable
 from wecom_broker.v1 import (
     app_share_service_pb2,
@@ -194,3 +195,11 @@ class TestTransport:
                 await broker.user_from_code("crm", CODE)
 
         assert [1, 1] == arrived
+
+
+def test_no_call_is_hedged_and_no_rule_is_for_all_methods() -> None:
+    """A hedged call reaches several brokers at once; a rule for all would repeat calls that spend codes."""
+    rules = json.loads(SERVICE_CONFIG)["methodConfig"]
+
+    assert "hedgingPolicy" not in SERVICE_CONFIG
+    assert all(name.get("service") and name.get("method") for rule in rules for name in rule["name"])
