@@ -139,6 +139,7 @@ async def running_broker(
         )
         health = Health(services.admin, core.sharing.directory, storage.coordination, clock, telemetry)
         await health.look()
+        storage.seal_keys.on_change(core.notifications.look_again)
         core.start()
         core.renew()
         services.start()

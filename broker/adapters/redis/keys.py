@@ -4,7 +4,7 @@ import re
 
 from broker.domain.ports.store import Notice, NoticeKind
 
-PUBLISHED = [kind for kind in NoticeKind if kind is not NoticeKind.CONNECTED]
+PUBLISHED = [kind for kind in NoticeKind if kind not in (NoticeKind.CONNECTED, NoticeKind.READABLE)]
 NOTICE = re.compile(rf"(?P<kind>{'|'.join(PUBLISHED)}) (?P<fence>[0-9]{{1,19}}) (?P<name>.*)", re.DOTALL)
 
 TYPES = {

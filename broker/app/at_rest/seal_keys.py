@@ -1,6 +1,6 @@
 """The seal keys of a broker that runs: the store proves them, at the start and at each reload."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.app.at_rest.key_file import KeyFileUnusable, make_key, missing, read_key
@@ -17,6 +17,11 @@ class SealKeys:
     def __init__(self, store: Store, seal: Seal) -> None:
         self._store = store
         self._seal = seal
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call the listener after each replacement: what lacked a key may open now. It must not raise."""
+        self._listeners.append(listener)
 
     async def check(self, config: Config) -> list[SealKey]:
         """Return the configured keys once the fleet's store proves them. Raises as `proven_keys`."""
@@ -29,6 +34,8 @@ class SealKeys:
     def replace(self, keys: Sequence[SealKey]) -> None:
         """Use keys that were checked, from now on; what another sealed meanwhile is waited for."""
         self._seal.replace(keys)
+        for tell in self._listeners:
+            tell()
 
 
 async def proven_keys(store: Store, config: Config) -> list[SealKey]:

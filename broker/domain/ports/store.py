@@ -58,6 +58,8 @@ class NoticeKind(StrEnum):
 
     CONNECTED = "connected"
     """Notices may have been missed before: check everything again."""
+    READABLE = "readable"
+    """This replica got other seal keys: it may read now what it could not. No store says so."""
     COMMITTED = "committed"
     RELEASED = "released"
     FORGOTTEN = "forgotten"

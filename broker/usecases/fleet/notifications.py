@@ -12,6 +12,9 @@ from broker.domain.ports.store import Coordination, Notice, NoticeKind
 Bells = defaultdict[str, set[asyncio.Event]]
 """What a notice of each name sets."""
 
+EVERYTHING = frozenset({NoticeKind.CONNECTED, NoticeKind.READABLE})
+"""Notices after which everything in memory is compared with the store."""
+
 
 class Notifications:
     """Wake the waiters for a name, and call every keeper of copies. Lives as long as the broker."""
@@ -40,9 +43,13 @@ class Notifications:
         async for notice in self._coordination.notices():
             self.publish(notice)
 
+    def look_again(self) -> None:
+        """Have everybody look into the store again: this replica may read more of it now."""
+        self.publish(Notice(NoticeKind.READABLE))
+
     def publish(self, notice: Notice) -> None:
         """Pass on one notice."""
-        names = list(self._bells) if notice.kind is NoticeKind.CONNECTED else [notice.name]
+        names = list(self._bells) if notice.kind in EVERYTHING else [notice.name]
         for name in names:
             for event in self._bells.get(name, ()):
                 event.set()

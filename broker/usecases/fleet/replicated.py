@@ -15,7 +15,7 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection, Stored
 from broker.domain.ports.store import Lease, Notice, NoticeKind
-from broker.usecases.fleet.notifications import Waiter
+from broker.usecases.fleet.notifications import EVERYTHING, Waiter
 
 BATCH = 500
 """How many values are looked at again in one step."""
@@ -127,7 +127,7 @@ class Replicated(Generic[Key, Value]):
 
     def on_notice(self, notice: Notice) -> None:
         """Record what another replica did; `run` acts on it."""
-        if notice.kind is NoticeKind.CONNECTED:
+        if notice.kind in EVERYTHING:
             self.look_again(self._copies.held())
             self._connected.ring()
             return
@@ -171,7 +171,7 @@ class Replicated(Generic[Key, Value]):
         """Put the newer of the values in memory and store into both; return whether one of them changed."""
         held = self._copies.get(key)
         if found and not found.is_readable:
-            return False  # with the key that it lacks, this broker starts anew
+            return False  # once this broker gets the key that it lacks, it looks again at everything
         if found and found.value is None:
             if not held or held.fence > found.fence:
                 return False

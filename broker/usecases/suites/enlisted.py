@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
-from broker.domain.ports.store import Groups, Notice, NoticeKind
+from broker.domain.ports.store import Groups, Notice
+from broker.usecases.fleet.notifications import EVERYTHING
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 BATCH = 50
@@ -59,11 +60,11 @@ class Enlisted(Generic[Value]):
         await self._groups.strike(self._group(suite), name)
 
     def on_notice(self, notice: Notice) -> None:
-        """Load everything again after a lost connection.
+        """Load everything again after a lost connection, and with other seal keys.
 
         Notices of new records may have been missed, and a store that lost its data has lost the names too.
         """
-        if notice.kind is NoticeKind.CONNECTED:
+        if notice.kind in EVERYTHING:
             self._due.set()
 
     def load_anew(self) -> None:

@@ -31,16 +31,26 @@ class Reloading:
 
     def count(self, outcome: str) -> int:
         """Return how many reloads ended so."""
-        name = f'wecom_broker_config_reloads_total{{outcome="{outcome}"}}'
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.broker.metrics(), re.MULTILINE)
-        return int(float(found[1])) if found else 0
+        return reloads(self.broker, outcome)
 
     async def reload(self, config: Mapping[str, Any], *, outcome: str = "applied") -> None:
         """Change the file, send SIGHUP, and return once that is done."""
-        before = self.count(outcome)
-        self.broker.configure(config)
-        self.broker.send(signal.SIGHUP)
-        await until(lambda: self.count(outcome) > before)
+        await reload(self.broker, config, outcome=outcome)
+
+
+def reloads(broker: BrokerProcess, outcome: str) -> int:
+    """Return how many reloads of a broker ended so."""
+    name = f'wecom_broker_config_reloads_total{{outcome="{outcome}"}}'
+    found = re.search(rf"^{re.escape(name)} (\S+)$", broker.metrics(), re.MULTILINE)
+    return int(float(found[1])) if found else 0
+
+
+async def reload(broker: BrokerProcess, config: Mapping[str, Any], *, outcome: str = "applied") -> None:
+    """Change a broker's file, send SIGHUP, and return once that is done."""
+    before = reloads(broker, outcome)
+    broker.configure(config)
+    broker.send(signal.SIGHUP)
+    await until(lambda: reloads(broker, outcome) > before)
 
 
 @asynccontextmanager

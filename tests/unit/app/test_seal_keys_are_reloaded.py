@@ -36,15 +36,21 @@ class World:
         self.file = config(("k1", OLD))
         self.applied: list[Config] = []
         self.telemetry = Telemetry(FakeClock())
+        self.looks = 0
+        self.keys = SealKeys(self.store, self.seal)
+        self.keys.on_change(self.look)
         self.reload = ConfigReload(
             self.file,
             lambda: self.file,
             None,
-            SealKeys(self.store, self.seal),
+            self.keys,
             applied_by=[self.applied.append],
             telemetry=self.telemetry,
             clock=FakeClock(),
         )
+
+    def look(self) -> None:
+        self.looks += 1
 
     def opens(self, name: str, key: bytes) -> bool:
         """Return whether the broker opens what another one seals with that key."""
@@ -94,3 +100,15 @@ async def test_new_keys_wait_for_a_store_that_is_away_and_other_changes_do_not(w
     world.file = config(("k1", OLD))
     assert ReloadOutcome.APPLIED is await world.reload.reload()
     assert [world.file] == world.applied
+
+
+async def test_what_lacked_a_key_is_looked_at_again_once_the_key_is_here(world: World) -> None:
+    await world.reload.reload()
+    assert 0 == world.looks, "the keys are the same"
+    world.file = config(("k1", NEW))
+    await world.reload.reload()
+    assert 0 == world.looks, "the keys are refused"
+    world.file = config(("k1", OLD), ("k2", NEW))
+    await world.reload.reload()
+
+    assert 1 == world.looks

@@ -223,6 +223,20 @@ async def test_what_cannot_be_read_yet_is_neither_replaced_nor_dropped_nor_looke
     assert 1 == store.loads
 
 
+async def test_what_lacked_a_key_is_read_as_soon_as_the_key_is_here(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, clock: FakeClock
+) -> None:
+    await memory.adopt(OLD)
+    store.stored["a"], store.locked = NEW, True
+    replicated.on_notice(committed(NEW))
+    await settle()
+    store.locked = False
+    replicated.on_notice(Notice(NoticeKind.READABLE))
+    await settle()
+
+    assert NEW == memory.get("a")
+
+
 async def test_a_store_that_contradicts_itself_keeps_no_replica_busy(
     replicated: Replicated[str, Value], store: Collection, memory: Memory, clock: FakeClock
 ) -> None:

@@ -11,6 +11,7 @@ from broker.domain.errors import CorpNotAuthorized, InvalidRequest, StoreUnavail
 from broker.domain.suites.authorization import AuthorizationState
 from broker.simulator import provider_demo as demo
 from tests.kit.memory.engine_world import Replica, outcome
+from tests.kit.memory.fake_clock import settle
 from tests.kit.memory.provider_world import SECOND, TAILORED, ProviderWorld
 from tests.kit.memory.suite_wecom import APP_TOKEN
 
@@ -41,6 +42,20 @@ async def test_a_child_is_unknown_once_all_parents_are_loaded(world: ProviderWor
     replica = await world.start()
 
     assert isinstance(await once_loaded(replica, replica.targets.locate(STRANGER)), CorpNotAuthorized)
+
+
+async def test_corps_whose_seal_key_was_missing_are_known_once_it_is_here(world: ProviderWorld) -> None:
+    replica, other = await world.start(), await world.start()
+    replica.store.deaf = True  # as one that cannot read what it hears of
+    await world.push(other)
+    found = await world.authorize(other)
+    replica.store.deaf = False
+    assert replica.core.authorizations.get(found.key) is None
+
+    replica.core.notifications.look_again()
+    await settle()
+
+    assert found == replica.core.authorizations.get(found.key)
 
 
 @pytest.mark.slow
