@@ -347,7 +347,8 @@ def test_the_log_of_the_kit_keeps_its_promises(program: list[Step]) -> None:
 def patient_file() -> Iterator[None]:
     """Wait for a thread of a busy machine; how long a file may take has tests of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("broker.adapters.sqlite.connection.ANSWER_SECONDS", 60.0)
+        patch.setattr("broker.adapters.sqlite.connection.QUEUE_SECONDS", 60.0)
+        patch.setattr("broker.adapters.sqlite.connection.EXECUTION_SECONDS", 60.0)
         yield
 
 

@@ -7,7 +7,8 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import TypeVar
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
 
-ANSWER_SECONDS = 2.0
-"""How long a transaction may take, including its time in the queue; after that, callers go on without it."""
+QUEUE_SECONDS = 1.0
+"""How long a transaction may wait for its turn; after that it is dropped, and its caller goes on."""
+EXECUTION_SECONDS = 1.0
+"""How long one may run; after that its caller goes on, and others do not queue up behind it."""
 BUSY_MILLISECONDS = 200
 """How long a transaction waits for a lock that another process holds: those queued behind it wait too."""
 SCHEMA = files("broker.adapters.sqlite") / "schema.sql"
 
+SOON = timedelta(seconds=1)
 PRIMARY_CODE = 0xFF
 """The part of an error code that says what went wrong; the rest says where."""
 
@@ -30,6 +34,19 @@ Answer = TypeVar("Answer")
 
 class StoreInUse(Exception):
     """Another process uses the file."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A transaction in the queue, or under way."""
+
+    queued_at: float
+    began_at: float | None = None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Return whether it runs for too long."""
+        return self.began_at is not None and time.monotonic() - self.began_at > EXECUTION_SECONDS
 
 
 class SqliteConnection:
@@ -43,16 +60,20 @@ class SqliteConnection:
         self._listeners: set[asyncio.Queue[Notice]] = set()
         self._locked_at = 0.0
         """When a transaction last waited for the lock in vain: those queued behind it have waited too."""
+        self._running: _Turn | None = None
+        """The transaction that runs now."""
 
     async def run(self, statements: Callable[[], Answer]) -> Answer:
         """Run the statements in one transaction, then send their notices. Raises `StoreUnavailable`."""
         loop = asyncio.get_running_loop()
-        queued_at = time.monotonic()
+        turn = _Turn(queued_at=time.monotonic())
 
         def transaction() -> Answer:
-            if queued_at < self._locked_at:
+            if turn.queued_at < self._locked_at:
                 raise sqlite3.OperationalError("another process holds its lock")
             self._outbox.clear()
+            turn.began_at = time.monotonic()
+            self._running = turn
             try:
                 with self.database:
                     answer = statements()
@@ -60,21 +81,21 @@ class SqliteConnection:
                 if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY:
                     self._locked_at = time.monotonic()
                 raise
+            finally:
+                self._running = None
             for notice in self._outbox:
                 # Sent by the thread, so that the notice goes out even if the caller gave up.
                 loop.call_soon_threadsafe(self._pass_on, notice)
             return answer
 
         try:
-            # After that, a transaction that has not begun is dropped; one that has may still commit.
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await loop.run_in_executor(self._thread, transaction)
+            if self._running and self._running.is_overdue:
+                raise TimeoutError
+            return await _in_time(loop.run_in_executor(self._thread, transaction), turn)
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"the embedded store failed: {error}", timedelta(seconds=1)) from None
+            raise StoreUnavailable(f"the embedded store failed: {error}", SOON) from None
         except TimeoutError:
-            raise StoreUnavailable(
-                f"the embedded store did not answer within {ANSWER_SECONDS:.0f} s", timedelta(seconds=1)
-            ) from None
+            raise StoreUnavailable("the embedded store did not answer in time", SOON) from None
 
     def publish(self, notice: Notice) -> None:
         """Send the notice once the current transaction commits; for use in statements."""
@@ -94,6 +115,23 @@ class SqliteConnection:
     def _pass_on(self, notice: Notice) -> None:
         for queue in self._listeners:
             queue.put_nowait(notice)
+
+
+async def _in_time(answering: "asyncio.Future[Answer]", turn: _Turn) -> Answer:
+    """Return the answer. Raises `TimeoutError`; what has not begun by then never does.
+
+    What has begun may still commit.
+    """
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUEUE_SECONDS):
+                return await asyncio.shield(answering)
+        if turn.began_at is None:
+            raise TimeoutError
+        async with asyncio.timeout(turn.began_at + EXECUTION_SECONDS - time.monotonic()):
+            return await asyncio.shield(answering)
+    finally:
+        answering.cancel()
 
 
 @asynccontextmanager

@@ -8,13 +8,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from broker.adapters.sqlite.connection import ANSWER_SECONDS, BUSY_MILLISECONDS
+from broker.adapters.sqlite.connection import BUSY_MILLISECONDS, EXECUTION_SECONDS, QUEUE_SECONDS
 from broker.adapters.sqlite.store import SqliteStore, StoreInUse, open_sqlite
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
@@ -373,7 +375,7 @@ class TestLockedByAnother:
                 *(store.offer(record(1, name=f"name {number}")) for number in range(100)),
                 return_exceptions=True,
             )
-            assert watch.seconds < ANSWER_SECONDS + 1
+            assert watch.seconds < QUEUE_SECONDS + EXECUTION_SECONDS + 1
             assert {StoreUnavailable} == {type(answer) for answer in answers}
             other.execute("ROLLBACK")
 
@@ -416,6 +418,74 @@ class TestLockedByAnother:
             other.close()
 
             assert await offering
+
+
+class TestStuck:
+    """A transaction does not come back: a disk that hangs, say."""
+
+    @staticmethod
+    @asynccontextmanager
+    async def stuck(store: SqliteStore) -> "AsyncIterator[asyncio.Task[None]]":
+        """Have a transaction run until the block ends."""
+        begun, over = threading.Event(), threading.Event()
+
+        def hang() -> None:
+            begun.set()
+            over.wait()
+
+        task = asyncio.create_task(store.connection.run(hang))
+        await asyncio.to_thread(begun.wait)
+        try:
+            yield task
+        finally:
+            over.set()
+
+    async def test_its_caller_goes_on_after_a_second_and_those_behind_it_too(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            watch = Stopwatch()
+            async with self.stuck(store) as first:
+                behind = [
+                    asyncio.create_task(store.offer(record(1, name=f"name {number}"))) for number in range(50)
+                ]
+                results = await asyncio.gather(first, *behind, return_exceptions=True)
+                assert {StoreUnavailable} == {type(result) for result in results}
+                assert watch.seconds < max(QUEUE_SECONDS, EXECUTION_SECONDS) + 0.5
+
+                late = Stopwatch()
+                for _ in range(100):
+                    with pytest.raises(StoreUnavailable):
+                        await store.ping()
+                assert late.seconds < QUEUE_SECONDS, "nobody queues up behind what is stuck"
+            await until_answered(store)
+            assert {} == await store.load([f"name {number}" for number in range(50)])
+
+    async def test_the_time_in_the_queue_does_not_count_for_what_runs_then(self, path: Path) -> None:
+        """Whoever is served late has its whole second."""
+        async with open_sqlite(path, SystemClock()) as store:
+            slow = [
+                asyncio.create_task(store.connection.run(lambda: time.sleep(0.7 * EXECUTION_SECONDS)))
+                for _ in range(2)
+            ]
+
+            assert [None, None] == await asyncio.gather(*slow)
+
+    async def test_a_caller_that_gives_up_leaves_nothing_in_the_queue(self, path: Path) -> None:
+        async with open_sqlite(path, SystemClock()) as store:
+            async with self.stuck(store) as first:
+                offering = asyncio.create_task(store.offer(record(1)))
+                await asyncio.sleep(0.05)
+                offering.cancel()
+                await asyncio.wait([offering])
+            await asyncio.wait([first])
+            assert {} == await store.load([NAME])
+
+
+async def until_answered(store: SqliteStore) -> None:
+    """Return once the store answers."""
+    while True:
+        with suppress(StoreUnavailable):
+            return await store.ping()
+        await asyncio.sleep(0.01)
 
 
 async def test_many_names_are_loaded_at_once(path: Path) -> None:
