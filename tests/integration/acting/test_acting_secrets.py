@@ -292,6 +292,8 @@ def _dump(redis: RedisServer) -> bytes:
             found.append(key)
             if client.type(key) == b"hash":
                 found += [part for pair in client.hgetall(key).items() for part in pair]  # type: ignore[union-attr]
+            elif client.type(key) == b"zset":
+                found += client.zrange(key, 0, -1)  # type: ignore[arg-type]
             else:
                 found.append(client.get(key) or b"")
     return b"\n".join(found)
