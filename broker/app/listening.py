@@ -37,7 +37,7 @@ def server_tls(config: Config, clock: Clock, telemetry: Telemetry) -> ServerTls 
 async def open_grpc(
     stack: AsyncExitStack,
     config: Config,
-    guard_for: Callable[[str], RpcGuard],
+    guard_for: Callable[[str, bool], RpcGuard],
     services: Services,
     health: Health,
     telemetry: Telemetry,

@@ -154,8 +154,9 @@ async def running_broker(
             telemetry.metrics,
         )
 
-        def guard_for(caller: str) -> RpcGuard:
-            return RpcGuard(Identity(policy, clock, everybody=caller), *shared, met=services.meetings.note)
+        def guard_for(caller: str, all_have_certificates: bool) -> RpcGuard:  # noqa: FBT001 - of a callable
+            identity = Identity(policy, clock, everybody=caller, all_have_certificates=all_have_certificates)
+            return RpcGuard(identity, *shared, met=services.meetings.note)
 
         tls = listening.server_tls(config, clock, telemetry)
         if tls:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 
@@ -22,11 +23,17 @@ CERTIFICATES_KEPT = 4096
 class Identity:
     """Recognise the configured callers on one listener."""
 
-    def __init__(self, policy: CallerPolicy, clock: Clock, *, everybody: str = "") -> None:
-        """On a socket where everybody is the same caller, `everybody` is its name."""
+    def __init__(
+        self, policy: CallerPolicy, clock: Clock, *, everybody: str = "", all_have_certificates: bool = False
+    ) -> None:
+        """On a socket where everybody is the same caller, `everybody` is its name.
+
+        Where `all_have_certificates`, nobody connects without one of the client CA's.
+        """
         self._policy = policy
         self._clock = clock
         self._everybody = everybody
+        self._all_have_certificates = all_have_certificates
         self._by_name: dict[str, Caller] = {}
         self._by_token: list[tuple[bytes, Caller]] = []
         self._proved: dict[str, Caller] = {}
@@ -59,6 +66,15 @@ class Identity:
             if name == "authorization":
                 return self._by_bearer(value if isinstance(value, str) else value.decode(errors="replace"))
         raise Unauthenticated(problem)
+
+    def may_be_stranger(self, metadata: Sequence[tuple[str, str | bytes]] | None) -> bool:
+        """Return whether nothing proves the caller that is known before the request is read."""
+        if self._everybody or self._policy.is_open or self._all_have_certificates:
+            return False
+        for name, value in metadata or ():
+            if name == "authorization":
+                return value not in self._proved
+        return True
 
     def certificate_lasts(self, context: Context) -> timedelta | None:
         """Return for how long the certificate of who calls is still good; None if another proof counts."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import grpc
 import structlog
@@ -22,16 +22,20 @@ from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.context import Context
-from broker.server.grpc.entry.admission import Admission, Leave
+from broker.server.grpc.entry.admission import WEIGHT, Admission, Leave
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
+from broker.server.grpc.entry.late_requests import LATE, GuardedService, Metadata, Method, late_request
 from broker.server.grpc.entry.open_streams import OpenStreams, sent
 from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
 from broker.server.grpc.rights import Permit, requirement_of
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 
-LARGEST_REQUEST = 4 * 1024 * 1024
-"""gRPC's own limit is larger, so that the guard refuses such a request by field before gRPC does."""
+LARGEST_REQUEST = 5 * 1024 * 1024 // 4
+"""A body or a chunk of 1 MiB, and the fields beside it.
+
+gRPC's own limit is larger, so that the guard refuses such a request by field before gRPC does.
+"""
 TAKEN_IN_SECONDS = 5.0
 """How long a refused caller may go on sending before its call ends."""
 
@@ -42,7 +46,6 @@ Answer = Callable[[Any, Any, Context, Permit | None], Awaitable[Any]]
 """Call a handler of a stream, and pass its answers on."""
 Met = Callable[[BrokerError, str], None]
 """Take the error with which a call of that caller ended."""
-Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class RpcGuard:
@@ -71,6 +74,11 @@ class RpcGuard:
         self._met = met
         self._log = structlog.get_logger(LOGGER)
 
+    @property
+    def may_be_stranger(self) -> Callable[[Metadata], bool]:
+        """Return what tells whether a call must be let in before it is read."""
+        return self._identity.may_be_stranger
+
     def before(self, server: grpc.aio.Server) -> "Registrar":
         """Return a stand-in for the server that registers servicers behind this guard."""
         return Registrar(self, server)
@@ -98,11 +106,17 @@ class RpcGuard:
         async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
             code = "CANCELLED"
-            request = None
+            request = caller = None
             leave: Leave | None = None
             try:
                 caller = self._identified(context)
                 leave = self._admission.enter(caller, stream=False, rpc=rpc)
+                if wait := self._admission.wait(caller):
+                    await asyncio.sleep(wait)
+                if received is LATE:
+                    received = await late_request(context)
+                if isinstance(received, bytes) and len(received) > WEIGHT:
+                    self._admission.weigh(caller, len(received))
                 request = read(received)
                 permit = authorize(caller, request)
                 response = await handler(request, context)
@@ -111,6 +125,7 @@ class RpcGuard:
             except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
                 audit(context, request, failure)
+                await self._keep_back(failure, caller)
                 await errors.abort(context, told(failure, request))
             else:
                 code = "OK"
@@ -140,12 +155,16 @@ class RpcGuard:
         async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
             code = "CANCELLED"
-            request = None
+            request = caller = None
             leave: Leave | None = None
             with self._streams.opened() as stream:
                 try:
                     caller = self._identified(context)
                     leave = self._admission.enter(caller, stream=lasts, rpc=rpc)
+                    if wait := self._admission.wait(caller):
+                        await asyncio.sleep(wait)
+                    if received is LATE:
+                        received = await late_request(context)
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)
@@ -163,6 +182,7 @@ class RpcGuard:
                     audit(context, request, failure)
                     if leave is not None:
                         await _take_in(received)
+                    await self._keep_back(failure, caller)
                     await errors.abort(context, told(failure, request))
                 else:
                     code = "OK"
@@ -173,6 +193,13 @@ class RpcGuard:
                     record(code, began)
 
         return call
+
+    async def _keep_back(self, failure: BrokerError, caller: Caller | None) -> None:
+        """Wait before the refusal of who asks too often, or of a stranger, if there are many of them."""
+        if isinstance(failure, CallerLimited | Unauthenticated) and (
+            wait := self._admission.wait_of_refusal(caller)
+        ):
+            await asyncio.sleep(wait)
 
     def _identified(self, context: Context) -> Caller:
         caller = self._identity.of(context)
@@ -311,4 +338,5 @@ class Registrar:
         guarded = {
             name: self._guard.guard(f"/{service}/{name}", handler) for name, handler in handlers.items()
         }
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
+        found = GuardedService(service, guarded, self._guard.may_be_stranger)
+        self._server.add_generic_rpc_handlers((found,))

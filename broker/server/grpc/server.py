@@ -26,12 +26,18 @@ MOST_CONNECTIONS = 16_384
 """To one listener. gRPC closes further ones at once, and those that it has go on."""
 SHARE_OF_FILES = 2
 """gRPC takes at most half of the files that this process may open."""
+MOST_PENDING = 10_000
 OPTIONS = [
     # Who connects and says nothing is cut off when a client of gRPC would give up, too; else after 2 minutes.
     ("grpc.server_handshake_timeout_ms", MINUTE_MS // 3),
     # Clients re-resolve when their connection ends, so that new replicas get their share.
     ("grpc.max_connection_age_ms", 15 * MINUTE_MS),
     ("grpc.max_connection_age_grace_ms", MINUTE_MS),
+    # Windows stay small where nobody reads: gRPC would let them grow to megabytes for each stranger's stream.
+    ("grpc.http2.bdp_probe", 0),
+    # Calls that Python has not begun yet. gRPC cancels any above 1,000, also those of who waits patiently.
+    ("grpc.server.max_pending_requests", MOST_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
     # The guard refuses requests above its own, lower limit by field.
     ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),
     # Detect watchers whose machine died.
@@ -46,7 +52,7 @@ OPTIONS = [
 @asynccontextmanager
 async def serve_grpc(
     listeners: Sequence[Listener],
-    guard_for: Callable[[str], RpcGuard],
+    guard_for: Callable[[str, bool], RpcGuard],
     servicers: Servicers,
     health: Health,
     *,
@@ -59,8 +65,9 @@ async def serve_grpc(
 ) -> AsyncIterator[list[str]]:
     """Serve until the context exits, then drain; yield addresses with real ports. Raises `CannotListen`.
 
-    gRPC for Python does not show on which listener a call came: where everybody is a configured caller, there
-    is a server of its own. `guard_for` makes the guard of that caller, or of "" where callers prove it.
+    gRPC for Python does not show on which listener a call came: where everybody is a configured caller,
+    there is a server of its own. `guard_for` makes the guard of that caller, or of "" where callers prove
+    it; it is told whether all of them need a certificate to connect.
     """
     keep_quiet_about_leaving()
     options = [
@@ -77,7 +84,8 @@ async def serve_grpc(
     servers: dict[str, grpc.aio.Server] = {}
     for caller in dict.fromkeys(listener.caller for listener in listeners):
         server = servers[caller] = grpc.aio.server(options=options)
-        servicers.register(guard_for(caller).before(server))
+        all_have_certificates = all(each.demands_certificate for each in listeners if each.caller == caller)
+        servicers.register(guard_for(caller, all_have_certificates).before(server))
         _add_standard_services(server, health, reflect=reflect)
     async with AsyncExitStack() as stack:
         bound = []

@@ -1,7 +1,9 @@
 """How often and how many at once each caller may call: its limits, kept by this replica.
 
-A caller's allowance for a minute is there at once and comes back evenly. The arithmetic is the generic cell
-rate algorithm: one number for each caller, and no timer (docs/decisions/0010).
+A caller's allowance for a minute is there at once and comes back evenly. The arithmetic is the generic
+cell rate algorithm: one number for each caller, and no timer (docs/decisions/0010). Whoever sends many
+calls in one moment is not refused for that, but its calls are begun at a pace that leaves room for
+others; refusals are too.
 """
 
 import time
@@ -12,6 +14,7 @@ from broker.domain.access import Caller, Limits
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import CallerLimited
 from broker.server.grpc.entry.fair_pool import FairPool
+from broker.server.grpc.entry.pace import Pace
 
 Leave = Callable[[], None]
 """Ends a call that was let in; called once."""
@@ -20,6 +23,17 @@ ROUNDING = 1e-3
 """Seconds by which sums of fractions may be off."""
 SOON = timedelta(seconds=1)
 """When a caller may come back that has too many calls open: nobody knows when they end."""
+SLOWEST_PACE = 500.0
+"""Calls a second, where the allowance of a minute, spread over it, is less."""
+PENALTY = 10
+"""How many calls each one of a caller counts for while many of its calls are being refused."""
+BURST = 50
+"""Calls that are begun at once."""
+WEIGHT = 16 * 1024
+"""A request of so many bytes counts as one call more."""
+REFUSALS_A_SECOND = 100.0
+REFUSALS_AT_ONCE = 100
+LONGEST_WAIT = 60.0
 
 
 class Admission:
@@ -38,6 +52,7 @@ class Admission:
         self._pools = pools or {}
         self._clock = clock
         self._accounts: dict[str, _Account] = {}
+        self._refusals: dict[str, Pace] = {}
         policy.on_change(self._take_over)
 
     def enter(self, caller: Caller, *, stream: bool, rpc: str = "") -> Leave:
@@ -55,25 +70,58 @@ class Admission:
         pool = self._pools.get(rpc)
         return _pooled(pool, caller.name, leave) if pool else leave
 
+    def wait(self, caller: Caller) -> float:
+        """Return how many seconds a call that was let in waits for its turn."""
+        account = self._accounts.get(caller.name)
+        if account is None:
+            return 0.0
+        now = self._clock()
+        refusals = self._refusals.get(caller.name)
+        if refusals and refusals.is_behind(now):
+            account.pace.weigh(PENALTY - 1)
+        return min(account.pace.wait(now), LONGEST_WAIT)
+
+    def weigh(self, caller: Caller, size: int) -> None:
+        """Have the caller's next calls wait for a large request."""
+        if account := self._accounts.get(caller.name):
+            account.pace.weigh(size / WEIGHT)
+
+    def wait_of_refusal(self, caller: Caller | None) -> float:
+        """Return how many seconds to keep a refusal back: who asks again at once would only be refused again.
+
+        All strangers together are None.
+        """
+        name = caller.name if caller else ""
+        pace = self._refusals.get(name)
+        if pace is None:
+            pace = self._refusals[name] = Pace(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
+        return min(pace.wait(self._clock()), LONGEST_WAIT)
+
     def _take_over(self) -> None:
         """Take the limits of a new configuration; what was spent stays spent."""
         for name, account in list(self._accounts.items()):
             if caller := self._policy.named(name):
-                account.limits = caller.limits
+                account.take_over(caller.limits)
             else:
                 del self._accounts[name]
+                self._refusals.pop(name, None)
 
 
 class _Account:
     """What one caller has spent and has open."""
 
     def __init__(self, caller: Caller) -> None:
-        self.limits: Limits = caller.limits
+        self.take_over(caller.limits)
         self._name = caller.name
         self._paid_until = 0.0
         """The moment at which the whole allowance is there again."""
         self._calls = 0
         self._streams = 0
+
+    def take_over(self, limits: Limits) -> None:
+        """Go by these limits from now on."""
+        self.limits = limits
+        self.pace = Pace(max(SLOWEST_PACE, limits.calls_per_minute / MINUTE), BURST)
 
     def spend(self, now: float) -> None:
         """Spend one call of the allowance. Raises `CallerLimited`."""
