@@ -27,6 +27,10 @@ from tests.kit.processes.fleet import CHILD_TOKEN
 STRICT = bool(os.environ.get("STRICT"))
 SLICES = int(os.environ.get("SLICES", "1"))
 QUIET_SECONDS, ATTACKED_SECONDS = (3.0, 3.0) if STRICT else (1.0, 4.0)
+ONSET_SECONDS = REST_SECONDS = 1.0
+"""Before an attack is judged, and before the next quiet slice."""
+LONGEST_REST = 5
+"""So often a rest may last, until warm calls are about as quick as before."""
 TIMES = 3.0
 """By how much the 99th percentile may grow."""
 SPARE_SECONDS = 1.0
@@ -43,6 +47,8 @@ class Verdict:
     attacked_p99: float
     twin_quiet_p99: float
     twin_attacked_p99: float
+    longest_at_onset: float
+    """The slowest warm call of the first second of an attack: what comes at once is answered in turn."""
     longest_other: float
     """The slowest of what the neighbour did besides warm calls."""
     failures: list[str]
@@ -51,7 +57,7 @@ class Verdict:
     lines: int
     """Logged by the attacked broker, without those of the neighbour."""
     seconds: float
-    """How long the attacked slices were together."""
+    """How long the attacks lasted together."""
     megabytes: float
     """By how much memory grew at most."""
     processor: float
@@ -83,6 +89,7 @@ class Verdict:
             "attacked_ms": self.attacked_p99 * 1e3,
             "times": self.times,
             "twin_ms": f"{self.twin_quiet_p99 * 1e3:.3g} then {self.twin_attacked_p99 * 1e3:.3g}",
+            "onset_ms": self.longest_at_onset * 1e3,
             "slowest_other_s": self.longest_other,
             "failed": len(self.failures),
             "upstream": sum(self.upstream.values()),
@@ -95,7 +102,7 @@ class Verdict:
 
 def trial(ground: Ground, attack: Attack, *, connects_anew: bool = True) -> Verdict:
     """Run the attack in slices, and judge it by what the neighbour saw."""
-    quiet, attacked = Slices(), Slices()
+    quiet, onset, attacked, rest = Slices(), Slices(), Slices(), Slices()
     done: Counter[str] = Counter()
     upstream: Counter[str] = Counter()
     lines, processor = 0, 0.0
@@ -113,23 +120,30 @@ def trial(ground: Ground, attack: Attack, *, connects_anew: bool = True) -> Verd
                 processor -= _processor_seconds(ground)
                 upstream.subtract(ground.wecom.calls())
                 attacker.send(True)
+                onset.samples.append(_looked(neighbour, ONSET_SECONDS))
                 attacked.samples.append(_looked(neighbour, ATTACKED_SECONDS))
                 attacker.send(False)
                 done += _received(attacker)
                 upstream.update(ground.wecom.calls())
                 processor += _processor_seconds(ground)
                 lines += ground.lines()
-    upstream.subtract(attacked.asked)
-    # A token that was fetched is told.
-    lines -= attacked.asked[CHILD_TOKEN]
-    seconds = SLICES * ATTACKED_SECONDS
+                for _ in range(LONGEST_REST):
+                    rest.samples.append(_looked(neighbour, REST_SECONDS))
+                    if Slices(rest.samples[-1:]).p99() <= TIMES * Slices(quiet.samples[:1]).p99():
+                        break
+    for sample in (onset, attacked):
+        upstream.subtract(sample.asked)
+        # A token that was fetched is told.
+        lines -= sample.asked[CHILD_TOKEN]
+    seconds = SLICES * (ONSET_SECONDS + ATTACKED_SECONDS)
     return Verdict(
         quiet.p99(),
         attacked.p99(),
         quiet.p99(of_twin=True),
         attacked.p99(of_twin=True),
+        onset.longest,
         attacked.longest_other,
-        quiet.failures + attacked.failures,
+        quiet.failures + onset.failures + attacked.failures + rest.failures,
         {path: count for path, count in upstream.items() if count},
         lines,
         seconds,
@@ -151,6 +165,11 @@ class Slices:
             sorted(seconds)[int(0.99 * (len(seconds) - 1))] if seconds else float("inf")
             for seconds in (found.twin_seconds if of_twin else found.seconds for found in self.samples)
         )
+
+    @property
+    def longest(self) -> float:
+        """Return how long the slowest warm call took."""
+        return max((seconds for found in self.samples for seconds in found.seconds), default=0.0)
 
     @property
     def longest_other(self) -> float:
@@ -233,11 +252,11 @@ def _processor_seconds(ground: Ground) -> float:
 
 def _pin(ground: Ground) -> None:
     """Give the attacked broker a processor, and all others of the trial another one."""
-    own = _of(ground)
-    cpus = own.cpu_affinity()
+    cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         return
-    own.cpu_affinity(cpus[-1:])
     assert ground.twin.process
-    for other in (ground.twin.process.pid, *(child.pid for child in multiprocessing.active_children())):
-        psutil.Process(other).cpu_affinity(cpus[:-1])
+    others = [ground.twin.process.pid, *(child.pid for child in multiprocessing.active_children())]
+    for process, share in ((_of(ground).pid, cpus[-1:]), *((other, cpus[:-1]) for other in others)):
+        for thread in psutil.Process(process).threads():
+            os.sched_setaffinity(thread.id, share)
