@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from broker.cli.configuration import config_option, insecure_option, refuse
+from broker.cli.configuration import config_option, insecure_option, load_hidden, refuse
 from broker.cli.ending import fail
 from broker.cli.workers import CONFIG_UNUSABLE
 from broker.config import mapping
-from broker.config.load import ConfigError, load_config
+from broker.config.load import ConfigError
 from broker.config.schema import Config
 from broker.config.warnings import warnings
 from broker.config.wording import did_you_mean
@@ -41,7 +41,7 @@ def check_config(
     is 0 if the caller may do that, 1 if not.
     """
     try:
-        config = load_config(path, insecure=insecure)
+        config = load_hidden(path, insecure=insecure)
     except ConfigError as error:
         if not as_json:
             refuse(path, error)

@@ -6,6 +6,7 @@ from typing import NoReturn
 import click
 
 from broker.cli.ending import fail
+from broker.cli.memory import hide_memory
 from broker.cli.workers import CONFIG_UNUSABLE
 from broker.config.load import ConfigError, load_config
 from broker.config.schema import Config
@@ -26,9 +27,15 @@ insecure_option = click.option(
 def read_config(path: Path, *, insecure: bool) -> Config:
     """Return the configuration, or end the command and report all its mistakes."""
     try:
-        return load_config(path, insecure=insecure)
+        return load_hidden(path, insecure=insecure)
     except ConfigError as error:
         refuse(path, error)
+
+
+def load_hidden(path: Path, *, insecure: bool) -> Config:
+    """Return the configuration; from here on this process leaves no core. Raises `ConfigError`."""
+    hide_memory()
+    return load_config(path, insecure=insecure)
 
 
 def refuse(path: Path, error: ConfigError) -> NoReturn:

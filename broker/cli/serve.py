@@ -19,7 +19,6 @@ from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.hangup import Hangups
-from broker.cli.memory import hide_memory
 from broker.cli.open_files import allow_open_files
 from broker.cli.workers import CANNOT_START, supervise
 from broker.config.load import load_config
@@ -39,7 +38,6 @@ SUPERVISED_SECONDS = 1.0
 @click.option("--worker", is_flag=True, hidden=True)
 def serve(path: Path, insecure: bool, worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain."""
-    hide_memory()
     allow_open_files()
     # Before the file is read: what changes later comes with a SIGHUP of its own.
     hangups = Hangups()

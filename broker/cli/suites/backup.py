@@ -17,6 +17,7 @@ from broker.app.backup import BackupRefused, Restored, export_authorizations, im
 from broker.app.errors import CannotStart
 from broker.cli.configuration import config_option, read_config
 from broker.cli.ending import fail
+from broker.cli.memory import hide_memory
 from broker.domain.audit import AuditTarget
 from broker.domain.errors import StoreUnavailable
 from broker.domain.suites.authorization import Authorization
@@ -49,6 +50,7 @@ def _on_the_store(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callab
 
     @wraps(command)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        hide_memory()  # a backup is read before the configuration
         set_up_logging("critical", "console")
         try:
             asyncio.run(command(*args, **kwargs))
