@@ -20,7 +20,12 @@ COMMANDS = {
     "keys reseal": ["keys", "reseal"],
     "suites export": ["suites", "export", "backup"],
 }
-HIDDEN = "import ctypes; from broker.cli.memory import hide_memory; hide_memory(); print(ctypes.CDLL(None).prctl(3))"
+HIDDEN = """
+import ctypes
+from broker.cli.memory import hide_memory
+hide_memory()
+print(ctypes.CDLL(None).prctl(3))  # PR_GET_DUMPABLE
+"""
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is asked is in /proc")
 

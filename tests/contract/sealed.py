@@ -11,7 +11,9 @@ from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Busy, Lease, Notice, Record, Store
 from tests.contract.making import FAR
 
-RECORDS: Codec[str, Record] = Codec(str, lambda record: record, lambda _name, record: record)
+RECORDS: Codec[str, Record] = Codec(
+    str, lambda record: record, lambda _name, record: record, is_forgotten=True
+)
 """Records are their own values."""
 
 

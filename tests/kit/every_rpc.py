@@ -42,14 +42,22 @@ def methods() -> list[MethodDescriptor]:
 
 
 async def call_every_rpc(
-    channel: grpc.aio.Channel, app: str, plant: Plant, metadata: Metadata
+    channel: grpc.aio.Channel,
+    app: str,
+    plant: Plant,
+    metadata: Metadata,
+    *,
+    patience: float = ANSWERED_WITHIN_SECONDS,
 ) -> AsyncIterator[str]:
-    """Call each method once about the app; yield what each caller is told, errors with all their details."""
+    """Call each method once about the app; yield what each caller is told, errors with all their details.
+
+    A stream may be silent for the seconds of `patience`.
+    """
     for method in methods():
         request = GetMessageClass(method.input_type)()
         fill(request, {**KNOWN, "app": app}, plant)
         try:
-            yield f"{method.full_name} {await _answered(channel, method, request, metadata)}"
+            yield f"{method.full_name} {await _answered(channel, method, request, metadata, patience)}"
         except grpc.aio.AioRpcError as error:
             yield f"{method.full_name} {told(error)}"
 
@@ -81,7 +89,11 @@ def _put(message: Message, field: FieldDescriptor, known: Mapping[str, str], pla
 
 
 async def _answered(
-    channel: grpc.aio.Channel, method: MethodDescriptor, request: Message, metadata: Metadata
+    channel: grpc.aio.Channel,
+    method: MethodDescriptor,
+    request: Message,
+    metadata: Metadata,
+    patience: float,
 ) -> str:
     path = f"/{method.containing_service.full_name}/{method.name}"
     options: Any = {
@@ -95,7 +107,7 @@ async def _answered(
         return _kind(await channel.unary_unary(path, **options)(request, **given))
     stream = channel.unary_stream(path, **options)(request, **given)
     with suppress(TimeoutError):
-        return _kind(await asyncio.wait_for(anext(aiter(stream)), ANSWERED_WITHIN_SECONDS))
+        return _kind(await asyncio.wait_for(anext(aiter(stream)), patience))
     stream.cancel()
     return "nothing yet"
 

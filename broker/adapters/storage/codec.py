@@ -22,3 +22,5 @@ class Codec(Generic[Key, Value]):
     encode: Callable[[Value], Record]
     decode: Callable[[Key, Record], Value]
     """Raises `RecordDamaged`."""
+    is_forgotten: bool = False
+    """Whether brokers forget such values, and so leave tombstones. Of others, a tombstone is forged."""

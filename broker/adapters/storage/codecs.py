@@ -147,7 +147,7 @@ def _decode_error(scope: str, record: Record) -> RememberedError:
     )
 
 
-CREDENTIALS = Codec(lambda key: key.name, _encode_credential, _decode_credential)
+CREDENTIALS = Codec(lambda key: key.name, _encode_credential, _decode_credential, is_forgotten=True)
 SHARE_LISTS = Codec(lambda key: key.name, _encode_shares, _decode_shares)
-SESSIONS = Codec(Session.name_of, _encode_session, _decode_session)
-ERRORS = Codec(RememberedError.name_of, _encode_error, _decode_error)
+SESSIONS = Codec(Session.name_of, _encode_session, _decode_session, is_forgotten=True)
+ERRORS = Codec(RememberedError.name_of, _encode_error, _decode_error, is_forgotten=True)

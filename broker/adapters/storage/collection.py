@@ -92,6 +92,8 @@ class SealedCollection(Generic[Key, Value]):
         if not 0 < record.fence <= LARGEST_FENCE:
             raise RecordDamaged(record.name, "its fencing number")
         if record.is_tombstone:
+            if not self._codec.is_forgotten:
+                raise RecordDamaged(record.name, "it is empty, and no broker forgets it")
             return Stored(record.fence, None)
         if record.fence <= self._forgotten.get(record.name, 0):
             raise RecordDamaged(record.name, "it was forgotten, and is back")

@@ -11,6 +11,7 @@ from broker.adapters.storage import codecs
 from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.payload import RecordDamaged
 from broker.adapters.storage.seal import Seal, SealBroken, SealKey
+from broker.adapters.storage.suite_codecs import SUITE_TICKETS
 from broker.adapters.system import SystemClock
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
@@ -19,6 +20,7 @@ from broker.domain.ports.collection import Stored
 from broker.domain.ports.observer import Damage
 from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
+from broker.domain.suites.ticket import SuiteTicket
 from tests.contract.making import FAR, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
@@ -218,6 +220,19 @@ class TestAttack:
 
         assert not await credentials.offer(GOOD)
         assert newer == await credentials.find(GOOD.key)
+
+    async def test_a_tombstone_of_what_no_broker_forgets_is_damage_and_gives_way(
+        self, inner: MemoryStore, notebook: Notebook
+    ) -> None:
+        tickets = SealedCollection(inner, Seal([OLD]), SUITE_TICKETS, notebook)
+        ticket = SuiteTicket("market", Secret("a-suite-ticket"), NOW)
+        await tickets.offer(ticket)
+        await inner.forget(SuiteTicket.name_of("market"), 10**14)
+
+        assert [{}, {}] == [await tickets.load(["market"]) for _ in range(2)]
+        assert [Damage.RECORD] == notebook.damage
+        assert await tickets.offer(ticket)
+        assert ticket == await tickets.find("market")
 
     async def test_what_this_broker_forgot_and_somebody_puts_back_is_missing(
         self, credentials: Credentials, inner: MemoryStore, notebook: Notebook
