@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from wecom_broker._connection.bearer import require_private
 from wecom_broker._connection.connection import Connection
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from wecom_broker._connection.tls import Tls
+
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 
 
 class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites, Events, Callbacks):
@@ -121,6 +125,15 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites,
         await self._flights.close()
         await self._memory.close()
         await self._connection.close()
+
+    async def ask(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
+    ) -> Response:
+        """Return the answer of a unary method of a stub on `channel`, within the client's deadline.
+
+        For services that this class has no methods for, such as AdminService. Raises BrokerError.
+        """
+        return await self._connection.call(method, request)
 
     @property
     def channel(self) -> grpc.aio.Channel:

@@ -118,6 +118,15 @@ class TestAddresses:
         async with fake, Broker(fake.address) as broker:
             assert 1 == (await broker.access_token("crm")).generation
 
+    async def test_a_stub_is_asked_with_the_errors_of_the_client(self, broker: Broker, fake: FakeBroker):
+        get = TokenServiceStub(broker.channel).GetAccessToken
+        request = pb.GetAccessTokenRequest(target=Target("crm").to_proto())
+
+        assert 1 == (await broker.ask(get, request)).token.generation
+        await fake.stop()
+        with pytest.raises(BrokerUnreachable):
+            await broker.ask(get, request)
+
     async def test_the_channel_serves_what_the_class_does_not(self, broker: Broker):
         answer = await TokenServiceStub(broker.channel).GetAccessToken(
             pb.GetAccessTokenRequest(target=Target("crm").to_proto()), timeout=5
