@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import broker
+from broker.cli.shell.suggestions import Group
 
 # gRPC's C code writes lines of its own to stderr, one for each TLS handshake that fails, and anybody can
 # cause those. It reads this when it is imported; errors are still shown.
@@ -25,13 +26,20 @@ COMMANDS = {
     "shares": "remote.shares:shares",
     "events": "remote.events:events",
     "suites": "suites.command:suites",
+    "status": "operating.status:status",
+    "credentials": "operating.credentials:credentials",
+    "refresh": "operating.credentials:refresh",
+    "quotas": "operating.quotas:quotas",
+    "retry": "operating.refusals:retry",
+    "log-level": "operating.log_level:log_level",
     "audit": "audit.command:audit",
     "keys": "keys:keys",
+    "completion": "shell.completion:completion",
 }
 """The module and function of each command, imported when it is called."""
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Find commands by name, and import them only then."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature

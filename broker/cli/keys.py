@@ -14,6 +14,7 @@ from broker.app.at_rest.reseal import reseal as walk
 from broker.app.errors import CannotStart
 from broker.cli.configuration import config_option, read_config
 from broker.cli.ending import fail
+from broker.cli.shell.suggestions import Group
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
 from broker.telemetry.logging import set_up_logging
@@ -21,7 +22,7 @@ from broker.telemetry.logging import set_up_logging
 COLUMNS = ("resealed", "current", "changed", "unknown", "broken")
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Keys that seal the store."""
 

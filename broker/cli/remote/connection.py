@@ -4,16 +4,23 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import click
 from wecom_broker import AccessToken, Broker, BrokerError, ShareKind, Tls
 from wecom_broker.errors import BrokerUnreachable
+from wecom_broker.v1.admin_service_pb2 import ListAppsRequest
+from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
 from broker.cli.ending import fail
+from broker.config.wording import did_you_mean
 
 Given = ParamSpec("Given")
+BEARER = "wecom_broker.bearer"
+"""Where the context of a command has its bearer token."""
 SHARE_KINDS = {"corp_group": ShareKind.CORP_GROUP, "supply_chain": ShareKind.SUPPLY_CHAIN}
 
 address_option = click.option(
@@ -26,8 +33,23 @@ address_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
+def _read_token(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        context.meta[BEARER] = path.read_text(encoding="utf-8", errors="replace").strip()
+
+
+token_option = click.option(
+    "--token",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    expose_value=False,
+    callback=_read_token,
+    help="A file with the bearer token; or set WECOM_BROKER_TOKEN.",
+)
+
+
 def tls_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of TLS, and pass what they say as `tls`."""
+    """Add the options of TLS, and pass what they say as `tls`; and the option of a bearer token."""
 
     @wraps(command)
     def run(*args: Any, ca: str | None, cert: str | None, key: str | None, **kwargs: Any) -> None:  # noqa: ANN401
@@ -43,12 +65,12 @@ def tls_options(command: Callable[..., None]) -> Callable[..., None]:
         variable = f"WECOM_BROKER_{name.upper()}"
         file = click.Path(exists=True, dir_okay=False)
         run = click.option(f"--{name}", envvar=variable, type=file, help=f"{text} Also by {variable}.")(run)
-    return run
+    return token_option(run)
 
 
 def open_broker(address: str, tls: Tls | None) -> Broker:
-    """Return a client; the bearer token comes from WECOM_BROKER_TOKEN, where `ps` does not show it."""
-    token = os.environ.get("WECOM_BROKER_TOKEN")
+    """Return a client; the bearer token comes from a file or a variable, where `ps` does not show it."""
+    token = click.get_current_context().meta.get(BEARER) or os.environ.get("WECOM_BROKER_TOKEN")
     # gRPC's own error is long, and does not name the variable.
     if token and not (token.isascii() and token.isprintable()):
         fail("WECOM_BROKER_TOKEN: is not a bearer token: it has characters that cannot be sent")
@@ -71,12 +93,33 @@ def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callabl
                 click.echo(json.dumps({"error": report}, ensure_ascii=False), err=True)
                 raise SystemExit(1) from None
             details = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
-            hint = "; is it running? see --address" if isinstance(error, BrokerUnreachable) else ""
+            hint = _hint(error, kwargs.get("address"), kwargs.get("tls"))
             fail(f"{error.reason}: {error.message}" + (f" ({details})" if details else "") + hint)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
 
     return run
+
+
+def _hint(error: BrokerError, address: Any, tls: Any) -> str:  # noqa: ANN401 - options of any command
+    """Return what to try, to put behind an error."""
+    if isinstance(error, BrokerUnreachable):
+        return "; is it running? see --address"
+    if error.reason == "UNAUTHENTICATED":
+        return "; who are you? see --cert, --key and --token"
+    if error.reason == "UNKNOWN_APP" and address:
+        known = asyncio.run(_known_apps(address, tls))
+        return did_you_mean(error.metadata.get("app", ""), known)
+    return ""
+
+
+async def _known_apps(address: str, tls: Tls | None) -> list[str]:
+    """Return the names of the apps; none if this caller may not see them."""
+    with suppress(BrokerError):
+        async with open_broker(address, tls) as broker:
+            answer = await broker.ask(AdminServiceStub(broker.channel).ListApps, ListAppsRequest())
+            return [app.name for app in answer.apps]
+    return []
 
 
 def masked(value: str) -> str:

@@ -1,4 +1,4 @@
-"""`events tail`, `events dead` and `events retry`."""
+"""`events`: what WeCom sent, and which groups gave up what."""
 
 import json
 from datetime import datetime
@@ -6,6 +6,7 @@ from datetime import datetime
 import click
 from wecom_broker import Event, Tls
 
+from broker.cli.operating.event_groups import delete_group, groups, require_group
 from broker.cli.remote.connection import (
     address_option,
     asynchronous,
@@ -13,6 +14,7 @@ from broker.cli.remote.connection import (
     open_broker,
     tls_options,
 )
+from broker.cli.shell.suggestions import Group
 
 fields_option = click.option("--fields", is_flag=True, help="Show the messages too, with what people wrote.")
 
@@ -28,9 +30,13 @@ def moment_or_id(given: str) -> datetime | str:
         return given
 
 
-@click.group()
+@click.group(cls=Group)
 def events() -> None:
     """Events that WeCom sends to the callback URLs of a running broker."""
+
+
+events.add_command(groups)
+events.add_command(delete_group)
 
 
 @events.command()
@@ -67,7 +73,7 @@ async def tail(
 
 
 @events.command()
-@click.argument("group")
+@click.argument("group", metavar="[CALLER/]GROUP")
 @click.argument("app")
 @fields_option
 @address_option
@@ -77,12 +83,16 @@ async def tail(
 async def dead(group: str, app: str, fields: bool, address: str, tls: Tls | None, as_json: bool) -> None:
     """Show the events of APP that GROUP gave up after too many tries."""
     async with open_broker(address, tls) as broker:
+        found = False
         async for event in broker.dead_events(group, app):
+            found = True
             _show(event, fields=fields, as_json=as_json)
+        if not found:
+            await require_group(broker, [app], group)
 
 
 @events.command()
-@click.argument("group")
+@click.argument("group", metavar="[CALLER/]GROUP")
 @click.argument("event_ids", metavar="EVENT_ID...", nargs=-1, required=True)
 @address_option
 @tls_options
@@ -92,6 +102,8 @@ async def retry(group: str, event_ids: tuple[str, ...], address: str, tls: Tls |
     """Queue events that GROUP gave up for redelivery."""
     async with open_broker(address, tls) as broker:
         count = await broker.retry_dead_events(group, event_ids)
+        if not count:
+            await require_group(broker, {given.partition(":")[0] for given in event_ids}, group)
     events_queued = f"{count} event{'' if count == 1 else 's'} queued for redelivery"
     click.echo(json.dumps({"retried_count": count}) if as_json else events_queued)
 

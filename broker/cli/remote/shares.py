@@ -13,13 +13,14 @@ from broker.cli.remote.connection import (
     open_broker,
     tls_options,
 )
+from broker.cli.shell.suggestions import Group
 
 parent_option = click.option(
     "--parent", default="", metavar="CORP", help="Of a suite: the corp that shares it. A suite needs it."
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def shares() -> None:
     """Which child corps an app is shared with."""
 

@@ -13,7 +13,7 @@ from broker.cli.remote.connection import (
     open_broker,
     tls_options,
 )
-from broker.cli.remote.token import agent_option, corp_option, kind_option
+from broker.cli.remote.target import agent_option, corp_option, kind_option
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`token get` and `token watch`."""
+"""`token`: `get` and `watch`; `write` has a file of its own."""
 
 import json
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 import click
 from wecom_broker import Tls
 
-from broker.cli.options import AGENT_ID, seconds
+from broker.cli.options import seconds
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
@@ -16,22 +16,19 @@ from broker.cli.remote.connection import (
     tls_options,
     token_fields,
 )
+from broker.cli.remote.target import agent_option, corp_option, kind_option
+from broker.cli.remote.token_file import write
+from broker.cli.shell.suggestions import Group
 
-corp_option = click.option("--corp", default="", help="A child corp; the app's own by default.")
-kind_option = click.option(
-    "--share-kind",
-    type=click.Choice(sorted(SHARE_KINDS)),
-    help="Needed only if both exist.",
-)
-agent_option = click.option(
-    "--agent-id", type=AGENT_ID, default=0, help="Needed only to choose among several."
-)
 reveal_option = click.option("--reveal", is_flag=True, help="Show the whole token.")
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Access tokens, from a running broker."""
+
+
+token.add_command(write)
 
 
 @token.command()

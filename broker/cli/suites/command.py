@@ -2,10 +2,11 @@
 
 import click
 
+from broker.cli.shell.suggestions import Group
 from broker.cli.suites import authorizations, backup
 
 
-@click.group()
+@click.group(cls=Group)
 def suites() -> None:
     """Third-party suites (第三方应用) and 代开发: the corps that authorised them, install links, backups."""
 

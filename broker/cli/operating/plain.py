@@ -1,0 +1,68 @@
+"""Messages of the broker as JSON for programs, and as words for people."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+
+def plain(message: Message) -> dict[str, object]:
+    """Return the message as JSON has it: numbers as numbers, moments as text, spans in seconds."""
+    return {field.name: _value(message, field) for field in message.DESCRIPTOR.fields}
+
+
+def word_of(kind: EnumDescriptor, number: int) -> str:
+    """Return the word of an enum's value: "fresh" for CREDENTIAL_STATE_FRESH; empty for UNSPECIFIED."""
+    values, name = [value.name for value in kind.values], kind.values_by_number[number].name
+    prefix = values[0].removesuffix("UNSPECIFIED")
+    word = name.removeprefix(prefix).lower()
+    return "" if word == "unspecified" else word
+
+
+def moment(stamp: Timestamp) -> str:
+    """Return a moment in local time."""
+    return stamp.ToDatetime(UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def ago(stamp: Timestamp) -> str:
+    """Return how long ago it was, or "in 5 min" for what is to come."""
+    passed = datetime.now(UTC) - stamp.ToDatetime(UTC)
+    return f"{span(passed)} ago" if passed >= timedelta(0) else f"in {span(-passed)}"
+
+
+def span_since(stamp: Timestamp) -> str:
+    """Return the time that has passed since a moment."""
+    return span(max(datetime.now(UTC) - stamp.ToDatetime(UTC), timedelta(0)))
+
+
+def span(duration: timedelta) -> str:
+    """Return a duration in the one unit that suits it."""
+    seconds = int(duration.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _value(message: Message, field: Any) -> object:  # noqa: ANN401 - protobuf has two descriptors
+    value = getattr(message, field.name)
+    if field.is_repeated:
+        return [_plain_value(field, each) for each in value]
+    if field.message_type is not None and not message.HasField(field.name):
+        return None
+    return _plain_value(field, value)
+
+
+def _plain_value(field: Any, value: object) -> object:  # noqa: ANN401 - as above
+    if isinstance(value, Timestamp):
+        return value.ToDatetime(UTC).isoformat(timespec="seconds")
+    if isinstance(value, Duration):
+        return value.ToTimedelta().total_seconds()
+    if isinstance(value, Message):
+        return plain(value)
+    if field.enum_type is not None and isinstance(value, int):
+        return word_of(field.enum_type, value)
+    return value

@@ -1,0 +1,52 @@
+"""Tables that fit the terminal: the widest columns are cut first."""
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+import click
+
+GAP = "  "
+NARROWEST = 6
+"""No column is cut below this."""
+CUT = "…"
+
+
+def show(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; on a terminal within its width, elsewhere in full."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in lines(heads, rows, width):
+        click.echo(line)
+
+
+def lines(heads: Sequence[str], rows: Sequence[Sequence[object]], width: int | None) -> list[str]:
+    """Return the lines of a table that is no wider than that."""
+    texts = [[head.upper() for head in heads], *([printable(str(cell)) for cell in row] for row in rows)]
+    widths = [max(map(width_of, column)) for column in zip(*texts, strict=True)]
+    if width is not None:
+        while sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+    return [
+        GAP.join(_fitted(cell, space) for cell, space in zip(row, widths, strict=True)).rstrip()
+        for row in texts
+    ]
+
+
+def printable(text: str) -> str:
+    """Return the text without control characters that a terminal would act on."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def width_of(text: str) -> int:
+    """Return how many columns a terminal needs: two for each Chinese character."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _fitted(text: str, space: int) -> str:
+    """Return the text with that width, cut where it is longer."""
+    if width_of(text) > space:
+        while width_of(text) > space - 1:
+            text = text[:-1]
+        text += CUT
+    return text + " " * (space - width_of(text))

@@ -1,0 +1,30 @@
+"""Tables fit the terminal, whatever stands in them."""
+
+from broker.cli.operating.table import lines, width_of
+
+
+def test_columns_are_as_wide_as_what_stands_in_them() -> None:
+    shown = lines(["app", "state"], [["crm", "fresh"], ["fleet", "-"]], None)
+
+    assert ["APP    STATE", "crm    fresh", "fleet  -"] == shown
+
+
+def test_the_widest_column_is_cut_first() -> None:
+    shown = lines(["app", "error"], [["crm", "x" * 100]], 40)
+
+    assert "crm  " + "x" * 34 + "…" == shown[1]
+    assert {40} == {width_of(shown[1])}
+
+
+def test_chinese_takes_two_columns() -> None:
+    shown = lines(["a", "b"], [["企业可信IP", "1"], ["x", "2"]], None)
+
+    assert 10 == width_of("企业可信IP")
+    assert [
+        line.index(digit) + line.count("企") * 4 for line, digit in zip(shown[1:], "12", strict=True)
+    ] == [12, 12]
+    assert all(width_of(line) <= 20 for line in lines(["a"], [["企业" * 40]], 20))
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert "\x1b" not in "".join(lines(["a"], [["\x1b[2J\n"]], None))
