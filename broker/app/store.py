@@ -27,6 +27,7 @@ from broker.domain.ports.at_rest import AtRest
 from broker.domain.ports.event_log import EventStore
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Store
+from broker.domain.stores.redis_address import Logins
 
 STORE_PATIENCE_SECONDS = 5.0
 """How long a starting broker waits for its store."""
@@ -41,13 +42,15 @@ class Connected(NamedTuple):
 
 
 @asynccontextmanager
-async def open_store(config: Config, clock: SystemClock, observer: Observer) -> AsyncIterator[Storage]:
+async def open_store(
+    config: Config, clock: SystemClock, observer: Observer, logins: Logins | None = None
+) -> AsyncIterator[Storage]:
     """Open the configured store and its event log, sealed; prove that it answers and our keys open it.
 
     Where suites are configured, the observer is told if a crash of the store may lose their permanent codes.
     """
     async with AsyncExitStack() as stack:
-        inner, events, _ = await connect(stack, config, clock, observer)
+        inner, events, _ = await connect(stack, config, clock, observer, logins)
         await _wait_for(inner, config, observer)
         try:
             seal = Seal(await proven_keys(inner, config))
@@ -60,8 +63,17 @@ async def open_store(config: Config, clock: SystemClock, observer: Observer) -> 
         yield replace(storage, seconds=inner.seconds) if isinstance(inner, RedisStore) else storage
 
 
-async def connect(stack: AsyncExitStack, config: Config, clock: SystemClock, observer: Observer) -> Connected:
-    """Open the store and its event log, unsealed; the stack closes them. Raises `CannotStart`."""
+async def connect(
+    stack: AsyncExitStack,
+    config: Config,
+    clock: SystemClock,
+    observer: Observer,
+    logins: Logins | None = None,
+) -> Connected:
+    """Open the store and its event log, unsealed; the stack closes them. Raises `CannotStart`.
+
+    New connections use `logins` as they are by then; without them the configuration's.
+    """
     if config.store.is_embedded:
         try:
             embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
@@ -69,7 +81,8 @@ async def connect(stack: AsyncExitStack, config: Config, clock: SystemClock, obs
             raise CannotStart(f"store.url: {error}") from None
         connection = embedded.connection
         return Connected(embedded, SqliteEventLog(connection, clock), SqliteAtRest(connection))
-    client = await stack.enter_async_context(connect_redis(config.store.redis_url, observer))
+    logins = logins or Logins(config.store.login, config.store.sentinel_login)
+    client = await stack.enter_async_context(connect_redis(config.store.address, logins, observer))
     store = RedisStore(client, config.store.prefix, clock, observer)
     prefix = config.store.prefix
     return Connected(store, RedisEventLog(client, prefix), RedisAtRest(client, prefix))

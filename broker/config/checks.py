@@ -8,7 +8,9 @@ from broker.config.apps import SelfBuiltTable, SuiteTable
 from broker.config.listening.addresses import clashing_addresses, exposed_addresses
 from broker.config.listening.checks import listener_mistakes
 from broker.config.schema import Config, StoreTable
+from broker.config.store_url import login_in
 from broker.config.wording import did_you_mean
+from broker.domain.stores.redis_address import Topology
 
 
 def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecure: bool) -> list[str]:
@@ -26,6 +28,7 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     problems += listener_mistakes(config, broken)
     if not store.is_embedded and not store.seal_keys:
         problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
+    problems += _misplaced_passwords(store)
     seal_keys = [(f"store.seal_keys[{position}]", key) for position, key in enumerate(store.seal_keys)]
     problems += _repeated(seal_keys, "id")
     problems += _same_seal_keys(store)
@@ -44,6 +47,18 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
         problems.append("server.tls.client_ca: is required where a caller has an identity")
     return problems
+
+
+def _misplaced_passwords(store: StoreTable) -> Iterator[str]:
+    """Yield the passwords that nobody would be sent, or that another one contradicts."""
+    if store.password and store.is_embedded:
+        yield "store.password: is for Redis alone"
+    elif store.password and login_in(store.url).password:
+        yield "store.password: store.url has a password too; leave one of them out"
+    if store.sentinel_password and (store.is_embedded or store.address.topology is not Topology.SENTINEL):
+        yield "store.sentinel_password: is for redis+sentinel:// alone"
+    elif store.sentinel_user and not store.sentinel_password:
+        yield "store.sentinel_password: is required with sentinel_user"
 
 
 def _same_seal_keys(store: StoreTable) -> Iterator[str]:

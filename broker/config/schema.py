@@ -17,10 +17,11 @@ from broker.config.field_types import (
     WritablePlace,
 )
 from broker.config.listening.tables import ServerTable
-from broker.config.secrets.fields import SealKey
-from broker.config.store_url import StoreUrl, place_of
+from broker.config.secrets.fields import AnySecret, SealKey
+from broker.config.store_url import StoreUrl, login_in, place_of, redis_address
 from broker.config.table import Table
 from broker.domain.secret import Secret
+from broker.domain.stores.redis_address import Login, RedisAddress
 
 
 class SealKeyTable(Table):
@@ -38,6 +39,11 @@ class StoreTable(Table):
     """`[store]`."""
 
     url: StoreUrl = Secret("sqlite:///wecom-broker.db")
+    password: AnySecret | None = None
+    """Of the user in `url`, apart from it: a file of its own may change while the broker runs."""
+    sentinel_user: str = ""
+    sentinel_password: AnySecret | None = None
+    """Where sentinels have other users than the servers."""
     prefix: Prefix = "wecom-broker"
     seal_keys: list[SealKeyTable] = []
 
@@ -52,9 +58,22 @@ class StoreTable(Table):
         return place_of(self.url)
 
     @property
-    def redis_url(self) -> str:
-        """Return the whole address, password included: for the connection only."""
-        return self.url.reveal()
+    def address(self) -> RedisAddress:
+        """Return where the servers are; only of a store that is not embedded."""
+        return redis_address(self.url)
+
+    @property
+    def login(self) -> Login:
+        """Return who the broker is at the servers."""
+        written = login_in(self.url)
+        return Login(written.user, self.password) if self.password else written
+
+    @property
+    def sentinel_login(self) -> Login:
+        """Return who the broker is at the sentinels: the same as at the servers, unless another is named."""
+        if self.sentinel_password is None:
+            return self.login
+        return Login(self.sentinel_user, self.sentinel_password)
 
     @property
     def path(self) -> Path:

@@ -9,6 +9,7 @@ ALLOWED = [
     "broker/config/secrets/fields.py",
     "broker/protocol/*.py",
     "broker/protocol/callbacks/*.py",
+    "broker/adapters/redis/servers/connecting.py",
     "broker/adapters/storage/payload.py",
     "broker/adapters/wecom/*.py",
     "broker/server/grpc/messages.py",

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
@@ -31,6 +30,7 @@ from tests.contract.stores import test_redis_access as access
 from tests.deploy.files import ROOT
 from tests.kit.processes.broker_process import to_toml
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 OLD, NEW = SealKey("k1", bytes(32)), SealKey("k2", bytes([2] * 32))
 APP = {"name": "crm", "corp_id": "ww0parent000000001", "agent_id": 1, "secret": "secret-of-crm"}

@@ -22,14 +22,27 @@ from tests.contract.event_fleets import (
 )
 from tests.contract.fleets import Fleet, memory_fleet, redis_fleet, sealed_fleet, sqlite_fleet
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.processes.redis_sets import ClusterSet, SentinelSet
 
-KINDS = ["memory", "sqlite", "redis", "sealed sqlite", "sealed redis"]
+KINDS = ["memory", "sqlite", "redis", "sentinel", "cluster", "sealed sqlite", "sealed redis"]
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def sentinel_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+    with SentinelSet(tmp_path_factory.mktemp("sentinel")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def cluster_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSet]:
+    with ClusterSet(tmp_path_factory.mktemp("cluster")) as members:
+        yield members
 
 
 @pytest.fixture
@@ -42,7 +55,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no outage; how long Redis may take has tests of its own."""
-    monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
+    monkeypatch.setattr("broker.adapters.redis.servers.port.ANSWER_SECONDS", 10.0)
     monkeypatch.setattr("broker.adapters.sqlite.connection.QUEUE_SECONDS", 10.0)
     monkeypatch.setattr("broker.adapters.sqlite.connection.EXECUTION_SECONDS", 10.0)
     monkeypatch.setattr("broker.adapters.redis.durable_writes.SYNC", timedelta(seconds=5))
@@ -57,8 +70,8 @@ async def fleet(request: pytest.FixtureRequest, tmp_path: Path, patient_client: 
         elif kind == "sqlite":
             fleet = await stack.enter_async_context(sqlite_fleet(tmp_path / "store.db"))
         else:
-            server = request.getfixturevalue("redis_server")
-            fleet = await stack.enter_async_context(redis_fleet(server, f"test-{secrets.token_hex(4)}"))
+            servers = request.getfixturevalue(f"{kind}_server")
+            fleet = await stack.enter_async_context(redis_fleet(servers.url, f"test-{secrets.token_hex(4)}"))
         if kind != request.param:
             fleet = await stack.enter_async_context(sealed_fleet(fleet))
         yield fleet
@@ -86,8 +99,8 @@ async def event_fleet(
         elif kind == "sqlite":
             fleet = await stack.enter_async_context(sqlite_events(tmp_path / "store.db"))
         else:
-            server = request.getfixturevalue("redis_server")
-            fleet = await stack.enter_async_context(redis_events(server, f"test-{secrets.token_hex(4)}"))
+            servers = request.getfixturevalue(f"{kind}_server")
+            fleet = await stack.enter_async_context(redis_events(servers.url, f"test-{secrets.token_hex(4)}"))
         if kind != request.param:
             fleet = await stack.enter_async_context(sealed_events(fleet))
         yield fleet

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.event_log import SqliteEventLog
@@ -24,7 +23,7 @@ from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, Shared
-from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 ENTRIES: EventCodec[Entry] = EventCodec(lambda entry: entry, lambda entry: entry)
 """Entries are their own items."""
@@ -86,18 +85,19 @@ async def sqlite_events(path: Path, clock: Clock | None = None) -> AsyncIterator
 
 
 @asynccontextmanager
-async def redis_events(server: RedisServer, prefix: str) -> AsyncIterator[EventFleet]:
+async def redis_events(url: str, prefix: str) -> AsyncIterator[EventFleet]:
     """Share a Redis, each broker with a pool of its own."""
     async with AsyncExitStack() as stack:
-        plain = await stack.enter_async_context(connect_redis(server.url))
+        plain = await stack.enter_async_context(connect_redis(url))
 
         async def connect() -> Broker:
-            client = await stack.enter_async_context(connect_redis(server.url))
+            client = await stack.enter_async_context(connect_redis(url))
             log = RedisEventLog(client, prefix)
             return Broker(log, log, RedisStore(client, prefix, SystemClock(), Notebook()))
 
         async def lose_data() -> None:
-            await plain.run(lambda redis: redis.flushall())
+            for _, primary in await plain.primaries():
+                await primary.execute_command("FLUSHALL")
 
         yield EventFleet(connect, lose_data)
 

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
 from broker.adapters.storage.seal import Seal, SealKey
@@ -17,7 +16,7 @@ from broker.domain.ports.store import Store
 from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
 from tests.kit.memory.memory_store import MemoryStore, Shared
-from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 
 @dataclass(frozen=True)
@@ -65,17 +64,18 @@ async def sqlite_fleet(path: Path) -> AsyncIterator[Fleet]:
 
 
 @asynccontextmanager
-async def redis_fleet(server: RedisServer, prefix: str) -> AsyncIterator[Fleet]:
+async def redis_fleet(url: str, prefix: str) -> AsyncIterator[Fleet]:
     """Share a Redis, each broker with a pool of its own."""
     async with AsyncExitStack() as stack:
-        plain = await stack.enter_async_context(connect_redis(server.url))
+        plain = await stack.enter_async_context(connect_redis(url))
 
         async def connect() -> Store:
-            client = await stack.enter_async_context(connect_redis(server.url))
+            client = await stack.enter_async_context(connect_redis(url))
             return RedisStore(client, prefix, SystemClock(), Notebook())
 
         async def lose_data() -> None:
-            await plain.run(lambda redis: redis.flushall())
+            for _, primary in await plain.primaries():
+                await primary.execute_command("FLUSHALL")
 
         yield Fleet(connect, lose_data)
 

@@ -5,12 +5,18 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from typing import TypeVar, cast
 
+from broker.adapters.redis.store import RedisStore
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Store
+from tests.contract.making import record
 from tests.kit.machine import nap
 
 PATIENCE_SECONDS = 3.0
+MARK = "published before this "
+
+_marks = count(1)
 
 Found = TypeVar("Found")
 
@@ -55,6 +61,11 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[Notice] = asyncio.Queue()
+        self.marks: asyncio.Queue[Notice] = asyncio.Queue()
+
+    def hear(self, notice: Notice) -> None:
+        """Take a notice."""
+        (self.marks if notice.name.startswith(MARK) else self.heard).put_nowait(notice)
 
     async def next(self, within: float = PATIENCE_SECONDS) -> Notice:
         """Return the next notice; fail if none comes in time."""
@@ -70,14 +81,40 @@ async def listening(store: Store) -> AsyncIterator[Ear]:
     async def listen() -> None:
         async with aclosing(cast("AsyncGenerator[Notice]", store.notices())) as notices:
             async for notice in notices:
-                ear.heard.put_nowait(notice)
+                ear.hear(notice)
 
     task = asyncio.create_task(listen())
     try:
         assert Notice(NoticeKind.CONNECTED) == await ear.next()
+        if len(_names_on_each_server(store)) > 1:
+            await heard_until_now(ear, store)  # members of a cluster pass on what was published before
         yield ear
     finally:
         task.cancel()
         await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()):
             raise error
+
+
+async def heard_until_now(ear: Ear, store: Store) -> list[Notice]:
+    """Return what was told before this, and not yet taken from the ear.
+
+    Notices of one name come in order; those of several names do so only where they are on one server.
+    """
+    marks = {
+        Notice(NoticeKind.COMMITTED, name, fence)
+        for name, fence in zip(_names_on_each_server(store), _marks, strict=False)
+    }
+    for mark in marks:
+        await store.offer(record(mark.fence, name=mark.name))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while marks:
+            marks.discard(await ear.marks.get())
+    return [ear.heard.get_nowait() for _ in range(ear.heard.qsize())]
+
+
+def _names_on_each_server(store: Store) -> list[str]:
+    names = [f"{MARK}{number}" for number in range(30)]
+    if not isinstance(store, RedisStore):
+        return names[:1]
+    return list({store._client.shard(store._keys.record(name)): name for name in names}.values())

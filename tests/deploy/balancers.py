@@ -16,7 +16,7 @@ import pytest
 from tests.deploy.files import DEPLOY
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.ports import free_port
-from tests.kit.processes.redis_server import _die_with_parent
+from tests.kit.processes.redis_server import die_with_parent
 
 STARTED_WITHIN_SECONDS = 20.0
 
@@ -141,7 +141,7 @@ def running_balancer(
     path, ports = moved(balancer, brokers, folder)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            balancer.command(balancer.run, path), stdout=log, stderr=log, preexec_fn=_die_with_parent
+            balancer.command(balancer.run, path), stdout=log, stderr=log, preexec_fn=die_with_parent
         )
     try:
         _await(ports, process, folder)

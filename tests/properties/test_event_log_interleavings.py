@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
@@ -28,6 +28,7 @@ from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, Shared
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 APP = "crm"
 ACK_TIMEOUT = timedelta(seconds=30)
@@ -362,7 +363,7 @@ def test_the_embedded_log_keeps_its_promises(patient_file: None, program: list[S
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server, pytest.MonkeyPatch.context() as patch:
         # A busy machine is no outage; how long Redis may take has tests of its own.
-        patch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 60.0)
+        patch.setattr("broker.adapters.redis.servers.port.ANSWER_SECONDS", 60.0)
         yield server
 
 

@@ -16,6 +16,7 @@ from broker.config.load import ConfigError, load_config, parse_config
 from broker.config.schema import Config
 from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
+from broker.domain.stores.redis_address import Host, Login, RedisAddress, Topology
 from tests.kit.processes.broker_process import to_toml
 
 MARKER = "MarkerOfASecretValue"
@@ -141,7 +142,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "reflection": False,
         "drain_seconds": 10,
     },
-    "store": {"url": Secret("sqlite:///wecom-broker.db"), "prefix": "wecom-broker", "seal_keys": []},
+    "store": {
+        "url": Secret("sqlite:///wecom-broker.db"),
+        "password": None,
+        "sentinel_user": "",
+        "sentinel_password": None,
+        "prefix": "wecom-broker",
+        "seal_keys": [],
+    },
     "wecom": {
         "api_base": "https://qyapi.weixin.qq.com",
         "oauth_base": "https://open.weixin.qq.com",
@@ -221,14 +229,15 @@ def test_a_kind_of_share_named_twice_is_listed_once() -> None:
     ],
 )
 def test_the_stores_there_are_can_be_named(url: str) -> None:
-    assert url == config(store={**REDIS, "url": url}).store.redis_url
+    assert url == config(store={**REDIS, "url": url}).store.url.reveal()
 
 
 def test_a_store_s_address_may_be_given_as_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORE_URL", "redis://:pw@127.0.0.1:6379")
 
     assert (
-        "redis://:pw@127.0.0.1:6379" == config(store={**REDIS, "url": {"env": "STORE_URL"}}).store.redis_url
+        "redis://:pw@127.0.0.1:6379"
+        == config(store={**REDIS, "url": {"env": "STORE_URL"}}).store.url.reveal()
     )
 
 
@@ -432,6 +441,17 @@ def test_a_bad_url_of_wecom_is_told(key: str, url: str) -> None:
         ("redis://h?ssl_ca_certs=/etc/ca.pem", "without '?' or '#'"),
         ("rediss://h?foo=bar", "after '?' ssl_ca_certs, ssl_certfile, ssl_keyfile"),
         ("rediss://h?ssl_cert_reqs=none", "after '?' ssl_ca_certs"),
+        ("redis://h1,h2:6379", "several are the members of redis+cluster://"),
+        ("redis+other://h", "redis+sentinel://"),
+        ("redis+sentinel://h1,h2:26379", "the primary's name (as in `sentinel monitor NAME"),
+        ("redis+sentinel://h1,h2:26379/my primary", "the primary's name"),
+        ("redis+sentinel://h1:26379/main/x", "then perhaps /database"),
+        ("redis+sentinel://h1,,h2/main", "must be redis+sentinel://host:port,host:port/PRIMARY-NAME"),
+        ("redis+sentinel://h1,h2:99999/main", "each port at most 65535"),
+        ("redis+sentinel://h1/main?ssl_ca_certs=ca.pem", "without '?' or '#'"),
+        ("redis+cluster://", "must be redis+cluster://host:port,host:port"),
+        ("redis+cluster://h1,h2/1", "no database"),
+        ("rediss+cluster://h1,h2?foo=bar", "after '?' ssl_ca_certs"),
     ],
 )
 def test_a_bad_store_says_how_to_name_one(url: str, word: str) -> None:
@@ -458,6 +478,66 @@ def test_a_password_that_breaks_the_address_is_to_be_percent_encoded_and_not_sho
     assert problem.startswith("store.url: ")
     assert "percent-encode the password" in problem
     assert not any(part in problem for part in ("123456", "Weak", "pass[", "ss#word", "u:"))
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://h", RedisAddress(Topology.STANDALONE, (Host("h", 6379),))),
+        ("redis://[::1]:6380/2", RedisAddress(Topology.STANDALONE, (Host("::1", 6380),), database=2)),
+        (
+            "rediss://h?ssl_ca_certs=%2Fetc%2Fca.pem",
+            RedisAddress(Topology.STANDALONE, (Host("h", 6379),), tls={"ssl_ca_certs": "/etc/ca.pem"}),
+        ),
+        (
+            "redis+sentinel://u:p@h1,h2:26380/main",
+            RedisAddress(Topology.SENTINEL, (Host("h1", 26379), Host("h2", 26380)), primary_name="main"),
+        ),
+        (
+            "rediss+sentinel://h1/main/3",
+            RedisAddress(Topology.SENTINEL, (Host("h1", 26379),), primary_name="main", database=3, tls={}),
+        ),
+        ("redis+cluster://:p@h1,h2:7", RedisAddress(Topology.CLUSTER, (Host("h1", 6379), Host("h2", 7)))),
+        ("rediss+cluster://h1/", RedisAddress(Topology.CLUSTER, (Host("h1", 6379),), tls={})),
+    ],
+)
+def test_an_address_names_servers_sentinels_or_members(url: str, address: RedisAddress) -> None:
+    assert address == config(store={**REDIS, "url": url}).store.address
+
+
+def test_the_login_is_in_the_address_or_beside_it() -> None:
+    store = config(store={**REDIS, "url": "redis+sentinel://u%40x:p%2Fq@h1/main"}).store
+    apart = config(
+        store={
+            **REDIS,
+            "url": "redis+sentinel://broker@h1/main",
+            "password": "one",
+            "sentinel_user": "asker",
+            "sentinel_password": "two",
+        }
+    ).store
+
+    assert Login("u@x", Secret("p/q")) == store.login == store.sentinel_login
+    assert Login("broker", Secret("one")) == apart.login
+    assert Login("asker", Secret("two")) == apart.sentinel_login
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"url": "redis://u:p@h", "password": "q"}, "store.password: store.url has a password too"),
+        ({"url": "sqlite:///x.db", "password": "q"}, "store.password: is for Redis alone"),
+        ({"url": "redis://h", "sentinel_password": "q"}, "store.sentinel_password: is for redis+sentinel://"),
+        (
+            {"sentinel_user": "u", "url": "redis+sentinel://h/main"},
+            "store.sentinel_password: is required with",
+        ),
+    ],
+)
+def test_a_password_that_is_for_nobody_is_told(table: dict[str, str], problem: str) -> None:
+    (found,) = mistakes_in(store={**REDIS, **table})
+
+    assert found.startswith(problem)
 
 
 def test_no_representation_of_a_configuration_shows_the_store_s_password() -> None:

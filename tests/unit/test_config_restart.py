@@ -48,3 +48,15 @@ def test_live_changes_need_no_restart():
     changed = parse_config({"apps": [{**APP, "secret": "other"}], "log": {"level": "debug"}})
 
     assert [] == restart_needed(running, changed)
+
+
+@pytest.mark.parametrize(
+    ("url", "waits"),
+    [("redis://user:new@h", []), ("redis://other:old@h", []), ("redis://user:old@g", ["store.url"])],
+)
+def test_another_login_of_the_store_needs_no_restart_and_another_place_does(url: str, waits: list[str]):
+    seal_keys = [{"id": "k1", "key": "A" * 43 + "="}]
+    running = parse_config({"apps": [APP], "store": {"url": "redis://user:old@h", "seal_keys": seal_keys}})
+    changed = parse_config({"apps": [APP], "store": {"url": url, "seal_keys": seal_keys}})
+
+    assert waits == restart_needed(running, changed)

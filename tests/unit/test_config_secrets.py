@@ -95,7 +95,7 @@ def test_keys_and_tokens_are_trimmed_too(monkeypatch: pytest.MonkeyPatch) -> Non
     read = parse_config({"apps": [app], "store": store})
 
     assert bytes(range(32)) == read.store.seal_keys[0].key_bytes()
-    assert "redis://127.0.0.1" == read.store.redis_url
+    assert "redis://127.0.0.1" == read.store.url.reveal()
     assert {"crm": CallbackKeys(Secret("abc"), Secret(AES_KEY))} == {
         name: settings.keys for name, settings in mapping.callbacks(read).items()
     }
@@ -125,7 +125,7 @@ def test_what_is_written_in_utf_8_is_read_so_whatever_the_locale(tmp_path: Path,
         "config = load_config(Path(sys.argv[1]));"
         "again = parse_config({'apps': [app.model_dump() for app in config.apps],"
         " 'store': {**config.store.model_dump(), 'url': {'env': 'STORE_URL'}}});"
-        "sys.stdout.write(ascii([found.store.redis_url for found in (config, again)]))"
+        "sys.stdout.write(ascii([found.store.url.reveal() for found in (config, again)]))"
     )
     environment = {
         "PATH": os.environ["PATH"],

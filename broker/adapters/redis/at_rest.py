@@ -1,4 +1,7 @@
-"""All sealed payloads in Redis: found by SCAN, which no serving broker uses, and exchanged one by one."""
+"""All sealed payloads in Redis: found by SCAN, which no serving broker uses, and exchanged one by one.
+
+Of a cluster each primary is scanned. What moves between two meanwhile may be missed: run it again.
+"""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -13,6 +16,7 @@ from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import log_script, store_script
 from broker.adapters.redis.replies import is_of_wrong_type
+from broker.adapters.redis.servers.port import Server
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.at_rest import Change
 
@@ -39,7 +43,7 @@ class RedisAtRest:
         """See `AtRest.records`."""
         async for name in self._names("record"):
             key = self._keys.record(name)
-            payload = await self._client.run(partial(_payload_in, key))
+            payload = await self._client.run(partial(_payload_in, key), key)
             if payload:
                 yield name, payload
 
@@ -59,7 +63,7 @@ class RedisAtRest:
         after, copied = "-", 0
         try:
             while True:
-                page = await self._client.run(partial(_page_of, log, after))
+                page = await self._client.run(partial(_page_of, log, after), log)
                 if page:
                     after = f"({page[-1][0].decode()}"
                     copied += len(page)
@@ -70,7 +74,7 @@ class RedisAtRest:
                     return bool(swapped == 1)
         finally:
             with suppress(StoreUnavailable):  # it ends by itself
-                await self._client.run(lambda redis: redis.unlink(copy))
+                await self._client.run(lambda redis: redis.unlink(copy), copy)
 
     async def _add(self, copy: str, app: str, page: Page, change: Change) -> None:
         async def add(redis: Redis) -> None:
@@ -82,18 +86,21 @@ class RedisAtRest:
                 pipeline.pexpire(copy, COPY_KEPT_SECONDS * 1000)
                 await pipeline.execute()
 
-        await self._client.run(add)
+        await self._client.run(add, copy)
 
     async def _names(self, part: str) -> AsyncIterator[str]:
         """Yield what stands in the braces of each key that ends in that word."""
         before, after = self._keys.record("\0").removesuffix("record").split("\0")
-        cursor = 0
-        while True:
-            cursor, keys = await self._client.run(partial(_scanned, f"{before}*{after}{part}", cursor))
-            for key in keys:
-                yield key.decode(errors="replace").removeprefix(before).removesuffix(f"{after}{part}")
-            if not cursor:
-                return
+        for _, server in await self._client.primaries():
+            cursor = 0
+            while True:
+                cursor, keys = await self._client.run(
+                    partial(_scanned, server, f"{before}*{after}{part}", cursor)
+                )
+                for key in keys:
+                    yield key.decode(errors="replace").removeprefix(before).removesuffix(f"{after}{part}")
+                if not cursor:
+                    break
 
 
 async def _payload_in(key: str, redis: Redis) -> bytes | None:
@@ -109,5 +116,7 @@ async def _page_of(log: str, after: str, redis: Redis) -> Page:
     return cast("Page", await redis.xrange(log, after, "+", AT_ONCE))
 
 
-async def _scanned(pattern: str, cursor: int, redis: Redis) -> tuple[int, list[bytes]]:
-    return cast("tuple[int, list[bytes]]", await redis.scan(cursor, pattern, AT_ONCE))
+async def _scanned(server: Server, pattern: str, cursor: int, redis: Redis) -> tuple[int, list[bytes]]:
+    del redis
+    found = await server.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", AT_ONCE)
+    return cast("tuple[int, list[bytes]]", found)

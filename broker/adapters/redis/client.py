@@ -1,32 +1,31 @@
-"""One Redis, reached through a pool: fails fast, and is not asked again for a moment after a failure."""
+"""A store in Redis, reached through pools: fails fast, and is left alone for a moment after a failure."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.asyncio import Redis
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
+from broker.adapters.redis.call import Call, evaluate
 from broker.adapters.redis.mending import mend
 from broker.adapters.redis.replies import cause_of, comes_from_wrong_server, is_of_wrong_type
+from broker.adapters.redis.servers import port
+from broker.adapters.redis.servers.at import servers_at
+from broker.adapters.redis.servers.breaker import Breaker, unavailable
+from broker.adapters.redis.servers.port import CONNECTIONS, Server, Servers
 from broker.adapters.redis.subscription import Subscription
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
+from broker.domain.stores.redis_address import Logins, RedisAddress
 
-ANSWER_SECONDS = 1.0
-"""How long Redis may take to answer: callers wait this long before they are served without it."""
-LEFT_ALONE_SECONDS = 0.5
-"""How long no command is sent after a failure: a hung Redis must not cost every caller a second."""
 RECONNECT_SECONDS = 1.0
-"""The least time between two reconnects of the whole pool, while the address leads to a wrong server."""
-
-CONNECTIONS = 16
-"""One of them is for the subscription."""
+"""The least time between two reconnects of all pools, while the address leads to a wrong server."""
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 Answer = TypeVar("Answer")
 
@@ -36,151 +35,194 @@ class RedisClient:
 
     A reply that says "this is not the server you want" ends all connections, subscriptions
     included: new ones resolve the address again, which leads to another server after a failover.
+    So does a server that does not answer, except for the subscription, which finds that out by itself.
     """
 
-    def __init__(self, connect: Callable[[], Redis], observer: Observer | None = None) -> None:
-        self._connect = connect
+    def __init__(self, servers: Servers, observer: Observer | None = None) -> None:
+        self.servers = servers
         self.observer = observer
-        self._redis = connect()
-        self._failed = False
-        self._cause = ""
-        self._down_until = 0.0
+        self._redis = servers.open()
+        self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
         self._reconnect_after = 0.0
         self._subscriptions: set[Subscription] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONNECTIONS - 1)
 
-    async def run(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
-        """Return the command's answer. Raises `StoreUnavailable`."""
+    async def run(self, command: Callable[[Redis], Awaitable[Answer]], key: str = "") -> Answer:
+        """Return the command's answer; all its keys are in the slot of `key`. Raises `StoreUnavailable`."""
         try:
-            return await self._attempt(command)
-        except (RedisError, OSError, TimeoutError) as error:
+            return await self._attempt(command, key)
+        except FAILURES as error:
             raise unavailable(cause_of(error)) from None
 
-    async def prove(self, write: Callable[[Redis], Awaitable[object]]) -> None:
-        """Return if the server is the right one, even if it refuses the write. Raises `StoreUnavailable`."""
+    def shard(self, key: str) -> str:
+        """Return a name for the server that has the key, as far as it is known."""
+        return self.servers.shard(self._redis, key)
+
+    async def run_each(
+        self, keys: Sequence[str], command: Callable[[Redis, Sequence[str]], Awaitable[Sequence[Answer]]]
+    ) -> Mapping[str, Answer]:
+        """Return an answer for each key; the command gets those that one server has.
+
+        Raises `StoreUnavailable`.
+        """
+        parts: defaultdict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            parts[self.shard(key)].append(key)
+
+        async def run(part: Sequence[str]) -> Mapping[str, Answer]:
+            answers = await self.run(lambda redis: command(redis, part), part[0])
+            return dict(zip(part, answers, strict=True))
+
+        found = await asyncio.gather(*map(run, parts.values()))
+        return {key: answer for answers in found for key, answer in answers.items()}
+
+    async def ask(self, key: str, *words: Any) -> Any:
+        """Return the answer of the server that has the key. Raises `StoreUnavailable`."""
+        return await self.run(lambda redis: self.servers.server(redis, key).execute_command(*words), key)
+
+    async def primaries(self) -> Sequence[tuple[str, Server]]:
+        """Return the servers that take writes, each with its address. Raises `StoreUnavailable`."""
+
+        async def known(redis: Redis) -> Sequence[tuple[str, Server]]:
+            return self.servers.primaries(redis)
+
+        return await self.run(known)
+
+    async def prove(self, key: str) -> None:
+        """Return if the server is the right one, even if it refuses to delete the key.
+
+        Raises `StoreUnavailable`.
+        """
         try:
-            await self._attempt(write)
-        except (RedisError, OSError, TimeoutError) as error:
+            await self._attempt(lambda redis: redis.delete(key), key)
+        except FAILURES as error:
             if comes_from_wrong_server(error) or not isinstance(error, ResponseError):
                 raise unavailable(cause_of(error)) from None
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
         """Return the script as a function of keys and arguments."""
-        script = self._redis.register_script(text)
 
-        async def call(keys: list[str], arguments: list[Any]) -> Any:
+        async def run(keys: list[str], arguments: list[Any]) -> Any:
+            call = Call(text, keys, arguments)
+
             async def attempt(redis: Redis) -> Any:
                 try:
-                    return await script(keys=keys, args=arguments, client=redis)
+                    return await evaluate(redis, self.servers, call)
                 except ResponseError as error:
                     if not is_of_wrong_type(error):
                         raise
-                await mend(redis, keys, self.observer)
-                return await script(keys=keys, args=arguments, client=redis)
+                await mend(redis, self.servers, keys, self.observer)
+                return await evaluate(redis, self.servers, call)
 
-            return await self.run(attempt)
+            return await self.run(attempt, keys[0] if keys else "")
 
-        return call
+        return run
 
     @asynccontextmanager
-    async def subscription(self, channel: str) -> AsyncIterator[Subscription]:
-        """Open a separate connection that is subscribed to the channel. Raises `StoreUnavailable`."""
-        pubsub = self._redis.pubsub()
-        subscription = Subscription(pubsub)
-        self._subscriptions.add(subscription)
+    async def subscription(self, channel: str, key: str) -> AsyncIterator[Subscription]:
+        """Subscribe to the channel, on a connection of its own to the server that has the key.
+
+        Raises `StoreUnavailable`.
+        """
+        servers, commands, redis = self.servers, self._redis, None
         try:
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(port.ANSWER_SECONDS):
+                    redis = await servers.subscriber(commands, key)
+                    pubsub = redis.pubsub()
                     await pubsub.subscribe(channel)
                     # Wait for Redis to confirm: messages published before that would be missed.
                     await pubsub.get_message(timeout=None)
-            except (RedisError, OSError, TimeoutError) as error:
+                    at = await servers.primary(commands, key)
+            except FAILURES as error:
+                self._reconnect(commands, "")
                 raise unavailable(cause_of(error)) from None
-            self._answers()
-            yield subscription
-        finally:
-            self._subscriptions.discard(subscription)
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
 
-    async def seconds(self) -> float:
+            async def is_current() -> bool:
+                try:
+                    return at == await self.run(lambda redis: servers.primary(redis, key), key)
+                except StoreUnavailable:
+                    return True  # nobody knows a better one
+
+            subscription = Subscription(pubsub, is_current)
+            self._subscriptions.add(subscription)
+            try:
+                self._breakers[self.shard(key)].answered()
+                yield subscription
+            finally:
+                self._subscriptions.discard(subscription)
+        finally:
+            if redis:
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
+                await redis.aclose(close_connection_pool=True)
+
+    async def seconds(self, key: str = "") -> float:
         """Return the time of Redis, in seconds since 1970, as it is now. Raises `StoreUnavailable`."""
         began = time.monotonic()
-        seconds, micros = await self.run(lambda redis: redis.time())
+        seconds, micros = await self.ask(key, "TIME")
         return float(seconds) + float(micros) / 1e6 + (time.monotonic() - began) / 2
 
     async def aclose(self) -> None:
         """Close every connection."""
         await asyncio.gather(*self._retiring)
-        await self._redis.aclose()
-        await self._redis.connection_pool.aclose()
+        await self.servers.close(self._redis)
 
-    async def _attempt(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
+    async def _attempt(self, command: Callable[[Redis], Awaitable[Answer]], key: str) -> Answer:
         """Return the command's answer; the wait for a free connection does not count against Redis."""
-        self._refuse_while_down()
+        breaker = self._breakers[self.shard(key)]
+        breaker.refuse_while_down()
         async with self._slots:
             # Another caller may have found Redis down meanwhile.
-            self._refuse_while_down()
-            return await self._exchange(command)
+            breaker.refuse_while_down()
+            return await self._exchange(command, breaker)
 
-    def _refuse_while_down(self) -> None:
-        if time.monotonic() < self._down_until:
-            raise unavailable(f"{self._cause} (a moment ago)")
-
-    async def _exchange(self, command: Callable[[Redis], Awaitable[Answer]]) -> Answer:
-        """Return the command's answer, and record whether Redis is up and the right server."""
-        trying_again = self._failed
-        if trying_again:
-            # One caller finds out whether it is back; the others do not wait for that.
-            self._down_until = time.monotonic() + ANSWER_SECONDS
+    async def _exchange(self, command: Callable[[Redis], Awaitable[Answer]], breaker: Breaker) -> Answer:
+        """Return the command's answer, and record whether the server is up and the right one."""
+        trying_again = breaker.begin()
         redis = self._redis
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(port.ANSWER_SECONDS):
+                await self.servers.prepare(redis)
                 answer = await command(redis)
         except ResponseError as error:
             # Redis is up: an error reply to one command says nothing about the others.
-            self._answers()
-            self._reconnect_if_wrong(redis, error)
+            breaker.answered()
+            if comes_from_wrong_server(error):
+                self._reconnect(redis, cause_of(error))
             raise
-        except (RedisError, OSError, TimeoutError) as error:
-            self._failed = True
-            self._cause = cause_of(error)
-            self._down_until = time.monotonic() + LEFT_ALONE_SECONDS
-            self._reconnect_if_wrong(redis, error)
+        except FAILURES as error:
+            breaker.failed(cause_of(error))
+            # Servers may have changed their roles, or the address its meaning.
+            self._reconnect(redis, cause_of(error) if comes_from_wrong_server(error) else "")
             raise
         except asyncio.CancelledError:
             if trying_again:
-                self._down_until = 0.0
+                breaker.given_up()
             raise
-        self._answers()
+        breaker.answered()
         return answer
 
-    def _answers(self) -> None:
-        self._failed = False
-        self._down_until = 0.0
-
-    def _reconnect_if_wrong(self, redis: Redis, error: Exception) -> None:
+    def _reconnect(self, redis: Redis, wrong: str) -> None:
         """Reconnect, unless that happened since the command was sent, or a moment ago."""
-        if not comes_from_wrong_server(error) or redis is not self._redis:
-            return
-        if time.monotonic() < self._reconnect_after:
+        if redis is not self._redis or time.monotonic() < self._reconnect_after:
             return
         self._reconnect_after = time.monotonic() + RECONNECT_SECONDS
-        self._redis = self._connect()
-        for subscription in self._subscriptions:
-            subscription.end(cause_of(error))
-        retiring = asyncio.create_task(_retire(redis))
+        self._redis = self.servers.open(redis)
+        if wrong:
+            for subscription in self._subscriptions:
+                subscription.end(wrong)
+        retiring = asyncio.create_task(self.servers.retire(redis))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
 
 
 @asynccontextmanager
-async def connect_redis(url: str, observer: Observer | None = None) -> AsyncIterator[RedisClient]:
-    """Open a pool for `redis://` or `rediss://` (TLS; user and password of an ACL in the URL).
-
-    Raises `StoreUnavailable` at the first command, not here.
-    """
-    client = RedisClient(lambda: _open(url), observer)
+async def connect_redis(
+    address: RedisAddress, logins: Logins, observer: Observer | None = None
+) -> AsyncIterator[RedisClient]:
+    """Open the pools. Raises `StoreUnavailable` at the first command, not here."""
+    client = RedisClient(servers_at(address, logins), observer)
     try:
         yield client
     finally:
@@ -195,29 +237,3 @@ def milliseconds(duration: timedelta) -> int:
 def epoch_milliseconds(moment: datetime) -> int:
     """Return a moment in whole milliseconds since 1970."""
     return int(moment.timestamp() * 1000)
-
-
-def unavailable(why: str) -> StoreUnavailable:
-    """Return the error for a Redis that failed, hung or refused."""
-    return StoreUnavailable(f"Redis is not available: {why}", timedelta(seconds=LEFT_ALONE_SECONDS * 2))
-
-
-def _open(url: str) -> Redis:
-    pool = BlockingConnectionPool.from_url(
-        url,
-        socket_timeout=None,  # each command has its own, in `run`; a subscription waits for ever
-        socket_connect_timeout=ANSWER_SECONDS,
-        socket_keepalive=True,
-        health_check_interval=0,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=CONNECTIONS,
-        timeout=ANSWER_SECONDS,
-    )
-    return Redis(connection_pool=pool)
-
-
-async def _retire(redis: Redis) -> None:
-    """Close the connections: the idle ones now, those in use once their command is answered."""
-    with suppress(RedisError, OSError):
-        await redis.connection_pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
-        await redis.connection_pool.disconnect(inuse_connections=False)

@@ -5,33 +5,40 @@ from redis.exceptions import ResponseError
 
 from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.replies import cause_of
+from broker.adapters.redis.servers.port import Server
 
 REMEDY = "set appendonly to yes"
 
 
 async def durability_problem(client: RedisClient) -> str:
-    """Return what keeps the server from proving that writes are on disk; empty if it can."""
-    return await client.run(_problem)
+    """Return what keeps a server from proving that writes are on disk; empty if all can."""
+
+    async def look(redis: Redis) -> str:
+        problems = [await _problem(server) for _, server in client.servers.primaries(redis)]
+        return next(filter(None, problems), "")
+
+    await client.primaries()
+    return await client.run(look)
 
 
-async def _problem(redis: Redis) -> str:
+async def _problem(server: Server) -> str:
     try:
-        persistence = await redis.info("persistence")
+        persistence = await server.execute_command("INFO", "persistence")
     except ResponseError as error:
         return f"its persistence cannot be read ({cause_of(error)})"
     if not persistence.get("aof_enabled"):
-        return await _problem_without_a_log(redis)
+        return await _problem_without_a_log(server)
     try:
-        await redis.execute_command("WAITAOF", 1, 0, 1)  # type: ignore[no-untyped-call]
+        await server.execute_command("WAITAOF", 1, 0, 1)
     except ResponseError as error:
         return f"it cannot say when a write is on disk ({cause_of(error)})"
     return ""
 
 
-async def _problem_without_a_log(redis: Redis) -> str:
+async def _problem_without_a_log(server: Server) -> str:
     """Return what a server without an append-only file can lose."""
     try:
-        saves = (await redis.config_get("save")).get("save", "")
+        saves = (await server.execute_command("CONFIG GET", "save")).get("save", "")
     except ResponseError:  # most users may not ask, and most hosts forbid it
         return f"appendonly is off, so a crash loses what its snapshots (if there are any) lack: {REMEDY}"
     if not saves:

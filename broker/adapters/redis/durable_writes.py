@@ -1,16 +1,20 @@
 """Writes of durable records: sent in batches, each followed by WAITAOF, which waits until it is on disk."""
 
 import asyncio
-import hashlib
+from collections import defaultdict
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.asyncio.cluster import ClusterPipeline
+from redis.exceptions import AskError, NoScriptError, RedisError, TryAgainError
 
-from broker.adapters.redis.client import RedisClient, milliseconds, unavailable
+from broker.adapters.redis.call import Call, evaluate, teach
+from broker.adapters.redis.client import RedisClient, milliseconds
 from broker.adapters.redis.mending import mend
 from broker.adapters.redis.replies import cause_of, comes_from_wrong_server, is_of_wrong_type
+from broker.adapters.redis.servers.breaker import unavailable
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Durability, Observer
 
@@ -22,19 +26,6 @@ LARGEST = 200
 """How many writes are in a batch at most: Redis has to answer it in time."""
 
 
-class Call(NamedTuple):
-    """A script to run."""
-
-    text: str
-    keys: list[str]
-    arguments: list[Any]
-
-    @property
-    def digest(self) -> str:
-        """Return the name by which Redis knows the script."""
-        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
 class Reply(NamedTuple):
     """What Redis replied to a script, and to the WAITAOF after it."""
 
@@ -43,6 +34,8 @@ class Reply(NamedTuple):
 
 
 Replies = list[Reply]
+MOVED = (AskError, TryAgainError)
+"""Replies of a member of a cluster whose slot is on its way to another, or has gone (MOVED is an ASK too)."""
 
 
 class DurableWrites:
@@ -84,42 +77,66 @@ class DurableWrites:
         async with self._turns:
             if self._waiting and self._waiting[0] is calls:
                 self._waiting = None
-            try:
-                return await self._client.run(lambda redis: _replies(redis, calls, self._observer))
-            except StoreUnavailable as error:
-                return [Reply(error, None)] * len(calls)
+            parts: defaultdict[str, list[int]] = defaultdict(list)
+            for place, call in enumerate(calls):
+                parts[self._client.shard(call.keys[0])].append(place)
+            replies: dict[int, Reply] = {}
+
+            async def send(places: list[int]) -> None:
+                received = await self._of_one_server([calls[place] for place in places])
+                replies.update(zip(places, received, strict=True))
+
+            await asyncio.gather(*map(send, parts.values()))
+            return [replies[place] for place in range(len(calls))]
+
+    async def _of_one_server(self, calls: list[Call]) -> Replies:
+        """Return the replies; one error for all of them if the server is unavailable."""
+        try:
+            return await self._client.run(lambda redis: self._replies(redis, calls), calls[0].keys[0])
+        except StoreUnavailable as error:
+            return [Reply(error, None)] * len(calls)
+
+    async def _replies(self, redis: Redis, calls: list[Call]) -> Replies:
+        servers = self._client.servers
+        replies = await self._sent(redis, calls)
+        unknown = _failed(replies, lambda error: isinstance(error, NoScriptError))
+        for text in {calls[number].text for number in unknown}:
+            await teach(servers.server(redis, calls[0].keys[0]), text)
+        spoilt = _failed(replies, is_of_wrong_type)
+        for number in spoilt:
+            await mend(redis, servers, calls[number].keys, self._observer)
+        repeated = unknown + spoilt
+        again = await self._sent(redis, [calls[number] for number in repeated]) if repeated else []
+        for number, reply in zip(repeated, again, strict=True):
+            replies[number] = reply
+        for number in _failed(replies, lambda error: isinstance(error, MOVED)):
+            # It is written where the slot is now; the syncs were of another server.
+            written = await evaluate(redis, servers, calls[number])
+            replies[number] = Reply(written, replies[number].written)
+        for reply in replies:
+            if isinstance(reply.written, RedisError) and comes_from_wrong_server(reply.written):
+                raise reply.written
+        return replies
+
+    async def _sent(self, redis: Redis, calls: list[Call]) -> Replies:
+        """Send the calls, and WAITAOF on the same connection: it waits for the writes of its own alone."""
+        target = self._client.servers.target(redis, calls[0].keys[0])
+        async with redis.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.execute_command("EVALSHA", *call.words)
+            pipeline.execute_command("WAITAOF", 1, 0, milliseconds(SYNC), **target)
+            # A redirected call would be on another connection than its sync.
+            stays: dict[str, Any] = {}
+            if isinstance(pipeline, ClusterPipeline):
+                stays["allow_redirections"] = False
+            *written, synced = await pipeline.execute(raise_on_error=False, **stays)
+        return [Reply(one, synced) for one in written]
 
 
-async def _replies(redis: Redis, calls: list[Call], observer: Observer) -> Replies:
-    replies = await _sent(redis, calls)
-    unknown = [number for number, reply in enumerate(replies) if isinstance(reply.written, NoScriptError)]
-    for text in {calls[number].text for number in unknown}:
-        await redis.script_load(text)
-    spoilt = [
-        number
-        for number, reply in enumerate(replies)
-        if isinstance(reply.written, Exception) and is_of_wrong_type(reply.written)
-    ]
-    for number in spoilt:
-        await mend(redis, calls[number].keys, observer)
-    repeated = unknown + spoilt
-    again = await _sent(redis, [calls[number] for number in repeated]) if repeated else []
-    for number, reply in zip(repeated, again, strict=True):
-        replies[number] = reply
-    for reply in replies:
-        if isinstance(reply.written, RedisError) and comes_from_wrong_server(reply.written):
-            raise reply.written
-    return replies
-
-
-async def _sent(redis: Redis, calls: list[Call]) -> Replies:
-    """Send the calls, and WAITAOF on the same connection: it waits for the writes of its own alone."""
-    async with redis.pipeline(transaction=False) as pipeline:
-        for call in calls:
-            pipeline.evalsha(call.digest, len(call.keys), *call.keys, *call.arguments)
-        pipeline.execute_command("WAITAOF", 1, 0, milliseconds(SYNC))
-        *written, synced = await pipeline.execute(raise_on_error=False)
-    return [Reply(one, synced) for one in written]
+def _failed(replies: Replies, so: Callable[[Exception], bool]) -> list[int]:
+    """Return the places of replies that are such an error."""
+    written = [reply.written for reply in replies]
+    return [place for place, one in enumerate(written) if isinstance(one, Exception) and so(one)]
 
 
 def _outcome(synced: list[int] | Exception) -> tuple[Durability, str]:

@@ -104,7 +104,7 @@ class RedisEventLog:
         """See `EventLog.read`."""
         log, *_ = self._keys.log(app)
         first = f"({tidy(after)}" if after else "-"
-        found = await self._client.run(lambda redis: redis.xrange(log, first, "+", limit))
+        found = await self._client.run(lambda redis: redis.xrange(log, first, "+", limit), log)
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", found)
         return [
             _entry(app, position, *(fields.get(name, b"") for name in (b"corp", b"type", b"payload")))
@@ -143,9 +143,9 @@ class RedisEventLog:
     async def _groups(self, app: str) -> list[str]:
         """Return the names of an app's groups; remove what is none."""
         *_, groups = self._keys.log(app)
-        names = await self._client.run(lambda redis: _names_in(redis, groups))
+        names = await self._client.run(lambda redis: _names_in(redis, groups), groups)
         if odd := [name for name in names if not GROUP_NAME.fullmatch(name)]:
-            await self._client.run(lambda redis: redis.zrem(groups, *odd))
+            await self._client.run(lambda redis: redis.zrem(groups, *odd), groups)
         return sorted(name.decode() for name in set(names) - set(odd))
 
     @staticmethod

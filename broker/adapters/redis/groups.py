@@ -39,8 +39,9 @@ class RedisGroups:
                 return []  # the next name that is enlisted removes what is in the way
             return cast("list[bytes]", found)
 
-        return [name.decode(errors="replace") for name in await self._client.run(read)]
+        return [name.decode(errors="replace") for name in await self._client.run(read, key)]
 
     async def strike(self, group: str, name: str) -> None:
         """See `Groups.strike`."""
-        await self._client.run(lambda redis: redis.zrem(self._keys.names(group), name))
+        key = self._keys.names(group)
+        await self._client.run(lambda redis: redis.zrem(key, name), key)

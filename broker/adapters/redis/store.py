@@ -1,7 +1,6 @@
-"""The store of a fleet: records, counters, groups and notices in Redis (standalone, TLS, ACL user)."""
+"""The store of a fleet: records, counters, groups and notices in Redis, whatever its topology."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,14 +9,16 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from broker.adapters.redis.call import Call, teach
 from broker.adapters.redis.client import RedisClient, epoch_milliseconds, milliseconds
 from broker.adapters.redis.durability import durability_problem
-from broker.adapters.redis.durable_writes import Call, DurableWrites
+from broker.adapters.redis.durable_writes import DurableWrites
 from broker.adapters.redis.groups import RedisGroups
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
 from broker.adapters.redis.lua import fenced_script, store_script
 from broker.adapters.redis.replies import is_of_wrong_type
+from broker.adapters.redis.servers.port import Servers
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
@@ -32,8 +33,6 @@ COUNT_DIGITS = 15
 LARGEST_PAYLOAD = 16 * 1024 * 1024
 """In bytes; the list of 100,000 shares has half of it."""
 LOAD = store_script("load")
-LOAD_DIGEST = hashlib.sha1(LOAD.encode(), usedforsecurity=False).hexdigest()
-"""The name that Redis gives a script."""
 
 
 class RedisStore(RedisLeases, RedisGroups):
@@ -59,17 +58,16 @@ class RedisStore(RedisLeases, RedisGroups):
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         """See `Records.load`."""
-        if not names:
-            return {}
 
-        async def read(redis: Redis) -> list[list[bytes | None]]:
-            keys = [self._keys.record(name) for name in names]
-            return [_readable(reply) or [None, None] for reply in await _loaded(redis, keys)]
+        async def read(redis: Redis, keys: Sequence[str]) -> list[list[bytes | None]]:
+            replies = await _loaded(redis, self._client.servers, keys)
+            return [_readable(reply) or [None, None] for reply in replies]
 
-        rows = await self._client.run(read)
+        keys = {name: self._keys.record(name) for name in names}
+        rows = await self._client.run_each(list(keys.values()), read)
         return {
             name: Record(name, _number(fence, FENCE_DIGITS), payload or b"", datetime.max.replace(tzinfo=UTC))
-            for name, (fence, payload) in zip(names, rows, strict=True)
+            for name, (fence, payload) in ((name, rows[key]) for name, key in keys.items())
             if fence is not None
         }
 
@@ -117,22 +115,29 @@ class RedisStore(RedisLeases, RedisGroups):
     async def counts(self, names: Sequence[str]) -> dict[str, int]:
         """See `Counters.counts`."""
 
-        async def read(redis: Redis) -> list[bytes | None]:
+        async def read(redis: Redis, keys: Sequence[str]) -> list[bytes | None]:
             async with redis.pipeline(transaction=False) as pipeline:
-                for name in names:
-                    pipeline.get(self._keys.tally(name))
+                for key in keys:
+                    pipeline.get(key)
                 return [_readable(reply) for reply in await _replies(pipeline)]
 
-        values = await self._client.run(read) if names else []
-        return {name: _number(value or b"", COUNT_DIGITS) for name, value in zip(names, values, strict=True)}
+        keys = {name: self._keys.tally(name) for name in names}
+        values = await self._client.run_each(list(keys.values()), read)
+        return {name: _number(values[key] or b"", COUNT_DIGITS) for name, key in keys.items()}
 
     async def ping(self) -> None:
         """See `Store.ping`."""
-        await self._client.run(lambda redis: redis.ping())
+
+        async def reach(redis: Redis) -> None:
+            await asyncio.gather(
+                *(server.execute_command("PING") for _, server in self._client.servers.primaries(redis))
+            )
+
+        await self._client.run(reach)
 
     async def seconds(self) -> float:
         """Return the store's time, in seconds since 1970. Raises `StoreUnavailable`."""
-        return await self._client.seconds()
+        return await self._client.seconds(self._keys.probe)
 
     async def durability_problem(self) -> str:
         """See `Store.durability_problem`."""
@@ -141,12 +146,13 @@ class RedisStore(RedisLeases, RedisGroups):
     async def notices(self) -> AsyncIterator[Notice]:
         """See `Store.notices`. Sets the clock to Redis's time, which is the fleet's, at each connection."""
         lost: StoreUnavailable | None = None
+        probe = self._keys.probe
         while True:
             try:
-                async with self._client.subscription(self._keys.channel) as subscription:
+                async with self._client.subscription(self._keys.channel, probe) as subscription:
                     # Until a failover is over, the address leads to a server that accepts no writes.
-                    await self._client.prove(lambda redis: redis.delete(self._keys.probe))
-                    self._adopt_time(await self._client.seconds())
+                    await self._client.prove(probe)
+                    self._adopt_time(await self._client.seconds(probe))
                     if lost:
                         self._observer.store_back()
                     lost = None
@@ -174,19 +180,23 @@ class RedisStore(RedisLeases, RedisGroups):
         return [self._keys.channel, self._keys.notice(NoticeKind.COMMITTED, name, fence)]
 
 
-async def _loaded(redis: Redis, keys: Sequence[str]) -> list[Any]:
+async def _loaded(redis: Redis, servers: Servers, keys: Sequence[str]) -> list[Any]:
     """Return the reply for each record, with the script brought to a Redis that does not have it."""
+    calls = [Call(LOAD, [key], [str(LARGEST_PAYLOAD)]) for key in keys]
 
     async def attempt() -> list[Any]:
         async with redis.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.evalsha(LOAD_DIGEST, 1, key, str(LARGEST_PAYLOAD))
+            for call in calls:
+                pipeline.execute_command("EVALSHA", *call.words)
             return await _replies(pipeline)
 
     try:
         return await attempt()
     except NoScriptError:
-        await redis.script_load(LOAD)
+        for server in {
+            id(server): server for server in (servers.server(redis, key) for key in keys)
+        }.values():
+            await teach(server, LOAD)
         return await attempt()
 
 

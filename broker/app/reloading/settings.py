@@ -4,6 +4,7 @@ from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.live import Live
+from broker.domain.stores.redis_address import Logins
 
 
 class LiveSettings:
@@ -15,6 +16,7 @@ class LiveSettings:
         self.callbacks = Live(mapping.callbacks(config))
         self.client_callbacks = Live(mapping.client_callbacks(config))
         self.watermarks = Live(mapping.watermarks(config))
+        self.logins = Logins(config.store.login, config.store.sentinel_login)
 
     def replace(self, config: Config) -> None:
         """Take another configuration in one step: no request sees half of it.
@@ -25,4 +27,5 @@ class LiveSettings:
         self.client_callbacks.replace(mapping.client_callbacks(config))
         self.watermarks.replace(mapping.watermarks(config))
         self.catalog.replace(mapping.catalog(config))
+        self.logins.replace(config.store.login, config.store.sentinel_login)
         self.policy.replace(mapping.callers(config))

@@ -2,10 +2,21 @@
 
 from collections.abc import Iterator
 
-from broker.config.schema import Config
+from broker.config.schema import Config, StoreTable
 from broker.config.table import Table
 
-LIVE = frozenset({"providers", "apps", "callers", "store.seal_keys", "log.level"})
+LIVE = frozenset(
+    {
+        "providers",
+        "apps",
+        "callers",
+        "store.password",
+        "store.sentinel_user",
+        "store.sentinel_password",
+        "store.seal_keys",
+        "log.level",
+    }
+)
 """Tables and keys that a reload replaces. Whatever is not named here needs a restart."""
 
 
@@ -14,7 +25,7 @@ def keys(config: Config) -> Iterator[tuple[str, object]]:
     for name in Config.model_fields:
         table = getattr(config, name)
         if isinstance(table, Table):
-            yield from ((f"{name}.{key}", getattr(table, key)) for key in type(table).model_fields)
+            yield from ((f"{name}.{key}", _value(table, key)) for key in type(table).model_fields)
         else:
             yield name, table
 
@@ -23,3 +34,8 @@ def restart_needed(running: Config, new: Config) -> list[str]:
     """Return the keys whose change a reload cannot apply, compared with those of the start."""
     present = dict(keys(running))
     return [key for key, value in keys(new) if key not in LIVE and value != present[key]]
+
+
+def _value(table: Table, key: str) -> object:
+    # New connections to the store log in with what is in the new address.
+    return table.place if isinstance(table, StoreTable) and key == "url" else getattr(table, key)

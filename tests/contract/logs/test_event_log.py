@@ -8,7 +8,7 @@ from broker.domain.events.event import app_and_position
 from broker.domain.events.log import Entry, topic
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
-from broker.domain.ports.store import Notice, NoticeKind, Store
+from broker.domain.ports.store import Notice, NoticeKind
 from tests.contract.event_fleets import Broker, EventFleet
 from tests.contract.events import (
     ANA,
@@ -25,25 +25,11 @@ from tests.contract.events import (
     takes,
     words,
 )
-from tests.contract.making import LONG, record
-from tests.contract.waiting import Ear, eventually, listening
+from tests.contract.making import LONG
+from tests.contract.waiting import eventually, heard_until_now, listening
 
 AVAILABLE = Notice(NoticeKind.AVAILABLE, topic(APP))
 EVENT = Entry(APP, "a", "text", b"a1")
-
-
-async def heard_until_now(ear: Ear, store: Store) -> list[Notice]:
-    """Return what was told before this."""
-    heard_until_now.fence += 1
-    end = Notice(NoticeKind.COMMITTED, "end", heard_until_now.fence)
-    await store.offer(record(end.fence, name="end"))
-    heard = [await ear.next()]
-    while heard[-1] != end:
-        heard.append(await ear.next())
-    return heard[:-1]
-
-
-heard_until_now.fence = 0
 
 
 class TestRepeats:

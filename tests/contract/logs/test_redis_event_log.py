@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.keys import RedisKeys
 from broker.domain.errors import StoreUnavailable
@@ -34,6 +34,7 @@ from tests.contract.making import LONG
 from tests.contract.stores.test_redis_access import PASSWORD, redis_with
 from tests.contract.waiting import eventually
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 LEAST = (
     "~wecom-broker:* &wecom-broker:notices -@all"
@@ -158,7 +159,7 @@ class TestOutages:
             log.lags(APP),
             log.forget_groups(APP, LONG),
         ):
-            client._down_until = 0.0
+            client._breakers.clear()
             with pytest.raises(StoreUnavailable):
                 await command
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.storage.parked_events import PARKED, ParkedEvents
@@ -23,6 +23,7 @@ from tests.contract.event_fleets import ENTRIES
 from tests.contract.events import ANA, APP, BEN, GROUP, append, appended, lag, positions, takes_all, words
 from tests.contract.observer import Notebook
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 pytestmark = pytest.mark.usefixtures("patient_client")
 NUMBERS = ["x", "", "nan", "inf", "-5", "1.5", "1e300", "9" * 18, "9" * 400]

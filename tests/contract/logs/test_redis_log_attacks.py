@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.sealed_event_log import SealedEventLog
@@ -17,6 +17,7 @@ from tests.contract.event_fleets import ENTRIES
 from tests.contract.events import ANA, APP, GROUP, append, appended, lag, takes, takes_all, words
 from tests.contract.observer import Notebook
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 pytestmark = pytest.mark.usefixtures("patient_client")
 FORMS: list[dict[str | bytes, str | bytes]] = [

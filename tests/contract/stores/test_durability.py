@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.durable_writes import AT_ONCE, LARGEST, SYNC
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
@@ -22,6 +22,7 @@ from tests.contract.making import NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import Stopwatch, listening
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 FULL = 2
 PROVEN = (Durability.PROVEN, "")

@@ -5,7 +5,6 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
 from broker.adapters.system import SystemClock
@@ -15,6 +14,7 @@ from tests.contract.making import FAR, SHORT
 from tests.contract.observer import Notebook
 from tests.contract.waiting import eventually
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 HOUR = timedelta(hours=1)
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 
-from broker.adapters.redis.client import connect_redis
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
@@ -32,6 +31,7 @@ from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
 from tests.contract.waiting import Stopwatch, eventually, listening
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 PASSWORD = "p@ss/w:rd?#%"
 USER = f"broker:{quote(PASSWORD, safe='')}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
@@ -19,6 +19,7 @@ from tests.contract.observer import Notebook
 from tests.contract.stores.test_redis_access import LEAST, PASSWORD, redis_with, url
 from tests.contract.waiting import listening
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 pytestmark = pytest.mark.usefixtures("patient_client")
 NUMBERS = ["abc", "", "1e300", "-5", "1.5", "nan", str(2**63 - 1), "9" * 400, "\N{SUPERSCRIPT TWO}"]
@@ -234,8 +235,8 @@ async def test_a_clock_far_from_the_machines_is_told_and_not_believed(
 ) -> None:
     seconds = client.seconds
 
-    async def moved() -> float:
-        return await seconds() + off.total_seconds()
+    async def moved(key: str) -> float:
+        return await seconds(key) + off.total_seconds()
 
     monkeypatch.setattr(client, "seconds", moved)
     async with listening(store):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
@@ -14,6 +14,7 @@ from tests.contract.making import LONG, NAME, held, record
 from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 DAMAGE = ["1e300", str(2**70), str(2**53), "-5", "1.5", "nan", "inf", "garbage", "", "\N{SUPERSCRIPT TWO}"]
 

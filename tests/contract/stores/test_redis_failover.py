@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.replies import WRONG_SERVER, cause_of, comes_from_wrong_server
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
@@ -19,6 +19,7 @@ from tests.contract.observer import Notebook
 from tests.contract.waiting import eventually, listening
 from tests.kit.processes.redis_server import RedisServer
 from tests.kit.processes.tcp_relay import Relay, relay_to
+from tests.kit.redis_at import connect_redis
 
 SECONDS = 5.0
 """What a broker may need to find the new primary."""

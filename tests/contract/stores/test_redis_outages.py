@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters.redis.client import CONNECTIONS, LEFT_ALONE_SECONDS, RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
+from broker.adapters.redis.servers.breaker import LEFT_ALONE_SECONDS
+from broker.adapters.redis.servers.port import CONNECTIONS
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
@@ -18,6 +20,7 @@ from tests.contract.observer import Notebook
 from tests.contract.waiting import Stopwatch, eventually, listening
 from tests.kit.machine import busy
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.redis_at import connect_redis
 
 AT_ONCE_SECONDS = 0.4
 ONE_TIMEOUT_SECONDS = 1.5
@@ -94,7 +97,7 @@ async def test_every_command_says_that_the_store_is_away_and_nothing_else(
         store.ping(),
         client.seconds(),
     ):
-        client._down_until = 0.0
+        client._breakers.clear()
         with pytest.raises(StoreUnavailable):
             await command
 
@@ -187,7 +190,7 @@ async def test_a_server_that_answers_is_not_away_however_many_wait_for_a_connect
 ) -> None:
     # Longer than a busy machine keeps a process from running, shorter than the last of them waits.
     patience = 3.0
-    monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", patience)
+    monkeypatch.setattr("broker.adapters.redis.servers.port.ANSWER_SECONDS", patience)
     async with connect_redis(own_redis.url) as client:
         script = client.script("for _ = 1, 1000000 do end return 1")
         await asyncio.gather(*[client.seconds() for _ in range(CONNECTIONS)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.redis.at_rest import RedisAtRest
-from broker.adapters.redis.client import RedisClient, connect_redis
+from broker.adapters.redis.client import RedisClient
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.store import RedisStore
@@ -30,6 +30,7 @@ from tests.contract.events import ANA, APP, GROUP, KEEP, append, appended, takes
 from tests.contract.making import FAR
 from tests.contract.observer import Notebook
 from tests.contract.sealed import SealedStore
+from tests.kit.redis_at import connect_redis
 
 pytestmark = pytest.mark.usefixtures("patient_client")
 OLD, NEW, STRANGE = SealKey("k1", bytes(32)), SealKey("k2", bytes([2] * 32)), SealKey("k9", bytes([9] * 32))

@@ -23,7 +23,7 @@ from tests.kit.machine import busy
 from tests.kit.processes.environment import environment
 from tests.kit.processes.fleet import APP, Fleet, child, running_fleet, until
 from tests.kit.processes.http_balancer import balanced
-from tests.kit.processes.redis_server import _die_with_parent
+from tests.kit.processes.redis_server import die_with_parent
 
 EVENTS, DUPLICATES, TAMPERED = 5000, 500, 250
 CORPS = 40
@@ -56,7 +56,7 @@ class Subscriber:
         self.process = subprocess.Popen(
             [sys.executable, "-c", SUBSCRIBER, target, str(path)],
             env=environment(),
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
     def seen(self) -> list[tuple[float, str, str]]:

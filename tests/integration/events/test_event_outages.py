@@ -36,7 +36,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Redis that waits for a busy process is not away; how long it may take has tests of its own."""
-    monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
+    monkeypatch.setattr("broker.adapters.redis.servers.port.ANSWER_SECONDS", 10.0)
 
 
 @pytest.fixture

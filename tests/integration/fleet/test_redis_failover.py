@@ -35,7 +35,7 @@ async def test_logins_and_callbacks_work_again_within_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A Redis that waits for a busy machine is not away: what a broker notices here is that it is no primary.
-    monkeypatch.setattr("broker.adapters.redis.client.ANSWER_SECONDS", 10.0)
+    monkeypatch.setattr("broker.adapters.redis.servers.port.ANSWER_SECONDS", 10.0)
     one, two = two_servers
     await replicate(two, one)
     async with relay_to(one.port) as relay, serving(tmp_path, relay.url) as (running, service, wecom):

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from wecom_broker.v1 import suite_service_pb2 as pb
 
-from broker.adapters.redis import client
+from broker.adapters.redis.servers import port
 from broker.adapters.system import SystemClock
 from broker.app.store import open_store
 from broker.config.load import parse_config
@@ -123,7 +123,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
 async def test_10000_authorisations_are_listed_in_pages_and_delay_no_restart(
     fleet: Fleet, figures: Figures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "ANSWER_SECONDS", PATIENCE)  # for the test's own writes: see patient_broker
+    monkeypatch.setattr(port, "ANSWER_SECONDS", PATIENCE)  # for the test's own writes: see patient_broker
     (broker,) = fleet.brokers
     async with called_back(fleet) as console, fleet.replicas("market") as (replica,):
         console.push_tickets("market")

@@ -19,7 +19,7 @@ import psutil
 
 from tests.kit.processes.environment import environment
 from tests.kit.processes.ports import free_port
-from tests.kit.processes.redis_server import _die_with_parent
+from tests.kit.processes.redis_server import die_with_parent
 
 STARTED_WITHIN_SECONDS = 60.0
 PATIENT_BROKER = Path(__file__).with_name("patient_broker.py")
@@ -98,7 +98,7 @@ class BrokerProcess:
 
     def _prepare(self) -> None:
         """Run in the child, before the program."""
-        _die_with_parent()
+        die_with_parent()
         if self._files:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._files, self._files))
 

@@ -41,7 +41,7 @@ from tests.kit.machine import nap
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.environment import environment
 from tests.kit.processes.ports import free_port
-from tests.kit.processes.redis_server import RedisServer, _die_with_parent
+from tests.kit.processes.redis_server import RedisServer, die_with_parent
 
 APP = "crm"
 PREFIX = "wecom-broker"
@@ -80,7 +80,7 @@ class SimulatorProcess:
         port = self.url.rpartition(":")[2]
         command = [sys.executable, "-m", "broker", "simulate", "--port", port, *self._options]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, env=environment(), preexec_fn=_die_with_parent
+            command, stdout=subprocess.DEVNULL, env=environment(), preexec_fn=die_with_parent
         )
 
     def await_ready(self) -> None:

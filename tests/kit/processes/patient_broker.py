@@ -3,9 +3,9 @@
 A broker gives Redis a second to answer, then goes on without it, and then each replica fetches for itself.
 """
 
-from broker.adapters.redis import client
+from broker.adapters.redis.servers import port
 from broker.cli import main
 
-client.ANSWER_SECONDS = 15.0
+port.ANSWER_SECONDS = 15.0
 
 main()

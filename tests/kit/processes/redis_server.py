@@ -42,6 +42,10 @@ class RedisServer:
         """Return the address for a configuration."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    def option(self, name: str) -> str:
+        """Return the value of an option."""
+        return self._options[self._options.index(name) + 1]
+
     def start(self) -> None:
         """Start it, and return when it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +62,7 @@ class RedisServer:
         ]
         command += ["--appendonly", "yes" if self._append_only else "no", *self._options]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
         )
         if "--port" in self._options:  # TLS only: the test itself knows when it answers
             return
@@ -111,7 +115,7 @@ class RedisServer:
             return False
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """End the server when its parent dies, so that a killed test run leaves none behind (Linux)."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

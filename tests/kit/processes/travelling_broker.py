@@ -4,11 +4,11 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from broker.adapters.redis import client
+from broker.adapters.redis.servers import port
 from broker.adapters.system import SystemClock
 from broker.cli import main
 
-client.ANSWER_SECONDS = 15.0
+port.ANSWER_SECONDS = 15.0
 _ahead = Path(sys.argv.pop(1))
 _system_now = SystemClock.now
 

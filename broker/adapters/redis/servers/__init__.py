@@ -1,0 +1,1 @@
+"""How the servers of one store are reached: standalone, through Sentinel, or as members of a Cluster."""

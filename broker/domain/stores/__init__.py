@@ -1,0 +1,1 @@
+"""Where stores are, and how their servers are doing."""

@@ -1,0 +1,201 @@
+"""Servers that belong together: a primary with its replica and sentinels, and the members of a Cluster."""
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.kit.processes.ports import free_port
+from tests.kit.processes.redis_server import RedisServer, binary, die_with_parent
+
+JOINED_WITHIN_SECONDS = 20.0
+PRIMARY_NAME = "main"
+SLOTS = 16384
+
+
+def ask(port: int, *words: Any, **login: Any) -> Any:
+    """Return the server's answer."""
+    with Redis(port=port, **login) as redis:
+        return redis.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
+class SentinelSet:
+    """A primary, replicas and three sentinels. A context manager."""
+
+    def __init__(
+        self, folder: Path, *options: str, replicas: int = 1, users: Sequence[str] = (), login: str = ""
+    ) -> None:
+        self._folder = folder
+        self._users = users
+        """Commands of the sentinels' configuration."""
+        self._login = login
+        """Options of replicas and sentinels that log in at the primary."""
+        self.servers = [
+            RedisServer(folder / f"server{n}", "--repl-diskless-sync-delay", "0", *options)
+            for n in range(replicas + 1)
+        ]
+        self.ports = [free_port() for _ in range(3)]
+        self._sentinels: list[subprocess.Popen[bytes]] = []
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Return the address for a configuration."""
+        return self.url_as("")
+
+    def url_as(self, user: str, scheme: str = "redis") -> str:
+        """Return the address with a user and password."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        return f"{scheme}+sentinel://{user and f'{user}@'}{hosts}/{PRIMARY_NAME}/0"
+
+    def __enter__(self) -> Self:
+        first, *others = self.servers
+        self._stack.enter_context(first)
+        for replica in others:
+            self._stack.enter_context(replica)
+            ask(replica.port, "REPLICAOF", "127.0.0.1", first.port)
+        _wait("a replica", lambda: all("up" == _info(server.port)["master_link_status"] for server in others))
+        for position, port in enumerate(self.ports):
+            self._sentinels.append(self._start(position, port))
+        _wait("a sentinel", lambda: all(self._is_complete(port) for port in self.ports))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for sentinel in self._sentinels:
+            sentinel.kill()
+            sentinel.wait()
+        self._stack.close()
+
+    def kill_sentinel(self, position: int) -> None:
+        """Kill one of the sentinels."""
+        self._sentinels[position].kill()
+        self._sentinels[position].wait()
+
+    def primary(self) -> RedisServer:
+        """Return the server that most sentinels name."""
+        [port] = {self._named_by(port) for port in self.ports}
+        return next(server for server in self.servers if server.port == port)
+
+    def _named_by(self, port: int) -> int:
+        _, named = ask(port, "SENTINEL GET-MASTER-ADDR-BY-NAME", PRIMARY_NAME)
+        return int(named)
+
+    def _start(self, position: int, port: int) -> subprocess.Popen[bytes]:
+        folder = self._folder / f"sentinel{position}"
+        folder.mkdir(parents=True)
+        lines = [
+            f"port {port}",
+            "bind 127.0.0.1",
+            f"dir {folder}",
+            f"sentinel monitor {PRIMARY_NAME} 127.0.0.1 {self.servers[0].port} 2",
+            f"sentinel down-after-milliseconds {PRIMARY_NAME} 500",
+            f"sentinel failover-timeout {PRIMARY_NAME} 2000",
+            *self._users,
+        ]
+        path = folder / "sentinel.conf"
+        path.write_text("\n".join(lines) + "\n")
+        return subprocess.Popen(
+            [binary(), str(path), "--sentinel"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+
+    def _is_complete(self, port: int) -> bool:
+        words = ask(port, "SENTINEL MASTERS")[PRIMARY_NAME]
+        return bool(
+            words["num-other-sentinels"] == len(self.ports) - 1
+            and words["num-slaves"] == len(self.servers) - 1
+        )
+
+
+class ClusterSet:
+    """Three primaries, each perhaps with a replica. A context manager."""
+
+    def __init__(self, folder: Path, *options: str, replicas: int = 0) -> None:
+        self.servers = [
+            RedisServer(
+                folder / f"member{n}",
+                *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
+                *("--cluster-port", str(free_port()), "--repl-diskless-sync-delay", "0", *options),
+            )
+            for n in range(3 + replicas)
+        ]
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Return the address for a configuration."""
+        return self.url_as("")
+
+    def url_as(self, user: str, scheme: str = "redis") -> str:
+        """Return the address with a user and password."""
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:3])
+        return f"{scheme}+cluster://{user and f'{user}@'}{hosts}"
+
+    def __enter__(self) -> Self:
+        for server in self.servers:
+            self._stack.enter_context(server)
+        primaries = self.servers[:3]
+        for position, server in enumerate(primaries):
+            ask(server.port, "CLUSTER SET-CONFIG-EPOCH", position + 1)
+            first, end = SLOTS * position // 3, SLOTS * (position + 1) // 3
+            ask(server.port, "CLUSTER ADDSLOTSRANGE", first, end - 1)
+        for server in self.servers:
+            for other in self.servers:
+                if other is not server:
+                    ask(
+                        server.port,
+                        "CLUSTER MEET",
+                        "127.0.0.1",
+                        other.port,
+                        int(other.option("--cluster-port")),
+                    )
+        _wait("the cluster", lambda: all(self._knows_all(server) for server in self.servers))
+        for position, replica in enumerate(self.servers[3:]):
+            ask(replica.port, "CLUSTER REPLICATE", _text(ask(primaries[position].port, "CLUSTER MYID")))
+        _wait(
+            "a replica of the cluster",
+            lambda: all("up" == _info(server.port).get("master_link_status") for server in self.servers[3:]),
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _knows_all(self, server: RedisServer) -> bool:
+        state = ask(server.port, "CLUSTER INFO")
+        known = int(state["cluster_known_nodes"])
+        return state["cluster_state"] == "ok" and known == len(self.servers)
+
+
+def _info(port: int) -> dict[str, Any]:
+    found: dict[str, Any] = ask(port, "INFO", "replication")
+    return found
+
+
+def _text(answer: Any) -> str:
+    return answer.decode() if isinstance(answer, bytes) else str(answer)
+
+
+def _wait(what: str, is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + JOINED_WITHIN_SECONDS
+    while True:
+        try:
+            if is_so():
+                return
+        except (RedisError, OSError, KeyError):
+            pass
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} of the tests does not come up")
+        time.sleep(0.02)
