@@ -132,6 +132,8 @@ class Reports:
             last = self._forced_offline.get(key)
             if last and now - last < self._policy.cooldown:
                 return False
+            begins = now - self._policy.cooldown
+            self._forced_offline = {each: at for each, at in self._forced_offline.items() if at > begins}
             self._forced_offline[key] = now
             return True
 

@@ -22,6 +22,8 @@ FAILING_SHARE = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=30)
 MOST_BREAKERS = 1000
 """Callers choose paths, and each path has a breaker: beyond this many, idle ones are dropped."""
+MOST_HELD = 20_000
+"""Beyond this many, those that were made first are dropped, idle or not."""
 
 Key = tuple[str, str, str, str]
 
@@ -136,7 +138,10 @@ class CircuitBreakers:
                 if now < (breaker.probe_at or breaker.current.since) + WINDOW
             }
             # Thousands of corps may be called within the window: then few calls look for idle ones.
-            self._room = max(MOST_BREAKERS, 2 * len(self._breakers))
+            self._room = max(MOST_BREAKERS, min(2 * len(self._breakers), MOST_HELD))
+            if len(self._breakers) >= MOST_HELD:
+                # Many at once, so that few calls look for idle ones.
+                self._breakers = dict(list(self._breakers.items())[MOST_HELD // 10 :])
 
 
 def _key(scope: CallScope) -> Key:

@@ -19,6 +19,8 @@ from broker.domain.remembered_errors import RememberedError
 
 MOST_REMEMBERED = 1000
 """Beyond this many, those that ended long ago are dropped."""
+MOST_HELD = 20_000
+"""Beyond this many, the one that was remembered first is dropped, whether it still applies or not."""
 MOST_LISTED = 10_000
 """How many of one app an operator is shown, and a retry forgets."""
 BATCH = 500
@@ -88,7 +90,7 @@ class ErrorCache:
         """See `Copies.adopt`."""
         held = self.get(value.scope)
         if held is None or held.fence < value.fence:
-            self._memory[self._errors.name_of(value.scope)] = value
+            self._put(value)
 
     def drop(self, scope: str) -> None:
         """See `Copies.drop`."""
@@ -157,7 +159,7 @@ class ErrorCache:
             self._memory = {name: kept for name, kept in self._memory.items() if now < kept.until + HOUR}
             # An error of a suite may be each of its corps': then few failures look for ended ones.
             self._room = max(MOST_REMEMBERED, 2 * len(self._memory))
-        self._memory[name] = remembered
+        self._put(remembered)
         with suppress(StoreUnavailable):
             await self._errors.offer(remembered)
             await self._groups.enlist(_group(app), scope, remembered.until)
@@ -172,6 +174,12 @@ class ErrorCache:
         """Forget the scope's error even if only another replica remembers it."""
         await self._recall([scope])
         await self.forget(scope)
+
+    def _put(self, remembered: RememberedError) -> None:
+        name = self._errors.name_of(remembered.scope)
+        if name not in self._memory and len(self._memory) >= MOST_HELD:
+            del self._memory[next(iter(self._memory))]
+        self._memory[name] = remembered
 
     async def _recall(self, scopes: list[str]) -> None:
         with suppress(StoreUnavailable):

@@ -13,6 +13,7 @@ from broker.usecases.limits.circuit_breaker import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     MOST_BREAKERS,
+    MOST_HELD,
     WINDOW,
     CircuitBreakers,
 )
@@ -147,6 +148,17 @@ async def test_many_paths_that_nobody_calls_any_more_are_forgotten(
     fail(breakers, LIST)
 
     assert 1 == len(breakers._breakers)
+    assert is_open(breakers, LIST)
+
+
+def test_breakers_are_bounded_however_many_paths_are_called_within_the_window(
+    breakers: CircuitBreakers,
+) -> None:
+    for number in range(MOST_HELD + MOST_BREAKERS):
+        breakers.succeeded(replace(LIST, endpoint=f"/cgi-bin/{number}"))
+    fail(breakers, LIST)
+
+    assert MOST_HELD // 2 < len(breakers._breakers) <= MOST_HELD
     assert is_open(breakers, LIST)
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from broker.app.storage import storage_in
 from broker.domain import errors
-from broker.domain.errors import BrokerError, FieldMistake, RetryLater
+from broker.domain.errors import BrokerError, FieldMistake, RateLimited, RetryLater
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.remembered_errors import RememberedError
 from broker.usecases.fleet.replicated import Replicated
+from broker.usecases.limits import error_cache
 from broker.usecases.limits.error_cache import RETRY_RULES, ErrorCache
 from tests.contract.observer import Notebook
 from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, settle
@@ -167,6 +168,18 @@ async def test_what_is_forgotten_is_forgotten_by_the_fleet(fleet: Fleet) -> None
 
     await one.check("scope")
     await other.check("scope")
+
+
+async def test_errors_are_bounded_however_many_apply(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(error_cache, "MOST_HELD", 50)
+    cache = fleet.error_cache()
+    for number in range(200):
+        await cache.remember(f"limit:/cgi-bin/{number}", made(RateLimited))
+
+    assert [f"limit:/cgi-bin/{number}" for number in range(150, 200)] == list(cache.held())
+    with pytest.raises(RateLimited):
+        await cache.check("limit:/cgi-bin/0")
+    assert 50 == len(list(cache.held())), "what the store has comes back in another's place"
 
 
 async def test_what_only_another_replica_remembers_can_be_lifted(fleet: Fleet) -> None:
