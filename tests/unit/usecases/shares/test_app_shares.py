@@ -102,6 +102,19 @@ async def test_strangers_cause_few_listings_over_the_fleet(
     assert wecom.count(Endpoint.SHARES) <= 1 + RELISTS
 
 
+async def test_corps_that_callers_make_up_leave_few_counters_in_the_store(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    await world.run(replica.shares.all(CRM))
+    for turn in range(60):
+        await clock.jump(SECOND / 100)
+        call = replica.tokens.get(Target("crm", f"ww-stranger-{turn}"))
+        assert isinstance(await world.run(outcome(call)), AppNotShared)
+
+    assert RELISTS == sum("ww-stranger" in name for name in world.shared.counters)
+    assert 1 + RELISTS == wecom.count(Endpoint.SHARES)
+
+
 async def test_one_stranger_is_looked_for_once_in_a_cooldown(
     world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
