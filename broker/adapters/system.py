@@ -36,7 +36,11 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Return the fleet's time: aware, UTC."""
-        return datetime.fromtimestamp(self._origin + self._monotonic(), UTC)
+        return datetime.fromtimestamp(self.seconds(), UTC)
+
+    def seconds(self) -> float:
+        """Return the fleet's time in seconds since 1970."""
+        return self._origin + self._monotonic()
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait that long."""

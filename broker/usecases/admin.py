@@ -180,12 +180,12 @@ class Admin:
 
     def credential_stats(self) -> CredentialStats:
         """Count what this replica holds, in one pass, because it is called every second."""
-        now = self._clock.now()
+        now, seconds = self._clock.now(), self._clock.seconds()
         credential_stats = CredentialStats(Counter(), defaultdict(timedelta))
         for entry in self._memory:
             credential_stats.watchers += len(entry.watchers)
             if credential := entry.credential:
-                fresh = now < entry.fresh_until
+                fresh = seconds < entry.fresh_until
                 state = Freshness.FRESH if fresh else credential.freshness(now, self._policy)
                 kind = entry.key.kind
                 credential_stats.counts[kind, state] += 1

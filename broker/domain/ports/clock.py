@@ -12,6 +12,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the fleet's time: aware, UTC."""
 
+    def seconds(self) -> float:
+        """Return the fleet's time in seconds since 1970: for comparisons on the way of every call."""
+
     async def sleep(self, duration: timedelta) -> None:
         """Wait that long."""
 

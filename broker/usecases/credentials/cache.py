@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
 from broker.domain.errors import AppNotShared, BrokerError, CorpNotAuthorized
 from broker.usecases.fleet.latest import Latest
-
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -19,9 +17,9 @@ class CacheEntry:
 
     key: CredentialKey
     credential: Credential | None = None
-    fresh_until: datetime = NEVER
-    """Until then it is served without further checks; computed when the credential is put."""
-    used_at: datetime | None = None
+    fresh_until: float = 0.0
+    """Until then, in seconds since 1970, it is served without further checks; set when it is put."""
+    used_at: float = 0.0
     """When a caller last asked for it: a credential that nobody uses is not renewed ahead of time."""
     rests_until: datetime | None = None
     """After a failed renewal: until then callers don't wait for another attempt (engine rule 4)."""
@@ -89,7 +87,7 @@ class CredentialCache:
         if held and (credential.fence <= held.fence or credential.generation < held.generation):
             return False
         entry.credential = credential
-        entry.fresh_until = credential.fresh_until(self._policy)
+        entry.fresh_until = credential.fresh_until(self._policy).timestamp()
         entry.rests_until = entry.last_error = entry.last_error_at = None
         if held is None or held.generation != credential.generation:
             for latest in entry.watchers:

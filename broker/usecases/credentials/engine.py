@@ -123,9 +123,10 @@ class CredentialEngine:
         held = entry.credential if entry else None
         if entry is None or held is None:
             return await self._renewed(key, min_ttl)
-        now = entry.used_at = self._clock.now()
-        if now < entry.fresh_until and not min_ttl:
+        seconds = entry.used_at = self._clock.seconds()
+        if seconds < entry.fresh_until and not min_ttl:
             return held
+        now = self._clock.now()
         if min_ttl and (held.is_repeated or self._forced.is_spent(by)):
             # WeCom repeats this value until it ends: another fetch brings nothing.
             min_ttl = NO_TIME
@@ -230,7 +231,7 @@ class CredentialEngine:
                 raise
             credential = held
         if entry := self._memory.find(key):
-            entry.used_at = self._clock.now()
+            entry.used_at = self._clock.seconds()
         return credential
 
     async def _renew(

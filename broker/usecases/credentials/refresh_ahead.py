@@ -104,8 +104,7 @@ class RefreshAhead:
         credential = entry.credential
         if credential is None or not self._is_due(credential, now):
             return False
-        used = entry.used_at is not None and entry.used_at >= credential.renewed_at
-        return used or bool(entry.watchers)
+        return entry.used_at >= credential.renewed_at.timestamp() or bool(entry.watchers)
 
     async def _renew(self, key: CredentialKey) -> None:
         begin_recovery_budget()

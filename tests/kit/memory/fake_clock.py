@@ -32,6 +32,10 @@ class FakeClock:
         """Return the time."""
         return self._now
 
+    def seconds(self) -> float:
+        """Return the time in seconds since 1970."""
+        return self._now.timestamp()
+
     async def sleep(self, duration: timedelta) -> None:
         """Wait until the test has advanced the time by that much."""
         if duration <= timedelta(0):
@@ -75,6 +79,10 @@ class SkewedClock:
     def now(self) -> datetime:
         """Return the time by this replica's clock."""
         return self._fleet.now() + self.skew
+
+    def seconds(self) -> float:
+        """Return the time by this replica's clock, in seconds since 1970."""
+        return self.now().timestamp()
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait that long."""

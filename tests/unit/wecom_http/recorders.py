@@ -83,6 +83,9 @@ class Clock:
     def now(self) -> datetime:
         return datetime(2026, 3, 2, tzinfo=UTC)
 
+    def seconds(self) -> float:
+        return self.now().timestamp()
+
     async def sleep(self, duration: timedelta) -> None:
         self.slept.append(duration)
 

@@ -86,7 +86,7 @@ async def test_who_begins_to_watch_late_gets_the_renewal_though_the_first_attemp
 ) -> None:
     await world.run(replica.engine.get(OWN))
     held = replica.memory.hold(OWN)
-    held.used_at = None
+    held.used_at = 0.0
     replica.refresh_ahead()
     await clock.jump(DUE)
     await clock.advance(SECOND)
@@ -177,7 +177,7 @@ async def test_without_the_store_nothing_is_renewed_ahead(
 async def test_what_expired_long_ago_is_swept(world: EngineWorld, replica: Replica, clock: FakeClock) -> None:
     replica.refresh_ahead()
     await world.run(replica.engine.get(OWN))
-    replica.memory.hold(OWN).used_at = None
+    replica.memory.hold(OWN).used_at = 0.0
     await clock.jump(LIFETIME + KEPT_AFTER_EXPIRY / 2)
     await clock.advance(SECOND)
     assert 1 == len(replica.memory)
