@@ -156,7 +156,7 @@ async def running_broker(
 
         def guard_for(caller: str, all_have_certificates: bool) -> RpcGuard:  # noqa: FBT001 - of a callable
             identity = Identity(policy, clock, everybody=caller, all_have_certificates=all_have_certificates)
-            return RpcGuard(identity, *shared, met=services.meetings.note)
+            return RpcGuard(identity, *shared, met=services.meetings.note, warm=services.warm)
 
         tls = listening.server_tls(config, clock, telemetry)
         if tls:

@@ -25,6 +25,7 @@ from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
 from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.warm.methods import warm_methods
 from broker.telemetry.logging import LogLevel
 from broker.telemetry.observer import Telemetry
 from broker.usecases.access_tokens import AccessTokens
@@ -84,6 +85,7 @@ class Services:
         self.heartbeats = Heartbeats(around.storage.replicas, around.storage.groups, reporter.report, clock)
         refusals = _refusals(around, core, self.meetings, self.heartbeats)
         statuses = SuiteStatuses(catalog.suites, core.suite_tickets, core.suites.overview)
+        self.warm = warm_methods(targets, core.memory, clock, randomness, settings.policy)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
             shares=AppShareServicer(core.sharing.parents, directory, core.sharing.lister),
@@ -106,10 +108,9 @@ class Services:
         )
 
     def start(self) -> None:
-        """Maintain the event log and the cached token responses, in the background."""
+        """Maintain the event log in the background."""
         self._tasks.keep_running("reporting to the fleet", self.heartbeats.run)
         self._tasks.keep_running("looking after events", self._maintenance.run)
-        self._tasks.keep_running("counting down lives", self.servicers.tokens.count_down)
 
 
 def _feed(config: Config, around: Surroundings, core: Core) -> EventFeed:

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from broker.server.grpc.listening.client_certificates import read_certificate
 current_caller: ContextVar[Caller] = ContextVar("current_caller", default=ANYONE)
 """The caller of the request that this task handles."""
 
+Metadata = Iterable[tuple[str, str | bytes]] | None
 CERTIFICATES_KEPT = 4096
 """Certificates whose names are kept in memory; each renewal of a client brings another one."""
 
@@ -36,7 +37,7 @@ class Identity:
         self._all_have_certificates = all_have_certificates
         self._by_name: dict[str, Caller] = {}
         self._by_token: list[tuple[bytes, Caller]] = []
-        self._proved: dict[str, Caller] = {}
+        self._proved: dict[str | bytes, Caller] = {}
         self._certificates: dict[bytes, tuple[Caller | None, datetime]] = {}
         self._learn()
         policy.on_change(self._learn)
@@ -67,7 +68,7 @@ class Identity:
                 return self._by_bearer(value if isinstance(value, str) else value.decode(errors="replace"))
         raise Unauthenticated(problem)
 
-    def may_be_stranger(self, metadata: Sequence[tuple[str, str | bytes]] | None) -> bool:
+    def may_be_stranger(self, metadata: Metadata) -> bool:
         """Return whether nothing proves the caller that is known before the request is read."""
         if self._everybody or self._policy.is_open or self._all_have_certificates:
             return False
@@ -75,6 +76,19 @@ class Identity:
             if name == "authorization":
                 return value not in self._proved
         return True
+
+    def known(self, metadata: Metadata) -> Caller | None:
+        """Return who calls, if the metadata alone tells; if not, `of` tells or refuses."""
+        if self._everybody:
+            return self._policy.named(self._everybody)
+        if self._policy.is_open:
+            return ANYONE
+        # A certificate would come first.
+        if not self._by_name:
+            for name, value in metadata or ():
+                if name == "authorization":
+                    return self._proved.get(value)
+        return None
 
     def certificate_lasts(self, context: Context) -> timedelta | None:
         """Return for how long the certificate of who calls is still good; None if another proof counts."""

@@ -22,12 +22,15 @@ from broker.server.grpc import errors
 from broker.server.grpc.access import Identity, current_caller
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.context import Context
+from broker.server.grpc.door import Choose, Door, Method
 from broker.server.grpc.entry.admission import WEIGHT, Admission, Leave
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
-from broker.server.grpc.entry.late_requests import LATE, GuardedService, Metadata, Method, late_request
+from broker.server.grpc.entry.late_requests import LATE, late_request, read_late
 from broker.server.grpc.entry.open_streams import OpenStreams, sent
 from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
 from broker.server.grpc.rights import Permit, requirement_of
+from broker.server.grpc.warm.method import WarmMethod
+from broker.server.grpc.warm.methods import Warm
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
 
@@ -64,7 +67,9 @@ class RpcGuard:
         metrics: Metrics,
         *,
         met: Met,
+        warm: Warm | None = None,
     ) -> None:
+        """Without `warm` no method has a short cut."""
         self._identity = identity
         self._admission = admission
         self._authorizer = authorizer
@@ -72,16 +77,21 @@ class RpcGuard:
         self._audit = audit
         self._metrics = metrics
         self._met = met
+        self._warm = warm or {}
         self._log = structlog.get_logger(LOGGER)
 
-    @property
-    def may_be_stranger(self) -> Callable[[Metadata], bool]:
-        """Return what tells whether a call must be let in before it is read."""
-        return self._identity.may_be_stranger
-
-    def before(self, server: grpc.aio.Server) -> "Registrar":
+    def before(self, door: Door) -> "Registrar":
         """Return a stand-in for the server that registers servicers behind this guard."""
-        return Registrar(self, server)
+        return Registrar(self, door)
+
+    def choose(self, method: str, handler: Method) -> Choose:
+        """Return what chooses a handler for each call of the method. Raises `Undeclared`."""
+        guarded = self.guard(method, handler)
+        late, may_be_stranger = read_late(guarded), self._identity.may_be_stranger
+        if answers := self._warm.get(method):
+            record = self._recorder(method)
+            return WarmMethod(guarded, late, answers, self._identity, self._admission, record).handler
+        return lambda metadata: late if may_be_stranger(metadata) else guarded
 
     def guard(self, method: str, handler: Method) -> Method:
         """Return the method's handler, wrapped. Raises `Undeclared` if it declares no right."""
@@ -102,6 +112,7 @@ class RpcGuard:
         audit = self._audit.of(method, required)
         record = self._recorder(method)
         rpc = _name_of(method)
+        warm = self._warm.get(method)
 
         async def call(received: Any, context: Context) -> Any:
             began = time.perf_counter()
@@ -119,9 +130,12 @@ class RpcGuard:
                     self._admission.weigh(caller, len(received))
                 request = read(received)
                 permit = authorize(caller, request)
+                epoch = warm.epoch if warm else 0
                 response = await handler(request, context)
                 if permit:
                     permit.demand()
+                if warm:
+                    warm.keep(epoch, caller.name, received, request, response)
             except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
                 audit(context, request, failure)
@@ -326,17 +340,15 @@ async def _take_in(received: bytes | AsyncIterator[bytes]) -> None:
 class Registrar:
     """Stand in for a server while servicers are registered."""
 
-    def __init__(self, guard: RpcGuard, server: grpc.aio.Server) -> None:
+    def __init__(self, guard: RpcGuard, door: Door) -> None:
         self._guard = guard
-        self._server = server
+        self._door = door
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """Do nothing: generated code passes every method to `add_registered_method_handlers` too."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Method]) -> None:
         """Register the methods of one service, each behind the guard."""
-        guarded = {
-            name: self._guard.guard(f"/{service}/{name}", handler) for name, handler in handlers.items()
-        }
-        found = GuardedService(service, guarded, self._guard.may_be_stranger)
-        self._server.add_generic_rpc_handlers((found,))
+        for name, handler in handlers.items():
+            method = f"/{service}/{name}"
+            self._door.add(method, self._guard.choose(method, handler))

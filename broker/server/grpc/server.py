@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from broker.server.grpc.door import Door
 from broker.server.grpc.guard import LARGEST_REQUEST, RpcGuard
 from broker.server.grpc.leaving import keep_quiet_about_leaving
 from broker.server.grpc.listening import socket_file
@@ -85,8 +87,10 @@ async def serve_grpc(
     for caller in dict.fromkeys(listener.caller for listener in listeners):
         server = servers[caller] = grpc.aio.server(options=options)
         all_have_certificates = all(each.demands_certificate for each in listeners if each.caller == caller)
-        servicers.register(guard_for(caller, all_have_certificates).before(server))
-        _add_standard_services(server, health, reflect=reflect)
+        door = Door()
+        servicers.register(guard_for(caller, all_have_certificates).before(door))
+        _add_standard_services(door, health, reflect=reflect)
+        server.add_generic_rpc_handlers((door,))
     async with AsyncExitStack() as stack:
         bound = []
         for position, listener in enumerate(listeners):
@@ -105,15 +109,17 @@ async def serve_grpc(
             await asyncio.gather(*(server.stop(drain_seconds) for server in servers.values()))
 
 
-def _add_standard_services(server: grpc.aio.Server, health: Health, *, reflect: bool) -> None:
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+def _add_standard_services(door: Any, health: Health, *, reflect: bool) -> None:  # noqa: ANN401 - for generated code, a server
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, door)
     if reflect:
         names = [
             *SERVICES,
             health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
             reflection.SERVICE_NAME,
         ]
-        reflection.enable_server_reflection(names, server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            reflection.aio.ReflectionServicer(names), door
+        )
 
 
 async def _listen(

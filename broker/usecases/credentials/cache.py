@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
 from broker.domain.errors import AppNotShared, BrokerError, CorpNotAuthorized
 from broker.usecases.fleet.latest import Latest
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -101,16 +103,15 @@ class CredentialCache:
 
     def drop(self, key: CredentialKey) -> None:
         """See `Copies.drop`: the corp no longer has the app, and the watchers get that error."""
-        if entry := self._entries.pop(key, None):
-            del self._by_name[key.name]
+        if entry := self._entries.get(key):
+            self._remove(entry)
             for latest in entry.watchers:
                 latest.fail(_gone(key))
 
     def end(self, app: str, error: BrokerError | None) -> None:
         """Forget whatever an app has; its watches end with the error, or are to be opened again."""
         for entry in [entry for entry in self if entry.key.app == app]:
-            del self._entries[entry.key]
-            del self._by_name[entry.key.name]
+            self._remove(entry)
             for latest in entry.watchers:
                 latest.end(error)
 
@@ -131,8 +132,7 @@ class CredentialCache:
         for entry in self:
             failed_at = entry.last_error_at or NEVER
             if entry.ends_at < gone_before and failed_at < failed_before and not entry.watchers:
-                del self._entries[entry.key]
-                del self._by_name[entry.key.name]
+                self._remove(entry)
 
     @contextmanager
     def watching(self, key: CredentialKey) -> Iterator[Latest[Credential]]:
@@ -148,8 +148,13 @@ class CredentialCache:
             entry.watchers.discard(latest)
             unknown = entry.credential is None and entry.last_error is None
             if unknown and not entry.watchers and self.find(key) is entry:
-                del self._entries[key]
-                del self._by_name[key.name]
+                self._remove(entry)
+
+    def _remove(self, entry: CacheEntry) -> None:
+        del self._entries[entry.key]
+        del self._by_name[entry.key.name]
+        # Who kept the entry must not serve what is in it.
+        entry.credential = None
 
     def _notify(self, credential: Credential) -> None:
         for listener in self._listeners:

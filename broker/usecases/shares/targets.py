@@ -50,19 +50,25 @@ class Targets:
 
     async def locate(self, target: Target) -> CredentialKey:
         """Return the key of the credential that is meant; asks WeCom only if the child is unknown."""
-        version = self._version()
+        version = self.version
         if self._located_version != version:
             self._located.clear()
             self._located_version = version
         key = self._located.get(target)
         if key is None:
             key = await self._locate(target)
-            version = self._version()
+            version = self.version
             if self._located_version == version and len(self._located) < REMEMBERED:
                 self._located[target] = key
         return key
 
-    def _version(self) -> int:
+    def located(self, target: Target) -> CredentialKey | None:
+        """Return what `locate` has found, if nothing has changed since."""
+        return self._located.get(target) if self._located_version == self.version else None
+
+    @property
+    def version(self) -> int:
+        """Grow whenever a target may mean another credential than before."""
         # All of them only grow, so their sum tells of any change.
         return self._shares.version + self._authorizations.version + self._catalog.version
 

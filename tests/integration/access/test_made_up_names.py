@@ -18,6 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from wecom_broker import Broker
 
 from broker.domain.access import Action
+from broker.server.grpc.warm.methods import MOST_PAGES
 from broker.simulator.demo import PARENT
 from broker.usecases.limits.circuit_breaker import MOST_BREAKERS
 from tests.integration.conftest import Figures
@@ -31,7 +32,10 @@ AT_ONCE = 64
 RPCS = rpcs()
 MOST_GROWN = 220
 """By how much anything may grow: each rpc gets more made-up names than that in each of its fields."""
-BOUNDED = {"broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS}
+BOUNDED = {
+    "broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS,
+    "broker.server.grpc.warm.": 2 * MOST_PAGES,
+}
 """What may grow further, to a bound of its own, by the beginning of its name."""
 LEFT_AFTER_SECONDS = 0.25
 """When a caller leaves that was not answered, as one who floods does."""

@@ -26,6 +26,8 @@ class Context:
     aborted: Any = None
     written: list[object] = field(default_factory=list)
     wrote: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: object = None
+    """The request, if it is read by the handler."""
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
         return self.metadata
@@ -35,6 +37,9 @@ class Context:
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
         return self.auth
+
+    async def read(self) -> object:
+        return self.sent
 
     async def write(self, message: object) -> None:
         self.written.append(message)

@@ -1,6 +1,5 @@
 """How long a token lives, as `TokenService` says it."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
@@ -10,7 +9,7 @@ from wecom_broker.v1.target_pb2 import Target
 from broker.domain.credentials import Credential
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.usecases.credentials.reports import ReportOutcome
-from tests.kit.memory.fake_clock import FakeClock, settle
+from tests.kit.memory.fake_clock import FakeClock
 from tests.unit.domain.credentials import NOON, credential
 from tests.unit.server.fakes import Context, audit_in_memory
 
@@ -54,13 +53,10 @@ async def test_each_answer_says_how_long_its_token_lives() -> None:
 async def test_the_life_is_counted_anew_for_each_answer() -> None:
     clock = FakeClock(NOON)
     tokens = servicer(clock)
-    counting = asyncio.create_task(tokens.count_down())
-    await settle()
     lives = []
     for _ in range(4):
         answer = await tokens.GetAccessToken(pb.GetAccessTokenRequest(target=TARGET), Context())
         lives.append(answer.ttl.ToTimedelta())
         await clock.jump(timedelta(minutes=59))
-    counting.cancel()
 
     assert [timedelta(minutes=minutes) for minutes in (120, 61, 2, 0)] == lives

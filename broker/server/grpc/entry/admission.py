@@ -60,11 +60,9 @@ class Admission:
 
         Some rpcs have a pool, of which each caller gets a share.
         """
-        account = self._accounts.get(caller.name)
+        account = self._account(caller)
         if account is None:
-            if self._policy.is_open:
-                return _nothing
-            account = self._accounts[caller.name] = _Account(caller)
+            return _nothing
         account.spend(self._clock())
         leave = account.open_stream() if stream else account.begin_call()
         pool = self._pools.get(rpc)
@@ -97,6 +95,28 @@ class Admission:
             pace = self._refusals[name] = Pace(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
         return min(pace.wait(self._clock()), LONGEST_WAIT)
 
+    def turnstile(self, caller: Caller) -> Callable[[], bool]:
+        """Return what counts a call of this caller that ends at once, or says that `enter` must judge it.
+
+        It is good until the rules change.
+        """
+        account = self._account(caller)
+        if account is None:
+            return _always
+
+        def passes() -> bool:
+            now = self._clock()
+            refusals = self._refusals.get(caller.name)
+            return not (refusals and refusals.is_behind(now)) and account.passes(now)
+
+        return passes
+
+    def _account(self, caller: Caller) -> "_Account | None":
+        account = self._accounts.get(caller.name)
+        if account is None and not self._policy.is_open:
+            account = self._accounts[caller.name] = _Account(caller)
+        return account
+
     def _take_over(self) -> None:
         """Take the limits of a new configuration; what was spent stays spent."""
         for name, account in list(self._accounts.items()):
@@ -125,13 +145,26 @@ class _Account:
 
     def spend(self, now: float) -> None:
         """Spend one call of the allowance. Raises `CallerLimited`."""
+        if wait := self._wait(now):
+            raise self._refusal("calls_per_minute", timedelta(seconds=wait))
+
+    def passes(self, now: float) -> bool:
+        """Begin a call that ends at once, if no limit is against it and no other call waits."""
+        if self._calls >= self.limits.calls_at_once or self.pace.is_behind(now) or self._wait(now):
+            return False
+        self.pace.wait(now)
+        return True
+
+    def _wait(self, now: float) -> float:
+        """Spend one call, and return 0; if it comes too early, return for how many seconds it must wait."""
         a_minute = self.limits.calls_per_minute
         if a_minute <= 0:
-            raise self._refusal("calls_per_minute", timedelta(seconds=MINUTE))
+            return MINUTE
         paid_until = max(self._paid_until, now) + MINUTE / a_minute
         if (too_early := paid_until - now - MINUTE) > ROUNDING:
-            raise self._refusal("calls_per_minute", timedelta(seconds=too_early + ROUNDING))
+            return too_early + ROUNDING
         self._paid_until = paid_until
+        return 0.0
 
     def begin_call(self) -> Leave:
         if self._calls >= self.limits.calls_at_once:
@@ -174,3 +207,8 @@ def _pooled(pool: FairPool, caller: str, leave: Leave) -> Leave:
 
 def _nothing() -> None:
     """End a call that is not counted."""
+
+
+def _always() -> bool:
+    """Let a call pass that is not counted."""
+    return True

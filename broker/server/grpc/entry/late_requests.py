@@ -5,7 +5,6 @@ message of a stream; both look the same on the wire. A handler of a stream costs
 more, so only calls that nothing proves before they are read are treated so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -14,7 +13,6 @@ from broker.domain.errors import InvalidRequest
 from broker.server.grpc.context import Context
 
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Metadata: TypeAlias = Sequence[tuple[str, str | bytes]] | None
 LATE = object()
 """Stands for a request that has not been read."""
 
@@ -40,28 +38,3 @@ def read_late(guarded: Method) -> Method:
     if guarded.unary_stream:
         make = grpc.stream_stream_rpc_method_handler
     return cast("Method", make(call, response_serializer=guarded.response_serializer))
-
-
-class GuardedService(grpc.ServiceRpcHandler):
-    """Find the handler of a call, by who may have sent it."""
-
-    def __init__(
-        self, name: str, handlers: Mapping[str, Method], may_be_stranger: Callable[[Metadata], bool]
-    ) -> None:
-        self._name = name
-        self._handlers = {f"/{name}/{method}": handler for method, handler in handlers.items()}
-        self._late = {path: read_late(handler) for path, handler in self._handlers.items()}
-        self._may_be_stranger = may_be_stranger
-
-    def service_name(self) -> str:
-        """See `grpc.ServiceRpcHandler`."""
-        return self._name
-
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """See `grpc.GenericRpcHandler`."""
-        found = self._handlers.get(handler_call_details.method)
-        if found is None or not self._may_be_stranger(handler_call_details.invocation_metadata):
-            return found
-        return self._late[handler_call_details.method]

@@ -7,12 +7,12 @@ from broker.domain.access import Action
 from broker.domain.audit import AuditTarget
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
-from broker.server.grpc import messages
+from broker.server.grpc import messages, signatures
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
-from broker.usecases.signing import Signature, Signing
+from broker.usecases.signing import Signing
 
 KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: CredentialKind.AGENT_TICKET}
 
@@ -28,14 +28,14 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
     async def SignPage(self, request: pb.SignPageRequest, context: Context) -> pb.SignPageResponse:
         """Sign for wx.config and wx.agentConfig."""
         config, agent = await self._signing.sign_page(messages.target(request.target), request.url)
-        return pb.SignPageResponse(config=_config(config), agent_config=_agent_config(agent))
+        return signatures.page(config, agent)
 
     @requires(Action.JSSDK_SIGN)
     async def SignConfig(self, request: pb.SignConfigRequest, context: Context) -> pb.SignConfigResponse:
         """Sign for wx.config."""
         target = messages.target(request.target)
         signature = await self._signing.sign(target, request.url, CredentialKind.CORP_TICKET)
-        return pb.SignConfigResponse(config=_config(signature))
+        return signatures.config(signature)
 
     @requires(Action.JSSDK_SIGN)
     async def SignAgentConfig(
@@ -44,7 +44,7 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
         """Sign for wx.agentConfig."""
         target = messages.target(request.target)
         signature = await self._signing.sign(target, request.url, CredentialKind.AGENT_TICKET)
-        return pb.SignAgentConfigResponse(agent_config=_agent_config(signature))
+        return signatures.agent_config(signature)
 
     @requires(Action.JSSDK_REPORT)
     async def ReportInvalidTicket(
@@ -66,24 +66,3 @@ class JsSdkServicer(pb_grpc.JsSdkServiceServicer):
             ),
         )
         return pb.ReportInvalidTicketResponse(outcome=messages.OUTCOMES[outcome])
-
-
-def _config(signature: Signature) -> pb.ConfigSignature:
-    return pb.ConfigSignature(
-        corp_id=signature.corp_id,
-        timestamp=signature.timestamp,
-        nonce_str=signature.nonce,
-        signature=signature.signature,
-        generation=signature.generation,
-    )
-
-
-def _agent_config(signature: Signature) -> pb.AgentConfigSignature:
-    return pb.AgentConfigSignature(
-        corp_id=signature.corp_id,
-        agent_id=signature.agent_id,
-        timestamp=signature.timestamp,
-        nonce_str=signature.nonce,
-        signature=signature.signature,
-        generation=signature.generation,
-    )

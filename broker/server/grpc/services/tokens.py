@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import timedelta
 
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.audit import AuditTarget
-from broker.domain.credentials import NO_TIME, Credential, CredentialKey, CredentialKind
+from broker.domain.credentials import NO_TIME, CredentialKind
 from broker.domain.ports.clock import Clock
 from broker.server.grpc import messages
 from broker.server.grpc.access import current_caller
@@ -18,11 +17,6 @@ from broker.server.grpc.context import Context
 from broker.server.grpc.rights import requires
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.limits.forced import NOBODY
-
-MOST_READY = 20_000
-"""How many responses are cached."""
-READY_FOR = timedelta(milliseconds=200)
-"""How long a response is cached: its `ttl` is right to within this."""
 
 HANDED_OUT = {
     CredentialKind.ACCESS_TOKEN: Action.TOKEN_GET,
@@ -39,7 +33,6 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self._tokens = tokens
         self._audit = audit
         self._clock = clock
-        self._ready: dict[CredentialKey, tuple[Credential, pb.GetAccessTokenResponse]] = {}
 
     @requires(Action.TOKEN_GET)
     async def GetAccessToken(
@@ -51,25 +44,9 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
             messages.target(request.target), min_ttl, current_caller.get().name if min_ttl else NOBODY
         )
         self._audit(context, HANDED_OUT[credential.key.kind], credential)
-        return self._response(credential)
-
-    def _response(self, credential: Credential) -> pb.GetAccessTokenResponse:
-        """Return the credential's response, rebuilt after each rotation and a few times a second."""
-        made_for, response = self._ready.get(credential.key, (None, None))
-        if response is None or made_for is not credential:
-            if len(self._ready) >= MOST_READY:
-                self._ready.clear()
-            response = pb.GetAccessTokenResponse(
-                token=messages.access_token(credential), ttl=messages.ttl(credential, self._clock.now())
-            )
-            self._ready[credential.key] = (credential, response)
-        return response
-
-    async def count_down(self) -> None:
-        """Discard cached responses again and again, for ever: the `ttl` in them gets outdated."""
-        while True:
-            await self._clock.sleep(READY_FOR)
-            self._ready.clear()
+        return pb.GetAccessTokenResponse(
+            token=messages.access_token(credential), ttl=messages.ttl(credential, self._clock.now())
+        )
 
     @requires(Action.TOKEN_GET)
     async def WatchAccessToken(
