@@ -18,6 +18,7 @@ from wecom_broker._connection.bearer import bearer as identified_by
 from broker.app.errors import CannotStart
 from broker.config.load import parse_config
 from broker.config.mapping import callers as mapped
+from broker.server.grpc.guard import LARGEST_REQUEST
 from broker.simulator.demo import PARENT, add_children, demo_world
 from tests.integration.access.doors import BEARER, BY_TOKEN, DENIED, UNKNOWN, said
 from tests.kit.broker_here import BrokerHere, broker_here
@@ -131,7 +132,7 @@ async def test_the_named_user_is_relayed_streams_and_large_messages_too(tmp_path
         async with at(mine["address"]) as replica:
             tokens = await asyncio.gather(*(replica.token() for _ in range(200)))
             assert {PARENT.corpid} == {token.corp_id for token in tokens}
-            refusal = await refused(replica.token("x" * 3_000_000))
+            refusal = await refused(replica.token("x" * LARGEST_REQUEST))
             assert "INVALID_REQUEST" == refusal.reason
         async with at(mine["address"]) as replica:
             assert await replica.token(), "one connection ended, the next is relayed"
