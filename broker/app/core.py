@@ -87,7 +87,7 @@ class Core:
         self.authorizations, self.installations = state.authorizations, state.installations
         self.suite_tickets = state.tickets
         credentials = Replicated(storage.credentials, self.memory, clock)
-        forced = ForcedFetches(coordination, clock, forced_limit)
+        self.forced = forced = ForcedFetches(coordination, clock, forced_limit)
         self.engine = CredentialEngine(
             replicated=credentials,
             counters=coordination,

@@ -79,7 +79,7 @@ class Services:
         self.feed = _feed(config, around, core)
         # Of a new configuration, the rules are taken last: the rest of it is there by then.
         settings.policy.on_change(lambda: self.feed.follow(catalog, with_events))
-        self.admin = _admin(around, core, telemetry)
+        self.admin = _admin(settings, around, core, telemetry)
         self.meetings = Meetings(core.error_cache)
         reporter = Reporter(replica, self.admin, self.meetings, around.storage.seal_keys.uses, clock)
         self.heartbeats = Heartbeats(around.storage.replicas, around.storage.groups, reporter.report, clock)
@@ -137,7 +137,7 @@ def _maintenance(config: Config, settings: LiveSettings, around: Surroundings) -
     )
 
 
-def _admin(around: Surroundings, core: Core, telemetry: Telemetry) -> Admin:
+def _admin(settings: LiveSettings, around: Surroundings, core: Core, telemetry: Telemetry) -> Admin:
     return Admin(
         catalog=around.catalog,
         authorizations=core.authorizations,
@@ -145,6 +145,8 @@ def _admin(around: Surroundings, core: Core, telemetry: Telemetry) -> Admin:
         engine=core.engine,
         shares=core.sharing.directory,
         tickets=core.quota,
+        forced=core.forced,
+        callers=settings.policy.names,
         memory=core.memory,
         gate=core.gate,
         replica_health=telemetry.replica_health,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from broker.domain.access import Action, Caller, Rule, matches
+from broker.domain.access import ANYONE, Action, Caller, Rule, matches
 from broker.domain.errors import CallerNotAllowed
 
 
@@ -32,6 +32,10 @@ class CallerPolicy:
     def callers(self) -> list[Caller]:
         """Return the configured callers."""
         return list(self._callers.values())
+
+    def names(self) -> list[str]:
+        """Return under which names calls come."""
+        return list(self._callers) or [ANYONE.name]
 
     @property
     def is_open(self) -> bool:

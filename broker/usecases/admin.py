@@ -1,6 +1,7 @@
 """What an operator sees and may do. Values of credentials are never shown."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Provider, Suite
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
-from broker.usecases.limits.forced import NOBODY
+from broker.usecases.limits.forced import NOBODY, ForcedFetches
 from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
 from broker.usecases.limits.ticket_quota import HOUR, TicketQuota, limits_of
 from broker.usecases.readiness import Readiness
@@ -90,6 +91,8 @@ class Admin:
         engine: CredentialEngine,
         shares: ShareDirectory,
         tickets: TicketQuota,
+        forced: ForcedFetches,
+        callers: Callable[[], Sequence[str]],
         memory: CredentialCache,
         gate: RateGate,
         replica_health: ReplicaHealth,
@@ -102,6 +105,8 @@ class Admin:
         self._engine = engine
         self._shares = shares
         self._tickets = tickets
+        self._forced = forced
+        self._callers = callers
         self._memory = memory
         self._gate = gate
         self._clock = clock
@@ -161,7 +166,9 @@ class Admin:
         for limit in dict.fromkeys(limit for agent in looked_at for limit in limits_of(*agent)):
             if used := await self._tickets.used(limit):
                 hourly = Limit(HOUR, limit.most)
-                calls.append(QuotaUse("jsapi_ticket", limit.corp_id, hourly, used, None, limit.agent_id))
+                callers = await self._forced.of_tickets(limit.corp_id, limit.agent_id, self._callers())
+                use = QuotaUse("jsapi_ticket", limit.corp_id, hourly, used, None, limit.agent_id, callers)
+                calls.append(use)
         return calls
 
     async def _used(self, subjects: list[str], endpoints: tuple[str, ...]) -> list[QuotaUse]:

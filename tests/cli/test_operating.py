@@ -130,7 +130,17 @@ def test_quotas_show_what_is_used(address: str) -> None:
     shown = run("quotas", "crm", address).stdout.splitlines()
     everything = [json.loads(line) for line in run("quotas", "crm", address, "--json").stdout.splitlines()]
 
-    assert shown[0].split() == ["ENDPOINT", "CORP", "AGENT", "WINDOW", "USED", "LIMIT", "CLOSED"]
+    assert shown[0].split() == [
+        "ENDPOINT",
+        "CORP",
+        "AGENT",
+        "WINDOW",
+        "USED",
+        "LIMIT",
+        "CLOSED",
+        "FORCED",
+        "BY",
+    ]
     assert any("/cgi-bin/gettoken" in line for line in shown)
     assert len(everything) >= len(shown)
     assert {"60.0", "3600.0"} == {str(quota["window"]) for quota in everything}

@@ -6,7 +6,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import ago, span
 
-HEADS = ("endpoint", "corp", "agent", "window", "used", "limit", "closed")
+HEADS = ("endpoint", "corp", "agent", "window", "used", "limit", "closed", "forced by")
 
 
 @click.command()
@@ -33,4 +33,5 @@ def _row(quota: pb.Quota) -> tuple[object, ...]:
         quota.used_count,
         quota.limit_count,
         f"opens {ago(quota.closed_until_time)}" if quota.HasField("closed_until_time") else "-",
+        ", ".join(f"{use.caller} {use.count}" for use in quota.callers) or "-",
     )

@@ -125,6 +125,7 @@ def quota(use: QuotaUse) -> pb.Quota:
         limit_count=use.limit.most,
         closed_until_time=use.closed_until,
         agent_id=use.agent_id,
+        callers=[pb.CallerUse(caller=name, count=count) for name, count in use.callers.items()],
     )
 
 

@@ -266,7 +266,7 @@ class CredentialEngine:
                 if turn.stored and will_do(turn.stored):
                     return turn.stored
                 if turn.lease and forced_by:
-                    await self._forced.spend(forced_by)
+                    await self._forced.spend(forced_by, key)
                 if turn.lease and (fetched := await self.fetch_and_commit(key, turn.lease, urgent=urgent)):
                     return fetched
         raise AssertionError("turns end only when they are closed")

@@ -112,7 +112,7 @@ class Reports:
         """Return whether to force a fetch, counted for the caller. Raises `CallerLimited`."""
         if await self._is_cooling_down(key):
             return False
-        await self._forced.spend(by)
+        await self._forced.spend(by, key)
         return await self._claim_forced_fetch(key)
 
     async def _is_cooling_down(self, key: CredentialKey) -> bool:

@@ -5,16 +5,20 @@ for it. Whoever reaches the limit waits for the next minute. What the broker fin
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import CallerLimited, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters
 
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 NOBODY = ""
 """The broker itself."""
+TICKETS = frozenset({CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET})
 
 
 class ForcedFetches:
@@ -39,15 +43,35 @@ class ForcedFetches:
         if self.is_spent(caller):
             raise self._refusal(caller)
 
-    async def spend(self, caller: str) -> None:
+    async def spend(self, caller: str, key: CredentialKey | None = None) -> None:
         """Count a fetch that the caller is about to force. Raises `CallerLimited`."""
         limit = self._limit_of(caller)
-        if limit is None:
-            return
-        self.check(caller)
-        self._known[caller] += 1
-        if await self._counted(caller, self._minute) > limit:
-            raise self._refusal(caller)
+        if limit is not None:
+            self.check(caller)
+            self._known[caller] += 1
+            if await self._counted(caller, self._minute) > limit:
+                raise self._refusal(caller)
+        if caller and key and key.kind in TICKETS:
+            await self._note(caller, key)
+
+    async def of_tickets(self, corp_id: str, agent_id: int, callers: Iterable[str]) -> dict[str, int]:
+        """Return how many tickets of a corp, or of one app in it, each caller had fetched lately.
+
+        That is in this hour of the clock and the last. Raises `StoreUnavailable`.
+        """
+        hours = [_hour(self._clock.now()) - 1, _hour(self._clock.now())]
+        names = {_tally(corp_id, agent_id, caller, hour): caller for caller in callers for hour in hours}
+        found: Counter[str] = Counter()
+        for name, count in (await self._counters.counts(list(names))).items():
+            found[names[name]] += count
+        return {caller: count for caller, count in found.most_common() if count}
+
+    async def _note(self, caller: str, key: CredentialKey) -> None:
+        """Count whose fetch it was, for operators: under the app's limit, and under the corp's."""
+        hour = _hour(self._clock.now())
+        with suppress(StoreUnavailable):
+            for agent_id in {key.agent_id, 0}:
+                await self._counters.count(_tally(key.corp_id, agent_id, caller, hour), 2 * HOUR)
 
     async def _counted(self, caller: str, minute: int) -> int:
         """Count one more, and return how many the fleet has counted."""
@@ -73,3 +97,11 @@ class ForcedFetches:
         # No shorter than a client's clock can tell.
         wait = max(ends - now, timedelta(milliseconds=1))
         return CallerLimited(problem, wait, caller=caller, limit="forced_per_minute")
+
+
+def _hour(moment: datetime) -> int:
+    return int(moment.timestamp() // HOUR.total_seconds())
+
+
+def _tally(corp_id: str, agent_id: int, caller: str, hour: int) -> str:
+    return f"tickets-of:{corp_id}:{agent_id}:{caller}:{hour}"

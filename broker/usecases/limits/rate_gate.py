@@ -1,8 +1,8 @@
 """The gate before WeCom: counts calls over the whole fleet, and refuses those that WeCom would refuse."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from broker.domain.errors import (
@@ -40,6 +40,8 @@ class QuotaUse:
     closed_until: datetime | None
     agent_id: int = 0
     """0 = the limit is the whole corp's."""
+    callers: Mapping[str, int] = field(default_factory=dict)
+    """How many of those each caller had fetched although the broker held something valid."""
 
 
 class RateGate:

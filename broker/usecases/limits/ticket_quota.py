@@ -10,6 +10,7 @@ only its own fetches, including earlier ones.
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -22,6 +23,8 @@ HOUR = timedelta(hours=1)
 SLOT = timedelta(minutes=5)
 """The hour is counted in slots; a slot that is only partly within the hour counts in full."""
 SLOTS = int(HOUR / SLOT) + 1
+KEPT = HOUR + 2 * SLOT
+"""How long a slot is counted."""
 
 ALL = 20
 PARTS = {Need.RENEWAL: 18, Need.REPLACEMENT: 19, Need.FIRST: ALL}
@@ -97,14 +100,16 @@ class TicketQuota:
         slot = _slot(self._clock.now())
         names = [limit.tally(slot) for limit in limits]
         self._own.update(names)
+        counted: list[str] = []
         try:
             for limit, name in zip(limits, names, strict=True):
                 own = self._own_slots(limit)
-                place = await self._count(name)
+                place = await self._count(name, counted)
                 others = await self._slots(limit, but=name)
                 self._check(key, limit, max(own, [*others, place], key=sum), need)
         except QuotaReserved:
             self._own.subtract(names)
+            await self._give_back(counted)
             raise
 
     async def used(self, limit: TicketLimit) -> int:
@@ -127,23 +132,36 @@ class TicketQuota:
                 limit=limit.most,
             )
 
-    async def _count(self, name: str) -> int:
-        """Count one, and return its place in the slot."""
+    async def _count(self, name: str, counted: list[str]) -> int:
+        """Count one, and return its place in the slot; the name is added to those that the store counted."""
         try:
-            return await self._counters.count(name, HOUR + 2 * SLOT) + self._uncounted[name]
+            place = await self._counters.count(name, KEPT)
         except StoreUnavailable:
             self._uncounted[name] += 1
             return self._own[name]
+        counted.append(name)
+        return place + self._uncounted[name]
+
+    async def _give_back(self, names: list[str]) -> None:
+        """Count those beside that were counted and backed off: counters only go up.
+
+        Until then, or without the store, there seem to be more than there were: that refuses too much, never
+        too little.
+        """
+        with suppress(StoreUnavailable):
+            for name in names:
+                await self._counters.count(_backed_off(name), KEPT)
 
     async def _slots(self, limit: TicketLimit, but: str = "") -> list[int]:
         """Return how many were fetched in each slot, the oldest first; 0 for the slot of the name `but`."""
         names = self._names(limit)
         own = [0 if name == but else self._own[name] for name in names]
         try:
-            counted = await self._counters.counts(names)
+            counted = await self._counters.counts([*names, *map(_backed_off, names)])
         except StoreUnavailable:
             return own
-        together = [0 if name == but else counted[name] + self._uncounted[name] for name in names]
+        sent = {name: max(0, counted[name] - counted[_backed_off(name)]) for name in names}
+        together = [0 if name == but else sent[name] + self._uncounted[name] for name in names]
         # A store that lost its data knows less than this replica.
         return max(together, own, key=sum)
 
@@ -155,6 +173,10 @@ class TicketQuota:
         slot = _slot(self._clock.now())
         self._own, self._uncounted = _recent(self._own, slot), _recent(self._uncounted, slot)
         return [limit.tally(number) for number in range(slot - SLOTS + 1, slot + 2)]
+
+
+def _backed_off(name: str) -> str:
+    return f"backed-off:{name}"
 
 
 def _slot(moment: datetime) -> int:

@@ -99,7 +99,7 @@ def servicer() -> AdminServicer:
         "replica_health": ReplicaHealth(NOON),
     }
     statuses: Any = (Tickets(), Overview())
-    unused = dict.fromkeys(("shares", "tickets", "gate", "authorizations"))
+    unused = dict.fromkeys(("shares", "tickets", "gate", "authorizations", "forced", "callers"))
     admin = Admin(**parts, **unused)
     heartbeats: Any = None
     groups: Any = None

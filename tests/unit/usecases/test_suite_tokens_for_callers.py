@@ -158,6 +158,8 @@ def admin_of(world: ProviderWorld, replica: Replica) -> Admin:
         engine=replica.engine,
         shares=replica.shares,
         tickets=replica.quota,
+        forced=replica.core.forced,
+        callers=lambda: ["orders"],
         memory=replica.memory,
         gate=replica.gate,
         replica_health=ReplicaHealth(world.clock.now()),

@@ -224,8 +224,16 @@ class GetQuotasRequest(_message.Message):
     app: str
     def __init__(self, app: _Optional[str] = ...) -> None: ...
 
+class CallerUse(_message.Message):
+    __slots__ = ("caller", "count")
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    caller: str
+    count: int
+    def __init__(self, caller: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
 class Quota(_message.Message):
-    __slots__ = ("endpoint", "corp_id", "window", "used_count", "limit_count", "closed_until_time", "agent_id")
+    __slots__ = ("endpoint", "corp_id", "window", "used_count", "limit_count", "closed_until_time", "agent_id", "callers")
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +241,7 @@ class Quota(_message.Message):
     LIMIT_COUNT_FIELD_NUMBER: _ClassVar[int]
     CLOSED_UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CALLERS_FIELD_NUMBER: _ClassVar[int]
     endpoint: str
     corp_id: str
     window: _duration_pb2.Duration
@@ -240,7 +249,8 @@ class Quota(_message.Message):
     limit_count: int
     closed_until_time: _timestamp_pb2.Timestamp
     agent_id: int
-    def __init__(self, endpoint: _Optional[str] = ..., corp_id: _Optional[str] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., used_count: _Optional[int] = ..., limit_count: _Optional[int] = ..., closed_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., agent_id: _Optional[int] = ...) -> None: ...
+    callers: _containers.RepeatedCompositeFieldContainer[CallerUse]
+    def __init__(self, endpoint: _Optional[str] = ..., corp_id: _Optional[str] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., used_count: _Optional[int] = ..., limit_count: _Optional[int] = ..., closed_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., agent_id: _Optional[int] = ..., callers: _Optional[_Iterable[_Union[CallerUse, _Mapping]]] = ...) -> None: ...
 
 class GetQuotasResponse(_message.Message):
     __slots__ = ("quotas",)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.credentials import CredentialKey
+from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import BrokerError, CallerLimited
 from broker.simulator.world.tokens import Habit
 from broker.usecases.credentials.reports import ReportOutcome
@@ -126,3 +126,26 @@ async def test_min_ttl_fetches_nothing_where_wecom_repeats_the_value(
         await world.run(fleet[0].tokens.get(OWN_TARGET, LIFETIME - timedelta(seconds=10)))
 
     assert 1 >= wecom.count() - before
+
+
+async def test_whose_reports_used_up_tickets_is_known_on_every_replica(
+    world: EngineWorld, fleet: list[Replica], clock: FakeClock
+) -> None:
+    for kind in (CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET):
+        await world.run(fleet[0].engine.get(OWN.of_kind(kind)))
+    for replica, kind, caller in (
+        (fleet[0], CredentialKind.AGENT_TICKET, "orders"),
+        (fleet[1], CredentialKind.CORP_TICKET, "orders"),
+        (fleet[1], CredentialKind.AGENT_TICKET, "mail"),
+        (fleet[1], CredentialKind.ACCESS_TOKEN, "mail"),
+    ):
+        await clock.jump(MINUTE)
+        assert await forced(world, replica, OWN.of_kind(kind), caller) is True
+
+    callers = ["mail", "orders", "hr"]
+    for replica in fleet:
+        for agent_id in (OWN.agent_id, 0):
+            found = await replica.core.forced.of_tickets(OWN.corp_id, agent_id, callers)
+            assert {"orders": 2, "mail": 1} == found
+    await clock.jump(2 * 60 * MINUTE)
+    assert {} == await fleet[0].core.forced.of_tickets(OWN.corp_id, 0, callers)
