@@ -26,6 +26,7 @@ COMMANDS = {
     "shares": "remote.shares:shares",
     "events": "remote.events:events",
     "suites": "suites.command:suites",
+    "doctor": "doctor.command:doctor",
     "status": "operating.status:status",
     "credentials": "operating.credentials:credentials",
     "refresh": "operating.credentials:refresh",

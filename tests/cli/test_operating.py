@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from broker.cli.playground import Playground
 from broker.simulator.demo import PARENT
 from broker.simulator.world.faults import Errcode
-from tests.cli.running import run, running_playground
+from tests.cli.running import WITHIN_SECONDS, run, running_playground
 from tests.kit.processes.ports import free_port
 
 CHILD = "ww1child000000001"
@@ -29,7 +30,14 @@ def playground() -> Iterator[Playground]:
 
 @pytest.fixture
 def address(playground: Playground) -> str:
-    return f"--address={playground.address}"
+    """Return its address, once its suites have their tickets: WeCom pushes them a moment after the start."""
+    address = f"--address={playground.address}"
+    ends = time.monotonic() + WITHIN_SECONDS
+    while any(
+        suite["ticket_problem"] for suite in json.loads(run("status", address, "--json").stdout)["suites"]
+    ):
+        assert time.monotonic() < ends
+    return address
 
 
 @pytest.fixture
@@ -266,3 +274,45 @@ def test_commands_are_completed() -> None:
     )
 
     assert "plain,credentials\n" == found.stdout
+
+
+# --- doctor
+
+
+def test_the_doctor_finds_nothing_where_nothing_is_wrong(address: str) -> None:
+    result = run("doctor", address)
+
+    assert 0 == result.exit_code
+    assert "FAIL" not in result.stdout
+    assert "OK    crm" in result.stdout
+    assert {"ok": True} == {"ok": json.loads(run("doctor", address, "--json").stdout)["ok"]}
+
+
+@pytest.mark.usefixtures("untrusted")
+def test_the_doctor_names_the_cause_and_the_command_that_heals_it(
+    playground: Playground, address: str
+) -> None:
+    calls = playground.world.log.calls()
+    results = [run("doctor", address) for _ in range(5)]
+
+    assert [1] * 5 == [result.exit_code for result in results]
+    first, second, *_ = results[0].stdout.splitlines()
+    assert first.startswith("FAIL  crm")
+    assert "IP_NOT_TRUSTED 60020" in first
+    assert "WeCom sees 203.0.113.9" in first
+    assert second.endswith("then: wecom-broker retry crm")
+    assert calls == playground.world.log.calls(), "WeCom is not asked"
+
+    playground.world.faults.clear()
+    assert 0 == run("retry", "crm", address).exit_code
+    assert 0 == run("sign", "crm", "https://crm.example/page", address).exit_code
+    assert 0 == run("doctor", address).exit_code
+
+
+def test_a_broker_that_is_not_there_is_a_finding_too() -> None:
+    result = run("doctor", f"--address=127.0.0.1:{free_port()}", "--json")
+    found = json.loads(result.stdout)
+
+    assert 1 == result.exit_code
+    assert found["ok"] is False
+    assert ["BROKER_UNREACHABLE"] == [each["problem"].partition(":")[0] for each in found["findings"]]

@@ -27,15 +27,15 @@ def moment(stamp: Timestamp) -> str:
     return stamp.ToDatetime(UTC).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
-def ago(stamp: Timestamp) -> str:
+def ago(stamp: Timestamp, now: datetime | None = None) -> str:
     """Return how long ago it was, or "in 5 min" for what is to come."""
-    passed = datetime.now(UTC) - stamp.ToDatetime(UTC)
+    passed = (now or datetime.now(UTC)) - stamp.ToDatetime(UTC)
     return f"{span(passed)} ago" if passed >= timedelta(0) else f"in {span(-passed)}"
 
 
-def span_since(stamp: Timestamp) -> str:
+def span_since(stamp: Timestamp, now: datetime | None = None) -> str:
     """Return the time that has passed since a moment."""
-    return span(max(datetime.now(UTC) - stamp.ToDatetime(UTC), timedelta(0)))
+    return span(max((now or datetime.now(UTC)) - stamp.ToDatetime(UTC), timedelta(0)))
 
 
 def span(duration: timedelta) -> str:
