@@ -108,7 +108,12 @@ async def serve_broker_with_callers(pipe: Connection) -> None:
     digests = [hashlib.sha256(f"{BEARER}{number or ''}".encode()).hexdigest() for number in range(20)]
     allow = [{"apps": [APP], "corps": ["*"], "actions": ["token.get"]}]
     callers = [
-        {"name": f"caller-{number}", "token_sha256": digest, "allow": allow}
+        {
+            "name": f"caller-{number}",
+            "token_sha256": digest,
+            "allow": allow,
+            "limits": {"calls_per_minute": 10**9},
+        }
         for number, digest in enumerate(digests)
     ]
     await _serve_broker(pipe, callers)

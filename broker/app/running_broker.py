@@ -146,6 +146,8 @@ async def running_broker(
         background.keep_running("watching health", health.run)
         background.keep_running("watching clocks", clock_watch.run)
         background.keep_running("summing audit records", audit.journal.run)
+        background.keep_running("publishing counts", partial(telemetry.metrics.keep_publishing, clock))
+        stack.callback(telemetry.metrics.publish)
         shared = (
             Admission(policy, pools=fair_pools(PASSED_ON_AT_ONCE, MOST_AT_WILL)),
             Authorizer(policy, Subjects.of(around.catalog)),

@@ -1,6 +1,7 @@
 """The metrics that Prometheus scrapes: a table, without a secret or an unbounded label."""
 
 import os
+from datetime import timedelta
 from typing import Literal
 
 from prometheus_client import (
@@ -12,11 +13,13 @@ from prometheus_client import (
     multiprocess,
 )
 
+from broker.domain.ports.clock import Clock
 from broker.domain.suites.view import ViewState
+from broker.telemetry.requests import SECONDS, SHARED, Requests, RequestsOfWorkers
 
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Set where several workers write their metrics into files."""
+PUBLISHED_EVERY = timedelta(seconds=1)
 Across = Literal["livemax", "livemin", "livesum"]
 """How the gauges of several workers are combined."""
 
@@ -28,8 +31,9 @@ class Metrics:
         self.registry = CollectorRegistry()
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
 
-        self.requests = counter("requests_total", "Requests by rpc and status code.", "rpc", "code")
-        self.request_seconds = histogram("request_seconds", "Time per request.", "rpc")
+        self.requests = Requests()
+        self.registry.register(self.requests)
+        self._shared_requests: Gauge | None = None
         self.callers_refused = counter(
             "callers_refused_total",
             "Requests refused by configured caller (empty if unknown) and reason.",
@@ -161,9 +165,26 @@ class Metrics:
         """Return all metrics in Prometheus' text format, of all workers together."""
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
+        self.publish()
         together = CollectorRegistry()
-        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        together.register(RequestsOfWorkers(multiprocess.MultiProcessCollector(None)))  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+    async def keep_publishing(self, clock: Clock) -> None:
+        """Publish every second, for ever: another worker may be the one that is scraped."""
+        while True:
+            self.publish()
+            await clock.sleep(PUBLISHED_EVERY)
+
+    def publish(self) -> None:
+        """Write what is counted in memory where those of all workers are added up, if there are several."""
+        if MULTIPROCESS not in os.environ:
+            return
+        if self._shared_requests is None:
+            self._shared_requests = Gauge(
+                SHARED, "See `Requests`.", ("rpc", "number", "of"), registry=None, multiprocess_mode="sum"
+            )
+        self.requests.publish(self._shared_requests)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"wecom_broker_{name}", text, labels, registry=self.registry)

@@ -93,6 +93,8 @@ def test_the_catalogue_of_metrics_has_each_with_its_type_and_labels() -> None:
         for metric in vars(Metrics()).values()
         if hasattr(metric, "_labelnames")
     }
+    for family in Metrics().requests.collect():
+        there_are[family.name] = (family.type, list(family._labelnames))  # type: ignore[attr-defined]
     told = {
         name.strip("`").removesuffix("_total"): (kind, INLINE.findall(labels))
         for name, kind, labels, _ in rows(section(OPERATIONS, "Metrics"))

@@ -170,11 +170,9 @@ class Side:
 
     def counted(self) -> Counter[tuple[str, bool]]:
         """Return how often each rpc was answered, and refused."""
-        (family,) = self.metrics.requests.collect()
-        samples = [sample for sample in family.samples if sample.name.endswith("_total")]
         counted: Counter[tuple[str, bool]] = Counter()
-        for each in samples:
-            counted[each.labels["rpc"], each.labels["code"] == "OK"] += int(each.value)
+        for (rpc, code), number in self.metrics.requests.counted().items():
+            counted[rpc, code == "OK"] += number
         return counted
 
     def handed_out(self) -> set[tuple[str, str, int]]:

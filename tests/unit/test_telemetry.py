@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -382,7 +383,7 @@ def test_refreshes_are_counted_without_the_credential_s_name(telemetry: Telemetr
 
 
 def test_the_figures_are_in_prometheus_text_format(telemetry: Telemetry) -> None:
-    telemetry.metrics.requests.labels("GetAccessToken", "OK").inc()
+    telemetry.metrics.requests.recorder("GetAccessToken")("OK", time.perf_counter())
     text = telemetry.metrics.exposition().decode()
 
     assert "# TYPE wecom_broker_requests_total counter" in text
@@ -391,6 +392,6 @@ def test_the_figures_are_in_prometheus_text_format(telemetry: Telemetry) -> None
 
 def test_two_brokers_in_one_process_count_apart() -> None:
     one, other = Telemetry(FakeClock()), Telemetry(FakeClock())
-    one.metrics.requests.labels("GetAccessToken", "OK").inc()
+    one.metrics.requests.recorder("GetAccessToken")("OK", time.perf_counter())
 
     assert b"GetAccessToken" not in other.metrics.exposition()

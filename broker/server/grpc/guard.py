@@ -89,7 +89,7 @@ class RpcGuard:
         guarded = self.guard(method, handler)
         late, may_be_stranger = read_late(guarded), self._identity.may_be_stranger
         if answers := self._warm.get(method):
-            record = self._recorder(method)
+            record = self._metrics.requests.recorder(_name_of(method))
             return WarmMethod(guarded, late, answers, self._identity, self._admission, record).handler
         return lambda metadata: late if may_be_stranger(metadata) else guarded
 
@@ -110,7 +110,7 @@ class RpcGuard:
         required = requirement_of(method, handler)
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
-        record = self._recorder(method)
+        record = self._metrics.requests.recorder(_name_of(method))
         rpc = _name_of(method)
         warm = self._warm.get(method)
 
@@ -160,7 +160,7 @@ class RpcGuard:
         required = requirement_of(method, handler)
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
-        record = self._recorder(method)
+        record = self._metrics.requests.recorder(_name_of(method))
         lasts = answer is _written
         rpc = _name_of(method)
         longest = TRANSFERS.get(rpc)
@@ -229,22 +229,6 @@ class RpcGuard:
             permit.check_again()
         else:
             authorize(caller, request)
-
-    def _recorder(self, method: str) -> Callable[[str, float], None]:
-        """Return a function that counts and times a request of the method when it ends."""
-        rpc = _name_of(method)
-        seconds = self._metrics.request_seconds.labels(rpc)
-        counts: dict[str, Any] = {}
-
-        def record(code: str, began: float) -> None:
-            took = time.perf_counter() - began
-            count = counts.get(code)
-            if count is None:
-                count = counts[code] = self._metrics.requests.labels(rpc, code)
-            count.inc()
-            seconds.observe(took)
-
-        return record
 
     def _failure(self, method: str, error: Exception) -> tuple[BrokerError, str]:
         """Return what the caller may know of an error, and the code it is counted under."""

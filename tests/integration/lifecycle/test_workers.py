@@ -49,7 +49,8 @@ async def test_two_workers_serve_one_port_are_counted_together_and_end_together(
         # Connections that are made once both have started are shared among both.
         await asyncio.gather(*(replica.token(child(1)) for replica in replicas))
         counted = 'wecom_broker_requests_total{code="OK",rpc="GetAccessToken"}'
-        assert CONNECTIONS == metric(fleet, counted)
+        # Each worker tells the others once a second what it has counted.
+        await until(lambda: CONNECTIONS == metric(fleet, counted))
         assert {CONNECTIONS} == {int(metric(fleet, counted)) for _ in range(5)}, "whichever worker is asked"
         assert 3 == sum(fleet.wecom.calls().values()), "both workers share the fetches"
     broker.send(signal.SIGTERM)

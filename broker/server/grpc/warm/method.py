@@ -12,11 +12,11 @@ from broker.server.grpc.access import Identity, Metadata
 from broker.server.grpc.context import Context
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.warm.answers import WarmAnswers
+from broker.telemetry.requests import Record
 
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Call = Callable[[bytes, Context], Awaitable[bytes]]
 Chain = Callable[[bytes, Context], Awaitable[Any]]
-Record = Callable[[str, float], None]
 
 
 class WarmMethod:
@@ -43,7 +43,8 @@ class WarmMethod:
         self._identity = identity
         self._admission = admission
         self._record = record
-        self._by_caller: dict[str, Method] = {}
+        self._calls: dict[str, Call] = {}
+        self._handlers: dict[str, Method] = {}
         self._by_connection = _unary(self._identified)
         self._epoch = answers.epoch
 
@@ -52,16 +53,24 @@ class WarmMethod:
         caller = self._identity.known(metadata)
         if caller is None:
             return self._late if self._identity.may_be_stranger(metadata) else self._by_connection
-        if self._epoch != self._answers.epoch:
-            self._epoch = self._answers.epoch
-            self._by_caller.clear()
-        handler = self._by_caller.get(caller.name)
+        call = self._call_of(caller)
+        handler = self._handlers.get(caller.name)
         if handler is None:
-            handler = self._by_caller[caller.name] = _unary(self._known(caller))
+            handler = self._handlers[caller.name] = _unary(call)
         return handler
 
+    def _call_of(self, caller: Caller) -> Call:
+        """Return what answers the caller's calls under the present rules."""
+        if self._epoch != self._answers.epoch:
+            self._epoch = self._answers.epoch
+            self._calls.clear()
+            self._handlers.clear()
+        call = self._calls.get(caller.name)
+        if call is None:
+            call = self._calls[caller.name] = self._known(caller)
+        return call
+
     def _known(self, caller: Caller) -> Call:
-        """Return what handles the calls of a caller that is proved by what comes with each call."""
         answers, chain, serialize, record = self._answers, self._chain, self._serialize, self._record
         own = answers.of(caller.name)
         passes = self._admission.turnstile(caller)
@@ -77,17 +86,13 @@ class WarmMethod:
         return call
 
     async def _identified(self, received: bytes, context: Context) -> bytes:
-        """Handle a call whose caller only the connection proves, or nothing."""
-        began = time.perf_counter()
+        """Handle a call whose caller only the connection proves."""
         try:
             caller = self._identity.of(context)
         except BrokerError:
+            # The chain refuses it, with all that belongs to that.
             return self._serialize(await self._chain(received, context))
-        answer = self._answers.answer(self._answers.of(caller.name), received)
-        if answer is None or not self._admission.turnstile(caller)():
-            return self._serialize(await self._chain(received, context))
-        self._record("OK", began)
-        return answer
+        return await self._call_of(caller)(received, context)
 
 
 def _unary(call: Call) -> Method:

@@ -1,0 +1,58 @@
+"""Requests are counted in plain numbers, which a scrape shows as counters and a histogram."""
+
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from broker.telemetry.metrics import Metrics
+from broker.telemetry.requests import SECONDS, SHARED, Requests, RequestsOfWorkers
+
+GET = {"rpc": "GetAccessToken"}
+
+
+def took(requests: Requests, seconds: float, code: str = "OK", rpc: str = "GetAccessToken") -> None:
+    requests.recorder(rpc)(code, time.perf_counter() - seconds)
+
+
+def test_requests_are_counted_by_code_and_timed_by_rpc() -> None:
+    metrics = Metrics()
+    for seconds, code in ((0.0007, "OK"), (0.0007, "OK"), (0.2, "UNAVAILABLE"), (99, "OK")):
+        took(metrics.requests, seconds, code)
+    value = metrics.registry.get_sample_value
+
+    assert 3 == value("wecom_broker_requests_total", {**GET, "code": "OK"})
+    assert 1 == value("wecom_broker_requests_total", {**GET, "code": "UNAVAILABLE"})
+    up_to = [value("wecom_broker_request_seconds_bucket", {**GET, "le": str(float(le))}) for le in SECONDS]
+    assert [0] * 1 + [2] * 7 + [3] * 6 == up_to
+    assert 4 == value("wecom_broker_request_seconds_bucket", {**GET, "le": "+Inf"})
+    assert 4 == value("wecom_broker_request_seconds_count", GET)
+    assert 99.2014 == pytest.approx(value("wecom_broker_request_seconds_sum", GET), abs=0.1)
+
+
+def test_two_recorders_of_one_rpc_count_together() -> None:
+    requests = Requests()
+    took(requests, 0.1)
+    took(requests, 0.1)
+
+    assert {("GetAccessToken", "OK"): 2} == requests.counted()
+
+
+def test_what_workers_publish_reads_as_if_one_process_had_counted_it() -> None:
+    """The sum of what two workers publish is what one would show."""
+    one, shared = Requests(), CollectorRegistry()
+    published = Gauge(SHARED, "", ("rpc", "number", "of"), registry=shared)
+    for seconds, code, rpc in (
+        (0.3, "OK", "SignPage"),
+        (0.003, "NOT_FOUND", "SignPage"),
+        (7, "OK", "CallApi"),
+    ):
+        took(one, seconds, code, rpc)
+    one.publish(published)
+    # Again: a number that is published replaces the last one.
+    one.publish(published)
+    alone, together = CollectorRegistry(), CollectorRegistry()
+    alone.register(one)
+    together.register(RequestsOfWorkers(published))
+
+    assert generate_latest(alone) == generate_latest(together)
