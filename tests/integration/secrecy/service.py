@@ -80,7 +80,9 @@ class Service:
     """A service that uses all kinds of apps, and keeps what it is told."""
 
     kinds: Kinds
+    patient: Broker
     broker: Broker
+    """Gives up soon: its calls fail on purpose, and clients repeat what fails."""
     channel: grpc.aio.Channel
     http_port: int
     told: list[str] = field(default_factory=list)
@@ -103,11 +105,11 @@ class Service:
     async def work(self) -> None:
         """Do all that goes well."""
         for case in CASES.values():
-            seen = await use(self.broker, case.place(self.kinds), Simulated(self.kinds, case))
+            seen = await use(self.patient, case.place(self.kinds), Simulated(self.kinds, case))
             assert 0 == seen.healed
             self.answers += 1
         for name in (MARKET, TAILORED, ACME):
-            await self.broker.access_token(name)
+            await self.patient.access_token(name)
 
     async def install(self) -> None:
         """Let another corp install market by a link, with a code that is good once."""
@@ -172,7 +174,7 @@ class Service:
 
     async def look(self) -> list[Event]:
         """Ask for everything that an operator sees; return the events that subscribers get."""
-        admin: Any = AdminServiceStub(self.broker.channel)
+        admin: Any = AdminServiceStub(self.patient.channel)
         for rpc, request in (
             ("ListApps", admin_pb.ListAppsRequest()),
             ("ListCredentials", admin_pb.ListCredentialsRequest(page_size=1000)),
@@ -181,9 +183,9 @@ class Service:
         ):
             self.told.append(str(await getattr(admin, rpc)(request, metadata=METADATA, timeout=20)))
         for suite in (MARKET, TAILORED):
-            self.told += [repr(known) async for known in self.broker.authorizations(suite)]
+            self.told += [repr(known) async for known in self.patient.authorizations(suite)]
         events: list[Event] = []
-        stream = self.broker.events("all", apps=[CRM, MARKET, TAILORED, ACME], max_in_flight=1000)
+        stream = self.patient.events("all", apps=[CRM, MARKET, TAILORED, ACME], max_in_flight=1000)
         with suppress(TimeoutError):
             async with stream, asyncio.timeout(3):
                 async for event in stream:
