@@ -1,7 +1,6 @@
 """Issue 4: at debug level too, keys and contents of callbacks are in plain text on the wire only."""
 
 import asyncio
-import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -23,8 +22,9 @@ from tests.kit.callbacks.endpoint import CALLBACK, event, looking_on, text
 from tests.kit.callbacks.sender import DEMO_KEYS, CallbackSender
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import configuration
-from tests.kit.processes.left_behind import Monitor
+from tests.kit.processes.left_behind import Monitor, left_behind
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.secrecy import forms, leaks
 
 USER, ECHO, REPLY = "UserOfTheMessage", "4815162342815", "ReplyInConfidence"
 CHECKED = {"token": "TokenOfAnotherApp", "aes_key": "KeyOfAnotherAppForItsCallbacksAndNoneElse0B"}
@@ -79,15 +79,11 @@ async def _run(folder: Path, redis: RedisServer, monitor: Monitor) -> Run:
             for broker in brokers.values():
                 await asyncio.to_thread(broker.await_ready)
             told = b"".join([await _call_back(broker) for broker in brokers.values()])
-            haystacks = {f"metrics on {name}": broker.metrics().encode() for name, broker in brokers.items()}
-            haystacks["what redis was sent"] = monitor.heard
-            for path in (path for place in (redis._folder, database.parent) for path in place.rglob("*")):
-                if path.is_file() and path.suffix != ".key":
-                    haystacks[f"{path.name} at work"] = path.read_bytes()
+            haystacks = left_behind(folder, list(brokers.values()), redis, monitor)
             for broker in brokers.values():
                 await asyncio.to_thread(broker.stop)
-        for name, broker in brokers.items():
-            haystacks[f"the log on {name}"] = broker.log.read_bytes()
+        for broker in brokers.values():
+            haystacks[f"{broker.log} at the end"] = broker.log.read_bytes()
         haystacks["broker.db at the end"] = database.read_bytes()
     logs = {name: broker.log.read_text().splitlines() for name, broker in brokers.items()}
     return Run(haystacks, logs, told)
@@ -129,35 +125,28 @@ async def _call_back(broker: BrokerProcess) -> bytes:
 
 
 NEEDLES = {
-    "the Token": [CALLBACK_TOKEN.encode()],
-    "the EncodingAESKey": [
-        CALLBACK_AES_KEY.encode(),
-        DEMO_KEYS.aes_key,
-        base64.b64encode(DEMO_KEYS.aes_key),
-        DEMO_KEYS.aes_key.hex().encode(),
-    ],
-    "what was said": [MARK.encode(), USER.encode(), b"9" * 17, base64.b64encode(MARK.encode())[:-4]],
-    "what was echoed": [ECHO.encode()],
-    "what was replied": [REPLY.encode()],
-    "what another signed with": [FOREIGN_KEYS.token.reveal().encode()],
+    "the Token": forms(CALLBACK_TOKEN),
+    "the EncodingAESKey": forms(CALLBACK_AES_KEY) | forms(DEMO_KEYS.aes_key),
+    "what was said": {form for said in (MARK, USER, "9" * 17) for form in forms(said)},
+    "what was echoed": forms(ECHO),
+    "what was replied": forms(REPLY),
+    "what another signed with": forms(FOREIGN_KEYS.token.reveal()),
 }
 
 
 @pytest.mark.parametrize("name", NEEDLES)
 def test_it_is_in_no_store_no_log_and_no_figure(run: Run, name: str) -> None:
-    found = [
-        place for place, haystack in run.haystacks.items() for needle in NEEDLES[name] if needle in haystack
-    ]
-
-    assert [] == found
-    assert not [needle for needle in NEEDLES[name] if needle in run.told]
+    assert set() == leaks(
+        {name: NEEDLES[name]}, {**run.haystacks, "what refused callers were told": run.told}
+    )
 
 
 def test_there_was_something_to_find(run: Run) -> None:
-    for place in ("what redis was sent", "broker.db at work", "broker.db-wal at work", "the log on redis"):
+    for place in ("redis commands", "redis keys and values", "broker.db", "broker.db-wal"):
         assert len(run.haystacks[place]) > 1000
+    assert 2 == len([place for place in run.haystacks if place.endswith("broker.log at the end")])
     assert any("appendonly" in place for place in run.haystacks)
-    assert CHILD.encode() in run.haystacks["what redis was sent"]
+    assert CHILD.encode() in run.haystacks["redis commands"]
     assert b"refused\n" in run.told
 
 

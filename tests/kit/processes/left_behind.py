@@ -43,9 +43,11 @@ def left_behind(
 ) -> dict[str, bytes]:
     """Return all of it by place; stores are in `redis` and `store` below the folder, keys are left out."""
     found = {}
-    if redis and monitor:
-        found |= {"redis keys and values": _dump(redis.port), "redis commands": monitor.heard}
-    for path in [*(folder / "redis").rglob("*"), *(folder / "store").iterdir()]:
+    if redis:
+        found["redis keys and values"] = _dump(redis.port)
+    if monitor:
+        found["redis commands"] = monitor.heard
+    for path in [*(folder / "redis").rglob("*"), *(folder / "store").glob("*")]:
         if path.is_file() and path.suffix != ".key":
             found[path.name] = path.read_bytes()
     for broker in brokers:
