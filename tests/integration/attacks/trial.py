@@ -1,7 +1,7 @@
 """How another caller fares under an attack: quiet and attacked slices in turn, and a verdict.
 
 `make test` runs a short form on a machine that runs other tests too. There a broker's latency says
-little, and is compared generously with that of a twin which nobody attacks. `make attacks` sets STRICT
+little: it is printed, and a call that is not answered in time has failed. `make attacks` sets STRICT
 and SLICES, and runs one attack after the other: the 99th percentile may be at most three times that of
 quiet slices. Of several slices the median counts, so that one stall of the machine does not decide.
 """
@@ -33,8 +33,6 @@ LONGEST_REST = 5
 """So often a rest may last, until warm calls are about as quick as before."""
 TIMES = 3.0
 """By how much the 99th percentile may grow."""
-SPARE_SECONDS = 1.0
-"""By how much more where the machine has other work."""
 STARTED_WITHIN_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 
@@ -79,8 +77,6 @@ class Verdict:
         assert self.lines <= self.seconds
         if STRICT:
             assert self.times <= TIMES, self
-        else:
-            assert self.attacked_p99 <= TIMES * max(self.quiet_p99, self.twin_attacked_p99) + SPARE_SECONDS
 
     def figures(self) -> dict[str, Any]:
         """Return what to show of it."""
