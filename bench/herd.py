@@ -13,7 +13,7 @@ import grpc
 import uvloop
 
 from bench.serving import METHOD, REQUEST
-from broker.cli.playground import APP
+from broker.cli.demo.playground import APP
 from broker.simulator.demo import PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
 from broker.simulator.world.faults import Delay

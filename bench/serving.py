@@ -20,7 +20,7 @@ from wecom_broker.v1 import target_pb2
 from wecom_broker.v1 import token_service_pb2 as pb
 from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
-from broker.cli.playground import APP
+from broker.cli.demo.playground import APP
 from broker.config.load import parse_config
 from broker.simulator.demo import PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator

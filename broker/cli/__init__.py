@@ -16,10 +16,10 @@ from broker.cli.shell.suggestions import Group
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 COMMANDS = {
-    "serve": "serve:serve",
-    "dev": "dev:dev",
+    "serve": "serving.command:serve",
+    "dev": "demo.dev:dev",
     "demo": "demo.command:demo",
-    "simulate": "simulate:simulate",
+    "simulate": "simulating.command:simulate",
     "check-config": "check_config:check_config",
     "token": "remote.token:token",
     "sign": "remote.sign:sign",

@@ -8,7 +8,7 @@ import click
 
 from broker.cli.configuration import config_option, insecure_option, load_hidden, refuse
 from broker.cli.ending import fail
-from broker.cli.workers import CONFIG_UNUSABLE
+from broker.cli.serving.workers import CONFIG_UNUSABLE
 from broker.config import mapping
 from broker.config.load import ConfigError
 from broker.config.schema import Config

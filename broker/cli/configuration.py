@@ -7,7 +7,7 @@ import click
 
 from broker.cli.ending import fail
 from broker.cli.memory import hide_memory
-from broker.cli.workers import CONFIG_UNUSABLE
+from broker.cli.serving.workers import CONFIG_UNUSABLE
 from broker.config.load import ConfigError, load_config
 from broker.config.schema import Config
 

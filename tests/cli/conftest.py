@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker.cli.playground import Playground
+from broker.cli.demo.playground import Playground
 from broker.telemetry.logging import set_up_logging
 from tests.cli.running import running_playground
 from tests.kit.logs import own_logging

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from click.testing import CliRunner, Result
 
 from broker.cli import main
-from broker.cli.playground import Playground, playground
+from broker.cli.demo.playground import Playground, playground
 
 WITHIN_SECONDS = 60.0
 

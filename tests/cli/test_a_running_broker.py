@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from wecom_broker.sync import Broker
 
-from broker.cli.playground import Playground
+from broker.cli.demo.playground import Playground
 from broker.domain.credentials import RefreshPolicy
 from broker.simulator import AppId
 from broker.simulator.demo import PARENT

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import broker
-from broker.cli.workers import CANNOT_START
+from broker.cli.serving.workers import CANNOT_START
 from tests.cli.running import run
 from tests.kit.processes.broker_process import to_toml
 

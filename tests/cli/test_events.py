@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from broker.cli.playground import Playground
+    from broker.cli.demo.playground import Playground
 
 FIRST = "crm:0000000000001-000000"
 LOCAL = datetime(2026, 11, 22, 10, tzinfo=UTC).astimezone().isoformat(sep=" ", timespec="seconds")

@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource
-from broker.cli.open_files import allow_open_files
+from broker.cli.serving.open_files import allow_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, (%d, %d))
 allow_open_files()
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))

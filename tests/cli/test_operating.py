@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.cli.playground import Playground
+from broker.cli.demo.playground import Playground
 from broker.simulator.demo import PARENT
 from broker.simulator.world.faults import Errcode
 from tests.cli.running import WITHIN_SECONDS, run, running_playground

@@ -1,1 +1,1 @@
-"""`wecom-broker demo`: walk the whole chain against the simulator, and print what happens."""
+"""`demo` and `dev`: a broker and a simulated WeCom together, to watch or to try."""

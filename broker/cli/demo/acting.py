@@ -6,8 +6,8 @@ import aiohttp
 import click
 from wecom_broker import Broker, Signature, UserKind
 
+from broker.cli.demo.playground import APP, Playground
 from broker.cli.demo.steps import expect, say
-from broker.cli.playground import APP, Playground
 from broker.simulator.demo import PARENT
 
 PAGE = "https://crm.example.com/orders/4711?tab=payments"

@@ -9,9 +9,9 @@ from wecom_broker import AccessToken, Broker, BrokerError
 
 from broker.app.errors import CannotStart
 from broker.cli.demo import acting, events, suites
+from broker.cli.demo.playground import APP, Playground, playground
 from broker.cli.demo.steps import DemoFailed, expect, say
 from broker.cli.ending import fail, run_until_stopped
-from broker.cli.playground import APP, Playground, playground
 from broker.cli.remote.connection import masked
 from broker.config.load import ConfigError
 from broker.telemetry.logging import set_up_logging

@@ -9,8 +9,8 @@ import click
 from wecom_broker import AppShareChange, Broker, Event, ShareChangeType
 from wecom_broker.errors import NotFound
 
+from broker.cli.demo.playground import APP, Playground
 from broker.cli.demo.steps import expect, say
-from broker.cli.playground import APP, Playground
 from broker.cli.remote.connection import masked
 from broker.simulator.callbacks.sender import send_event
 from broker.simulator.demo import PARENT

@@ -10,8 +10,8 @@ from wecom_broker import Authorization, AuthorizationChange, AuthorizationState,
 from wecom_broker.errors import NotFound
 
 from broker.cli.demo import acting
+from broker.cli.demo.playground import APP, SUITE, Playground
 from broker.cli.demo.steps import expect, say
-from broker.cli.playground import APP, SUITE, Playground
 from broker.cli.remote.connection import masked
 from broker.simulator.provider_demo import INSTALLER, MEMBER, PARENT, children
 

@@ -13,7 +13,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
 
-from broker.cli.playground import APP, PROVIDER, SUITE, TEMPLATE, Playground, playground
+from broker.cli.demo.playground import APP, PROVIDER, SUITE, TEMPLATE, Playground, playground
 from broker.simulator import demo, provider_demo
 
 PAGE = "https://app.example.com/page"

@@ -19,7 +19,7 @@ from wecom_broker.v1 import suite_service_pb2 as suite_pb
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 from wecom_broker.v1.suite_service_pb2_grpc import SuiteServiceStub
 
-from broker.cli.playground import SUITE, TEMPLATE, Playground, playground
+from broker.cli.demo.playground import SUITE, TEMPLATE, Playground, playground
 from broker.simulator import provider_demo as demo
 
 BACK = "https://market.test/installed"

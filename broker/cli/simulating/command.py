@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import AGENT_ID, PORT, seconds
-from broker.cli.simulated_event import (
+from broker.cli.simulating.event import (
     KINDS,
     VERIFY_URL,
     SimulatedEvent,

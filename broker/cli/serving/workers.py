@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 from prometheus_client import multiprocess
 
-from broker.cli.hangup import Hangups
+from broker.cli.serving.hangup import Hangups
 from broker.config.schema import Config
 from broker.telemetry.logging import LOGGER
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from broker.app.errors import CannotStart
+from broker.cli.demo.playground import APP, SUITE, Playground, playground
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.options import PORT
-from broker.cli.playground import APP, SUITE, Playground, playground
 from broker.config.load import ConfigError
 from broker.server.http.server import system_reason
 from broker.simulator import provider_demo

@@ -18,9 +18,9 @@ from broker.app.reloading.watching import watch
 from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
-from broker.cli.hangup import Hangups
-from broker.cli.open_files import allow_open_files
-from broker.cli.workers import CANNOT_START, supervise
+from broker.cli.serving.hangup import Hangups
+from broker.cli.serving.open_files import allow_open_files
+from broker.cli.serving.workers import CANNOT_START, supervise
 from broker.config.load import load_config
 from broker.config.schema import Config
 from broker.config.warnings import warnings

@@ -1,0 +1,1 @@
+"""`simulate`: WeCom on this machine."""
