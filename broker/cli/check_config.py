@@ -10,10 +10,10 @@ from broker.cli.configuration import config_option, insecure_option, load_hidden
 from broker.cli.ending import fail
 from broker.cli.serving.workers import CONFIG_UNUSABLE
 from broker.config import mapping
+from broker.config.checking.warnings import warnings
+from broker.config.checking.wording import did_you_mean
 from broker.config.load import ConfigError
 from broker.config.schema import Config
-from broker.config.warnings import warnings
-from broker.config.wording import did_you_mean
 from broker.domain.access import Action
 from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.subjects import Subjects

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from broker.config.checks import combined_mistakes
+from broker.config.checking.combined import combined_mistakes
+from broker.config.checking.wording import message_of, without_tag
 from broker.config.schema import Config
 from broker.config.text import NotUtf8, read_text
-from broker.config.wording import message_of, without_tag
 
 LEVEL_VARIABLE = "WECOM_BROKER_LOG_LEVEL"
 KEY_ITSELF = "[key]"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from broker.config import mapping
+from broker.config.checking.warnings import warnings
 from broker.config.load import ConfigError, parse_config
-from broker.config.warnings import warnings
 from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret

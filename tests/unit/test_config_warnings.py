@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from broker.config.checking.warnings import warnings
 from broker.config.load import ConfigError, parse_config
-from broker.config.warnings import warnings
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 DAY = timedelta(days=1)

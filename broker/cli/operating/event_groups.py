@@ -11,7 +11,7 @@ from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 from broker.cli.ending import fail
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import plain, span_since
-from broker.config.wording import did_you_mean
+from broker.config.checking.wording import did_you_mean
 
 HEADS = ("app", "group", "open", "dead", "members", "lag", "stuck at", "tried")
 

@@ -16,7 +16,7 @@ from wecom_broker.v1.admin_service_pb2 import ListAppsRequest
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
 from broker.cli.ending import fail
-from broker.config.wording import did_you_mean
+from broker.config.checking.wording import did_you_mean
 
 Given = ParamSpec("Given")
 BEARER = "wecom_broker.bearer"

@@ -21,9 +21,9 @@ from broker.cli.ending import fail, run_until_stopped
 from broker.cli.serving.hangup import Hangups
 from broker.cli.serving.open_files import allow_open_files
 from broker.cli.serving.workers import CANNOT_START, supervise
+from broker.config.checking.warnings import warnings
 from broker.config.load import load_config
 from broker.config.schema import Config
-from broker.config.warnings import warnings
 from broker.telemetry.logging import LOGGER, set_up_logging
 
 UNWATCHED_SECONDS = 60.0

@@ -2,7 +2,7 @@
 
 import click
 
-from broker.config.wording import did_you_mean
+from broker.config.checking.wording import did_you_mean
 
 
 class Group(click.Group):

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
+from broker.config.checking.wording import did_you_mean
 from broker.config.listening.tables import ListenerTable
 from broker.config.schema import Config
-from broker.config.wording import did_you_mean
 
 
 def listener_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:

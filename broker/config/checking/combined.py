@@ -5,11 +5,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from broker.config.apps import SelfBuiltTable, SuiteTable
+from broker.config.checking.wording import did_you_mean
 from broker.config.listening.addresses import clashing_addresses, exposed_addresses
 from broker.config.listening.checks import listener_mistakes
 from broker.config.schema import Config, StoreTable
 from broker.config.store_url import login_in
-from broker.config.wording import did_you_mean
 from broker.domain.stores.redis_address import Topology
 
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from broker.config.apps import SelfBuiltTable
+from broker.config.checking.rules import rule_warnings
 from broker.config.listening.addresses import clear_text_addresses, is_loopback
 from broker.config.listening.checks import unprovable_identities
-from broker.config.rule_warnings import rule_warnings
 from broker.config.schema import Config
 
 ANYBODY_READS = stat.S_IROTH

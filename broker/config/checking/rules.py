@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from broker.config.callers import CallerTable, RuleTable
+from broker.config.checking.wording import did_you_mean
 from broker.config.schema import Config
-from broker.config.wording import did_you_mean
 from broker.domain.access import Action
 from broker.domain.corps import CORP_ID
 from broker.protocol.api_paths import is_path, why_closed
