@@ -13,6 +13,7 @@ from broker.adapters.storage.sealed_event_log import SealedEventLog
 from broker.app.at_rest.seal_keys import SealKeys
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.events.event import Event
+from broker.domain.people.sessions import Session
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog, EventStore
@@ -20,7 +21,6 @@ from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Coordination, Groups, Store
 from broker.domain.remembered_errors import RememberedError
 from broker.domain.replica.report import ReplicaReport
-from broker.domain.sessions import Session
 from broker.domain.shares import ListingKey, ShareList
 from broker.domain.suites.authorization import Authorization, AuthorizationKey
 from broker.domain.suites.installation import Installation, InstallationKey

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from broker.domain.corps import CORP_ID
 from broker.domain.errors import WecomProtocol
+from broker.domain.people.users import User, UserKind
 from broker.domain.secret import Secret
-from broker.domain.users import User, UserKind
 from broker.protocol.wecom_json import is_whole
 
 ENDPOINT = "/cgi-bin/auth/getuserinfo"

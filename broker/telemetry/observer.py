@@ -14,8 +14,8 @@ from broker.domain.events.receiver import ReceiverForm
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Damage, Durability
 from broker.domain.replica.clocks import MAX_CLOCK_OFFSET, ClockComparison, Witness
+from broker.domain.replica.health import ConfigStatus, ReloadOutcome, ReplicaHealth
 from broker.domain.replica.readiness import Hindrance, NotReady
-from broker.domain.replica_health import ConfigStatus, ReloadOutcome, ReplicaHealth
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ from broker.domain.apps import App, Target
 from broker.domain.credentials import CORP_KINDS, CredentialKey, CredentialKind, Freshness, RefreshPolicy
 from broker.domain.errors import BrokerError, InvalidRequest
 from broker.domain.ports.clock import Clock
-from broker.domain.replica_health import ReplicaHealth
+from broker.domain.replica.health import ReplicaHealth
 from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Provider, Suite
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache

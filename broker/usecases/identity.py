@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from broker.domain.apps import Target
 from broker.domain.errors import AmbiguousTarget, BrokerError
+from broker.domain.people.users import User
 from broker.domain.ports.clock import Randomness
 from broker.domain.ports.wecom import WecomUsers
-from broker.domain.users import User
 from broker.protocol.authorize_url import Scope, authorize_url, check_redirect_uri, check_state
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.one_time_codes import read_code, spend_code

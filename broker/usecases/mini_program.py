@@ -9,10 +9,10 @@ from broker.domain.apps import App, AppKind, Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import AmbiguousTarget, InvalidRequest
+from broker.domain.people.sessions import Session
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.wecom import LoginSession, WecomUsers
 from broker.domain.secret import Secret
-from broker.domain.sessions import Session
 from broker.domain.shares import ListingKey
 from broker.domain.suites.suite import Suite
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid

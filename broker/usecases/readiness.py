@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from broker.domain.ports.clock import Clock
+from broker.domain.replica.health import ReplicaHealth
 from broker.domain.replica.readiness import Hindrance, NotReady
-from broker.domain.replica_health import ReplicaHealth
 from broker.usecases.credentials.cache import CacheEntry
 
 STORE_PATIENCE = timedelta(seconds=30)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import CallerLimited, CorpNotAuthorized, InvalidRequest, SessionNotFound
+from broker.domain.people.sessions import Session
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Counters, Groups
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
-from broker.domain.sessions import Session
 from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.catalog import Catalog

@@ -11,7 +11,7 @@ import pytest
 import broker
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events.event import EnvelopeProblem
-from broker.domain.replica_health import ReplicaHealth
+from broker.domain.replica.health import ReplicaHealth
 from broker.protocol.error_codes import BY_CODE
 from broker.telemetry.metrics import Metrics
 from tests.architecture.documents import anchors

@@ -15,9 +15,9 @@ from broker.adapters.storage.payload import (
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import KINDS
+from broker.domain.people.sessions import Session
 from broker.domain.ports.store import Record
 from broker.domain.remembered_errors import RememberedError
-from broker.domain.sessions import Session
 from broker.domain.shares import AppShare, ListingKey, ShareList
 
 CREDENTIAL_KEPT = timedelta(days=1)

@@ -6,9 +6,9 @@ from broker.adapters.wecom.call import Answer, Call
 from broker.adapters.wecom.client import WecomClient
 from broker.domain.credentials import Credential, CredentialKind
 from broker.domain.errors import DataRejected, InvalidRequest
+from broker.domain.people.users import User
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
-from broker.domain.users import User
 from broker.protocol.user_identity import read_suite_user, read_user
 
 

@@ -11,7 +11,7 @@ from broker.config.reloading.restart import restart_needed
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
-from broker.domain.replica_health import ConfigStatus, ReloadOutcome
+from broker.domain.replica.health import ConfigStatus, ReloadOutcome
 from broker.server.http.server import CannotListen
 from broker.telemetry.observer import Telemetry
 

@@ -7,11 +7,11 @@ from typing import Protocol
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, Grant
+from broker.domain.people.users import User
 from broker.domain.secret import Secret
 from broker.domain.shares import ListedShares
 from broker.domain.suites.authorization import AuthMode, AuthorizedAgent, Edition, Permission
 from broker.domain.suites.suite import Provider, Suite
-from broker.domain.users import User
 
 
 class WecomTokens(Protocol):

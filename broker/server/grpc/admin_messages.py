@@ -10,8 +10,8 @@ from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.events.event import event_id
 from broker.domain.events.log import Lag
 from broker.domain.replica.clocks import ClockComparison
+from broker.domain.replica.health import ConfigStatus, Dependency, ReloadOutcome
 from broker.domain.replica.report import SealUse, SeenReplica
-from broker.domain.replica_health import ConfigStatus, Dependency, ReloadOutcome
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
 from broker.server.grpc.messages import SHARE_KINDS_OUT

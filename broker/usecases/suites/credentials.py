@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from broker.domain.credentials import CORP_KINDS, Credential, CredentialKey, CredentialKind
 from broker.domain.errors import StoreUnavailable
+from broker.domain.people.sessions import Session
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.store import Groups
-from broker.domain.sessions import Session
 from broker.domain.suites.authorization import Authorization
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.limits.error_cache import ErrorCache

@@ -17,7 +17,7 @@ from wecom_broker.v1 import mini_program_service_pb2_grpc as mini_grpc
 from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
 from broker.config.schema import Config
-from broker.domain.replica_health import ReloadOutcome
+from broker.domain.replica.health import ReloadOutcome
 from broker.simulator.crypto import CallbackKeys
 from broker.simulator.demo import PARENT, demo_world
 from broker.simulator.server import running_simulator

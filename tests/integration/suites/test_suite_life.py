@@ -16,7 +16,7 @@ from wecom_broker.v1.mini_program_service_pb2_grpc import MiniProgramServiceStub
 from broker.adapters.system import SystemClock
 from broker.app.store import open_store
 from broker.config.load import parse_config
-from broker.domain.sessions import Session
+from broker.domain.people.sessions import Session
 from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.simulator.provider_demo import MEMBER, PARENT, children
 from broker.telemetry.observer import Telemetry

@@ -7,9 +7,9 @@ from itertools import count
 
 from broker.domain.credentials import Credential
 from broker.domain.errors import BrokerError, CodeRejected, TokenRejected
+from broker.domain.people.users import User, UserKind
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
-from broker.domain.users import User, UserKind
 
 Trouble = Callable[[], BrokerError]
 

@@ -12,11 +12,11 @@ from broker.adapters.storage.replica_codec import REPLICAS
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import InvalidRequest, RateLimited
+from broker.domain.people.sessions import Session
 from broker.domain.ports.store import Record
 from broker.domain.remembered_errors import RememberedError
 from broker.domain.replica.report import KEPT, Meeting, ReplicaReport, SealUse
 from broker.domain.secret import Secret
-from broker.domain.sessions import Session
 from broker.domain.shares import AppShare, ListingKey, ShareList
 from tests.unit.adapters.kept import (
     AT,

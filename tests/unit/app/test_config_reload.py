@@ -7,7 +7,7 @@ from collections.abc import Callable
 from broker.app.reloading.reload import ConfigReload
 from broker.config.load import ConfigError, parse_config
 from broker.config.schema import Config
-from broker.domain.replica_health import ReloadOutcome
+from broker.domain.replica.health import ReloadOutcome
 from broker.server.http.server import CannotListen
 from broker.telemetry.observer import Telemetry
 from tests.kit.memory.fake_clock import FakeClock

@@ -11,7 +11,7 @@ from broker.app.at_rest.seal_keys import SealKeys
 from broker.app.reloading.reload import ConfigReload
 from broker.config.load import parse_config
 from broker.config.schema import Config
-from broker.domain.replica_health import ReloadOutcome
+from broker.domain.replica.health import ReloadOutcome
 from broker.telemetry.observer import Telemetry
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.memory_store import MemoryStore, Shared

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.errors import WecomProtocol
+from broker.domain.people.users import User, UserKind
 from broker.domain.secret import Secret
-from broker.domain.users import User, UserKind
 from broker.protocol.user_identity import read_user
 from tests.vectors import Vector, cases
 

@@ -13,7 +13,7 @@ from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
 from broker.domain.errors import InvalidRequest, UnknownApp
-from broker.domain.replica_health import ReplicaHealth
+from broker.domain.replica.health import ReplicaHealth
 from broker.domain.secret import Secret
 from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Provider, Suite

@@ -20,9 +20,9 @@ from broker.domain.errors import (
     QuotaReserved,
     Unauthenticated,
 )
+from broker.domain.people.sessions import Session
+from broker.domain.people.users import User, UserKind
 from broker.domain.secret import Secret
-from broker.domain.sessions import Session
-from broker.domain.users import User, UserKind
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit import records
 from broker.server.grpc.audit.records import Audit, address_of

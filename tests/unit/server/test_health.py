@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2
 
 from broker.domain.credentials import Freshness
 from broker.domain.errors import StoreUnavailable
+from broker.domain.replica.health import ReplicaHealth
 from broker.domain.replica.readiness import Hindrance, NotReady
-from broker.domain.replica_health import ReplicaHealth
 from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SESSIONS, SHARES, SUITES, Health
 from broker.telemetry.logging import set_up_logging
 from broker.telemetry.observer import Telemetry

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.credentials import Credential, RefreshPolicy
+from broker.domain.replica.health import ReplicaHealth
 from broker.domain.replica.readiness import Hindrance, NotReady
-from broker.domain.replica_health import ReplicaHealth
 from broker.domain.secret import Secret
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.readiness import STORE_PATIENCE, Readiness

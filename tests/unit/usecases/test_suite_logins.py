@@ -18,10 +18,10 @@ from broker.domain.errors import (
     SessionNotFound,
     UnknownApp,
 )
-from broker.domain.sessions import Session
+from broker.domain.people.sessions import Session
+from broker.domain.people.users import UserKind
 from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import AuthorizationState
-from broker.domain.users import UserKind
 from broker.protocol.authorize_url import Scope
 from broker.simulator import provider_demo as demo
 from broker.usecases.identity import Identities

@@ -8,7 +8,7 @@ from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import CorpNotAuthorized, InvalidRequest
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
-from broker.domain.replica_health import ReplicaHealth
+from broker.domain.replica.health import ReplicaHealth
 from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
 from broker.usecases.credentials.reports import ReportOutcome

@@ -17,8 +17,8 @@ from broker.domain.errors import (
     WecomProtocol,
     WecomUnavailable,
 )
+from broker.domain.people.users import User, UserKind
 from broker.domain.shares import AppShare
-from broker.domain.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.usecases.identity import Identities
 from broker.usecases.login_apps import LoginApps

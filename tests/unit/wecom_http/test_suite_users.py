@@ -13,10 +13,10 @@ from broker.domain.apps import AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import WecomProtocol
+from broker.domain.people.users import User, UserKind
 from broker.domain.ports.passthrough import ApiCall
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
-from broker.domain.users import User, UserKind
 from tests.unit.wecom_http.recorders import Surroundings, answering
 from tests.unit.wecom_http.suites import (
     CHILD,

@@ -14,11 +14,11 @@ from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import BrokerError, CodeRejected, ReauthorizationRequired, SuiteTicketMissing
+from broker.domain.people.users import UserKind
 from broker.domain.ports.wecom import ExchangedCode
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import AuthMode, Permission, SharedFrom
 from broker.domain.suites.suite import Provider, Suite
-from broker.domain.users import UserKind
 from broker.simulator import World, provider_demo, running_simulator
 from broker.simulator.world.suites.authorization import Edition
 from tests.unit.wecom_http.recorders import Surroundings

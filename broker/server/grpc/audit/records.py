@@ -10,10 +10,10 @@ from broker.domain.access import Action
 from broker.domain.audit import AuditOutcome, AuditRecord, AuditTarget
 from broker.domain.credentials import Credential
 from broker.domain.errors import AccessRefused, BrokerError, CallerMistake
+from broker.domain.people.sessions import Session
+from broker.domain.people.users import User
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.secret import Secret
-from broker.domain.sessions import Session
-from broker.domain.users import User
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
 from broker.usecases.audit.journal import AuditJournal

@@ -5,7 +5,7 @@ from wecom_broker.v1 import identity_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
-from broker.domain.users import User, UserKind
+from broker.domain.people.users import User, UserKind
 from broker.protocol.authorize_url import Scope
 from broker.server.grpc import messages
 from broker.server.grpc.audit.records import Audit

@@ -4,7 +4,7 @@ from wecom_broker.v1 import mini_program_service_pb2 as pb
 from wecom_broker.v1 import mini_program_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
-from broker.domain.sessions import Session
+from broker.domain.people.sessions import Session
 from broker.server.grpc import messages
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context

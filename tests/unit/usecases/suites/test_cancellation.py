@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from broker.domain.credentials import CORP_KINDS, CredentialKey
 from broker.domain.errors import CorpNotAuthorized, StoreUnavailable
+from broker.domain.people.sessions import Session
 from broker.domain.ports.store import Lease, Record
 from broker.domain.secret import Secret
-from broker.domain.sessions import Session
 from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.simulator import provider_demo as demo
 from tests.kit.memory.engine_world import Replica, outcome

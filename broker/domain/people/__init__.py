@@ -1,0 +1,1 @@
+"""Who uses an app: members and visitors, and their mini-program sessions."""
