@@ -47,14 +47,16 @@ async def open_store(
 ) -> AsyncIterator[Storage]:
     """Open the configured store and its event log, sealed; prove that it answers and our keys open it.
 
-    Where suites are configured, the observer is told if a crash of the store may lose their permanent codes.
+    The observer is told if a crash of the store may lose permanent codes of suites, or if it has fewer
+    replicas than are to acknowledge writes.
     """
     async with AsyncExitStack() as stack:
         inner, events, _ = await connect(stack, config, clock, observer, logins)
         await _wait_for(inner, config, observer)
         try:
             seal = Seal(await proven_keys(inner, config))
-            if catalog(config).suites and (problem := await inner.durability_problem()):
+            must_last = catalog(config).suites or config.store.replicas_acknowledge
+            if must_last and (problem := await inner.durability_problem()):
                 observer.durability_limited(problem)
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
@@ -83,9 +85,12 @@ async def connect(
         return Connected(embedded, SqliteEventLog(connection, clock), SqliteAtRest(connection))
     logins = logins or Logins(config.store.login, config.store.sentinel_login)
     client = await stack.enter_async_context(connect_redis(config.store.address, logins, observer))
-    store = RedisStore(client, config.store.prefix, clock, observer)
-    prefix = config.store.prefix
-    return Connected(store, RedisEventLog(client, prefix), RedisAtRest(client, prefix))
+    prefix, replicas = config.store.prefix, config.store.replicas_acknowledge
+    return Connected(
+        RedisStore(client, prefix, clock, observer, replicas_acknowledge=replicas),
+        RedisEventLog(client, prefix, observer, replicas_acknowledge=replicas),
+        RedisAtRest(client, prefix),
+    )
 
 
 async def _wait_for(store: Store, config: Config, observer: Observer) -> None:

@@ -44,6 +44,8 @@ class StoreTable(Table):
     sentinel_user: str = ""
     sentinel_password: AnySecret | None = None
     """Where sentinels have other users than the servers."""
+    replicas_acknowledge: Annotated[int, Field(ge=0, le=10)] = 0
+    """How many replicas are to have an event, a permanent code and the like before it counts."""
     prefix: Prefix = "wecom-broker"
     seal_keys: list[SealKeyTable] = []
 

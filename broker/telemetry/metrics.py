@@ -88,6 +88,12 @@ class Metrics:
             "Records that must not be lost, by what the store said: proven, late or unproven to be on disk.",
             "outcome",
         )
+        self.replicated_writes = counter(
+            "replicated_writes_total",
+            "Events and records that must not be lost, by what the store said of its replicas:"
+            " proven, late or unproven to be there. Only with store.replicas_acknowledge.",
+            "outcome",
+        )
         self.store_damage = counter(
             "store_damage_total", "What was found in the store that no broker wrote there, by kind.", "damage"
         )

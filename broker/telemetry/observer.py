@@ -49,6 +49,7 @@ class Telemetry:
         self._groups: set[tuple[str, str]] = set()
         self._obstacle: NotReady | None = None
         self._unproven_logged_at: datetime | None = None
+        self._unreplicated_logged_at: datetime | None = None
         self._stranger_logged = clock.now() - LOGGED_EVERY
         self._damage_logged: dict[Damage, tuple[datetime, int]] = {}
         """When each kind was last logged, and how many were found since."""
@@ -147,6 +148,14 @@ class Telemetry:
         if problem and (last is None or now - last >= UNPROVEN_LOGGED_EVERY):
             self._unproven_logged_at = now
             self._log.warning("a durable write is not proven to be on disk", problem=problem)
+
+    def replication_ended(self, outcome: Durability, problem: str = "") -> None:
+        """See `Observer.replication_ended`; a problem is logged at most every ten minutes."""
+        self.metrics.replicated_writes.labels(outcome).inc()
+        now, last = self._clock.now(), self._unreplicated_logged_at
+        if problem and (last is None or now - last >= UNPROVEN_LOGGED_EVERY):
+            self._unreplicated_logged_at = now
+            self._log.warning("a write is not proven to be on a replica of the store", problem=problem)
 
     def damage_found(self, damage: Damage, problem: Exception) -> None:
         """See `Observer.damage_found`; each kind is logged at most every ten seconds."""

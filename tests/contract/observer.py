@@ -18,6 +18,7 @@ class Notebook:
     damage: list[Damage] = field(default_factory=list)
     clock_off: list[timedelta] = field(default_factory=list)
     durable_writes: list[tuple[Durability, str]] = field(default_factory=list)
+    replicated_writes: list[tuple[Durability, str]] = field(default_factory=list)
 
     async def has_failures(self) -> bool:
         return bool(self.failures)
@@ -42,6 +43,9 @@ class Notebook:
 
     def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
         self.durable_writes.append((outcome, problem))
+
+    def replication_ended(self, outcome: Durability, problem: str = "") -> None:
+        self.replicated_writes.append((outcome, problem))
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         raise NotImplementedError

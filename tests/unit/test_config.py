@@ -147,6 +147,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "password": None,
         "sentinel_user": "",
         "sentinel_password": None,
+        "replicas_acknowledge": 0,
         "prefix": "wecom-broker",
         "seal_keys": [],
     },
@@ -527,6 +528,7 @@ def test_the_login_is_in_the_address_or_beside_it() -> None:
     [
         ({"url": "redis://u:p@h", "password": "q"}, "store.password: store.url has a password too"),
         ({"url": "sqlite:///x.db", "password": "q"}, "store.password: is for Redis alone"),
+        ({"url": "sqlite:///x.db", "replicas_acknowledge": 1}, "store.replicas_acknowledge: is for Redis"),
         ({"url": "redis://h", "sentinel_password": "q"}, "store.sentinel_password: is for redis+sentinel://"),
         (
             {"sentinel_user": "u", "url": "redis+sentinel://h/main"},

@@ -110,6 +110,7 @@ BAD: dict[str, Any] = {
     "store.url": "postgres://h/db",
     "store.password": {"password": "s3cret"},
     "store.sentinel_user": 7,
+    "store.replicas_acknowledge": -1,
     "store.sentinel_password": {"file": "/nowhere/at/all"},
     "store.prefix": "a b",
     "store.seal_keys": SEAL_KEY,

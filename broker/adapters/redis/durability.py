@@ -1,4 +1,4 @@
-"""Whether a Redis can prove that writes are on its disk."""
+"""Whether a Redis can prove that writes are on its disk, and on replicas."""
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -10,12 +10,14 @@ from broker.adapters.redis.servers.port import Server
 REMEDY = "set appendonly to yes"
 
 
-async def durability_problem(client: RedisClient) -> str:
-    """Return what keeps a server from proving that writes are on disk; empty if all can."""
+async def durability_problem(client: RedisClient, replicas: int = 0) -> str:
+    """Return what keeps a server from proving that writes are on disk and on replicas; empty if all can."""
 
     async def look(redis: Redis) -> str:
-        problems = [await _problem(server) for _, server in client.servers.primaries(redis)]
-        return next(filter(None, problems), "")
+        for _, server in client.servers.primaries(redis):
+            if problem := await _problem(server) or await _too_few_replicas(server, replicas):
+                return problem
+        return ""
 
     await client.primaries()
     return await client.run(look)
@@ -44,3 +46,15 @@ async def _problem_without_a_log(server: Server) -> str:
     if not saves:
         return f"persistence is off (no appendonly, no save), so a restart loses everything: {REMEDY}"
     return f"appendonly is off, so a crash loses what was written since the last snapshot: {REMEDY}"
+
+
+async def _too_few_replicas(server: Server, wanted: int) -> str:
+    if not wanted:
+        return ""
+    try:
+        found = await server.execute_command("INFO", "replication")
+    except ResponseError as error:
+        return f"its replicas cannot be counted ({cause_of(error)})"
+    if found["connected_slaves"] >= wanted:
+        return ""
+    return f"replicas_acknowledge is {wanted}, and a primary has {found['connected_slaves']} replicas"

@@ -1,8 +1,8 @@
-"""Writes of durable records: sent in batches, each followed by WAITAOF, which waits until it is on disk."""
+"""Writes that must not be lost: sent in batches, each followed by waits for the disk and for replicas."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ from broker.domain.ports.observer import Durability, Observer
 
 SYNC = timedelta(milliseconds=600)
 """How long a batch waits for its sync: WeCom waits one second for the answer to `create_auth`."""
+COPY = timedelta(milliseconds=250)
+"""How long it waits for replicas before that."""
 AT_ONCE = 4
 """How many batches wait at once: other commands find a free connection."""
 LARGEST = 200
@@ -27,10 +29,13 @@ LARGEST = 200
 
 
 class Reply(NamedTuple):
-    """What Redis replied to a script, and to the WAITAOF after it."""
+    """What Redis replied to a script, and to what waits for it."""
 
     written: Any
+    copied: Any
+    """To WAIT; None where no replica is waited for."""
     synced: Any
+    """To WAITAOF; None where the disk is not waited for."""
 
 
 Replies = list[Reply]
@@ -39,17 +44,31 @@ MOVED = (AskError, TryAgainError)
 
 
 class DurableWrites:
-    """Run scripts in batches: the sync of many takes no longer than that of one."""
+    """Run scripts in batches: the waits for many take no longer than those for one."""
 
-    def __init__(self, client: RedisClient, observer: Observer) -> None:
+    def __init__(
+        self, client: RedisClient, observer: Observer, *, replicas: int = 0, on_disk: bool = True
+    ) -> None:
         self._client = client
         self._observer = observer
+        self._replicas = replicas
+        """How many replicas are to have a write."""
+        self._on_disk = on_disk
+        """Whether the primary's disk is to have it."""
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting: tuple[list[Call], asyncio.Task[Replies]] | None = None
         self._sending: set[asyncio.Task[Replies]] = set()
 
-    async def run(self, call: Call) -> bool:
-        """Return whether the script wrote something. Raises `StoreUnavailable`."""
+    def script(self, text: str) -> Callable[..., Awaitable[Any]]:
+        """Return the script as a function of keys and arguments."""
+        return lambda keys, arguments: self.run(Call(text, keys, arguments))
+
+    async def run(self, call: Call) -> Any:  # noqa: ANN401 - as each script answers
+        """Return what the script returns: nothing, zero or an empty text if it wrote nothing.
+
+        A write that replicas or disk do not have in time counts, and the observer is told.
+        Raises `StoreUnavailable`.
+        """
         calls, sending = self._batch()
         place = len(calls)
         calls.append(call)
@@ -59,9 +78,11 @@ class DurableWrites:
             raise StoreUnavailable(reply.written.message, reply.written.retry_after)
         if isinstance(reply.written, Exception):
             raise unavailable(cause_of(reply.written))
-        if reply.written:
-            self._observer.durable_write_ended(*_outcome(reply.synced))
-        return bool(reply.written)
+        if reply.written and self._on_disk:
+            self._observer.durable_write_ended(*_on_disk(reply.synced))
+        if reply.written and self._replicas:
+            self._observer.replication_ended(*_on_replicas(reply.copied, self._replicas))
+        return reply.written
 
     def _batch(self) -> tuple[list[Call], "asyncio.Task[Replies]"]:
         """Return the batch that waits for its turn, or a new one."""
@@ -94,7 +115,7 @@ class DurableWrites:
         try:
             return await self._client.run(lambda redis: self._replies(redis, calls), calls[0].keys[0])
         except StoreUnavailable as error:
-            return [Reply(error, None)] * len(calls)
+            return [Reply(error, None, None)] * len(calls)
 
     async def _replies(self, redis: Redis, calls: list[Call]) -> Replies:
         servers = self._client.servers
@@ -110,27 +131,32 @@ class DurableWrites:
         for number, reply in zip(repeated, again, strict=True):
             replies[number] = reply
         for number in _failed(replies, lambda error: isinstance(error, MOVED)):
-            # It is written where the slot is now; the syncs were of another server.
-            written = await evaluate(redis, servers, calls[number])
-            replies[number] = Reply(written, replies[number].written)
+            # It is written where the slot is now; the waits were at another server.
+            moved = replies[number].written
+            replies[number] = Reply(await evaluate(redis, servers, calls[number]), moved, moved)
         for reply in replies:
             if isinstance(reply.written, RedisError) and comes_from_wrong_server(reply.written):
                 raise reply.written
         return replies
 
     async def _sent(self, redis: Redis, calls: list[Call]) -> Replies:
-        """Send the calls, and WAITAOF on the same connection: it waits for the writes of its own alone."""
+        """Send the calls, and what waits on the same connection: it waits for the writes of its own alone."""
         target = self._client.servers.target(redis, calls[0].keys[0])
         async with redis.pipeline(transaction=False) as pipeline:
             for call in calls:
                 pipeline.execute_command("EVALSHA", *call.words)
-            pipeline.execute_command("WAITAOF", 1, 0, milliseconds(SYNC), **target)
-            # A redirected call would be on another connection than its sync.
+            if self._replicas:
+                pipeline.execute_command("WAIT", self._replicas, milliseconds(COPY), **target)
+            if self._on_disk:
+                pipeline.execute_command("WAITAOF", 1, 0, milliseconds(SYNC), **target)
+            # A redirected call would be on another connection than what waits for it.
             stays: dict[str, Any] = {}
             if isinstance(pipeline, ClusterPipeline):
                 stays["allow_redirections"] = False
-            *written, synced = await pipeline.execute(raise_on_error=False, **stays)
-        return [Reply(one, synced) for one in written]
+            replies = await pipeline.execute(raise_on_error=False, **stays)
+        synced = replies.pop() if self._on_disk else None
+        copied = replies.pop() if self._replicas else None
+        return [Reply(written, copied, synced) for written in replies]
 
 
 def _failed(replies: Replies, so: Callable[[Exception], bool]) -> list[int]:
@@ -139,7 +165,16 @@ def _failed(replies: Replies, so: Callable[[Exception], bool]) -> list[int]:
     return [place for place, one in enumerate(written) if isinstance(one, Exception) and so(one)]
 
 
-def _outcome(synced: list[int] | Exception) -> tuple[Durability, str]:
+def _on_replicas(copied: int | Exception, wanted: int) -> tuple[Durability, str]:
+    """Return what the reply to WAIT means, and the problem."""
+    if isinstance(copied, Exception):
+        return Durability.UNPROVEN, cause_of(copied)
+    if copied >= wanted:
+        return Durability.PROVEN, ""
+    return Durability.LATE, f"{copied} of {wanted} replicas had it within {milliseconds(COPY)} ms"
+
+
+def _on_disk(synced: list[int] | Exception) -> tuple[Durability, str]:
     """Return what the reply to WAITAOF means, and the problem."""
     if isinstance(synced, Exception):
         return Durability.UNPROVEN, cause_of(synced)

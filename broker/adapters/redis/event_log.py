@@ -9,11 +9,13 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from broker.adapters.redis.client import RedisClient, milliseconds
+from broker.adapters.redis.durable_writes import DurableWrites
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import group_script, log_script
 from broker.adapters.redis.replies import is_of_wrong_type
 from broker.domain.events.log import Deletion, Delivery, Entry, Lag, Member, Retention, topic
 from broker.domain.events.positions import FIRST, LAST, tidy
+from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import NoticeKind
 
 GroupScript = Callable[..., Awaitable[Any]]
@@ -30,10 +32,18 @@ class RedisEventLog:
     The log and its groups have no TTL in Redis: only the `allkeys-*` eviction policies can remove events.
     """
 
-    def __init__(self, client: RedisClient, prefix: str) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        prefix: str,
+        observer: Observer | None = None,
+        *,
+        replicas_acknowledge: int = 0,
+    ) -> None:
         self._client = client
         self._keys = RedisKeys(prefix)
-        self._append = client.script(log_script("append"))
+        waiting = observer and DurableWrites(client, observer, replicas=replicas_acknowledge, on_disk=False)
+        self._append = (waiting if waiting and replicas_acknowledge else client).script(log_script("append"))
         self._open = self._of_a_group("open")
         self._claim = self._of_a_group("claim")
         self._acknowledge = self._of_a_group("acknowledge")

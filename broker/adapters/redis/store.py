@@ -38,7 +38,15 @@ LOAD = store_script("load")
 class RedisStore(RedisLeases, RedisGroups):
     """Share records over Redis. One per process; it lives as long as the client."""
 
-    def __init__(self, client: RedisClient, prefix: str, clock: SystemClock, observer: Observer) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        prefix: str,
+        clock: SystemClock,
+        observer: Observer,
+        *,
+        replicas_acknowledge: int = 0,
+    ) -> None:
         keys = RedisKeys(prefix)
         RedisLeases.__init__(self, client, keys)
         RedisGroups.__init__(self, client, keys, clock)
@@ -51,7 +59,8 @@ class RedisStore(RedisLeases, RedisGroups):
         self._supplant = store_script("supplant")
         scripts = (self._commit, self._offer, self._supplant)
         self._scripts = {text: client.script(text) for text in scripts}
-        self._durably = DurableWrites(client, observer)
+        self._durably = DurableWrites(client, observer, replicas=replicas_acknowledge)
+        self._replicas = replicas_acknowledge
         self._replace = client.script(store_script("replace"))
         self._forget = client.script(fenced_script("forget"))
         self._count = client.script(store_script("count"))
@@ -141,7 +150,7 @@ class RedisStore(RedisLeases, RedisGroups):
 
     async def durability_problem(self) -> str:
         """See `Store.durability_problem`."""
-        return await durability_problem(self._client)
+        return await durability_problem(self._client, self._replicas)
 
     async def notices(self) -> AsyncIterator[Notice]:
         """See `Store.notices`. Sets the clock to Redis's time, which is the fleet's, at each connection."""
@@ -173,7 +182,7 @@ class RedisStore(RedisLeases, RedisGroups):
 
     async def _write(self, record: Record, call: Call) -> bool:
         if record.durable:
-            return await self._durably.run(call)
+            return bool(await self._durably.run(call))
         return bool(await self._scripts[call.text](call.keys, call.arguments))
 
     def _notice(self, name: str, fence: int) -> list[str]:

@@ -28,7 +28,7 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     problems += listener_mistakes(config, broken)
     if not store.is_embedded and not store.seal_keys:
         problems.append("store.seal_keys: is required with Redis; `wecom-broker keys new` makes a key")
-    problems += _misplaced_passwords(store)
+    problems += _misplaced_keys(store)
     seal_keys = [(f"store.seal_keys[{position}]", key) for position, key in enumerate(store.seal_keys)]
     problems += _repeated(seal_keys, "id")
     problems += _same_seal_keys(store)
@@ -49,8 +49,10 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     return problems
 
 
-def _misplaced_passwords(store: StoreTable) -> Iterator[str]:
-    """Yield the passwords that nobody would be sent, or that another one contradicts."""
+def _misplaced_keys(store: StoreTable) -> Iterator[str]:
+    """Yield what is for another kind of store, or contradicts the address."""
+    if store.replicas_acknowledge and store.is_embedded:
+        yield "store.replicas_acknowledge: is for Redis alone; the embedded store has no replicas"
     if store.password and store.is_embedded:
         yield "store.password: is for Redis alone"
     elif store.password and login_in(store.url).password:

@@ -14,10 +14,10 @@ from broker.domain.shares import AppShare
 
 
 class Durability(StrEnum):
-    """What is known of a durable record once it is written."""
+    """What is known of a write that must not be lost."""
 
     PROVEN = "proven"
-    """It is on disk."""
+    """It is on disk, or on replicas."""
     LATE = "late"
     """The store did not say so in time."""
     UNPROVEN = "unproven"
@@ -69,6 +69,9 @@ class Observer(Protocol):
 
     def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
         """A durable record was written; `problem` says why it is not proven to be on disk."""
+
+    def replication_ended(self, outcome: Durability, problem: str = "") -> None:
+        """An event or durable record was written; `problem` says why replicas are not proven to have it."""
 
     def damage_found(self, damage: Damage, problem: Exception) -> None:
         """Something in the store is not what a broker wrote; others are served as before."""

@@ -78,6 +78,9 @@ class Witness:
     def durable_write_ended(self, outcome: Durability, problem: str = "") -> None:
         """See `Observer`."""
 
+    def replication_ended(self, outcome: Durability, problem: str = "") -> None:
+        """See `Observer`."""
+
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer`."""
         self.changes.append((app, list(added), list(removed)))
