@@ -28,6 +28,7 @@ from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
 from broker.server.grpc.entry.late_requests import LATE, late_request, read_late
 from broker.server.grpc.entry.open_streams import OpenStreams, sent
 from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
+from broker.server.grpc.leaving import has_left
 from broker.server.grpc.rights import Permit, requirement_of
 from broker.server.grpc.warm.method import WarmMethod
 from broker.server.grpc.warm.methods import Warm
@@ -136,7 +137,10 @@ class RpcGuard:
                     permit.demand()
                 if warm:
                     warm.keep(epoch, caller.name, received, request, response)
-            except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
+            except Exception as error:
+                # The only error that may leave raw: nobody is there to hear of it.
+                if has_left(error):
+                    raise
                 failure, code = self._failure(method, error)
                 audit(context, request, failure)
                 await self._keep_back(failure, caller)
@@ -191,7 +195,9 @@ class RpcGuard:
                     failure, code = self._failure(method, stream.refusal)
                     audit(context, request, failure)
                     await errors.abort(context, told(failure, request))
-                except Exception as error:  # noqa: BLE001 - as above
+                except Exception as error:
+                    if has_left(error):
+                        raise
                     failure, code = self._failure(method, error)
                     audit(context, request, failure)
                     if leave is not None:

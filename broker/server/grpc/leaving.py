@@ -7,6 +7,11 @@ NOT_SENT = "ExecuteBatchError"
 """gRPC's error where a connection or call ended before what was to be sent; its class is not public."""
 
 
+def has_left(error: BaseException) -> bool:
+    """Return whether it says that the caller had left before something could be sent or read."""
+    return type(error).__name__ == NOT_SENT
+
+
 class NobodyLeft(logging.Filter):
     """Keep what is not about a caller who left: that is no error, and counts as CANCELLED."""
 

@@ -565,6 +565,31 @@ async def test_a_cancelled_call_is_counted_and_not_answered() -> None:
     assert {("GetAccessToken", "CANCELLED"): 1} == door.counted()
 
 
+class ExecuteBatchError(Exception):
+    """Named as gRPC's own, which is not public: nothing could be sent to, or read from, a caller who left."""
+
+
+async def test_a_caller_who_left_is_no_incident() -> None:
+    door, context = Door(), bearer("orders")
+
+    async def handle(_request: object, _context: object) -> None:
+        raise ExecuteBatchError
+
+    async def stream(_request: object, _context: object) -> AsyncIterator[int]:
+        yield 1
+        raise ExecuteBatchError
+
+    with capture_logs() as logged:
+        with pytest.raises(ExecuteBatchError):
+            await door.unary(asking(), context, handler=handle)
+        with pytest.raises(ExecuteBatchError):
+            await door.stream(asking(), context, stream)
+
+    assert [] == logged
+    assert None is context.aborted
+    assert {("GetAccessToken", "CANCELLED"): 1, ("WatchAccessToken", "CANCELLED"): 1} == door.counted()
+
+
 async def test_a_stream_s_messages_pass_and_its_end_is_counted() -> None:
     door = Door()
 
