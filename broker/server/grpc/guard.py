@@ -137,10 +137,7 @@ class RpcGuard:
                     permit.demand()
                 if warm:
                     warm.keep(epoch, caller.name, received, request, response)
-            except Exception as error:
-                # The only error that may leave raw: nobody is there to hear of it.
-                if has_left(error):
-                    raise
+            except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
                 failure, code = self._failure(method, error)
                 audit(context, request, failure)
                 await self._keep_back(failure, caller)
@@ -195,9 +192,7 @@ class RpcGuard:
                     failure, code = self._failure(method, stream.refusal)
                     audit(context, request, failure)
                     await errors.abort(context, told(failure, request))
-                except Exception as error:
-                    if has_left(error):
-                        raise
+                except Exception as error:  # noqa: BLE001 - as above
                     failure, code = self._failure(method, error)
                     audit(context, request, failure)
                     if leave is not None:
@@ -237,7 +232,12 @@ class RpcGuard:
             authorize(caller, request)
 
     def _failure(self, method: str, error: Exception) -> tuple[BrokerError, str]:
-        """Return what the caller may know of an error, and the code it is counted under."""
+        """Return what the caller may know of an error, and the code it is counted under.
+
+        Raises the error itself where the caller is gone: nobody is there to hear of it.
+        """
+        if has_left(error):
+            raise error
         if not isinstance(error, BrokerError) or not errors.is_promised(error):
             incident = secrets.token_hex(4)
             self._log.error("unexpected error", rpc=method, incident=incident, exc_info=error)
