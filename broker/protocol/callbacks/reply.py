@@ -73,6 +73,9 @@ def sealed_robot_reply(
 def why_no_reply(message: Message) -> str:
     """Return what makes the message something else than a reply, in words for its sender; "" if it is one."""
     named = {name.partition(".")[0] for name in message.fields}
+    if prefixed := sorted(name for name in named if ":" in name):
+        # Who reads names without their prefix would take it for something else than we do.
+        return f"has the field {prefixed[0]}, with a prefix: no reply has one"
     lower = {name.lower() for name in named}
     if len(lower) < len(named):
         return "has a field in two spellings"

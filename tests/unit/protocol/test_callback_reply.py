@@ -5,6 +5,7 @@ import secrets
 
 import pytest
 
+from broker.domain.errors import EnvelopeRejected
 from broker.domain.secret import Secret
 from broker.protocol.callbacks.envelope import CallbackKeys, check_signature, open_sealed
 from broker.protocol.callbacks.message import read_message
@@ -152,3 +153,42 @@ def test_a_reply_to_a_robot_with_a_field_of_its_callbacks_is_none(name: str) -> 
 )
 def test_what_is_no_documented_reply_is_none(message: str) -> None:
     assert problem(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    {
+        "a type twice": xml(MsgType="text").replace("</xml>", "<MsgType>event</MsgType></xml>"),
+        "an event within blanks": xml(MsgType=" event "),
+        "another spelling": xml(MsgType="text", msgtype="event"),
+        "a prefix": xml(MsgType="text").replace("</xml>", "<x:Event>subscribe</x:Event></xml>"),
+        "a namespace": xml(MsgType="text")
+        .replace("<xml>", "<xml xmlns:x='u'>")
+        .replace("</xml>", "<x:InfoType/></xml>"),
+        "capitals": xml(MsgType="text", EVENT="subscribe"),
+        "a NUL": xml(MsgType="text\0").replace("</xml>", "<Event>subscribe</Event></xml>"),
+        "another root": xml(MsgType="text", Event="subscribe").replace("xml>", "event>"),
+        "a type twice in JSON": '{"msgtype":"text","msgtype":"event"}',
+        "another spelling in JSON": '{"msgtype":"text","MsgType":"event"}',
+        "an escaped name": '{"msgtype":"text","\\u0065vent":{}}',
+        "a prefix in JSON": '{"msgtype":"text","x:event":{}}',
+        "a BOM": '\ufeff{"msgtype":"event"}',
+    }.items(),
+)
+def test_what_another_reader_might_take_for_a_callback_is_no_reply(name: str, message: str) -> None:
+    assert problem(message), name
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        xml(MsgType="text") + xml(MsgType="text", Event="subscribe"),
+        xml(MsgType="text") + '{"msgtype":"event"}',
+        '{"msgtype":"text"}' + xml(MsgType="text", Event="subscribe"),
+        '[{"msgtype":"text"}]',
+        xml(MsgType="text").replace("MsgType>", "ＭsgType>"),
+    ],
+)
+def test_what_is_two_messages_or_none_is_not_read(message: str) -> None:
+    with pytest.raises(EnvelopeRejected):
+        read_message(message.encode())
