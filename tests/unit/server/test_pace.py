@@ -7,7 +7,9 @@ from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import CallerLimited
 from broker.server.grpc.entry.admission import (
     BURST,
+    MOST_KEPT_BACK,
     PENALTY,
+    REFUSALS_A_SECOND,
     REFUSALS_AT_ONCE,
     SLOWEST_PACE,
     WEIGHT,
@@ -81,6 +83,16 @@ def test_refusals_are_kept_back_if_there_are_many_and_those_of_strangers_apart()
     assert {0.0} == set(refusals[:REFUSALS_AT_ONCE])
     assert pytest.approx(1.0) == refusals[-1]
     assert 0.0 == door.admission.wait_of_refusal(door.orders)
+
+
+def test_few_refusals_are_kept_back_at_once_and_a_flood_delays_none_for_longer_than_itself() -> None:
+    door = Door()
+    waits = [door.admission.wait_of_refusal(None) for _ in range(100_000)]
+
+    assert MOST_KEPT_BACK - 1 <= sum(wait > 0 for wait in waits) <= MOST_KEPT_BACK + 1
+    assert max(waits) <= MOST_KEPT_BACK / REFUSALS_A_SECOND
+    door.now += MOST_KEPT_BACK / REFUSALS_A_SECOND + 1
+    assert 0.0 == door.admission.wait_of_refusal(None)
 
 
 def test_who_goes_on_asking_for_too_much_gets_a_tenth_until_its_refusals_are_over() -> None:

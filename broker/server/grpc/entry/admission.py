@@ -33,6 +33,8 @@ WEIGHT = 16 * 1024
 """A request of so many bytes counts as one call more."""
 REFUSALS_A_SECOND = 100.0
 REFUSALS_AT_ONCE = 100
+MOST_KEPT_BACK = 4_000
+"""Refusals: each holds some 40 KB for as long as it waits. Further ones are sent at once."""
 LONGEST_WAIT = 60.0
 
 
@@ -93,7 +95,8 @@ class Admission:
         pace = self._refusals.get(name)
         if pace is None:
             pace = self._refusals[name] = Pace(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
-        return min(pace.wait(self._clock()), LONGEST_WAIT)
+        now = self._clock()
+        return pace.wait(now) if pace.lag(now) <= MOST_KEPT_BACK / REFUSALS_A_SECOND else 0.0
 
     def turnstile(self, caller: Caller) -> Callable[[], bool]:
         """Return what counts a call of this caller that ends at once, or says that `enter` must judge it.

@@ -18,6 +18,10 @@ class Pace:
         self._due = max(self._due, now) + self._interval
         return max(0.0, self._due - now - self._burst)
 
+    def lag(self, now: float) -> float:
+        """Return how many seconds the next call would wait."""
+        return max(0.0, self._due + self._interval - now - self._burst)
+
     def is_behind(self, now: float) -> bool:
         """Return whether calls are waiting."""
         return self._due - now > self._burst
