@@ -25,7 +25,8 @@ from broker.server.grpc.context import Context
 from broker.server.grpc.door import Choose, Door, Method
 from broker.server.grpc.entry.admission import WEIGHT, Admission, Leave
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
-from broker.server.grpc.entry.late_requests import LATE, late_request, read_late
+from broker.server.grpc.entry.early_requests import EarlyRequests
+from broker.server.grpc.entry.late_requests import LATE, LateRequests, read_late
 from broker.server.grpc.entry.open_streams import OpenStreams, sent
 from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
 from broker.server.grpc.leaving import has_left
@@ -79,6 +80,7 @@ class RpcGuard:
         self._metrics = metrics
         self._met = met
         self._warm = warm or {}
+        self._early, self._late = EarlyRequests(), LateRequests()
         self._log = structlog.get_logger(LOGGER)
 
     def before(self, door: Door) -> "Registrar":
@@ -91,8 +93,9 @@ class RpcGuard:
         late, may_be_stranger = read_late(guarded), self._identity.may_be_stranger
         if answers := self._warm.get(method):
             record = self._metrics.requests.recorder(_name_of(method))
-            return WarmMethod(guarded, late, answers, self._identity, self._admission, record).handler
-        return lambda metadata: late if may_be_stranger(metadata) else guarded
+            warm = WarmMethod(guarded, late, answers, self._identity, self._admission, record)
+            return self._early.bounded(warm.handler, late)
+        return self._early.bounded(lambda metadata: late if may_be_stranger(metadata) else guarded, late)
 
     def guard(self, method: str, handler: Method) -> Method:
         """Return the method's handler, wrapped. Raises `Undeclared` if it declares no right."""
@@ -126,7 +129,7 @@ class RpcGuard:
                 if wait := self._admission.wait(caller):
                     await asyncio.sleep(wait)
                 if received is LATE:
-                    received = await late_request(context)
+                    received = await self._late.read(caller, context)
                 if isinstance(received, bytes) and len(received) > WEIGHT:
                     self._admission.weigh(caller, len(received))
                 request = read(received)
@@ -179,7 +182,7 @@ class RpcGuard:
                     if wait := self._admission.wait(caller):
                         await asyncio.sleep(wait)
                     if received is LATE:
-                        received = await late_request(context)
+                        received = await self._late.read(caller, context)
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)

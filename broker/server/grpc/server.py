@@ -29,6 +29,9 @@ MOST_CONNECTIONS = 16_384
 SHARE_OF_FILES = 2
 """gRPC takes at most half of the files that this process may open."""
 MOST_PENDING = 10_000
+SLACK = 64 * 1024
+UNREAD_BYTES = 16 * 1024
+"""What a stream may send before its call is read; a larger message has room as soon as it is."""
 OPTIONS = [
     # Who connects and says nothing is cut off when a client of gRPC would give up, too; else after 2 minutes.
     ("grpc.server_handshake_timeout_ms", MINUTE_MS // 3),
@@ -37,11 +40,12 @@ OPTIONS = [
     ("grpc.max_connection_age_grace_ms", MINUTE_MS),
     # Windows stay small where nobody reads: gRPC would let them grow to megabytes for each stranger's stream.
     ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", UNREAD_BYTES),
     # Calls that Python has not begun yet. gRPC cancels any above 1,000, also those of who waits patiently.
     ("grpc.server.max_pending_requests", MOST_PENDING),
     ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
     # The guard refuses requests above its own, lower limit by field.
-    ("grpc.max_receive_message_length", 2 * LARGEST_REQUEST),
+    ("grpc.max_receive_message_length", LARGEST_REQUEST + SLACK),
     # Detect watchers whose machine died.
     ("grpc.keepalive_time_ms", 2 * MINUTE_MS),
     ("grpc.keepalive_timeout_ms", MINUTE_MS // 3),

@@ -5,7 +5,8 @@ import itertools
 from collections.abc import Iterator
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING = 0, 1, 3, 4, 6
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
+INITIAL_WINDOW_SIZE = 4
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 CANCEL = 8
 
@@ -55,3 +56,16 @@ async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
         if head[3] == PING and not head[4] & ACK:
             writer.write(frame(PING, ACK, 0, payload))
+
+
+async def read_frame(reader: asyncio.StreamReader) -> tuple[int, int, int, bytes]:
+    """Return the next frame: kind, flags, stream and payload."""
+    head = await reader.readexactly(9)
+    payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+    return head[3], head[4], int.from_bytes(head[5:], "big"), payload
+
+
+def settings(payload: bytes) -> dict[int, int]:
+    """Return the settings in a frame's payload, by their numbers."""
+    words = [payload[start : start + 6] for start in range(0, len(payload), 6)]
+    return {int.from_bytes(word[:2], "big"): int.from_bytes(word[2:], "big") for word in words}
