@@ -20,6 +20,7 @@ from broker.usecases.admin import COUNTED
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.refresh_ahead import RefreshAhead
+from broker.usecases.credentials.renewal_pace import UNPACED, RenewalPace
 from broker.usecases.credentials.source import WecomCredentialSource
 from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.notifications import Notifications
@@ -68,6 +69,7 @@ class Core:
         longest_call: timedelta,
         known: KnownAuthorizations | None = None,
         forced_limit: Callable[[str], int | None] = lambda _: None,
+        unpaced: int = UNPACED,
     ) -> None:
         storage, clock, observer, tasks = around.storage, around.clock, around.observer, around.tasks
         coordination = storage.coordination
@@ -88,6 +90,7 @@ class Core:
         self.suite_tickets = state.tickets
         credentials = Replicated(storage.credentials, self.memory, clock)
         self.forced = forced = ForcedFetches(coordination, clock, forced_limit)
+        pace = RenewalPace(self.memory, clock, around.policy, unpaced=unpaced)
         self.engine = CredentialEngine(
             replicated=credentials,
             counters=coordination,
@@ -104,6 +107,7 @@ class Core:
                 clock=clock,
             ),
             memory=self.memory,
+            pace=pace,
             fleet=self.fleet,
             error_cache=self.error_cache,
             clock=clock,
@@ -133,7 +137,15 @@ class Core:
             relisting=self.sharing.relisting,
             longest_call=longest_call,
         )
-        self.ahead = RefreshAhead(self.engine, self.memory, clock, around.randomness, around.policy, observer)
+        self.ahead = RefreshAhead(
+            self.engine,
+            self.memory,
+            pace,
+            clock,
+            around.randomness,
+            policy=around.policy,
+            observer=observer,
+        )
         errors = Replicated(storage.errors, self.error_cache, clock)
         self._following = {
             "following credentials": credentials.run,

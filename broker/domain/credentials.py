@@ -194,7 +194,11 @@ class Credential:
 
     def fresh_until(self, policy: RefreshPolicy) -> datetime:
         """Return the moment until which it is FRESH for a caller without a `min_ttl`."""
-        return min(self.advisory_moment(policy), self.expires_at - self._mandatory(policy))
+        return min(self.advisory_moment(policy), self.nearly_gone_at(policy))
+
+    def nearly_gone_at(self, policy: RefreshPolicy) -> datetime:
+        """Return from when on callers wait for its renewal."""
+        return self.expires_at - self._mandatory(policy)
 
     def _mandatory(self, policy: RefreshPolicy) -> timedelta:
         return min(policy.mandatory, (self.expires_at - self.obtained_at) / 10)

@@ -53,6 +53,7 @@ from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Counters, Lease
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
+from broker.usecases.credentials.renewal_pace import RenewalPace
 from broker.usecases.credentials.reports import ReportOutcome, Reports
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import LeasedFlight, Turn
@@ -89,6 +90,7 @@ class CredentialEngine:
         forced: ForcedFetches,
         source: CredentialSource,
         memory: CredentialCache,
+        pace: RenewalPace,
         fleet: LeasedFlight,
         error_cache: ErrorCache,
         clock: Clock,
@@ -102,6 +104,7 @@ class CredentialEngine:
         self._forced = forced
         self._source = source
         self._memory = memory
+        self._pace = pace
         self._fleet = fleet
         self._error_cache = error_cache
         self._clock = clock
@@ -138,8 +141,8 @@ class CredentialEngine:
                 freshness = Freshness.AGEING
         if freshness <= Freshness.NEARLY_GONE:
             return await self._renewed(key, min_ttl, by)
-        if freshness is Freshness.AGEING:
-            self.renew_ahead(key)
+        if freshness is Freshness.AGEING and not self._renewals.running(key) and self._pace.admits():
+            self._renew_at_the_pace(key)
         return held
 
     async def using(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Answer]]) -> Answer:
@@ -213,6 +216,11 @@ class CredentialEngine:
         if entry and (self._rests(entry) or _is_at_its_end(entry, self._clock.now())):
             return None
         return self._renewals.start(key, lambda: self._renew(key, NO_TIME, ahead=True))
+
+    def _renew_at_the_pace(self, key: CredentialKey) -> None:
+        if flight := self.renew_ahead(key):
+            self._pace.started(key)
+            flight.add_done_callback(lambda _: self._pace.ended(key))
 
     async def _renewed(self, key: CredentialKey, min_ttl: timedelta, by: str = NOBODY) -> Credential:
         """Wait for the renewal; serve what is valid if it fails (rule 4)."""

@@ -17,6 +17,7 @@ from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.credentials.engine import PAUSE, CredentialEngine
+from broker.usecases.credentials.renewal_pace import RenewalPace
 from broker.usecases.limits.recovery_budget import begin_recovery_budget
 
 RENEWALS_AT_ONCE = 16
@@ -48,13 +49,16 @@ class RefreshAhead:
         self,
         engine: CredentialEngine,
         memory: CredentialCache,
+        pace: RenewalPace,
         clock: Clock,
         randomness: Randomness,
+        *,
         policy: RefreshPolicy,
         observer: Observer,
     ) -> None:
         self._engine = engine
         self._memory = memory
+        self._pace = pace
         self._clock = clock
         self._randomness = randomness
         self._policy = policy
@@ -62,6 +66,8 @@ class RefreshAhead:
         self._due: list[_Entry] = []
         self._moments: dict[CredentialKey, _Moment] = {}
         """The valid moment of each key: other entries for it in `_due` are outdated."""
+        self._waiting: list[_Entry] = []
+        """What is due, by its end: a backlog is worked off at the pace that is set for it."""
         self._turn = count()
         self._slots = asyncio.Semaphore(RENEWALS_AT_ONCE)
         memory.on_put(self.schedule)
@@ -76,6 +82,7 @@ class RefreshAhead:
         known = self._moments.get(credential.key)
         if known and known.fence == credential.fence:
             return  # one more caller has begun to watch it
+        self._pace.seen(credential)
         due = credential.advisory_moment(self._policy)
         spread = self._randomness.jitter((credential.expires_at - due) / 5, 1.0)
         self._push(due + spread, credential)
@@ -85,19 +92,32 @@ class RefreshAhead:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 now = self._clock.now()
-                while self._due and self._due[0][0] <= now:
-                    moment, _, key = heapq.heappop(self._due)
-                    known = self._moments.get(key)
-                    if known is None or known.at != moment:
-                        continue
-                    del self._moments[key]
+                self._collect(now)
+                while self._waiting and self._pace.admits():
+                    _, _, key = heapq.heappop(self._waiting)
                     entry = self._memory.find(key)
-                    if entry and self._is_wanted(entry, now):
+                    if entry and self._is_wanted(entry, self._clock.now()):
                         await self._slots.acquire()
+                        self._pace.started(key)
                         tasks.create_task(self._renew(key))
                 self._memory.sweep(now - KEPT_AFTER_EXPIRY, now - KEPT_AFTER_FAILURE)
                 wake = self._due[0][0] - self._clock.now() if self._due else NAP
                 await self._clock.sleep(min(max(wake, timedelta(0)), NAP))
+
+    def _collect(self, now: datetime) -> None:
+        """Let what is due and wanted wait for its turn, and tell how long it can wait."""
+        while self._due and self._due[0][0] <= now:
+            moment, _, key = heapq.heappop(self._due)
+            known = self._moments.get(key)
+            if known is None or known.at != moment:
+                continue
+            del self._moments[key]
+            entry = self._memory.find(key)
+            if entry and entry.credential and self._is_wanted(entry, now):
+                gone = entry.credential.nearly_gone_at(self._policy)
+                heapq.heappush(self._waiting, (gone, next(self._turn), key))
+        self._waiting.sort()
+        self._pace.await_turns([gone for gone, _, _ in self._waiting])
 
     def _is_wanted(self, entry: CacheEntry, now: datetime) -> bool:
         """Return whether it is due, and was used since its last renewal or is watched."""
@@ -117,6 +137,7 @@ class RefreshAhead:
             self._observer.background_failed(f"renewing {key.name}", error)
         finally:
             self._slots.release()
+            self._pace.ended(key)
         entry, now = self._memory.find(key), self._clock.now()
         if entry and entry.credential and self._is_due(entry.credential, now):
             # It failed, or WeCom had nothing better: try again later.
