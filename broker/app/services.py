@@ -104,6 +104,7 @@ class Services:
                 heartbeats=self.heartbeats,
                 groups=GroupOverview(with_events, around.storage.event_groups),
                 log_level=log_level,
+                store=around.storage.coordination,
             ),
         )
 

@@ -9,6 +9,7 @@ from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.seal import Seal
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Busy, Lease, Notice, Record, Store
+from broker.domain.stores.status import StoreStatus
 from tests.contract.making import FAR
 
 RECORDS: Codec[str, Record] = Codec(
@@ -79,6 +80,9 @@ class SealedStore:
 
     async def ping(self) -> None:
         await self._inner.ping()
+
+    async def status(self) -> StoreStatus:
+        return await self._inner.status()
 
     async def durability_problem(self) -> str:
         return await self._inner.durability_problem()

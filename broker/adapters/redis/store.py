@@ -19,11 +19,13 @@ from broker.adapters.redis.leases import RedisLeases
 from broker.adapters.redis.lua import fenced_script, store_script
 from broker.adapters.redis.replies import is_of_wrong_type
 from broker.adapters.redis.servers.port import Servers
+from broker.adapters.redis.servers.replication import primary_at
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 from broker.domain.replica.clocks import Witness
+from broker.domain.stores.status import StoreStatus
 
 RESUBSCRIBE_SECONDS = 0.25
 FENCE_DIGITS = 19
@@ -143,6 +145,19 @@ class RedisStore(RedisLeases, RedisGroups):
             )
 
         await self._client.run(reach)
+
+    async def status(self) -> StoreStatus:
+        """See `Store.status`."""
+        servers = self._client.servers
+
+        async def ask(redis: Redis) -> StoreStatus:
+            asked = [primary_at(address, server) for address, server in servers.primaries(redis)]
+            return StoreStatus(servers.topology, tuple(await asyncio.gather(*asked)))
+
+        try:
+            return await self._client.run(ask)
+        except StoreUnavailable:
+            return StoreStatus(servers.topology)
 
     async def seconds(self) -> float:
         """Return the store's time, in seconds since 1970. Raises `StoreUnavailable`."""

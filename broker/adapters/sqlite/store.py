@@ -12,6 +12,8 @@ from broker.adapters.sqlite.connection import StoreInUse, connect_sqlite
 from broker.adapters.sqlite.groups import SqliteGroups, drop_ended
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
+from broker.domain.stores.redis_address import Topology
+from broker.domain.stores.status import StoreStatus
 
 __all__ = ["SqliteStore", "StoreInUse", "open_sqlite"]
 
@@ -183,6 +185,10 @@ class SqliteStore(SqliteGroups):
     async def ping(self) -> None:
         """See `Store.ping`."""
         await self.connection.run(lambda: self._database.execute("SELECT 1").fetchone())
+
+    async def status(self) -> StoreStatus:
+        """See `Store.status`."""
+        return StoreStatus(Topology.SQLITE)
 
     async def durability_problem(self) -> str:
         """See `Store.durability_problem`: each transaction ends on disk (synchronous = FULL)."""

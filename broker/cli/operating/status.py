@@ -45,6 +45,7 @@ def facts(found: pb.GetStatusResponse) -> Iterator[tuple[str, str]]:
     yield "serving", "yes" if found.serving else f"NO: {found.obstacle}"
     for dependency in found.dependencies:
         yield dependency.name, _dependency(dependency)
+    yield "servers", _servers(found.store)
     if found.clock.problem:
         yield "clock", f"WRONG: {found.clock.problem}"
     yield "config", _config(found.config)
@@ -58,6 +59,18 @@ def _dependency(found: pb.Dependency) -> str:
     if found.healthy:
         return f"ok since {moment(found.since_time)}"
     return f"AWAY since {moment(found.since_time)}: {found.last_error}"
+
+
+def _servers(found: pb.StoreStatus) -> str:
+    told = [f"{one.address}, {_replicas(one)}" for one in found.primaries]
+    return f"{found.topology}: {'; '.join(told)}" if told else found.topology
+
+
+def _replicas(found: pb.StorePrimary) -> str:
+    if not found.HasField("lag"):
+        return f"{found.replica_count} replicas"
+    seconds = found.lag.ToTimedelta().total_seconds()
+    return f"{found.replica_count} replicas, {found.lag_bytes} bytes and {seconds:.0f} s behind"
 
 
 def _config(found: pb.ConfigStatus) -> str:

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from broker.domain.stores.status import StoreStatus
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -159,6 +161,9 @@ class Coordination(Leases, Counters, Protocol):
 
     async def ping(self) -> None:
         """Return if the store answers."""
+
+    async def status(self) -> StoreStatus:
+        """Return what it consists of; without servers while it is unavailable, which is no error here."""
 
 
 class Store(Records, Coordination, Groups, Protocol):

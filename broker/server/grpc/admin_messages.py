@@ -12,6 +12,7 @@ from broker.domain.events.log import Lag
 from broker.domain.replica.clocks import ClockComparison
 from broker.domain.replica.health import ConfigStatus, Dependency, ReloadOutcome
 from broker.domain.replica.report import SealUse, SeenReplica
+from broker.domain.stores.status import StoreStatus
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
 from broker.server.grpc.messages import SHARE_KINDS_OUT
@@ -204,6 +205,22 @@ def clock_status(found: ClockComparison) -> pb.ClockStatus:
         going_by=found.trusted or "",
         skews=[pb.ClockSkew(clock=witness, ahead=ahead) for witness, ahead in sorted(found.told.items())],
         problem=found.problem,
+    )
+
+
+def store_status(found: StoreStatus) -> pb.StoreStatus:
+    """Return the message of what the store consists of."""
+    return pb.StoreStatus(
+        topology=found.topology,
+        primaries=[
+            pb.StorePrimary(
+                address=primary.address,
+                replica_count=primary.replicas,
+                lag=primary.lag,
+                lag_bytes=primary.lag_bytes,
+            )
+            for primary in found.primaries
+        ],
     )
 
 

@@ -13,6 +13,8 @@ from broker.adapters.storage.seal import Seal, SealKey
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
+from broker.domain.stores.redis_address import Topology
+from broker.domain.stores.status import StoreStatus
 
 
 class NoSeal(Seal):
@@ -182,6 +184,9 @@ class MemoryStore:
 
     async def ping(self) -> None:
         await self._reach()
+
+    async def status(self) -> StoreStatus:
+        return StoreStatus(Topology.SQLITE)
 
     async def durability_problem(self) -> str:
         return ""

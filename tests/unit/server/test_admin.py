@@ -26,6 +26,7 @@ from broker.usecases.replicas.reporter import Reporter
 from broker.usecases.suite_status import SuiteStatuses
 from broker.usecases.suites.tickets import TicketStatus
 from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.memory_store import MemoryStore, Shared
 from tests.unit.domain.credentials import NOON, credential
 from tests.unit.server.fakes import Context
 
@@ -113,6 +114,7 @@ def servicer() -> AdminServicer:
         heartbeats=heartbeats,
         groups=groups,
         log_level=LogLevel("info", "json"),
+        store=MemoryStore(Shared(FakeClock(NOON))),
     )
 
 

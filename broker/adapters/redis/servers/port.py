@@ -50,7 +50,7 @@ class Servers(Protocol):
         """Return what sends a command of a pipeline to the server that has the key."""
 
     def primaries(self, redis: Redis) -> Sequence[tuple[str, Server]]:
-        """Return the servers that take writes, each with its address, as far as they are known."""
+        """Return the servers that take writes, each with its address; only once they are found."""
 
     async def primary(self, redis: Redis, key: str) -> str:
         """Return which server has the key now, asked anew where somebody knows."""

@@ -37,6 +37,12 @@ class Sentinels(Standalone):
         )
         return redis
 
+    async def prepare(self, redis: Redis) -> None:
+        """See `Servers.prepare`."""
+        pool = _pool(redis)
+        if not pool.master_address:
+            await pool.get_master_address()  # type: ignore[no-untyped-call]
+
     async def close(self, redis: Redis) -> None:
         """See `Servers.close`."""
         await super().close(redis)

@@ -5,6 +5,7 @@ from wecom_broker.v1 import admin_service_pb2_grpc as pb_grpc
 
 from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
+from broker.domain.ports.store import Coordination
 from broker.server.grpc import admin_messages, event_messages, messages
 from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
@@ -31,7 +32,9 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         heartbeats: Heartbeats,
         groups: GroupOverview,
         log_level: LogLevel,
+        store: Coordination,
     ) -> None:
+        self._store = store
         self._admin = admin
         self._refusals = refusals
         self._suites = suites
@@ -111,6 +114,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             ],
             credential_count=report.credentials,
             watcher_count=self._admin.watcher_count(),
+            store=admin_messages.store_status(await self._store.status()),
             clock=admin_messages.clock_status(replica_health.clocks),
             config=admin_messages.config_status(replica_health.config),
             suites=[admin_messages.suite_status(status) for status in self._suites.all()],

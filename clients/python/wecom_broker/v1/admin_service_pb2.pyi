@@ -328,6 +328,26 @@ class ClockStatus(_message.Message):
     problem: str
     def __init__(self, going_by: _Optional[str] = ..., skews: _Optional[_Iterable[_Union[ClockSkew, _Mapping]]] = ..., problem: _Optional[str] = ...) -> None: ...
 
+class StorePrimary(_message.Message):
+    __slots__ = ("address", "replica_count", "lag", "lag_bytes")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAG_FIELD_NUMBER: _ClassVar[int]
+    LAG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    replica_count: int
+    lag: _duration_pb2.Duration
+    lag_bytes: int
+    def __init__(self, address: _Optional[str] = ..., replica_count: _Optional[int] = ..., lag: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lag_bytes: _Optional[int] = ...) -> None: ...
+
+class StoreStatus(_message.Message):
+    __slots__ = ("topology", "primaries")
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    PRIMARIES_FIELD_NUMBER: _ClassVar[int]
+    topology: str
+    primaries: _containers.RepeatedCompositeFieldContainer[StorePrimary]
+    def __init__(self, topology: _Optional[str] = ..., primaries: _Optional[_Iterable[_Union[StorePrimary, _Mapping]]] = ...) -> None: ...
+
 class SealKeyUse(_message.Message):
     __slots__ = ("id", "seals", "configured", "count")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -453,7 +473,7 @@ class SetLogLevelResponse(_message.Message):
     def __init__(self, previous_level: _Optional[_Union[LogLevel, str]] = ..., replica: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "replica", "refusal_count", "seal_keys", "certificates", "clock", "obstacle")
+    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "replica", "refusal_count", "seal_keys", "certificates", "clock", "obstacle", "store")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
@@ -468,6 +488,7 @@ class GetStatusResponse(_message.Message):
     CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     serving: bool
@@ -482,4 +503,5 @@ class GetStatusResponse(_message.Message):
     certificates: _containers.RepeatedCompositeFieldContainer[Certificate]
     clock: ClockStatus
     obstacle: str
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., replica: _Optional[str] = ..., refusal_count: _Optional[int] = ..., seal_keys: _Optional[_Iterable[_Union[SealKeyUse, _Mapping]]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., obstacle: _Optional[str] = ...) -> None: ...
+    store: StoreStatus
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., replica: _Optional[str] = ..., refusal_count: _Optional[int] = ..., seal_keys: _Optional[_Iterable[_Union[SealKeyUse, _Mapping]]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., obstacle: _Optional[str] = ..., store: _Optional[_Union[StoreStatus, _Mapping]] = ...) -> None: ...
