@@ -78,7 +78,7 @@ class Services:
         self.inbox = callbacks.inbox
         self.feed = _feed(config, around, core)
         # Of a new configuration, the rules are taken last: the rest of it is there by then.
-        settings.policy.on_change(lambda: self.feed.follow(catalog, with_events))
+        settings.policy.on_change(self.feed.follow)
         self.admin = _admin(settings, around, core, telemetry)
         self.meetings = Meetings(core.error_cache)
         reporter = Reporter(replica, self.admin, self.meetings, around.storage.seal_keys.uses, clock)

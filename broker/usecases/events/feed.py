@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,6 @@ from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
-from broker.domain.suites.catalog import Catalog, unknown
 from broker.usecases.events.group_member import GroupMember, MaySee
 from broker.usecases.events.subscription import ALIVE_FOR, LOOK_EVERY, EventSubscription
 from broker.usecases.fleet.background import Background
@@ -42,8 +41,11 @@ class SubscriptionOptions:
     """How many events of each app are handed out and not acknowledged, at most."""
     ack_timeout: timedelta
     may_see: MaySee
-    all_apps: Callable[[], tuple[str, ...]] | None = None
-    """Where no app was named, all that the caller may have now. Raises a `BrokerError` if there is none."""
+    present: Callable[[], tuple[str, ...]]
+    """The apps as the configuration stands now: those named, or all that the caller may have.
+
+    Raises what the subscriber is refused with if one is gone that it named, or all of them are.
+    """
 
     def shows(self, event: Event) -> bool:
         """Return whether the subscriber asked for this event and may see it."""
@@ -180,14 +182,10 @@ class EventFeed:
         for stream in self._streams:
             stream.end(None)
 
-    def follow(self, catalog: Catalog, called_back: Collection[str]) -> None:
+    def follow(self) -> None:
         """End subscriptions to apps that have no events any more; those to all apps take what is there."""
         for stream in list(self._streams):
-            if stream.options.all_apps:
-                _take_all(stream, stream.options.all_apps)
-            elif gone := [app for app in stream.options.apps if app not in called_back]:
-                error = InvalidRequest("apps", "has no callback in the configuration any more", app=gone[0])
-                stream.end(error if catalog.knows(gone[0]) else unknown(gone[0]))
+            _bring_up_to_date(stream)
 
     async def _open(self, group: str, options: SubscriptionOptions) -> None:
         for app in options.apps:
@@ -234,19 +232,19 @@ class EventFeed:
         self._streams.add(stream)
         if self._closing:
             stream.end(None)
-        elif stream.options.all_apps:
+        else:
             # The configuration may have changed while it was being opened.
-            _take_all(stream, stream.options.all_apps)
+            _bring_up_to_date(stream)
         try:
             yield
         finally:
             self._streams.discard(stream)
 
 
-def _take_all(stream: _Stream, all_apps: Callable[[], tuple[str, ...]]) -> None:
-    """Have the stream deliver them; one without any would stay silent for ever."""
+def _bring_up_to_date(stream: _Stream) -> None:
+    """Have the stream deliver its apps of now; one without any would stay silent for ever."""
     try:
-        apps = all_apps()
+        apps = stream.options.present()
     except BrokerError as error:
         stream.end(error)
     else:

@@ -117,8 +117,10 @@ class FeedReplica:
 
 def options_with(**changes: Any) -> SubscriptionOptions:
     """Return a subscriber's default options, with these changes."""
+    apps = changes.get("apps", (APP,))
     usual: dict[str, Any] = {
-        "apps": (APP,),
+        "apps": apps,
+        "present": lambda: apps,
         "event_types": EVERYTHING,
         "replay_from": {},
         "max_in_flight": 100,

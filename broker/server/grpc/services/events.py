@@ -96,14 +96,11 @@ class EventServicer(pb_grpc.EventServiceServicer):
         return pb.RetryDeadEventsResponse(retried_count=count)
 
     def _options(self, request: pb.SubscribeEventsRequest) -> SubscriptionOptions:
-        apps = tuple(
+        named = tuple(
             dict.fromkeys(self._app(f"apps[{position}]", name) for position, name in enumerate(request.apps))
         )
-        all_apps = None
-        if not apps:
-            self._rights.grant_somewhere()
-            all_apps = self._all_apps()
-            apps = all_apps()
+        present = self._these(named) if named else self._all_apps()
+        apps = present()
         return SubscriptionOptions(
             apps=apps,
             event_types=event_messages.event_types(request.event_types),
@@ -111,11 +108,12 @@ class EventServicer(pb_grpc.EventServiceServicer):
             max_in_flight=event_messages.max_in_flight(request.max_in_flight),
             ack_timeout=event_messages.ack_timeout(request, self._ack_timeout),
             may_see=self._rights.visible(),
-            all_apps=all_apps,
+            present=present,
         )
 
     def _all_apps(self) -> Callable[[], tuple[str, ...]]:
         """Return what tells, at any time, all apps whose events the caller may have; it raises if none."""
+        self._rights.grant_somewhere()
         present = self._rights.among(self._called_back)
 
         def all_apps() -> tuple[str, ...]:
@@ -126,6 +124,18 @@ class EventServicer(pb_grpc.EventServiceServicer):
             )
 
         return all_apps
+
+    def _these(self, apps: tuple[str, ...]) -> Callable[[], tuple[str, ...]]:
+        """Return what tells, at any time, that these apps have events; it raises if one has none any more."""
+
+        def these() -> tuple[str, ...]:
+            for app in apps:
+                self._catalog.owner(app)
+                if app not in self._called_back:
+                    raise InvalidRequest("apps", "has no callback in the configuration any more", app=app)
+            return apps
+
+        return these
 
     def _any_group(self, given: str, action: Action, apps: Iterable[str]) -> str:
         """Return the group's name in the log; another caller's, CALLER/GROUP, needs the right to the action.

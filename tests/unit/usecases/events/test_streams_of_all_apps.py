@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from broker.domain.errors import InvalidRequest, UnknownApp
-from broker.domain.suites.catalog import Catalog
 from broker.usecases.events.feed import MOST_GROUPS
 from broker.usecases.events.subscription import LOOK_EVERY
 from tests.kit.memory.fake_clock import settle
@@ -34,12 +33,12 @@ class Apps:
 
     async def become(self, replica: FeedReplica, *names: str) -> None:
         self.names = names
-        replica.feed.follow(Catalog({}), names)
+        replica.feed.follow()
         await settle()
 
 
 async def opened(replica: FeedReplica, apps: Apps, *, observes: bool, group: str = GROUP) -> Subscriber:
-    options = {"apps": apps.now(), "all_apps": apps.now}
+    options = {"apps": apps.now(), "present": apps.now}
     return await (replica.observes(**options) if observes else replica.joins(group, **options))
 
 
@@ -122,17 +121,28 @@ async def test_a_stream_of_all_apps_ends_with_the_last_one(world: FeedWorld, *, 
 
 @both_kinds
 async def test_a_stream_that_names_a_removed_app_ends(world: FeedWorld, *, observes: bool) -> None:
-    replica = await world.start()
-    stream = await (replica.observes() if observes else replica.joins())
-    replica.feed.follow(Catalog({}), ())
+    replica, is_there = await world.start(), [True]
+
+    def named() -> tuple[str, ...]:
+        if is_there[0]:
+            return (APP,)
+        raise UnknownApp("it is gone", app=APP)
+
+    async def opens() -> Subscriber:
+        return await (replica.observes(present=named) if observes else replica.joins(present=named))
+
+    stream = await opens()
+    is_there[0] = False
+    replica.feed.follow()
     await settle()
 
     assert isinstance(stream.failure, UnknownApp)
+    assert isinstance((await opens()).failure, UnknownApp), "it went while the stream was being opened"
 
 
 async def test_a_reload_while_a_stream_is_opened_is_not_missed(world: FeedWorld) -> None:
     replica, apps = await world.start(), Apps(APP)
-    options = {"apps": apps.now(), "all_apps": apps.now}
+    options = {"apps": apps.now(), "present": apps.now}
     apps.names = (APP, ADDED)
     stream = await replica.joins(**options)
     await world.append("b1", app=ADDED)
