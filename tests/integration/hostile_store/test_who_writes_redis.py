@@ -92,7 +92,7 @@ async def all_told(kinds: Kinds) -> list[str]:
         return [
             line
             for app in (CRM, MARKET, TAILORED)
-            async for line in call_every_rpc(channel, app, lambda field: f"of {field}", (), patience=0.2)
+            async for line in call_every_rpc(channel, app, lambda field: f"of {field}", (), patience=0.05)
         ]
 
 

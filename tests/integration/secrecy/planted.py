@@ -67,7 +67,8 @@ def forms_of(key: str, value: str) -> set[bytes]:
     """Return what may not be found of a secret: of an address its password, of a key its bytes too."""
     if "://" in value:
         login = value.rpartition("@")[0].rpartition("//")[2]
-        return forms(login) | forms(login.partition(":")[2]) if login else set()
+        password = login.partition(":")[2]
+        return forms(login) | forms(password) if password else set()
     found = set(forms(value))
     if key.endswith((".aes_key", "seal_keys.key")):
         found |= forms(base64.b64decode(value + "=" * (-len(value) % 4)))
