@@ -9,7 +9,7 @@ ARGS ?=
 ENVELOPES ?= 200000
 REQUESTS ?= 20000
 # Quiet and attacked slices of three seconds each.
-SLICES ?= 5
+SLICES ?= 3
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
 test: WORKERS ?= 4
 test-fast: WORKERS ?= 2

@@ -14,7 +14,7 @@ from tests.kit.processes.fleet import APP, SimulatorProcess, configuration
 from tests.kit.processes.redis_server import RedisServer
 
 NEIGHBOUR, ATTACKER = "neighbour", "attacker"
-CHILDREN, OF_A_TRIAL = 1000, 50
+CHILDREN, OF_A_TRIAL = 1000, 100
 """Corps whose first token somebody may ask for, and how many of them a trial gets."""
 VICTIMS = tuple(f"victim-{number}" for number in range(40))
 """Apps that nobody has asked for yet, for attacks on what is cold."""
