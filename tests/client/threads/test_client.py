@@ -180,5 +180,8 @@ def test_it_has_the_methods_of_the_async_client():
             if not name.startswith("_")
         }
 
-    assert methods(wecom_broker.Broker) == methods(sync.Broker)
+    # `ask` is for stubs on the client's channel, which only the event loop may use.
+    there = methods(wecom_broker.Broker)
+    del there["ask"]
+    assert there == methods(sync.Broker)
     assert signature(wecom_broker.Broker) == signature(sync.Broker)
