@@ -72,7 +72,8 @@ def running_ground(folder: Path, **options: Any) -> Iterator[Ground]:
         def launched(name: str, store_url: str, **process: Any) -> BrokerProcess:
             audit = {"file": str(folder / f"{name}-audit.jsonl")}
             config = configuration(wecom.url, store_url, (crm, *VICTIMS), callers=callers, audit=audit)
-            broker = BrokerProcess(folder / name, config, log_level="info", **process)
+            # Patient: a busy machine's slow Redis would count as gone, and its return costs a listing.
+            broker = BrokerProcess(folder / name, config, log_level="info", patient=True, **process)
             stack.push(broker.__exit__)
             broker.launch()
             return broker
