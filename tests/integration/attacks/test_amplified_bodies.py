@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.integration.attacks.place import Ground, Place
-from tests.integration.attacks.trial import trial
+from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.callbacks.attacks import (
     BOMB,
@@ -77,7 +77,7 @@ ATTACKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_no_strangers_body_delays_others(ground: Ground, figures: Figures, attack: str) -> None:
     verdict = trial(ground, ATTACKS[attack])
 

@@ -14,7 +14,7 @@ from wecom_broker.v1 import identity_service_pb2 as identity_pb
 from wecom_broker.v1 import identity_service_pb2_grpc as identity_grpc
 
 from tests.integration.attacks.place import ATTACKER, Ground, Place, bearer
-from tests.integration.attacks.trial import trial
+from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import APP
 
@@ -60,7 +60,7 @@ ATTACKS = {"codes": (partial(send, exchange), USER), "user tickets": (partial(se
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_bogus_codes_delay_no_cold_token(ground: Ground, figures: Figures, attack: str) -> None:
     run, path = ATTACKS[attack]
     ground.wecom.fault("delay", path, seconds=SLOW_SECONDS)

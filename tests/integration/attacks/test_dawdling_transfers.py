@@ -13,7 +13,7 @@ from wecom_broker.v1 import wecom_api_service_pb2 as pb
 from wecom_broker.v1 import wecom_api_service_pb2_grpc as pb_grpc
 
 from tests.integration.attacks.place import ATTACKER, Ground, Place, bearer
-from tests.integration.attacks.trial import SLICES, trial
+from tests.integration.attacks.trial import SLICES, trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import target
 
@@ -105,7 +105,7 @@ ATTACKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_dawdling_transfers_take_nobodys_place(ground: Ground, figures: Figures, attack: str) -> None:
     verdict = trial(ground, ATTACKS[attack])
 

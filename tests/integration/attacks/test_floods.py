@@ -14,7 +14,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from tests.integration.attacks import http2
 from tests.integration.attacks.place import ATTACKER, Ground, Place, bearer
-from tests.integration.attacks.trial import trial
+from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import target
 
@@ -101,7 +101,10 @@ ATTACKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize(
+    "attack",
+    tried(ATTACKS, "rapid resets", "3,000 calls of one caller", "large requests without credentials"),
+)
 def test_no_flood_delays_others(ground: Ground, figures: Figures, attack: str) -> None:
     verdict = trial(ground, ATTACKS[attack])
 

@@ -13,7 +13,7 @@ from broker.usecases.fleet.leased_flight import LOST_COMMITS
 from broker.usecases.shares.relisting import MOST_A_MINUTE
 from tests.integration.attacks.place import CHILDREN, Ground, Place
 from tests.integration.attacks.store import ask_for_tokens, credential, milliseconds, victims, writing
-from tests.integration.attacks.trial import trial
+from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import APP, GETTOKEN, LIST
 
@@ -67,7 +67,7 @@ ATTACKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_forged_notices_change_nothing_by_themselves(ground: Ground, figures: Figures, attack: str) -> None:
     verdict = trial(ground, ATTACKS[attack])
 

@@ -9,7 +9,7 @@ import pytest
 from broker.usecases.fleet.leased_flight import LOST_COMMITS
 from tests.integration.attacks.place import Ground, Place
 from tests.integration.attacks.store import ask_for_tokens, credential, milliseconds, victims, writing
-from tests.integration.attacks.trial import trial
+from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import APP, GETTOKEN
 
@@ -56,7 +56,7 @@ ATTACKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_poisoned_records_cost_wecom_a_few_calls(ground: Ground, figures: Figures, attack: str) -> None:
     verdict = trial(ground, ATTACKS[attack])
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.integration.attacks.place import Ground, Place, running_ground
-from tests.integration.attacks.trial import trial
+from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 
 CONNECTIONS = 600
@@ -67,7 +67,7 @@ ATTACKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_silent_connections_delay_nobody(ground: Ground, figures: Figures, attack: str) -> None:
     verdict = trial(ground, ATTACKS[attack])
 
@@ -84,7 +84,7 @@ def poor_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_nor_where_files_are_few(poor_ground: Ground, figures: Figures, attack: str) -> None:
     # While they take all connections to gRPC that there may be, nobody gets another one.
     verdict = trial(poor_ground, ATTACKS[attack], connects_anew="http" in attack)

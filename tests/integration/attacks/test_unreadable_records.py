@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.attacks.place import Ground, Place
 from tests.integration.attacks.store import Writer, ask_for_tokens, credential, milliseconds, victims, writing
-from tests.integration.attacks.trial import trial
+from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import APP, GETTOKEN
 
@@ -74,7 +74,7 @@ ATTACKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", tried(ATTACKS))
 def test_records_that_do_not_open_keep_nobody_busy(ground: Ground, figures: Figures, attack: str) -> None:
     verdict = trial(ground, ATTACKS[attack])
 

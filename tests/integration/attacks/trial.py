@@ -1,8 +1,8 @@
 """How another caller fares under an attack: quiet and attacked slices in turn, and a verdict.
 
-`make test` runs a short form on a machine that runs other tests too. There a broker's latency says
-little: it is printed, and a call that is not answered in time has failed. `make attacks` sets STRICT
-and SLICES, and runs one attack after the other: the 99th percentile may be at most three times that of
+`make test` runs a short form of some attacks, on a machine that runs other tests too. There a broker's
+latency says little: it is printed, and a call that is not answered in time has failed. `make attacks` sets
+STRICT and SLICES, and runs one attack after the other: the 99th percentile may be at most three times that of
 quiet slices. Of several slices the median counts, so that one stall of the machine does not decide.
 """
 
@@ -11,7 +11,7 @@ import os
 import statistics
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -34,6 +34,12 @@ TIMES = 3.0
 """By how much the 99th percentile may grow."""
 ANSWERED_WITHIN_SECONDS = 90.0
 LOOK_SECONDS = 0.05
+
+
+def tried(attacks: Iterable[str], *short: str) -> list[str]:
+    """Return the attacks that are made: all in `make attacks`, else the first, or those that are named."""
+    names = list(attacks)
+    return names if STRICT else list(short or names[:1])
 
 
 @dataclass(frozen=True)
