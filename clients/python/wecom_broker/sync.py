@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
+    import grpc.aio
+
     from wecom_broker._connection.tls import Tls
     from wecom_broker._spans import Span
     from wecom_broker._target import ShareKind
@@ -213,6 +215,16 @@ class Broker:
             ack_timeout=ack_timeout,
         )
         return EventStream(self._background, stream.subscribe)
+
+    ask = blocking(AsyncBroker.ask)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel, for the stubs in `wecom_broker.v1` whose methods `ask` calls. Raises BrokerError."""
+        return self._background.result(self._opened_channel())
+
+    async def _opened_channel(self) -> grpc.aio.Channel:
+        return self._broker.channel
 
     acknowledge_events = blocking(AsyncBroker.acknowledge_events)
     dead_events = iterating(AsyncBroker.dead_events)

@@ -13,9 +13,11 @@ from inspect import getmembers, signature
 import grpc
 import pytest
 import wecom_broker
-from wecom_broker import sync
-from wecom_broker.errors import AppNotShared, BrokerClosed, DeadlineExceeded
+from wecom_broker import Target, sync
+from wecom_broker.errors import AppNotShared, BrokerClosed, BrokerUnreachable, DeadlineExceeded
 from wecom_broker.v1 import app_share_service_pb2 as shares_pb2
+from wecom_broker.v1 import token_service_pb2 as pb
+from wecom_broker.v1.token_service_pb2_grpc import TokenServiceStub
 
 from tests.client.fake_broker import PATIENCE, FakeBroker, Refusal
 
@@ -172,6 +174,17 @@ async def test_a_forgotten_close_is_warned_of(broker: sync.Broker):
         broker.__del__()
 
 
+async def test_a_stub_is_asked_with_the_errors_of_the_client(broker: sync.Broker, fake: FakeBroker):
+    def ask() -> int:
+        get = TokenServiceStub(broker.channel).GetAccessToken
+        return broker.ask(get, pb.GetAccessTokenRequest(target=Target("crm").to_proto())).token.generation
+
+    assert 1 == await asyncio.to_thread(ask)
+    await fake.stop()
+    with pytest.raises(BrokerUnreachable):
+        await asyncio.to_thread(ask)
+
+
 def test_it_has_the_methods_of_the_async_client():
     def methods(kind: type) -> dict[str, list[tuple[object, ...]]]:
         return {
@@ -180,8 +193,5 @@ def test_it_has_the_methods_of_the_async_client():
             if not name.startswith("_")
         }
 
-    # `ask` is for stubs on the client's channel, which only the event loop may use.
-    there = methods(wecom_broker.Broker)
-    del there["ask"]
-    assert there == methods(sync.Broker)
+    assert methods(wecom_broker.Broker) == methods(sync.Broker)
     assert signature(wecom_broker.Broker) == signature(sync.Broker)
