@@ -33,7 +33,7 @@ from broker.domain.suites.catalog import Catalog
 from broker.protocol.js_sdk import sign_url
 from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
-from broker.server.grpc.door import Door
+from broker.server.grpc.door import Door, Registrar
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.entry.open_streams import OpenStreams
@@ -219,7 +219,7 @@ class Run:
             warm=methods,
         )
         door = Door()
-        registrar: Any = guard.before(door)
+        registrar: Any = Registrar(door, guard.choose)
         tokens = TokenServicer(AccessTokens(replica.targets, replica.engine), audit, clock)
         pages = JsSdkServicer(Signing(replica.targets, replica.engine, clock, chance), audit)
         pb_grpc.add_TokenServiceServicer_to_server(tokens, registrar)

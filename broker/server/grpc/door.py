@@ -16,7 +16,7 @@ Choose = Callable[[Metadata], Method]
 
 
 class Door(grpc.GenericRpcHandler):
-    """All methods of a server. Generated code registers servicers here as it does at a server."""
+    """All methods of a server."""
 
     def __init__(self) -> None:
         self._methods: dict[str, Choose] = {}
@@ -30,14 +30,24 @@ class Door(grpc.GenericRpcHandler):
         """Add a method, named as in `/service/Method`."""
         self._methods[method] = choose
 
+
+class Registrar:
+    """Stand in for a server while generated code registers servicers: their methods are added to a door."""
+
+    def __init__(self, door: Door, choose: Callable[[str, Method], Choose] | None = None) -> None:
+        """Have `choose` say how the calls of each method are handled; else its handler takes them all."""
+        self._door = door
+        self._choose = choose or _always
+
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """Do nothing: generated code passes every method to `add_registered_method_handlers` too."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Method]) -> None:
         """Add the methods of one service."""
         for name, handler in handlers.items():
-            self.add(f"/{service}/{name}", _always(handler))
+            method = f"/{service}/{name}"
+            self._door.add(method, self._choose(method, handler))
 
 
-def _always(handler: Method) -> Choose:
+def _always(_method: str, handler: Method) -> Choose:
     return lambda _: handler

@@ -7,7 +7,7 @@ deadline; one without a deadline ends with the longest wait (`single_flight`).
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, cast
@@ -19,10 +19,10 @@ from google.protobuf.message import DecodeError
 from broker.domain.access import Caller
 from broker.domain.errors import BrokerError, CallerLimited, CallerNotAllowed, InvalidRequest, Unauthenticated
 from broker.server.grpc import errors
-from broker.server.grpc.access import Identity, current_caller
+from broker.server.grpc.access import Identity, Metadata, current_caller
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.context import Context
-from broker.server.grpc.door import Choose, Door, Method
+from broker.server.grpc.door import Choose, Method
 from broker.server.grpc.entry.admission import WEIGHT, Admission, Leave
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
 from broker.server.grpc.entry.early_requests import EarlyRequests
@@ -83,19 +83,18 @@ class RpcGuard:
         self._early, self._late = EarlyRequests(), LateRequests()
         self._log = structlog.get_logger(LOGGER)
 
-    def before(self, door: Door) -> "Registrar":
-        """Return a stand-in for the server that registers servicers behind this guard."""
-        return Registrar(self, door)
-
     def choose(self, method: str, handler: Method) -> Choose:
         """Return what chooses a handler for each call of the method. Raises `Undeclared`."""
         guarded = self.guard(method, handler)
         late, may_be_stranger = read_late(guarded), self._identity.may_be_stranger
+
+        def choose(metadata: Metadata) -> Method:
+            return late if may_be_stranger(metadata) else guarded
+
         if answers := self._warm.get(method):
             record = self._metrics.requests.recorder(_name_of(method))
-            warm = WarmMethod(guarded, late, answers, self._identity, self._admission, record)
-            return self._early.bounded(warm.handler, late)
-        return self._early.bounded(lambda metadata: late if may_be_stranger(metadata) else guarded, late)
+            choose = WarmMethod(guarded, late, answers, self._identity, self._admission, record).handler
+        return self._early.bounded(choose, late)
 
     def guard(self, method: str, handler: Method) -> Method:
         """Return the method's handler, wrapped. Raises `Undeclared` if it declares no right."""
@@ -114,8 +113,8 @@ class RpcGuard:
         required = requirement_of(method, handler)
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
-        record = self._metrics.requests.recorder(_name_of(method))
         rpc = _name_of(method)
+        record = self._metrics.requests.recorder(rpc)
         warm = self._warm.get(method)
 
         async def call(received: Any, context: Context) -> Any:
@@ -164,9 +163,9 @@ class RpcGuard:
         required = requirement_of(method, handler)
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
-        record = self._metrics.requests.recorder(_name_of(method))
-        lasts = answer is _written
         rpc = _name_of(method)
+        record = self._metrics.requests.recorder(rpc)
+        lasts = answer is _written
         longest = TRANSFERS.get(rpc)
 
         # A coroutine, not a generator: a cut must find it wherever it waits, also while it writes.
@@ -328,20 +327,3 @@ async def _take_in(received: bytes | AsyncIterator[bytes]) -> None:
                 size += len(message)
                 if size > LARGEST_REQUEST:
                     return
-
-
-class Registrar:
-    """Stand in for a server while servicers are registered."""
-
-    def __init__(self, guard: RpcGuard, door: Door) -> None:
-        self._guard = guard
-        self._door = door
-
-    def add_generic_rpc_handlers(self, _handlers: object) -> None:
-        """Do nothing: generated code passes every method to `add_registered_method_handlers` too."""
-
-    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Method]) -> None:
-        """Register the methods of one service, each behind the guard."""
-        for name, handler in handlers.items():
-            method = f"/{service}/{name}"
-            self._door.add(method, self._guard.choose(method, handler))

@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from broker.server.grpc.door import Door
+from broker.server.grpc.door import Door, Registrar
 from broker.server.grpc.guard import LARGEST_REQUEST, RpcGuard
 from broker.server.grpc.leaving import keep_quiet_about_leaving
 from broker.server.grpc.listening import socket_file
@@ -92,8 +92,8 @@ async def serve_grpc(
         server = servers[caller] = grpc.aio.server(options=options)
         all_have_certificates = all(each.demands_certificate for each in listeners if each.caller == caller)
         door = Door()
-        servicers.register(guard_for(caller, all_have_certificates).before(door))
-        _add_standard_services(door, health, reflect=reflect)
+        servicers.register(Registrar(door, guard_for(caller, all_have_certificates).choose))
+        _add_standard_services(Registrar(door), health, reflect=reflect)
         server.add_generic_rpc_handlers((door,))
     async with AsyncExitStack() as stack:
         bound = []
@@ -113,8 +113,9 @@ async def serve_grpc(
             await asyncio.gather(*(server.stop(drain_seconds) for server in servers.values()))
 
 
-def _add_standard_services(door: Any, health: Health, *, reflect: bool) -> None:  # noqa: ANN401 - for generated code, a server
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, door)
+def _add_standard_services(registrar: Registrar, health: Health, *, reflect: bool) -> None:
+    server: Any = registrar
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if reflect:
         names = [
             *SERVICES,
@@ -122,7 +123,7 @@ def _add_standard_services(door: Any, health: Health, *, reflect: bool) -> None:
             reflection.SERVICE_NAME,
         ]
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-            reflection.aio.ReflectionServicer(names), door
+            reflection.aio.ReflectionServicer(names), server
         )
 
 

@@ -7,15 +7,15 @@ more, so only calls that nothing proves before they are read are treated so.
 
 import asyncio
 from collections import defaultdict
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import grpc
 
 from broker.domain.access import Caller
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc.context import Context
+from broker.server.grpc.door import Method
 
-Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 LATE = object()
 """Stands for a request that has not been read."""
 MOST_OF_A_CALLER = 32

@@ -16,7 +16,7 @@ from wecom_broker.v1 import (
     wecom_api_service_pb2_grpc,
 )
 
-from broker.server.grpc.guard import Registrar
+from broker.server.grpc.door import Registrar
 from broker.server.grpc.services.admin import AdminServicer
 from broker.server.grpc.services.app_shares import AppShareServicer
 from broker.server.grpc.services.callbacks import CallbackServicer

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import grpc
 
@@ -10,11 +10,11 @@ from broker.domain.access import Caller
 from broker.domain.errors import BrokerError
 from broker.server.grpc.access import Identity, Metadata
 from broker.server.grpc.context import Context
+from broker.server.grpc.door import Method
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.warm.answers import WarmAnswers
 from broker.telemetry.requests import Record
 
-Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Call = Callable[[bytes, Context], Awaitable[bytes]]
 Chain = Callable[[bytes, Context], Awaitable[Any]]
 
