@@ -31,15 +31,15 @@ from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.replica.clocks import Witness
-from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.entry.fair_pool import fair_pools
+from broker.server.grpc.entry.identity import Identity
 from broker.server.grpc.entry.open_streams import OpenStreams
+from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.listening.tls import ServerTls
-from broker.server.grpc.subjects import Subjects
 from broker.server.health import Health
 from broker.telemetry.audit.trail import QueuedTrail
 from broker.telemetry.logging import LogLevel

@@ -12,7 +12,8 @@ from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.server.grpc.audit.records import Audit
-from broker.server.grpc.rights import Rights
+from broker.server.grpc.entry.rights import Rights
+from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.services.admin import AdminServicer
 from broker.server.grpc.services.app_shares import AppShareServicer
 from broker.server.grpc.services.callbacks import CallbackServicer
@@ -24,7 +25,6 @@ from broker.server.grpc.services.registration import Servicers
 from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
-from broker.server.grpc.subjects import Subjects
 from broker.server.grpc.warm.methods import warm_methods
 from broker.telemetry.logging import LogLevel
 from broker.telemetry.observer import Telemetry

@@ -16,7 +16,7 @@ from broker.config.load import ConfigError
 from broker.config.schema import Config
 from broker.domain.access import Action
 from broker.domain.caller_policy import CallerPolicy
-from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.entry.subjects import Subjects
 
 NONE = "-"
 

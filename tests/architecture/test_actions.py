@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Iterator
 
 from broker.server.grpc import services
-from broker.server.grpc.rights import requirement_of
+from broker.server.grpc.entry.rights import requirement_of
 from tests.kit.actions import ACTIONS, rpcs
 
 

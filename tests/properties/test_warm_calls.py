@@ -31,16 +31,16 @@ from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import SecretRejected, WecomUnavailable
 from broker.domain.suites.catalog import Catalog
 from broker.protocol.js_sdk import sign_url
-from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.door import Door, Registrar
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.authorizer import Authorizer
+from broker.server.grpc.entry.identity import Identity
 from broker.server.grpc.entry.open_streams import OpenStreams
+from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.services.js_sdk import JsSdkServicer
 from broker.server.grpc.services.tokens import TokenServicer
-from broker.server.grpc.subjects import Subjects
 from broker.server.grpc.warm.answers import WarmAnswers
 from broker.server.grpc.warm.methods import warm_methods
 from broker.telemetry.metrics import Metrics

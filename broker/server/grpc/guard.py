@@ -19,18 +19,18 @@ from google.protobuf.message import DecodeError
 from broker.domain.access import Caller
 from broker.domain.errors import BrokerError, CallerLimited, CallerNotAllowed, InvalidRequest, Unauthenticated
 from broker.server.grpc import errors
-from broker.server.grpc.access import Identity, Metadata, current_caller
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.context import Context
 from broker.server.grpc.door import Choose, Method
 from broker.server.grpc.entry.admission import WEIGHT, Admission, Leave
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
 from broker.server.grpc.entry.early_requests import EarlyRequests
+from broker.server.grpc.entry.identity import Identity, Metadata, current_caller
 from broker.server.grpc.entry.late_requests import LATE, LateRequests, read_late
 from broker.server.grpc.entry.open_streams import OpenStreams, sent
+from broker.server.grpc.entry.rights import Permit, requirement_of
 from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
 from broker.server.grpc.leaving import has_left
-from broker.server.grpc.rights import Permit, requirement_of
 from broker.server.grpc.warm.method import WarmMethod
 from broker.server.grpc.warm.methods import Warm
 from broker.telemetry.logging import LOGGER

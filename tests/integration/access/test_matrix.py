@@ -11,7 +11,7 @@ import pytest_asyncio
 from google.protobuf.message import Message
 
 from broker.domain.access import Action
-from broker.server.grpc.subjects import TOKENS
+from broker.server.grpc.entry.subjects import TOKENS
 from tests.integration.access.desk import RPCS, Desk, Line, Who, identity_of, open_desk
 from tests.integration.access.rows import ROWS, Key
 from tests.kit.actions import ACTIONS

@@ -3,13 +3,13 @@
 from broker.adapters.system import SystemClock
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.ports.clock import Clock
-from broker.server.grpc.access import Identity
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.authorizer import Authorizer
+from broker.server.grpc.entry.identity import Identity
 from broker.server.grpc.entry.open_streams import OpenStreams
+from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.guard import Met, RpcGuard
-from broker.server.grpc.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.memory.audit_trail import MemoryTrail
 from tests.kit.memory.fake_clock import FakeClock

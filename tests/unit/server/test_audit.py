@@ -23,9 +23,9 @@ from broker.domain.errors import (
 from broker.domain.people.sessions import Session
 from broker.domain.people.users import User, UserKind
 from broker.domain.secret import Secret
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit import records
 from broker.server.grpc.audit.records import Audit, address_of
+from broker.server.grpc.entry.identity import current_caller
 from broker.usecases.audit.journal import AuditJournal
 from broker.usecases.credentials.reports import ReportOutcome
 from tests.kit.memory.audit_trail import MemoryTrail

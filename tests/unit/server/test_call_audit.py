@@ -17,8 +17,8 @@ from broker.domain.access import Action, Caller, Rule
 from broker.domain.audit import AuditOutcome, AuditTarget
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import BrokerError, CallerLimited, SecretRejected, WecomUnavailable
-from broker.server.grpc.rights import Of, Rights, requires
-from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.entry.rights import Of, Rights, requires
+from broker.server.grpc.entry.subjects import Subjects
 from tests.kit.memory.audit_trail import MemoryTrail
 from tests.unit.server.fakes import Context, bearer
 from tests.unit.server.guarding import guard_of

@@ -16,8 +16,8 @@ from wecom_broker.v1 import wecom_api_service_pb2 as api_pb
 from broker.domain.access import Action, Caller, Rule
 from broker.domain.caller_policy import CallerPolicy
 from broker.server.grpc.entry import open_streams
-from broker.server.grpc.rights import Of, Rights, requires
-from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.entry.rights import Of, Rights, requires
+from broker.server.grpc.entry.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.processes.certificates import Authority

@@ -19,10 +19,10 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from broker.domain.access import ANYONE, Action, Caller, Limits, Rule
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.entry.authorizer import Authorizer
-from broker.server.grpc.rights import Of, Requirement, Rights, Undeclared, requires
-from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import Of, Requirement, Rights, Undeclared, requires
+from broker.server.grpc.entry.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.actions import ACTIONS
 from tests.unit.server.fakes import Context, bearer, error_info

@@ -12,8 +12,7 @@ from broker.adapters.system import SystemClock
 from broker.domain.access import ANYONE, Caller
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import Unauthenticated
-from broker.server.grpc import access
-from broker.server.grpc.access import Identity
+from broker.server.grpc.entry.identity import Identity
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.processes.certificates import Authority, Pair
 from tests.unit.server.fakes import Context, bearer
@@ -240,7 +239,7 @@ async def test_a_certificate_is_refused_as_soon_as_it_has_expired() -> None:
 
 
 def test_certificates_are_read_once_and_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "CERTIFICATES_KEPT", 3)
+    monkeypatch.setattr("broker.server.grpc.entry.identity.CERTIFICATES_KEPT", 3)
     identity = Identity(ALL, SystemClock())
     for _ in range(8):
         assert STOCK is identity.of(presenting(named(dns("stock.svc"))))  # type: ignore[arg-type]

@@ -29,10 +29,10 @@ from broker.domain.suites.authorization import (
 from broker.domain.suites.installation import Installation, InstallationState
 from broker.domain.suites.view import AuthorizationView, ViewState
 from broker.server.grpc import suite_messages
-from broker.server.grpc.access import current_caller
-from broker.server.grpc.rights import Rights
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import Rights
+from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.services.suites import SuiteServicer
-from broker.server.grpc.subjects import Subjects
 from tests.unit.domain.credentials import NOON
 from tests.unit.server.fakes import Context, bearer, error_info
 from tests.unit.server.guarding import guard_of

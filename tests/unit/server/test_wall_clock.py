@@ -14,8 +14,8 @@ from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import CallerLimited
 from broker.server.grpc import guard
 from broker.server.grpc.entry import wall_clock
+from broker.server.grpc.entry.rights import requires
 from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
-from broker.server.grpc.rights import requires
 from tests.unit.server.fakes import Context
 from tests.unit.server.guarding import guard_of
 

@@ -7,11 +7,11 @@ from broker.domain.apps import APP_NAME
 from broker.domain.audit import AuditTarget
 from broker.domain.corps import CORP_ID
 from broker.domain.errors import AccessRefused, BrokerError, CallerLimited, CallerNotAllowed
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
 from broker.server.grpc.entry.authorizer import named_in
-from broker.server.grpc.rights import Requirement
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import Requirement
 
 Ended = Callable[[Context, Any, BrokerError | str], None]
 """Take a call's context, its request (None if it was not read), and its error or how else it ended."""

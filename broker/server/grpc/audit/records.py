@@ -14,8 +14,8 @@ from broker.domain.people.sessions import Session
 from broker.domain.people.users import User
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.secret import Secret
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
+from broker.server.grpc.entry.identity import current_caller
 from broker.usecases.audit.journal import AuditJournal
 from broker.usecases.credentials.reports import ReportOutcome
 

@@ -9,8 +9,8 @@ from broker.domain.apps import APP_NAME
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.corps import CORP_ID
 from broker.domain.errors import BrokerError, CallerNotAllowed
-from broker.server.grpc.rights import Of, Permit, Requirement, current_permit
-from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.entry.rights import Of, Permit, Requirement, current_permit
+from broker.server.grpc.entry.subjects import Subjects
 
 Authorize = Callable[[Caller, Any], Permit | None]
 """Raise `CallerNotAllowed`, or return; a permit is returned if the handler has to grant it."""

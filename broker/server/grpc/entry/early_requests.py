@@ -6,8 +6,8 @@ has counted it yet. What a stream asks for is read late in any case: that is onc
 
 from typing import Any, cast
 
-from broker.server.grpc.access import Metadata
 from broker.server.grpc.door import Choose, Method
+from broker.server.grpc.entry.identity import Metadata
 
 MOST_EARLY = 256
 """At once, of all callers. Usually there are as many as arrive together."""

@@ -7,9 +7,9 @@ from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.ports.store import Coordination
 from broker.server.grpc import admin_messages, event_messages, messages
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import Of, requires
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import Of, requires
 from broker.telemetry.logging import LogLevel
 from broker.usecases.admin import Admin
 from broker.usecases.events.overview import GroupOverview

@@ -11,7 +11,7 @@ from broker.domain.apps import App
 from broker.domain.shares import AppShare
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import requires
+from broker.server.grpc.entry.rights import requires
 from broker.usecases.shares.directory import ShareDirectory
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.parents import Parents

@@ -8,7 +8,7 @@ from wecom_broker.v1 import callback_service_pb2_grpc as pb_grpc
 from broker.domain.access import Action
 from broker.server.grpc import event_messages, messages
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import Of, Rights, requires
+from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.usecases.callbacks.decoder import Signed
 from broker.usecases.callbacks.external import ExternalCallbacks
 

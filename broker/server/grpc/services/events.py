@@ -13,10 +13,10 @@ from broker.domain.events.event import app_and_position, event_id
 from broker.domain.events.log import owner_of
 from broker.domain.suites.catalog import Catalog
 from broker.server.grpc import event_messages, messages
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
+from broker.server.grpc.entry.identity import current_caller
 from broker.server.grpc.entry.open_streams import sent
-from broker.server.grpc.rights import Of, Rights, requires
+from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.usecases.events.feed import EventFeed, SubscriptionOptions
 
 

@@ -10,7 +10,7 @@ from broker.protocol.authorize_url import Scope
 from broker.server.grpc import messages
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import Of, Rights, requires
+from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.usecases.identity import Identities
 
 SCOPES = {

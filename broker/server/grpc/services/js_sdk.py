@@ -8,10 +8,10 @@ from broker.domain.audit import AuditTarget
 from broker.domain.credentials import CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import messages, signatures
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import requires
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import requires
 from broker.usecases.signing import Signing
 
 KINDS = {pb.TICKET_KIND_CORP: CredentialKind.CORP_TICKET, pb.TICKET_KIND_AGENT: CredentialKind.AGENT_TICKET}

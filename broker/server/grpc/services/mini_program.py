@@ -8,7 +8,7 @@ from broker.domain.people.sessions import Session
 from broker.server.grpc import messages
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import Of, Rights, requires
+from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.usecases.mini_program import MiniProgramLogins
 
 

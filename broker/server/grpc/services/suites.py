@@ -10,9 +10,9 @@ from broker.domain.access import Action
 from broker.domain.errors import InvalidRequest
 from broker.domain.suites.view import AuthorizationView
 from broker.server.grpc import messages, suite_messages
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import Of, Rights, requires
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.usecases.suites.links import InstallLinks
 from broker.usecases.suites.overview import SuiteAuthorizations
 

@@ -11,10 +11,10 @@ from broker.domain.audit import AuditTarget
 from broker.domain.credentials import NO_TIME, CredentialKind
 from broker.domain.ports.clock import Clock
 from broker.server.grpc import messages
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import requires
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import requires
 from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.limits.forced import NOBODY
 

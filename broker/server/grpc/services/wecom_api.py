@@ -14,9 +14,9 @@ from broker.domain.errors import InvalidRequest
 from broker.domain.ports.passthrough import ApiCall, MediaHead
 from broker.protocol.api_paths import LONGEST_PATH
 from broker.server.grpc import messages
-from broker.server.grpc.access import current_caller
 from broker.server.grpc.context import Context
-from broker.server.grpc.rights import Of, Rights, requires
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.usecases.api_calls import ApiCalls
 
 UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"

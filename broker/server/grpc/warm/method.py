@@ -8,10 +8,10 @@ import grpc
 
 from broker.domain.access import Caller
 from broker.domain.errors import BrokerError
-from broker.server.grpc.access import Identity, Metadata
 from broker.server.grpc.context import Context
 from broker.server.grpc.door import Method
 from broker.server.grpc.entry.admission import Admission
+from broker.server.grpc.entry.identity import Identity, Metadata
 from broker.server.grpc.warm.answers import WarmAnswers
 from broker.telemetry.requests import Record
 

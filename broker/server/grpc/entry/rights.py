@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from broker.domain.access import Action
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import CallerNotAllowed
-from broker.server.grpc.access import current_caller
-from broker.server.grpc.subjects import Subjects
+from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.subjects import Subjects
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
