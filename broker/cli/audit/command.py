@@ -14,6 +14,7 @@ import click
 from broker.cli.audit.reader import TrailReader
 from broker.cli.configuration import read_config
 from broker.cli.ending import fail
+from broker.cli.printable import printable
 from broker.config.schema import STDOUT
 from broker.domain.audit import AuditOutcome, AuditRecord
 from broker.server.http.server import system_reason
@@ -165,7 +166,7 @@ def line_of(record: AuditRecord) -> str:
         about,
         *filter(None, more),
     ]
-    return _plain("  ".join(words))
+    return printable("  ".join(words))
 
 
 def _configured(path: Path | None) -> str:
@@ -192,8 +193,3 @@ def _is_of_log(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.get("event", "audit") != "audit"
-
-
-def _plain(text: str) -> str:
-    """Return the text without control characters that a terminal would act on."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

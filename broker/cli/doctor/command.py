@@ -1,6 +1,5 @@
 """`doctor`: asks a running broker, and says what is wrong with the fleet."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from broker.cli.doctor import apps, groups, replicas
 from broker.cli.doctor.finding import Facts, Finding, Level
 from broker.cli.operating import table
 from broker.cli.operating.desk import Desk, operating
+from broker.cli.printable import printable
 
 CHECKS: Sequence[Callable[[Facts], Iterator[Finding]]] = (
     replicas.replicas,
@@ -45,12 +45,12 @@ async def doctor(desk: Desk) -> None:
         found = examine(await _facts(desk))
     except BrokerError as error:
         found = [_unanswered(error)]
+    failed = any(finding.level is Level.FAIL for finding in found)
     if desk.as_json:
-        failed = any(finding.level is Level.FAIL for finding in found)
-        click.echo(json.dumps({"ok": not failed, "findings": list(map(asdict, found))}, ensure_ascii=False))
+        desk.print_json({"ok": not failed, "findings": list(map(asdict, found))})
     else:
         _show(found)
-    if any(finding.level is Level.FAIL for finding in found):
+    if failed:
         raise SystemExit(1)
 
 
@@ -90,10 +90,8 @@ def _show(found: Sequence[Finding]) -> None:
     widest = max(table.width_of(finding.subject) for finding in found)
     for finding in found:
         gap = " " * (widest - table.width_of(finding.subject))
-        click.echo(
-            f"{finding.level:4}  {table.printable(finding.subject)}{gap}  {table.printable(finding.problem)}"
-        )
+        click.echo(f"{finding.level:4}  {printable(finding.subject)}{gap}  {printable(finding.problem)}")
         if finding.remedy:
-            click.echo(f"      → {table.printable(finding.remedy)}")
+            click.echo(f"      → {printable(finding.remedy)}")
     counts = {level: sum(finding.level is level for finding in found) for level in Level}
     click.echo(", ".join(f"{count} {level}" for level, count in counts.items() if count))

@@ -8,6 +8,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 from broker.cli.operating import event_groups, refusals, table
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import ago, moment, plain
+from broker.cli.printable import printable
 
 REPLICA_HEADS = ("replica", "version", "said", "state", "wecom", "credentials", "seal keys", "certificate")
 SUITE_HEADS = ("suite", "ticket", "active", "pending", "lost", "to renew", "first permission ends", "problem")
@@ -29,12 +30,12 @@ async def status(desk: Desk) -> None:
         desk.print_json({**plain(found), **shown})
         return
     for name, text in facts(found):
-        click.echo(f"{name:14}{table.printable(text)}")
+        click.echo(f"{name:14}{printable(text)}")
     _section("", REPLICA_HEADS, map(_replica, replicas))
     _section("", SUITE_HEADS, map(_suite, found.suites))
     _section("refused by WeCom, and remembered", refusals.HEADS, map(refusals.row, refused))
     for remedy in dict.fromkeys(refusal.remedy for refusal in refused):
-        click.echo(f"→ {table.printable(remedy)}")
+        click.echo(f"→ {printable(remedy)}")
     behind = [group for group in groups if group.open_count or group.dead_count]
     _section("groups that are behind", event_groups.HEADS, map(event_groups.row, behind))
 

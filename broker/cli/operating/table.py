@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from broker.cli.printable import printable
+
 GAP = "  "
 NARROWEST = 6
 """No column is cut below this."""
@@ -31,11 +33,6 @@ def lines(heads: Sequence[str], rows: Sequence[Sequence[object]], width: int | N
         GAP.join(_fitted(cell, space) for cell, space in zip(row, widths, strict=True)).rstrip()
         for row in texts
     ]
-
-
-def printable(text: str) -> str:
-    """Return the text without control characters that a terminal would act on."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def width_of(text: str) -> int:

@@ -7,6 +7,7 @@ import click
 from wecom_broker import Event, Tls
 
 from broker.cli.operating.event_groups import delete_group, groups, require_group
+from broker.cli.printable import printable
 from broker.cli.remote.connection import (
     address_option,
     asynchronous,
@@ -114,7 +115,7 @@ def _show(event: Event, *, fields: bool, as_json: bool) -> None:
         return
     click.echo(_line(event))
     for name, value in sorted(event.fields.items()) if fields else ():
-        click.echo(f"    {_plain(name):16} {_plain(value)}")
+        click.echo(f"    {printable(name):16} {printable(value)}")
 
 
 def _line(event: Event) -> str:
@@ -122,7 +123,7 @@ def _line(event: Event) -> str:
     corp = f"{event.corp_id}?" if event.corp_unknown else event.corp_id
     time = event.create_time.astimezone().isoformat(sep=" ", timespec="seconds")
     words = (time, event.app, corp, kind, event.user_id or "-", event.event_id)
-    return "  ".join(map(_plain, words))
+    return "  ".join(map(printable, words))
 
 
 def _message(event: Event, *, fields: bool) -> dict[str, object]:
@@ -142,8 +143,3 @@ def _message(event: Event, *, fields: bool) -> dict[str, object]:
         "delivery_count": event.delivery_count,
         **message,
     }
-
-
-def _plain(text: str) -> str:
-    """Return the text without control characters that a terminal would act on."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
