@@ -34,6 +34,9 @@ MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 1 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
+LOGGERS = (None, "wecom_broker", "wecom_broker.audit", "aiohttp.server")
+"""Those that a broker sets up: the root first; its own is the Python client's, too."""
+
 ONE_FLEET = {
     "fleet/test_herd",
     "fleet/test_lost_holder",
@@ -73,13 +76,13 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _own_log() -> Iterator[None]:
     """Undo what a broker in this process has done to the log: one may change its level while it runs."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels, handlers = [logger.level for logger in loggers], list(loggers[0].handlers)
     yield
-    if structlog.is_configured():
-        structlog.reset_defaults()
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    structlog.reset_defaults()
+    loggers[0].handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

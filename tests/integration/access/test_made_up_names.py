@@ -21,6 +21,7 @@ from broker.domain.access import Action
 from broker.server.grpc.warm.methods import MOST_PAGES
 from broker.simulator.demo import PARENT
 from broker.usecases.limits.circuit_breaker import MOST_BREAKERS
+from broker.usecases.suites.installations import MOST_OF_CALLERS
 from tests.integration.conftest import Figures
 from tests.integration.suites.three_kinds import CRM, MARKET, broker_of_three_kinds, installed
 from tests.kit.actions import rpcs
@@ -36,6 +37,8 @@ MOST_GROWN = 220
 BOUNDED = {
     "broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS,
     "broker.server.grpc.warm.": 2 * MOST_PAGES,
+    # Of each of two suites.
+    "broker.domain.suites.installation.": 2 * MOST_OF_CALLERS,
 }
 """What may grow further, to a bound of its own, by the beginning of its name."""
 LEFT_AFTER_SECONDS = 0.25
