@@ -9,15 +9,17 @@ numbers from the store, so that none exceeds a limit unnoticed. Without the stor
 only its own fetches, including earlier ones.
 """
 
-from collections import Counter
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import add
 
 from broker.domain.credentials import CredentialKey, Need
 from broker.domain.errors import QuotaReserved, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters
+from broker.usecases.limits.slot_counts import SlotCounts
 
 HOUR = timedelta(hours=1)
 SLOT = timedelta(minutes=5)
@@ -58,10 +60,11 @@ class TicketLimit:
         """Return how many of those may replace what is held."""
         return replace(self, most=self.most // 2, of_replacements=True)
 
-    def tally(self, slot: int) -> str:
-        """Return the name of what counts the fetches in that slot."""
+    @property
+    def name(self) -> str:
+        """Return what its fetches are counted under, in each slot."""
         kind = "replaced-tickets" if self.of_replacements else "tickets"
-        return f"{kind}:{self.corp_id}:{self.agent_id}:{slot}"
+        return f"{kind}:{self.corp_id}:{self.agent_id}"
 
 
 def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, ...]:
@@ -76,17 +79,20 @@ class TicketQuota:
     def __init__(self, counters: Counters, clock: Clock) -> None:
         self._counters = counters
         self._clock = clock
-        self._own: Counter[str] = Counter()
-        """What this replica fetched, by tally."""
-        self._uncounted: Counter[str] = Counter()
+        # One more than is asked for: a slot that another replica has begun already.
+        self._own = SlotCounts(SLOTS + 1)
+        """What this replica fetched, by the limit's name."""
+        self._uncounted = SlotCounts(SLOTS + 1)
         """How many of those the store did not count, because it was unavailable."""
-        self._seen: dict[TicketLimit, tuple[datetime, float]] = {}
+        self._highest: deque[tuple[datetime, float]] = deque()
+        """Shares of limits that were used, each lower than those before it: see `highest`."""
 
     def highest(self) -> float:
         """Return the highest share of a limit that was used, as seen here in the last hour."""
-        now = self._clock.now()
-        self._seen = {limit: seen for limit, seen in self._seen.items() if now - seen[0] < HOUR}
-        return max((share for _, share in self._seen.values()), default=0.0)
+        begins = self._clock.now() - HOUR
+        while self._highest and self._highest[0][0] <= begins:
+            self._highest.popleft()
+        return self._highest[0][1] if self._highest else 0.0
 
     async def take(self, key: CredentialKey, need: Need) -> None:
         """Count one fetch of a ticket. Raises `QuotaReserved` if the rest is reserved, or nothing is left."""
@@ -98,17 +104,18 @@ class TicketQuota:
             self._check(key, limit, [*used, 1], need)
         # Replicas that passed the check together are ordered by the counter; the surplus backs off.
         slot = _slot(self._clock.now())
-        names = [limit.tally(slot) for limit in limits]
-        self._own.update(names)
+        for limit in limits:
+            self._own.add(limit.name, slot)
         counted: list[str] = []
         try:
-            for limit, name in zip(limits, names, strict=True):
-                own = self._own_slots(limit)
-                place = await self._count(name, counted)
-                others = await self._slots(limit, but=name)
+            for limit in limits:
+                own = self._own.of(limit.name, self._hour())
+                place = await self._count(limit, slot, counted)
+                others = await self._slots(limit, but=slot)
                 self._check(key, limit, max(own, [*others, place], key=sum), need)
         except QuotaReserved:
-            self._own.subtract(names)
+            for limit in limits:
+                self._own.add(limit.name, slot, -1)
             await self._give_back(counted)
             raise
 
@@ -121,7 +128,7 @@ class TicketQuota:
         now, used = self._clock.now(), sum(slots)
         bound = limit.bound(need)
         if not limit.of_replacements:
-            self._seen[limit] = (now, min(used, bound) / limit.most)
+            self._note_use(now, min(used, bound) / limit.most)
         if used > bound:
             raise QuotaReserved(
                 f"{used - 1} of {limit.most} {limit.counted} an hour are used up",
@@ -132,15 +139,22 @@ class TicketQuota:
                 limit=limit.most,
             )
 
-    async def _count(self, name: str, counted: list[str]) -> int:
+    def _note_use(self, now: datetime, share: float) -> None:
+        # What is lower and older than this one is never the highest any more.
+        while self._highest and self._highest[-1][1] <= share:
+            self._highest.pop()
+        self._highest.append((now, share))
+
+    async def _count(self, limit: TicketLimit, slot: int, counted: list[str]) -> int:
         """Count one, and return its place in the slot; the name is added to those that the store counted."""
+        name = _tally(limit, slot)
         try:
             place = await self._counters.count(name, KEPT)
         except StoreUnavailable:
-            self._uncounted[name] += 1
-            return self._own[name]
+            self._uncounted.add(limit.name, slot)
+            return self._own.of(limit.name, [slot])[0]
         counted.append(name)
-        return place + self._uncounted[name]
+        return place + self._uncounted.of(limit.name, [slot])[0]
 
     async def _give_back(self, names: list[str]) -> None:
         """Count those beside that were counted and backed off: counters only go up.
@@ -152,27 +166,34 @@ class TicketQuota:
             for name in names:
                 await self._counters.count(_backed_off(name), KEPT)
 
-    async def _slots(self, limit: TicketLimit, but: str = "") -> list[int]:
-        """Return how many were fetched in each slot, the oldest first; 0 for the slot of the name `but`."""
-        names = self._names(limit)
-        own = [0 if name == but else self._own[name] for name in names]
+    async def _slots(self, limit: TicketLimit, but: int | None = None) -> list[int]:
+        """Return how many were fetched in each slot, the oldest first; 0 for the slot `but`."""
+        hour = self._hour()
+        names = [_tally(limit, slot) for slot in hour]
+        own = _without(but, hour, self._own.of(limit.name, hour))
         try:
             counted = await self._counters.counts([*names, *map(_backed_off, names)])
         except StoreUnavailable:
             return own
-        sent = {name: max(0, counted[name] - counted[_backed_off(name)]) for name in names}
-        together = [0 if name == but else sent[name] + self._uncounted[name] for name in names]
+        sent = [max(0, counted[name] - counted[_backed_off(name)]) for name in names]
+        together = list(map(add, sent, self._uncounted.of(limit.name, hour)))
         # A store that lost its data knows less than this replica.
-        return max(together, own, key=sum)
+        return max(_without(but, hour, together), own, key=sum)
 
-    def _own_slots(self, limit: TicketLimit) -> list[int]:
-        return [self._own[name] for name in self._names(limit)]
-
-    def _names(self, limit: TicketLimit) -> list[str]:
-        """Return the tallies of the hour, oldest first, and the next: another replica may have begun it."""
+    def _hour(self) -> range:
+        """Return the slots of the hour, oldest first, and the next: another replica may have begun it."""
         slot = _slot(self._clock.now())
-        self._own, self._uncounted = _recent(self._own, slot), _recent(self._uncounted, slot)
-        return [limit.tally(number) for number in range(slot - SLOTS + 1, slot + 2)]
+        return range(slot - SLOTS + 1, slot + 2)
+
+
+def _tally(limit: TicketLimit, slot: int) -> str:
+    """Return the name of what counts the fetches in that slot."""
+    return f"{limit.name}:{slot}"
+
+
+def _without(but: int | None, hour: range, counts: list[int]) -> list[int]:
+    """Return the counts with 0 for the slot `but`."""
+    return [0 if slot == but else count for slot, count in zip(hour, counts, strict=True)]
 
 
 def _backed_off(name: str) -> str:
@@ -181,11 +202,6 @@ def _backed_off(name: str) -> str:
 
 def _slot(moment: datetime) -> int:
     return int(moment.timestamp() // SLOT.total_seconds())
-
-
-def _recent(counts: Counter[str], slot: int) -> Counter[str]:
-    oldest = slot - SLOTS
-    return Counter({name: count for name, count in counts.items() if int(name.rpartition(":")[2]) >= oldest})
 
 
 def _until_free(slots: list[int], bound: int, now: datetime) -> timedelta:

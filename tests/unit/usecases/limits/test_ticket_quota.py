@@ -1,6 +1,7 @@
 """The hourly limits of jsapi_tickets: never reached, whoever asks and whenever."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from tests.kit.memory.engine_world import OWN, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.memory_store import MemoryStore, Shared
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
+from tests.kit.steps import counted_steps
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 APP, CORP = 100, 400
@@ -259,6 +261,29 @@ async def test_apps_of_one_corp_share_the_corps_limit(fleet: Fleet) -> None:
 
     assert CORP == len(fleet.passed)
     assert 1.0 == fleet.quotas[0].highest()
+
+
+async def test_a_fetch_is_as_much_work_with_10000_children_as_with_10() -> None:
+    fleet = Fleet()
+
+    async def steps_with(children: int) -> int:
+        for number in range(children):
+            await fleet.quotas[0].take(replace(KEY, corp_id=f"ww-{number}"), Need.RENEWAL)
+        with counted_steps() as steps:
+            await fleet.quotas[0].take(replace(KEY, corp_id="ww-next"), Need.RENEWAL)
+            fleet.quotas[0].highest()
+        return steps.count
+
+    few = await steps_with(10)
+    many = await steps_with(10_000)
+    await fleet.clock.jump(SLOT)
+    in_the_next_slot = await steps_with(0)
+    await fleet.clock.jump(2 * HOUR)
+    when_all_are_old = await steps_with(0)
+
+    assert many < 1.1 * few
+    assert in_the_next_slot < 1.2 * few
+    assert when_all_are_old < 1.2 * few
 
 
 async def test_the_metric_falls_when_nothing_was_fetched_for_an_hour(fleet: Fleet) -> None:
