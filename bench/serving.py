@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import uvloop
@@ -22,9 +22,12 @@ from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.cli.demo.playground import APP
 from broker.config.load import parse_config
-from broker.simulator.demo import PARENT, SECRET, demo_world
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SECRET, demo_world
 from broker.simulator.server import running_simulator
 from broker.telemetry.logging import set_up_logging
+
+if TYPE_CHECKING:
+    from broker.app.running_broker import RunningBroker
 
 CHILD = "ww1child000000001"
 METHOD = "/wecom_broker.v1.TokenService/GetAccessToken"
@@ -33,6 +36,7 @@ PAGE = "https://crm.example.com/orders/4711?tab=payments#/details"
 REQUEST = pb.GetAccessTokenRequest(target=target_pb2.Target(app=APP, corp_id=CHILD))
 SIGN_REQUEST = js_pb.SignPageRequest(target=REQUEST.target, url=PAGE)
 BEARER = "token-of-the-bench"
+SEAL_KEY = "YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtISE="
 IDENTITY = "spiffe://example.org/bench"
 
 
@@ -135,8 +139,23 @@ async def serve_broker_by_certificate(pipe: Connection, tls: dict[str, str]) -> 
         await _serve_broker(pipe, callers, server={"tls": tls}, audit={"file": f"{folder}/audit.jsonl"})
 
 
+async def serve_broker_with_callbacks(pipe: Connection, store: str = "") -> None:
+    """Serve a broker that takes callbacks and writes them to that store; send its HTTP address."""
+    callback = {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY}
+    tables = {"store": {"url": store, "seal_keys": [{"id": "k1", "key": SEAL_KEY}]}} if store else {}
+    await _serve_broker(
+        pipe, [], lambda running: f"127.0.0.1:{running.http_port}", app={"callback": callback}, **tables
+    )
+
+
 async def _serve_broker(
-    pipe: Connection, callers: list[dict[str, Any]], server: dict[str, Any] | None = None, **tables: object
+    pipe: Connection,
+    callers: list[dict[str, Any]],
+    address: Callable[["RunningBroker"], str] = lambda running: running.grpc_addresses[0],
+    *,
+    server: dict[str, Any] | None = None,
+    app: dict[str, Any] | None = None,
+    **tables: object,
 ) -> None:
     from broker.app.running_broker import running_broker  # noqa: PLC0415 - in the child only
 
@@ -144,19 +163,19 @@ async def _serve_broker(
     logging.getLogger().handlers[0].setStream(open(os.devnull, "w"))  # type: ignore[attr-defined] # noqa: SIM115
     with tempfile.TemporaryDirectory() as folder:
         async with running_simulator(demo_world()) as url:
-            app = {"name": APP, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET}
+            own = {"name": APP, "corp_id": PARENT.corpid, "agent_id": PARENT.agentid, "secret": SECRET}
             config = parse_config(
                 {
                     "server": {"grpc": ["127.0.0.1:0"], "http": "127.0.0.1:0", **(server or {})},
                     "store": {"url": f"sqlite:///{folder}/bench.db"},
                     "wecom": {"api_base": url},
-                    "apps": [app],
+                    "apps": [{**own, **(app or {})}],
                     "callers": callers,
                     **tables,
                 }
             )
             async with running_broker(config) as running:
-                pipe.send(running.grpc_addresses[0])
+                pipe.send(address(running))
                 await asyncio.Event().wait()
 
 

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 import grpc
-import psutil
 import uvloop
 
+from bench.processor import cpu_nanoseconds
 from bench.serving import (
     IDENTITY,
     METHOD,
@@ -73,7 +73,7 @@ async def _microseconds_a_call(channel: grpc.aio.Channel, pid: int) -> float:
     """Return the server's processor time for each of many calls."""
     call = channel.unary_unary(METHOD)
     body, left = REQUEST.SerializeToString(), CALLS
-    before = _cpu_nanoseconds(pid)
+    before = cpu_nanoseconds(pid)
 
     async def caller() -> None:
         nonlocal left
@@ -82,17 +82,7 @@ async def _microseconds_a_call(channel: grpc.aio.Channel, pid: int) -> float:
             await call(body)
 
     await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
-    return (_cpu_nanoseconds(pid) - before) / CALLS / 1000
-
-
-def _cpu_nanoseconds(pid: int) -> float:
-    """Return the processor time of all threads: from the scheduler where it tells, else in ticks of 10 ms."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return sum(float((task / "schedstat").read_text().split()[0]) for task in tasks)
-    except OSError:
-        times = psutil.Process(pid).cpu_times()
-        return (times.user + times.system) * 1e9
+    return (cpu_nanoseconds(pid) - before) / CALLS / 1000
 
 
 if __name__ == "__main__":
