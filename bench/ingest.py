@@ -1,4 +1,4 @@
-"""Measure how many callbacks a second a broker writes and answers, over 64 connections, for each kind of store.
+"""Measure how many callbacks a second a broker writes and answers, over 64 connections, by kind of store.
 
 One process on one processor posts messages that were sealed before; the broker has another processor.
 Rates say little on a busy machine: the broker's processor time for each callback says what a core could do.
@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from types import TracebackType
+from typing import Literal, NamedTuple
 from urllib.parse import urlencode
 
 import uvloop
@@ -27,9 +28,10 @@ from bench.processor import cpu_nanoseconds
 from bench.serving import in_process, serve_broker_with_callbacks
 from broker.cli.demo.playground import APP
 from broker.simulator.callbacks.cdata import document
-from broker.simulator.callbacks.envelope import Address, sealed_post
+from broker.simulator.callbacks.envelope import sealed_post
 from broker.simulator.crypto import RANDOM_BYTES
 from broker.simulator.demo import CALLBACK_KEYS, PARENT
+from broker.simulator.world.events.callback import Address
 from tests.kit.processes.redis_server import RedisServer
 
 AT_ONCE = 64
@@ -50,11 +52,13 @@ class Rate(NamedTuple):
 class SlowDisk(sqlite3.Connection):
     """Commit as on a disk that takes its time."""
 
-    def __exit__(self, *failed: Any) -> Literal[False]:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> Literal[False]:
         """Wait before what was written is committed."""
         if self.in_transaction:
             time.sleep(FSYNC_SECONDS)
-        return super().__exit__(*failed)
+        return super().__exit__(kind, error, trace)
 
 
 async def serve(pipe: Connection, store: str, *, slow: bool) -> None:
@@ -76,7 +80,7 @@ def redis(appendfsync: str) -> Iterator[str]:
 
 def measure() -> dict[str, Rate]:
     """Return the median round for each kind of store."""
-    stores = {
+    stores: dict[str, tuple[AbstractContextManager[str], bool]] = {
         "SQLite": (nullcontext(""), False),
         "SQLite, fsync 2 ms": (nullcontext(""), True),
         "Redis": (redis("everysec"), False),
@@ -163,9 +167,8 @@ def _request(message_id: str, timestamp: str) -> bytes:
 def run() -> None:
     """Print a line for each kind of store."""
     for name, rate in measure().items():
-        sys.stdout.write(
-            f"{name:20} {rate.posts_per_second:6.0f} callbacks/s  {rate.cpu_microseconds:6.0f} µs of CPU each\n"
-        )
+        cpu = f"{rate.cpu_microseconds:6.0f} µs of CPU each"
+        sys.stdout.write(f"{name:20} {rate.posts_per_second:6.0f} callbacks/s  {cpu}\n")
 
 
 if __name__ == "__main__":
