@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.sqlite.connection import BUSY_MILLISECONDS, EXECUTION_SECONDS, QUEUE_SECONDS
+from broker.adapters.sqlite.connection import BUSY_MILLISECONDS
+from broker.adapters.sqlite.group_commit import EXECUTION_SECONDS, QUEUE_SECONDS
 from broker.adapters.sqlite.store import SqliteStore, StoreInUse, open_sqlite
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.system import SystemClock
