@@ -56,9 +56,9 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no outage; how long Redis may take has tests of its own."""
     monkeypatch.setattr("broker.adapters.redis.servers.port.ANSWER_SECONDS", 10.0)
-    monkeypatch.setattr("broker.adapters.sqlite.connection.QUEUE_SECONDS", 10.0)
-    monkeypatch.setattr("broker.adapters.sqlite.connection.EXECUTION_SECONDS", 10.0)
-    monkeypatch.setattr("broker.adapters.redis.durable_writes.SYNC", timedelta(seconds=5))
+    monkeypatch.setattr("broker.adapters.sqlite.group_commit.QUEUE_SECONDS", 10.0)
+    monkeypatch.setattr("broker.adapters.sqlite.group_commit.EXECUTION_SECONDS", 10.0)
+    monkeypatch.setattr("broker.adapters.redis.batched_writes.SYNC", timedelta(seconds=5))
 
 
 @pytest.fixture(params=KINDS)

@@ -18,8 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.adapters.redis.batched_writes import BatchedWrites
 from broker.adapters.redis.client import RedisClient
-from broker.adapters.redis.event_log import RedisEventLog
+from broker.adapters.redis.event_log import APPEND, RedisEventLog
 from broker.adapters.sqlite.event_log import SqliteEventLog
 from broker.adapters.sqlite.store import open_sqlite
 from broker.domain.events.log import Delivery, Entry, Lag, Member, Retention
@@ -348,8 +349,8 @@ def test_the_log_of_the_kit_keeps_its_promises(program: list[Step]) -> None:
 def patient_file() -> Iterator[None]:
     """Wait for a thread of a busy machine; how long a file may take has tests of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("broker.adapters.sqlite.connection.QUEUE_SECONDS", 60.0)
-        patch.setattr("broker.adapters.sqlite.connection.EXECUTION_SECONDS", 60.0)
+        patch.setattr("broker.adapters.sqlite.group_commit.QUEUE_SECONDS", 60.0)
+        patch.setattr("broker.adapters.sqlite.group_commit.EXECUTION_SECONDS", 60.0)
         yield
 
 
@@ -376,10 +377,16 @@ class TimedClient:
         self.run = client.run
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
+        return self._timed(text, self._client.script)
+
+    def batched(self, text: str) -> Callable[..., Awaitable[Any]]:
+        return self._timed(text, BatchedWrites(self._client, None, on_disk=False, at_once=1).script)
+
+    def _timed(
+        self, text: str, script_of: Callable[[str], Callable[..., Awaitable[Any]]]
+    ) -> Callable[..., Awaitable[Any]]:
         assert "redis.call('TIME')" in text
-        script = self._client.script(
-            text.replace("redis.call('TIME')", "redis.call('MGET', 'seconds', 'micros')")
-        )
+        script = script_of(text.replace("redis.call('TIME')", "redis.call('MGET', 'seconds', 'micros')"))
 
         async def call(keys: list[str], arguments: list[Any]) -> Any:
             now = self._clock.now()
@@ -396,6 +403,9 @@ def test_the_log_of_a_fleet_keeps_its_promises(server: RedisServer, program: lis
     @asynccontextmanager
     async def in_redis(clock: FakeClock) -> AsyncIterator[EventStore]:
         async with connect_redis(server.url) as client:
-            yield RedisEventLog(TimedClient(client, clock), f"test-{secrets.token_hex(4)}")  # type: ignore[arg-type]
+            timed = TimedClient(client, clock)
+            log = RedisEventLog(timed, f"test-{secrets.token_hex(4)}")  # type: ignore[arg-type]
+            log._append = timed.batched(APPEND)
+            yield log
 
     hold_to_the_rules(program, in_redis)

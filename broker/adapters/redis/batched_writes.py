@@ -1,4 +1,8 @@
-"""Writes that must not be lost: sent in batches, each followed by waits for the disk and for replicas."""
+"""Writes in batches: what arrives while one is under way goes with the next.
+
+Writes that must not be lost are followed by waits for the disk and for replicas, which take no longer for
+many than for one. An error of one write is its caller's alone.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -23,7 +27,7 @@ SYNC = timedelta(milliseconds=600)
 COPY = timedelta(milliseconds=250)
 """How long it waits for replicas before that."""
 AT_ONCE = 4
-"""How many batches wait at once: other commands find a free connection."""
+"""How many batches wait at once at one server: other commands find a free connection."""
 LARGEST = 200
 """How many writes are in a batch at most: Redis has to answer it in time."""
 
@@ -43,11 +47,17 @@ MOVED = (AskError, TryAgainError)
 """Replies of a member of a cluster whose slot is on its way to another, or has gone (MOVED is an ASK too)."""
 
 
-class DurableWrites:
-    """Run scripts in batches: the waits for many take no longer than those for one."""
+class BatchedWrites:
+    """Run scripts in batches, each at one server: one that hangs holds up no other."""
 
     def __init__(
-        self, client: RedisClient, observer: Observer, *, replicas: int = 0, on_disk: bool = True
+        self,
+        client: RedisClient,
+        observer: Observer | None,
+        *,
+        replicas: int = 0,
+        on_disk: bool = True,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._client = client
         self._observer = observer
@@ -55,8 +65,9 @@ class DurableWrites:
         """How many replicas are to have a write."""
         self._on_disk = on_disk
         """Whether the primary's disk is to have it."""
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._waiting: tuple[list[Call], asyncio.Task[Replies]] | None = None
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
+        self._waiting: dict[str, tuple[list[Call], asyncio.Task[Replies]]] = {}
+        """By server, the batch that waits for its turn."""
         self._sending: set[asyncio.Task[Replies]] = set()
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
@@ -69,7 +80,8 @@ class DurableWrites:
         A write that replicas or disk do not have in time counts, and the observer is told.
         Raises `StoreUnavailable`.
         """
-        calls, sending = self._batch()
+        call = call.encoded()
+        calls, sending = self._batch(self._client.shard(call.keys[0]))
         place = len(calls)
         calls.append(call)
         # A caller who gives up takes nobody else's reply away.
@@ -78,26 +90,33 @@ class DurableWrites:
             raise StoreUnavailable(reply.written.message, reply.written.retry_after)
         if isinstance(reply.written, Exception):
             raise unavailable(cause_of(reply.written))
-        if reply.written and self._on_disk:
-            self._observer.durable_write_ended(*_on_disk(reply.synced))
-        if reply.written and self._replicas:
-            self._observer.replication_ended(*_on_replicas(reply.copied, self._replicas))
+        if reply.written and self._observer:
+            self._tell(self._observer, reply)
         return reply.written
 
-    def _batch(self) -> tuple[list[Call], "asyncio.Task[Replies]"]:
-        """Return the batch that waits for its turn, or a new one."""
-        if self._waiting is None or len(self._waiting[0]) >= LARGEST:
+    def _tell(self, observer: Observer, reply: Reply) -> None:
+        if self._on_disk:
+            observer.durable_write_ended(*_on_disk(reply.synced))
+        if self._replicas:
+            observer.replication_ended(*_on_replicas(reply.copied, self._replicas))
+
+    def _batch(self, shard: str) -> tuple[list[Call], "asyncio.Task[Replies]"]:
+        """Return the server's batch that waits for its turn, or a new one."""
+        waiting = self._waiting.get(shard)
+        if waiting is None or len(waiting[0]) >= LARGEST:
             calls: list[Call] = []
-            sending = asyncio.create_task(self._send(calls))
+            sending = asyncio.create_task(self._send(shard, calls))
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
-            self._waiting = calls, sending
-        return self._waiting
+            waiting = self._waiting[shard] = calls, sending
+        return waiting
 
-    async def _send(self, calls: list[Call]) -> Replies:
-        async with self._turns:
-            if self._waiting and self._waiting[0] is calls:
-                self._waiting = None
+    async def _send(self, shard: str, calls: list[Call]) -> Replies:
+        async with self._turns[shard]:
+            waiting = self._waiting.get(shard)
+            if waiting and waiting[0] is calls:
+                del self._waiting[shard]
+            # Slots may have moved since.
             parts: defaultdict[str, list[int]] = defaultdict(list)
             for place, call in enumerate(calls):
                 parts[self._client.shard(call.keys[0])].append(place)
@@ -125,7 +144,7 @@ class DurableWrites:
             await teach(servers.server(redis, calls[0].keys[0]), text)
         spoilt = _failed(replies, is_of_wrong_type)
         for number in spoilt:
-            await mend(redis, servers, calls[number].keys, self._observer)
+            await mend(redis, servers, calls[number].keys, self._client.observer)
         repeated = unknown + spoilt
         again = await self._sent(redis, [calls[number] for number in repeated]) if repeated else []
         for number, reply in zip(repeated, again, strict=True):

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
@@ -22,6 +22,11 @@ class Call(NamedTuple):
     def words(self) -> tuple[Any, ...]:
         """Return what follows EVALSHA."""
         return (_digest(self.text), len(self.keys), *self.keys, *self.arguments)
+
+    def encoded(self) -> Self:
+        """Return the call with its text as bytes. Raises `UnicodeEncodeError`, for this call alone."""
+        arguments = [given.encode() if isinstance(given, str) else given for given in self.arguments]
+        return self._replace(arguments=arguments)
 
 
 async def evaluate(redis: Redis, servers: Servers, call: Call) -> Any:  # noqa: ANN401 - as each script answers

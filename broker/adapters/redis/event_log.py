@@ -8,8 +8,8 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from broker.adapters.redis.batched_writes import BatchedWrites
 from broker.adapters.redis.client import RedisClient, milliseconds
-from broker.adapters.redis.durable_writes import DurableWrites
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.lua import group_script, log_script
 from broker.adapters.redis.replies import is_of_wrong_type
@@ -20,6 +20,7 @@ from broker.domain.ports.store import NoticeKind
 
 GroupScript = Callable[..., Awaitable[Any]]
 """A script as a function of an app, a group and arguments."""
+APPEND = log_script("append")
 AT_ONCE = 500
 """How many positions one script looks at."""
 GROUP_NAME = re.compile(rb"[\x21-\x7e]{1,256}")
@@ -42,8 +43,9 @@ class RedisEventLog:
     ) -> None:
         self._client = client
         self._keys = RedisKeys(prefix)
-        waiting = observer and DurableWrites(client, observer, replicas=replicas_acknowledge, on_disk=False)
-        self._append = (waiting if waiting and replicas_acknowledge else client).script(log_script("append"))
+        # One batch after the other: events of an app are written in the order in which they came.
+        batches = BatchedWrites(client, observer, replicas=replicas_acknowledge, on_disk=False, at_once=1)
+        self._append = batches.script(APPEND)
         self._open = self._of_a_group("open")
         self._claim = self._of_a_group("claim")
         self._acknowledge = self._of_a_group("acknowledge")

@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from broker.adapters.redis.batched_writes import BatchedWrites
 from broker.adapters.redis.call import Call, teach
 from broker.adapters.redis.client import RedisClient, epoch_milliseconds, milliseconds
 from broker.adapters.redis.durability import durability_problem
-from broker.adapters.redis.durable_writes import DurableWrites
 from broker.adapters.redis.groups import RedisGroups
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
@@ -61,7 +61,7 @@ class RedisStore(RedisLeases, RedisGroups):
         self._supplant = store_script("supplant")
         scripts = (self._commit, self._offer, self._supplant)
         self._scripts = {text: client.script(text) for text in scripts}
-        self._durably = DurableWrites(client, observer, replicas=replicas_acknowledge)
+        self._durably = BatchedWrites(client, observer, replicas=replicas_acknowledge)
         self._replicas = replicas_acknowledge
         self._replace = client.script(store_script("replace"))
         self._forget = client.script(fenced_script("forget"))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.redis.batched_writes import AT_ONCE, LARGEST, SYNC
 from broker.adapters.redis.client import RedisClient
-from broker.adapters.redis.durable_writes import AT_ONCE, LARGEST, SYNC
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.sqlite.store import open_sqlite
 from broker.adapters.system import SystemClock
@@ -148,7 +148,7 @@ class TestOfRedis:
     async def test_one_whose_caller_gives_up_takes_no_other_with_it(
         self, slow_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("broker.adapters.redis.durable_writes.SYNC", timedelta(seconds=2))
+        monkeypatch.setattr("broker.adapters.redis.batched_writes.SYNC", timedelta(seconds=2))
         async with opened(slow_redis) as it:
             first, other = [asyncio.create_task(it.store.offer(durable(1, f"code {n}"))) for n in range(2)]
             while not await held(it.store, "code 1"):

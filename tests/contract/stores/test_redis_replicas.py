@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from broker.adapters.redis.durable_writes import COPY
+from broker.adapters.redis.batched_writes import COPY
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
 from broker.adapters.system import SystemClock
