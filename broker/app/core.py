@@ -33,7 +33,8 @@ from broker.usecases.limits.ticket_quota import TicketQuota
 from broker.usecases.shares.parents import KnownAuthorizations
 
 
-def _fingerprints(catalog: Catalog) -> dict[str, str]:
+def fingerprints(catalog: Catalog) -> dict[str, str]:
+    """Return what tells the present secret of each app from another one."""
     return {owner.name: owner.secret.fingerprint() for owner in catalog.owners()}
 
 
@@ -41,11 +42,11 @@ class Limits:
     """What limits calls to WeCom: remembered errors, and the gate that uses them."""
 
     def __init__(self, around: Surroundings) -> None:
-        fingerprints = Live(_fingerprints(around.catalog))
+        present = Live(fingerprints(around.catalog))
         # A refusal of another secret does not apply any more.
-        around.catalog.on_change(lambda _: fingerprints.replace(_fingerprints(around.catalog)))
+        around.catalog.on_change(lambda _: present.replace(fingerprints(around.catalog)))
         self.error_cache = ErrorCache(
-            around.storage.errors, around.storage.groups, around.clock, around.randomness, fingerprints
+            around.storage.errors, around.storage.groups, around.clock, around.randomness, present
         )
         breakers = CircuitBreakers(around.clock, around.randomness)
         self.gate = RateGate(around.storage.coordination, self.error_cache, breakers, COUNTED)

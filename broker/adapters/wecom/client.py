@@ -11,7 +11,14 @@ import aiohttp
 
 from broker.adapters.wecom.call import Answer, Call
 from broker.adapters.wecom.egress import Egress
-from broker.adapters.wecom.exchange import Busy, CallOutcome, ConnectionLost, Exchange, told_time
+from broker.adapters.wecom.exchange import (
+    Busy,
+    CallOutcome,
+    ConnectionLost,
+    Exchange,
+    told_time,
+    why_unreachable,
+)
 from broker.adapters.wecom.slots import Slots
 from broker.domain.errors import BrokerError, RateLimited, WecomUnavailable
 from broker.domain.ports.clock import Clock, Randomness
@@ -101,7 +108,7 @@ class WecomClient:
                     return seconds
                 problem = "its answer has no Date"
         except (aiohttp.ClientError, OSError, ConnectionLost, TimeoutError) as error:
-            problem = type(error).__name__
+            problem = f"{type(error).__name__}{self._egress.via}{why_unreachable(error)}"
         raise WecomUnavailable(f"WeCom did not tell its time: {problem}")
 
     @asynccontextmanager

@@ -188,17 +188,8 @@ class Exchange:
         raise call.fault or problem
 
     def _unreachable(self, error: Exception) -> BrokerError:
-        match error:
-            case aiohttp.ClientConnectorDNSError():
-                problem = f": the name {error.host} cannot be resolved"
-            case aiohttp.ClientConnectorCertificateError():
-                problem = f": the certificate of {error.host} is not trusted"
-            case aiohttp.ClientConnectorError():
-                problem = f": no connection to {error.host}:{error.port}"
-            case _:
-                problem = ""
         said: dict[str, Any] = {"endpoint": self._call.endpoint, "cause": type(error).__name__}
-        return Busy(f"WeCom cannot be reached{self._egress.via}{problem}", **said)
+        return Busy(f"WeCom cannot be reached{self._egress.via}{why_unreachable(error)}", **said)
 
     def _proxy_refused(self, status: int) -> BrokerError:
         problem = "refuses the broker's credentials" if status == PROXY_REFUSED else "cannot pass calls on"
@@ -211,6 +202,19 @@ class Exchange:
 
     def _said(self, status: int) -> dict[str, Any]:
         return {"endpoint": self._call.endpoint, "http_status": status}
+
+
+def why_unreachable(error: Exception) -> str:
+    """Return the host and what is wrong with it, to put behind an error; empty where nothing is known."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return f": the name {error.host} cannot be resolved"
+        case aiohttp.ClientConnectorCertificateError():
+            return f": the certificate of {error.host} is not trusted"
+        case aiohttp.ClientConnectorError():
+            return f": no connection to {error.host}:{error.port}"
+        case _:
+            return ""
 
 
 def told_time(response: aiohttp.ClientResponse) -> float | None:

@@ -16,6 +16,14 @@ FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 async def check_seal(store: Store, keys: Sequence[SealKey]) -> None:
+    """Prove the keys, and leave a record of each for other replicas. Raises as `prove_keys`."""
+    await prove_keys(store, keys)
+    await store.offer(_record(SEAL_CHECK, keys[0]))
+    for key in keys:
+        await store.offer(_record(_name(key), key))
+
+
+async def prove_keys(store: Store, keys: Sequence[SealKey]) -> None:
     """Raise `CannotStart` if no key opens what is in the store, or a key is not what the fleet calls so.
 
     Raises `StoreUnavailable`.
@@ -33,9 +41,6 @@ async def check_seal(store: Store, keys: Sequence[SealKey]) -> None:
             Seal(keys).open(SEAL_CHECK, found[SEAL_CHECK].payload)
         except SealBroken as error:
             raise CannotStart(f"store.seal_keys: no key opens what is in the store: {error}") from None
-    await store.offer(_record(SEAL_CHECK, keys[0]))
-    for key in keys:
-        await store.offer(_record(_name(key), key))
 
 
 def proves_a_key(name: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from broker.adapters.storage.seal import Seal, SealKey
 from broker.app.at_rest.key_file import KeyFileUnusable, make_key, missing, read_key
-from broker.app.at_rest.seal_check import SEAL_CHECK, check_seal
+from broker.app.at_rest.seal_check import SEAL_CHECK, check_seal, prove_keys
 from broker.app.errors import CannotStart
 from broker.config.schema import Config
 from broker.domain.ports.store import Store
@@ -48,8 +48,28 @@ async def proven_keys(store: Store, config: Config) -> list[SealKey]:
     return keys
 
 
+async def present_keys(store: Store, config: Config) -> list[SealKey]:
+    """Return the keys that there are, proven, and write nothing; none of an embedded store that is new.
+
+    Raises as `proven_keys`.
+    """
+    keys = await _present(store, config)
+    if keys:
+        await prove_keys(store, keys)
+    return keys
+
+
 async def _configured(store: Store, config: Config) -> list[SealKey]:
     """Return the configured keys; without any, the embedded store's own, made at its first start."""
+    if keys := await _present(store, config):
+        return keys
+    try:
+        return [make_key(config.store.path)]
+    except KeyFileUnusable as error:
+        raise CannotStart(f"store.url: {error}") from None
+
+
+async def _present(store: Store, config: Config) -> list[SealKey]:
     if config.store.seal_keys:
         return [SealKey(key.id, key.key_bytes()) for key in config.store.seal_keys]
     database = config.store.path
@@ -58,6 +78,6 @@ async def _configured(store: Store, config: Config) -> list[SealKey]:
             return [key]
         if await store.load([SEAL_CHECK]):
             raise missing(database)
-        return [make_key(database)]
     except KeyFileUnusable as error:
         raise CannotStart(f"store.url: {error}") from None
+    return []

@@ -6,7 +6,8 @@ from datetime import UTC, timedelta
 
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.cli.doctor.finding import Facts, Finding, Level
+from broker.app.checkup.finding import Finding, Level
+from broker.cli.doctor.facts import Facts
 from broker.cli.operating.plain import ago, moment
 
 PASSING = frozenset(

@@ -1,50 +1,57 @@
-"""`doctor`: asks a running broker, and says what is wrong with the fleet."""
+"""`doctor`: says what is wrong with a fleet, or with a configuration, and what to do about it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from wecom_broker import BrokerError
-from wecom_broker.errors import BrokerUnreachable
-from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.cli.doctor import apps, groups, replicas
-from broker.cli.doctor.finding import Facts, Finding, Level
+from broker.app.checkup.examination import Wishes
+from broker.app.checkup.finding import Finding, Level
+from broker.cli.doctor.configured import examine_configuration
+from broker.cli.doctor.running import examine, facts_of, unanswered
 from broker.cli.operating import table
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.printable import printable
 
-CHECKS: Sequence[Callable[[Facts], Iterator[Finding]]] = (
-    replicas.replicas,
-    replicas.dependencies,
-    replicas.clocks,
-    replicas.configuration,
-    replicas.seal_keys,
-    replicas.certificates,
-    apps.refusals,
-    apps.quotas,
-    apps.suites,
-    groups.groups,
-)
 WORST_FIRST = list(Level)
-NO_ANSWER = {
-    "UNAUTHENTICATED": "say who you are: --cert and --key, or --token",
-    "CALLER_NOT_ALLOWED": 'give this caller the action "admin.read" for apps = ["*"] and corps = ["*"]',
-}
 
 
 @click.command()
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Look at what this TOML file names, instead of asking a broker.",
+)
+@click.option(
+    "--callbacks",
+    default="",
+    metavar="URL",
+    help="With --config: https://HOST, under which WeCom reaches /callback/APP. Default: this machine.",
+)
+@click.option(
+    "--again",
+    multiple=True,
+    metavar="APP",
+    help="With --config: try its secret even if a doctor did so before. May be given several times.",
+)
 @operating
-async def doctor(desk: Desk) -> None:
+async def doctor(desk: Desk, path: Path | None, callbacks: str, again: tuple[str, ...]) -> None:
     """Say what is wrong with the fleet, why, and what to do; exit 1 if something fails.
 
-    It asks the replica at --address, which knows of the others. WeCom is not asked, so it may run in a loop.
+    It asks the replica at --address, which knows of the others; WeCom is not asked. With --config it asks no
+    broker: it tries DNS, TLS to WeCom, the store and its seal keys, clocks, callbacks, and each secret once.
+    A secret that WeCom refused, to a doctor or to the brokers, is not tried again, so both may run in a loop.
     """
-    try:
-        found = examine(await _facts(desk))
-    except BrokerError as error:
-        found = [_unanswered(error)]
+    if path:
+        found = await examine_configuration(path, Wishes(again, callbacks))
+    elif again or callbacks:
+        raise click.UsageError("--again and --callbacks go with --config")
+    else:
+        found = await _of_fleet(desk)
+    found = worst_first(found)
     failed = any(finding.level is Level.FAIL for finding in found)
     if desk.as_json:
         desk.print_json({"ok": not failed, "findings": list(map(asdict, found))})
@@ -54,36 +61,16 @@ async def doctor(desk: Desk) -> None:
         raise SystemExit(1)
 
 
-def examine(facts: Facts) -> list[Finding]:
-    """Return everything that was looked at, the worst first."""
-    found = [finding for check in CHECKS for finding in check(facts)]
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Return the findings as they are shown."""
     return sorted(found, key=lambda finding: WORST_FIRST.index(finding.level))
 
 
-async def _facts(desk: Desk) -> Facts:
-    """Return what the replica knows. Raises BrokerError.
-
-    What it cannot tell while its store is unavailable is left out: the status says that.
-    """
-    status = await desk.ask(desk.admin.GetStatus, pb.GetStatusRequest())
-    listed = await desk.ask(desk.admin.ListApps, pb.ListAppsRequest())
-    seen = await desk.ask(desk.admin.ListReplicas, pb.ListReplicasRequest())
-    refusals = desk.pages(desk.admin.ListRefusals, pb.ListRefusalsRequest(), "refusals")
-    refused = [each async for each in refusals]
+async def _of_fleet(desk: Desk) -> list[Finding]:
     try:
-        quotas = (await desk.ask(desk.admin.GetQuotas, pb.GetQuotasRequest())).quotas
-        known = (await desk.ask(desk.admin.ListEventGroups, pb.ListEventGroupsRequest())).groups
+        return examine(await facts_of(desk))
     except BrokerError as error:
-        if error.reason != "STORE_UNAVAILABLE":
-            raise
-        quotas, known = (), ()
-    return Facts(datetime.now(UTC), status, listed.apps, seen.replicas, refused, quotas, known)
-
-
-def _unanswered(error: BrokerError) -> Finding:
-    hint = "is it running? see --address, --ca" if isinstance(error, BrokerUnreachable) else ""
-    remedy = NO_ANSWER.get(error.reason, hint)
-    return Finding(Level.FAIL, "broker", f"{error.reason}: {error.message}", remedy)
+        return [unanswered(error)]
 
 
 def _show(found: Sequence[Finding]) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 
-from broker.cli.doctor.finding import Facts, Finding, Level
+from broker.app.checkup.finding import Finding, Level
+from broker.cli.doctor.facts import Facts
 from broker.cli.operating.plain import span
 
 BEHIND = timedelta(minutes=5)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.cli.doctor.command import examine
-from broker.cli.doctor.finding import Facts, Finding, Level
+from broker.app.checkup.finding import Finding, Level
+from broker.cli.doctor.command import worst_first
+from broker.cli.doctor.facts import Facts
+from broker.cli.doctor.running import examine
 
 NOW = datetime.now(UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -290,6 +292,6 @@ def test_each_illness_is_named_with_cause_and_remedy(name: str) -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    found = examine(facts(quotas=[quota(80), quota(100)]))
+    found = worst_first(examine(facts(quotas=[quota(80), quota(100)])))
 
     assert [Level.FAIL, Level.WARN, Level.OK] == list(dict.fromkeys(finding.level for finding in found))

@@ -1,0 +1,1 @@
+"""What the doctor can tell of a configuration without a broker: the way to WeCom, store, secrets."""

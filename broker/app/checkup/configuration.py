@@ -1,0 +1,42 @@
+"""What a configuration itself says: settings that are probably not intended, and its certificates."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from broker.app.checkup.finding import Finding, Level
+from broker.config.checking.warnings import warnings
+from broker.config.schema import Config
+
+
+def doubtful(config: Config, now: datetime) -> Iterator[Finding]:
+    """Yield what `check-config` warns of; certificates are looked at apart."""
+    found = [
+        warning for warning in warnings(config, now) if not warning.startswith("server.tls.certificate:")
+    ]
+    for warning in found:
+        key, _, problem = warning.partition(": ")
+        yield Finding(Level.WARN, key, problem, "change it, if it is not what you want")
+    if not found:
+        yield Finding(Level.OK, "config", f"no mistake, {len(config.apps)} app(s)")
+
+
+def mistakes(problems: list[str]) -> Iterator[Finding]:
+    """Yield what keeps the configuration from being used."""
+    for each in problems:
+        key, _, problem = each.partition(": ")
+        yield Finding(Level.FAIL, key, problem, "correct it in the file: no broker starts with it")
+
+
+def certificate_ends(config: Config) -> Mapping[str, datetime]:
+    """Return when the first certificate in each file of the server's TLS ends, by key."""
+    if not (tls := config.server.tls):
+        return {}
+    ends = {}
+    for key, path in (("certificate", tls.certificate), ("client_ca", tls.client_ca)):
+        if path is not None:
+            found = x509.load_pem_x509_certificates(Path(path).read_bytes())
+            ends[f"server.tls.{key}"] = min(one.not_valid_after_utc for one in found)
+    return ends
