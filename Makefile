@@ -27,7 +27,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-fast attacks fuzz lint format generate bench lock clean
+.PHONY: help install demo dev test test-fast attacks chaos fuzz lint format generate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ test-fast: $(STAMP) ## Run the unit tests, in less than half a minute
 attacks: export GRPC_ENABLE_FORK_SUPPORT = 0
 attacks: $(STAMP) ## Attack a broker in many ways, one after the other: its other callers must hardly notice
 	STRICT=1 SLICES=$(SLICES) $(BIN)/python -m pytest tests/integration/attacks $(ARGS)
+
+chaos: export GRPC_ENABLE_FORK_SUPPORT = 0
+chaos: $(STAMP) ## Break brokers, stores, networks and WeCom under a steady load, and print what callers noticed
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
 fuzz: $(STAMP) ## Send ENVELOPES=200000 callbacks through the protocol, and REQUESTS=20000 to each door of a broker

@@ -1,0 +1,147 @@
+"""What a cell must show: nothing warm fails, nothing is lost, and WeCom is asked no more than allowed."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.chaos.faults import Fault
+from tests.chaos.load import WARM, Seen
+from tests.chaos.world import BROKERS, World
+from tests.kit.processes.fleet import CHILD_TOKEN, GETTOKEN, Replica, connect
+from tests.kit.processes.suites import ACTIVE, authorizations
+
+CORP_TICKET, AGENT_TICKET = "/cgi-bin/get_jsapi_ticket", "/cgi-bin/ticket/get"
+TOKENS = (GETTOKEN, CHILD_TOKEN, CORP_TICKET, AGENT_TICKET)
+"""The endpoints whose calls are bounded: what each of them answers is a credential."""
+COHERENT_WITHIN = 20.0
+"""Seconds. A failover takes two; the rest is for what brokers remember of an outage, and a busy machine."""
+PROMPT = 0.05
+REPLICATED = "wecom_broker_replicated_writes_total"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The row of the table."""
+
+    cell: str
+    seed: int
+    seen: Seen
+    upstream: int
+    bound: int
+    codes: int
+    codes_lost: int
+    unproven: int
+    """Writes of events and codes that counted though no replica had them in time: brokers told so."""
+    coherent: float | None
+    """Seconds after the fault ended; None if never."""
+    incoherent: str = ""
+
+    @property
+    def events_lost(self) -> int:
+        return len(self.seen.accepted - self.seen.handled)
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Return what is not as promised."""
+        told = f"{self.unproven} writes told as unproven"
+        checks = {
+            f"warm calls failed: {_counts(self.seen.warm.failed)}": not self.seen.warm.failed,
+            f"page signatures failed: {_counts(self.seen.pages.failed)}": not self.seen.pages.failed,
+            f"{self.upstream} calls to WeCom, {self.bound} are allowed": self.upstream <= self.bound,
+            f"{self.events_lost} events lost, {told}": self.events_lost <= self.unproven,
+            f"{self.codes_lost} permanent codes lost, {told}": self.codes_lost <= self.unproven,
+            f"not coherent within {COHERENT_WITHIN:.0f} s: {self.incoherent}": self.coherent is not None,
+            "no load: the cell shows nothing": self._is_loaded,
+        }
+        return [problem for problem, is_so in checks.items() if not is_so]
+
+    @property
+    def _is_loaded(self) -> bool:
+        return bool(self.seen.warm.made and self.seen.pages.made and self.seen.accepted and self.codes)
+
+
+def bound(fault: Fault, seen: Seen) -> int:
+    """Return how many calls of `TOKENS` the rules allow.
+
+    A credential is fetched once for the fleet, or once by each replica that is without the store; a
+    rotation that somebody asks for costs one more, at each replica that it is repeated at.
+    """
+    parent, tickets = 1, 2 * len(WARM)
+    return (
+        fault.fetches * (parent + tickets + len(seen.asked)) + seen.rotations.made + seen.rotations.repeated
+    )
+
+
+def upstream(world: World) -> int:
+    """Return how many calls of `TOKENS` there were."""
+    calls = Counter(world.wecom.calls())
+    return sum(calls[path] for path in TOKENS)
+
+
+def unproven(world: World) -> int:
+    """Return how many writes the brokers told of, for which no replica vouched."""
+    found = 0.0
+    for broker in world.brokers:
+        for outcome in ("late", "unproven"):
+            lines = re.findall(rf'^{REPLICATED}{{outcome="{outcome}"}} (.*)$', broker.metrics(), re.MULTILINE)
+            found += sum(map(float, lines))
+    return int(found)
+
+
+async def coherent_after(world: World, seen: Seen) -> tuple[float | None, str]:
+    """Wait until replicas agree and nothing is outstanding; return the seconds, and what was wrong last."""
+    began = asyncio.get_running_loop().time()
+    wrong = ""
+    async with connect(*(broker.address for broker in world.brokers)) as replicas:
+        while (waited := asyncio.get_running_loop().time() - began) < COHERENT_WITHIN:
+            wrong = await _incoherence(world, replicas, seen)
+            if not wrong:
+                return waited, ""
+            await asyncio.sleep(PROMPT)
+    return None, wrong
+
+
+async def _incoherence(world: World, replicas: Sequence[Replica], seen: Seen) -> str:
+    """Return what is not yet as it was, or ""."""
+    asked = sorted(seen.asked)
+    found = await asyncio.gather(
+        *(replica.token(corp_id, timeout=5) for corp_id in asked for replica in replicas),
+        return_exceptions=True,
+    )
+    errors = [error for error in found if isinstance(error, BaseException)]
+    if errors:
+        return f"{len(errors)} of {len(found)} calls fail, one with {errors[0]}"
+    values = [getattr(token, "value", "") for token in found]
+    apart = [
+        corp_id
+        for place, corp_id in enumerate(asked)
+        if len(set(values[place * BROKERS : (place + 1) * BROKERS])) > 1
+    ]
+    if apart:
+        return f"replicas differ on {len(apart)} tokens"
+    if left := seen.accepted - seen.handled:
+        return f"{len(left)} events are not handled"
+    if lost := await lost_codes(world, replicas):
+        return f"{lost} authorisations are not active"
+    return ""
+
+
+def exchanged(world: World) -> set[str]:
+    """Return the corps whose permanent code WeCom handed out."""
+    return {row["corpid"] for row in world.console.authorizations() if row["active"] and row["exchanged"]}
+
+
+async def lost_codes(world: World, replicas: Sequence[Replica]) -> int:
+    """Return how many of these some replica does not have."""
+    told = exchanged(world)
+    missing: set[str] = set()
+    for replica in replicas:
+        rows = await authorizations(replica.of("market"))
+        missing |= told - {row.corp_id for row in rows if row.state == ACTIVE}
+    return len(missing)
+
+
+def _counts(failed: Counter[str]) -> str:
+    return ", ".join(f"{number} × {reason}" for reason, number in failed.most_common())
