@@ -13,6 +13,7 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text()
 KUBERNETES = (DEPLOY / "kubernetes.yaml").read_text()
 UNIT = DEPLOY / "wecom-broker.service"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+NOTIFY_RELOAD_SINCE = 253
 
 
 @pytest.mark.parametrize("service", ["lb", "redis"])
@@ -79,7 +80,15 @@ def test_systemd_takes_the_unit_with_all_that_is_switched_off(tmp_path: Path) ->
     if not (analyze := shutil.which("systemd-analyze")):
         pytest.skip("systemd-analyze is not here")
     unit = tmp_path / UNIT.name
-    unit.write_text(re.sub(r"^#(?=[A-Z]\w+=)", "", UNIT.read_text(), flags=re.MULTILINE))
+    text = re.sub(r"^#(?=[A-Z]\w+=)", "", UNIT.read_text(), flags=re.MULTILINE)
+    version = subprocess.run(
+        [analyze, "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    if int(version[1]) < NOTIFY_RELOAD_SINCE:
+        older = re.search(r"in place of Type=:\n#\n((?:#   .+\n)+)", text)
+        assert older
+        text = text.replace("\nType=notify-reload\n", "\n" + older[1].replace("#   ", ""))
+    unit.write_text(text)
     said = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, check=False).stderr
 
     assert {
@@ -87,3 +96,4 @@ def test_systemd_takes_the_unit_with_all_that_is_switched_off(tmp_path: Path) ->
         "LoadCredential=crm-callback-token:/etc/wecom-broker/secrets/crm-callback-token",
     } <= {*unit.read_text().splitlines()}
     assert not re.search("Unknown|Failed to parse|Invalid", said)
+    assert re.search("^Type=notify", text, re.MULTILINE)

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,19 +14,20 @@ import structlog
 
 from broker import __version__ as broker_version
 from broker.app.errors import CannotStart
-from broker.app.reloading.reload import ConfigReload
 from broker.app.reloading.watching import watch
 from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
 from broker.cli.serving.hangup import Hangups
 from broker.cli.serving.open_files import allow_open_files
+from broker.cli.serving.service_manager import ServiceManager
 from broker.cli.serving.workers import CANNOT_START, supervise
 from broker.config.checking.warnings import warnings
 from broker.config.load import load_config
 from broker.config.schema import Config
 from broker.telemetry.logging import LOGGER, set_up_logging
 
+Reload = Callable[[], Awaitable[None]]
 UNWATCHED_SECONDS = 60.0
 """How long until watching is tried again."""
 SUPERVISED_SECONDS = 1.0
@@ -35,8 +37,8 @@ SUPERVISED_SECONDS = 1.0
 @click.command()
 @config_option
 @insecure_option
-@click.option("--worker", is_flag=True, hidden=True)
-def serve(path: Path, insecure: bool, worker: bool) -> None:
+@click.option("--worker", type=int, hidden=True, help="The descriptor by which a supervisor is told.")
+def serve(path: Path, insecure: bool, worker: int | None) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain."""
     allow_open_files()
     # Before the file is read: what changes later comes with a SIGHUP of its own.
@@ -44,23 +46,28 @@ def serve(path: Path, insecure: bool, worker: bool) -> None:
     path = path.absolute()
     config = read_config(path, insecure=insecure)
     set_up_logging(config.log.level, config.log.format)
-    if not worker:
+    if worker is None:
         log = structlog.get_logger(LOGGER)
         for warning in warnings(config, datetime.now(UTC)):
             log.warning("check the configuration", problem=warning)
-    if config.server.workers > 1 and not worker:
-        supervise(path, config, hangups, insecure=insecure)
+    manager = (
+        ServiceManager.of(os.environ) if worker is None else ServiceManager(socket.socket(fileno=worker))
+    )
+    if config.server.workers > 1 and worker is None:
+        supervise(path, config, hangups, manager, insecure=insecure)
         return
-    serving = _serve(config, path, hangups, insecure=insecure)
+    serving = _serve(config, path, hangups, manager, insecure=insecure)
     try:
-        run_until_stopped(_while_supervised(serving) if worker else serving)
+        run_until_stopped(serving if worker is None else _while_supervised(serving))
     except CannotStart as error:
         fail(str(error), code=CANNOT_START)
     finally:
         hangups.ignore()
 
 
-async def _serve(config: Config, path: Path, hangups: Hangups, *, insecure: bool) -> None:
+async def _serve(
+    config: Config, path: Path, hangups: Hangups, manager: ServiceManager, *, insecure: bool
+) -> None:
     log = structlog.get_logger(LOGGER)
     try:
         async with running_broker(config, lambda: load_config(path, insecure=insecure)) as broker:
@@ -74,32 +81,39 @@ async def _serve(config: Config, path: Path, hangups: Hangups, *, insecure: bool
                 callers=[caller.name for caller in config.callers],
             )
             asked = asyncio.Event()
+
+            async def reload() -> None:
+                with manager.reloading() as note:
+                    note(await broker.reload.reload())
+
             hangups.listen(asked.set)
+            manager.ready()
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_reload_when(asked, broker.reload))
-                    tasks.create_task(_watch(path, broker.reload))
+                    tasks.create_task(_reload_when(asked, reload))
+                    tasks.create_task(_watch(path, reload))
             finally:
                 hangups.ignore()
+                manager.stopping()
                 log.info("draining", seconds=config.server.drain_seconds)
     except asyncio.CancelledError:
         log.info("stopped")
         raise
 
 
-async def _reload_when(asked: asyncio.Event, reload: ConfigReload) -> None:
+async def _reload_when(asked: asyncio.Event, reload: Reload) -> None:
     """Reload for each SIGHUP; of many at once, one reload begins after the last."""
     while True:
         await asked.wait()
         asked.clear()
-        await reload.reload()
+        await reload()
 
 
-async def _watch(path: Path, reload: ConfigReload) -> None:
+async def _watch(path: Path, reload: Reload) -> None:
     """Reload after each change of a file; without a way to watch, only SIGHUP is left."""
     while True:
         try:
-            await watch(path, reload.reload)
+            await watch(path, reload)
         except OSError as problem:
             structlog.get_logger(LOGGER).warning(
                 "files of the configuration cannot be watched; send SIGHUP after a change",
