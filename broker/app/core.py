@@ -90,7 +90,7 @@ class Core:
         self.authorizations, self.installations = state.authorizations, state.installations
         self.suite_tickets = state.tickets
         credentials = Replicated(storage.credentials, self.memory, clock)
-        self.forced = forced = ForcedFetches(coordination, clock, forced_limit)
+        self.forced = forced = ForcedFetches(coordination, clock, forced_limit, observer)
         pace = RenewalPace(self.memory, clock, around.policy, unpaced=unpaced)
         self.engine = CredentialEngine(
             replicated=credentials,

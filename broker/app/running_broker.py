@@ -21,6 +21,7 @@ from broker.adapters.wecom.tokens import TokenEndpoints
 from broker.app import listening
 from broker.app.audit import open_audit
 from broker.app.core import Core, Limits
+from broker.app.measures import measure
 from broker.app.reloading.reload import Apply, ConfigReload
 from broker.app.reloading.settings import LiveSettings
 from broker.app.services import Services
@@ -143,13 +144,18 @@ async def running_broker(
         core.start()
         core.renew()
         services.start()
-        background.keep_running("watching health", health.run)
-        background.keep_running("watching clocks", clock_watch.run)
-        background.keep_running("summing audit records", audit.journal.run)
-        background.keep_running("publishing counts", partial(telemetry.metrics.keep_publishing, clock))
+        for name, run in (
+            ("watching health", health.run),
+            ("watching clocks", clock_watch.run),
+            ("summing audit records", audit.journal.run),
+            ("publishing counts", partial(telemetry.metrics.keep_publishing, clock)),
+        ):
+            background.keep_running(name, run)
         stack.callback(telemetry.metrics.publish)
+        admission = Admission(policy, pools=fair_pools(PASSED_ON_AT_ONCE, MOST_AT_WILL))
+        measure(telemetry.metrics, settings, admission, core)
         shared = (
-            Admission(policy, pools=fair_pools(PASSED_ON_AT_ONCE, MOST_AT_WILL)),
+            admission,
             Authorizer(policy, Subjects.of(around.catalog)),
             OpenStreams(policy),
             CallAudit(services.audit),

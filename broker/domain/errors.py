@@ -36,7 +36,7 @@
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 KINDS: dict[str, type["BrokerError"]] = {}
@@ -59,6 +59,8 @@ class BrokerError(Exception):
         self.retry_after: timedelta | None = None
         self.remembered_as = ""
         """The scope under which it is remembered (engine rule 7); empty = it is not."""
+        self.kept_until: datetime | None = None
+        """Until when it is remembered, if it comes from memory: WeCom was not asked for it."""
         self.code_unread = False
         """Whether WeCom certainly did not read the one-time code of the failed call, which may be sent again.
 

@@ -47,7 +47,7 @@ class RememberedError:
     def as_error(self, now: datetime) -> BrokerError:
         """Make a new exception; if waiting helps, its `retry_after` is the time that is left."""
         error = self.kind.restored(self.message, self.metadata)
-        error.remembered_as = self.scope
+        error.remembered_as, error.kept_until = self.scope, self.until
         if isinstance(error, RetryLater):
             error.retry_after = max(self.until - now, timedelta(milliseconds=1))
         return error

@@ -1,9 +1,11 @@
 """The metrics that Prometheus scrapes: a table, without a secret or an unbounded label."""
 
 import os
+import platform
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Literal
 
+import grpc
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -12,16 +14,18 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.process_collector import ProcessCollector
 
+from broker import __version__
 from broker.domain.ports.clock import Clock
 from broker.domain.suites.view import ViewState
-from broker.telemetry.requests import SECONDS, SHARED, Requests, RequestsOfWorkers
+from broker.telemetry.process import Across, ProcessOfWorker
+from broker.telemetry.requests import SECONDS, SHARED, SHARED_LABELS, Requests
+from broker.telemetry.workers import MetricsOfWorkers
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Set where several workers write their metrics into files."""
 PUBLISHED_EVERY = timedelta(seconds=1)
-Across = Literal["livemax", "livemin", "livesum"]
-"""How the gauges of several workers are combined."""
 
 
 class Metrics:
@@ -33,11 +37,27 @@ class Metrics:
 
         self.requests = Requests()
         self.registry.register(self.requests)
+        self.registry.register(ProcessCollector(registry=None))
         self._shared_requests: Gauge | None = None
+        self._process = ProcessOfWorker()
+        self._updates: list[Callable[[], None]] = []
+        self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
+        self.build_info = gauge(
+            "build_info", "Always 1; the versions are labels.", "version", "python", "grpc"
+        )
+        self.build_info.labels(__version__, platform.python_version(), grpc.__version__).set(1)
+        self.caller_calls = counter(
+            "caller_calls_total", "Calls that were let in, by configured caller.", "caller"
+        )
         self.callers_refused = counter(
             "callers_refused_total",
             "Requests refused by configured caller (empty if unknown) and reason.",
             *("caller", "reason"),
+        )
+        self.forced_fetches = counter(
+            "forced_fetches_total",
+            "Fetches that a caller forced by a report, a refresh or a min_ttl, by configured caller.",
+            "caller",
         )
         self.audit_records = counter(
             "audit_records_total", "Audit records, by whether they were written or lost.", "outcome"
@@ -60,6 +80,14 @@ class Metrics:
             "lease_wait_seconds", "Time that a fetch waited for another replica's lease."
         )
         self.refreshes = counter("refreshes_total", "Refreshes by kind and outcome.", "kind", "outcome")
+        self.refusals = gauge(
+            "refusals",
+            "What WeCom refused and this replica remembers, by who and what must change.",
+            *("app", "reason", "errcode", "endpoint", "ip"),
+        )
+        self.app_shares = gauge(
+            "app_shares", "Child corps that an app is shared with, as last listed.", "app", "share_kind"
+        )
         self.credentials = gauge("credentials", "Credentials in memory by kind and state.", "kind", "state")
         self.oldest_seconds = gauge(
             "credential_oldest_seconds", "Age of the oldest credential in memory, by kind.", "kind"
@@ -145,6 +173,17 @@ class Metrics:
             "permission_expiry_timestamp_seconds", "When the first data permission of any corp ends.", "app"
         )
 
+    def show(self, gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
+        """Show these values, by label, and no others."""
+        for labels in self._shown.get(gauge, set()) - values.keys():
+            if MULTIPROCESS in os.environ:
+                gauge.labels(*labels).set(0)
+            else:
+                gauge.remove(*labels)
+        for labels, value in values.items():
+            gauge.labels(*labels).set(value)
+        self._shown[gauge] = set(values)
+
     def forget_suite(self, suite: str) -> None:
         """Forget the gauges of a suite that is not configured any more."""
         if MULTIPROCESS in os.environ:
@@ -167,13 +206,18 @@ class Metrics:
         for series in (*lags, self.events_delivered):
             series.remove_by_labels({"app": app, "group": group})
 
+    def update_by(self, update: Callable[[], None]) -> None:
+        """Call this before the metrics are shown: it measures what changes too often to be told."""
+        self._updates.append(update)
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, of all workers together."""
         if MULTIPROCESS not in os.environ:
+            self._update()
             return generate_latest(self.registry)
         self.publish()
         together = CollectorRegistry()
-        together.register(RequestsOfWorkers(multiprocess.MultiProcessCollector(None)))  # type: ignore[no-untyped-call]
+        together.register(MetricsOfWorkers(multiprocess.MultiProcessCollector(None)))  # type: ignore[no-untyped-call]
         return generate_latest(together)
 
     async def keep_publishing(self, clock: Clock) -> None:
@@ -186,11 +230,17 @@ class Metrics:
         """Write what is counted in memory where those of all workers are added up, if there are several."""
         if MULTIPROCESS not in os.environ:
             return
+        self._update()
         if self._shared_requests is None:
             self._shared_requests = Gauge(
-                SHARED, "See `Requests`.", ("rpc", "number", "of"), registry=None, multiprocess_mode="sum"
+                SHARED, "See `Requests`.", SHARED_LABELS, registry=None, multiprocess_mode="sum"
             )
         self.requests.publish(self._shared_requests)
+        self._process.publish()
+
+    def _update(self) -> None:
+        for update in self._updates:
+            update()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"wecom_broker_{name}", text, labels, registry=self.registry)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from broker.domain.corps import ShareKind
-from broker.domain.errors import BrokerError, WecomRefused
+from broker.domain.errors import BrokerError, RateLimited, WecomRefused
 from broker.domain.events.log import Lag
 from broker.domain.events.receiver import ReceiverForm
 from broker.domain.ports.clock import Clock
@@ -19,6 +19,7 @@ from broker.domain.replica.readiness import Hindrance, NotReady
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
+from broker.telemetry.zeros import begin_at_zero
 
 NO_ANSWER = {
     "-1": "WeCom is busy (errcode -1)",
@@ -32,6 +33,9 @@ MAX_RECEIVERS_REMEMBERED = 10_000
 SHARES_LOGGED = 20
 UNPROVEN_LOGGED_EVERY = timedelta(minutes=10)
 LOGGED_EVERY = timedelta(seconds=10)
+REMEMBERED_TOLD_EVERY = timedelta(minutes=1)
+MOST_REMEMBERED_TOLD = 1000
+"""Of more, the one that was met first is told anew."""
 
 
 class Telemetry:
@@ -43,14 +47,15 @@ class Telemetry:
         self.metrics = Metrics()
         self.replica_health = ReplicaHealth(clock.now())
         self.metrics.config_loaded.set(self.replica_health.config.loaded_at.timestamp())
-        for outcome in ReloadOutcome:
-            self.metrics.config_reloads.labels(outcome)
+        begin_at_zero(self.metrics)
         self._sealed_for: set[tuple[str, str, str]] = set()
         self._groups: set[tuple[str, str]] = set()
         self._obstacle: NotReady | None = None
         self._unproven_logged_at: datetime | None = None
         self._unreplicated_logged_at: datetime | None = None
         self._stranger_logged = clock.now() - LOGGED_EVERY
+        self._remembered_told: dict[str, tuple[datetime, int]] = {}
+        """When each scope of a remembered error was last told, and how often it was met since."""
         self._damage_logged: dict[Damage, tuple[datetime, int]] = {}
         """When each kind was last logged, and how many were found since."""
 
@@ -102,6 +107,12 @@ class Telemetry:
 
     def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
         """See `Observer.refreshed`."""
+        if error and error.kept_until:
+            self.metrics.refreshes.labels(kind, "remembered").inc()
+            self._tell_of_remembered(error, error.kept_until)
+            return
+        if isinstance(error, WecomRefused | RateLimited):
+            outcome = "refused"
         self.metrics.refreshes.labels(kind, outcome).inc()
         if error is None:
             self._log.info("refreshed", credential=name, outcome=outcome)
@@ -113,6 +124,26 @@ class Telemetry:
             credential=name,
             reason=error.reason,
             problem=error.message,
+            **_fields(error.metadata),
+        )
+
+    def _tell_of_remembered(self, error: BrokerError, until: datetime) -> None:
+        """Say once a minute that callers meet an error for which WeCom is not asked again."""
+        now = self._clock.now()
+        last, untold = self._remembered_told.pop(error.remembered_as, (None, 0))
+        if last and now - last < REMEMBERED_TOLD_EVERY:
+            self._remembered_told[error.remembered_as] = last, untold + 1
+            return
+        if len(self._remembered_told) >= MOST_REMEMBERED_TOLD:
+            del self._remembered_told[next(iter(self._remembered_told))]
+        self._remembered_told[error.remembered_as] = now, 0
+        self._log.warning(
+            "refused earlier",
+            refused=error.remembered_as,
+            reason=error.reason,
+            problem=error.message,
+            next_try=until.isoformat(timespec="seconds"),
+            not_logged_before=untold,
             **_fields(error.metadata),
         )
 
@@ -242,6 +273,10 @@ class Telemetry:
         """See `Observer.event_delivered`."""
         self.metrics.events_delivered.labels(app, group, "yes" if earlier else "no").inc()
 
+    def fetch_forced(self, caller: str) -> None:
+        """See `Observer.fetch_forced`."""
+        self.metrics.forced_fetches.labels(caller).inc()
+
     def groups_lag(self, lags: Iterable[Lag]) -> None:
         """See `Observer.groups_lag`; a group that is gone has no lag."""
         found = {(lag.app, lag.group): lag for lag in lags}
@@ -253,6 +288,8 @@ class Telemetry:
             self.metrics.event_lag.labels(*labels).set(lag.open)
             self.metrics.event_lag_seconds.labels(*labels).set(max(age, 0.0))
             self.metrics.dead_events.labels(*labels).set(lag.dead)
+            for again in ("no", "yes"):
+                self.metrics.events_delivered.labels(*labels, again)
 
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer.background_failed`."""

@@ -18,6 +18,7 @@ from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER, redact, set_up_logging
 from broker.telemetry.metrics import Metrics
 from broker.telemetry.observer import Telemetry
+from broker.telemetry.requests import Rpc
 from broker.telemetry.suites import SuiteTelemetry
 from tests.kit.logs import own_logging
 from tests.kit.memory.fake_clock import START, FakeClock
@@ -213,6 +214,40 @@ def test_what_somebody_must_act_on_is_an_error_and_the_rest_a_warning(
     assert {f"wecom_{name}": value for name, value in error.metadata.items()}.items() <= event.items()
 
 
+async def test_a_refusal_that_callers_meet_again_is_told_once_a_minute_and_counted_apart(
+    screen: Screen,
+) -> None:
+    clock = FakeClock()
+    telemetry = Telemetry(clock)
+    set_up_logging("info", "json")
+    name = "access_token:crm:own:ww0:1"
+    first = SecretRejected("refused", errcode=40001, endpoint=ENDPOINT)
+    telemetry.refreshed(name, "access_token", "failed", first)
+    kept = SecretRejected("refused", errcode=40001, endpoint=ENDPOINT)
+    kept.remembered_as, kept.kept_until = name, START + timedelta(hours=1)
+    for _ in range(300):
+        telemetry.refreshed(name, "access_token", "failed", kept)
+        telemetry.refreshed("access_token:crm:corp_group:ww1:1", "access_token", "failed", kept)
+        await clock.advance(timedelta(seconds=0.25))
+    value = telemetry.metrics.registry.get_sample_value
+
+    refused, *earlier = screen.events
+    assert "refresh failed" == refused["event"]
+    assert [("refused earlier", 0), ("refused earlier", 479)] == [
+        (event["event"], event["not_logged_before"]) for event in earlier
+    ]
+    assert (name, "2026-03-02T09:00:00+00:00", "40001") == (
+        earlier[0]["refused"],
+        earlier[0]["next_try"],
+        earlier[0]["wecom_errcode"],
+    )
+    outcomes = {"refused": 1, "remembered": 600, "failed": 0}
+    assert outcomes == {
+        outcome: value("wecom_broker_refreshes_total", {"kind": "access_token", "outcome": outcome})
+        for outcome in outcomes
+    }
+
+
 def test_a_long_list_of_changed_shares_is_cut_and_counted(screen: Screen, telemetry: Telemetry) -> None:
     set_up_logging("info", "json")
     added = [AppShare(ShareKind.CORP_GROUP, f"ww{number}", 1) for number in range(50)]
@@ -281,7 +316,7 @@ def test_durable_writes_are_counted_by_what_is_known_of_them(telemetry: Telemetr
     value = telemetry.metrics.registry.get_sample_value
     name = "wecom_broker_durable_writes_total"
 
-    assert [2, 1, None] == [value(name, {"outcome": outcome}) for outcome in Durability]
+    assert [2, 1, 0] == [value(name, {"outcome": outcome}) for outcome in Durability]
 
 
 async def test_a_write_that_is_not_proven_is_told_every_ten_minutes_at_most(screen: Screen) -> None:
@@ -383,7 +418,7 @@ def test_refreshes_are_counted_without_the_credential_s_name(telemetry: Telemetr
 
 
 def test_the_figures_are_in_prometheus_text_format(telemetry: Telemetry) -> None:
-    telemetry.metrics.requests.recorder("GetAccessToken")("OK", time.perf_counter())
+    telemetry.metrics.requests.recorder(Rpc("", "GetAccessToken"))("OK", time.perf_counter())
     text = telemetry.metrics.exposition().decode()
 
     assert "# TYPE wecom_broker_requests_total counter" in text
@@ -392,6 +427,6 @@ def test_the_figures_are_in_prometheus_text_format(telemetry: Telemetry) -> None
 
 def test_two_brokers_in_one_process_count_apart() -> None:
     one, other = Telemetry(FakeClock()), Telemetry(FakeClock())
-    one.metrics.requests.recorder("GetAccessToken")("OK", time.perf_counter())
+    one.metrics.requests.recorder(Rpc("", "GetAccessToken"))("OK", time.perf_counter())
 
     assert b"GetAccessToken" not in other.metrics.exposition()

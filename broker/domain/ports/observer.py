@@ -55,6 +55,9 @@ class Observer(Protocol):
     def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
         """A fetch ended: rotated, unchanged, superseded, or failed."""
 
+    def fetch_forced(self, caller: str) -> None:
+        """A caller has WeCom asked although the broker holds something valid."""
+
     def store_awaited(self, attempt: int, error: BrokerError) -> None:
         """A starting broker could not reach its store, and tries again."""
 

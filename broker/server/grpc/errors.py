@@ -48,6 +48,8 @@ STATUSES: dict[type[BrokerError], grpc.StatusCode] = {
     errors.WecomProtocol: grpc.StatusCode.INTERNAL,
     Unexpected: grpc.StatusCode.INTERNAL,
 }
+CODES = ("OK", "CANCELLED", *sorted({status.name for status in STATUSES.values()}))
+"""The names of the statuses with which a guarded call may end."""
 
 
 def code_of(error: BrokerError) -> grpc.StatusCode:

@@ -35,6 +35,7 @@ from broker.server.grpc.warm.method import WarmMethod
 from broker.server.grpc.warm.methods import Warm
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
+from broker.telemetry.requests import Record, Rpc, RpcType
 
 LARGEST_REQUEST = 5 * 1024 * 1024 // 4
 """A body or a chunk of 1 MiB, and the fields beside it.
@@ -92,7 +93,7 @@ class RpcGuard:
             return late if may_be_stranger(metadata) else guarded
 
         if answers := self._warm.get(method):
-            record = self._metrics.requests.recorder(_name_of(method))
+            record = self._recorder(method, RpcType.UNARY)
             choose = WarmMethod(guarded, late, answers, self._identity, self._admission, record).handler
         return self._early.bounded(choose, late)
 
@@ -114,7 +115,7 @@ class RpcGuard:
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
         rpc = _name_of(method)
-        record = self._metrics.requests.recorder(rpc)
+        record = self._recorder(method, RpcType.UNARY)
         warm = self._warm.get(method)
 
         async def call(received: Any, context: Context) -> Any:
@@ -164,8 +165,8 @@ class RpcGuard:
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
         rpc = _name_of(method)
-        record = self._metrics.requests.recorder(rpc)
         lasts = answer is _written
+        record = self._recorder(method, RpcType.SERVER_STREAM if lasts else RpcType.CLIENT_STREAM)
         longest = TRANSFERS.get(rpc)
 
         # A coroutine, not a generator: a cut must find it wherever it waits, also while it writes.
@@ -210,6 +211,9 @@ class RpcGuard:
                     record(code, began)
 
         return call
+
+    def _recorder(self, method: str, kind: RpcType) -> Record:
+        return self._metrics.requests.recorder(Rpc.of(method, kind), errors.CODES)
 
     async def _keep_back(self, failure: BrokerError, caller: Caller | None) -> None:
         """Wait before the refusal of who asks too often, or of a stranger, if there are many of them."""

@@ -103,6 +103,10 @@ class ErrorCache:
             return None
         return remembered if self._clock.now() < remembered.until else None
 
+    def all_active(self) -> list[RememberedError]:
+        """Return what this replica remembers and still applies."""
+        return [each for each in self._memory.values() if self.active(each.scope, each.app)]
+
     async def remembered(self, app: str = "") -> list[RememberedError]:
         """Return what the fleet remembers of an app; without one, of what is no single app's.
 

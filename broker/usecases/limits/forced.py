@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import CallerLimited, StoreUnavailable
 from broker.domain.ports.clock import Clock
+from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Counters
 
 MINUTE = timedelta(minutes=1)
@@ -24,10 +25,13 @@ TICKETS = frozenset({CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET})
 class ForcedFetches:
     """Count them, or refuse them; without the store, each replica counts its own."""
 
-    def __init__(self, counters: Counters, clock: Clock, limit_of: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, counters: Counters, clock: Clock, limit_of: Callable[[str], int | None], observer: Observer
+    ) -> None:
         self._counters = counters
         self._clock = clock
         self._limit_of = limit_of
+        self._observer = observer
         self._minute = 0
         self._known: Counter[str] = Counter()
         """How many this replica knows of in the minute, by caller."""
@@ -51,6 +55,8 @@ class ForcedFetches:
             self._known[caller] += 1
             if await self._counted(caller, self._minute) > limit:
                 raise self._refusal(caller)
+        if caller:
+            self._observer.fetch_forced(caller)
         if caller and key and key.kind in TICKETS:
             await self._note(caller, key)
 

@@ -53,6 +53,13 @@ async def test_two_workers_serve_one_port_are_counted_together_and_end_together(
         await until(lambda: CONNECTIONS == metric(fleet, counted))
         assert {CONNECTIONS} == {int(metric(fleet, counted)) for _ in range(5)}, "whichever worker is asked"
         assert 3 == sum(fleet.wecom.calls().values()), "both workers share the fetches"
+        memory = sum(psutil.Process(pid).memory_info().rss for pid in workers)
+        assert 0.7 < metric(fleet, "process_resident_memory_bytes") / memory < 1.3
+        seconds = sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in workers)
+        assert 0.5 < metric(fleet, "process_cpu_seconds_total") / seconds <= 1.1
+        assert "# TYPE process_cpu_seconds_total counter\n" in broker.metrics()
+        handled = 'grpc_method="GetAccessToken",grpc_service="wecom_broker.v1.TokenService",grpc_type="unary"'
+        assert CONNECTIONS == metric(fleet, f'grpc_server_handled_total{{grpc_code="OK",{handled}}}')
     broker.send(signal.SIGTERM)
     process = broker.process
     assert process

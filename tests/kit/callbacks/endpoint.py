@@ -104,7 +104,7 @@ class CallbackEndpoint:
             {
                 (sample.labels["app"], sample.labels["outcome"]): int(sample.value)
                 for sample in metric.samples
-                if sample.name.endswith("_total")
+                if sample.name.endswith("_total") and sample.value
             }
         )
 

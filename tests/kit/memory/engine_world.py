@@ -52,6 +52,7 @@ class Witness:
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     damage: list[tuple[Damage, Exception]] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    forced: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, int]] = field(default_factory=list)
     changes: list[tuple[str, list[AppShare], list[AppShare]]] = field(default_factory=list)
     receivers: list[tuple[str, str, str]] = field(default_factory=list)
@@ -68,6 +69,10 @@ class Witness:
     def refreshed(self, name: str, kind: str, outcome: str, error: BrokerError | None = None) -> None:
         """See `Observer`."""
         self.refreshes.append((name, outcome))
+
+    def fetch_forced(self, caller: str) -> None:
+        """See `Observer`."""
+        self.forced.append(caller)
 
     def store_lost(self, error: BrokerError) -> None:
         """See `Observer`."""

@@ -117,3 +117,17 @@ def test_a_reload_changes_limits_and_forgives_nothing() -> None:
     door.policy.replace((Caller("orders", limits=Limits(streams=1)),))
     door.enter("orders", stream=True)
     assert "streams" == door.refused("orders", stream=True)[0]
+
+
+def test_calls_are_reported_by_caller_and_only_once() -> None:
+    door = Door(Caller("orders", limits=Limits(calls_per_minute=3)), Caller("mail"))
+    for name in ("orders", "mail", "orders", "orders"):
+        door.enter(name)()
+    door.refused("orders")
+    passes = door.admission.turnstile(door.policy.named("mail") or ANYONE)
+    assert passes()
+    reports: list[dict[str, int]] = [{}, {}]
+    for report in reports:
+        door.admission.report(report.__setitem__)
+
+    assert [{"orders": 3, "mail": 2}, {"orders": 0, "mail": 0}] == reports

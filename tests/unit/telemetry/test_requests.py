@@ -6,13 +6,16 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from broker.telemetry.metrics import Metrics
-from broker.telemetry.requests import SECONDS, SHARED, Requests, RequestsOfWorkers
+from broker.telemetry.requests import SECONDS, SHARED, SHARED_LABELS, Requests, Rpc, RpcType
+from broker.telemetry.workers import MetricsOfWorkers
 
 GET = {"rpc": "GetAccessToken"}
+TOKENS = "wecom_broker.v1.TokenService"
+HANDLED = "grpc_server_handled_total"
 
 
 def took(requests: Requests, seconds: float, code: str = "OK", rpc: str = "GetAccessToken") -> None:
-    requests.recorder(rpc)(code, time.perf_counter() - seconds)
+    requests.recorder(Rpc(TOKENS, rpc))(code, time.perf_counter() - seconds)
 
 
 def test_requests_are_counted_by_code_and_timed_by_rpc() -> None:
@@ -30,6 +33,28 @@ def test_requests_are_counted_by_code_and_timed_by_rpc() -> None:
     assert 99.2014 == pytest.approx(value("wecom_broker_request_seconds_sum", GET), abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("OK", "OK"), ("CANCELLED", "Canceled"), ("NOT_FOUND", "NotFound"), ("UNAVAILABLE", "Unavailable")],
+)
+def test_dashboards_of_other_services_find_their_own_names(code: str, said: str) -> None:
+    metrics = Metrics()
+    rpc = Rpc.of(f"/{TOKENS}/WatchAccessToken", RpcType.SERVER_STREAM)
+    metrics.requests.recorder(rpc)(code, time.perf_counter())
+    labels = {"grpc_service": TOKENS, "grpc_method": "WatchAccessToken", "grpc_type": "server_stream"}
+
+    assert 1 == metrics.registry.get_sample_value(HANDLED, {**labels, "grpc_code": said})
+
+
+def test_each_code_is_shown_before_the_first_request_ends_with_it() -> None:
+    metrics = Metrics()
+    metrics.requests.recorder(Rpc(TOKENS, "GetAccessToken"), ["OK", "UNAVAILABLE"])
+    value = metrics.registry.get_sample_value
+
+    assert 0 == value("wecom_broker_requests_total", {**GET, "code": "UNAVAILABLE"})
+    assert {} == metrics.requests.counted()
+
+
 def test_two_recorders_of_one_rpc_count_together() -> None:
     requests = Requests()
     took(requests, 0.1)
@@ -41,7 +66,7 @@ def test_two_recorders_of_one_rpc_count_together() -> None:
 def test_what_workers_publish_reads_as_if_one_process_had_counted_it() -> None:
     """The sum of what two workers publish is what one would show."""
     one, shared = Requests(), CollectorRegistry()
-    published = Gauge(SHARED, "", ("rpc", "number", "of"), registry=shared)
+    published = Gauge(SHARED, "", SHARED_LABELS, registry=shared)
     for seconds, code, rpc in (
         (0.3, "OK", "SignPage"),
         (0.003, "NOT_FOUND", "SignPage"),
@@ -49,10 +74,11 @@ def test_what_workers_publish_reads_as_if_one_process_had_counted_it() -> None:
     ):
         took(one, seconds, code, rpc)
     one.publish(published)
+    took(one, 0.3, "OK", "CallApi")
     # Again: a number that is published replaces the last one.
     one.publish(published)
     alone, together = CollectorRegistry(), CollectorRegistry()
     alone.register(one)
-    together.register(RequestsOfWorkers(published))
+    together.register(MetricsOfWorkers(published))
 
     assert generate_latest(alone) == generate_latest(together)

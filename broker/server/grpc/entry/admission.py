@@ -114,6 +114,12 @@ class Admission:
 
         return passes
 
+    def report(self, count: Callable[[str, int], None]) -> None:
+        """Say how many calls of each caller were let in since the last report."""
+        for name, account in self._accounts.items():
+            count(name, account.let_in)
+            account.let_in = 0
+
     def _account(self, caller: Caller) -> "_Account | None":
         account = self._accounts.get(caller.name)
         if account is None and not self._policy.is_open:
@@ -140,6 +146,8 @@ class _Account:
         """The moment at which the whole allowance is there again."""
         self._calls = 0
         self._streams = 0
+        self.let_in = 0
+        """Calls since the last report."""
 
     def take_over(self, limits: Limits) -> None:
         """Go by these limits from now on."""
@@ -167,6 +175,7 @@ class _Account:
         if (too_early := paid_until - now - MINUTE) > ROUNDING:
             return too_early + ROUNDING
         self._paid_until = paid_until
+        self.let_in += 1
         return 0.0
 
     def begin_call(self) -> Leave:

@@ -47,6 +47,8 @@ async def test_a_caller_forces_no_more_than_its_limit_over_the_fleet_until_the_m
     assert await forced(world, fleet[0], OWN, "mail") is True
     await clock.jump(error.retry_after)
     assert await forced(world, fleet[1], OWN, "orders") is True
+    counted = fleet[0].witness.forced + fleet[1].witness.forced
+    assert LIMIT + 1 == counted.count("orders"), "those that were refused are not counted"
 
 
 async def test_without_the_store_each_replica_counts_its_own(
