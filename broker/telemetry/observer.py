@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from broker.domain.corps import ShareKind
-from broker.domain.errors import BrokerError, RateLimited, WecomRefused
+from broker.domain.errors import BrokerError, CallerMistake, RateLimited, WecomRefused
 from broker.domain.events.log import Lag
 from broker.domain.events.receiver import ReceiverForm
 from broker.domain.ports.clock import Clock
@@ -34,7 +34,7 @@ SHARES_LOGGED = 20
 UNPROVEN_LOGGED_EVERY = timedelta(minutes=10)
 LOGGED_EVERY = timedelta(seconds=10)
 REMEMBERED_TOLD_EVERY = timedelta(minutes=1)
-MOST_REMEMBERED_TOLD = 1000
+MOST_REMEMBERED_TOLD = 100
 """Of more, the one that was met first is told anew."""
 
 
@@ -109,7 +109,8 @@ class Telemetry:
         """See `Observer.refreshed`."""
         if error and error.kept_until:
             self.metrics.refreshes.labels(kind, "remembered").inc()
-            self._tell_of_remembered(error, error.kept_until)
+            if not isinstance(error, CallerMistake):
+                self._tell_of_remembered(error, error.kept_until)
             return
         if isinstance(error, WecomRefused | RateLimited):
             outcome = "refused"
