@@ -289,8 +289,6 @@ class Telemetry:
             self.metrics.event_lag.labels(*labels).set(lag.open)
             self.metrics.event_lag_seconds.labels(*labels).set(max(age, 0.0))
             self.metrics.dead_events.labels(*labels).set(lag.dead)
-            for again in ("no", "yes"):
-                self.metrics.events_delivered.labels(*labels, again)
 
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer.background_failed`."""
