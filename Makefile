@@ -8,6 +8,8 @@ VENV ?= .venv
 ARGS ?=
 ENVELOPES ?= 200000
 REQUESTS ?= 20000
+NAMES ?= 50000
+EXAMPLES ?= 1000
 # Quiet and attacked slices of three seconds each.
 SLICES ?= 3
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
@@ -62,9 +64,9 @@ chaos: $(STAMP) ## Break brokers, stores, networks and WeCom under a steady load
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
-fuzz: $(STAMP) ## Send ENVELOPES=200000 callbacks through the protocol, and REQUESTS=20000 to each door of a broker
-	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) \
-		$(BIN)/python -m pytest tests/properties/test_callback_envelopes.py tests/integration/fuzz $(ARGS)
+fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, made-up names, interleavings
+	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
+		tests/properties tests/integration/fuzz tests/integration/access/test_made_up_names.py $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/ruff check

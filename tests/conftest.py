@@ -40,7 +40,6 @@ LOGGERS = (None, "wecom_broker", "wecom_broker.audit", "aiohttp.server")
 ONE_FLEET = {
     "fleet/test_herd",
     "fleet/test_lost_holder",
-    "fleet/test_replicas",
     "fleet/test_reports",
     "fleet/test_watching",
     "lifecycle/test_ending",

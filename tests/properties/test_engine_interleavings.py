@@ -24,6 +24,7 @@ from broker.usecases.limits.error_cache import HOUR
 from tests.kit.memory.engine_world import CHILD, LIFETIME, OWN, EngineWorld, Replica
 from tests.kit.memory.fake_clock import settle
 from tests.kit.memory.wecom import Call, Endpoint, SimulatedWecom
+from tests.properties.examples import MANY
 
 KEYS = (OWN, CHILD)
 SUBJECTS = {OWN: OWN.corp_id, CHILD: f"{CHILD.share_kind}:{CHILD.corp_id}:{CHILD.agent_id}"}
@@ -376,7 +377,7 @@ async def keeps_the_rules(program: list[Step], *, nobody_may_fail: bool = False)
 
 
 few = settings(max_examples=120, deadline=None, derandomize=True, database=None)
-many = settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=MANY, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(programs)

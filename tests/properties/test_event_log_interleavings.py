@@ -30,6 +30,7 @@ from tests.kit.memory.memory_event_log import MemoryEventLog, SharedLogs
 from tests.kit.memory.memory_store import MemoryStore, Shared
 from tests.kit.processes.redis_server import RedisServer
 from tests.kit.redis_at import connect_redis
+from tests.properties.examples import MANY
 
 APP = "crm"
 ACK_TIMEOUT = timedelta(seconds=30)
@@ -335,8 +336,8 @@ def hold_to_the_rules(program: list[Step], opened: Callable[[FakeClock], Opened]
     asyncio.run(run())
 
 
-many = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-some = settings(many, max_examples=100)
+many = settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(many, max_examples=MANY // 2)
 
 
 @many

@@ -29,6 +29,7 @@ from tests.kit.memory.engine_world import Replica
 from tests.kit.memory.fake_clock import settle
 from tests.kit.memory.provider_world import MARKET, TAILORED, ProviderWorld
 from tests.kit.memory.suite_wecom import AUTH_INFO, EXCHANGE
+from tests.properties.examples import MANY
 
 CORPS = (demo.PARENT, demo.child(1))
 SUITES = {suite.name: suite for suite in (MARKET, TAILORED)}
@@ -339,7 +340,7 @@ CUT_OFF_WITH_THE_NEWER_CODE: list[Step] = [
 """It was found at random: another replica wrote that WeCom refuses the older code."""
 
 few = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-many = settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=MANY, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(programs)

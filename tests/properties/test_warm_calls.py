@@ -49,6 +49,7 @@ from broker.usecases.signing import Signing
 from tests.kit.memory.audit_trail import MemoryTrail
 from tests.kit.memory.engine_world import CHILD, CHILD_SHARE, CRM, OWN, EngineWorld, outcome
 from tests.kit.memory.wecom import Endpoint
+from tests.properties.examples import MANY
 from tests.unit.server.fakes import Context, audit_in_memory, bearer, error_info
 
 TOLD_TO = timedelta(milliseconds=200)
@@ -335,7 +336,7 @@ async def agrees(program: list[Step]) -> int:
 
 
 @given(programs)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_short_cut_answers_as_the_whole_chain_does(program: list[Step]) -> None:
     asyncio.run(agrees(program))
 

@@ -21,7 +21,7 @@ from broker.domain.access import Action
 from broker.server.grpc.warm.methods import MOST_PAGES
 from broker.simulator.demo import PARENT
 from broker.usecases.limits.circuit_breaker import MOST_BREAKERS
-from broker.usecases.suites.installations import MOST_OF_CALLERS
+from broker.usecases.suites import installations
 from tests.integration.conftest import Figures
 from tests.integration.suites.three_kinds import CRM, MARKET, broker_of_three_kinds, installed
 from tests.kit.actions import rpcs
@@ -29,16 +29,16 @@ from tests.kit.census import census, growth
 from tests.kit.processes.fleet import until
 
 TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
-NAMES = int(os.environ.get("NAMES", "50000"))
+NAMES = int(os.environ.get("NAMES", "12000"))
 AT_ONCE = 64
 RPCS = rpcs()
-MOST_GROWN = 220
+MOST_GROWN = NAMES // 225
 """By how much anything may grow: each rpc gets more made-up names than that in each of its fields."""
+MOST_OF_CALLERS = MOST_GROWN // 2
+"""How many codes of callers may be outstanding here, of each of two suites."""
 BOUNDED = {
     "broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS,
     "broker.server.grpc.warm.": 2 * MOST_PAGES,
-    # Of each of two suites.
-    "broker.domain.suites.installation.": 2 * MOST_OF_CALLERS,
 }
 """What may grow further, to a bound of its own, by the beginning of its name."""
 LEFT_AFTER_SECONDS = 0.25
@@ -159,7 +159,10 @@ async def _send(channel: grpc.aio.Channel, rpc: str, request: Message, token: st
 
 
 @pytest.mark.slow
-async def test_nothing_grows_with_the_names_that_callers_make_up(tmp_path: Path, figures: Figures) -> None:
+async def test_nothing_grows_with_the_names_that_callers_make_up(
+    tmp_path: Path, figures: Figures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installations, "MOST_OF_CALLERS", MOST_OF_CALLERS)
     everywhere = places()
 
     async def send(numbers: range) -> None:

@@ -3,12 +3,15 @@
 import pytest
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from tests.kit.processes.fleet import Fleet, until
+from broker.domain.replica.report import SILENT_AFTER
+from tests.integration.conftest import StartFleet
+from tests.kit.processes.fleet import until
 
 pytestmark = pytest.mark.slow
 
 
-async def test_each_replica_shows_all_and_whose_word_is_old(fleet: Fleet) -> None:
+async def test_each_replica_shows_all_and_whose_word_is_old(start_fleet: StartFleet) -> None:
+    fleet = start_fleet(3, travelling=True)
     async with fleet.replicas() as (_, *others):
 
         async def heard_of() -> list[int]:
@@ -25,11 +28,11 @@ async def test_each_replica_shows_all_and_whose_word_is_old(fleet: Fleet) -> Non
         killed = fleet.brokers[0].process
         assert killed
         fleet.brokers[0].kill()
+        fleet.advance(SILENT_AFTER.total_seconds())
         await until(one_is_silent, within=60)
         answer = await others[0].admin.ListReplicas(pb.ListReplicasRequest())
 
-    # What other tests have ended may be shown still.
-    silent = {found.name for found in answer.replicas if found.silent}
-    assert any(name.endswith(f"-{killed.pid}") for name in silent)
+    [silent] = [found.name for found in answer.replicas if found.silent]
+    assert silent.endswith(f"-{killed.pid}")
     [own] = [found for found in answer.replicas if found.current]
     assert not own.silent

@@ -97,27 +97,43 @@ class Run:
     """How the broker that crashed ended, as waitid says."""
 
 
-@pytest.fixture(scope="module", params=["redis", "sqlite"])
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Let two replicas on Redis, or a broker on SQLite, do all they can for suites."""
-    folder = tmp_path_factory.mktemp("suite-secrecy")
-    (folder / "store").mkdir()
+STORES = ("redis", "sqlite")
+
+
+@pytest.fixture(scope="module", params=STORES)
+def run(request: pytest.FixtureRequest, runs: Mapping[str, Run]) -> Run:
+    """Return what was done on each store."""
+    return runs[request.param]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Run]:
+    """Let two replicas on Redis, and a broker on SQLite beside them, do all they can for suites."""
     with ExitStack() as stack:
         # A core would be written, if that were left to this process.
         soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
         resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
         stack.callback(resource.setrlimit, resource.RLIMIT_CORE, (soft, hard))
-        if request.param == "sqlite":
-            return asyncio.run(_run(folder, f"sqlite:///{folder}/store/broker.db", 1, None, None))
-        users = folder / "users.acl"
+        on_redis, on_sqlite = (tmp_path_factory.mktemp(f"secrecy-{store}") for store in STORES)
+        users = on_redis / "users.acl"
         users.write_text(
             f"user default on nopass ~* &* +@all\nuser broker on >{REDIS_PASSWORD} ~* &* +@all\n"
         )
-        redis = stack.enter_context(RedisServer(folder / "redis", "--aclfile", str(users), append_only=True))
+        redis = stack.enter_context(
+            RedisServer(on_redis / "redis", "--aclfile", str(users), append_only=True)
+        )
         monitor = Monitor(redis.port)
         monitor.start()
         url = redis.url.replace("//", f"//broker:{REDIS_PASSWORD}@", 1)
-        return asyncio.run(_run(folder, url, 2, redis, monitor))
+        (on_sqlite / "store").mkdir()
+
+        async def both() -> list[Run]:
+            return await asyncio.gather(
+                _run(on_redis, url, 2, redis, monitor),
+                _run(on_sqlite, f"sqlite:///{on_sqlite}/store/broker.db", 1, None, None),
+            )
+
+        return dict(zip(STORES, asyncio.run(both()), strict=True))
 
 
 async def _run(
