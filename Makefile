@@ -13,7 +13,7 @@ EXAMPLES ?= 1000
 # Quiet and attacked slices of three seconds each.
 SLICES ?= 3
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
-test: WORKERS ?= 4
+test: WORKERS ?= 5
 test-fast: WORKERS ?= 2
 
 BIN = $(VENV)/bin

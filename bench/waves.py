@@ -170,19 +170,22 @@ class Waves:
 
 CHILDREN, REPLICAS, DAY = 600, 2, 24 * HOUR
 FILL = timedelta(minutes=100)
-HAPPENINGS = (
-    Happening(6 * HOUR, "restart"),
-    Happening(10 * HOUR, "wecom", timedelta(minutes=15)),
-    Happening(17 * HOUR, "store", timedelta(minutes=10)),
-)
 PACED_FROM_THE_FIRST = 1
 """Few children are not paced at all, so what many would see is simulated with few that are."""
 NEVER_PACED = 1_000_000
 
 
 async def simulated(length: timedelta = DAY, *, unpaced: int = PACED_FROM_THE_FIRST) -> Day:
-    """Return a day of the fleet."""
-    return await Waves(CHILDREN, REPLICAS, unpaced=unpaced).run(FILL, HAPPENINGS, length)
+    """Return a day of the fleet: it restarts at 6:00, WeCom fails at 10:00, and the store at 17:00.
+
+    The same happens in less time, if `length` is less.
+    """
+    happenings = (
+        Happening(length * 6 / 24, "restart"),
+        Happening(length * 10 / 24, "wecom", timedelta(minutes=15)),
+        Happening(length * 17 / 24, "store", timedelta(minutes=10)),
+    )
+    return await Waves(CHILDREN, REPLICAS, unpaced=unpaced).run(FILL, happenings, length)
 
 
 def main() -> None:

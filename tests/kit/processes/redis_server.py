@@ -17,7 +17,7 @@ STARTED_WITHIN_SECONDS = 10.0
 
 
 def binary() -> str:
-    """Return the server's path: the locked one, whatever the machine has, unless REDIS_SERVER names another."""
+    """Return the server's path: the locked one, whatever the machine has; REDIS_SERVER may name another."""
     if named := os.environ.get("REDIS_SERVER"):
         return named
     try:
