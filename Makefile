@@ -66,7 +66,7 @@ chaos: $(STAMP) ## Break brokers, stores, networks and WeCom under a steady load
 fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
 fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, made-up names, interleavings
 	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
-		tests/properties tests/integration/fuzz tests/integration/access/test_made_up_names.py $(ARGS)
+		tests/properties tests/integration/fuzz tests/integration/entry/test_made_up_names.py $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/ruff check

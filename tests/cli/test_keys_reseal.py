@@ -25,8 +25,8 @@ from tests.contract.event_fleets import ENTRIES
 from tests.contract.events import appended
 from tests.contract.making import FAR
 from tests.contract.observer import Notebook
+from tests.contract.redis import test_access as access
 from tests.contract.sealed import SealedStore
-from tests.contract.stores import test_redis_access as access
 from tests.deploy.files import ROOT
 from tests.kit.processes.broker_process import to_toml
 from tests.kit.processes.redis_server import RedisServer

@@ -17,7 +17,7 @@ from broker.protocol.callbacks.envelope import CallbackKeys
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT, SUITE_ID
 from broker.simulator.world.events.kinds import COMMANDS, EventKind
 from tests.cli.running import run
-from tests.simulator.receiver import Receiver, running_receiver
+from tests.simulator.callbacks.receiver import Receiver, running_receiver
 
 CHILD = "ww1child000000001"
 SUPPLIER = "wpSupplier_000000001"

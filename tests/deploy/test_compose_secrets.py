@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-from tests.contract.stores.test_redis_access import redis_with
+from tests.contract.redis.test_access import redis_with
 from tests.deploy.files import DEPLOY, ROOT
 from tests.deploy.test_redis_user import rights
 

@@ -14,7 +14,7 @@ from broker.domain.events.event import EnvelopeProblem
 from broker.domain.replica.health import ReplicaHealth
 from broker.protocol.error_codes import BY_CODE
 from broker.telemetry.metrics import Metrics
-from tests.architecture.documents import anchors
+from tests.architecture.pages.documents import anchors
 from tests.deploy.files import DEPLOY, ROOT, literal
 
 ALERTS = (DEPLOY / "prometheus-alerts.yaml").read_text()

@@ -8,8 +8,8 @@ from wecom_broker import Broker
 
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from tests.contract.logs import test_redis_event_log as of_the_event_log
-from tests.contract.stores import test_redis_access as of_the_store
-from tests.contract.stores import test_redis_attacks as of_attacks
+from tests.contract.redis import test_access as of_the_store
+from tests.contract.redis import test_attacks as of_attacks
 from tests.deploy.files import ROOT
 from tests.kit.callbacks.sender import CallbackSender
 from tests.kit.processes.broker_process import BrokerProcess

@@ -31,7 +31,7 @@ from tests.contract.events import (
     words,
 )
 from tests.contract.making import LONG
-from tests.contract.stores.test_redis_access import PASSWORD, redis_with
+from tests.contract.redis.test_access import PASSWORD, redis_with
 from tests.contract.waiting import eventually
 from tests.kit.processes.redis_server import RedisServer
 from tests.kit.redis_at import connect_redis

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from wecom_broker.v1 import mini_program_service_pb2 as mini_pb
 
-from tests.contract.stores.test_redis_failover import ask, replicate
+from tests.contract.redis.test_failover import ask, replicate
 from tests.integration.acting.acting import APP, CHILD
 from tests.integration.conftest import Figures
 from tests.integration.events.subscribing import serving

@@ -17,7 +17,7 @@ from broker.app.running_broker import RunningBroker, running_broker
 from broker.cli import main
 from broker.config.load import parse_config
 from broker.simulator import demo_world, running_simulator
-from tests.architecture.documents import blocks
+from tests.architecture.pages.documents import blocks
 from tests.kit.processes.fleet import until
 
 PAGE = Path(__file__).parents[3] / "docs" / "suites.md"

@@ -7,8 +7,8 @@ import pytest
 
 from broker.simulator import World, running_simulator
 from broker.simulator.provider_demo import provider_world
+from tests.simulator.callbacks.receiver import Receiver, running_receiver
 from tests.simulator.caller import Caller, FakeClock
-from tests.simulator.receiver import Receiver, running_receiver
 from tests.simulator.suites.acme import Acme
 from tests.simulator.suites.told import Told, configure
 

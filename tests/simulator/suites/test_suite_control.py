@@ -13,8 +13,8 @@ from broker.simulator import provider_demo as demo
 from broker.simulator.crypto import CallbackKeys
 from broker.simulator.world.call_log import digest
 from tests.kit.callbacks.sender import DEMO_KEYS
+from tests.simulator.callbacks.receiver import KEYS_BY_PATH, Receiver, running_receiver
 from tests.simulator.caller import Caller, Json
-from tests.simulator.receiver import KEYS_BY_PATH, Receiver, running_receiver
 from tests.simulator.suites.acme import CHILD, PARENT, SUITE_TOKEN, Acme
 from tests.simulator.suites.told import Told
 

@@ -7,7 +7,7 @@ import pytest
 from broker.simulator import World, running_simulator
 from broker.simulator import provider_demo as demo
 from broker.simulator.provider_demo import provider_world
-from tests.simulator.receiver import running_receiver
+from tests.simulator.callbacks.receiver import running_receiver
 from tests.simulator.suites.acme import Acme
 from tests.simulator.suites.told import Told, configure
 

@@ -6,7 +6,7 @@ from broker.simulator import Callback, World
 from broker.simulator import provider_demo as demo
 from broker.simulator.demo import CALLBACK_KEYS
 from broker.simulator.world.console.addresses import Channel
-from tests.simulator.receiver import Got, Receiver
+from tests.simulator.callbacks.receiver import Got, Receiver
 
 
 def configure(world: World, base: str) -> None:

@@ -34,8 +34,8 @@ from broker.server.grpc.entry.rights import Rights
 from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.services.suites import SuiteServicer
 from tests.unit.domain.credentials import NOON
+from tests.unit.server.entry.guarding import guard_of
 from tests.unit.server.fakes import Context, bearer, error_info
-from tests.unit.server.guarding import guard_of
 
 PERMANENT_CODE = "permanent-code-of-the-corp"
 AUTH_CODE = "auth-code-of-the-install"

@@ -16,8 +16,8 @@ from broker.server.grpc import guard
 from broker.server.grpc.entry import wall_clock
 from broker.server.grpc.entry.rights import requires
 from broker.server.grpc.entry.wall_clock import TRANSFERS, ended_after
+from tests.unit.server.entry.guarding import guard_of
 from tests.unit.server.fakes import Context
-from tests.unit.server.guarding import guard_of
 
 MOMENT = timedelta(milliseconds=20)
 

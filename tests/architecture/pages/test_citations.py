@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.citations import DOCUMENTS, WECOM_API, Cited, faults, rules_of, what_there_is
+from tests.architecture.pages.citations import DOCUMENTS, WECOM_API, Cited, faults, rules_of, what_there_is
 from tests.architecture.remarks import python_remarks, remarks
 from tests.architecture.sources import ROOT, named
 

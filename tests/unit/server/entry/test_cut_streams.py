@@ -21,8 +21,8 @@ from broker.server.grpc.entry.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.processes.certificates import Authority
+from tests.unit.server.entry.guarding import guard_of
 from tests.unit.server.fakes import Context, bearer, error_info
-from tests.unit.server.guarding import guard_of
 
 CRM = Subjects({"crm": "ww0parent"})
 ALLOWED = Caller(

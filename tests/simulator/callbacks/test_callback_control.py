@@ -9,8 +9,8 @@ from aiohttp import web
 
 from broker.simulator import AppId, Format, Whose, World, demo
 from broker.simulator.crypto import CallbackKeys
+from tests.simulator.callbacks.receiver import Receiver, running_receiver
 from tests.simulator.caller import CHILD, SUPPLIER, Caller, Json
-from tests.simulator.receiver import Receiver, running_receiver
 
 AES_KEY = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
 SHARE = {"parent_corpid": demo.PARENT.corpid, "parent_agentid": demo.PARENT.agentid}

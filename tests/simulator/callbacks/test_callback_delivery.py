@@ -21,7 +21,7 @@ from broker.simulator import (
     send_event,
     verify_url,
 )
-from tests.simulator.receiver import Got, Receiver, running_receiver
+from tests.simulator.callbacks.receiver import Got, Receiver, running_receiver
 
 CHILD = AppId("ww1child000000001", 1000010)
 NEWCOMER = AppId("ww7new", 1000077)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.config.load import parse_config
-from tests.architecture.documents import CHINESE_README, LINK, README, blocks
+from tests.architecture.pages.documents import CHINESE_README, LINK, README, blocks
 from tests.architecture.sources import named
 
 LONGEST = 120

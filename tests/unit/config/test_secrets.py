@@ -140,7 +140,7 @@ def test_what_is_written_in_utf_8_is_read_so_whatever_the_locale(tmp_path: Path,
     command = [sys.executable, "-c", program, str(tmp_path / "broker.toml")]
     # The child gets the variable as UTF-8, as a shell or a supervisor gives it.
     raw = {name.encode(): value.encode() for name, value in environment.items()}
-    ran = subprocess.run(command, capture_output=True, env=raw, check=False, cwd=Path(__file__).parents[2])
+    ran = subprocess.run(command, capture_output=True, env=raw, check=False, cwd=Path(__file__).parents[3])
 
     assert (b"", 0) == (ran.stderr, ran.returncode)
     assert ascii([f"redis://:{password}@127.0.0.1"] * 2) == ran.stdout.decode()

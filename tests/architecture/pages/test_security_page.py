@@ -2,7 +2,7 @@
 
 import re
 
-from tests.architecture.documents import rows, section
+from tests.architecture.pages.documents import rows, section
 from tests.architecture.sources import ROOT
 
 PAGE = ROOT / "docs" / "security.md"

@@ -12,7 +12,7 @@ from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.secret import Secret
 from broker.domain.suites.suite import Provider, Suite
-from tests.unit.test_config_warnings import NOW
+from tests.unit.config.test_warnings import NOW
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 ACME: dict[str, Any] = {"name": "acme", "corp_id": "ww5d0e9b21c7a4f683", "secret": "provider-secret"}

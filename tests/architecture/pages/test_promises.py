@@ -2,7 +2,7 @@
 
 import re
 
-from tests.architecture.citations import what_there_is
+from tests.architecture.pages.citations import what_there_is
 from tests.architecture.sources import ROOT
 
 README = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from broker.domain.stores.redis_address import Login, Logins
 from tests.contract.events import append
 from tests.contract.making import record
 from tests.contract.observer import Notebook
-from tests.contract.stores.test_redis_access import LEAST, PASSWORD, use_everything
+from tests.contract.redis.test_access import LEAST, PASSWORD, use_everything
 from tests.contract.waiting import eventually, listening
 from tests.kit.processes.redis_server import RedisServer
 from tests.kit.processes.redis_sets import ClusterSet, SentinelSet, ask

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from broker.simulator import World, demo_world
+from tests.simulator.callbacks.receiver import KEYS_BY_PATH, running_receiver
 from tests.simulator.caller import Caller, FakeClock
-from tests.simulator.receiver import KEYS_BY_PATH, running_receiver
 
-PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
+PAGE = Path(__file__).parents[3] / "docs" / "simulator.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 REQUESTS = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("curl")]

@@ -8,7 +8,7 @@ import pytest
 from broker.simulator.callbacks.envelope import Format
 from broker.simulator.demo import CALLBACK_AES_KEY
 from tests.kit.callbacks.sender import CallbackSender, Query
-from tests.simulator.receiver import Receiver, running_receiver
+from tests.simulator.callbacks.receiver import Receiver, running_receiver
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 from broker.domain.access import Action
 from broker.domain.audit import AuditOutcome, AuditRecord
 from broker.telemetry.audit.line import write_line
-from tests.architecture.documents import first_words, rows, section
+from tests.architecture.pages.documents import first_words, rows, section
 from tests.architecture.sources import ROOT
 from tests.architecture.test_actions import servicers
 from tests.kit.actions import ACTIONS

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from broker.cli import main
-from tests.architecture.documents import PAGES, commands
+from tests.architecture.pages.documents import PAGES, commands
 from tests.architecture.sources import ROOT, named
 
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

@@ -9,7 +9,7 @@ from broker.config.schema import Config
 from broker.domain.access import Action
 from broker.server.grpc.errors import STATUSES
 from broker.telemetry.metrics import Metrics
-from tests.architecture.documents import INLINE, first_words, rows, section, titles
+from tests.architecture.pages.documents import INLINE, first_words, rows, section, titles
 from tests.architecture.sources import ROOT
 from tests.kit.actions import ACTIONS
 

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from broker.simulator import Callback, EventKind, Format, World, demo, send_event, verify_url
+from tests.simulator.callbacks.receiver import Receiver, running_receiver
 from tests.simulator.caller import Caller
-from tests.simulator.receiver import Receiver, running_receiver
 
 KEYS = demo.CALLBACK_KEYS
 

@@ -16,7 +16,7 @@ from broker.domain.ports.store import Record
 from tests.contract.events import ANA, APP, append, takes_all, words
 from tests.contract.making import FAR, LONG, NAME, SHORT, held, record, taken
 from tests.contract.observer import Notebook
-from tests.contract.stores.test_redis_access import LEAST, PASSWORD, redis_with, url
+from tests.contract.redis.test_access import LEAST, PASSWORD, redis_with, url
 from tests.contract.waiting import listening
 from tests.kit.processes.redis_server import RedisServer
 from tests.kit.redis_at import connect_redis

@@ -20,8 +20,8 @@ from broker.domain.errors import BrokerError, CallerLimited, SecretRejected, Wec
 from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.server.grpc.entry.subjects import Subjects
 from tests.kit.memory.audit_trail import MemoryTrail
+from tests.unit.server.entry.guarding import guard_of
 from tests.unit.server.fakes import Context, bearer
-from tests.unit.server.guarding import guard_of
 
 ORDERS = Caller(
     "orders",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.documents import INLINE, LINK, PAGES, anchors, rows, text_of
+from tests.architecture.pages.documents import INLINE, LINK, PAGES, anchors, rows, text_of
 from tests.architecture.sources import ROOT, named
 
 PATH = re.compile(r"(?:broker|bench|clients|deploy|docs(?!/wecom/)|protos|tests|\.ci|\.github)/[\w./*-]+")

@@ -25,8 +25,8 @@ from broker.server.grpc.entry.rights import Of, Requirement, Rights, Undeclared,
 from broker.server.grpc.entry.subjects import Subjects
 from broker.telemetry.metrics import Metrics
 from tests.kit.actions import ACTIONS
+from tests.unit.server.entry.guarding import guard_of
 from tests.unit.server.fakes import Context, bearer, error_info
-from tests.unit.server.guarding import guard_of
 
 GET = "/wecom_broker.v1.TokenService/GetAccessToken"
 WATCH = "/wecom_broker.v1.TokenService/WatchAccessToken"

@@ -6,7 +6,7 @@ import pytest
 
 from broker.config.load import parse_config
 from broker.config.reloading.restart import LIVE, keys, restart_needed
-from tests.architecture.documents import ROOT
+from tests.architecture.pages.documents import ROOT
 
 APP = {"name": "crm", "corp_id": "ww0123456789abcdef", "secret": "s3cret"}
 PAGE = (ROOT / "docs/configuration.md").read_text()
