@@ -22,7 +22,7 @@ from broker.server.grpc import errors
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.context import Context
 from broker.server.grpc.door import Choose, Method
-from broker.server.grpc.entry.admission import WEIGHT, Admission, Leave
+from broker.server.grpc.entry.admission import Admission, Leave, weight_in
 from broker.server.grpc.entry.authorizer import Authorize, Authorizer, told
 from broker.server.grpc.entry.early_requests import EarlyRequests
 from broker.server.grpc.entry.identity import Identity, Metadata, current_caller
@@ -115,6 +115,7 @@ class RpcGuard:
         authorize = self._authorizer.of(method, required)
         audit = self._audit.of(method, required)
         rpc = _name_of(method)
+        weight = weight_in(rpc)
         record = self._recorder(method, RpcType.UNARY)
         warm = self._warm.get(method)
 
@@ -130,8 +131,8 @@ class RpcGuard:
                     await asyncio.sleep(wait)
                 if received is LATE:
                     received = await self._late.read(caller, context)
-                if isinstance(received, bytes) and len(received) > WEIGHT:
-                    self._admission.weigh(caller, len(received))
+                if isinstance(received, bytes) and len(received) > weight:
+                    self._admission.weigh(caller, len(received), weight)
                 request = read(received)
                 permit = authorize(caller, request)
                 epoch = warm.epoch if warm else 0
@@ -220,7 +221,11 @@ class RpcGuard:
         if isinstance(failure, CallerLimited | Unauthenticated) and (
             wait := self._admission.wait_of_refusal(caller)
         ):
-            await asyncio.sleep(wait)
+            try:
+                await asyncio.sleep(wait)
+            except asyncio.CancelledError:
+                self._admission.forgo_refusal(caller)
+                raise
 
     def _identified(self, context: Context) -> Caller:
         caller = self._identity.of(context)

@@ -29,13 +29,21 @@ PENALTY = 10
 """How many calls each one of a caller counts for while many of its calls are being refused."""
 BURST = 50
 """Calls that are begun at once."""
-WEIGHT = 16 * 1024
+WEIGHT = 2 * 1024
 """A request of so many bytes counts as one call more."""
+WEIGHT_OF_BODIES = 16 * 1024
+"""The same for methods whose requests carry what somebody else wrote."""
+WITH_BODIES = ("CallApi", "OpenEnvelope", "SealReply", "DecryptData")
 REFUSALS_A_SECOND = 100.0
 REFUSALS_AT_ONCE = 100
 MOST_KEPT_BACK = 4_000
 """Refusals: each holds some 40 KB for as long as it waits. Further ones are sent at once."""
 LONGEST_WAIT = 60.0
+
+
+def weight_in(rpc: str) -> int:
+    """Return how many bytes of a request of this method count as one call more."""
+    return WEIGHT_OF_BODIES if rpc in WITH_BODIES else WEIGHT
 
 
 class Admission:
@@ -81,10 +89,10 @@ class Admission:
             account.pace.weigh(PENALTY - 1)
         return min(account.pace.wait(now), LONGEST_WAIT)
 
-    def weigh(self, caller: Caller, size: int) -> None:
-        """Have the caller's next calls wait for a large request."""
+    def weigh(self, caller: Caller, size: int, weight: int) -> None:
+        """Have the caller's next calls wait for a large request: one call more for each `weight` bytes."""
         if account := self._accounts.get(caller.name):
-            account.pace.weigh(size / WEIGHT)
+            account.pace.weigh(size / weight)
 
     def wait_of_refusal(self, caller: Caller | None) -> float:
         """Return how many seconds to keep a refusal back: who asks again at once would only be refused again.
@@ -97,6 +105,11 @@ class Admission:
             pace = self._refusals[name] = Pace(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
         now = self._clock()
         return pace.wait(now) if pace.lag(now) <= MOST_KEPT_BACK / REFUSALS_A_SECOND else 0.0
+
+    def forgo_refusal(self, caller: Caller | None) -> None:
+        """Give back the turn of a refusal whose caller left before: resets would soon have all of them."""
+        if pace := self._refusals.get(caller.name if caller else ""):
+            pace.give_back()
 
     def turnstile(self, caller: Caller) -> Callable[[], bool]:
         """Return what counts a call of this caller that ends at once, or says that `enter` must judge it.

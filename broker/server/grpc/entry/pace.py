@@ -29,3 +29,7 @@ class Pace:
     def weigh(self, calls: float) -> None:
         """Let a call count for so many more, which the next ones wait for."""
         self._due += calls * self._interval
+
+    def give_back(self) -> None:
+        """Take back one call, whose turn has not come: the next ones wait for it no longer."""
+        self._due -= self._interval

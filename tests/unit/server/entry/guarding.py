@@ -23,13 +23,14 @@ def guard_of(
     trail: MemoryTrail | None = None,
     clock: Clock | None = None,
     met: Met | None = None,
+    admission: Admission | None = None,
 ) -> RpcGuard:
     """Return a guard over the policy."""
     authorizer = Authorizer(policy, subjects or Subjects())
     audit = CallAudit(audit_in_memory(FakeClock(), trail))
     return RpcGuard(
         Identity(policy, clock or SystemClock()),
-        Admission(policy),
+        admission or Admission(policy),
         authorizer,
         OpenStreams(policy),
         audit,

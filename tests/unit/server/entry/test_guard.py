@@ -19,6 +19,7 @@ from wecom_broker.v1 import token_service_pb2 as token_pb
 from broker.domain.access import ANYONE, Action, Caller, Limits, Rule
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
+from broker.server.grpc.entry.admission import MOST_KEPT_BACK, REFUSALS_AT_ONCE, Admission
 from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.entry.identity import current_caller
 from broker.server.grpc.entry.rights import Of, Requirement, Rights, Undeclared, requires
@@ -98,6 +99,10 @@ def _logging() -> Iterator[None]:
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+async def _unreached(_request: object, _context: object) -> object:
+    raise AssertionError("a stranger got in")
 
 
 async def refusal(door: Door, request: object, context: Context, method: str = GET) -> str:
@@ -567,6 +572,26 @@ async def test_a_cancelled_call_is_counted_and_not_answered() -> None:
 
 class ExecuteBatchError(Exception):
     """Named as gRPC's own, which is not public: nothing could be sent to, or read from, a caller who left."""
+
+
+async def test_a_stranger_who_leaves_before_its_turn_is_not_answered_and_costs_others_none() -> None:
+    policy = CallerPolicy((ORDERS,))
+    guard = guard_of(policy, CRM_ALONE, admission=Admission(policy, lambda: 1000.0))
+    handler: Any = grpc.unary_unary_rpc_method_handler(requires(ACTIONS[GET])(_unreached))
+    stranger: Any = guard.guard(GET, handler).unary_unary
+
+    for _ in range(REFUSALS_AT_ONCE):
+        with pytest.raises(grpc.aio.AbortError):
+            await stranger(asking(), Context())
+    for _ in range(MOST_KEPT_BACK + 10):
+        leaving = asyncio.ensure_future(stranger(asking(), Context()))
+        await asyncio.sleep(0)
+        assert not leaving.done(), "an answer costs as much as any other, though nobody waits for it"
+        leaving.cancel()
+        await asyncio.wait([leaving])
+
+    with pytest.raises(grpc.aio.AbortError):
+        await asyncio.wait_for(stranger(asking(), Context()), 5)
 
 
 async def test_a_caller_who_left_is_no_incident() -> None:

@@ -13,7 +13,9 @@ from broker.server.grpc.entry.admission import (
     REFUSALS_AT_ONCE,
     SLOWEST_PACE,
     WEIGHT,
+    WEIGHT_OF_BODIES,
     Admission,
+    weight_in,
 )
 from broker.server.grpc.entry.pace import Pace
 
@@ -65,9 +67,14 @@ def test_a_small_allowance_may_still_be_spent_in_a_moment() -> None:
 def test_large_requests_count_for_many() -> None:
     door = Door()
     door.waits(door.orders, 1)
-    door.admission.weigh(door.orders, 1024 * 1024)
+    door.admission.weigh(door.orders, 1024 * 1024, WEIGHT)
 
     assert pytest.approx((1 + 1 + 1024 * 1024 / WEIGHT - BURST) / 1000) == door.waits(door.orders, 1)[0]
+
+
+def test_a_body_is_expected_of_some_methods_and_weighs_less_there() -> None:
+    assert WEIGHT_OF_BODIES == weight_in("CallApi")
+    assert WEIGHT == weight_in("GetAccessToken")
 
 
 def test_an_open_broker_keeps_nobody_waiting() -> None:
@@ -93,6 +100,17 @@ def test_few_refusals_are_kept_back_at_once_and_a_flood_delays_none_for_longer_t
     assert max(waits) <= MOST_KEPT_BACK / REFUSALS_A_SECOND
     door.now += MOST_KEPT_BACK / REFUSALS_A_SECOND + 1
     assert 0.0 == door.admission.wait_of_refusal(None)
+
+
+def test_resets_use_up_no_turns_of_refusals() -> None:
+    door = Door()
+    for _ in range(REFUSALS_AT_ONCE):
+        door.admission.wait_of_refusal(None)
+    for _ in range(2 * MOST_KEPT_BACK):
+        assert door.admission.wait_of_refusal(None) > 0, "none is sent at once to who has left"
+        door.admission.forgo_refusal(None)
+
+    assert pytest.approx(1 / REFUSALS_A_SECOND) == door.admission.wait_of_refusal(None)
 
 
 def test_who_goes_on_asking_for_too_much_gets_a_tenth_until_its_refusals_are_over() -> None:
