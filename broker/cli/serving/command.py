@@ -18,6 +18,7 @@ from broker.app.reloading.watching import watch
 from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
+from broker.cli.serving.garbage import spare_what_stays
 from broker.cli.serving.hangup import Hangups
 from broker.cli.serving.open_files import allow_open_files
 from broker.cli.serving.service_manager import ServiceManager
@@ -71,6 +72,7 @@ async def _serve(
     log = structlog.get_logger(LOGGER)
     try:
         async with running_broker(config, lambda: load_config(path, insecure=insecure)) as broker:
+            spare_what_stays()
             log.info(
                 "serving",
                 version=broker_version,

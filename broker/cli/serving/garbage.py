@@ -1,0 +1,19 @@
+"""How often the collector of garbage stops every call, and what it need not visit again and again."""
+
+import gc
+
+YOUNG, MIDDLE, OLD = 700, 10, 100
+"""Full collections are a tenth as many as usual: 3,000 open calls cost 100 ms each time.
+
+What is garbage until then is less than 700,000 objects, some 70 MB: only cycles wait for a collection.
+"""
+
+
+def spare_what_stays() -> None:
+    """Have collections pass over all that exists now: a full one would stop every call for 50 ms or more.
+
+    What is given up later is still freed, unless it is part of a cycle.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, MIDDLE, OLD)
