@@ -17,6 +17,8 @@ from broker.telemetry.metrics import Metrics
 from tests.architecture.pages.documents import anchors
 from tests.deploy.files import DEPLOY, ROOT, literal
 
+PACKAGES = {"promtool": "prometheus", "haproxy": "haproxy", "kubernetes-validate": "(none: pip)"}
+TESTS = "".join(path.read_text() for path in sorted((ROOT / "tests" / "deploy" / "alerts").glob("*.yaml")))
 ALERTS = (DEPLOY / "prometheus-alerts.yaml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 KUBERNETES = (DEPLOY / "kubernetes.yaml").read_text()
@@ -84,6 +86,37 @@ def test_alerts_name_outcomes_of_callbacks_that_the_broker_counts():
     assert {EnvelopeProblem.SIGNATURE, EnvelopeProblem.PADDING, EnvelopeProblem.RECEIVE_ID} <= outcomes
 
 
+def alerts() -> dict[str, str]:
+    """Return the text of each rule, by the name of its alert."""
+    rules = re.split(r"^ +- alert: ", ALERTS, flags=re.MULTILINE)[1:]
+    return {rule.split("\n", 1)[0]: rule for rule in rules}
+
+
+def test_each_alert_says_what_to_do():
+    silent = [
+        name for name, rule in alerts().items() if not re.search(r"^ +remedy: .{20}", rule, re.MULTILINE)
+    ]
+
+    assert [] == silent
+
+
+def test_each_alert_is_tested_to_fire_and_to_be_silent():
+    checks = re.split(r"eval_time: ", TESTS)[1:]
+    named = [(re.search(r"alertname: (\w+)", check), "exp_labels" in check) for check in checks]
+    fires = {found[1] for found, is_fired in named if found and is_fired}
+    is_silent = {found[1] for found, is_fired in named if found and not is_fired}
+
+    assert set(alerts()) == fires
+    assert set(alerts()) == is_silent
+
+
+def test_what_an_alert_leaves_out_is_told_by_another_one():
+    left_out = {name for names in re.findall(r'alertname=~"([^"]+)"', ALERTS) for name in names.split("|")}
+
+    assert left_out
+    assert left_out <= set(alerts())
+
+
 def test_each_alert_names_its_section_of_the_operations():
     rules = re.split(r"^ +- alert: ", ALERTS, flags=re.MULTILINE)[1:]
     named = {
@@ -104,14 +137,17 @@ def test_kubernetes_lets_the_world_reach_callbacks_alone():
     ("command", "file"),
     [
         (["promtool", "check", "rules"], "prometheus-alerts.yaml"),
-        (["promtool", "test", "rules"], "../tests/deploy/alerts.test.yaml"),
+        (["promtool", "test", "rules"], "../tests/deploy/alerts/minutes.test.yaml"),
+        (["promtool", "test", "rules"], "../tests/deploy/alerts/days.test.yaml"),
         (["kubernetes-validate", "--strict"], "kubernetes.yaml"),
         (["haproxy", "-c", "-f"], "haproxy.cfg"),
     ],
 )
 def test_their_own_programs_accept_the_files(command: list[str], file: str):
     if not shutil.which(command[0]):
-        pytest.skip(f"{command[0]} is not here")
+        pytest.skip(
+            f"{command[0]} is not here: no wheel has it, Debian's package {PACKAGES[command[0]]} does"
+        )
     result = subprocess.run([*command, str(DEPLOY / file)], capture_output=True, text=True, check=False)
 
     assert 0 == result.returncode, result.stdout + result.stderr
