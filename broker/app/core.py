@@ -91,7 +91,7 @@ class Core:
         self.suite_tickets = state.tickets
         credentials = Replicated(storage.credentials, self.memory, clock)
         self.forced = forced = ForcedFetches(coordination, clock, forced_limit, observer)
-        pace = RenewalPace(self.memory, clock, around.policy, unpaced=unpaced)
+        self.pace = pace = RenewalPace(self.memory, clock, unpaced=unpaced)
         self.engine = CredentialEngine(
             replicated=credentials,
             counters=coordination,

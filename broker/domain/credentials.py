@@ -1,9 +1,8 @@
 """Credentials: what they are for, how long they live, and when they must be renewed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum, StrEnum, auto
-from functools import cached_property
 
 from broker.domain.apps import NO_AGENT, App
 from broker.domain.corps import ShareKind
@@ -13,6 +12,7 @@ from broker.domain.shares import AppShare, ListingKey
 from broker.domain.suites.suite import Provider, Suite
 
 NO_TIME = timedelta(0)
+MINUTE = timedelta(minutes=1)
 MOMENT = timedelta(seconds=1)
 """How long WeCom takes to answer, generously estimated."""
 
@@ -57,7 +57,7 @@ class Freshness(IntEnum):
     FRESH = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CredentialKey:
     """Name a credential: app, corp, agent, share kind and kind (engine rule 8); never a secret."""
 
@@ -68,6 +68,13 @@ class CredentialKey:
     kind: CredentialKind = CredentialKind.ACCESS_TOKEN
     parent_corp_id: str = ""
     """The corp that shares a 代开发 app with this child; a self-built app has only one such corp."""
+    name: str = field(init=False, repr=False, compare=False)
+    """The key as one string, for stores, leases and look-ups in memory."""
+
+    def __post_init__(self) -> None:
+        via = f":{self.parent_corp_id}" if self.parent_corp_id else ""
+        name = f"{self.kind}:{self.app}:{self.share_kind}:{self.corp_id}:{self.agent_id}{via}"
+        object.__setattr__(self, "name", name)
 
     @classmethod
     def own_token(cls, app: App) -> "CredentialKey":
@@ -108,36 +115,19 @@ class CredentialKey:
         return cls(app, corp_id, int(agent_id), ShareKind(share_kind), CredentialKind(kind), parent)
 
     def of_kind(self, kind: CredentialKind) -> "CredentialKey":
-        """Return the key of another credential of the same app in the same corp; cached for each key.
+        """Return the key of another credential of the same app in the same corp.
 
         Raises `InvalidRequest` for the agent ticket of an app that has no agent id, and for any credential
         of a corp where the key is a suite's or a provider's.
         """
-        key = self._siblings.get(kind)
-        if key is None:
-            if not {kind, self.kind} <= {*CORP_KINDS}:
-                raise InvalidRequest("target.corp_id", NO_CORP, app=self.app)
-            if kind is CredentialKind.AGENT_TICKET and not self.agent_id:
-                raise InvalidRequest("target.app", NO_AGENT, app=self.app)
-            key = self._siblings[kind] = replace(self, kind=kind)
-        return key
-
-    @cached_property
-    def _siblings(self) -> dict["CredentialKind", "CredentialKey"]:
-        return {}
-
-    @cached_property
-    def name(self) -> str:
-        """Return the key as one string, for stores and leases."""
-        via = f":{self.parent_corp_id}" if self.parent_corp_id else ""
-        return f"{self.kind}:{self.app}:{self.share_kind}:{self.corp_id}:{self.agent_id}{via}"
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self.name)
+        if kind not in CORP_KINDS or self.kind not in CORP_KINDS:
+            raise InvalidRequest("target.corp_id", NO_CORP, app=self.app)
+        if kind is CredentialKind.AGENT_TICKET and not self.agent_id:
+            raise InvalidRequest("target.app", NO_AGENT, app=self.app)
+        return self if kind is self.kind else replace(self, kind=kind)
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +192,11 @@ class Credential:
 
     def _mandatory(self, policy: RefreshPolicy) -> timedelta:
         return min(policy.mandatory, (self.expires_at - self.obtained_at) / 10)
+
+    def renewals_a_minute(self, policy: RefreshPolicy) -> float:
+        """Return how often it is renewed ahead of time, on average."""
+        period = self.advisory_moment(policy) - self.renewed_at
+        return MINUTE / max(period, MOMENT)
 
     def renewed_lately(self, now: datetime, policy: RefreshPolicy) -> bool:
         """Return whether it is valid, and so new that WeCom would hardly give a better one."""

@@ -1,6 +1,5 @@
 """What an operator sees and may do. Values of credentials are never shown."""
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from broker.domain.replica.health import ReplicaHealth
 from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Provider, Suite
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
+from broker.usecases.credentials.census import CredentialCensus, CredentialStats
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.limits.forced import NOBODY, ForcedFetches
 from broker.usecases.limits.rate_gate import Limit, QuotaUse, RateGate
@@ -70,15 +70,6 @@ class CredentialView:
     watchers: int
 
 
-@dataclass(slots=True)
-class CredentialStats:
-    """How many credentials a replica holds, by kind and state, and how old the oldest of each kind is."""
-
-    counts: Counter[tuple[CredentialKind, Freshness]]
-    oldest: defaultdict[CredentialKind, timedelta]
-    watchers: int = 0
-
-
 class Admin:
     """Inspect one replica, and refresh manually."""
 
@@ -111,6 +102,7 @@ class Admin:
         self._gate = gate
         self._clock = clock
         self._policy = policy
+        self._census = CredentialCensus(memory, clock, policy)
         self.replica_health = replica_health
         self.readiness = Readiness(replica_health, memory, clock)
 
@@ -127,7 +119,7 @@ class Admin:
 
     def credential_count(self) -> int:
         """Return how many credentials this replica holds."""
-        return sum(entry.credential is not None for entry in self._memory)
+        return self._memory.credential_count
 
     async def refresh(
         self, target: Target, kind: CredentialKind, by: str = NOBODY
@@ -186,24 +178,12 @@ class Admin:
         return self._tickets.highest()
 
     def credential_stats(self) -> CredentialStats:
-        """Count what this replica holds, in one pass, because it is called every second."""
-        now, seconds = self._clock.now(), self._clock.seconds()
-        credential_stats = CredentialStats(Counter(), defaultdict(timedelta))
-        for entry in self._memory:
-            credential_stats.watchers += len(entry.watchers)
-            if credential := entry.credential:
-                fresh = seconds < entry.fresh_until
-                state = Freshness.FRESH if fresh else credential.freshness(now, self._policy)
-                kind = entry.key.kind
-                credential_stats.counts[kind, state] += 1
-                credential_stats.oldest[kind] = max(
-                    credential_stats.oldest[kind], now - credential.obtained_at
-                )
-        return credential_stats
+        """Return what this replica holds by kind and state. Called every second, it takes no long look."""
+        return self._census.look()
 
     def watcher_count(self) -> int:
         """Return how many streams watch a credential here."""
-        return sum(len(entry.watchers) for entry in self._memory)
+        return self._memory.watcher_count
 
     def _view(self, entry: CacheEntry) -> CredentialView:
         credential, now = entry.credential, self._clock.now()

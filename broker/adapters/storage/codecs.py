@@ -1,5 +1,6 @@
 """How credentials, share lists, sessions and remembered errors are written into records, and read again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from broker.adapters.storage.codec import Codec
@@ -41,7 +42,11 @@ def _encode_credential(credential: Credential) -> Record:
 
 
 def _decode_credential(key: CredentialKey, record: Record) -> Credential:
-    return Credential(key, fence=record.fence, **_CredentialPayload.fields_of_record(record))
+    found = Credential(key, fence=record.fence, **_CredentialPayload.fields_of_record(record))
+    # Most were renewed once, when they were obtained: then both are one object, of thousands of credentials.
+    if (found.generation, found.renewed_at) == (found.fence, found.obtained_at):
+        return replace(found, generation=found.fence, renewed_at=found.obtained_at)
+    return found
 
 
 class _SharesPayload(RecordPayload):

@@ -1,9 +1,10 @@
 """The credentials that this replica holds, and who watches them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
@@ -13,7 +14,11 @@ from broker.usecases.fleet.latest import Latest
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(slots=True)
+SWEPT_AT_ONCE = 500
+"""How many entries are looked at in one sweep, or a hundredth of all if that is more: none takes long."""
+
+
+@dataclass(slots=True, eq=False)
 class CacheEntry:
     """One credential in memory."""
 
@@ -27,12 +32,33 @@ class CacheEntry:
     """After a failed renewal: until then callers don't wait for another attempt (engine rule 4)."""
     last_error: BrokerError | None = None
     last_error_at: datetime | None = None
-    watchers: set[Latest[Credential]] = field(default_factory=set)
+    scheduled: Credential | None = None
+    """The credential whose renewal ahead of time is scheduled."""
+    due: float = 0.0
+    """When that is, in seconds since 1970."""
+    _watchers: set[Latest[Credential]] | None = field(default=None, init=False, repr=False)
+    """None where nobody has watched yet: most are not watched, and an empty set is 200 bytes."""
 
     @property
     def ends_at(self) -> datetime:
         """Return when it is of no use any more: with its credential, or with the pause after a failure."""
         return self.credential.expires_at if self.credential else self.rests_until or NEVER
+
+    @property
+    def watchers(self) -> Collection[Latest[Credential]]:
+        """Return who watches it."""
+        return self._watchers or ()
+
+    def add_watcher(self, latest: Latest[Credential]) -> None:
+        """Push new values there, too."""
+        if self._watchers is None:
+            self._watchers = set()
+        self._watchers.add(latest)
+
+    def remove_watcher(self, latest: Latest[Credential]) -> None:
+        """Push no more values there."""
+        if self._watchers:
+            self._watchers.discard(latest)
 
 
 class CredentialCache:
@@ -40,9 +66,15 @@ class CredentialCache:
 
     def __init__(self, policy: RefreshPolicy) -> None:
         self._policy = policy
-        self._entries: dict[CredentialKey, CacheEntry] = {}
-        self._by_name: dict[str, CacheEntry] = {}
+        self._entries: dict[str, CacheEntry] = {}
+        """By the name of the key."""
         self._listeners: list[Callable[[Credential], None]] = []
+        self._to_sweep: Iterator[CacheEntry] | None = None
+        """The entries that this round of sweeps has not looked at yet."""
+        self.credential_count = 0
+        self.watcher_count = 0
+        self.renewals_a_minute = 0.0
+        """How many renewals a minute keep what is held."""
 
     def __iter__(self) -> Iterator[CacheEntry]:
         return iter(list(self._entries.values()))
@@ -56,27 +88,31 @@ class CredentialCache:
 
     def find(self, key: CredentialKey) -> CacheEntry | None:
         """Return the entry, if there is one."""
-        return self._entries.get(key)
+        return self._entries.get(key.name)
+
+    def named(self, name: str) -> CacheEntry | None:
+        """Return the entry of the key with that name, if there is one."""
+        return self._entries.get(name)
 
     def get(self, key: CredentialKey) -> Credential | None:
         """See `Copies.get`."""
-        entry = self._entries.get(key)
+        entry = self._entries.get(key.name)
         return entry.credential if entry else None
 
     def held(self) -> Iterable[CredentialKey]:
         """See `Copies.held`."""
-        return list(self._entries)
+        return [entry.key for entry in self._entries.values()]
 
     def key_named(self, name: str) -> CredentialKey | None:
         """See `Copies.key_named`; a key that is only waited for counts."""
-        entry = self._by_name.get(name)
+        entry = self._entries.get(name)
         return entry.key if entry else None
 
     def hold(self, key: CredentialKey) -> CacheEntry:
         """Return the entry, an empty one if there was none."""
-        entry = self._entries.get(key)
+        entry = self._entries.get(key.name)
         if entry is None:
-            entry = self._entries[key] = self._by_name[key.name] = CacheEntry(key)
+            entry = self._entries[key.name] = CacheEntry(key)
         return entry
 
     def put(self, credential: Credential) -> bool:
@@ -88,6 +124,8 @@ class CredentialCache:
         held = entry.credential
         if held and (credential.fence <= held.fence or credential.generation < held.generation):
             return False
+        self._count(held, -1)
+        self._count(credential, 1)
         entry.credential = credential
         entry.fresh_until = credential.fresh_until(self._policy).timestamp()
         entry.rests_until = entry.last_error = entry.last_error_at = None
@@ -103,7 +141,7 @@ class CredentialCache:
 
     def drop(self, key: CredentialKey) -> None:
         """See `Copies.drop`: the corp no longer has the app, and the watchers get that error."""
-        if entry := self._entries.get(key):
+        if entry := self._entries.get(key.name):
             self._remove(entry)
             for latest in entry.watchers:
                 latest.fail(_gone(key))
@@ -128,33 +166,54 @@ class CredentialCache:
                 latest.close()
 
     def sweep(self, gone_before: datetime, failed_before: datetime) -> None:
-        """Forget what ended before the one moment and failed last before the other; not what is watched."""
-        for entry in self:
+        """Forget what ended before the one moment and failed last before the other; not what is watched.
+
+        Each sweep looks at some, the next one at those after them.
+        """
+        for entry in self._next_to_sweep():
             failed_at = entry.last_error_at or NEVER
-            if entry.ends_at < gone_before and failed_at < failed_before and not entry.watchers:
+            is_over = entry.ends_at < gone_before and failed_at < failed_before
+            if is_over and not entry.watchers and self._entries.get(entry.key.name) is entry:
                 self._remove(entry)
+
+    def _next_to_sweep(self) -> list[CacheEntry]:
+        if self._to_sweep is None:
+            self._to_sweep = iter(self)
+        most = max(SWEPT_AT_ONCE, len(self) // 100)
+        found = list(islice(self._to_sweep, most))
+        if len(found) < most:
+            self._to_sweep = None
+        return found
 
     @contextmanager
     def watching(self, key: CredentialKey) -> Iterator[Latest[Credential]]:
         """Yield a stream of what is put from now on."""
         entry = self.hold(key)
         latest: Latest[Credential] = Latest()
-        entry.watchers.add(latest)
+        entry.add_watcher(latest)
+        self.watcher_count += 1
         if entry.credential:
             self._notify(entry.credential)
         try:
             yield latest
         finally:
-            entry.watchers.discard(latest)
+            entry.remove_watcher(latest)
+            self.watcher_count -= 1
             unknown = entry.credential is None and entry.last_error is None
             if unknown and not entry.watchers and self.find(key) is entry:
                 self._remove(entry)
 
     def _remove(self, entry: CacheEntry) -> None:
-        del self._entries[entry.key]
-        del self._by_name[entry.key.name]
+        del self._entries[entry.key.name]
+        self._count(entry.credential, -1)
         # Who kept the entry must not serve what is in it.
         entry.credential = None
+
+    def _count(self, credential: Credential | None, step: int) -> None:
+        """Count a credential that comes, or one that goes."""
+        if credential:
+            self.credential_count += step
+            self.renewals_a_minute += step * credential.renewals_a_minute(self._policy)
 
     def _notify(self, credential: Credential) -> None:
         for listener in self._listeners:

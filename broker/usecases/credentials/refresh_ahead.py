@@ -4,7 +4,6 @@ import asyncio
 import heapq
 from datetime import datetime, timedelta
 from itertools import count
-from typing import NamedTuple
 
 from broker.domain.credentials import (
     Credential,
@@ -32,14 +31,8 @@ MOST_OUTDATED = 1000
 """How many outdated entries are kept, beside one for each credential."""
 
 
-class _Moment(NamedTuple):
-    """When a credential is due, and the commit that it is of."""
-
-    at: datetime
-    fence: int
-
-
-_Entry = tuple[datetime, int, CredentialKey]
+Turn = tuple[float, int, str]
+"""A moment, in seconds since 1970; a number, so that of equal moments the first comes first; a key's name."""
 
 
 class RefreshAhead:
@@ -63,10 +56,9 @@ class RefreshAhead:
         self._randomness = randomness
         self._policy = policy
         self._observer = observer
-        self._due: list[_Entry] = []
-        self._moments: dict[CredentialKey, _Moment] = {}
-        """The valid moment of each key: other entries for it in `_due` are outdated."""
-        self._waiting: list[_Entry] = []
+        self._due: list[Turn] = []
+        """When each is due; what `CacheEntry.due` does not say any more is outdated."""
+        self._waiting: list[Turn] = []
         """What is due, by its end: a backlog is worked off at the pace that is set for it."""
         self._turn = count()
         self._slots = asyncio.Semaphore(RENEWALS_AT_ONCE)
@@ -79,43 +71,44 @@ class RefreshAhead:
 
     def schedule(self, credential: Credential) -> None:
         """Remember when the credential ages; a little later, so that not all are renewed at once."""
-        known = self._moments.get(credential.key)
-        if known and known.fence == credential.fence:
+        entry = self._memory.find(credential.key)
+        if entry is None or (entry.scheduled and entry.scheduled.fence == credential.fence):
             return  # one more caller has begun to watch it
         self._pace.seen(credential)
         due = credential.advisory_moment(self._policy)
         spread = self._randomness.jitter((credential.expires_at - due) / 5, 1.0)
-        self._push(due + spread, credential)
+        self._push(due + spread, entry)
 
     async def run(self) -> None:
         """Renew for ever."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 now = self._clock.now()
-                self._collect(now)
+                self._collect(now.timestamp())
                 while self._waiting and self._pace.admits():
-                    _, _, key = heapq.heappop(self._waiting)
-                    entry = self._memory.find(key)
+                    _, _, name = heapq.heappop(self._waiting)
+                    entry = self._memory.named(name)
                     if entry and self._is_wanted(entry, self._clock.now()):
                         await self._slots.acquire()
-                        self._pace.started(key)
-                        tasks.create_task(self._renew(key))
+                        self._pace.started(entry.key)
+                        tasks.create_task(self._renew(entry.key))
                 self._memory.sweep(now - KEPT_AFTER_EXPIRY, now - KEPT_AFTER_FAILURE)
-                wake = self._due[0][0] - self._clock.now() if self._due else NAP
-                await self._clock.sleep(min(max(wake, timedelta(0)), NAP))
+                nap = NAP.total_seconds()
+                if self._due:
+                    nap = min(max(self._due[0][0] - self._clock.now().timestamp(), 0.0), nap)
+                await self._clock.sleep(timedelta(seconds=nap))
 
-    def _collect(self, now: datetime) -> None:
+    def _collect(self, now: float) -> None:
         """Let what is due and wanted wait for its turn, and tell how long it can wait."""
         while self._due and self._due[0][0] <= now:
-            moment, _, key = heapq.heappop(self._due)
-            known = self._moments.get(key)
-            if known is None or known.at != moment:
+            moment, _, name = heapq.heappop(self._due)
+            entry = self._memory.named(name)
+            if entry is None or entry.scheduled is None or entry.due != moment:
                 continue
-            del self._moments[key]
-            entry = self._memory.find(key)
-            if entry and entry.credential and self._is_wanted(entry, now):
+            entry.scheduled = None
+            if entry.credential and self._is_wanted(entry, self._clock.now()):
                 gone = entry.credential.nearly_gone_at(self._policy)
-                heapq.heappush(self._waiting, (gone, next(self._turn), key))
+                heapq.heappush(self._waiting, (gone.timestamp(), next(self._turn), name))
         self._waiting.sort()
         self._pace.await_turns([gone for gone, _, _ in self._waiting])
 
@@ -142,14 +135,14 @@ class RefreshAhead:
         if entry and entry.credential and self._is_due(entry.credential, now):
             # It failed, or WeCom had nothing better: try again later.
             soon = entry.credential.expires_at if entry.credential.ends_before_an_answer(now) else now + PAUSE
-            self._push(max(entry.rests_until or now, soon), entry.credential)
+            self._push(max(entry.rests_until or now, soon), entry)
 
     def _is_due(self, credential: Credential, now: datetime) -> bool:
         return credential.freshness(now, self._policy) < Freshness.FRESH
 
-    def _push(self, moment: datetime, credential: Credential) -> None:
-        self._moments[credential.key] = _Moment(moment, credential.fence)
-        heapq.heappush(self._due, (moment, next(self._turn), credential.key))
-        if len(self._due) > MOST_OUTDATED + 2 * len(self._moments):
-            self._due = [(known.at, next(self._turn), key) for key, known in self._moments.items()]
-            heapq.heapify(self._due)
+    def _push(self, moment: datetime, entry: CacheEntry) -> None:
+        entry.scheduled, entry.due = entry.credential, moment.timestamp()
+        heapq.heappush(self._due, (entry.due, next(self._turn), entry.key.name))
+        if len(self._due) > MOST_OUTDATED + 2 * len(self._memory):
+            valid = sorted((known.due, known.key.name) for known in self._memory if known.scheduled)
+            self._due = [(due, next(self._turn), name) for due, name in valid]

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
+from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.ports.clock import Clock
 from broker.usecases.credentials.cache import CredentialCache
 
@@ -25,19 +25,14 @@ TIMES_THE_MEAN = 2.2
 class RenewalPace:
     """Count the fleet's renewals, as far as this replica sees them, and say whether one more may start."""
 
-    def __init__(
-        self, memory: CredentialCache, clock: Clock, policy: RefreshPolicy, *, unpaced: int = UNPACED
-    ) -> None:
+    def __init__(self, memory: CredentialCache, clock: Clock, *, unpaced: int = UNPACED) -> None:
         self._memory = memory
         self._clock = clock
-        self._policy = policy
         self._unpaced = unpaced
         self._recent: deque[datetime] = deque()
         """When renewals began here or ended elsewhere, of the last `WINDOW`."""
         self._started: set[CredentialKey] = set()
         """Those that began here and have not been seen to end."""
-        self._mean = 0.0
-        self._mean_until = clock.now()
         self._hurry = 0.0
 
     def admits(self) -> bool:
@@ -45,7 +40,7 @@ class RenewalPace:
         now = self._clock.now()
         while self._recent and self._recent[0] <= now - WINDOW:
             self._recent.popleft()
-        a_minute = max(self._unpaced, TIMES_THE_MEAN * self._mean_at(now), self._hurry)
+        a_minute = max(self._unpaced, TIMES_THE_MEAN * self._memory.renewals_a_minute, self._hurry)
         return len(self._recent) + 1 <= max(1.0, a_minute * (WINDOW / MINUTE))
 
     def started(self, key: CredentialKey) -> None:
@@ -57,11 +52,15 @@ class RenewalPace:
         """Note that it ended, however it did."""
         self._started.discard(key)
 
-    def await_turns(self, ends: Sequence[datetime]) -> None:
-        """Note when each of those that wait is nearly gone, in order: each has to be renewed by then."""
-        now = self._clock.now()
+    def await_turns(self, ends: Sequence[float]) -> None:
+        """Note when each of those that wait is nearly gone, in order: each has to be renewed by then.
+
+        The moments are in seconds since 1970.
+        """
+        now, window = self._clock.now().timestamp(), WINDOW.total_seconds()
+        minute = MINUTE.total_seconds()
         self._hurry = max(
-            (place * (MINUTE / max(end - now, WINDOW)) for place, end in enumerate(ends, start=1)), default=0
+            (place * minute / max(end - now, window) for place, end in enumerate(ends, start=1)), default=0
         )
 
     def seen(self, credential: Credential) -> None:
@@ -72,16 +71,3 @@ class RenewalPace:
         # What was renewed long ago is only loaded.
         if now - credential.renewed_at < MINUTE / 2:
             self._recent.append(now)
-
-    def _mean_at(self, now: datetime) -> float:
-        """Return how many renewals a minute keep what is held; looked at once a minute."""
-        if now >= self._mean_until:
-            held = (entry.credential for entry in self._memory)
-            self._mean = sum(_a_minute(found, self._policy) for found in held if found)
-            self._mean_until = now + MINUTE
-        return self._mean
-
-
-def _a_minute(credential: Credential, policy: RefreshPolicy) -> float:
-    period = credential.advisory_moment(policy) - credential.renewed_at
-    return MINUTE / max(period, timedelta(seconds=1))

@@ -17,7 +17,8 @@ from broker.domain.replica.readiness import Hindrance, NotReady
 from broker.server.health import ADMIN, CALLBACKS, EVENTS, SERVICES, SESSIONS, SHARES, SUITES, Health
 from broker.telemetry.logging import set_up_logging
 from broker.telemetry.observer import Telemetry
-from broker.usecases.admin import CredentialStats, CredentialView
+from broker.usecases.admin import CredentialView
+from broker.usecases.credentials.census import CredentialStats
 from tests.kit.logs import own_logging
 from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.unit.domain.credentials import KEY

@@ -27,8 +27,6 @@ class WarmToken:
     ends: float
     token: bytes
     """The response without its `ttl`."""
-    steps: int = -1
-    response: bytes = b""
 
 
 class WarmTokens:
@@ -63,11 +61,8 @@ class WarmTokens:
         ):
             return None
         entry.used_at = now
-        steps = int((kept.ends - now) * STEPS_A_SECOND)
-        if steps != kept.steps:
-            # The messages of protobuf are put together by writing one after the other.
-            kept.steps, kept.response = steps, kept.token + _life(steps)
-        return kept.response
+        # The messages of protobuf are put together by writing one after the other.
+        return kept.token + _life(int((kept.ends - now) * STEPS_A_SECOND))
 
 
 @lru_cache(maxsize=4096)

@@ -28,7 +28,7 @@ class Pace:
     def __init__(self, unpaced: int = 6) -> None:
         self.clock = FakeClock()
         self.memory = CredentialCache(RefreshPolicy())
-        self.pace = RenewalPace(self.memory, self.clock, RefreshPolicy(), unpaced=unpaced)
+        self.pace = RenewalPace(self.memory, self.clock, unpaced=unpaced)
 
     def credential(self, number: int, lifetime: timedelta = LIFETIME) -> Credential:
         now = self.clock.now()
@@ -88,7 +88,7 @@ async def test_its_own_renewal_counts_once() -> None:
 async def test_the_pace_rises_so_that_each_is_renewed_before_callers_would_have_to_wait() -> None:
     pace = Pace()
     now = pace.clock.now()
-    pace.pace.await_turns([now + 10 * MINUTE] * 1200)
+    pace.pace.await_turns([(now + 10 * MINUTE).timestamp()] * 1200)
 
     assert 120 * (WINDOW / MINUTE) == pytest.approx(pace.admitted(), abs=1)
 
