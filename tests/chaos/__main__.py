@@ -19,6 +19,9 @@ def main() -> int:
     print(f"{CAPTION}\n\n{head()}", flush=True)
     failed = False
     for name in options.cells or FAULTS:
+        if lacking := FAULTS[name].needs.lacking:
+            print(f"{name}: not run, this machine lacks {lacking}", flush=True)
+            continue
         verdict = asyncio.run(run(FAULTS[name], options.seed))
         print(row(verdict), flush=True)
         for problem in verdict.problems:

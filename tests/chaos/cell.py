@@ -5,9 +5,10 @@ import random
 import tempfile
 from pathlib import Path
 
+from tests.chaos.bounds import bound, upstream
 from tests.chaos.faults import Fault
 from tests.chaos.load import steady_load
-from tests.chaos.verdict import Verdict, bound, coherent_after, exchanged, lost_codes, unproven, upstream
+from tests.chaos.verdict import Verdict, coherent_after, exchanged, lost_codes, unproven
 from tests.chaos.world import World, running
 from tests.kit.processes.fleet import connect
 

@@ -26,10 +26,8 @@ from tests.kit.processes.suites import until_ticket
 
 WARM = [child(number) for number in range(1, 7)]
 FIRST_COLD = 10
-ANSWERED_WITHIN = 5.0
-"""The deadline of a call for what is in memory."""
-FETCHED_WITHIN = 10.0
-"""The deadline of a call that waits for WeCom."""
+ANSWERED_WITHIN = 10.0
+"""The deadline of each call; the Python client's own."""
 WECOM_WAITS, WECOM_REPEATS, WECOM_PAUSES = 5.0, 3, 1.0
 """How WeCom sends a callback: for so long, so many times more (wecom-api C1)."""
 
@@ -66,7 +64,7 @@ class Load:
         """Have every replica hold the tokens and tickets of the warm corps."""
         for replica in replicas:
             await asyncio.gather(*(replica.token(corp_id) for corp_id in WARM))
-            await asyncio.gather(*(_sign(replica, corp_id, FETCHED_WITHIN) for corp_id in WARM))
+            await asyncio.gather(*(_sign(replica, corp_id) for corp_id in WARM))
 
     def start(self, sender: CallbackSender) -> None:
         """Begin; each kind has its own pace."""
@@ -117,7 +115,7 @@ class Load:
 
     async def _page(self) -> None:
         corp_id = self._chance.choice(WARM)
-        await self._caller.ask(self.seen.pages, lambda replica: _sign(replica, corp_id, ANSWERED_WITHIN))
+        await self._caller.ask(self.seen.pages, lambda replica: _sign(replica, corp_id))
 
     async def _cold_call(self, corp_id: str) -> None:
         """Ask twice at once: whichever replicas that meets, the token is fetched for both."""
@@ -125,7 +123,7 @@ class Load:
 
         async def ask() -> None:
             await self._caller.ask(
-                self.seen.cold, lambda replica: replica.token(corp_id, timeout=FETCHED_WITHIN)
+                self.seen.cold, lambda replica: replica.token(corp_id, timeout=ANSWERED_WITHIN)
             )
 
         await asyncio.gather(ask(), ask())
@@ -184,9 +182,9 @@ async def steady_load(world: World, chance: random.Random) -> AsyncIterator[Load
             await asyncio.wait(listening)
 
 
-async def _sign(replica: Replica, corp_id: str, within: float) -> page_pb.SignPageResponse:
+async def _sign(replica: Replica, corp_id: str) -> page_pb.SignPageResponse:
     request = page_pb.SignPageRequest(target=target(corp_id, APP), url="https://crm.example/page")
-    return await JsSdkServiceStub(replica.channel).SignPage(request, timeout=within)
+    return await JsSdkServiceStub(replica.channel).SignPage(request, timeout=ANSWERED_WITHIN)
 
 
 async def _is_taken(sender: CallbackSender, door: Door, message: bytes) -> bool:

@@ -7,7 +7,7 @@ from tests.chaos.verdict import Verdict
 
 CAPTION = """\
 warm, pages: GetAccessToken and SignPage for what is in memory: made / made again / failed. A caller knows
-all addresses. A call that ends with UNAVAILABLE or CANCELLED, or has no answer within 5 s, is made again,
+all addresses. A call that ends with UNAVAILABLE or CANCELLED, or has no answer within 10 s, is made again,
 once at each other address; so one that was at a killed broker has failed only if the others fail too.
 cold: first calls for a token, by two callers at once; they fail while nobody can reach WeCom.
 WeCom: calls for tokens and tickets, and how many the engine's rules allow.

@@ -2,19 +2,17 @@
 
 import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.chaos.faults import Fault
-from tests.chaos.load import WARM, Seen
-from tests.chaos.world import BROKERS, World
-from tests.kit.processes.fleet import CHILD_TOKEN, GETTOKEN, Replica, connect
+from tests.chaos.load import ANSWERED_WITHIN, Seen
+from tests.chaos.world import World
+from tests.kit.machine import nap
+from tests.kit.processes.fleet import Replica, connect
 from tests.kit.processes.suites import ACTIVE, authorizations
 
-CORP_TICKET, AGENT_TICKET = "/cgi-bin/get_jsapi_ticket", "/cgi-bin/ticket/get"
-TOKENS = (GETTOKEN, CHILD_TOKEN, CORP_TICKET, AGENT_TICKET)
-"""The endpoints whose calls are bounded: what each of them answers is a credential."""
 COHERENT_WITHIN = 20.0
 """Seconds. A failover takes two; the rest is for what brokers remember of an outage, and a busy machine."""
 PROMPT = 0.05
@@ -62,24 +60,6 @@ class Verdict:
         return bool(self.seen.warm.made and self.seen.pages.made and self.seen.accepted and self.codes)
 
 
-def bound(fault: Fault, seen: Seen) -> int:
-    """Return how many calls of `TOKENS` the rules allow.
-
-    A credential is fetched once for the fleet, or once by each replica that is without the store; a
-    rotation that somebody asks for costs one more, at each replica that it is repeated at.
-    """
-    parent, tickets = 1, 2 * len(WARM)
-    return (
-        fault.fetches * (parent + tickets + len(seen.asked)) + seen.rotations.made + seen.rotations.repeated
-    )
-
-
-def upstream(world: World) -> int:
-    """Return how many calls of `TOKENS` there were."""
-    calls = Counter(world.wecom.calls())
-    return sum(calls[path] for path in TOKENS)
-
-
 def unproven(world: World) -> int:
     """Return how many writes the brokers told of, for which no replica vouched."""
     found = 0.0
@@ -92,14 +72,14 @@ def unproven(world: World) -> int:
 
 async def coherent_after(world: World, seen: Seen) -> tuple[float | None, str]:
     """Wait until replicas agree and nothing is outstanding; return the seconds, and what was wrong last."""
-    began = asyncio.get_running_loop().time()
+    began = time.monotonic()
     wrong = ""
     async with connect(*(broker.address for broker in world.brokers)) as replicas:
-        while (waited := asyncio.get_running_loop().time() - began) < COHERENT_WITHIN:
+        while (waited := time.monotonic() - began) < COHERENT_WITHIN:
             wrong = await _incoherence(world, replicas, seen)
             if not wrong:
                 return waited, ""
-            await asyncio.sleep(PROMPT)
+            began += await nap(PROMPT)  # what others keep the machine busy with does not count
     return None, wrong
 
 
@@ -107,7 +87,7 @@ async def _incoherence(world: World, replicas: Sequence[Replica], seen: Seen) ->
     """Return what is not yet as it was, or ""."""
     asked = sorted(seen.asked)
     found = await asyncio.gather(
-        *(replica.token(corp_id, timeout=5) for corp_id in asked for replica in replicas),
+        *(replica.token(corp_id, timeout=ANSWERED_WITHIN) for corp_id in asked for replica in replicas),
         return_exceptions=True,
     )
     errors = [error for error in found if isinstance(error, BaseException)]
@@ -117,7 +97,7 @@ async def _incoherence(world: World, replicas: Sequence[Replica], seen: Seen) ->
     apart = [
         corp_id
         for place, corp_id in enumerate(asked)
-        if len(set(values[place * BROKERS : (place + 1) * BROKERS])) > 1
+        if len(set(values[place * len(replicas) : (place + 1) * len(replicas)])) > 1
     ]
     if apart:
         return f"replicas differ on {len(apart)} tokens"

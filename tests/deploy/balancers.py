@@ -144,7 +144,7 @@ def running_balancer(
             balancer.command(balancer.run, path), stdout=log, stderr=log, preexec_fn=die_with_parent
         )
     try:
-        _await(ports, process, folder)
+        await_listening(ports, process, folder)
         yield ports, process
     finally:
         process.terminate()
@@ -155,7 +155,8 @@ def running_balancer(
             process.wait()
 
 
-def _await(ports: Ports, process: subprocess.Popen[bytes], folder: Path) -> None:
+def await_listening(ports: Ports, process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Return when it listens."""
     deadline = time.monotonic() + STARTED_WITHIN_SECONDS
     while True:
         try:

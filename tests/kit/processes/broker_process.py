@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ class BrokerProcess:
 
     With `ahead`, its clock is ahead by the seconds that this file holds. With `leak` its tokens leak
     there (`leaky_broker`). `variables` are in its environment. With `files` it may open no more than so many.
+    `within` is a command that starts the broker's: see `mounts`.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class BrokerProcess:
         leak: str = "",
         variables: Mapping[str, str] | None = None,
         files: int = 0,
+        within: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.grpc_port = free_port()
@@ -61,6 +63,7 @@ class BrokerProcess:
             self._program = ["-P", str(LEAKY_BROKER), leak]
         self._variables = variables or {}
         self._files = files
+        self._within = within
         self.process: subprocess.Popen[bytes] | None = None
 
     def text_of(self, config: Mapping[str, Any]) -> str:
@@ -86,7 +89,7 @@ class BrokerProcess:
 
     def launch(self) -> None:
         """Start it, and return at once."""
-        command = [sys.executable, *self._program, "serve", "--config", str(self.config_file)]
+        command = [*self._within, sys.executable, *self._program, "serve", "--config", str(self.config_file)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
