@@ -15,7 +15,7 @@ from broker.domain.ports.clock import Clock
 from broker.telemetry.audit.observer import AuditTelemetry
 from broker.telemetry.audit.sinks import AuditLog, AuditSink, audit_file, audit_stdout
 from broker.telemetry.audit.trail import QueuedTrail
-from broker.telemetry.metrics import Metrics
+from broker.telemetry.observer import Telemetry
 from broker.usecases.audit.journal import AuditJournal
 
 
@@ -28,9 +28,9 @@ class OpenAudit:
 
 
 @asynccontextmanager
-async def open_audit(config: Config, metrics: Metrics, clock: Clock) -> AsyncIterator[OpenAudit]:
+async def open_audit(config: Config, telemetry: Telemetry, clock: Clock) -> AsyncIterator[OpenAudit]:
     """Write records until the context exits, and then what is left. Raises `CannotStart`."""
-    observer = AuditTelemetry(metrics, clock, is_log=config.audit.file is None)
+    observer = AuditTelemetry(telemetry.metrics, telemetry.problems, clock, is_log=config.audit.file is None)
     trail = QueuedTrail(_sink(config.audit.file), observer)
     try:
         trail.start()

@@ -80,7 +80,7 @@ async def running_broker(
     settings = LiveSettings(config)
     policy = settings.policy
     async with AsyncExitStack() as stack:
-        audit = await stack.enter_async_context(open_audit(config, telemetry.metrics, clock))
+        audit = await stack.enter_async_context(open_audit(config, telemetry, clock))
         storage = await stack.enter_async_context(open_store(config, clock, telemetry, settings.logins))
         background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from broker.domain.corps import ShareKind
+from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, CallerMistake, RateLimited, WecomRefused
 from broker.domain.events.log import Lag
 from broker.domain.events.receiver import ReceiverForm
@@ -19,6 +20,7 @@ from broker.domain.replica.readiness import Hindrance, NotReady
 from broker.domain.shares import AppShare
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
+from broker.telemetry.recent_problems import ProblemKind, RecentProblems
 from broker.telemetry.zeros import begin_at_zero
 
 NO_ANSWER = {
@@ -28,6 +30,8 @@ NO_ANSWER = {
     "protocol": "WeCom's answer cannot be understood",
 }
 """Outcomes of a call that say something about WeCom, not about the request; in words for callers."""
+TAKEN = frozenset({"accepted", "repeated", "verified"})
+"""Outcomes of callbacks that are no problem."""
 SERVER_ERROR = re.compile(r"http_(5\d\d)")
 MAX_RECEIVERS_REMEMBERED = 10_000
 SHARES_LOGGED = 20
@@ -45,6 +49,7 @@ class Telemetry:
         self._clock = clock
         self._log = structlog.get_logger(LOGGER)
         self.metrics = Metrics()
+        self.problems = RecentProblems(clock)
         self.replica_health = ReplicaHealth(clock.now())
         self.metrics.config_loaded.set(self.replica_health.config.loaded_at.timestamp())
         begin_at_zero(self.metrics)
@@ -118,6 +123,8 @@ class Telemetry:
         if error is None:
             self._log.info("refreshed", credential=name, outcome=outcome)
             return
+        key = CredentialKey.read(name)
+        self.problems.note(ProblemKind.FETCH, key.app if key else name, error.reason)
         # An administrator must act on a refusal; nobody can act on an outage.
         say = self._log.error if isinstance(error, WecomRefused) else self._log.warning
         say(
@@ -157,6 +164,7 @@ class Telemetry:
         was_healthy = self.replica_health.store.healthy
         self.replica_health.store.seen(self._clock.now(), error.message)
         if was_healthy:
+            self.problems.note(ProblemKind.STORE, "", error.message)
             self._log.error("the store is unavailable; serving from memory", problem=error.message)
 
     def store_back(self) -> None:
@@ -192,6 +200,7 @@ class Telemetry:
     def damage_found(self, damage: Damage, problem: Exception) -> None:
         """See `Observer.damage_found`; each kind is logged at most every ten seconds."""
         self.metrics.store_damage.labels(damage).inc()
+        self.problems.note(ProblemKind.DAMAGE, "", damage)
         now = self._clock.now()
         last, unlogged = self._damage_logged.get(damage, (None, 0))
         if last and now - last < LOGGED_EVERY:
@@ -239,6 +248,7 @@ class Telemetry:
         elif obstacle.hindrance is Hindrance.STOPPING:
             self._log.info("this replica is not ready", problem=obstacle.problem)
         else:
+            self.problems.note(ProblemKind.READINESS, "", obstacle.problem)
             self._log.error("this replica is not ready", problem=obstacle.problem)
 
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
@@ -260,6 +270,8 @@ class Telemetry:
     def callback_ended(self, app: str, outcome: str, duration: timedelta) -> None:
         """See `Observer.callback_ended`."""
         self.metrics.callbacks.labels(app, outcome).inc()
+        if outcome not in TAKEN:
+            self.problems.note(ProblemKind.CALLBACK, app, outcome)
         self.metrics.callback_seconds.observe(duration.total_seconds())
 
     def callback_addressed(self, app: str, form: ReceiverForm, receive_id: str) -> None:
@@ -292,6 +304,8 @@ class Telemetry:
 
     def background_failed(self, what: str, error: Exception) -> None:
         """See `Observer.background_failed`."""
+        reason = error.reason if isinstance(error, BrokerError) else type(error).__name__
+        self.problems.note(ProblemKind.BACKGROUND, what, reason)
         if isinstance(error, BrokerError):
             self._log.warning("background work failed", what=what, reason=error.reason, problem=error.message)
         else:

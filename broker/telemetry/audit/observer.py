@@ -8,6 +8,7 @@ from broker.domain.audit import AuditRecord
 from broker.domain.ports.clock import Clock
 from broker.telemetry.logging import LOGGER
 from broker.telemetry.metrics import Metrics
+from broker.telemetry.recent_problems import ProblemKind, RecentProblems
 
 REMINDER = timedelta(minutes=1)
 """How often a trail that cannot be written is logged."""
@@ -16,8 +17,9 @@ REMINDER = timedelta(minutes=1)
 class AuditTelemetry:
     """The `AuditObserver` of a running broker. The trail's own thread calls it too."""
 
-    def __init__(self, metrics: Metrics, clock: Clock, *, is_log: bool) -> None:
+    def __init__(self, metrics: Metrics, problems: RecentProblems, clock: Clock, *, is_log: bool) -> None:
         self._clock = clock
+        self._problems = problems
         self._log = structlog.get_logger(LOGGER)
         self._is_log = is_log
         # Alerts compare with what was before: both counters begin at 0.
@@ -42,6 +44,9 @@ class AuditTelemetry:
 
     def caller_refused(self, record: AuditRecord) -> None:
         """See `AuditObserver.caller_refused`: where the trail is the log, it has the record itself."""
+        target = record.target
+        detail = " ".join(filter(None, (record.reason, record.action, target.app, target.corp_id)))
+        self._problems.note(ProblemKind.CALLER, record.caller or record.peer, detail, record.repeats)
         if self._is_log:
             return
         self._log.warning(

@@ -1,0 +1,30 @@
+"""The last problems of a replica: fifty that differ, however often each came."""
+
+from datetime import timedelta
+
+from broker.telemetry.recent_problems import LONGEST, MOST, ProblemKind, RecentProblems
+from tests.kit.memory.fake_clock import FakeClock
+
+
+async def test_a_repeat_counts_and_comes_to_the_front() -> None:
+    clock = FakeClock()
+    problems = RecentProblems(clock)
+    problems.note(ProblemKind.CALLBACK, "crm", "signature")
+    began = clock.now()
+    problems.note(ProblemKind.STORE, "", "gone")
+    await clock.advance(timedelta(seconds=9))
+    problems.note(ProblemKind.CALLBACK, "crm", "signature", 4)
+
+    first, second = problems.newest()
+    assert ("crm", 5, began, clock.now()) == (first.subject, first.count, first.first_at, first.last_at)
+    assert "gone" == second.detail
+
+
+def test_they_are_bounded_in_number_and_length() -> None:
+    problems = RecentProblems(FakeClock())
+    for number in range(10 * MOST):
+        problems.note(ProblemKind.CALLER, f"caller-{number}", "x" * 10_000)
+
+    found = problems.newest()
+    assert [f"caller-{10 * MOST - 1 - back}" for back in range(MOST)] == [each.subject for each in found]
+    assert {LONGEST} == {len(each.detail) for each in found}
