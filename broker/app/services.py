@@ -105,6 +105,7 @@ class Services:
                 groups=GroupOverview(with_events, around.storage.event_groups),
                 log_level=log_level,
                 store=around.storage.coordination,
+                problems=telemetry.problems,
             ),
         )
 

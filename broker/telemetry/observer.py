@@ -86,14 +86,15 @@ class Telemetry:
         self._log.info("calls to WeCom leave", **described)
 
     def upstream_called(
-        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False, problem: str = ""
     ) -> None:
         """See `Observer.upstream_called`."""
         self.metrics.upstream_calls.labels(endpoint, outcome).inc()
         self.metrics.upstream_seconds.labels(endpoint).observe(duration.total_seconds())
         failure = _failure_of_wecom(outcome)
         if not (failure and of_caller):
-            self.replica_health.wecom.seen(self._clock.now(), failure)
+            self.replica_health.wecom.seen(self._clock.now(), failure and (problem or failure))
+            self.replica_health.wecom.took(duration)
         seconds = round(duration.total_seconds(), 3)
         self._log.debug("upstream call", endpoint=endpoint, outcome=outcome, seconds=seconds)
 

@@ -24,7 +24,7 @@ class Notebook:
         return bool(self.failures)
 
     def upstream_called(
-        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False, problem: str = ""
     ) -> None:
         raise NotImplementedError
 

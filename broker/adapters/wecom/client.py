@@ -159,15 +159,17 @@ class WecomClient:
                 yield exchange
         except BrokerError as error:
             if error is not call.fault:
-                self._report(call, outcome, outcome.label or "protocol", began)
+                self._report(call, outcome, outcome.label or "protocol", began, error.message)
             raise
         self._report(call, outcome, outcome.label or "0", began)
 
-    def _report(self, call: Call, outcome: CallOutcome, label: str, began: float) -> None:
+    def _report(self, call: Call, outcome: CallOutcome, label: str, began: float, problem: str = "") -> None:
         duration = timedelta(seconds=time.monotonic() - began)
         # Without a connection WeCom has read nothing, so what a caller sent is not at fault.
         of_caller = call.proxied and outcome.connected
-        self._observer.upstream_called(call.label or call.endpoint, label, duration, of_caller=of_caller)
+        self._observer.upstream_called(
+            call.label or call.endpoint, label, duration, of_caller=of_caller, problem=problem
+        )
 
 
 @asynccontextmanager

@@ -45,10 +45,16 @@ def dependencies(facts: Facts) -> Iterator[Finding]:
         problem = f"{found.last_error or 'no answer'}, since {ago(found.since_time, facts.now)}"
         if found.name == "store":
             held = f"; {status.replica} holds {status.credential_count} credentials in memory"
-            remedy = "bring the store back, and do NOT restart brokers: they would lose what they hold"
+            remedy = (
+                found.remedy
+                or "bring the store back, and do NOT restart brokers: they would lose what they hold"
+            )
             yield Finding(Level.FAIL, found.name, problem + held, remedy)
         else:
-            remedy = "look at DNS, proxy and firewall between the broker and WeCom; else it heals by itself"
+            remedy = (
+                found.remedy
+                or "look at DNS, proxy and firewall between the broker and WeCom; else it heals by itself"
+            )
             yield Finding(Level.FAIL, found.name, problem, remedy)
     for replica in facts.replicas:
         if replica.version and not (replica.current or replica.silent or replica.wecom_healthy):

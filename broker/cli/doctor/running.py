@@ -8,7 +8,7 @@ from wecom_broker.errors import BrokerUnreachable
 from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.app.checkup.finding import Finding, Level
-from broker.cli.doctor import apps, groups, replicas
+from broker.cli.doctor import apps, groups, recent, replicas
 from broker.cli.doctor.facts import Facts
 from broker.cli.operating.desk import Desk
 
@@ -23,6 +23,9 @@ CHECKS: Sequence[Callable[[Facts], Iterator[Finding]]] = (
     apps.quotas,
     apps.suites,
     groups.groups,
+    recent.callers,
+    recent.callbacks,
+    recent.slowness,
 )
 NO_ANSWER = {
     "UNAUTHENTICATED": "say who you are: --cert and --key, or --token",

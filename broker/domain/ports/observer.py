@@ -42,9 +42,9 @@ class Observer(Protocol):
     """Logs and counts what operators want to see, and never gets a secret."""
 
     def upstream_called(
-        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False, problem: str = ""
     ) -> None:
-        """WeCom was called; the outcome is an errcode, or a word for why there is none.
+        """WeCom was called; the outcome is an errcode, or a word for why there is none, `problem` says more.
 
         What a caller sent (`of_caller`) may have failed because of that: it says nothing about WeCom.
         """

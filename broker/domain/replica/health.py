@@ -10,6 +10,9 @@ from broker.domain.replica.clocks import ClockComparison
 TRUSTED = timedelta(seconds=15)
 """How long a failure counts: after that the state is unknown, and a call may find it out."""
 
+ANSWERS_AVERAGED = 10
+"""About how many answers the average of their durations goes back."""
+
 
 @dataclass(slots=True)
 class Dependency:
@@ -20,6 +23,13 @@ class Dependency:
     healthy: bool = True
     last_error: str = ""
     last_seen: datetime | None = None
+    answers_in: timedelta | None = None
+    """How long its last answers took; None if it was not asked."""
+
+    def took(self, duration: timedelta) -> None:
+        """Record how long an answer took."""
+        before = duration if self.answers_in is None else self.answers_in
+        self.answers_in = before + (duration - before) / ANSWERS_AVERAGED
 
     def seen(self, now: datetime, error: str = "") -> None:
         """Record that it answered, or why it did not."""

@@ -16,9 +16,11 @@ from broker.domain.stores.status import StoreStatus
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
 from broker.server.grpc.messages import SHARE_KINDS_OUT
+from broker.telemetry.recent_problems import RecentProblem
 from broker.usecases.admin import CredentialView
 from broker.usecases.limits.rate_gate import QuotaUse
 from broker.usecases.refusals.refusals import Refusal
+from broker.usecases.replicas.cures import store_cure, wecom_cure
 from broker.usecases.suite_status import SuiteStatus
 
 PROVIDER = "provider"
@@ -181,9 +183,27 @@ def event_group(lag: Lag) -> pb.EventGroup:
 
 
 def dependency(found: Dependency) -> pb.Dependency:
-    """Return the message of a dependency."""
+    """Return the message of a dependency, with what brings it back."""
+    cure = store_cure if found.name == "store" else wecom_cure
     return pb.Dependency(
-        name=found.name, healthy=found.healthy, since_time=found.since, last_error=found.last_error
+        name=found.name,
+        healthy=found.healthy,
+        since_time=found.since,
+        last_error=found.last_error,
+        remedy="" if found.healthy else cure(found.last_error),
+        answer_duration=found.answers_in,
+    )
+
+
+def recent_problem(found: RecentProblem) -> pb.RecentProblem:
+    """Return the message of something that went wrong lately."""
+    return pb.RecentProblem(
+        kind=found.kind,
+        subject=found.subject,
+        detail=found.detail,
+        first_time=found.first_at,
+        last_time=found.last_at,
+        count=found.count,
     )
 
 

@@ -58,7 +58,7 @@ class Witness:
     receivers: list[tuple[str, str, str]] = field(default_factory=list)
 
     def upstream_called(
-        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False, problem: str = ""
     ) -> None:
         """See `Observer`."""
 

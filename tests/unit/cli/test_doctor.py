@@ -79,6 +79,12 @@ def suite(**fields: Any) -> pb.GetStatusResponse:
     return status(suites=[pb.SuiteStatus(app="market", **{**whole, **fields})])
 
 
+def recent(kind: str, subject: str, detail: str, count: int) -> Facts:
+    moments = {"first_time": NOW - MINUTE, "last_time": NOW}
+    found = pb.RecentProblem(kind=kind, subject=subject, detail=detail, count=count, **moments)
+    return facts(status=status(problems=[found]))
+
+
 def group(**fields: Any) -> pb.EventGroup:
     return pb.EventGroup(app="crm", group="orders/work", **fields)
 
@@ -249,6 +255,44 @@ SICK: dict[str, tuple[Callable[[], Facts], Level, str, str]] = {
         Level.WARN,
         "3 dead events",
         "wecom-broker events dead orders/work crm",
+    ),
+    "caller without a rule": (
+        lambda: recent("caller", "orders", "CALLER_NOT_ALLOWED token.get crm ww1", 17),
+        Level.WARN,
+        "token.get crm ww1, 17 times",
+        "check-config --explain orders",
+    ),
+    "caller over its limit": (
+        lambda: recent("caller", "orders", "CALLER_LIMITED token.get crm", 900),
+        Level.WARN,
+        "CALLER_LIMITED: token.get crm, 900 times",
+        "raise limits of callers orders",
+    ),
+    "callbacks with another Token": (
+        lambda: recent("callback", "crm", "signature", 9),
+        Level.FAIL,
+        "9 refused by signature",
+        "接收消息",
+    ),
+    "callback of a stranger": (
+        lambda: recent("callback", "crm", "signature", 1),
+        Level.WARN,
+        "1 refused by signature",
+        "somebody else calls",
+    ),
+    "a slow WeCom": (
+        lambda: facts(
+            status=status(
+                dependencies=[
+                    pb.Dependency(
+                        name="wecom", healthy=True, since_time=NOW, answer_duration=timedelta(seconds=3)
+                    )
+                ]
+            )
+        ),
+        Level.WARN,
+        "answers slowly: 3.0 s",
+        "valid tokens are served",
     ),
     "group that lags": (
         lambda: facts(

@@ -20,6 +20,7 @@ from broker.domain.suites.suite import Provider, Suite
 from broker.domain.suites.view import ViewState
 from broker.server.grpc.services.admin import AdminServicer
 from broker.telemetry.logging import LogLevel
+from broker.telemetry.recent_problems import RecentProblems
 from broker.usecases.admin import Admin
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.replicas.reporter import Reporter
@@ -115,6 +116,7 @@ def servicer() -> AdminServicer:
         groups=groups,
         log_level=LogLevel("info", "json"),
         store=MemoryStore(Shared(FakeClock(NOON))),
+        problems=RecentProblems(FakeClock(NOON)),
     )
 
 

@@ -60,7 +60,7 @@ class Observer:
     """How many were called as a caller said."""
 
     def upstream_called(
-        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False
+        self, endpoint: str, outcome: str, duration: timedelta, *, of_caller: bool = False, problem: str = ""
     ) -> None:
         self.of_callers += of_caller
         self.calls.append((endpoint, outcome))

@@ -11,6 +11,7 @@ from broker.server.grpc.context import Context
 from broker.server.grpc.entry.identity import current_caller
 from broker.server.grpc.entry.rights import Of, requires
 from broker.telemetry.logging import LogLevel
+from broker.telemetry.recent_problems import RecentProblems
 from broker.usecases.admin import Admin
 from broker.usecases.events.overview import GroupOverview
 from broker.usecases.refusals.refusals import Refusals
@@ -33,7 +34,9 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         groups: GroupOverview,
         log_level: LogLevel,
         store: Coordination,
+        problems: RecentProblems,
     ) -> None:
+        self._problems = problems
         self._store = store
         self._admin = admin
         self._refusals = refusals
@@ -118,6 +121,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
             clock=admin_messages.clock_status(replica_health.clocks),
             config=admin_messages.config_status(replica_health.config),
             suites=[admin_messages.suite_status(status) for status in self._suites.all()],
+            problems=map(admin_messages.recent_problem, self._problems.newest()),
             replica=report.name,
             refusal_count=len(await self._refusals.list()),
             seal_keys=map(admin_messages.seal_key, report.seal_keys),

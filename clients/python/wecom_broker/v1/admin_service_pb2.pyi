@@ -263,16 +263,36 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Dependency(_message.Message):
-    __slots__ = ("name", "healthy", "since_time", "last_error")
+    __slots__ = ("name", "healthy", "since_time", "last_error", "remedy", "answer_duration")
     NAME_FIELD_NUMBER: _ClassVar[int]
     HEALTHY_FIELD_NUMBER: _ClassVar[int]
     SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    REMEDY_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_DURATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     healthy: bool
     since_time: _timestamp_pb2.Timestamp
     last_error: str
-    def __init__(self, name: _Optional[str] = ..., healthy: _Optional[bool] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
+    remedy: str
+    answer_duration: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., healthy: _Optional[bool] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ..., remedy: _Optional[str] = ..., answer_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class RecentProblem(_message.Message):
+    __slots__ = ("kind", "subject", "detail", "first_time", "last_time", "count")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    subject: str
+    detail: str
+    first_time: _timestamp_pb2.Timestamp
+    last_time: _timestamp_pb2.Timestamp
+    count: int
+    def __init__(self, kind: _Optional[str] = ..., subject: _Optional[str] = ..., detail: _Optional[str] = ..., first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class SuiteStatus(_message.Message):
     __slots__ = ("app", "ticket_time", "ticket_expire_time", "ticket_problem", "active_count", "pending_count", "lost_count", "reauthorization_required_count", "cancelled_count", "next_permission_expire_time")
@@ -473,7 +493,7 @@ class SetLogLevelResponse(_message.Message):
     def __init__(self, previous_level: _Optional[_Union[LogLevel, str]] = ..., replica: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "replica", "refusal_count", "seal_keys", "certificates", "clock", "obstacle", "store")
+    __slots__ = ("version", "start_time", "serving", "dependencies", "credential_count", "watcher_count", "suites", "config", "replica", "refusal_count", "seal_keys", "certificates", "clock", "obstacle", "store", "problems")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVING_FIELD_NUMBER: _ClassVar[int]
@@ -489,6 +509,7 @@ class GetStatusResponse(_message.Message):
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     serving: bool
@@ -504,4 +525,5 @@ class GetStatusResponse(_message.Message):
     clock: ClockStatus
     obstacle: str
     store: StoreStatus
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., replica: _Optional[str] = ..., refusal_count: _Optional[int] = ..., seal_keys: _Optional[_Iterable[_Union[SealKeyUse, _Mapping]]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., obstacle: _Optional[str] = ..., store: _Optional[_Union[StoreStatus, _Mapping]] = ...) -> None: ...
+    problems: _containers.RepeatedCompositeFieldContainer[RecentProblem]
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., serving: _Optional[bool] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., credential_count: _Optional[int] = ..., watcher_count: _Optional[int] = ..., suites: _Optional[_Iterable[_Union[SuiteStatus, _Mapping]]] = ..., config: _Optional[_Union[ConfigStatus, _Mapping]] = ..., replica: _Optional[str] = ..., refusal_count: _Optional[int] = ..., seal_keys: _Optional[_Iterable[_Union[SealKeyUse, _Mapping]]] = ..., certificates: _Optional[_Iterable[_Union[Certificate, _Mapping]]] = ..., clock: _Optional[_Union[ClockStatus, _Mapping]] = ..., obstacle: _Optional[str] = ..., store: _Optional[_Union[StoreStatus, _Mapping]] = ..., problems: _Optional[_Iterable[_Union[RecentProblem, _Mapping]]] = ...) -> None: ...

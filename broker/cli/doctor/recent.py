@@ -1,0 +1,76 @@
+"""What the doctor looks at in the last problems: callers that are refused, and callbacks."""
+
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+
+from wecom_broker.v1 import admin_service_pb2 as pb
+
+from broker.app.checkup.finding import Finding, Level
+from broker.cli.doctor.facts import Facts
+from broker.cli.operating.plain import ago, span
+
+LATELY = timedelta(minutes=15)
+"""How long a problem that came back no more is told of."""
+SLOW = timedelta(seconds=1)
+MANY_CALLBACKS = 3
+"""The URL is public: fewer that are refused may be a stranger's."""
+
+OF_CALLERS = {
+    "CALLER_NOT_ALLOWED": "give it a rule that covers this; which key misses it says"
+    " wecom-broker check-config --explain {caller} ACTION APP CORP",
+    "CALLER_LIMITED": "have it keep tokens until expire_time, or raise limits of callers {caller} and reload",
+    "UNAUTHENTICATED": "give it the certificate or token that [[callers]] names, or find out who it is",
+}
+KEYS = "compare EncodingAESKey with 接收消息 in WeCom's console, then reload"
+OF_CALLBACKS = {
+    "signature": "compare Token with 接收消息 in WeCom's console, then reload; else somebody else calls",
+    "timestamp": "compare the clocks (NTP), and how long a proxy holds requests (max_age_seconds)",
+    "sender": "behind a proxy set server.trusted_proxies; else somebody else calls (check_sender)",
+    "receive_id": "the URL in WeCom's console is another app's: compare it",
+    **dict.fromkeys(("padding", "encoding", "length"), KEYS),
+    "store_unavailable": "bring the store back: see the line of the store",
+}
+
+
+def callers(facts: Facts) -> Iterator[Finding]:
+    """Yield which callers are refused, and what they asked for."""
+    for found in _lately(facts, "caller"):
+        reason, _, asked = found.detail.partition(" ")
+        cure = OF_CALLERS.get(reason, "look at the audit trail: wecom-broker audit")
+        problem = (
+            f"{reason}: {asked}, {_how_often(facts, found)}"
+            if asked
+            else f"{reason} {_how_often(facts, found)}"
+        )
+        who = found.subject or "a stranger"
+        yield Finding(Level.WARN, f"caller {who}", problem, cure.format(caller=found.subject or "CALLER"))
+
+
+def callbacks(facts: Facts) -> Iterator[Finding]:
+    """Yield which callbacks are refused, and why."""
+    for found in _lately(facts, "callback"):
+        level = Level.FAIL if found.count > MANY_CALLBACKS else Level.WARN
+        problem = f"{found.count} refused by {found.detail}, the last {ago(found.last_time, facts.now)}"
+        cure = OF_CALLBACKS.get(found.detail, "look at the broker's log")
+        yield Finding(level, f"callback {found.subject}", problem, cure)
+
+
+def slowness(facts: Facts) -> Iterator[Finding]:
+    """Yield whether WeCom is slow: callers wait for what must be fetched."""
+    for found in facts.status.dependencies:
+        takes = found.answer_duration.ToTimedelta()
+        if found.healthy and takes > SLOW:
+            problem = f"answers slowly: {takes.total_seconds():.1f} s on the average"
+            cure = "look at the network, and at [wecom] proxy; else wait: valid tokens are served meanwhile"
+            yield Finding(Level.WARN, found.name, problem, cure)
+
+
+def _lately(facts: Facts, kind: str) -> Iterator[pb.RecentProblem]:
+    for found in facts.status.problems:
+        if found.kind == kind and facts.now - found.last_time.ToDatetime(UTC) < LATELY:
+            yield found
+
+
+def _how_often(facts: Facts, found: pb.RecentProblem) -> str:
+    lasts = span(found.last_time.ToDatetime(UTC) - found.first_time.ToDatetime(UTC))
+    return f"{found.count} times within {lasts}, the last {ago(found.last_time, facts.now)}"
