@@ -112,7 +112,7 @@ class SuiteEndpoint:
         return {
             (sample.labels["app"], sample.labels["form"]): int(sample.value)
             for sample in metric.samples
-            if sample.name.endswith("_total")
+            if sample.name.endswith("_total") and sample.value
         }
 
 
