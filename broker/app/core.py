@@ -49,7 +49,7 @@ class Limits:
             around.storage.errors, around.storage.groups, around.clock, around.randomness, present
         )
         breakers = CircuitBreakers(around.clock, around.randomness)
-        self.gate = RateGate(around.storage.coordination, self.error_cache, breakers, COUNTED)
+        self.gate = RateGate(around.storage.coordination, self.error_cache, breakers, COUNTED, around.tasks)
 
 
 class Core:

@@ -35,6 +35,7 @@ COUNT_DIGITS = 15
 LARGEST_PAYLOAD = 16 * 1024 * 1024
 """In bytes; the list of 100,000 shares has half of it."""
 LOAD = store_script("load")
+COUNT = store_script("count")
 
 
 class RedisStore(RedisLeases, RedisGroups):
@@ -65,7 +66,8 @@ class RedisStore(RedisLeases, RedisGroups):
         self._replicas = replicas_acknowledge
         self._replace = client.script(store_script("replace"))
         self._forget = client.script(fenced_script("forget"))
-        self._count = client.script(store_script("count"))
+        # Two counters for each call to WeCom, and many calls at once.
+        self._count = BatchedWrites(client, None, on_disk=False).script(COUNT)
 
     async def load(self, names: Sequence[str]) -> dict[str, Record]:
         """See `Records.load`."""

@@ -27,6 +27,7 @@ from broker.domain.ports.trials import Trials
 from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.admin import COUNTED
+from broker.usecases.fleet.background import Background
 from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.rate_gate import RateGate
@@ -92,7 +93,8 @@ class _Examination:
             self.done.findings += store.findings
             if store.storage:
                 await self._look_into(store.storage)
-            client = await stack.enter_async_context(self._connect(store.storage))
+            tasks = await stack.enter_async_context(Background(self._observer, self._clock))
+            client = await stack.enter_async_context(self._connect(store.storage, tasks))
             self.done.findings += await self._wecom(client, store.trials)
         if base := self._wishes.callbacks or _own_listener(self._config):
             owners = {owner.name: owner for owner in self._catalog.owners()}
@@ -114,12 +116,14 @@ class _Examination:
             subject = f"store {self._config.store.place}"
             self.done.findings.append(Finding(Level.FAIL, subject, error.message, BACK))
 
-    def _connect(self, storage: Storage | None) -> AbstractAsyncContextManager[WecomClient]:
+    def _connect(
+        self, storage: Storage | None, tasks: Background
+    ) -> AbstractAsyncContextManager[WecomClient]:
         return connect_wecom(
             base=self._config.wecom.api_base,
             longest=timedelta(seconds=self._config.wecom.timeout_seconds),
             egress=self._egress,
-            gate=self._gate(storage),
+            gate=self._gate(storage, tasks),
             clock=self._clock,
             randomness=SystemRandomness(),
             observer=self._observer,
@@ -147,11 +151,11 @@ class _Examination:
         wecom = self._config.wecom
         return Egress(wecom.proxy, wecom.ca, wecom.resolve)
 
-    def _gate(self, storage: Storage | None) -> UpstreamGate:
+    def _gate(self, storage: Storage | None, tasks: Background) -> UpstreamGate:
         if storage is None or self._error_cache is None:
             return _NoGate()
         breakers = CircuitBreakers(self._clock, SystemRandomness())
-        return RateGate(storage.coordination, self._error_cache, breakers, COUNTED)
+        return RateGate(storage.coordination, self._error_cache, breakers, COUNTED, tasks)
 
 
 def _own_listener(config: Config) -> str:

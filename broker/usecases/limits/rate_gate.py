@@ -1,5 +1,6 @@
 """The gate before WeCom: counts calls over the whole fleet, and refuses those that WeCom would refuse."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from broker.domain.errors import (
 )
 from broker.domain.ports.rate_gate import CallScope
 from broker.domain.ports.store import Counters
+from broker.usecases.fleet.background import Background
 from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 
@@ -57,9 +59,11 @@ class RateGate:
         error_cache: ErrorCache,
         breakers: CircuitBreakers,
         counted: Collection[str],
+        tasks: Background,
     ) -> None:
         """Count calls of these endpoints: callers choose others, and each would be a counter of its own."""
         self._counted = counted
+        self._tasks = tasks
         self._counters = counters
         self._error_cache = error_cache
         self._breakers = breakers
@@ -69,11 +73,18 @@ class RateGate:
         await self._error_cache.check(_limit_scope(scope.endpoint, scope.subject))
         if not scope.is_file:
             self._breakers.check(scope)
-        if scope.endpoint not in self._counted:
-            return
+        if scope.endpoint in self._counted:
+            # The call does not wait for that: what was used is shown, and refuses nothing.
+            self._tasks.create_task(self._count(scope))
+
+    async def _count(self, scope: CallScope) -> None:
         with suppress(StoreUnavailable):
-            for limit in LIMITS:
-                await self._counters.count(_counter(scope.endpoint, scope.subject, limit), limit.window)
+            await asyncio.gather(
+                *(
+                    self._counters.count(_counter(scope.endpoint, scope.subject, limit), limit.window)
+                    for limit in LIMITS
+                )
+            )
 
     async def after(self, scope: CallScope, error: BrokerError | None) -> None:
         """Record how the call ended."""

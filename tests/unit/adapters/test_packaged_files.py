@@ -11,7 +11,7 @@ from broker.adapters.redis.at_rest import RedisAtRest
 from broker.adapters.redis.event_log import APPEND, RedisEventLog
 from broker.adapters.redis.lua import FOLDER
 from broker.adapters.redis.mending import MEND
-from broker.adapters.redis.store import LOAD, RedisStore
+from broker.adapters.redis.store import COUNT, LOAD, RedisStore
 from broker.adapters.system import SystemClock
 from tests.contract.observer import Notebook
 
@@ -37,7 +37,7 @@ def test_every_script_file_is_used_once_but_for_what_others_share() -> None:
 
     uses = {
         file.relative_to(str(FOLDER)).as_posix(): sum(
-            file.read_text() in text for text in [*client.scripts, MEND, LOAD, APPEND]
+            file.read_text() in text for text in [*client.scripts, MEND, LOAD, COUNT, APPEND]
         )
         for file in SCRIPTS
     }
