@@ -90,6 +90,7 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites,
             idle_after=positive_span("idle_after", idle_after),
             lifetimes=Lifetimes(clock),
         )
+        self._owner, self._watches, self._now = self._connection.owner, self._memory.watches, clock
 
     async def __aenter__(self) -> Self:
         """Bind the client to this event loop, and return it."""

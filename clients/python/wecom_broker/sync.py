@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from wecom_broker._broker import Broker as AsyncBroker
+from wecom_broker._connection.process import Process
 from wecom_broker._services.wecom_api import TRANSFER_TIMEOUT
 from wecom_broker._threads.background import Background
 from wecom_broker._threads.blocking import blocking, iterating
@@ -70,6 +71,8 @@ class Broker:
             allow_plaintext_token=allow_plaintext_token,
             clock=clock,
         )
+        self._valid = self._broker._memory.valid  # noqa: SLF001  a step less for each warm read
+        self._process = Process.current
         self._background = Background(self._broker)
         self._thread = threading.Thread(target=self._background.run, name="wecom_broker", daemon=True)
         self._thread.start()
@@ -111,9 +114,11 @@ class Broker:
 
         Raises BrokerError.
         """
-        held = self._broker.held_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl)
-        if held is not None:
-            return held
+        # In a child process the call below says what is wrong.
+        if self._process is Process.current:
+            held = self._valid((app, corp, share_kind, agent_id), min_ttl)
+            if held is not None:
+                return held
         return self._background.result(
             self._broker.access_token(app, corp, share_kind=share_kind, agent_id=agent_id, min_ttl=min_ttl),
         )

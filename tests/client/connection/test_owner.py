@@ -92,6 +92,45 @@ class TestEventLoops:
             await asyncio.to_thread(asyncio.run, second())
             assert token is await broker.access_token("crm")
 
+    def test_a_loop_that_takes_turns_with_the_first_in_one_thread_is_refused(self, fake: FakeBroker):
+        broker = Broker(fake.address)
+        first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+        token = first.run_until_complete(broker.access_token("crm"))
+        with pytest.raises(WrongEventLoop, match="is another one"):
+            second.run_until_complete(broker.access_token("crm"))
+
+        assert token is first.run_until_complete(broker.access_token("crm"))
+        first.run_until_complete(broker.close())
+        first.close()
+        second.close()
+
+    async def test_a_thread_without_a_loop_is_refused(self, fake: FakeBroker):
+        async with Broker(fake.address) as broker:
+            await broker.access_token("crm")
+
+            def step() -> None:
+                call = broker.access_token("crm")
+                with pytest.raises(WrongEventLoop, match="needs a running event loop"):
+                    call.send(None)
+
+            await asyncio.to_thread(step)
+
+    def test_a_loop_that_moves_to_another_thread_is_still_its_own(self, fake: FakeBroker):
+        broker = Broker(fake.address)
+        loop = asyncio.new_event_loop()
+        token = loop.run_until_complete(broker.access_token("crm"))
+        found: list[AccessToken] = []
+
+        def use() -> None:
+            found.append(loop.run_until_complete(broker.access_token("crm")))
+            loop.run_until_complete(broker.close())
+            loop.close()
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+        assert [token] == found
+
     def test_a_loop_that_was_closed_without_ending_its_tasks_is_noticed(self, fake: FakeBroker):
         broker = Broker(fake.address)
         loop = asyncio.new_event_loop()
@@ -247,6 +286,10 @@ def in_a_loop():
         os._exit(0 if child() else 1)
 
     def child():
+        # Still within the loop that was forked.
+        call = broker.access_token("crm")
+        if not told(lambda: call.send(None)):
+            return False
         asyncio.events._set_running_loop(None)
         calls = [
             lambda: asyncio.run(broker.access_token("crm")),

@@ -40,7 +40,8 @@ class TokenMemory:
         self._idle_seconds = idle_after.total_seconds()
         self._lifetimes = lifetimes
         self._now = lifetimes.now
-        self._watches: dict[tuple[str, str, ShareKind | str | None, int], Watch] = {}
+        self.watches: dict[tuple[str, str, ShareKind | str | None, int], Watch] = {}
+        """By target; whoever reads a token here writes `read_at`."""
         self._sweeper: asyncio.Task[None] | None = None
 
     def valid(
@@ -50,9 +51,10 @@ class TokenMemory:
     ) -> AccessToken | None:
         """Return the token if it stays valid for `min_ttl`, else None.
 
-        This is the warm read: it must remain one lookup and one comparison, and callable from any thread.
+        It must remain one lookup and one comparison, and callable from any thread. `Tokens.access_token`
+        has the same in place, where most reads end.
         """
-        watch = self._watches.get(key)
+        watch = self.watches.get(key)
         if watch is None:
             return None
         now = self._now()
@@ -63,7 +65,7 @@ class TokenMemory:
 
     def watch(self, target: Target) -> Watch:
         """Return the watch of the target; open one if there is none."""
-        watch = self._watches.get(target)
+        watch = self.watches.get(target)
         if watch is None:
             watch = Watch(
                 self._open_tokens(target),
@@ -71,14 +73,14 @@ class TokenMemory:
                 lifetimes=self._lifetimes,
                 on_end=lambda ended: self._forget(target, ended),
             )
-            self._watches[target] = watch
+            self.watches[target] = watch
             if self._sweeper is None:
                 self._sweeper = asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
         return watch
 
     def offer(self, answer: TokenAnswer, target: Target) -> AccessToken:
         """Store a token that did not come from the watch; return the newest known."""
-        watch = self._watches.get(target)
+        watch = self.watches.get(target)
         return AccessToken.from_proto(answer.token, target) if watch is None else watch.offer(answer)
 
     async def close(self) -> None:
@@ -86,15 +88,15 @@ class TokenMemory:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait([self._sweeper])
-        await asyncio.gather(*(watch.close() for watch in self._watches.values()))
+        await asyncio.gather(*(watch.close() for watch in self.watches.values()))
 
     def _forget(self, target: Target, watch: Watch) -> None:
-        if self._watches.get(target) is watch:
-            del self._watches[target]
+        if self.watches.get(target) is watch:
+            del self.watches[target]
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._idle_seconds / 4)
             since = self._now() - self._idle_seconds
-            unread = [watch for watch in self._watches.values() if watch.is_open and watch.read_at < since]
+            unread = [watch for watch in self.watches.values() if watch.is_open and watch.read_at < since]
             await asyncio.gather(*(watch.close() for watch in unread))
