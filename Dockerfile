@@ -1,8 +1,11 @@
 # Two stages: the first has pip, a lock with hashes and the sources; the second only what runs.
 # Where pip must trust a CA of your own: docker build --secret id=pipca,src=ca.pem .
+# From another index, such as a mirror in China: docker build --build-arg PIP_INDEX_URL=https://mirror.example.org/simple .
+# It need not be trusted: the lock has hashes.
 ARG BASE_IMAGE=python:3.12-slim
 
 FROM ${BASE_IMAGE} AS build
+ARG PIP_INDEX_URL=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /opt/wecom-broker
 WORKDIR /src
@@ -24,13 +27,19 @@ RUN /opt/wecom-broker/bin/pip install --no-index --no-deps --no-build-isolation 
 COPY --chmod=0644 deploy/health_check.py /opt/wecom-broker/health_check.py
 
 FROM ${BASE_IMAGE}
+ARG BASE_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG CREATED=unknown
+ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="wecom-broker" \
       org.opencontainers.image.description="Token and credential broker for WeCom (企业微信)" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"
 
 # A number, so that Kubernetes can see that it is not root. It owns what may be written: the embedded
 # store (the working folder; mount a volume there) and the socket's folder. All else may be read-only;

@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+TOOLS ?= .tools
 # Extra arguments for the program that a target runs: make test ARGS='-k lease'
 ARGS ?=
 ENVELOPES ?= 200000
@@ -29,7 +30,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-fast attacks chaos fuzz lint format generate bench lock clean
+.PHONY: help install demo dev check-deploy test test-fast attacks chaos fuzz lint format generate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +69,10 @@ fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, request
 	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
 		tests/properties tests/integration/fuzz tests/integration/entry/test_made_up_names.py $(ARGS)
 
+check-deploy: $(STAMP) ## Have helm, kubectl, hadolint and kubernetes-validate read what is in deploy/; fetches them first
+	.ci/deploy-tools $(TOOLS)
+	PATH="$(abspath $(TOOLS))/bin:$$PATH" $(BIN)/python -m pytest tests/deploy -m 'not slow' $(ARGS)
+
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -96,7 +101,7 @@ lock: $(STAMP) ## Update the lock files from pyproject.toml; ARGS=--upgrade for 
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-runtime.lock
 
 clean: ## Remove what the targets have created; a database and its key stay
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 	rm -rf *.egg-info clients/python/build clients/python/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -1,7 +1,6 @@
 """The files of the deployment, and pieces of them; read as text, for no YAML library is needed otherwise."""
 
 import re
-import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,10 +13,3 @@ def blocks(text: str, under: str) -> dict[str, str]:
     section = re.split(r"^\S", section, maxsplit=1, flags=re.MULTILINE)[0]
     parts = re.split(r"^  ([\w-]+):", section, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def literal(text: str, key: str) -> str:
-    """Return the block of text (`key: |`) of a YAML file."""
-    found = re.search(rf"^( *){re.escape(key)}: \|\n((?:\1  .*\n|\n)+)", text, flags=re.MULTILINE)
-    assert found
-    return textwrap.dedent(found[2])

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from broker.cli import main
 from broker.config.load import load_config
 from broker.config.schema import Config, LogTable, RefreshTable, ServerTable, StoreTable, WecomTable
-from tests.deploy.files import DEPLOY, literal
+from tests.deploy.files import DEPLOY
 from tests.kit.processes.certificates import Authority
 
 EXAMPLE = DEPLOY / "broker.example.toml"
@@ -127,11 +127,12 @@ def test_the_configuration_of_compose_is_accepted(tmp_path: Path):
     assert (0, IN_THE_CLEAR + OFF_LOOPBACK + SIMULATED) == (result.exit_code, result.stderr)
 
 
-def test_the_configuration_of_kubernetes_is_accepted(tmp_path: Path):
+@pytest.mark.parametrize(("mode", "warned"), [("fleet", OFF_LOOPBACK), ("sidecar", "")])
+def test_the_configurations_of_kubernetes_are_accepted(mode: str, warned: str, tmp_path: Path):
     config = tmp_path / "broker.toml"
-    text = literal((DEPLOY / "kubernetes.yaml").read_text(), "broker.toml")
+    text = (DEPLOY / "kubernetes" / "overlays" / mode / "broker.toml").read_text()
     config.write_text(with_files(text, "/etc/wecom-broker", tmp_path / "etc"))
 
     result = check(config)
 
-    assert (0, OFF_LOOPBACK) == (result.exit_code, result.stderr)
+    assert (0, warned) == (result.exit_code, result.stderr)

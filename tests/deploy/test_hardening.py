@@ -10,7 +10,7 @@ import pytest
 from tests.deploy.files import DEPLOY, ROOT, blocks
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
-KUBERNETES = (DEPLOY / "kubernetes.yaml").read_text()
+FLEET = DEPLOY / "kubernetes" / "overlays" / "fleet"
 UNIT = DEPLOY / "wecom-broker.service"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 NOTIFY_RELOAD_SINCE = 253
@@ -32,14 +32,21 @@ def test_containers_of_the_broker_have_none_either_and_write_no_core() -> None:
 
 
 def test_pods_reach_names_redis_and_wecom_alone() -> None:
-    policy = KUBERNETES.partition("kind: NetworkPolicy")[2].partition("\n---")[0]
+    policy = (FLEET / "network-policy.yaml").read_text()
     egress = policy.partition("  egress:")[2]
 
     assert "policyTypes: [Ingress, Egress]" in policy
     assert {"53", "6379", "443"} == set(re.findall(r"port: (\w+)", egress))
 
 
-@pytest.mark.parametrize("name", ["broker.compose.toml", "kubernetes.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "broker.compose.toml",
+        "kubernetes/overlays/fleet/broker.toml",
+        "kubernetes/overlays/sidecar/broker.toml",
+    ],
+)
 def test_redis_has_tls_and_a_password_that_no_sample_shows(name: str) -> None:
     text = (DEPLOY / name).read_text()
     said = [line for line in text.splitlines() if "rediss://" in line and not line.startswith("#")]

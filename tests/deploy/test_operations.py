@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import tomllib
 from datetime import UTC, datetime
 
 import pytest
@@ -15,13 +14,12 @@ from broker.domain.replica.health import ReplicaHealth
 from broker.protocol.error_codes import BY_CODE
 from broker.telemetry.metrics import Metrics
 from tests.architecture.pages.documents import anchors
-from tests.deploy.files import DEPLOY, ROOT, literal
+from tests.deploy.files import DEPLOY, ROOT
 
-PACKAGES = {"promtool": "prometheus", "haproxy": "haproxy", "kubernetes-validate": "(none: pip)"}
+PACKAGES = {"promtool": "prometheus", "haproxy": "haproxy", "hadolint": "(none: make check-deploy)"}
 TESTS = "".join(path.read_text() for path in sorted((ROOT / "tests" / "deploy" / "alerts").glob("*.yaml")))
 ALERTS = (DEPLOY / "prometheus-alerts.yaml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-KUBERNETES = (DEPLOY / "kubernetes.yaml").read_text()
 
 
 def test_the_image_needs_no_foreign_frontend_and_is_not_root():
@@ -32,7 +30,6 @@ def test_the_image_needs_no_foreign_frontend_and_is_not_root():
 
 def test_the_image_has_the_version_of_the_broker():
     assert f"ARG VERSION={broker.__version__}\n" in DOCKERFILE
-    assert f"image: wecom-broker:{broker.__version__}\n" in KUBERNETES
 
 
 def test_what_the_dockerfile_copies_is_let_through_and_exists():
@@ -45,16 +42,6 @@ def test_what_the_dockerfile_copies_is_let_through_and_exists():
 
     assert allowed == copied
     assert all((ROOT / source).exists() for source in copied)
-
-
-def test_kubernetes_waits_for_the_drain():
-    grace = re.search(r"terminationGracePeriodSeconds: (\d+)", KUBERNETES)
-    pause = re.search(r"preStop: { sleep: { seconds: (\d+) } }", KUBERNETES)
-    drain = tomllib.loads(literal(KUBERNETES, "broker.toml"))["server"]["drain_seconds"]
-
-    assert grace
-    assert pause
-    assert int(grace[1]) > int(pause[1]) + drain + 1
 
 
 def test_alerts_name_metrics_that_exist():
@@ -127,19 +114,13 @@ def test_each_alert_names_its_section_of_the_operations():
     assert {name.lower() for name in named} <= anchors(ROOT / "docs" / "operations.md")
 
 
-def test_kubernetes_lets_the_world_reach_callbacks_alone():
-    assert ["/callback/"] == re.findall(r"^ +- path: (\S+)$", KUBERNETES, re.MULTILINE)
-    assert KUBERNETES.count("kind: Ingress\n") == 1
-    assert not re.findall(r"type: (NodePort|LoadBalancer)", KUBERNETES)
-
-
 @pytest.mark.parametrize(
     ("command", "file"),
     [
         (["promtool", "check", "rules"], "prometheus-alerts.yaml"),
         (["promtool", "test", "rules"], "../tests/deploy/alerts/minutes.test.yaml"),
         (["promtool", "test", "rules"], "../tests/deploy/alerts/days.test.yaml"),
-        (["kubernetes-validate", "--strict"], "kubernetes.yaml"),
+        (["hadolint"], "../Dockerfile"),
         (["haproxy", "-c", "-f"], "haproxy.cfg"),
     ],
 )
