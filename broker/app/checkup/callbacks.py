@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from broker.adapters.wecom.exchange import why_unreachable
-from broker.app.checkup.finding import Finding, Level
 from broker.domain.suites.catalog import Owner
 from broker.domain.suites.suite import Suite
 from broker.protocol.callbacks.envelope import RANDOM, CallbackKeys, seal, sign
+from broker.server.diagnosis.finding import Finding, Level
 from broker.usecases.callbacks.settings import CallbackSettings
 
 ANSWERED_WITHIN = aiohttp.ClientTimeout(total=5)

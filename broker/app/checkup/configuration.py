@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from broker.app.checkup.finding import Finding, Level
 from broker.config.checking.warnings import warnings
 from broker.config.schema import Config
+from broker.server.diagnosis.finding import Finding, Level
 
 
 def doubtful(config: Config, now: datetime) -> Iterator[Finding]:

@@ -12,7 +12,6 @@ from broker.adapters.wecom.egress import Egress
 from broker.app.checkup import way
 from broker.app.checkup.callbacks import Callbacks
 from broker.app.checkup.configuration import doubtful
-from broker.app.checkup.finding import Finding, Level
 from broker.app.checkup.secrets import Secrets, not_tried
 from broker.app.checkup.store import BACK, look_at_store
 from broker.app.checkup.suites import statuses, stored_tickets
@@ -24,6 +23,7 @@ from broker.config.schema import Config
 from broker.domain.errors import BrokerError, StoreUnavailable
 from broker.domain.ports.rate_gate import CallScope, UpstreamGate
 from broker.domain.ports.trials import Trials
+from broker.server.diagnosis.finding import Finding, Level
 from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.admin import COUNTED

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from broker.app.checkup.finding import Finding, Level
 from broker.app.checkup.trying import Attempt
 from broker.domain.apps import App
 from broker.domain.credentials import CredentialKey
@@ -20,6 +19,7 @@ from broker.domain.ports.trials import Trials
 from broker.domain.suites.catalog import Owner
 from broker.domain.suites.suite import Provider, Suite
 from broker.domain.trial import Trial
+from broker.server.diagnosis.finding import Finding, Level
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.refusals.remedies import remedy_of
 

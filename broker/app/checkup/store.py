@@ -12,7 +12,6 @@ from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.trials import FileTrials, StoredTrials
 from broker.adapters.system import SystemClock
 from broker.app.at_rest.seal_keys import present_keys
-from broker.app.checkup.finding import Finding, Level
 from broker.app.errors import CannotStart
 from broker.app.storage import Storage, storage_in
 from broker.app.store import Connected, connect
@@ -22,6 +21,7 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.trials import Trials
 from broker.domain.replica.clocks import Witness
+from broker.server.diagnosis.finding import Finding, Level
 
 BACK = "bring the store back, and do NOT restart brokers: they would lose what they hold"
 PROBE, PROBED_FOR = "doctor", timedelta(minutes=1)

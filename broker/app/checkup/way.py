@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from broker.adapters.system import SystemClock
 from broker.adapters.wecom.client import WecomClient
 from broker.adapters.wecom.egress import Egress
-from broker.app.checkup.finding import Finding, Level
 from broker.domain.errors import WecomUnavailable
 from broker.domain.replica.clocks import Witness
+from broker.server.diagnosis.finding import Finding, Level
 
 LOOKED_UP_WITHIN_SECONDS = 5.0
 RESOLVERS = Path("/etc/resolv.conf")

@@ -14,9 +14,9 @@ import click
 from broker.cli.audit.reader import TrailReader
 from broker.cli.configuration import read_config
 from broker.cli.ending import fail
-from broker.cli.printable import printable
 from broker.config.schema import STDOUT
 from broker.domain.audit import AuditOutcome, AuditRecord
+from broker.domain.printable import printable
 from broker.server.http.server import system_reason
 from broker.telemetry.audit.line import Malformed, fields_of, read_line
 

@@ -1,6 +1,6 @@
 """`doctor`: says what is wrong with a fleet, or with a configuration, and what to do about it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,14 +8,13 @@ import click
 from wecom_broker import BrokerError
 
 from broker.app.checkup.examination import Wishes
-from broker.app.checkup.finding import Finding, Level
 from broker.cli.doctor.configured import examine_configuration
-from broker.cli.doctor.running import examine, facts_of, unanswered
+from broker.cli.doctor.running import facts_of, unanswered
 from broker.cli.operating import table
 from broker.cli.operating.desk import Desk, operating
-from broker.cli.printable import printable
-
-WORST_FIRST = list(Level)
+from broker.domain.printable import printable
+from broker.server.diagnosis.examination import examine, worst_first
+from broker.server.diagnosis.finding import Finding, Level
 
 
 @click.command()
@@ -59,11 +58,6 @@ async def doctor(desk: Desk, path: Path | None, callbacks: str, again: tuple[str
         _show(found)
     if failed:
         raise SystemExit(1)
-
-
-def worst_first(found: Iterable[Finding]) -> list[Finding]:
-    """Return the findings as they are shown."""
-    return sorted(found, key=lambda finding: WORST_FIRST.index(finding.level))
 
 
 async def _of_fleet(desk: Desk) -> list[Finding]:

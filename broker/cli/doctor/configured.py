@@ -9,11 +9,10 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 from broker.app.checkup.configuration import certificate_ends, mistakes
 from broker.app.checkup.examination import Wishes
 from broker.app.checkup.examination import examine as examine_all
-from broker.app.checkup.finding import Finding
 from broker.cli.configuration import load_hidden
-from broker.cli.doctor import apps, replicas
-from broker.cli.doctor.facts import Facts
 from broker.config.load import ConfigError
+from broker.server.diagnosis import apps, replicas
+from broker.server.diagnosis.finding import Facts, Finding
 from broker.server.grpc import admin_messages
 from broker.telemetry.logging import set_up_logging
 

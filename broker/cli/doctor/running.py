@@ -1,41 +1,18 @@
 """What a running broker tells of the whole fleet, as findings."""
 
-from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from wecom_broker import BrokerError
 from wecom_broker.errors import BrokerUnreachable
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.app.checkup.finding import Finding, Level
-from broker.cli.doctor import apps, groups, recent, replicas
-from broker.cli.doctor.facts import Facts
 from broker.cli.operating.desk import Desk
+from broker.server.diagnosis.finding import Facts, Finding, Level
 
-CHECKS: Sequence[Callable[[Facts], Iterator[Finding]]] = (
-    replicas.replicas,
-    replicas.dependencies,
-    replicas.clocks,
-    replicas.configuration,
-    replicas.seal_keys,
-    replicas.certificates,
-    apps.refusals,
-    apps.quotas,
-    apps.suites,
-    groups.groups,
-    recent.callers,
-    recent.callbacks,
-    recent.slowness,
-)
 NO_ANSWER = {
     "UNAUTHENTICATED": "say who you are: --cert and --key, or --token",
     "CALLER_NOT_ALLOWED": 'give this caller the action "admin.read" for apps = ["*"] and corps = ["*"]',
 }
-
-
-def examine(facts: Facts) -> list[Finding]:
-    """Return everything that was looked at."""
-    return [finding for check in CHECKS for finding in check(facts)]
 
 
 async def facts_of(desk: Desk) -> Facts:

@@ -1,12 +1,16 @@
 """Messages of the broker as JSON for programs, and as words for people."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from broker.server.diagnosis.words import ENGLISH
+
+ago, moment, span, span_since = ENGLISH.ago, ENGLISH.moment, ENGLISH.span, ENGLISH.span_since
 
 
 def plain(message: Message) -> dict[str, object]:
@@ -20,31 +24,6 @@ def word_of(kind: EnumDescriptor, number: int) -> str:
     prefix = values[0].removesuffix("UNSPECIFIED")
     word = name.removeprefix(prefix).lower()
     return "" if word == "unspecified" else word
-
-
-def moment(stamp: Timestamp) -> str:
-    """Return a moment in local time."""
-    return stamp.ToDatetime(UTC).astimezone().isoformat(sep=" ", timespec="seconds")
-
-
-def ago(stamp: Timestamp, now: datetime | None = None) -> str:
-    """Return how long ago it was, or "in 5 min" for what is to come."""
-    passed = (now or datetime.now(UTC)) - stamp.ToDatetime(UTC)
-    return f"{span(passed)} ago" if passed >= timedelta(0) else f"in {span(-passed)}"
-
-
-def span_since(stamp: Timestamp, now: datetime | None = None) -> str:
-    """Return the time that has passed since a moment."""
-    return span(max((now or datetime.now(UTC)) - stamp.ToDatetime(UTC), timedelta(0)))
-
-
-def span(duration: timedelta) -> str:
-    """Return a duration in the one unit that suits it."""
-    seconds = int(duration.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _value(message: Message, field: Any) -> object:  # noqa: ANN401 - protobuf has two descriptors

@@ -8,7 +8,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 from broker.cli.operating import event_groups, refusals, table
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import ago, moment, plain
-from broker.cli.printable import printable
+from broker.domain.printable import printable
 
 REPLICA_HEADS = ("replica", "version", "said", "state", "wecom", "credentials", "seal keys", "certificate")
 SUITE_HEADS = ("suite", "ticket", "active", "pending", "lost", "to renew", "first permission ends", "problem")

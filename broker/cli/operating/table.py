@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from broker.cli.printable import printable
+from broker.domain.printable import printable
 
 GAP = "  "
 NARROWEST = 6

@@ -7,7 +7,6 @@ import click
 from wecom_broker import Event, Tls
 
 from broker.cli.operating.event_groups import delete_group, groups, require_group
-from broker.cli.printable import printable
 from broker.cli.remote.connection import (
     address_option,
     asynchronous,
@@ -16,6 +15,7 @@ from broker.cli.remote.connection import (
     tls_options,
 )
 from broker.cli.shell.suggestions import Group
+from broker.domain.printable import printable
 
 fields_option = click.option("--fields", is_flag=True, help="Show the messages too, with what people wrote.")
 

@@ -26,9 +26,13 @@ REMEDIES: Mapping[type[BrokerError], str] = {
 
 def remedy_of(kind: type[BrokerError], app: str, metadata: Mapping[str, str]) -> str:
     """Return what clears an error of that kind."""
-    known = {
+    return REMEDIES[kind].format_map(known_of(app, metadata))
+
+
+def known_of(app: str, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return what the braces of remedies stand for."""
+    return {
         "app": app or "APP",
         "ip": metadata.get("ip") or "the broker's address",
         "endpoint": metadata.get("endpoint") or "the interface",
     }
-    return REMEDIES[kind].format_map(known)

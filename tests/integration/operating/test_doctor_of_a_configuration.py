@@ -10,10 +10,10 @@ import pytest
 from redis import Redis
 
 from broker.app.checkup.examination import Wishes
-from broker.app.checkup.finding import Finding, Level
 from broker.app.running_broker import running_broker
 from broker.cli.doctor.configured import examine_configuration
 from broker.config.load import parse_config
+from broker.server.diagnosis.finding import Finding, Level
 from broker.simulator import demo_world, running_simulator
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, SECRET
 from broker.simulator.provider_demo import add_provider, call_back

@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.app.checkup.finding import Finding, Level
-from broker.cli.doctor.command import worst_first
-from broker.cli.doctor.facts import Facts
-from broker.cli.doctor.running import examine
+from broker.server.diagnosis.examination import examine, worst_first
+from broker.server.diagnosis.finding import Facts, Finding, Level
 
 NOW = datetime.now(UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

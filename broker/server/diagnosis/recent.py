@@ -1,13 +1,11 @@
-"""What the doctor looks at in the last problems: callers that are refused, and callbacks."""
+"""What the diagnosis looks at in the last problems: callers that are refused, and callbacks."""
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.app.checkup.finding import Finding, Level
-from broker.cli.doctor.facts import Facts
-from broker.cli.operating.plain import ago, span
+from broker.server.diagnosis.finding import Facts, Finding, Level
 
 LATELY = timedelta(minutes=15)
 """How long a problem that came back no more is told of."""
@@ -34,34 +32,47 @@ OF_CALLBACKS = {
 
 def callers(facts: Facts) -> Iterator[Finding]:
     """Yield which callers are refused, and what they asked for."""
+    words = facts.words
     for found in _lately(facts, "caller"):
         reason, _, asked = found.detail.partition(" ")
         cure = OF_CALLERS.get(reason, "look at the audit trail: wecom-broker audit")
-        problem = (
-            f"{reason}: {asked}, {_how_often(facts, found)}"
-            if asked
-            else f"{reason} {_how_often(facts, found)}"
+        problem = f"{reason}: {asked}, " if asked else f"{reason} "
+        subject = words.say("caller {name}", name=found.subject or words.say("a stranger"))
+        yield Finding(
+            Level.WARN,
+            subject,
+            problem + _how_often(facts, found),
+            words.say(cure, caller=found.subject or "CALLER"),
         )
-        who = found.subject or "a stranger"
-        yield Finding(Level.WARN, f"caller {who}", problem, cure.format(caller=found.subject or "CALLER"))
 
 
 def callbacks(facts: Facts) -> Iterator[Finding]:
     """Yield which callbacks are refused, and why."""
+    words = facts.words
     for found in _lately(facts, "callback"):
         level = Level.FAIL if found.count > MANY_CALLBACKS else Level.WARN
-        problem = f"{found.count} refused by {found.detail}, the last {ago(found.last_time, facts.now)}"
+        problem = words.say(
+            "{count} refused by {why}, the last {ago}",
+            count=found.count,
+            why=found.detail,
+            ago=words.ago(found.last_time, facts.now),
+        )
         cure = OF_CALLBACKS.get(found.detail, "look at the broker's log")
-        yield Finding(level, f"callback {found.subject}", problem, cure)
+        yield Finding(level, words.say("callback {app}", app=found.subject), problem, words.say(cure))
 
 
 def slowness(facts: Facts) -> Iterator[Finding]:
     """Yield whether WeCom is slow: callers wait for what must be fetched."""
+    words = facts.words
     for found in facts.status.dependencies:
         takes = found.answer_duration.ToTimedelta()
         if found.healthy and takes > SLOW:
-            problem = f"answers slowly: {takes.total_seconds():.1f} s on the average"
-            cure = "look at the network, and at [wecom] proxy; else wait: valid tokens are served meanwhile"
+            problem = words.say(
+                "answers slowly: {seconds} s on the average", seconds=f"{takes.total_seconds():.1f}"
+            )
+            cure = words.say(
+                "look at the network, and at [wecom] proxy; else wait: valid tokens are served meanwhile"
+            )
             yield Finding(Level.WARN, found.name, problem, cure)
 
 
@@ -72,5 +83,10 @@ def _lately(facts: Facts, kind: str) -> Iterator[pb.RecentProblem]:
 
 
 def _how_often(facts: Facts, found: pb.RecentProblem) -> str:
-    lasts = span(found.last_time.ToDatetime(UTC) - found.first_time.ToDatetime(UTC))
-    return f"{found.count} times within {lasts}, the last {ago(found.last_time, facts.now)}"
+    lasts = found.last_time.ToDatetime(UTC) - found.first_time.ToDatetime(UTC)
+    return facts.words.say(
+        "{count} times within {span}, the last {ago}",
+        count=found.count,
+        span=facts.words.span(lasts),
+        ago=facts.words.ago(found.last_time, facts.now),
+    )
