@@ -1,10 +1,15 @@
-"""The listeners of a broker: gRPC with its TLS, and HTTP."""
+"""The listeners of a broker: gRPC, HTTP and the console, with their TLS."""
 
+import ssl
+from collections import ChainMap
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from broker.app.errors import CannotStart
+from broker.app.reloading.settings import LiveSettings
 from broker.app.services import Services
+from broker.config.listening.tables import TlsTable
 from broker.config.schema import Config
 from broker.domain.ports.clock import Clock
 from broker.server.grpc.guard import RpcGuard
@@ -13,6 +18,9 @@ from broker.server.grpc.listening.tls import ServerTls, TlsFiles
 from broker.server.grpc.server import serve_grpc
 from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
+from broker.server.http.console.console import Console
+from broker.server.http.console.server import serve_console
+from broker.server.http.console.tls import ConsoleTls
 from broker.server.http.forwarded import Forwarded
 from broker.server.http.server import CannotListen, serve_http
 from broker.telemetry.observer import Telemetry
@@ -23,12 +31,38 @@ SPARE = 1_000
 """For what is refused at once, and for health checks."""
 
 
-def server_tls(config: Config, clock: Clock, telemetry: Telemetry) -> ServerTls | None:
-    """Return what identifies this server, if that is configured. Raises `CannotStart`."""
-    if (table := config.server.tls) is None:
+@dataclass(frozen=True, slots=True)
+class ListenersTls:
+    """What identifies the listeners that have TLS."""
+
+    server: ServerTls | None
+    console: ServerTls | None
+
+    @classmethod
+    def of(cls, config: Config, clock: Clock, telemetry: Telemetry) -> "ListenersTls":
+        """Read the files that are configured, and have operators see when they end. Raises `CannotStart`."""
+        found = cls(
+            _tls("server.tls", config.server.tls, clock, telemetry),
+            _tls("console.tls", config.console.tls, clock, telemetry),
+        )
+        telemetry.replica_health.certificates = ChainMap(*(tls.ends for tls in found.all()))
+        return found
+
+    def all(self) -> list[ServerTls]:
+        """Return those that are configured."""
+        return [tls for tls in (self.server, self.console) if tls]
+
+    def read_again(self) -> None:
+        """Take what all files have now, for new connections. Raises `CannotListen` and changes nothing."""
+        for take in [tls.newer() for tls in self.all()]:
+            take()
+
+
+def _tls(key: str, table: TlsTable | None, clock: Clock, telemetry: Telemetry) -> ServerTls | None:
+    if table is None:
         return None
     try:
-        files = TlsFiles(table.certificate, table.private_key, table.client_ca)
+        files = TlsFiles(table.certificate, table.private_key, table.client_ca, key)
         return ServerTls(files, clock, telemetry.metrics)
     except CannotListen as error:
         raise CannotStart(str(error)) from None
@@ -92,6 +126,38 @@ async def open_http(
         )
     except CannotListen as error:
         raise CannotStart(f"server.http: {error}") from None
+
+
+async def open_console(
+    stack: AsyncExitStack,
+    config: Config,
+    guard_for: Callable[[str, bool], RpcGuard],
+    services: Services,
+    settings: LiveSettings,
+    tls: ServerTls | None,
+) -> int | None:
+    """Serve the console until the stack closes; return the port, None if it is off. Raises `CannotStart`."""
+    table, server = config.console, config.server
+    if table.listen is None:
+        return None
+    console = Console(
+        guard_for("", False), services.servicers.admin, services.overview, settings.policy, settings.subjects
+    )
+    demand = bool(table.tls and table.tls.client_ca_required)
+    try:
+        return await stack.enter_async_context(
+            serve_console(
+                table.listen,
+                console,
+                ConsoleTls(tls, demand=demand) if tls else None,
+                share_port=server.workers > 1,
+                drain_seconds=server.drain_seconds,
+            )
+        )
+    except CannotListen as error:
+        raise CannotStart(f"console.listen: {error}") from None
+    except ssl.SSLError as error:
+        raise CannotStart(f"console.tls: cannot be used: {error.reason}") from None
 
 
 def _listeners(config: Config) -> list[Listener]:

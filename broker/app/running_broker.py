@@ -38,9 +38,7 @@ from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.entry.fair_pool import fair_pools
 from broker.server.grpc.entry.identity import Identity
 from broker.server.grpc.entry.open_streams import OpenStreams
-from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.guard import RpcGuard
-from broker.server.grpc.listening.tls import ServerTls
 from broker.server.health import Health
 from broker.telemetry.audit.trail import QueuedTrail
 from broker.telemetry.logging import LogLevel
@@ -57,11 +55,12 @@ class RunningBroker:
 
     grpc_addresses: list[str]
     http_port: int
+    console_port: int | None
     telemetry: Telemetry
     health: Health
     memory: CredentialCache
     audit: QueuedTrail
-    tls: ServerTls | None
+    tls: listening.ListenersTls
     policy: CallerPolicy
     reload: ConfigReload
 
@@ -156,7 +155,7 @@ async def running_broker(
         measure(telemetry.metrics, settings, admission, core)
         shared = (
             admission,
-            Authorizer(policy, Subjects.of(around.catalog)),
+            Authorizer(policy, settings.subjects),
             OpenStreams(policy),
             CallAudit(services.audit),
             telemetry.metrics,
@@ -166,23 +165,33 @@ async def running_broker(
             identity = Identity(policy, clock, everybody=caller, all_have_certificates=all_have_certificates)
             return RpcGuard(identity, *shared, met=services.meetings.note, warm=services.warm)
 
-        tls = listening.server_tls(config, clock, telemetry)
-        if tls:
-            telemetry.replica_health.certificates = tls.ends
-        addresses = await listening.open_grpc(stack, config, guard_for, services, health, telemetry, tls=tls)
+        tls = listening.ListenersTls.of(config, clock, telemetry)
+        addresses = await listening.open_grpc(
+            stack, config, guard_for, services, health, telemetry, tls=tls.server
+        )
         port = await listening.open_http(stack, config, services, health, telemetry)
+        console_port = await listening.open_console(stack, config, guard_for, services, settings, tls.console)
         try:
             reload = ConfigReload(
                 config,
                 read or (lambda: config),
-                tls.read_again if tls else None,
+                tls.read_again,
                 storage.seal_keys,
                 applied_by=(settings.replace, _following(config, log_level), lambda _: audit.trail.reopen()),
                 telemetry=telemetry,
                 clock=clock,
             )
             yield RunningBroker(
-                addresses, port, telemetry, health, core.memory, audit.trail, tls, policy, reload
+                addresses,
+                port,
+                console_port,
+                telemetry,
+                health,
+                core.memory,
+                audit.trail,
+                tls,
+                policy,
+                reload,
             )
         finally:
             await health.drain()

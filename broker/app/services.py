@@ -13,7 +13,6 @@ from broker.config import mapping
 from broker.config.schema import Config
 from broker.server.grpc.audit.records import Audit
 from broker.server.grpc.entry.rights import Rights
-from broker.server.grpc.entry.subjects import Subjects
 from broker.server.grpc.services.admin import AdminServicer
 from broker.server.grpc.services.app_shares import AppShareServicer
 from broker.server.grpc.services.callbacks import CallbackServicer
@@ -26,6 +25,7 @@ from broker.server.grpc.services.suites import SuiteServicer
 from broker.server.grpc.services.tokens import TokenServicer
 from broker.server.grpc.services.wecom_api import WecomApiServicer
 from broker.server.grpc.warm.methods import warm_methods
+from broker.server.http.console.overview import Overview
 from broker.telemetry.logging import LogLevel
 from broker.telemetry.observer import Telemetry
 from broker.usecases.access_tokens import AccessTokens
@@ -67,7 +67,7 @@ class Services:
         targets, directory = core.sharing.targets, core.sharing.directory
         with_events = settings.callbacks
         ack_timeout = timedelta(seconds=config.events.ack_timeout_seconds)
-        rights, audit = Rights(settings.policy, Subjects.of(catalog)), Audit(journal, clock, randomness)
+        rights, audit = Rights(settings.policy, settings.subjects), Audit(journal, clock, randomness)
         users, login_apps = UserEndpoints(client), LoginApps(catalog, core.authorizations)
         identities = Identities(login_apps, targets, engine, users, randomness, config.wecom.oauth_base)
         logins = _mini_programs(settings, around, core, login_apps, users)
@@ -86,6 +86,18 @@ class Services:
         refusals = _refusals(around, core, self.meetings, self.heartbeats)
         statuses = SuiteStatuses(catalog.suites, core.suite_tickets, core.suites.overview)
         self.warm = warm_methods(targets, core.memory, clock, randomness, settings.policy)
+        admin = AdminServicer(
+            admin=self.admin,
+            refusals=refusals,
+            suites=statuses,
+            reporter=reporter,
+            heartbeats=self.heartbeats,
+            groups=GroupOverview(with_events, around.storage.event_groups),
+            log_level=log_level,
+            store=around.storage.coordination,
+            problems=telemetry.problems,
+        )
+        self.overview = Overview(admin, self.admin, refusals, settings.policy, telemetry.problems, clock)
         self.servicers = Servicers(
             tokens=TokenServicer(AccessTokens(targets, engine), audit, clock),
             shares=AppShareServicer(core.sharing.parents, directory, core.sharing.lister),
@@ -96,17 +108,7 @@ class Services:
             callbacks=CallbackServicer(callbacks.external, rights),
             wecom_api=WecomApiServicer(ApiCalls(targets, engine, Passthrough(client)), rights),
             suites=SuiteServicer(core.suites.overview, core.suites.links, rights),
-            admin=AdminServicer(
-                admin=self.admin,
-                refusals=refusals,
-                suites=statuses,
-                reporter=reporter,
-                heartbeats=self.heartbeats,
-                groups=GroupOverview(with_events, around.storage.event_groups),
-                log_level=log_level,
-                store=around.storage.coordination,
-                problems=telemetry.problems,
-            ),
+            admin=admin,
         )
 
     def start(self) -> None:

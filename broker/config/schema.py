@@ -16,7 +16,7 @@ from broker.config.field_types import (
     Url,
     WritablePlace,
 )
-from broker.config.listening.tables import ServerTable
+from broker.config.listening.tables import ConsoleTable, ServerTable
 from broker.config.secrets.fields import AnySecret, SealKey
 from broker.config.store_url import StoreUrl, login_in, place_of, redis_address
 from broker.config.table import Table
@@ -133,6 +133,7 @@ class Config(Table):
     """The whole file."""
 
     server: ServerTable = ServerTable()
+    console: ConsoleTable = ConsoleTable()
     store: StoreTable = Field(default_factory=StoreTable)
     wecom: WecomTable = WecomTable()
     log: LogTable = LogTable()

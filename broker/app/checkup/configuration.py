@@ -7,15 +7,15 @@ from pathlib import Path
 from cryptography import x509
 
 from broker.config.checking.warnings import warnings
+from broker.config.listening.checks import tls_tables
 from broker.config.schema import Config
 from broker.server.diagnosis.finding import Finding, Level
 
 
 def doubtful(config: Config, now: datetime) -> Iterator[Finding]:
     """Yield what `check-config` warns of; certificates are looked at apart."""
-    found = [
-        warning for warning in warnings(config, now) if not warning.startswith("server.tls.certificate:")
-    ]
+    certificates = tuple(f"{table}.certificate:" for table, _ in tls_tables(config))
+    found = [warning for warning in warnings(config, now) if not warning.startswith(certificates)]
     for warning in found:
         key, _, problem = warning.partition(": ")
         yield Finding(Level.WARN, key, problem, "change it, if it is not what you want")
@@ -31,12 +31,11 @@ def mistakes(problems: list[str]) -> Iterator[Finding]:
 
 
 def certificate_ends(config: Config) -> Mapping[str, datetime]:
-    """Return when the first certificate in each file of the server's TLS ends, by key."""
-    if not (tls := config.server.tls):
-        return {}
+    """Return when the first certificate in each file of the listeners' TLS ends, by key."""
     ends = {}
-    for key, path in (("certificate", tls.certificate), ("client_ca", tls.client_ca)):
-        if path is not None:
-            found = x509.load_pem_x509_certificates(Path(path).read_bytes())
-            ends[f"server.tls.{key}"] = min(one.not_valid_after_utc for one in found)
+    for table, tls in tls_tables(config):
+        for key, path in (("certificate", tls.certificate), ("client_ca", tls.client_ca)):
+            if path is not None:
+                found = x509.load_pem_x509_certificates(Path(path).read_bytes())
+                ends[f"{table}.{key}"] = min(one.not_valid_after_utc for one in found)
     return ends

@@ -5,6 +5,7 @@ from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.live import Live
 from broker.domain.stores.redis_address import Logins
+from broker.server.grpc.entry.subjects import Subjects
 
 
 class LiveSettings:
@@ -13,6 +14,7 @@ class LiveSettings:
     def __init__(self, config: Config) -> None:
         self.policy = CallerPolicy(mapping.callers(config))
         self.catalog = mapping.catalog(config)
+        self.subjects = Subjects.of(self.catalog)
         self.callbacks = Live(mapping.callbacks(config))
         self.client_callbacks = Live(mapping.client_callbacks(config))
         self.watermarks = Live(mapping.watermarks(config))

@@ -7,7 +7,7 @@ from typing import Any
 from broker.config.apps import SelfBuiltTable, SuiteTable
 from broker.config.checking.wording import did_you_mean
 from broker.config.listening.addresses import clashing_addresses, exposed_addresses
-from broker.config.listening.checks import listener_mistakes
+from broker.config.listening.checks import listener_mistakes, tls_tables
 from broker.config.schema import Config, StoreTable
 from broker.config.store_url import login_in
 from broker.domain.stores.redis_address import Topology
@@ -43,10 +43,16 @@ def combined_mistakes(config: Config, broken: AbstractSet[int | str], *, insecur
     if "providers" not in broken:
         problems += _unknown_providers(config)
     problems += _same_callbacks(config)
-    asks_for_names = server.tls is not None and server.tls.client_ca is not None
-    if any(caller.identity for caller in callers) and not asks_for_names and "server" not in broken:
-        problems.append("server.tls.client_ca: is required where a caller has an identity")
+    has_names = any(caller.identity for caller in callers)
+    if has_names and not broken & {"server", "console"}:
+        problems += _unasked_names(config)
     return problems
+
+
+def _unasked_names(config: Config) -> Iterator[str]:
+    """Yield what is missing where no listener asks for certificates, and callers have identities."""
+    if not any(tls.client_ca for _, tls in tls_tables(config)):
+        yield "server.tls.client_ca: is required where a caller has an identity"
 
 
 def _misplaced_keys(store: StoreTable) -> Iterator[str]:

@@ -11,7 +11,7 @@ from cryptography import x509
 from broker.config.apps import SelfBuiltTable
 from broker.config.checking.rules import rule_warnings
 from broker.config.listening.addresses import clear_text_addresses, is_loopback
-from broker.config.listening.checks import unprovable_identities
+from broker.config.listening.checks import tls_tables, unprovable_identities
 from broker.config.schema import Config
 
 ANYBODY_READS = stat.S_IROTH
@@ -40,20 +40,22 @@ def _clear_text(config: Config) -> Iterator[str]:
 
 
 def _certificates(config: Config, now: datetime) -> Iterator[str]:
-    if not (tls := config.server.tls):
-        return
-    for key, path in (("certificate", tls.certificate), ("client_ca", tls.client_ca)):
-        if path is None:
-            continue
+    files = [
+        (f"{table}.{key}", path)
+        for table, tls in tls_tables(config)
+        for key, path in (("certificate", tls.certificate), ("client_ca", tls.client_ca))
+        if path is not None
+    ]
+    for key, path in files:
         try:
             found = x509.load_pem_x509_certificates(Path(path).read_bytes())
         except (OSError, ValueError):
             continue
         for certificate in found:
             if certificate.not_valid_after_utc <= now:
-                yield f"server.tls.{key}: expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+                yield f"{key}: expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
             elif certificate.not_valid_before_utc > now:
-                yield f"server.tls.{key}: is valid only from {certificate.not_valid_before_utc:%Y-%m-%d} on"
+                yield f"{key}: is valid only from {certificate.not_valid_before_utc:%Y-%m-%d} on"
 
 
 def _same_apps(config: Config) -> Iterator[str]:
@@ -71,9 +73,9 @@ def _same_apps(config: Config) -> Iterator[str]:
 
 def _open_files(config: Config) -> Iterator[str]:
     """Yield the files of secrets that other users of this machine may read, or replace."""
-    if (tls := config.server.tls) and _mode(tls.private_key) & ANYBODY_READS:
-        path = tls.private_key
-        yield f"server.tls.private_key: {path} can be read by everybody on this machine: chmod 600 {path}"
+    for table, tls in tls_tables(config):
+        if _mode(path := tls.private_key) & ANYBODY_READS:
+            yield f"{table}.private_key: {path} can be read by everybody on this machine: chmod 600 {path}"
     if config.store.is_embedded:
         path = str(config.store.path)
         if _mode(path) & ANYBODY_READS:

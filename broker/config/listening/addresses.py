@@ -61,6 +61,15 @@ def listening_addresses(config: Config) -> Iterator[ListeningAddress]:
             " let only a proxy and Prometheus reach it"
         ),
     )
+    if (console := config.console).listen:
+        yield ListeningAddress(
+            "console.listen",
+            console.listen,
+            "console.tls",
+            has_tls=console.tls is not None,
+            serves_callers=True,
+            risk="whoever is on the way reads what operators see, and what proves them; set console.tls",
+        )
 
 
 def exposed_addresses(config: Config, broken: AbstractSet[int | str]) -> Iterator[str]:

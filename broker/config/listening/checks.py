@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from broker.config.checking.wording import did_you_mean
-from broker.config.listening.tables import ListenerTable
+from broker.config.listening.tables import ListenerTable, TlsTable
 from broker.config.schema import Config
 
 
@@ -13,6 +13,8 @@ def listener_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterato
     """Yield a line for each, the key first; `broken` names tables that have mistakes of their own."""
     if "callers" not in broken:
         yield from _without_proof(config)
+    if "console" not in broken:
+        yield from _of_console(config)
     if "server" in broken:
         return
     server = config.server
@@ -28,8 +30,21 @@ def listener_mistakes(config: Config, broken: AbstractSet[int | str]) -> Iterato
             yield f"{key}.caller: no caller {listener.caller!r} is in [[callers]]{guess}"
         if listener.client_certificate and not (server.tls and server.tls.client_ca):
             yield f"{key}.client_certificate: needs server.tls.client_ca"
-    if server.tls and "client_ca_required" in server.tls.model_fields_set and not server.tls.client_ca:
-        yield "server.tls.client_ca_required: needs server.tls.client_ca"
+    yield from _of_tls("server.tls", server.tls)
+
+
+def _of_console(config: Config) -> Iterator[str]:
+    console = config.console
+    if console.tls and not console.listen:
+        yield "console.tls: needs console.listen"
+    if console.tls and console.listen and console.listen.startswith("unix:"):
+        yield "console.tls: a socket file has no TLS; leave it out"
+    yield from _of_tls("console.tls", console.tls)
+
+
+def _of_tls(key: str, tls: TlsTable | None) -> Iterator[str]:
+    if tls and "client_ca_required" in tls.model_fields_set and not tls.client_ca:
+        yield f"{key}.client_ca_required: needs {key}.client_ca"
 
 
 def _of_socket(key: str, listener: ListenerTable) -> Iterator[str]:
@@ -52,10 +67,17 @@ def _without_proof(config: Config) -> Iterator[str]:
             yield f"callers[{position}]: needs either identity or token_sha256, or a socket file of its own"
 
 
+def tls_tables(config: Config) -> Iterator[tuple[str, TlsTable]]:
+    """Yield the TLS of each listener that has its own, with its key."""
+    for name, table in (("server", config.server), ("console", config.console)):
+        if table.tls:
+            yield f"{name}.tls", table.tls
+
+
 def unprovable_identities(config: Config) -> Iterator[str]:
     """Yield the callers whose certificate no listener asks for."""
     server = config.server
-    if server.tls is None or server.tls.client_ca is None:
+    if server.tls is None or server.tls.client_ca is None or _asked_by_console(config):
         return
     if any(listener.demands_certificate(server.tls) for listener in server.listeners):
         return
@@ -66,3 +88,7 @@ def unprovable_identities(config: Config) -> Iterator[str]:
                 " client certificates (gRPC for Python demands them or does not ask): give it a token_sha256,"
                 " or a listener with client_certificate = true"
             )
+
+
+def _asked_by_console(config: Config) -> bool:
+    return config.console.tls is not None and config.console.tls.client_ca is not None

@@ -1,4 +1,4 @@
-"""`[server]`: where the broker listens, and how callers prove who they are."""
+"""`[server]` and `[console]`: where the broker listens, and how callers prove who they are."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ from broker.config.table import Table
 
 
 class TlsTable(Table):
-    """`tls` of `[server]`: paths of PEM files."""
+    """`tls` of a listener: paths of PEM files."""
 
     certificate: ReadablePath
     private_key: ReadablePath
@@ -67,3 +67,11 @@ class ServerTable(Table):
             listener if isinstance(listener, ListenerTable) else ListenerTable(address=listener)
             for listener in self.grpc
         ]
+
+
+class ConsoleTable(Table):
+    """`[console]`: a page for operators."""
+
+    listen: Address | None = None
+    """None = off."""
+    tls: TlsTable | None = None

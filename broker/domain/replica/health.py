@@ -77,7 +77,7 @@ class ReplicaHealth:
     clocks: ClockComparison = field(default_factory=ClockComparison)
     draining: bool = False
     certificates: Mapping[str, datetime] = field(default_factory=dict)
-    """When the first certificate of each TLS file ends, by the file's key."""
+    """When the first certificate of each TLS file ends, by the key that names the file."""
 
     def __post_init__(self) -> None:
         self.config = ConfigStatus(self.started_at)

@@ -139,7 +139,7 @@ def seal_key(use: SealUse) -> pb.SealKeyUse:
 
 def certificates(ends: Mapping[str, datetime]) -> list[pb.Certificate]:
     """Return the messages of when certificates end."""
-    return [pb.Certificate(file=f"server.tls.{file}", end_time=end) for file, end in sorted(ends.items())]
+    return [pb.Certificate(file=key, end_time=end) for key, end in sorted(ends.items())]
 
 
 def replica(seen: SeenReplica, now: datetime, *, current: bool) -> pb.ReplicaInfo:

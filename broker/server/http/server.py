@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -16,6 +17,8 @@ from broker.server.http.expectations import without_odd_expectations
 from broker.server.http.targets import with_a_target
 from broker.telemetry.metrics import Metrics
 from broker.usecases.callbacks.decoder import LARGEST_BODY
+
+HANDSHAKE_SECONDS = 5.0
 
 
 class CannotListen(Exception):
@@ -51,17 +54,35 @@ async def serve_http(
     connections = Connections(most_connections(), metrics.http_connections)
     application = web.Application(client_max_size=LARGEST_BODY, middlewares=[connections.middleware])
     application.add_routes([*_routes(health, metrics), *callbacks.routes()])
+    serving = serve_application(
+        address, application, connections, share_port=share_port, drain_seconds=drain_seconds
+    )
+    async with serving as port:
+        yield port
+
+
+@asynccontextmanager
+async def serve_application(
+    address: str,
+    application: web.Application,
+    connections: Connections,
+    *,
+    tls: ssl.SSLContext | None = None,
+    share_port: bool,
+    drain_seconds: float,
+) -> AsyncIterator[int]:
+    """Serve until the context exits, then let running requests end; yield the port. Raises `CannotListen`."""
     runner = web.AppRunner(
         application,
         access_log=None,
         shutdown_timeout=drain_seconds,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
-        # WeCom compresses nothing; unpacking a stranger's zip bomb would block all requests.
+        # Nobody compresses anything; unpacking a stranger's zip bomb would block all requests.
         auto_decompress=False,
     )
     await runner.setup()
     try:
-        listener = await _listen(address, runner, connections, share_port=share_port)
+        listener = await _listen(address, runner, connections, tls, share_port=share_port)
         try:
             yield _port(listener)
         finally:
@@ -71,7 +92,12 @@ async def serve_http(
 
 
 async def _listen(
-    address: str, runner: web.AppRunner, connections: Connections, *, share_port: bool
+    address: str,
+    runner: web.AppRunner,
+    connections: Connections,
+    tls: ssl.SSLContext | None,
+    *,
+    share_port: bool,
 ) -> asyncio.Server:
     """Listen on the address. Raises `CannotListen`."""
     server, loop = cast("web.Server", runner.server), asyncio.get_running_loop()
@@ -86,6 +112,8 @@ async def _listen(
             bounded,
             host.strip("[]"),
             int(port),
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
             reuse_port=share_port or None,
             backlog=connections.backlog,
         )

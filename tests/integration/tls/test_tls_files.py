@@ -26,7 +26,7 @@ class Renewable:
         self.authority = authority
 
     def read_again(self) -> None:
-        assert self.here.broker.tls
+        assert self.here.broker.tls.server
         self.here.broker.tls.read_again()
 
     def door(self, trusted: Authority | None = None) -> Door:

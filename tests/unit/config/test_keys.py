@@ -27,6 +27,10 @@ VALID: dict[str, Any] = {
         "grpc": [{"address": "unix:///run/broker.sock"}],
         "tls": {"certificate": "PEM", "private_key": "PEM", "client_ca": "PEM"},
     },
+    "console": {
+        "listen": "127.0.0.1:8082",
+        "tls": {"certificate": "PEM", "private_key": "PEM", "client_ca": "PEM"},
+    },
     "store": {"url": "redis://127.0.0.1:6379", "seal_keys": [{"id": "k1", "key": SEAL_KEY}]},
     "wecom": {},
     "log": {},
@@ -106,6 +110,13 @@ BAD: dict[str, Any] = {
     "server.trusted_proxies": "10.0.0.0/8",
     "server.reflection": "perhaps",
     "server.drain_seconds": -1,
+    "console": 3,
+    "console.listen": 8082,
+    "console.tls": "cert.pem",
+    "console.tls.certificate": "missing.pem",
+    "console.tls.private_key": "missing.pem",
+    "console.tls.client_ca": "missing.pem",
+    "console.tls.client_ca_required": "perhaps",
     "store": [],
     "store.url": "postgres://h/db",
     "store.password": {"password": "s3cret"},
@@ -206,7 +217,8 @@ def valid(tmp_path: Path) -> dict[str, Any]:
     pem = tmp_path / "some.pem"
     pem.write_text("-----")
     tables = deepcopy(VALID)
-    tables["server"]["tls"] = dict.fromkeys(VALID["server"]["tls"], str(pem))
+    for name in ("server", "console"):
+        tables[name]["tls"] = dict.fromkeys(VALID[name]["tls"], str(pem))
     return tables
 
 

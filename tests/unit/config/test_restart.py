@@ -12,6 +12,7 @@ APP = {"name": "crm", "corp_id": "ww0123456789abcdef", "secret": "s3cret"}
 PAGE = (ROOT / "docs/configuration.md").read_text()
 OTHER = {
     "server": {"drain_seconds": 3},
+    "console": {"listen": "127.0.0.1:8082"},
     "store": {"prefix": "other"},
     "wecom": {"timeout_seconds": 3},
     "log": {"format": "json"},

@@ -1,5 +1,6 @@
-"""The server's certificate, its key and the CA of its clients, read again while it serves."""
+"""A listener's certificate, its key and the CA of its clients, read again while it serves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,12 @@ from broker.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Paths of the PEM files that identify this server and its callers."""
+    """Paths of the PEM files that identify a listener and its callers, and the key that names them."""
 
     certificate: str
     private_key: str
     client_ca: str | None = None
+    key: str = "server.tls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +41,42 @@ class _Pems:
 
 
 class ServerTls:
-    """TLS of all listeners. gRPC asks for what is current before each handshake, on a thread of its own."""
+    """TLS of listeners. Each handshake takes what is current; gRPC's are on threads of their own."""
 
     def __init__(self, files: TlsFiles, clock: Clock, metrics: Metrics) -> None:
         """Read the files. Raises `CannotListen`.
 
         A certificate that has expired is taken: clients of socket files need none.
         """
-        self._files = files
+        self.files = files
         self._clock = clock
         self._not_after = metrics.tls_not_after
         self.ends: dict[str, datetime] = {}
-        """When the first certificate of each file ends."""
+        """When the first certificate of each file ends, by the key that names the file."""
+        self.version = 0
+        """Counts what was taken from the files."""
         self._current, ends = self._read()
         self._tell(ends)
 
     def read_again(self) -> None:
         """Take what the files have now, for new connections. Raises `CannotListen` and changes nothing."""
+        self.newer()()
+
+    def newer(self) -> Callable[[], None]:
+        """Read the files, and return what takes them for new connections. Raises `CannotListen`."""
         pems, ends = self._read()
         if pems == self._current:
-            return
-        for file, end in ends.items():
+            return lambda: None
+        for key, end in ends.items():
             if end <= self._clock.now():
-                raise CannotListen(f"server.tls.{file}: expired at {end:%Y-%m-%dT%H:%M:%SZ}")
-        self._current = pems
-        self._tell(ends)
+                raise CannotListen(f"{key}: expired at {end:%Y-%m-%dT%H:%M:%SZ}")
+
+        def take() -> None:
+            self._current = pems
+            self.version += 1
+            self._tell(ends)
+
+        return take
 
     def credentials(self, *, demand: bool) -> grpc.ServerCredentials:
         """Return the credentials of a listener, which demands client certificates or does not ask for them.
@@ -83,50 +96,50 @@ class ServerTls:
 
     def _read(self) -> tuple[_Pems, dict[str, datetime]]:
         """Return the files' contents, and when each file's first certificate ends. Raises `CannotListen`."""
-        files = self._files
+        files, key = self.files, self.files.key
         pems = _Pems(
-            _bytes("certificate", files.certificate),
-            _bytes("private_key", files.private_key),
-            _bytes("client_ca", files.client_ca) if files.client_ca else None,
+            _bytes(f"{key}.certificate", files.certificate),
+            _bytes(f"{key}.private_key", files.private_key),
+            _bytes(f"{key}.client_ca", files.client_ca) if files.client_ca else None,
         )
-        chain = _certificates("certificate", pems.certificate)
-        _require_pair(chain[0], pems.private_key)
-        ends = {"certificate": _first_end(chain)}
+        chain = _certificates(f"{key}.certificate", pems.certificate)
+        _require_pair(key, chain[0], pems.private_key)
+        ends = {f"{key}.certificate": _first_end(chain)}
         if pems.client_ca is not None:
-            ends["client_ca"] = _first_end(_certificates("client_ca", pems.client_ca))
+            ends[f"{key}.client_ca"] = _first_end(_certificates(f"{key}.client_ca", pems.client_ca))
         return pems, ends
 
     def _tell(self, ends: dict[str, datetime]) -> None:
         self.ends.update(ends)
-        for file, end in ends.items():
-            self._not_after.labels(file).set(end.timestamp())
+        for key, end in ends.items():
+            self._not_after.labels(key.removeprefix("server.tls.")).set(end.timestamp())
 
 
-def _bytes(file: str, path: str) -> bytes:
+def _bytes(key: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise CannotListen(f"server.tls.{file}: cannot read {path}: {error.strerror}") from None
+        raise CannotListen(f"{key}: cannot read {path}: {error.strerror}") from None
 
 
-def _certificates(file: str, pem: bytes) -> list[x509.Certificate]:
+def _certificates(key: str, pem: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
-        raise CannotListen(f"server.tls.{file}: has no certificate in PEM") from None
+        raise CannotListen(f"{key}: has no certificate in PEM") from None
 
 
-def _require_pair(certificate: x509.Certificate, private_key: bytes) -> None:
+def _require_pair(table: str, certificate: x509.Certificate, private_key: bytes) -> None:
     # gRPC does not report what is wrong with a key pair: it only fails to bind.
     try:
         key = load_pem_private_key(private_key, password=None)
     except TypeError:
-        raise CannotListen("server.tls.private_key: is encrypted; give the broker a plain one") from None
+        raise CannotListen(f"{table}.private_key: is encrypted; give the broker a plain one") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise CannotListen("server.tls.private_key: has no private key in PEM") from None
+        raise CannotListen(f"{table}.private_key: has no private key in PEM") from None
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
-        raise CannotListen("server.tls: certificate and private_key are no pair")
+        raise CannotListen(f"{table}: certificate and private_key are no pair")
 
 
 def _first_end(certificates: list[x509.Certificate]) -> datetime:
