@@ -46,6 +46,9 @@ ONE_FLEET = {
 }
 """These modules of tests/integration share a fleet: on one worker it is started once."""
 
+ONE_GROUND = "attacks/"
+"""The modules of this folder share what they attack."""
+
 
 class ByModule(LoadFileScheduling):
     """Run a module's tests on one worker: they share what takes long to start."""
@@ -53,6 +56,8 @@ class ByModule(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         module = str(super()._split_scope(nodeid))
         name = module.removeprefix("tests/integration/").removesuffix(".py")
+        if name.startswith(ONE_GROUND):
+            return ONE_GROUND
         return "one fleet" if name in ONE_FLEET else module
 
 

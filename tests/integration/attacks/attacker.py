@@ -14,17 +14,18 @@ Attack = Callable[[Place, Counter[str]], Awaitable[None]]
 NICE = 15
 
 
-def be_attacker(pipe: Connection, place: Place, attack: Attack) -> None:
-    """Attack from each True in the pipe to the next False, which is answered with what was done."""
+def be_attacker(pipe: Connection, place: Place) -> None:
+    """Run each attack from the pipe until the next None, which is answered with what was done."""
     os.nice(NICE)
-    asyncio.run(_serve(pipe, place, attack))
+    asyncio.run(_serve(pipe, place))
 
 
-async def _serve(pipe: Connection, place: Place, attack: Attack) -> None:
+async def _serve(pipe: Connection, place: Place) -> None:
+    await asyncio.to_thread(pipe.recv)
     pipe.send("ready")
     while True:
         try:
-            await asyncio.to_thread(pipe.recv)
+            attack: Attack = await asyncio.to_thread(pipe.recv)
         except EOFError:
             return
         done: Counter[str] = Counter()

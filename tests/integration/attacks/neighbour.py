@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
 
 import grpc
 from wecom_broker.v1 import token_service_pb2 as token_pb
@@ -36,7 +35,7 @@ class Sample:
     """Of warm calls."""
     twin_seconds: list[float] = field(default_factory=list)
     other_seconds: list[float] = field(default_factory=list)
-    """Of what it does once a second: see `Neighbour.others`."""
+    """Of what it does once a second: see `Neighbour._others`."""
     failures: list[str] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     """What it had WeCom asked."""
@@ -45,18 +44,14 @@ class Sample:
 class Neighbour:
     """Call on a schedule, whether or not earlier calls were answered: a stall is seen for all it lasts."""
 
-    def __init__(
-        self, place: Place, warm: grpc.aio.Channel, twin: grpc.aio.Channel, *, first: int, connects_anew: bool
-    ) -> None:
-        """The tokens of children are cold from the `first` on."""
+    def __init__(self, place: Place, warm: grpc.aio.Channel, twin: grpc.aio.Channel) -> None:
         self._place = place
         self._channel = warm
         self._warm = token_grpc.TokenServiceStub(warm)
         self._twin = token_grpc.TokenServiceStub(twin)
-        self._connects_anew = connects_anew
-        self._children: Iterator[int] = itertools.count(first)
+        self._children: Iterator[int] = itertools.count(1)
 
-    async def look(self, seconds: float) -> Sample:
+    async def look(self, seconds: float, *, connects_anew: bool = True) -> Sample:
         """Call for so long; return once everything is answered."""
         sample = Sample()
         loop = asyncio.get_running_loop()
@@ -67,18 +62,18 @@ class Neighbour:
                 await asyncio.sleep(at - loop.time())
                 tasks.create_task(_timed(self._token(self._warm), sample.seconds, sample))
                 if number % CALLS_A_SECOND == 0:
-                    for other in self.others(sample):
+                    for other in self._others(sample, connects_anew=connects_anew):
                         tasks.create_task(_timed(other(), sample.other_seconds, sample))
                 await asyncio.sleep(at + interval / 2 - loop.time())
                 tasks.create_task(_timed(self._token(self._twin), sample.twin_seconds, sample))
         return sample
 
-    def others(self, sample: Sample) -> list[Callable[[], Awaitable[object]]]:
+    def _others(self, sample: Sample, *, connects_anew: bool) -> list[Callable[[], Awaitable[object]]]:
         """Return what it does besides: a new connection, a probe, a call of WeCom, a cold child's token."""
         corp_id = child(next(self._children))
         sample.asked.update((READ, CHILD_TOKEN))
         return [
-            *([self._connect_anew] if self._connects_anew else ()),
+            *([self._connect_anew] if connects_anew else ()),
             self._probe,
             self._call_wecom,
             lambda: self._token(self._warm, corp_id),
@@ -127,21 +122,25 @@ async def _channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
         yield channel
 
 
-def be_neighbour(pipe: Connection, place: Place, first: int, connects_anew: bool) -> None:
-    """Answer each number of seconds from the pipe with what was seen in them, until it closes."""
-    asyncio.run(_serve(pipe, place, first=first, connects_anew=connects_anew))
+def be_neighbour(pipe: Connection, place: Place) -> None:
+    """Answer each number of seconds from the pipe with what was seen in them, until it closes.
+
+    With it comes whether to connect anew, too.
+    """
+    asyncio.run(_serve(pipe, place))
 
 
-async def _serve(pipe: Connection, place: Place, **options: Any) -> None:
+async def _serve(pipe: Connection, place: Place) -> None:
+    await asyncio.to_thread(pipe.recv)
     async with _channel(place.address) as warm, _channel(place.twin) as twin:
-        neighbour = Neighbour(place, warm, twin, **options)
+        neighbour = Neighbour(place, warm, twin)
         await neighbour.look(0.5)
         # What was imported stays, and what is collected is little.
         gc.freeze()
         pipe.send("ready")
         while True:
             try:
-                seconds = await asyncio.to_thread(pipe.recv)
+                seconds, connects_anew = await asyncio.to_thread(pipe.recv)
             except EOFError:
                 return
-            pipe.send(await neighbour.look(seconds))
+            pipe.send(await neighbour.look(seconds, connects_anew=connects_anew))

@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from tests.integration.attacks.place import Ground, Place
+from tests.integration.attacks.ground import Ground
+from tests.integration.attacks.place import Place
 from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.callbacks.attacks import (

@@ -12,7 +12,8 @@ import pytest
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
 from wecom_broker.v1 import wecom_api_service_pb2_grpc as pb_grpc
 
-from tests.integration.attacks.place import ATTACKER, Ground, Place, bearer
+from tests.integration.attacks.ground import Ground
+from tests.integration.attacks.place import ATTACKER, Place, bearer
 from tests.integration.attacks.trial import SLICES, trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import target

@@ -13,7 +13,8 @@ import pytest
 from wecom_broker.v1 import token_service_pb2 as token_pb
 
 from tests.integration.attacks import http2
-from tests.integration.attacks.place import ATTACKER, Ground, Place, bearer
+from tests.integration.attacks.ground import Ground
+from tests.integration.attacks.place import ATTACKER, Place, bearer
 from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import target

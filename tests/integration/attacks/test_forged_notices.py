@@ -11,7 +11,8 @@ from broker.adapters.wecom.shares import PAGE_SIZE
 from broker.simulator.demo import PARENT
 from broker.usecases.fleet.leased_flight import LOST_COMMITS
 from broker.usecases.shares.relisting import MOST_A_MINUTE
-from tests.integration.attacks.place import CHILDREN, Ground, Place
+from tests.integration.attacks.ground import Ground
+from tests.integration.attacks.place import CHILDREN, Place
 from tests.integration.attacks.store import ask_for_tokens, credential, milliseconds, victims, writing
 from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
@@ -46,7 +47,7 @@ async def forge(notices: list[str], place: Place, done: Counter[str]) -> None:
 
 
 ATTACKS = {
-    "leases of an hour": partial(hold_leases, 0),
+    "leases of an hour": partial(hold_leases, 9),
     "forgotten": partial(forge, [f"forgotten NOW {name}" for name in (credential(), *SHARES)]),
     "appended": partial(forge, [f"appended NOW {name}" for name in (*SHARES, "events:crm", "crm")]),
     "numbers of 400 digits": partial(

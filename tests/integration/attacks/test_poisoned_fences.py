@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from broker.usecases.fleet.leased_flight import LOST_COMMITS
-from tests.integration.attacks.place import Ground, Place
+from tests.integration.attacks.ground import Ground
+from tests.integration.attacks.place import Place
 from tests.integration.attacks.store import ask_for_tokens, credential, milliseconds, victims, writing
 from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures

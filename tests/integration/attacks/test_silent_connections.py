@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from tests.integration.attacks.place import Ground, Place, running_ground
+from tests.integration.attacks.ground import Ground, running_ground
+from tests.integration.attacks.place import Place
 from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
 

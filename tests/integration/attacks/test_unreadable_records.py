@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.integration.attacks.place import Ground, Place
+from tests.integration.attacks.ground import Ground
+from tests.integration.attacks.place import Place
 from tests.integration.attacks.store import Writer, ask_for_tokens, credential, milliseconds, victims, writing
 from tests.integration.attacks.trial import trial, tried
 from tests.integration.conftest import Figures
@@ -66,10 +67,10 @@ async def _payload(writer: Writer, name: str) -> bytes:
 
 
 ATTACKS = {
-    "garbage": partial(overwrite, 0, garbage),
-    "another key's": partial(overwrite, 1, of_another_key),
-    "forged": partial(overwrite, 2, forged),
-    "swapped": partial(swap, 3),
+    "garbage": partial(overwrite, 5, garbage),
+    "another key's": partial(overwrite, 6, of_another_key),
+    "forged": partial(overwrite, 7, forged),
+    "swapped": partial(swap, 8),
 }
 
 
