@@ -17,7 +17,9 @@ BENCHES = {
     "bench.warm_token": "warm GetAccessToken and SignPage",
     "bench.warm_token_by_certificate": "warm GetAccessToken over mutual TLS",
     "bench.client_warm_read": "smart client, warm read",
+    "bench.ingest": "callbacks",
     "bench.herd": "cold herd",
+    "bench.peers": "beside others",
 }
 
 

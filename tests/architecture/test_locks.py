@@ -15,6 +15,8 @@ from tests.architecture.sources import PYTHON_CLIENT, ROOT
 FULL = ROOT / "requirements.lock"
 RUNTIME = ROOT / "requirements-runtime.lock"
 OWN = "wecom-broker-client"
+PEERS = "peers"
+"""The group of what a benchmark compares with: it is skipped where that is not there."""
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)[^\n]*((?:\\\n    --hash=sha256:[0-9a-f]{64} ?)+)$", re.MULTILINE)
 
 
@@ -37,8 +39,9 @@ def runtime_requirements() -> Iterator[str]:
 
 def development_requirements() -> Iterator[str]:
     """Yield what the groups add to that."""
-    for group in project(ROOT)["dependency-groups"].values():
-        yield from (entry for entry in group if isinstance(entry, str))
+    for name, group in project(ROOT)["dependency-groups"].items():
+        if name != PEERS:
+            yield from (entry for entry in group if isinstance(entry, str))
 
 
 def unmet(requirements: Iterator[str], lock: Path) -> list[str]:
