@@ -30,7 +30,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev check-deploy test test-fast attacks chaos fuzz lint format generate bench lock clean
+.PHONY: help install demo dev check-deploy pasted test test-fast attacks chaos fuzz lint format generate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
 fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, made-up names, interleavings
 	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
 		tests/properties tests/integration/fuzz tests/integration/entry/test_made_up_names.py $(ARGS)
+
+pasted: export SHELLS = bash zsh
+pasted: $(STAMP) ## Paste the lines of `make dev` and of the pages into bash and zsh
+	$(BIN)/python -m pytest tests/architecture/pages/test_pasted_lines.py tests/cli/test_in_the_foreground.py $(ARGS)
 
 check-deploy: $(STAMP) ## Have helm, kubectl, hadolint and kubernetes-validate read what is in deploy/; fetches them first
 	.ci/deploy-tools $(TOOLS)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -15,9 +16,13 @@ from typing import Any
 import pytest
 
 from broker.simulator import demo
+from tests.architecture.pages.documents import blocks
 from tests.cli.running import WITHIN_SECONDS, interrupted, process
 
 ROOT = Path(__file__).parents[2]
+CALLING = ROOT / "docs" / "calling.md"
+SHELLS = os.environ.get("SHELLS", "bash").split()
+"""`make pasted` takes zsh too. What differs at its prompt: tests/architecture/pages/test_pasted_lines.py."""
 pytestmark = pytest.mark.slow
 
 
@@ -40,11 +45,17 @@ def _until(word: str, lines: Iterator[str]) -> Iterator[str]:
     raise AssertionError(f"it ended without saying {word!r}")
 
 
-def pasted(lines: str) -> subprocess.CompletedProcess[str]:
-    """Run the lines as they are in a shell whose PATH has nothing of ours."""
-    shell = {"PATH": os.defpath}
+def pasted(
+    lines: str, shell: str = "/bin/sh", path: str = os.defpath, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the lines as they are in a shell whose PATH has nothing of ours, unless it is said."""
     return subprocess.run(
-        ["/bin/sh", "-c", lines], capture_output=True, text=True, check=False, env=shell, cwd=ROOT
+        [shell, "-c", lines],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": path, **variables},
+        cwd=ROOT,
     )
 
 
@@ -103,6 +114,24 @@ def test_the_grpcurl_line_that_dev_prints_names_what_there_is(printed: str) -> N
 
     assert {"target": {"app": "crm", "corp_id": "ww1child000000001"}} == json.loads(words[3])
     assert "wecom_broker.v1.TokenService/GetAccessToken" == words[-1]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_lines_of_dev_and_of_the_page_about_calls_work(printed: str, shell: str) -> None:
+    """What goes on until Ctrl-C (`watch`, `tail`) and what has a name to put in are other tests' business."""
+    if not (program := shutil.which(shell)):
+        pytest.skip(f"{shell} is not here: Debian's package {shell}")
+    shown = [line for line in printed.splitlines() if "wecom-broker " in line and "tail" not in line]
+    (calls,) = [code for language, code in blocks(CALLING) if language == "sh" and "completion" in code]
+    shown += [
+        line for line in calls.splitlines() if not re.search(r"watch|tail|write|market|GROUP|CORP_ID", line)
+    ]
+    (address,) = set(re.findall(r"--address (\S+)", printed))
+    path = f"{Path(sys.executable).parent}:{os.defpath}"
+    done = {line: pasted(line, program, path, WECOM_BROKER_ADDRESS=address) for line in shown}
+
+    assert len(done) >= 8
+    assert {} == {line: ended.stderr for line, ended in done.items() if ended.returncode or ended.stderr}
 
 
 def test_no_token_is_among_what_dev_prints(printed: str) -> None:
