@@ -25,22 +25,45 @@ def ask(port: int, *words: Any, **login: Any) -> Any:
         return redis.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
+Front = Callable[[int], int]
+"""Gives a server's port another one before it, which the set tells its clients."""
+
+
+def _itself(port: int) -> int:
+    """Put nothing before it."""
+    return port
+
+
 class SentinelSet:
     """A primary, replicas and three sentinels. A context manager."""
 
     def __init__(
-        self, folder: Path, *options: str, replicas: int = 1, users: Sequence[str] = (), login: str = ""
+        self,
+        folder: Path,
+        *options: str,
+        replicas: int = 1,
+        users: Sequence[str] = (),
+        login: str = "",
+        front: Front = _itself,
     ) -> None:
         self._folder = folder
         self._users = users
         """Commands of the sentinels' configuration."""
         self._login = login
         """Options of replicas and sentinels that log in at the primary."""
+        ports = [free_port() for _ in range(replicas + 1)]
+        self._announced = {port: front(port) for port in ports}
         self.servers = [
-            RedisServer(folder / f"server{n}", "--repl-diskless-sync-delay", "0", *options)
-            for n in range(replicas + 1)
+            RedisServer(
+                folder / f"server{n}",
+                *("--repl-diskless-sync-delay", "0", "--replica-announce-port", str(self._announced[port])),
+                *options,
+                port=port,
+            )
+            for n, port in enumerate(ports)
         ]
         self.ports = [free_port() for _ in range(3)]
+        self._asked = [front(port) for port in self.ports]
         self._sentinels: list[subprocess.Popen[bytes]] = []
         self._stack = ExitStack()
 
@@ -51,7 +74,7 @@ class SentinelSet:
 
     def url_as(self, user: str, scheme: str = "redis") -> str:
         """Return the address with a user and password."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self._asked)
         return f"{scheme}+sentinel://{user and f'{user}@'}{hosts}/{PRIMARY_NAME}/0"
 
     def __enter__(self) -> Self:
@@ -59,7 +82,7 @@ class SentinelSet:
         self._stack.enter_context(first)
         for replica in others:
             self._stack.enter_context(replica)
-            ask(replica.port, "REPLICAOF", "127.0.0.1", first.port)
+            ask(replica.port, "REPLICAOF", "127.0.0.1", self._announced[first.port])
         _wait("a replica", lambda: all("up" == _info(server.port)["master_link_status"] for server in others))
         for position, port in enumerate(self.ports):
             self._sentinels.append(self._start(position, port))
@@ -82,7 +105,7 @@ class SentinelSet:
     def primary(self) -> RedisServer:
         """Return the server that most sentinels name."""
         [port] = {self._named_by(port) for port in self.ports}
-        return next(server for server in self.servers if server.port == port)
+        return next(server for server in self.servers if self._announced[server.port] == port)
 
     def _named_by(self, port: int) -> int:
         _, named = ask(port, "SENTINEL GET-MASTER-ADDR-BY-NAME", PRIMARY_NAME)
@@ -95,7 +118,7 @@ class SentinelSet:
             f"port {port}",
             "bind 127.0.0.1",
             f"dir {folder}",
-            f"sentinel monitor {PRIMARY_NAME} 127.0.0.1 {self.servers[0].port} 2",
+            f"sentinel monitor {PRIMARY_NAME} 127.0.0.1 {self._announced[self.servers[0].port]} 2",
             f"sentinel down-after-milliseconds {PRIMARY_NAME} 500",
             f"sentinel failover-timeout {PRIMARY_NAME} 2000",
             *self._users,
@@ -120,14 +143,18 @@ class SentinelSet:
 class ClusterSet:
     """Three primaries, each perhaps with a replica. A context manager."""
 
-    def __init__(self, folder: Path, *options: str, replicas: int = 0) -> None:
+    def __init__(self, folder: Path, *options: str, replicas: int = 0, front: Front = _itself) -> None:
+        ports = [free_port() for _ in range(3 + replicas)]
+        self._announced = {port: front(port) for port in ports}
         self.servers = [
             RedisServer(
                 folder / f"member{n}",
+                *("--cluster-announce-port", str(self._announced[port])),
                 *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
                 *("--cluster-port", str(free_port()), "--repl-diskless-sync-delay", "0", *options),
+                port=port,
             )
-            for n in range(3 + replicas)
+            for n, port in enumerate(ports)
         ]
         self._stack = ExitStack()
 
@@ -138,7 +165,7 @@ class ClusterSet:
 
     def url_as(self, user: str, scheme: str = "redis") -> str:
         """Return the address with a user and password."""
-        hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:3])
+        hosts = ",".join(f"127.0.0.1:{self._announced[server.port]}" for server in self.servers[:3])
         return f"{scheme}+cluster://{user and f'{user}@'}{hosts}"
 
     def __enter__(self) -> Self:
@@ -156,7 +183,7 @@ class ClusterSet:
                         server.port,
                         "CLUSTER MEET",
                         "127.0.0.1",
-                        other.port,
+                        self._announced[other.port],
                         int(other.option("--cluster-port")),
                     )
         _wait("the cluster", lambda: all(self._knows_all(server) for server in self.servers))
