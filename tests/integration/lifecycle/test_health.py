@@ -106,6 +106,12 @@ async def test_a_store_that_stays_away_makes_a_replica_not_ready_where_nothing_v
             assert status.obstacle.endswith(", and no credential here is valid")
             assert not await replica.serving(TOKENS)
 
+            # It is advice to balancers: who asks is answered, and what that fetched is valid (decision 0014).
+            assert token.value != (await replica.token()).value
+            await until(replica.serving)
+            assert 200 == await ready(here.http)
+            assert not here.broker.telemetry.replica_health.store.healthy
+
             redis.start()
             await until(replica.serving)
             assert 200 == await ready(here.http)
