@@ -142,9 +142,9 @@ class RpcGuard:
                 if warm:
                     warm.keep(epoch, caller.name, received, request, response)
             except Exception as error:  # noqa: BLE001 - the outermost layer: no raw error may leave it
+                await self._keep_back(error, caller)
                 failure, code = self._failure(method, error)
                 audit(context, request, failure)
-                await self._keep_back(failure, caller)
                 await errors.abort(context, told(failure, request))
             else:
                 code = "OK"
@@ -197,11 +197,11 @@ class RpcGuard:
                     audit(context, request, failure)
                     await errors.abort(context, told(failure, request))
                 except Exception as error:  # noqa: BLE001 - as above
+                    await self._keep_back(error, caller)
                     failure, code = self._failure(method, error)
                     audit(context, request, failure)
                     if leave is not None:
                         await _take_in(received)
-                    await self._keep_back(failure, caller)
                     await errors.abort(context, told(failure, request))
                 else:
                     code = "OK"
@@ -216,8 +216,11 @@ class RpcGuard:
     def _recorder(self, method: str, kind: RpcType) -> Record:
         return self._metrics.requests.recorder(Rpc.of(method, kind), errors.CODES)
 
-    async def _keep_back(self, failure: BrokerError, caller: Caller | None) -> None:
-        """Wait before the refusal of who asks too often, or of a stranger, if there are many of them."""
+    async def _keep_back(self, failure: Exception, caller: Caller | None) -> None:
+        """Wait before the refusal of who asks too often, or of a stranger, if there are many of them.
+
+        Who leaves meanwhile is not refused: nothing more is done for its call.
+        """
         if isinstance(failure, CallerLimited | Unauthenticated) and (
             wait := self._admission.wait_of_refusal(caller)
         ):

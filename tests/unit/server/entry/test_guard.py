@@ -576,7 +576,8 @@ class ExecuteBatchError(Exception):
 
 async def test_a_stranger_who_leaves_before_its_turn_is_not_answered_and_costs_others_none() -> None:
     policy = CallerPolicy((ORDERS,))
-    guard = guard_of(policy, CRM_ALONE, admission=Admission(policy, lambda: 1000.0))
+    metrics = Metrics()
+    guard = guard_of(policy, CRM_ALONE, metrics, admission=Admission(policy, lambda: 1000.0))
     handler: Any = grpc.unary_unary_rpc_method_handler(requires(ACTIONS[GET])(_unreached))
     stranger: Any = guard.guard(GET, handler).unary_unary
 
@@ -592,6 +593,10 @@ async def test_a_stranger_who_leaves_before_its_turn_is_not_answered_and_costs_o
 
     with pytest.raises(grpc.aio.AbortError):
         await asyncio.wait_for(stranger(asking(), Context()), 5)
+    counted = metrics.registry.get_sample_value(
+        "wecom_broker_callers_refused_total", {"caller": "", "reason": "UNAUTHENTICATED"}
+    )
+    assert REFUSALS_AT_ONCE + 1 == counted
 
 
 async def test_a_caller_who_left_is_no_incident() -> None:
