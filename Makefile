@@ -30,7 +30,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev check-deploy pasted test test-fast attacks chaos fuzz lint format generate bench lock clean
+.PHONY: help install demo dev check-deploy wheels sbom pasted test test-fast attacks chaos fuzz lint format generate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,15 @@ fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
 fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, made-up names, interleavings
 	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
 		tests/properties tests/integration/fuzz tests/integration/entry/test_made_up_names.py $(ARGS)
+
+wheels: $(STAMP) ## Build both wheels into dist/, and walk the whole chain with them in an empty environment
+	.ci/wheels $(BIN)/python
+
+sbom: $(STAMP) ## Write dist/wecom-broker.cdx.json: what the lock pins, as CycloneDX
+	.ci/deploy-tools $(TOOLS) sbom
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-format JSON --output-file dist/wecom-broker.cdx.json requirements-runtime.lock
 
 pasted: export SHELLS = bash zsh
 pasted: $(STAMP) ## Paste the lines of `make dev` and of the pages into bash and zsh

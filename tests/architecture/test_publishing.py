@@ -1,6 +1,8 @@
 """A workflow runs `.ci/run` with no more rights than it needs, and both packages carry the licence."""
 
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,21 @@ def test_continuous_integration_may_only_read_and_its_actions_are_pinned() -> No
 def test_each_package_carries_the_licence(package: Path) -> None:
     assert 'license-files = ["LICENSE"]' in (package / "pyproject.toml").read_text(encoding="utf-8")
     assert (package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize(("package", "folder"), [(ROOT, "broker"), (PYTHON_CLIENT, "wecom_broker")])
+def test_its_wheel_has_what_is_no_python_too(package: Path, folder: str) -> None:
+    """`make wheels` installs it into an empty environment."""
+    data = tomllib.loads((package / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packed = {
+        path
+        for name, patterns in data.items()
+        for pattern in patterns
+        for path in package.joinpath(*name.split(".")).glob(pattern)
+    }
+    listed = subprocess.run(
+        ["git", "ls-files", folder], cwd=package, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+    assert packed
+    assert [] == [name for name in listed if not name.endswith(".py") and package / name not in packed]
