@@ -37,7 +37,11 @@ def message_of(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"{PLAIN[kind]}: {why}"
     if kind in PLAIN:
         return PLAIN[kind] + ("; remove the quotes" if _is_quoted_number(problem["input"]) else "")
-    return str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    said = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    if kind in ("literal_error", "enum"):
+        # Words that may stand there, not the one that does.
+        return said + did_you_mean(str(problem["input"]), re.findall(r"'([^']+)'", said))
+    return said
 
 
 def without_tag(location: Location) -> Location:

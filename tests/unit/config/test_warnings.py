@@ -252,6 +252,14 @@ WORDS: list[tuple[dict[str, Any], str]] = [
     ({"wecom": {"resolve": []}}, "wecom.resolve: must be a table"),
     ({"refresh": {"advisory": []}}, "refresh.advisory: must be a number"),
     ({"log": {"level": "loud"}}, "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+    (
+        {"log": {"level": "warn"}},
+        "log.level: must be 'debug', 'info', 'warning' or 'error'; did you mean warning?",
+    ),
+    (
+        {"apps": [{**CRM, "share_kinds": ["supplychain"]}]},
+        "apps[0].share_kinds[0]: must be 'corp_group' or 'supply_chain'; did you mean supply_chain?",
+    ),
     ({"store": {"prefix": "a b"}}, "store.prefix: is not 1 to 64 letters, digits, '.', '_', ':' or '-'"),
     ({"apps": [{**CRM, "corp_id": "ww 1"}]}, "apps[0].corp_id: is not a corp id, such as ww0123456789abcdef"),
     ({"servers": {}}, "servers: unknown key; did you mean server?"),
