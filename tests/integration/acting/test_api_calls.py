@@ -1,6 +1,7 @@
 """Any interface of WeCom, called in the name of a parent or child."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import quote
 
 import grpc
 import pytest
+from redis import Redis
 from wecom_broker.v1 import token_service_pb2 as token_pb
 from wecom_broker.v1 import token_service_pb2_grpc as token_grpc
 from wecom_broker.v1 import wecom_api_service_pb2 as pb
@@ -27,6 +29,7 @@ from tests.integration.acting.acting import (
     target,
 )
 from tests.kit.processes.fleet import until
+from tests.kit.processes.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -65,6 +68,21 @@ async def test_a_dead_token_is_replaced_and_the_call_sent_once_more(running: Act
 
     assert 0 == answer.errcode
     assert 3 == running.world.log.calls("/cgi-bin/agent/get")
+
+
+async def test_a_warm_call_asks_the_store_once(tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis") as server:
+        seal = [{"id": "k1", "key": base64.b64encode(bytes(32)).decode()}]
+        async with acting(tmp_path, store={"url": server.url, "seal_keys": seal}) as running:
+            await call(running, CHILD, "/cgi-bin/user/get", userid="lisi")
+            with Redis.from_url(server.url) as redis:
+                redis.config_resetstat()
+                for _ in range(50):
+                    await call(running, CHILD, "/cgi-bin/user/get", userid="lisi")
+                asked = redis.info("stats")["total_reads_processed"]
+
+    # Beside the calls, the broker looks after its store.
+    assert 50 <= asked < 75
 
 
 async def test_an_errcode_is_an_answer_and_comes_as_it_is(running: Acting) -> None:
