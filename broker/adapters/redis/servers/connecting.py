@@ -6,6 +6,7 @@ from typing import Any
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.maint_notifications import MaintNotificationsConfig
 
 from broker.domain.stores.redis_address import Login, RedisAddress
 
@@ -36,6 +37,9 @@ def options(login: Callable[[], Login], *, connect_within: float) -> dict[str, A
         "socket_keepalive": True,
         "health_check_interval": 0,
         "retry": never_again(),
+        # Each would cost every new connection a round trip, and the broker's user may do neither.
+        "driver_info": None,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
 
 
