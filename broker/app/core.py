@@ -1,5 +1,6 @@
 """The engine and what works with it, built once for the broker and for the tests."""
 
+import asyncio  # noqa: TC003 - beside the other imports
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
@@ -31,6 +32,7 @@ from broker.usecases.limits.forced import ForcedFetches
 from broker.usecases.limits.rate_gate import RateGate
 from broker.usecases.limits.ticket_quota import TicketQuota
 from broker.usecases.shares.parents import KnownAuthorizations
+from broker.usecases.shares.preloading import Preloading
 
 
 def fingerprints(catalog: Catalog) -> dict[str, str]:
@@ -147,6 +149,15 @@ class Core:
             policy=around.policy,
             observer=observer,
         )
+        self._preloading = Preloading(
+            catalog=around.catalog,
+            credentials=credentials,
+            lister=self.sharing.lister,
+            parents=self.sharing.parents,
+            authorizations=known or state.authorizations,
+            clock=clock,
+            observer=observer,
+        )
         errors = Replicated(storage.errors, self.error_cache, clock)
         self._following = {
             "following credentials": credentials.run,
@@ -183,6 +194,14 @@ class Core:
             self._tasks.keep_running(name, run)
 
         self.suites.start()
+
+    async def preloaded(self) -> None:
+        """Bring what the store holds into memory, and return."""
+        await self._preloading.run()
+
+    def preload(self) -> "asyncio.Task[None]":
+        """Bring what the store holds into memory, in the background; return the task, which ends."""
+        return self._tasks.create_task(self.preloaded())
 
     def renew(self) -> None:
         """Renew credentials before they expire and compare share lists, in the background."""

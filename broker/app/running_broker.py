@@ -63,6 +63,8 @@ class RunningBroker:
     tls: listening.ListenersTls
     policy: CallerPolicy
     reload: ConfigReload
+    preloading: "asyncio.Task[None]"
+    """Ends once the fleet's credentials are in memory; calls are answered meanwhile, too."""
 
 
 @asynccontextmanager
@@ -142,6 +144,7 @@ async def running_broker(
         storage.seal_keys.on_change(core.notifications.look_again)
         core.start()
         core.renew()
+        preloading = core.preload()
         services.start()
         for name, run in (
             ("watching health", health.run),
@@ -192,6 +195,7 @@ async def running_broker(
                 tls,
                 policy,
                 reload,
+                preloading,
             )
         finally:
             await health.drain()

@@ -18,7 +18,7 @@ from broker.app.reloading.watching import watch
 from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
-from broker.cli.serving.garbage import spare_what_stays
+from broker.cli.serving.garbage import spare_what_stays, spare_what_was_loaded
 from broker.cli.serving.hangup import Hangups
 from broker.cli.serving.open_files import allow_open_files
 from broker.cli.serving.service_manager import ServiceManager
@@ -73,6 +73,7 @@ async def _serve(
     try:
         async with running_broker(config, lambda: load_config(path, insecure=insecure)) as broker:
             spare_what_stays()
+            broker.preloading.add_done_callback(lambda _: spare_what_was_loaded())
             log.info(
                 "serving",
                 version=broker_version,

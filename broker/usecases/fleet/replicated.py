@@ -6,8 +6,8 @@ is offered to it until it has it.
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable
-from contextlib import suppress
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -86,18 +86,38 @@ class Replicated(Generic[Key, Value]):
 
         Raises `StoreUnavailable`.
         """
-        name = self.name_of(key)
-        self._looks[name] = (key, self._looks.get(name, (key, 0))[1] + 1)
-        try:
+        with self._looking_at(key):
             value = await self._collection.find(key)
-        finally:
-            _, looks = self._looks.pop(name)
-            if looks > 1:
-                self._looks[name] = (key, looks - 1)
         if value is None:
             return None
         await self._copies.adopt(value)
         return self._copies.get(key)
+
+    async def recall(self, keys: Iterable[Key]) -> None:
+        """Bring those that are not held into memory, if the store has them and they are of use.
+
+        Raises `StoreUnavailable`.
+        """
+        missing = [key for key in keys if self._copies.get(key) is None]
+        with ExitStack() as looks:
+            for key in missing:
+                looks.enter_context(self._looking_at(key))
+            found = await self._collection.load(missing)
+        now = self._clock.now()
+        for stored in found.values():
+            if stored.value and stored.value.is_worth_sharing(now):
+                await self._copies.adopt(stored.value)
+
+    @contextmanager
+    def _looking_at(self, key: Key) -> Iterator[None]:
+        name = self.name_of(key)
+        self._looks[name] = (key, self._looks.get(name, (key, 0))[1] + 1)
+        try:
+            yield
+        finally:
+            _, looks = self._looks.pop(name)
+            if looks > 1:
+                self._looks[name] = (key, looks - 1)
 
     async def publish(self, key: Key, value: Value, lease: Lease) -> bool:
         """Hold what was fetched, and commit it; False if the lease was lost or something newer is there.
