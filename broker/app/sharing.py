@@ -79,7 +79,9 @@ class Sharing:
             tasks=tasks,
         )
         children = SuiteChildren(self.parents, self.directory)
-        self.targets = Targets(around.catalog, self.directory, authorized, self.parents, children)
+        self.targets = Targets(
+            around.catalog, self.directory, authorized, self.parents, children, held=memory.key_held
+        )
 
     def follow(self, change: CatalogChange) -> None:
         """Forget what is shared of apps that are not configured any more."""

@@ -101,6 +101,11 @@ def access_token(credential: Credential) -> token_pb.AccessToken:
     )
 
 
+def value_of(credential: Credential) -> bytes:
+    """Return the value as it stands in a message."""
+    return credential.value.reveal().encode()
+
+
 def app_share(app: App, share: AppShare) -> share_pb.AppShare:
     """Return the message of a share by the app in its parent corp."""
     return share_pb.AppShare(

@@ -108,6 +108,11 @@ class CredentialCache:
         entry = self._entries.get(name)
         return entry.key if entry else None
 
+    def key_held(self, key: CredentialKey) -> CredentialKey:
+        """Return the key that is held if it equals this one, else this one."""
+        entry = self._entries.get(key.name)
+        return entry.key if entry else key
+
     def hold(self, key: CredentialKey) -> CacheEntry:
         """Return the entry, an empty one if there was none."""
         entry = self._entries.get(key.name)

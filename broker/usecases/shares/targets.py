@@ -31,12 +31,16 @@ class Targets:
         authorizations: KnownAuthorizations,
         parents: Parents,
         children: SuiteChildren,
+        *,
+        held: Callable[[CredentialKey], CredentialKey] = lambda key: key,
     ) -> None:
+        """Return of equal keys the one that is `held`."""
         self._catalog = catalog
         self._shares = shares
         self._authorizations = authorizations
         self._parents = parents
         self._children = children
+        self._held = held
         self._located: dict[Target, CredentialKey] = {}
         self._located_version = -1
 
@@ -56,10 +60,12 @@ class Targets:
             self._located_version = version
         key = self._located.get(target)
         if key is None:
-            key = await self._locate(target)
+            key = self._held(await self._locate(target))
             version = self.version
             if self._located_version == version and len(self._located) < REMEMBERED:
-                self._located[target] = key
+                # Of tens of thousands, each corp id and each key is in memory once.
+                same = target._replace(corp_id=key.corp_id) if key.corp_id == target.corp_id else target
+                self._located[same] = key
         return key
 
     def located(self, target: Target) -> CredentialKey | None:

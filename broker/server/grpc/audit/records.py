@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import unquote
@@ -36,7 +37,9 @@ class Audit:
         self._journal = journal
         self._clock = clock
         self._randomness = randomness
-        self._recorded: dict[tuple[str, str, int], None] = {}
+        self._recorded: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        """By caller and name, the generation that it has got."""
+        self._remembered = 0
 
     def __call__(self, context: Context, action: Action, credential: Credential) -> None:
         """Record that this caller gets this credential, unless it got this generation before."""
@@ -138,12 +141,16 @@ class Audit:
         write(made)
 
     def _is_new(self, name: str, generation: int) -> bool:
-        handed = (current_caller.get().name, name, generation)
-        if handed in self._recorded:
+        recorded = self._recorded[current_caller.get().name]
+        if recorded.get(name) == generation:
             return False
-        if len(self._recorded) >= MAX_REMEMBERED:
-            self._recorded.clear()
-        self._recorded[handed] = None
+        if name not in recorded:
+            if self._remembered >= MAX_REMEMBERED:
+                self._recorded.clear()
+                self._remembered = 0
+                recorded = self._recorded[current_caller.get().name]
+            self._remembered += 1
+        recorded[name] = generation
         return True
 
     def _handed_out(

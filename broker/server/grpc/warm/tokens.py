@@ -25,8 +25,9 @@ class WarmToken:
     version: int
     """That of the targets: another one may mean another credential by the same words."""
     ends: float
-    token: bytes
-    """The response without its `ttl`."""
+    before: bytes
+    after: bytes
+    """What stands around the token's value in the response, which is in memory already; but for the `ttl`."""
 
 
 class WarmTokens:
@@ -48,8 +49,10 @@ class WarmTokens:
         credential = entry.credential if entry else None
         if entry is None or credential is None or credential.generation != response.token.generation:
             return None
-        token = pb.GetAccessTokenResponse(token=response.token).SerializeToString()
-        return WarmToken(entry, credential, self._targets.version, credential.expires_at.timestamp(), token)
+        told = pb.GetAccessTokenResponse(token=response.token).SerializeToString()
+        before, _, after = told.partition(messages.value_of(credential))
+        ends = credential.expires_at.timestamp()
+        return WarmToken(entry, credential, self._targets.version, ends, before, after)
 
     def answer(self, kept: WarmToken) -> bytes | None:
         """See `Repetition.answer`. Who gets a token again is not audited again."""
@@ -62,7 +65,8 @@ class WarmTokens:
             return None
         entry.used_at = now
         # The messages of protobuf are put together by writing one after the other.
-        return kept.token + _life(int((kept.ends - now) * STEPS_A_SECOND))
+        life = _life(int((kept.ends - now) * STEPS_A_SECOND))
+        return kept.before + messages.value_of(kept.credential) + kept.after + life
 
 
 @lru_cache(maxsize=4096)
