@@ -1,7 +1,7 @@
 """The children that an app is shared with, as WeCom last listed them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -71,10 +71,11 @@ class ListedShares:
     shares: tuple[AppShare, ...] = ()
     unreadable: int = 0
 
-    def __add__(self, page: "ListedShares") -> "ListedShares":
-        """Return the shares of both, each once."""
-        shares = {share.identity: share for share in (*self.shares, *page.shares)}
-        return ListedShares(tuple(shares.values()), self.unreadable + page.unreadable)
+    @classmethod
+    def of_pages(cls, pages: Sequence["ListedShares"]) -> "ListedShares":
+        """Return the shares of all pages, each once."""
+        shares = {share.identity: share for page in pages for share in page.shares}
+        return cls(tuple(shares.values()), sum(page.unreadable for page in pages))
 
     def completed(self, before: Iterable[AppShare]) -> tuple[AppShare, ...]:
         """Return the shares, with those from before that may be among the unreadable ones.

@@ -22,7 +22,7 @@ class ShareEndpoints:
     async def list_app_shares(self, parent: Credential, share_kind: ShareKind) -> ListedShares:
         """List all shares of one kind, page by page, until `ending` or no new cursor (wecom-api A2)."""
         path = "/cgi-bin/corpgroup/corp/list_app_share_info"
-        listed = ListedShares()
+        pages: list[ListedShares] = []
         cursors = {""}
         cursor = ""
         for _ in range(MOST_PAGES):
@@ -34,10 +34,10 @@ class ShareEndpoints:
             if cursor:
                 body["cursor"] = cursor
             answer = await self._client.send(Call("POST", path, parent, body=body))
-            listed += _page(answer, share_kind)
+            pages.append(_page(answer, share_kind))
             cursor = str(answer.fields.get("next_cursor") or "")
             if answer.fields.get("ending") in (1, True, "1") or cursor in cursors:
-                return listed
+                return ListedShares.of_pages(pages)
             if not is_whole(cursor):
                 raise answer.unreadable("has no usable next_cursor")
             cursors.add(cursor)

@@ -12,8 +12,9 @@ from broker.domain.credentials import Credential, CredentialKey, CredentialKind,
 from broker.domain.secret import Secret
 from broker.usecases.credentials.census import LOOKED_AT_ONCE, CredentialCensus
 from broker.usecases.credentials.refresh_ahead import KEPT_AFTER_EXPIRY, NAP
-from tests.kit.memory.engine_world import POLICY, Replica
+from tests.kit.memory.engine_world import CHILD_SHARE, CRM, OWN, POLICY, EngineWorld, Replica
 from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.wecom import SimulatedWecom
 from tests.kit.steps import counted_steps
 
 HOURS = timedelta(hours=2)
@@ -69,6 +70,29 @@ async def test_the_next_one_of_many_is_scheduled_with_as_little_work_as_the_firs
         hold(replica, clock, MANY + 20, 1)
 
     assert many.count < 1.2 * few.count
+
+
+async def test_a_listing_of_forty_pages_takes_as_little_for_each_child_as_one_of_ten(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    await world.run(replica.engine.get(OWN))
+
+    async def steps_for_each_of(children: int) -> float:
+        numbers = range(1, children + 1)
+        wecom.shares = [replace(CHILD_SHARE, corp_id=f"ww{n}", agent_id=n) for n in numbers]
+        await clock.jump(timedelta(minutes=1))
+        await replica.lister.sync(CRM)
+        await clock.jump(timedelta(minutes=1))
+        with counted_steps() as steps:
+            await replica.lister.sync(CRM)
+        assert children == len(replica.shares.held(CRM))
+        return steps.count / children
+
+    # Those of the first listing are known since no listing in particular, which takes less work.
+    await steps_for_each_of(1)
+    few, many = await steps_for_each_of(1_000), await steps_for_each_of(4_000)
+
+    assert many < 1.2 * few
 
 
 async def test_a_count_of_many_is_complete_after_some_looks_and_never_partial(
