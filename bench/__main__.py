@@ -20,6 +20,9 @@ BENCHES = {
     "bench.ingest": "callbacks",
     "bench.herd": "cold herd",
     "bench.peers": "beside others",
+    "bench.growth": "what each item costs as children grow",
+    "bench.watchers": "10,000 watches",
+    "bench.many_credentials": "30,000 credentials: memory, restart, refresh",
 }
 
 
