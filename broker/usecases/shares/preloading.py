@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 
-from broker.domain.credentials import CORP_KINDS, Credential, CredentialKey, CredentialKind
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import InvalidRequest, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
@@ -62,10 +62,13 @@ class Preloading:
     async def _load(self) -> None:
         if self._catalog.suites:
             await self._authorizations.loaded()
-        await self._recall(self._of_catalog())
-        async for listing in self._listings():
-            tokens = (CredentialKey.shared_token(listing.key, share) for share in listing.shares)
-            await self._recall(key for token in tokens for key in _with_tickets(token))
+        own, listings = self._of_catalog(), [listing async for listing in self._listings()]
+        # Tokens come first: everybody needs them, and most apps have no tickets.
+        for chosen in (_token, _tickets):
+            await self._recall(key for token in own for key in chosen(token))
+            for listing in listings:
+                shared = (CredentialKey.shared_token(listing.key, share) for share in listing.shares)
+                await self._recall(key for token in shared for key in chosen(token))
 
     async def _recall(self, keys: Iterable[CredentialKey]) -> None:
         left = iter(keys)
@@ -73,16 +76,14 @@ class Preloading:
             await self._credentials.recall(batch)
 
     def _of_catalog(self) -> Sequence[CredentialKey]:
-        """Return the keys of what is configured, and of the corps that authorised a suite."""
+        """Return the keys of the tokens of what is configured, and of corps that authorised a suite."""
         catalog = self._catalog
         apps = [*catalog.apps.values()]
         for suite in catalog.suites.values():
-            apps += [
-                found.app(suite) for found in self._authorizations.of(suite.name) if found.permanent_code
-            ]
-        keys = [key for app in apps for key in _with_tickets(CredentialKey.own_token(app))]
-        keys += [CredentialKey.suite_token(suite) for suite in catalog.suites.values()]
-        return keys
+            authorized = self._authorizations.of(suite.name)
+            apps += [found.app(suite) for found in authorized if found.permanent_code]
+        suites = [CredentialKey.suite_token(suite) for suite in catalog.suites.values()]
+        return [*(CredentialKey.own_token(app) for app in apps), *suites]
 
     async def _listings(self) -> AsyncIterator[ShareList]:
         """Yield the share lists that the store has."""
@@ -92,9 +93,13 @@ class Preloading:
                 yield listing
 
 
-def _with_tickets(token: CredentialKey) -> Iterable[CredentialKey]:
-    """Return the keys of the token and of the tickets that are fetched with it."""
-    for kind in CORP_KINDS:
-        # An app without an agent id has no ticket of its own.
+def _token(token: CredentialKey) -> Iterable[CredentialKey]:
+    return (token,)
+
+
+def _tickets(token: CredentialKey) -> Iterable[CredentialKey]:
+    """Return the keys of the tickets that are fetched with a token."""
+    for kind in (CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET):
+        # Suites have none, and an app without an agent id has none of its own.
         with suppress(InvalidRequest):
-            yield token if kind is CredentialKind.ACCESS_TOKEN else token.of_kind(kind)
+            yield token.of_kind(kind)
