@@ -21,7 +21,6 @@ def be_attacker(pipe: Connection, place: Place) -> None:
 
 
 async def _serve(pipe: Connection, place: Place) -> None:
-    await asyncio.to_thread(pipe.recv)
     pipe.send("ready")
     while True:
         try:

@@ -74,14 +74,20 @@ def running_ground(folder: Path, **options: Any) -> Iterator[Ground]:
         broker = launched("broker", redis.url, **options)
         twin = launched("twin", f"sqlite:///{folder}/twin.db") if STRICT else broker
         place = Place(broker.address, twin.address, broker.http_port, redis.port)
-        pipes = [stack.enter_context(_process(be, place)) for be in (be_neighbour, be_attacker)]
         wecom.await_ready()
         for process in (broker, twin):
             process.await_ready()
-        for pipe in pipes:
-            pipe.send("begin")
-            assert "ready" == answer_from(pipe)
+        pipes = stack.enter_context(called_by_both(place))
         yield Ground(place, broker, twin, wecom, *pipes)
+
+
+@contextmanager
+def called_by_both(place: Place) -> Iterator[tuple[Connection, Connection]]:
+    """Run the neighbour and the attacker inside the block, and yield the pipes to them."""
+    with _process(be_neighbour, place) as neighbour, _process(be_attacker, place) as attacker:
+        for pipe in (neighbour, attacker):
+            assert "ready" == answer_from(pipe)
+        yield neighbour, attacker
 
 
 def answer_from(pipe: Connection) -> object:

@@ -131,7 +131,6 @@ def be_neighbour(pipe: Connection, place: Place) -> None:
 
 
 async def _serve(pipe: Connection, place: Place) -> None:
-    await asyncio.to_thread(pipe.recv)
     async with _channel(place.address) as warm, _channel(place.twin) as twin:
         neighbour = Neighbour(place, warm, twin)
         await neighbour.look(0.5)

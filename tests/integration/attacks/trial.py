@@ -72,7 +72,7 @@ class Verdict:
         """Return by how much the attack slowed warm calls down; what slowed the twin too was the machine."""
         return self.attacked_p99 / self.quiet_p99 / max(1.0, self.twin_attacked_p99 / self.twin_quiet_p99)
 
-    def check(self, upstream: Mapping[str, int] | None = None) -> None:
+    def check(self, upstream: Mapping[str, int] | None = None, times: float = TIMES) -> None:
         """Fail unless others hardly noticed; WeCom may have been asked this often beyond what they asked."""
         assert [] == self.failures
         allowed = upstream or {}
@@ -80,7 +80,7 @@ class Verdict:
         assert {} == beyond
         assert self.lines <= max(self.seconds, LOGGED_IN_SECONDS)
         if STRICT:
-            assert self.times <= TIMES, self
+            assert self.times <= times, self
 
     def figures(self) -> dict[str, Any]:
         """Return what to show of it."""
