@@ -58,6 +58,11 @@ async def test_two_workers_serve_one_port_are_counted_together_and_end_together(
         seconds = sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in workers)
         assert 0.5 < metric(fleet, "process_cpu_seconds_total") / seconds <= 1.1
         assert "# TYPE process_cpu_seconds_total counter\n" in broker.metrics()
+        assert '\nwecom_broker_store_damage_total{damage="record"} 0.0\n' in broker.metrics()
+        assert [1] == [
+            int(count)
+            for count in re.findall(r"^wecom_broker_build_info\{.*\} (\d+)", broker.metrics(), re.MULTILINE)
+        ]
         handled = 'grpc_method="GetAccessToken",grpc_service="wecom_broker.v1.TokenService",grpc_type="unary"'
         assert CONNECTIONS == metric(fleet, f'grpc_server_handled_total{{grpc_code="OK",{handled}}}')
     broker.send(signal.SIGTERM)
