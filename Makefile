@@ -10,12 +10,13 @@ ARGS ?=
 ENVELOPES ?= 200000
 REQUESTS ?= 20000
 NAMES ?= 50000
-EXAMPLES ?= 1000
+EXAMPLES ?= 200
 # Quiet and attacked slices of three seconds each.
 SLICES ?= 3
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
 test: WORKERS ?= 5
 test-fast: WORKERS ?= 2
+fuzz: WORKERS ?= 2
 
 BIN = $(VENV)/bin
 # Each PYTHON has its own stamp, so another PYTHON gets another environment.
@@ -66,7 +67,7 @@ chaos: $(STAMP) ## Break brokers, stores, networks and WeCom under a steady load
 
 fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
 fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, made-up names, interleavings
-	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
+	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(PARALLEL) \
 		tests/properties tests/integration/fuzz tests/integration/entry/test_made_up_names.py $(ARGS)
 
 wheels: $(STAMP) ## Build both wheels into dist/, and walk the whole chain with them in an empty environment
