@@ -147,7 +147,8 @@ async def _send(channel: grpc.aio.Channel, rpc: str, request: Message, token: st
     method = RPCS[rpc]
     given: Any = {"metadata": [("authorization", f"Bearer {token}")], "timeout": LEFT_AFTER_SECONDS}
     written = request.SerializeToString()
-    with suppress(grpc.aio.AioRpcError):
+    # A server that ends a call at its deadline cancels it, and may be the first to do so.
+    with suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
         if method.client_streaming:
             await channel.stream_unary(rpc)(iter([written]), **given)
         elif method.server_streaming:

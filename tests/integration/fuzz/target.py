@@ -49,8 +49,8 @@ class Target:
         await send(REQUESTS)
         await self.still_serves()
         after = self.rss()
-        assert [] == self.complaints(), f"seed {SEED}"
-        assert after <= GROWTH * before, f"seed {SEED}"
+        assert (SEED, []) == (SEED, self.complaints())
+        assert after <= GROWTH * before, f"{before} then {after}, seed {SEED}"
         return f"{before / 1e6:.0f} then {after / 1e6:.0f}"
 
     async def still_serves(self) -> None:
