@@ -13,6 +13,7 @@ NAMES ?= 50000
 EXAMPLES ?= 200
 # Quiet and attacked slices of three seconds each.
 SLICES ?= 3
+FOLDER ?= build/screenshots
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
 test: WORKERS ?= 5
 test-fast: WORKERS ?= 2
@@ -86,6 +87,12 @@ pasted: $(STAMP) ## Paste the lines of `make dev` and of the pages into bash and
 check-deploy: $(STAMP) ## Have helm, kubectl, hadolint and kubernetes-validate read what is in deploy/; fetches them first
 	.ci/deploy-tools $(TOOLS)
 	PATH="$(abspath $(TOOLS))/bin:$$PATH" $(BIN)/python -m pytest tests/deploy -m 'not slow' $(ARGS)
+
+.PHONY: screenshots
+screenshots: export GRPC_ENABLE_FORK_SUPPORT = 0
+screenshots: $(STAMP) ## Have Chromium draw the console of a fleet into FOLDER=build/screenshots
+	mkdir -p $(FOLDER)
+	SCREENSHOTS=$(FOLDER) $(BIN)/python -m pytest tests/integration/console/test_screenshots.py $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, layers, protos and shell scripts
 	$(BIN)/ruff check

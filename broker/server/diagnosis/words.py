@@ -39,7 +39,13 @@ class Words:
 
     def moment(self, at: Timestamp | datetime) -> str:
         """Return a moment, to the second."""
-        return _moment(at).astimezone(self._zone).isoformat(sep=" ", timespec="seconds")
+        text = _moment(at).astimezone(self._zone).isoformat(sep=" ", timespec="seconds")
+        return text.replace("+00:00", " UTC")
+
+    @staticmethod
+    def iso(at: Timestamp | datetime) -> str:
+        """Return a moment for programs."""
+        return _moment(at).astimezone(UTC).isoformat(timespec="seconds")
 
     def ago(self, at: Timestamp | datetime, now: datetime | None = None) -> str:
         """Return how long ago it was, or "in 5 min" for what is to come."""

@@ -102,6 +102,8 @@ async def test_a_bearer_header_does_as_well(place: Place) -> None:
 async def test_one_connection_serves_each_request_for_its_own_caller(place: Place) -> None:
     """A caller is not remembered for the connection, nor blamed for what a stranger does on it."""
     assert 200 == (await place.browser.get("/", OPS)).status
+    assert 401 == (await place.browser.get("/", "wrong")).status
+    # A browser that asks for nothing but to be asked for its password is no stranger.
     assert 401 == (await place.browser.get("/")).status
 
     [stranger] = [each for each in place.records() if "refused" == each["outcome"]]

@@ -35,6 +35,10 @@ class BrowserContext:
     def __init__(self, request: web.Request) -> None:
         self._request = request
 
+    def presents_something(self) -> bool:
+        """Return whether there is anything that could prove a caller."""
+        return "Authorization" in self._request.headers or bool(self.auth_context())
+
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
         """Return the client certificate, under gRPC's name for it."""
         transport = self._request.transport

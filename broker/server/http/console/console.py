@@ -12,6 +12,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.domain.access import Action
 from broker.domain.caller_policy import CallerPolicy
+from broker.domain.errors import Unauthenticated
 from broker.server.diagnosis.words import Words
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
@@ -36,6 +37,12 @@ STATUSES: Mapping[grpc.StatusCode, int] = {
     grpc.StatusCode.UNAVAILABLE: 503,
 }
 """The HTTP status of a refusal, else 500."""
+NOTHING_PRESENTED = Refused(
+    grpc.StatusCode.UNAUTHENTICATED,
+    "no known client certificate and no bearer token",
+    Unauthenticated.reason,
+    None,
+)
 CHALLENGE = 'Basic realm="wecom-broker console", charset="UTF-8"'
 LONGEST_FIND = 100
 MOST_DIGITS = 7
@@ -103,10 +110,14 @@ class Console:
 
     async def _get(self, request: web.Request) -> web.Response:
         words, asked = language_of(request), _asked(request.query)
+        context = BrowserContext(request)
+        if not (context.presents_something() or self._policy.is_open):
+            # A browser first comes without a password, to be asked for one: that is no refusal to be audited.
+            return self._refused(words, asked, NOTHING_PRESENTED)
         if self._policy.is_open and not names_an_address(request):
             return self._misdirected(words, asked)
         try:
-            text = await _in_turn(self._show(Showing(asked.app, asked, words), _context(request)))
+            text = await _in_turn(self._show(Showing(asked.app, asked, words), cast("Context", context)))
         except Refused as refusal:
             return self._refused(words, asked, refusal)
         return _html(text)

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+from broker.domain.errors import KINDS
 from broker.domain.ports.observer import Damage
 from broker.server.diagnosis.finding import Level
 from broker.server.diagnosis.recent import OF_CALLBACKS, OF_CALLERS
 from broker.server.diagnosis.words import Words
 from broker.server.http.console.overview import Seen
 from broker.telemetry.recent_problems import ProblemKind, RecentProblem
+from broker.usecases.refusals.remedies import REMEDIES as OF_REFUSALS
+from broker.usecases.refusals.remedies import known_of
 
 MOST = 50
+OTHERWISE = "see the other lines, and the log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,11 @@ def _recent(found: RecentProblem, words: Words) -> Problem:
 
 
 def _remedy(found: RecentProblem, words: Words) -> str:
-    remedy = REMEDIES.get(found.kind, {}).get(
-        found.detail.partition(" ")[0], "see the other lines, and the log"
-    )
-    return words.say(remedy, caller=found.subject)
+    first_word = found.detail.partition(" ")[0]
+    kind = KINDS.get(first_word)
+    if found.kind is ProblemKind.FETCH and kind and kind in OF_REFUSALS:
+        return words.say(OF_REFUSALS[kind], **known_of(found.subject, {}))
+    return words.say(REMEDIES.get(found.kind, {}).get(first_word, OTHERWISE), caller=found.subject)
 
 
 REMEDIES: Mapping[ProblemKind, Mapping[str, str]] = {
