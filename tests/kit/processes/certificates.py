@@ -38,11 +38,11 @@ class Bundle:
 class Authority:
     """Sign certificates."""
 
-    def __init__(self, name: str = "the CA of the tests") -> None:
+    def __init__(self, name: str = "the CA of the tests", *, lasts: timedelta = DAY) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._certificate = (
-            self._builder(self._name, self._key.public_key())
+            self._builder(self._name, self._key.public_key(), lasts)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(self._key, hashes.SHA256())
         )
