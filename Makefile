@@ -32,7 +32,7 @@ COMPILE = $(BIN)/uv --quiet pip compile pyproject.toml --universal --python-vers
 	--custom-compile-command 'make lock' $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev check-deploy wheels sbom pasted test test-fast attacks chaos fuzz lint format generate bench lock clean
+.PHONY: help install demo dev check-deploy wheels sbom pasted test test-fast attacks chaos incidents fuzz lint format generate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ attacks: $(STAMP) ## Attack a broker in many ways, one after the other: its othe
 chaos: export GRPC_ENABLE_FORK_SUPPORT = 0
 chaos: $(STAMP) ## Break brokers, stores, networks and WeCom under a steady load, and print what callers noticed
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+incidents: export GRPC_ENABLE_FORK_SUPPORT = 0
+incidents: $(STAMP) ## Stage 23 incidents, and print what doctor and alerts say and whether the remedy works
+	INCIDENTS=all $(BIN)/python -m pytest tests/incidents $(ARGS)
 
 fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
 fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, made-up names, interleavings

@@ -13,9 +13,9 @@ from typing import Any
 
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.app.reloading.reload import ReloadOutcome
 from broker.app.running_broker import RunningBroker, running_broker
 from broker.config.load import parse_config
+from broker.domain.replica.health import ReloadOutcome
 from broker.simulator import World
 from broker.simulator.server import running_simulator
 from tests.cli.running import run
@@ -64,7 +64,9 @@ class Ground:
 
     async def doctor(self) -> list[dict[str, str]]:
         """Return what the doctor finds, without what is well."""
-        return [found for found in read_findings(await self.typed("doctor", "--json")) if found["level"] != "OK"]
+        return [
+            found for found in read_findings(await self.typed("doctor", "--json")) if found["level"] != "OK"
+        ]
 
     async def named(self, level: str, subject: str, cause: str, alert: str) -> str:
         """Return the remedy, once the doctor names the cause; the alert fires on what is scraped then."""
@@ -84,14 +86,14 @@ class Ground:
         await self.alerted(alert)
         return found["remedy"]
 
-    async def alerted(self, alert: str) -> None:
-        """Have promtool judge whether the alert fires, as soon as the metrics show it."""
+    async def alerted(self, alert: str, shown: Series | None = None) -> None:
+        """Have promtool judge whether it fires on what was scraped, or as soon as a scrape shows it."""
         self.told.alert = alert
         if alert == NO_ALERT or not has_promtool():
             return
 
         async def does_fire() -> bool:
-            return await fires(alert, self.before, self.metrics(), self.folder)
+            return await fires(alert, self.before, shown or self.metrics(), self.folder)
 
         await until(does_fire, within=40, pause=0.5)
 

@@ -13,6 +13,7 @@ from tests.kit.processes.fleet import SEAL_KEY, until
 from tests.kit.processes.redis_server import RedisServer
 
 CHILD = "ww1child000000001"
+PAGE = 4096
 NEW_PASSWORD = "a-new-password-of-redis"
 K2 = {"id": "k2", "key": "YW5vdGhlciBrZXkgb2YgZXhhY3RseSAzMiBieXRlcyE="}
 K1 = {"id": "k1", "key": SEAL_KEY}
@@ -71,21 +72,32 @@ async def redis_full(folder: Path, told: Told) -> None:
 
 
 async def disk_full(folder: Path, told: Told) -> None:
-    async with ground(folder, told) as here:
+    def quiet(config: dict[str, Any]) -> None:
+        config["log"] = {"level": "error"}
+
+    async with ground(folder, told, quiet) as here:
         await here.crm.token()
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "broker.db-wal").stat().st_size, hard))
+        # As on a full disk no file may grow; what is written in place still is.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (PAGE, hard))
         try:
             with suppress(AioRpcError):
                 await here.crm.token(CHILD)
-            found = await here.doctor()
+            found: list[dict[str, str]] = []
+
+            async def is_seen() -> bool:
+                found[:] = [each for each in await here.doctor() if each["subject"] == "store"]
+                return bool(found)
+
+            await until(is_seen, within=20)
+            shown = here.metrics()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        [line] = [each for each in found if each["subject"] == "store"]
+        [line] = found
         told.line = f"{line['level']} store: {line['problem']}"
         told.remedy = line["remedy"]
         assert "free space on the disk" in told.remedy
-        told.alert = "WecomBrokerStoreAway"
+        await here.alerted("WecomBrokerStoreAway", shown)
         await _until_back(here)
 
 
@@ -97,13 +109,15 @@ async def seal_key_left_out(folder: Path, told: Told) -> None:
     with RedisServer(folder / "redis") as server:
         url = server.url
         (folder / "other").mkdir()
-        async with ground(folder / "other", Told(), _seal_with(K2, K1), store_url=url) as other:
-            async with ground(folder, told, _seal_with(K1), store_url=url, world=other.world) as here:
-                assert (await other.crm.token()).value
-                with suppress(AioRpcError):
-                    await here.crm.token(timeout=5)
-                remedy = await here.named("FAIL", "seal keys", "lacks k2", "WecomBrokerSealKeyMissing")
-                assert "add the key to store.seal_keys there, then reload" in remedy
-                await here.reload(_seal_with(K2, K1))
-                assert (await here.crm.token()).value
-                here.worked()
+        async with (
+            ground(folder / "other", Told(), _seal_with(K2, K1), store_url=url) as other,
+            ground(folder, told, _seal_with(K1), store_url=url, world=other.world) as here,
+        ):
+            assert (await other.crm.token()).value
+            with suppress(AioRpcError):
+                await here.crm.token(timeout=5)
+            remedy = await here.named("FAIL", "seal keys", "lacks k2", "WecomBrokerSealKeyMissing")
+            assert "add the key to store.seal_keys there, then reload" in remedy
+            await here.reload(_seal_with(K2, K1))
+            assert (await here.crm.token()).value
+            here.worked()

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar, cast
 
-from broker.adapters.sqlite.group_commit import GroupCommit
+from broker.adapters.sqlite.group_commit import PRIMARY_CODE, GroupCommit
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
 
@@ -21,6 +21,9 @@ BUSY_MILLISECONDS = 200
 SCHEMA = files("broker.adapters.sqlite") / "schema.sql"
 
 SOON = timedelta(seconds=1)
+UNWRITABLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
+"""What a full disk and the like answer to a write, while reads go on."""
+PROBE = "INSERT OR REPLACE INTO tallies VALUES ('probe', 0, 0)"
 
 Answer = TypeVar("Answer")
 
@@ -39,6 +42,8 @@ class SqliteConnection:
         self._transactions = GroupCommit(database, thread, self._pass_on)
         self.publish = self._transactions.publish
         """Send a notice once the current transaction is committed; for use in statements."""
+        self.takes_writes = True
+        """False from a write that failed on, until one succeeds: reads alone would not show it."""
 
     async def run(self, statements: Callable[[], Answer]) -> Answer:
         """Run the statements in one transaction, then send their notices. Raises `StoreUnavailable`.
@@ -48,9 +53,19 @@ class SqliteConnection:
         try:
             return cast("Answer", await self._transactions.run(statements))
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & PRIMARY_CODE in UNWRITABLE:
+                self.takes_writes = False
             raise StoreUnavailable(f"the embedded store failed: {error}", SOON) from None
         except TimeoutError:
             raise StoreUnavailable("the embedded store did not answer in time", SOON) from None
+
+    async def prove(self) -> None:
+        """Return if the file can be read, and written where a write has failed. Raises `StoreUnavailable`."""
+        if self.takes_writes:
+            await self.run(lambda: self.database.execute("SELECT 1").fetchone())
+            return
+        await self.run(lambda: self.database.execute(PROBE))
+        self.takes_writes = True
 
     async def notices(self) -> AsyncIterator[Notice]:
         """See `Store.notices`; inside this process there is no connection to lose."""

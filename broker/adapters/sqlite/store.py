@@ -184,7 +184,7 @@ class SqliteStore(SqliteGroups):
 
     async def ping(self) -> None:
         """See `Store.ping`."""
-        await self.connection.run(lambda: self._database.execute("SELECT 1").fetchone())
+        await self.connection.prove()
 
     async def status(self) -> StoreStatus:
         """See `Store.status`."""
