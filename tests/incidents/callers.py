@@ -101,6 +101,11 @@ async def ticket_quota_spent(folder: Path, told: Told) -> None:
         await stub.SignAgentConfig(js.SignAgentConfigRequest(target=target(), url="https://crm.example/"))
         remedy = await here.named("WARN", "jsapi_ticket", "anyone", "WecomBrokerTicketQuotaLow")
         assert "reports valid tickets as dead" in remedy
+        # The caller is corrected: pages are signed as before, and the hour's use grows no more.
+        for _ in range(5):
+            await stub.SignConfig(js.SignConfigRequest(target=target(), url="https://crm.example/"))
+        [line] = [found for found in await here.doctor() if found["subject"] == "jsapi_ticket"]
+        assert "86 of 100 used" in line["problem"]
         here.worked()
 
 
