@@ -5,6 +5,7 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from tests.integration.attacks.place import Place
@@ -12,10 +13,14 @@ from tests.integration.attacks.place import Place
 Attack = Callable[[Place, Counter[str]], Awaitable[None]]
 """Goes on until it is cancelled, and counts what it does; of a module, for it runs in another process."""
 NICE = 15
+BEGUN_WITHIN_SECONDS = 10.0
 
 
 def be_attacker(pipe: Connection, place: Place) -> None:
-    """Run each attack from the pipe until the next None, which is answered with what was done."""
+    """Run each attack from the pipe until the next None, which is answered with what was done.
+
+    Before that it says that it has begun.
+    """
     os.nice(NICE)
     asyncio.run(_serve(pipe, place))
 
@@ -29,7 +34,14 @@ async def _serve(pipe: Connection, place: Place) -> None:
             return
         done: Counter[str] = Counter()
         attacking = asyncio.ensure_future(attack(place, done))
-        await asyncio.to_thread(pipe.recv)
+        ending = asyncio.ensure_future(asyncio.to_thread(pipe.recv))
+        # On a busy machine whoever gives way to all may have done nothing yet.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGUN_WITHIN_SECONDS):
+                while not done and not attacking.done():
+                    await asyncio.sleep(0.02)
+        pipe.send("begun")
+        await ending
         has_ended = attacking.done()
         # A client of Redis takes a cancellation for itself now and then.
         while not attacking.done():

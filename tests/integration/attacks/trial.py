@@ -124,6 +124,7 @@ def trial(ground: Ground, attack: Attack, *, connects_anew: bool = True) -> Verd
             upstream.subtract(ground.wecom.calls())
             ground.attacker.send(attack)
             look(onset, ONSET_SECONDS)
+            assert "begun" == answer_from(ground.attacker)
             look(attacked, ATTACKED_SECONDS)
             ground.attacker.send(None)
             done += _done(ground)
