@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def fleet(start_fleet: StartFleet) -> Fleet:
     """One broker of two workers."""
-    return start_fleet(1, children=3, server={"workers": 2})
+    return start_fleet(1, children=3, patient=True, server={"workers": 2})
 
 
 async def workers_behind(replicas: list[Replica]) -> list[int]:

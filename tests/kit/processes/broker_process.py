@@ -22,6 +22,7 @@ from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import die_with_parent
 
 STARTED_WITHIN_SECONDS = 60.0
+PATIENT_WORKERS = Path(__file__).with_name("patient")
 PATIENT_BROKER = Path(__file__).with_name("patient_broker.py")
 LEAKY_BROKER = Path(__file__).with_name("leaky_broker.py")
 TRAVELLING_BROKER = Path(__file__).with_name("travelling_broker.py")
@@ -62,6 +63,7 @@ class BrokerProcess:
         if leak:
             self._program = ["-P", str(LEAKY_BROKER), leak]
         self._variables = variables or {}
+        self._patience = {"PYTHONPATH": str(PATIENT_WORKERS)} if patient else {}
         self._files = files
         self._within = within
         self.process: subprocess.Popen[bytes] | None = None
@@ -95,7 +97,13 @@ class BrokerProcess:
                 command,
                 stdout=log,
                 stderr=log,
-                env={**environment(), **self._variables},
+                # What workers count is in files: a disk that is busy would hold them up.
+                env={
+                    **environment(),
+                    "TMPDIR": str(self.config_file.parent),
+                    **self._patience,
+                    **self._variables,
+                },
                 preexec_fn=self._prepare,
             )
 

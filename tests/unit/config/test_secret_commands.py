@@ -15,6 +15,12 @@ CRM: dict[str, Any] = {"name": "crm", "corp_id": "ww0parent", "agent_id": 100000
 MARKED = "marked-secret-0123456789"
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time to start a program."""
+    monkeypatch.setattr(secret_command, "COMMAND_SECONDS", 60.0)
+
+
 def python(code: str, *arguments: str) -> dict[str, list[str]]:
     return {"command": [sys.executable, "-c", code, *arguments]}
 
