@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from broker.domain.ports.clock import Ask
 from broker.domain.replica.clocks import ClockComparison, Witness, agree, trusted
 
 
@@ -16,7 +17,13 @@ class _Heard:
     """What another clock told, and what this machine's said then, as distances from monotonic time."""
 
     origin: float
+    took: float
+    """For how many seconds the answer may have been on its way: the origin may be as much later."""
     machine: float
+
+    def ahead_of(self, origin: float) -> timedelta:
+        """Return how far that clock is ahead of one with this origin, at least."""
+        return timedelta(seconds=min(max(origin, self.origin), self.origin + self.took) - origin)
 
 
 class SystemClock:
@@ -50,9 +57,20 @@ class SystemClock:
         """Return how far a time, in seconds since 1970, is ahead of this machine's clock."""
         return timedelta(seconds=seconds - self._machine())
 
+    async def ask(self, witness: Witness, ask: Ask) -> float:
+        """See `FleetClock.ask`."""
+        began = self._monotonic()
+        seconds = await ask()
+        self._hear(witness, seconds, self._monotonic() - began)
+        return seconds
+
     def hear(self, witness: Witness, seconds: float) -> None:
-        """See `FleetClock.hear`. The store's time is taken over exactly, another's only if it is far off."""
-        self._heard[witness] = _Heard(seconds - self._monotonic(), self._machine_origin())
+        """See `FleetClock.hear`."""
+        self._hear(witness, seconds, 0.0)
+
+    def _hear(self, witness: Witness, seconds: float, took: float) -> None:
+        """Take over the store's time as exactly as it is known, another's only if it is far off."""
+        self._heard[witness] = _Heard(seconds - self._monotonic(), took, self._machine_origin())
         told = self.compared().told
         chosen = trusted(told)
         if chosen and (chosen is Witness.STORE or not agree(told[chosen], timedelta(0))):
@@ -68,7 +86,7 @@ class SystemClock:
         told = {Witness.MACHINE: timedelta(seconds=machine - self._origin)}
         for witness, heard in self._heard.items():
             if agree(timedelta(seconds=heard.machine), timedelta(seconds=machine)):
-                told[witness] = timedelta(seconds=heard.origin - self._origin)
+                told[witness] = heard.ahead_of(self._origin)
         return ClockComparison(told)
 
     def set_fleet_time(self, seconds: float) -> timedelta:

@@ -31,6 +31,7 @@ from broker.app.surroundings import Surroundings
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
+from broker.domain.ports.clock import Ask
 from broker.domain.replica.clocks import Witness
 from broker.server.grpc.audit.calls import CallAudit
 from broker.server.grpc.entry.admission import Admission
@@ -46,7 +47,7 @@ from broker.telemetry.observer import Telemetry
 from broker.telemetry.suites import SuiteTelemetry
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.fleet.background import Background
-from broker.usecases.fleet.clock_watch import Ask, ClockWatch
+from broker.usecases.fleet.clock_watch import ClockWatch
 
 
 @dataclass(frozen=True, slots=True)

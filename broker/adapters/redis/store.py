@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -22,6 +23,7 @@ from broker.adapters.redis.servers.port import Servers
 from broker.adapters.redis.servers.replication import primary_at
 from broker.adapters.system import SystemClock
 from broker.domain.errors import StoreUnavailable
+from broker.domain.ports.clock import Ask
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Record
 from broker.domain.replica.clocks import Witness
@@ -178,7 +180,7 @@ class RedisStore(RedisLeases, RedisGroups):
                 async with self._client.subscription(self._keys.channel, probe) as subscription:
                     # Until a failover is over, the address leads to a server that accepts no writes.
                     await self._client.prove(probe)
-                    self._adopt_time(await self._client.seconds(probe))
+                    await self._adopt_time(partial(self._client.seconds, probe))
                     if lost:
                         self._observer.store_back()
                     lost = None
@@ -192,10 +194,10 @@ class RedisStore(RedisLeases, RedisGroups):
                 lost = error
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
-    def _adopt_time(self, seconds: float) -> None:
+    async def _adopt_time(self, ask: Ask) -> None:
         """Make the store's time the fleet's, unless other clocks contradict it."""
+        seconds = await self._clock.ask(Witness.STORE, ask)
         self._observer.store_clock_compared(self._clock.ahead_of_machine(seconds))
-        self._clock.hear(Witness.STORE, seconds)
 
     async def _write(self, record: Record, call: Call) -> bool:
         if record.durable:

@@ -41,7 +41,7 @@ async def look_up(base: str, egress: Egress) -> Finding:
 async def reach(base: str, egress: Egress, client: WecomClient, clock: SystemClock) -> Finding:
     """Find out whether WeCom answers there, over TLS; note its time."""
     try:
-        clock.hear(Witness.WECOM, await client.seconds())
+        await clock.ask(Witness.WECOM, client.seconds)
     except WecomUnavailable as error:
         words = [word for word in REMEDIES if word and word in error.message]
         return Finding(Level.FAIL, "wecom", error.message, REMEDIES[words[-1] if words else ""])

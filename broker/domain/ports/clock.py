@@ -1,5 +1,6 @@
 """Time and randomness as dependencies, so that tests control them."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,8 +20,18 @@ class Clock(Protocol):
         """Wait that long."""
 
 
+Ask = Callable[[], Awaitable[float]]
+"""Return a clock's time, in seconds since 1970."""
+
+
 class FleetClock(Clock, Protocol):
     """A clock that follows others."""
+
+    async def ask(self, witness: Witness, ask: Ask) -> float:
+        """Ask another clock, then as `hear`; return what it said. Raises what `ask` raises.
+
+        While its answer was on the way that clock went on: within that time this one is not set.
+        """
 
     def hear(self, witness: Witness, seconds: float) -> None:
         """Note what time another clock has, in seconds since 1970, and go by the one that is trusted."""

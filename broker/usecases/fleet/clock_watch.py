@@ -1,17 +1,14 @@
 """Ask other clocks what time it is, above all where those that were heard contradict each other."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.domain.errors import BrokerError
-from broker.domain.ports.clock import FleetClock
+from broker.domain.ports.clock import Ask, FleetClock
 from broker.domain.ports.observer import Observer
 from broker.domain.replica.clocks import Witness
-
-Ask = Callable[[], Awaitable[float]]
-"""Return a clock's time, in seconds since 1970. Raises `BrokerError`."""
 
 EVERY = timedelta(seconds=1)
 STORE_ASKED_EVERY = 30
@@ -72,7 +69,7 @@ class ClockWatch:
             self._store_asked = self._round
         if ask := self._asks.get(witness):
             with suppress(BrokerError):
-                self._clock.hear(witness, await ask())
+                await self._clock.ask(witness, ask)
 
     def _doubt(self) -> "_Doubt":
         compared = self._clock.compared()

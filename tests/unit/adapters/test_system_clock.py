@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.adapters.system import SystemClock, SystemRandomness
+from broker.domain.replica.clocks import Witness
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 A_MOMENT = timedelta(seconds=1)
@@ -59,6 +60,26 @@ def test_two_machines_agree_after_they_asked_the_fleet() -> None:
     other.set_fleet_time(one.now().timestamp())
 
     assert abs(one.now() - other.now()) < A_MOMENT
+
+
+@pytest.mark.parametrize(
+    ("ahead", "correction"), [(0.0, 0.0), (2.0, 0.0), (3.0, 0.0), (5.0, 2.0), (-1.0, -1.0), (-30.0, -30.0)]
+)
+async def test_an_answer_that_came_late_sets_it_no_further_than_it_proves(
+    ahead: float, correction: float
+) -> None:
+    passed, late = 100.0, 3.0
+    clock = SystemClock(lambda: 1_000_000 + passed, lambda: passed)
+
+    async def answer() -> float:
+        nonlocal passed
+        said = clock.seconds() + ahead
+        passed += late
+        return said
+
+    await clock.ask(Witness.STORE, answer)
+
+    assert correction == clock.seconds() - 1_000_000 - passed
 
 
 async def test_it_sleeps_that_long() -> None:
