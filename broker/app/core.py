@@ -1,6 +1,6 @@
 """The engine and what works with it, built once for the broker and for the tests."""
 
-import asyncio  # noqa: TC003 - beside the other imports
+import asyncio
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
@@ -199,7 +199,7 @@ class Core:
         """Bring what the store holds into memory, and return."""
         await self._preloading.run()
 
-    def preload(self) -> "asyncio.Task[None]":
+    def preload(self) -> asyncio.Task[None]:
         """Bring what the store holds into memory, in the background; return the task, which ends."""
         return self._tasks.create_task(self.preloaded())
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from broker.domain.credentials import CredentialKey, Freshness
+from broker.domain.credentials import Freshness
+from broker.server.diagnosis.examination import WORST_FIRST
 from broker.server.diagnosis.finding import Level
 from broker.usecases.admin import CredentialView
 from broker.usecases.refusals.refusals import Refusal
@@ -16,7 +17,6 @@ LEVELS = {
     Freshness.NEARLY_GONE: Level.WARN,
     Freshness.EXPIRED: Level.FAIL,
 }
-WORST_FIRST = list(Level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Row:
     app: str
     corp_id: str
     share_kind: str
-    """Empty in the app's own corp."""
+    """`own` in the app's own corp; empty where no corp is meant."""
     kind: str
     """Of a credential; of what else is refused, WeCom's path, or empty for a share list."""
     state: str
@@ -61,7 +61,7 @@ def _row(view: CredentialView, refusal: Refusal | None) -> Row:
     return Row(
         app=key.app,
         corp_id=key.corp_id,
-        share_kind=_share_kind(key),
+        share_kind=key.share_kind,
         kind=key.kind,
         state=MISSING if view.state is None else view.state.name.lower().replace("_", " "),
         # Valid, and not to be renewed: callers get errors once it ends.
@@ -86,7 +86,3 @@ def _refused_alone(refusal: Refusal) -> Row:
         error_at=refusal.since,
         kept_until=refusal.retry_at,
     )
-
-
-def _share_kind(key: CredentialKey) -> str:
-    return key.share_kind
