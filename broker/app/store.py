@@ -18,7 +18,7 @@ from broker.adapters.sqlite.store import StoreInUse, open_sqlite
 from broker.adapters.storage.seal import Seal
 from broker.adapters.system import SystemClock
 from broker.app.at_rest.seal_keys import proven_keys
-from broker.app.errors import CannotStart
+from broker.app.errors import CannotStart, StoreTaken
 from broker.app.storage import Storage, storage_in
 from broker.config.mapping import catalog
 from broker.config.schema import Config
@@ -79,7 +79,9 @@ async def connect(
     if config.store.is_embedded:
         try:
             embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
-        except (StoreInUse, OSError, sqlite3.Error) as error:
+        except StoreInUse as error:
+            raise StoreTaken(f"store.url: {error}") from None
+        except (OSError, sqlite3.Error) as error:
             raise CannotStart(f"store.url: {error}") from None
         connection = embedded.connection
         return Connected(embedded, SqliteEventLog(connection, clock), SqliteAtRest(connection))

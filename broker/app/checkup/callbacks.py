@@ -26,7 +26,7 @@ MOST_BYTES = 4096
 SAME_KEYS = (
     "compare Token and EncodingAESKey with 接收消息 in WeCom's console, and with what that broker has loaded"
 )
-WHY = {
+WHY: Mapping[int, tuple[str, str]] = {
     HTTPStatus.FORBIDDEN: ("the broker there has another Token, or another clock", SAME_KEYS),
     HTTPStatus.BAD_REQUEST: ("the broker there cannot open it: it has another EncodingAESKey", SAME_KEYS),
     HTTPStatus.NOT_FOUND: (
@@ -73,7 +73,7 @@ class Callbacks:
             return self._unreachable(subject, url, error)
         if status == HTTPStatus.OK and body == text.encode():
             return Finding(Level.OK, subject, f"{url} opens what WeCom seals")
-        why, remedy = WHY.get(HTTPStatus(status), OTHERWISE) if status != HTTPStatus.OK else OTHERWISE
+        why, remedy = WHY.get(status, OTHERWISE) if status != HTTPStatus.OK else OTHERWISE
         return Finding(Level.FAIL, subject, f"{url} answers HTTP {status}: {why}", remedy)
 
     def _unreachable(self, subject: str, url: str, error: Exception) -> Finding:

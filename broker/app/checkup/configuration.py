@@ -1,10 +1,7 @@
-"""What a configuration itself says: settings that are probably not intended, and its certificates."""
+"""What a configuration itself says: settings that are probably not intended, and mistakes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
-
-from cryptography import x509
 
 from broker.config.checking.warnings import warnings
 from broker.config.listening.checks import tls_tables
@@ -28,14 +25,3 @@ def mistakes(problems: list[str]) -> Iterator[Finding]:
     for each in problems:
         key, _, problem = each.partition(": ")
         yield Finding(Level.FAIL, key, problem, "correct it in the file: no broker starts with it")
-
-
-def certificate_ends(config: Config) -> Mapping[str, datetime]:
-    """Return when the first certificate in each file of the listeners' TLS ends, by key."""
-    ends = {}
-    for table, tls in tls_tables(config):
-        for key, path in (("certificate", tls.certificate), ("client_ca", tls.client_ca)):
-            if path is not None:
-                found = x509.load_pem_x509_certificates(Path(path).read_bytes())
-                ends[f"{table}.{key}"] = min(one.not_valid_after_utc for one in found)
-    return ends

@@ -1,6 +1,6 @@
 """The whole examination of a configuration, with no broker: what is found, and how its suites are doing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,12 +11,14 @@ from broker.adapters.wecom.client import WecomClient, connect_wecom
 from broker.adapters.wecom.egress import Egress
 from broker.app.checkup import way
 from broker.app.checkup.callbacks import Callbacks
-from broker.app.checkup.configuration import doubtful
+from broker.app.checkup.configuration import doubtful, mistakes
 from broker.app.checkup.secrets import Secrets, not_tried
-from broker.app.checkup.store import BACK, look_at_store
+from broker.app.checkup.store import look_at_store
 from broker.app.checkup.suites import statuses, stored_tickets
 from broker.app.checkup.trying import Attempt
 from broker.app.core import fingerprints
+from broker.app.errors import CannotStart
+from broker.app.listening import ListenersTls
 from broker.app.storage import Storage
 from broker.config import mapping
 from broker.config.schema import Config
@@ -31,6 +33,7 @@ from broker.usecases.fleet.background import Background
 from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.rate_gate import RateGate
+from broker.usecases.replicas.cures import store_cure
 from broker.usecases.suite_status import SuiteStatus
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ class Examined:
     findings: list[Finding] = field(default_factory=list)
     suites: Sequence[SuiteStatus] = ()
     """As the store has them; none where it cannot be read."""
+    certificates: Mapping[str, datetime] = field(default_factory=dict)
+    """When the first certificate in each file of the listeners' TLS ends, by key."""
 
 
 class _NoGate:
@@ -88,6 +93,11 @@ class _Examination:
     async def run(self) -> None:
         """Look at everything, in an order in which later steps can use what earlier ones found."""
         self.done.findings += doubtful(self._config, datetime.now(UTC))
+        try:
+            ListenersTls.of(self._config, self._clock, self._observer)
+        except CannotStart as error:
+            self.done.findings += mistakes([str(error)])
+        self.done.certificates = self._observer.replica_health.certificates
         async with AsyncExitStack() as stack:
             store = await look_at_store(stack, self._config, self._clock, self._observer)
             self.done.findings += store.findings
@@ -114,7 +124,7 @@ class _Examination:
             self.done.suites = await statuses(self._catalog, storage, self._tickets, clock)
         except StoreUnavailable as error:
             subject = f"store {self._config.store.place}"
-            self.done.findings.append(Finding(Level.FAIL, subject, error.message, BACK))
+            self.done.findings.append(Finding(Level.FAIL, subject, error.message, store_cure(error.message)))
 
     def _connect(
         self, storage: Storage | None, tasks: Background

@@ -12,7 +12,7 @@ from broker.adapters.storage.seal import Seal, SealKey
 from broker.adapters.storage.trials import FileTrials, StoredTrials
 from broker.adapters.system import SystemClock
 from broker.app.at_rest.seal_keys import present_keys
-from broker.app.errors import CannotStart
+from broker.app.errors import CannotStart, StoreTaken
 from broker.app.storage import Storage, storage_in
 from broker.app.store import Connected, connect
 from broker.config.mapping import catalog
@@ -22,8 +22,8 @@ from broker.domain.ports.observer import Observer
 from broker.domain.ports.trials import Trials
 from broker.domain.replica.clocks import Witness
 from broker.server.diagnosis.finding import Finding, Level
+from broker.usecases.replicas.cures import store_cure
 
-BACK = "bring the store back, and do NOT restart brokers: they would lose what they hold"
 PROBE, PROBED_FOR = "doctor", timedelta(minutes=1)
 BESIDE = "doctor"
 """The suffix of the file beside an embedded store in which doctors remember what they tried."""
@@ -55,12 +55,17 @@ async def look_at_store(
             found.findings.append(_new_database(subject, config.store.path))
             if found.findings[0].level is Level.OK:
                 found.trials = FileTrials(_beside(config.store.path))
+    except StoreTaken as error:
+        found.trials = None
+        problem = f"{error}: probably by a broker, which knows what it holds"
+        remedy = "wecom-broker doctor --address HOST:PORT asks it"
+        found.findings.append(Finding(Level.OK, subject, problem, remedy))
     except CannotStart as error:
         found.trials = None
         found.findings.append(_cannot_start(subject, str(error)))
     except StoreUnavailable as error:
         found.trials = None
-        found.findings.append(Finding(Level.FAIL, subject, error.message, BACK))
+        found.findings.append(Finding(Level.FAIL, subject, error.message, store_cure(error.message)))
     return found
 
 
@@ -71,7 +76,7 @@ async def _shared(
     await _prove(opened, config, found)
     keys = await present_keys(store, config)
     if isinstance(store, RedisStore):
-        clock.hear(Witness.STORE, await store.seconds())
+        await clock.ask(Witness.STORE, store.seconds)
     seal = Seal(keys)
     found.findings.append(_sealed(keys))
     found.storage = storage_in(store, opened.events, seal, observer)
@@ -109,9 +114,6 @@ def _new_database(subject: str, path: Path) -> Finding:
 
 
 def _cannot_start(subject: str, problem: str) -> Finding:
-    if "in use" in problem:
-        text = f"{problem}: probably by a broker, which knows what it holds"
-        return Finding(Level.OK, subject, text, "wecom-broker doctor --address HOST:PORT asks it")
     key, _, text = problem.partition(": ")
     if key == "store.seal_keys":
         remedy = "configure the key that sealed it (store.seal_keys), or another store.prefix for a new fleet"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wecom_broker.v1 import admin_service_pb2 as pb
 
-from broker.app.checkup.configuration import certificate_ends, mistakes
+from broker.app.checkup.configuration import mistakes
 from broker.app.checkup.examination import Wishes
 from broker.app.checkup.examination import examine as examine_all
 from broker.cli.configuration import load_hidden
@@ -28,7 +28,7 @@ async def examine_configuration(path: Path, wishes: Wishes) -> Sequence[Finding]
     status = pb.GetStatusResponse(
         replica="of this file",
         suites=map(admin_messages.suite_status, done.suites),
-        certificates=admin_messages.certificates(certificate_ends(config)),
+        certificates=admin_messages.certificates(done.certificates),
     )
     facts = Facts(datetime.now(UTC), status)
     return [*done.findings, *apps.suites(facts), *replicas.certificates(facts)]

@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.server.diagnosis.finding import Facts, Finding, Level
+from broker.usecases.replicas.cures import CURES
 
 SOON = timedelta(days=14)
 """How long before its end a certificate is told of."""
@@ -52,14 +53,9 @@ def dependencies(facts: Facts) -> Iterator[Finding]:
                 name=status.replica,
                 count=status.credential_count,
             )
-            cure = words.translated(found.remedy) or words.say(
-                "bring the store back, and do NOT restart brokers: they would lose what they hold"
-            )
-        else:
-            cure = words.translated(found.remedy) or words.say(
-                "look at DNS, proxy and firewall between the broker and WeCom; else it heals by itself"
-            )
-        yield Finding(Level.FAIL, found.name, problem, cure)
+        # A broker of an earlier version says no remedy.
+        cure = found.remedy or CURES[found.name](found.last_error)
+        yield Finding(Level.FAIL, found.name, problem, words.translated(cure))
     for replica in facts.replicas:
         if replica.version and not (replica.current or replica.silent or replica.wecom_healthy):
             subject = words.say("wecom from {name}", name=replica.name)

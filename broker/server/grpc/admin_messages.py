@@ -20,7 +20,7 @@ from broker.telemetry.recent_problems import RecentProblem
 from broker.usecases.admin import CredentialView
 from broker.usecases.limits.rate_gate import QuotaUse
 from broker.usecases.refusals.refusals import Refusal
-from broker.usecases.replicas.cures import store_cure, wecom_cure
+from broker.usecases.replicas.cures import CURES
 from broker.usecases.suite_status import SuiteStatus
 
 PROVIDER = "provider"
@@ -184,13 +184,12 @@ def event_group(lag: Lag) -> pb.EventGroup:
 
 def dependency(found: Dependency) -> pb.Dependency:
     """Return the message of a dependency, with what brings it back."""
-    cure = store_cure if found.name == "store" else wecom_cure
     return pb.Dependency(
         name=found.name,
         healthy=found.healthy,
         since_time=found.since,
         last_error=found.last_error,
-        remedy="" if found.healthy else cure(found.last_error),
+        remedy="" if found.healthy else CURES[found.name](found.last_error),
         answer_duration=found.answers_in,
     )
 

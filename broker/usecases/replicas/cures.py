@@ -1,6 +1,6 @@
 """What to do about a store or a WeCom that does not answer, by its last words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 STAY = "do NOT restart brokers: they would lose what they hold"
 
@@ -18,7 +18,10 @@ STORE: Sequence[tuple[tuple[str, ...], str]] = (
     (("MISCONF",), "Redis cannot save: look at its disk and its log"),
     (("disk is full", "disk I/O", "database or disk"), "free space on the disk of the database"),
     (("readonly database", "unable to open"), "give the broker's user the database and its folder"),
-    (("name", "Name", "resol"), "mend the name server, or the host in store.url"),
+    (
+        ("Name or service", "name resolution", "No address associated", "nodename", "resolve"),
+        "mend the name server, or the host in store.url",
+    ),
 )
 """Words of the server or the system, and the remedy."""
 STORE_OTHERWISE = "bring the store back"
@@ -43,6 +46,10 @@ def store_cure(last_error: str) -> str:
 def wecom_cure(last_error: str) -> str:
     """Return what brings WeCom back, as seen from here."""
     return _first(WECOM, last_error, WECOM_OTHERWISE)
+
+
+CURES: Mapping[str, Callable[[str], str]] = {"store": store_cure, "wecom": wecom_cure}
+"""By the name of the dependency."""
 
 
 def _first(cures: Sequence[tuple[tuple[str, ...], str]], text: str, otherwise: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from redis import Redis
 
 from broker.app.checkup.examination import Wishes
@@ -21,6 +23,7 @@ from broker.simulator.world import World
 from broker.simulator.world.faults import Errcode
 from tests.integration.suites.three_kinds import tables
 from tests.kit.processes.broker_process import to_toml
+from tests.kit.processes.certificates import Authority
 from tests.kit.processes.fleet import APP, GETTOKEN, configuration, connect, refused
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import RedisServer
@@ -42,10 +45,10 @@ class Bench:
         tables = {"server": server, **tables}
         return configuration(self.wecom, url or f"sqlite:///{self.folder}/broker.db", **tables)
 
-    async def examine(self, config: dict[str, Any], *again: str) -> dict[str, Finding]:
+    async def examine(self, config: dict[str, Any], *again: str, callbacks: str = "") -> dict[str, Finding]:
         path = self.folder / "broker.toml"
         path.write_text(to_toml(config))
-        found = await examine_configuration(path, Wishes(again))
+        found = await examine_configuration(path, Wishes(again, callbacks))
         shown = {finding.subject: finding for finding in found}
         assert len(found) == len(shown)
         assert SECRET not in str(found)
@@ -221,6 +224,7 @@ async def test_a_store_that_takes_no_writes_is_named(bench: Bench, redis: RedisS
     [store] = [finding for name, finding in found.items() if name.startswith("store")]
     assert Level.FAIL is store.level
     assert "ReadOnly" in store.problem or "READONLY" in store.problem
+    assert "lead to the primary" in store.remedy
 
 
 async def test_mistakes_are_told_by_key(bench: Bench) -> None:
@@ -244,6 +248,35 @@ async def test_a_callback_that_does_not_fit_is_told(bench: Bench, redis: RedisSe
     assert Level.FAIL is found.level
     assert "another Token" in found.problem
     assert "接收消息" in found.remedy
+
+
+async def test_an_address_where_something_else_answers_is_told(bench: Bench) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=520)
+
+    application = web.Application()
+    application.router.add_get("/callback/crm", answer)
+    keys = {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY}
+    config = bench.configuration(app={"callback": keys})
+    async with TestServer(application) as proxy:
+        found = (await bench.examine(config, callbacks=str(proxy.make_url("/"))))["callback crm"]
+
+    assert Level.FAIL is found.level
+    assert "answers HTTP 520: that is no broker" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [("certificate", "has no certificate in PEM"), ("private_key", "has no private key in PEM")],
+)
+async def test_a_file_of_tls_that_no_broker_takes_is_named(bench: Bench, broken: str, problem: str) -> None:
+    files = Authority().sign(address="127.0.0.1").write(bench.folder, "server")
+    Path(files[broken]).write_text("no PEM")
+    Path(files["private_key"]).chmod(0o600)
+    server = {"grpc": ["127.0.0.1:0"], "http": f"127.0.0.1:{free_port()}", "tls": files}
+    found = (await bench.examine(bench.configuration(server=server)))[f"server.tls.{broken}"]
+
+    assert (Level.FAIL, problem) == (found.level, found.problem)
 
 
 async def test_suites_are_looked_at_in_the_store(bench: Bench, redis: RedisServer) -> None:

@@ -18,6 +18,14 @@ from broker.usecases.replicas.cures import STAY, store_cure, wecom_cure
             "Redis is not available: ConnectionError: Error 111 connecting to 127.0.0.1:6379.",
             "bring the store",
         ),
+        (
+            "Redis is not available: Error 111 connecting to names.example:6379.",
+            "bring the store",
+        ),
+        (
+            "Redis is not available: Error -2 connecting to r:6379. Name or service not known.",
+            "name server",
+        ),
         ("Redis is not available: TimeoutError", "bring the store back"),
         ("the embedded store failed: database or disk is full", "free space"),
         ("the embedded store failed: disk I/O error", "free space"),
