@@ -7,7 +7,7 @@ from datetime import timedelta
 from broker.app.sharing import Sharing
 from broker.app.suites import Suites, SuiteState
 from broker.app.surroundings import Surroundings
-from broker.domain.credentials import Credential
+from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.live import Live
 from broker.domain.ports.wecom import (
     WecomAuthorizations,
@@ -118,6 +118,7 @@ class Core:
             observer=observer,
             audit=around.audit,
             tasks=tasks,
+            on_unshared=self._note_unshared,
         )
         self.sharing = Sharing(
             around,
@@ -181,6 +182,10 @@ class Core:
             self.memory.try_again(name)
         self.sharing.follow(change)
         self.suites.follow(change)
+
+    def _note_unshared(self, key: CredentialKey) -> None:
+        # What lists shares needs the engine, and so it is made after it.
+        self.sharing.unannounced.on_refused(key)
 
     def _drop_of_removed(self, credential: Credential) -> None:
         # It was on its way when its app was removed.

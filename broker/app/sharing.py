@@ -22,6 +22,7 @@ from broker.usecases.shares.reconciling import Reconciliation
 from broker.usecases.shares.relisting import Relisting
 from broker.usecases.shares.revocation import ShareRevocation
 from broker.usecases.shares.targets import Targets
+from broker.usecases.shares.unannounced import UnannouncedEnds
 
 
 class Sharing:
@@ -76,6 +77,14 @@ class Sharing:
             clock=clock,
             observer=observer,
             called_back=called_back,
+            tasks=tasks,
+        )
+        self.unannounced = UnannouncedEnds(
+            lists=self.lists,
+            relisting=self.relisting,
+            counters=storage.coordination,
+            clock=clock,
+            cooldown=around.policy.cooldown,
             tasks=tasks,
         )
         children = SuiteChildren(self.parents, self.directory)

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from broker.domain.apps import Target
-from broker.domain.credentials import NO_TIME, Credential, CredentialKind
+from broker.domain.credentials import NO_TIME, Credential, CredentialKey, CredentialKind
 from broker.domain.errors import InvalidRequest
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.reports import ReportOutcome
@@ -53,7 +53,20 @@ class AccessTokens:
         key = await self._targets.locate(target)
         is_of_corp = key.kind is CredentialKind.ACCESS_TOKEN
         check_report(generation, errcode, DEAD_TOKEN_CODES if is_of_corp else DEAD_SUITE_TOKEN_CODES)
-        return await self._engine.replace(key, generation, by)
+
+        async def replace(present: CredentialKey) -> tuple[ReportOutcome, Credential]:
+            return await replace_reported(self._engine, key, present, generation, by)
+
+        return await self._targets.reach(target, replace)
+
+
+async def replace_reported(
+    engine: CredentialEngine, reported: CredentialKey, present: CredentialKey, generation: int, by: str
+) -> tuple[ReportOutcome, Credential]:
+    """Replace what was reported, unless the target has the app under another agent id by now."""
+    if present != reported:
+        return ReportOutcome.ALREADY_ROTATED, await engine.get(present)
+    return await engine.replace(reported, generation, by)
 
 
 def check_report(generation: int, errcode: int, codes: frozenset[int]) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
-from broker.domain.errors import InvalidRequest, TokenRejected, WecomUnavailable
+from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected, WecomUnavailable
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead, WecomPassthrough
 from broker.protocol import error_codes
 from broker.protocol.api_paths import CODES, CREDENTIALS, is_path, why_closed
@@ -42,6 +42,7 @@ class ApiCalls:
             async def with_token(token: Credential) -> ApiAnswer:
                 answer = await self._passthrough.call(token, call)
                 last[:] = [answer]
+                self._note_unshared(token, answer)
                 if answer.errcode in error_codes.CODES[TokenRejected]:
                     raise TokenRejected(
                         "the token of the call is dead", errcode=answer.errcode, endpoint=call.path
@@ -58,6 +59,10 @@ class ApiCalls:
 
         return await self._targets.reach(target, act)
 
+    def _note_unshared(self, token: Credential, answer: ApiAnswer) -> None:
+        if answer.errcode in error_codes.CODES[AppNotShared]:
+            self._engine.on_unshared(token.key)
+
     async def _token_of_corp(self, key: CredentialKey) -> Credential:
         """Return the token of a corp, where files are. Raises `InvalidRequest` for a suite or a provider."""
         return await self._engine.get(key.of_kind(CredentialKind.ACCESS_TOKEN))
@@ -70,6 +75,7 @@ class ApiCalls:
             raise InvalidRequest("type", "must be image, voice, video or file")
         token = await self._targets.reach(target, self._token_of_corp)
         answer, media_id = await self._passthrough.upload(token, kind, head, _bounded(kind, chunks))
+        self._note_unshared(token, answer)
         if answer.errcode in error_codes.CODES[TokenRejected]:
             await self._engine.replace(token.key, token.generation)
             raise WecomUnavailable("the token had died; send the file again", PAUSE, errcode=answer.errcode)
@@ -85,6 +91,9 @@ class ApiCalls:
                 async with aclosing(self._passthrough.download(token, media_id)) as pieces:
                     async for piece in pieces:
                         yield piece
+            except AppNotShared:
+                self._engine.on_unshared(token.key)
+                raise
             except TokenRejected as died:
                 if attempt:
                     raise WecomUnavailable(died.message, PAUSE, **died.metadata) from None

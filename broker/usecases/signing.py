@@ -6,7 +6,7 @@ from broker.domain.apps import Target
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.ports.clock import Clock, Randomness
 from broker.protocol.js_sdk import page_url, sign_url
-from broker.usecases.access_tokens import check_report
+from broker.usecases.access_tokens import check_report, replace_reported
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.limits.forced import NOBODY
@@ -57,8 +57,12 @@ class Signing:
         Raises `CallerLimited`, and as `sign`.
         """
         check_report(generation, errcode, DEAD_TICKET_CODES)
-        key: CredentialKey = await self._targets.locate(target)
-        return await self._engine.replace(key.of_kind(kind), generation, by)
+        key: CredentialKey = (await self._targets.locate(target)).of_kind(kind)
+
+        async def replace(present: CredentialKey) -> tuple[ReportOutcome, Credential]:
+            return await replace_reported(self._engine, key, present.of_kind(kind), generation, by)
+
+        return await self._targets.reach(target, replace)
 
     async def _sign(self, target: Target, url: str, *kinds: CredentialKind) -> list[Signature]:
         url = page_url(url)

@@ -44,6 +44,10 @@ class CacheEntry:
         """Return when it is of no use any more: with its credential, or with the pause after a failure."""
         return self.credential.expires_at if self.credential else self.rests_until or NEVER
 
+    def is_at_its_end(self, now: datetime) -> bool:
+        """Return whether its credential ends before WeCom could answer."""
+        return self.credential is not None and self.credential.ends_before_an_answer(now)
+
     @property
     def watchers(self) -> Collection[Latest[Credential]]:
         """Return who watches it."""

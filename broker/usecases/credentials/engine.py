@@ -42,6 +42,7 @@ from broker.domain.credentials import (
     RefreshPolicy,
 )
 from broker.domain.errors import (
+    AppNotShared,
     BrokerError,
     RetryLater,
     StoreUnavailable,
@@ -98,6 +99,7 @@ class CredentialEngine:
         observer: Observer,
         audit: AuditTrail,
         tasks: Background,
+        on_unshared: Callable[[CredentialKey], None],
     ) -> None:
         self._replicated = replicated
         self._counters = counters
@@ -111,6 +113,8 @@ class CredentialEngine:
         self._policy = policy
         self._observer = observer
         self._audit = audit
+        self.on_unshared = on_unshared
+        """Called with a key for which WeCom answered that the child does not have the app (670001)."""
         self._renewals: SingleFlight[CredentialKey, Credential] = SingleFlight(tasks)
         self._reports = Reports(self, memory, counters, forced, clock, policy, tasks)
 
@@ -154,8 +158,7 @@ class CredentialEngine:
         budget = current_recovery_budget()
         credential = await self.get(key)
         try:
-            budget.step()
-            return await call(credential)
+            return await self._called(call, credential)
         except TokenRejected as died:
             if budget.affords(2):
                 _, replaced = await self.replace(key, credential.generation)
@@ -166,10 +169,17 @@ class CredentialEngine:
                 raise self._given_up(died) from None
             # Else WeCom accepted this token a moment ago, for this same request: its answer may be a mistake.
         try:
-            budget.step()
-            return await call(credential)
+            return await self._called(call, credential)
         except TokenRejected as died:
             raise self._given_up(died) from None
+
+    async def _called(self, call: Callable[[Credential], Awaitable[Answer]], token: Credential) -> Answer:
+        current_recovery_budget().step()
+        try:
+            return await call(token)
+        except AppNotShared:
+            self.on_unshared(token.key)
+            raise
 
     async def watch(self, key: CredentialKey) -> AsyncGenerator[Credential, None]:
         """Yield the current credential first, then each new value; a slow reader skips to the newest."""
@@ -213,7 +223,7 @@ class CredentialEngine:
         Not done without the store: replicas that fetch separate tokens could invalidate each other's.
         """
         entry = self._memory.find(key)
-        if entry and (self._rests(entry) or _is_at_its_end(entry, self._clock.now())):
+        if entry and (self._rests(entry) or entry.is_at_its_end(self._clock.now())):
             return None
         return self._renewals.start(key, lambda: self._renew(key, NO_TIME, ahead=True))
 
@@ -347,6 +357,8 @@ class CredentialEngine:
     async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
         if not error.remembered:
             await self._error_cache.remember(key.name, error, app=key.app)
+            if isinstance(error, AppNotShared):
+                self.on_unshared(key)
         entry = self._memory.hold(key)
         now = self._clock.now()
         entry.rests_until = now + (error.retry_after or PAUSE if isinstance(error, RetryLater) else PAUSE)
@@ -383,7 +395,3 @@ class CredentialEngine:
     def _given_up(self, died: TokenRejected) -> WecomUnavailable:
         """Return an error that says to wait: WeCom rejects a token that it has just given."""
         return WecomUnavailable(died.message, self._policy.cooldown, **died.metadata)
-
-
-def _is_at_its_end(entry: CacheEntry, now: datetime) -> bool:
-    return entry.credential is not None and entry.credential.ends_before_an_answer(now)
