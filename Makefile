@@ -71,9 +71,10 @@ incidents: $(STAMP) ## Stage 23 incidents, and print what doctor and alerts say 
 	INCIDENTS=all $(BIN)/python -m pytest tests/incidents $(ARGS)
 
 fuzz: export GRPC_ENABLE_FORK_SUPPORT = 0
-fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, made-up names, interleavings
-	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) $(PARALLEL) \
-		tests/properties tests/integration/fuzz tests/integration/entry/test_made_up_names.py $(ARGS)
+fuzz: $(STAMP) ## Try what is random with many more examples: callbacks, requests, records, made-up names, interleavings
+	ENVELOPES=$(ENVELOPES) REQUESTS=$(REQUESTS) NAMES=$(NAMES) EXAMPLES=$(EXAMPLES) HOSTILE_STORE=all $(PARALLEL) \
+		tests/properties tests/integration/fuzz tests/integration/hostile_store \
+		tests/integration/entry/test_made_up_names.py $(ARGS)
 
 wheels: $(STAMP) ## Build both wheels into dist/, and walk the whole chain with them in an empty environment
 	.ci/wheels $(BIN)/python

@@ -1,5 +1,6 @@
 """What somebody who writes to Redis does to all that a fleet keeps there: to every key of a kind at once."""
 
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -202,3 +203,9 @@ ATTACKS: dict[str, Attack] = {
     "everlasting": everlasting,
     "notices": notices,
 }
+
+SOME = list(ATTACKS)[::3]
+"""Each kind of attack, and of each kind other parts."""
+
+TRIED = list(ATTACKS) if os.environ.get("HOSTILE_STORE") == "all" else SOME
+"""`make fuzz` tries all."""
