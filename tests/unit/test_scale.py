@@ -27,7 +27,7 @@ def test_the_recorded_day_has_no_wave() -> None:
 
 @pytest.mark.slow
 async def test_a_restart_and_outages_make_no_wave_and_nobody_is_refused() -> None:
-    length = timedelta(hours=12)  # half a day, in which the same happens
+    length = timedelta(hours=8)  # a third of a day, in which the same happens
     day = await simulated(length)
 
     mean, peak = day.mean(2 * HOUR, length), day.peak(2 * HOUR, length)
