@@ -12,6 +12,7 @@ from broker.adapters.redis.store import RedisStore
 from broker.domain.ports.store import Lease, Notice, NoticeKind, Store
 from tests.contract.making import record
 from tests.kit.machine import nap
+from tests.kit.time_bounds import TooSlow
 
 PATIENCE_SECONDS = 3.0
 MARK = "published before this "
@@ -32,7 +33,8 @@ async def eventually(
     """
     deadline = time.monotonic() + within
     while not fits(found := await look()):
-        assert time.monotonic() < deadline, f"still {found!r}"
+        if time.monotonic() > deadline:
+            raise TooSlow(f"still {found!r}")
         deadline += await nap(0.005)
     return found
 

@@ -21,6 +21,7 @@ from tests.contract.waiting import Stopwatch, eventually, listening
 from tests.kit.machine import busy
 from tests.kit.processes.redis_server import RedisServer
 from tests.kit.redis_at import connect_redis
+from tests.kit.time_bounds import check_took
 
 AT_ONCE_SECONDS = 0.4
 ONE_TIMEOUT_SECONDS = 1.5
@@ -73,8 +74,8 @@ async def test_a_dead_server_is_noticed_at_once_and_then_left_alone(
 ) -> None:
     own_redis.kill()
 
-    assert await refused_within(store) < AT_ONCE_SECONDS
-    assert max([await refused_within(store) for _ in range(20)]) < AT_ONCE_SECONDS / 4
+    check_took(await refused_within(store), AT_ONCE_SECONDS)
+    check_took(max([await refused_within(store) for _ in range(20)]), AT_ONCE_SECONDS / 4)
 
 
 async def test_every_command_says_that_the_store_is_away_and_nothing_else(
@@ -113,7 +114,7 @@ async def test_a_restarted_server_works_again_and_connected_is_told_again(
 ) -> None:
     async with listening(store) as ear:
         own_redis.kill()
-        assert await refused_within(store) < AT_ONCE_SECONDS
+        check_took(await refused_within(store), AT_ONCE_SECONDS)
         own_redis.start()
 
         assert Notice(NoticeKind.CONNECTED) == await ear.next(within=2)
@@ -213,8 +214,8 @@ async def test_a_hung_server_costs_a_second_once_and_connected_is_told_when_it_g
             async with busy() as machine:
                 took = await asyncio.gather(*[refused_after(store) for _ in range(200)])
                 again = await refused_after(store)
-            assert max(took) - machine.seconds < ONE_TIMEOUT_SECONDS
-            assert again - machine.seconds < AT_ONCE_SECONDS
+            check_took(max(took) - machine.seconds, ONE_TIMEOUT_SECONDS)
+            check_took(again - machine.seconds, AT_ONCE_SECONDS)
 
             async def was_lost() -> bool:
                 return "lost" in notebook.told
@@ -241,8 +242,8 @@ async def test_while_a_hung_server_is_tried_again_only_one_caller_waits(
     finally:
         own_redis.resume()
 
-    assert took[-2] - machine.seconds < AT_ONCE_SECONDS
-    assert took[-1] - machine.seconds < ONE_TIMEOUT_SECONDS
+    check_took(took[-2] - machine.seconds, AT_ONCE_SECONDS)
+    check_took(took[-1] - machine.seconds, ONE_TIMEOUT_SECONDS)
 
 
 @pytest.mark.slow
@@ -274,7 +275,7 @@ async def test_a_broker_leaves_a_hung_server_without_waiting(
             watch = Stopwatch()
     own_redis.resume()
 
-    assert watch.seconds < ONE_TIMEOUT_SECONDS
+    check_took(watch.seconds, ONE_TIMEOUT_SECONDS)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from tests.integration.acting.acting import APP
 from tests.integration.callbacks.test_callbacks import ANSWERED_WITHIN
 from tests.kit.callbacks.attacks import query_of, sealed
 from tests.kit.callbacks.endpoint import callback_door, text
+from tests.kit.time_bounds import check_took
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,8 @@ async def test_where_wecom_is_cannot_be_learned_and_everybody_is_heard_in_time(
         door.world.faults.add("*", fault)
         status, _, seconds = await door.sender.post(text("wwStranger"))
 
-        assert (200, True) == (status, seconds < ANSWERED_WITHIN - 0.5)
+        assert 200 == status
+        check_took(seconds, ANSWERED_WITHIN - 0.5)
 
 
 @pytest.mark.parametrize(("trusted", "status"), [(["127.0.0.1"], 403), ([], 200)])

@@ -15,6 +15,7 @@ from tests.kit.callbacks.attacks import MARK, Attack, attacks, http, knock, quer
 from tests.kit.callbacks.endpoint import CallbackEndpoint, callback_door, event, text
 from tests.kit.machine import busy
 from tests.kit.processes.fleet import PATIENCE, until
+from tests.kit.time_bounds import check_took
 
 NAMES = [attack.name for attack in attacks()]
 OUTCOMES = {"query", *EnvelopeProblem} - {EnvelopeProblem.SENDER}
@@ -45,7 +46,7 @@ async def test_an_attack_is_refused_quickly_typed_and_counted(door: CallbackEndp
     counted = door.counted()
 
     assert refusal.status in attack.statuses
-    assert refusal.seconds - machine.seconds < 1
+    check_took(refusal.seconds - machine.seconds, 1)
     assert ({(attack.app, attack.outcome): 1} if attack.outcome else {}) == counted
     assert MARK.encode() not in refusal.answer
     if attack.outcome:
@@ -127,7 +128,7 @@ async def test_a_body_that_does_not_arrive_is_waited_for_three_seconds(
 
     assert b" 400 " in answer
     assert 2.5 < seconds
-    assert seconds - machine.seconds < 4
+    check_took(seconds - machine.seconds, 4)
     assert {("crm", "format"): 1} == door.counted()
 
 
@@ -144,7 +145,7 @@ async def test_a_drip_of_bytes_is_no_way_around_it(door: CallbackEndpoint) -> No
     writer.close()
 
     assert b" 400 " in await answered
-    assert seconds - machine.seconds < 4
+    check_took(seconds - machine.seconds, 4)
 
 
 async def test_an_unknown_app_is_told_before_the_body_is_read(door: CallbackEndpoint) -> None:
@@ -152,7 +153,8 @@ async def test_an_unknown_app_is_told_before_the_body_is_read(door: CallbackEndp
     async with busy() as machine:
         refusal = await knock(door.broker.http_port, request)
 
-    assert (404, True) == (refusal.status, refusal.seconds - machine.seconds < 1)
+    assert 404 == refusal.status
+    check_took(refusal.seconds - machine.seconds, 1)
 
 
 async def test_who_hangs_up_in_the_middle_harms_nobody(door: CallbackEndpoint) -> None:

@@ -28,6 +28,7 @@ from tests.kit.callbacks.suite_samples import (
 from tests.kit.callbacks.vectors import T1, T2, T3
 from tests.kit.machine import busy
 from tests.kit.processes.fleet import until
+from tests.kit.time_bounds import check_took
 
 ACCEPTED, REFUSED = (200, "success"), (403, "refused\n")
 
@@ -179,7 +180,7 @@ async def test_a_storm_of_tickets_is_answered_and_the_newest_is_kept(door: Suite
     seconds = time.monotonic() - began
 
     assert {ACCEPTED} == set(answers)
-    assert seconds - machine.seconds < 20
+    check_took(seconds - machine.seconds, 20)
     assert ACCEPTED == await door.post("market", MARKET_ID, ticket("late", now - 1))
     assert 0 == door.world.log.calls("service/get_suite_token")
     assert 1002 == len(await door.log("market"))
@@ -271,7 +272,7 @@ async def test_no_push_waits_for_wecom(door: SuiteEndpoint) -> None:
         async with busy() as machine:
             status, body, seconds = await door.senders["market"].post(message.encode(), receive_id=MARKET_ID)
         assert ACCEPTED == (status, body)
-        assert seconds - machine.seconds < 0.9
+        check_took(seconds - machine.seconds, 0.9)
 
 
 @pytest.mark.parametrize("value", ["a b", "票", "x" * 4097, "a\tb"])

@@ -20,6 +20,7 @@ from tests.integration.events.subscribing import CALLBACK, Service, Wecom, calli
 from tests.kit.machine import busy
 from tests.kit.processes.fleet import PATIENCE, Fleet, refused, until
 from tests.kit.processes.redis_server import RedisServer
+from tests.kit.time_bounds import check_took
 
 LONG = Duration(seconds=3600)
 
@@ -74,7 +75,7 @@ async def test_events_go_on_at_another_replica_when_one_is_killed(
         took = await stayer.hears("c1 b1 a2")
         assert [1, 2, 2] == stayer.counts
     figures(handed_over_after_s=took)
-    assert took < ALIVE_FOR.total_seconds() + 2
+    check_took(took, ALIVE_FOR.total_seconds() + 2)
 
 
 async def test_a_replica_that_drains_hands_its_subscribers_over_at_once(
@@ -120,7 +121,7 @@ async def test_streams_outlive_a_restart_of_redis(
     await until_it_takes(wecom, "a2")
     took = await until(lambda: all("a2" in stream.words.split() for stream in [*streams, looker]))
     figures(flows_again_after_s=took)
-    assert took < 3
+    check_took(took, 3)
 
     for stream in streams:
         assert not stream.ended
@@ -260,7 +261,7 @@ async def test_a_thousand_subscribers_are_bearable(
         cpu_per_event_s=sum(costs) / len(costs),
         left_in_s=time.monotonic() - began,
     )
-    assert max(waits) < 5
+    check_took(max(waits), 5)
     # What the broker's own work keeps its loop from is not among the waits.
     assert max(costs) < 5
 

@@ -11,6 +11,7 @@ from broker.usecases.fleet.leased_flight import LEASE
 from tests.integration.conftest import Figures
 from tests.kit.machine import busy
 from tests.kit.processes.fleet import CHILD_TOKEN, GETTOKEN, LIST, Fleet, Replica, child, until
+from tests.kit.time_bounds import check_took
 
 WITHIN = LEASE.total_seconds() + 2
 
@@ -46,7 +47,7 @@ async def test_a_holder_killed_in_mid_fetch_keeps_the_others_waiting_for_its_lea
         took = time.monotonic() - began - machine.seconds
 
         assert isinstance((await asyncio.gather(lost, return_exceptions=True))[0], Exception)
-    assert took < WITHIN
+    check_took(took, WITHIN)
     assert 1 == len({token.value for token in tokens})
     assert {GETTOKEN: 2, LIST: 1, CHILD_TOKEN: 1} == fleet.wecom.calls(), (
         "the lost fetch, and one in its place"
@@ -66,7 +67,7 @@ async def test_a_holder_stopped_past_its_lease_frees_nobodys_lease_and_overwrite
         async with busy() as machine:
             first = await others[0].token()
         took = time.monotonic() - began - machine.seconds
-        assert took < WITHIN
+        check_took(took, WITHIN)
         assert int(fleet.record(own_token(app))[b"fence"]) == first.generation
 
         # Another lease is out, for a fetch that is slow, while the stopped one wakes up with its answer.

@@ -13,6 +13,7 @@ from wecom_broker.v1 import token_service_pb2 as pb
 from tests.integration.conftest import Figures
 from tests.kit.machine import busy
 from tests.kit.processes.fleet import Fleet, Replica, child, connect, target, until
+from tests.kit.time_bounds import check_took
 
 WATCHERS = 1000
 
@@ -69,7 +70,7 @@ async def test_1000_watchers_get_each_rotation_though_one_never_reads(
         for call in [*calls, asleep]:
             call.cancel()
     await until(lambda: "wecom_broker_watchers 0.0" in fleet.brokers[0].metrics(), pause=0.2)
-    assert max(took) < 5
+    check_took(max(took), 5)
     figures(watchers=WATCHERS, seconds_until_the_last_has_it=max(took), seen_by_the_sleeper=len(seen), of=4)
 
 
@@ -94,5 +95,5 @@ async def test_the_client_opens_its_watch_again_after_the_broker_restarts(
 
         took = await until(has_it)
     # The longest pause between two attempts to reach a broker that was away is 5 s.
-    assert took < 12
+    check_took(took, 12)
     figures(seconds_after_the_broker_is_ready=took)

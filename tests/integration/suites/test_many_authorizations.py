@@ -22,7 +22,6 @@ from broker.simulator.provider_demo import PARENT
 from broker.telemetry.observer import Telemetry
 from broker.usecases.suites.enlisted import AUTHORIZATIONS, FOREVER
 from tests.integration.conftest import Figures
-from tests.kit.machine import busy
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import PATIENCE, Fleet, connect, running_fleet
 from tests.kit.processes.suites import (
@@ -33,6 +32,7 @@ from tests.kit.processes.suites import (
     until_active,
     until_ticket,
 )
+from tests.kit.time_bounds import check_took
 
 MANY = 10_000
 AT_ONCE = 50
@@ -89,9 +89,8 @@ async def restarted(broker: BrokerProcess, redis_port: int, corp_id: str, number
     with Redis(port=redis_port) as redis:
         assert redis.delete(*redis.scan_iter("*{access_token:*", count=1000))
     began = time.monotonic()
-    async with busy() as machine:
-        await asyncio.to_thread(broker.start)
-    seconds, cpu_seconds = time.monotonic() - began - machine.seconds, cpu_of(broker)
+    await asyncio.to_thread(broker.start)
+    seconds, cpu_seconds = time.monotonic() - began - kept_waiting(broker), cpu_of(broker)
     async with connect(broker.address, app="market") as (replica,):
         began = time.monotonic()
         assert corp_id == (await replica.token(corp_id)).corp_id
@@ -111,6 +110,13 @@ def cpu_of(broker: BrokerProcess) -> float:
     assert broker.process
     times = psutil.Process(broker.process.pid).cpu_times()
     return times.user + times.system
+
+
+def kept_waiting(broker: BrokerProcess) -> float:
+    """Return how long a broker's first thread was ready to run but had no processor, in seconds."""
+    assert broker.process
+    _, waited, _ = Path(f"/proc/{broker.process.pid}/schedstat").read_text(encoding="ascii").split()
+    return int(waited) / 1e9
 
 
 @pytest.fixture
@@ -162,7 +168,7 @@ async def test_10000_authorisations_are_listed_in_pages_and_delay_no_restart(
         and_in_100_pages=small_pages,
         bytes_each=round(each),
     )
-    assert many.seconds - one.seconds < READY_WITHIN_SECONDS
+    check_took(many.seconds - one.seconds, READY_WITHIN_SECONDS)
     assert many.cpu_seconds < READY_WITHIN_SECONDS
     assert many.cpu_seconds - one.cpu_seconds < READY_WITHIN_SECONDS / 2
     assert each < 8_000

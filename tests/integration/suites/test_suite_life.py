@@ -37,6 +37,7 @@ from tests.kit.processes.suites import (
     until_active,
     until_ticket,
 )
+from tests.kit.time_bounds import check_took
 
 TEN_MINUTES = 600.0
 CORPS = iter(children(60)[50:])
@@ -245,7 +246,7 @@ async def test_a_cancelled_corp_is_gone_on_every_replica_within_a_second(
     left = await stored(life.fleet, corp_id)
     assert (AuthorizationState.CANCELLED, None, "") == (left.state, left.permanent_code, left.corp_name)
     assert b"" == life.fleet.record(Session.name_of(session.session_id))[b"payload"]
-    assert took < 1.0
+    check_took(took, 1.0)
     figures(all_gone_after_s=took, since_s=time.monotonic() - began)
 
     # Whoever comes back is served again.

@@ -9,6 +9,7 @@ from broker.simulator.provider_demo import TAILORED
 from tests.integration.conftest import Figures
 from tests.kit.processes.fleet import Fleet, Replica, running_fleet, until
 from tests.kit.processes.suites import GET_SUITE_TOKEN, SUITES, Console, called_back, status, until_ticket
+from tests.kit.time_bounds import check_took
 
 STORM = 1000
 WECOM_WAITS_SECONDS = 5.0
@@ -125,7 +126,7 @@ async def test_a_storm_of_tickets_costs_no_suite_token(
     answers = [delivery["attempts"] for delivery in console.deliveries("suite_ticket")[:STORM]]
     assert STORM == len([1 for attempts in answers if len(attempts) == 1 and attempts[0]["success"]])
     seconds = sorted(attempts[0]["seconds"] for attempts in answers)
-    assert seconds[-1] < WECOM_WAITS_SECONDS
+    check_took(seconds[-1], WECOM_WAITS_SECONDS)
     figures(
         tickets=STORM,
         suite_tokens_fetched=0,

@@ -42,6 +42,7 @@ from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.environment import environment
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import RedisServer, die_with_parent
+from tests.kit.time_bounds import TooSlow
 
 APP = "crm"
 PREFIX = "wecom-broker"
@@ -430,5 +431,5 @@ async def until(
         if found:
             return time.monotonic() - began
         if time.monotonic() - began > within:
-            raise AssertionError(f"did not come true within {within} s")
+            raise TooSlow(f"did not come true within {within} s")
         began += await nap(pause)
