@@ -29,7 +29,7 @@ from tests.integration.suites.three_kinds import (
 from tests.kit.callbacks.attacks import MARK, attacks, knock
 from tests.kit.callbacks.endpoint import event, text
 from tests.kit.callbacks.sender import CallbackSender
-from tests.kit.every_rpc import call_every_rpc, told
+from tests.kit.every_rpc import Metadata, call_every_rpc, told
 
 BEARER, STRANGE = "the-bearer-token-of-the-service", "a-bearer-token-that-nobody-has"
 METADATA = (("authorization", f"Bearer {BEARER}"),)
@@ -145,8 +145,11 @@ class Service:
                 await self.attempt(self.broker.session_key(session))
                 await self.attempt(self.broker.decrypt_data(session, "no base64!", "no iv"))
 
-    async def call_everything(self) -> None:
-        """Call each rpc for each app, with a secret in each text that a caller can send."""
+    async def call_everything(self, carried: Metadata = (), *, patience: float = 0.5) -> None:
+        """Call each rpc for each app, with a secret in each text that a caller can send.
+
+        More metadata is `carried` along; a stream may be silent for the seconds of `patience`.
+        """
 
         def plant(field: str) -> str:
             self.planted.append(token_hex(20))
@@ -154,10 +157,12 @@ class Service:
             return self.planted[-1]
 
         async def call_about(app: str) -> None:
-            async for line in call_every_rpc(self.channel, app, plant, METADATA, patience=0.5):
+            async for line in call_every_rpc(
+                self.channel, app, plant, (*METADATA, *carried), patience=patience
+            ):
                 self.told.append(line)
 
-        stranger = [("authorization", f"Bearer {STRANGE}")]
+        stranger = [("authorization", f"Bearer {STRANGE}"), *carried]
         await asyncio.gather(*map(call_about, (CRM, MARKET, TAILORED)))
         # Whoever is not known is refused, whatever he sends.
         async for line in call_every_rpc(self.channel, CRM, plant, stranger):

@@ -6,8 +6,6 @@ strangers, and a crash, at debug level. Where it is searched: `left_behind`, and
 """
 
 import asyncio
-import base64
-import hashlib
 import json
 import os
 import re
@@ -23,29 +21,25 @@ import grpc.aio
 import pytest
 from wecom_broker import Broker, Tls
 
-from broker.domain.access import Action
 from broker.simulator import EventKind, World
 from broker.simulator.callbacks.suite_sender import send_system_event
 from broker.simulator.provider_demo import PARENT, child
 from broker.simulator.server import running_simulator
 from tests.integration.conftest import Figures
+from tests.integration.secrecy.configured import configured, needles_of
 from tests.integration.secrecy.made_by_wecom import (
     NAMES,
     Noted,
     check_that_all_kinds_are_among,
     permanent_codes_of,
-    text_of,
 )
 from tests.integration.secrecy.planted import NO_SECRET_TYPE, SECRET_KEYS, Planted, Way, tls
 from tests.integration.secrecy.service import (
     BEARER,
-    ECHO,
     ENDPOINTS,
     FAULTS,
     METADATA,
     OWNED_AND_COLD,
-    SPEAKER,
-    STRANGE,
     Service,
 )
 from tests.integration.suites.three_kinds import (
@@ -56,10 +50,8 @@ from tests.integration.suites.three_kinds import (
     Kinds,
     call_back,
     installed,
-    tables,
     three_kinds_world,
 )
-from tests.kit.callbacks.attacks import MARK
 from tests.kit.every_rpc import methods, reflected
 from tests.kit.http_proxy import Proxy, proxy
 from tests.kit.processes.broker_process import BrokerProcess
@@ -68,13 +60,10 @@ from tests.kit.processes.left_behind import Monitor, left_behind
 from tests.kit.processes.redis_server import RedisServer
 from tests.kit.secrecy import forms, leaks
 
-REDIS_PASSWORD, PROXY_PASSWORD = "the-password-of-the-redis-user", "the-password-of-the-proxy"
+REDIS_PASSWORD = "the-password-of-the-redis-user"
 OF_REDIS_ALONE = {"store.password"}
 OF_SENTINELS = {"store.sentinel_password"}
 """It needs sentinels: `test_sentinel_password`."""
-OLD_SEAL_KEY = base64.b64encode(bytes(range(100, 132))).decode()
-CLIENT = "ww9client00000001"
-CLIENT_CALLBACK = {"token": "TokenOfOneClientAlone", "aes_key": "KeyOfOneClientAloneForItsOwnCallbacksAlso0B"}
 
 pytestmark = pytest.mark.slow
 
@@ -182,7 +171,7 @@ async def _run(
                 haystacks[f"{broker.log} at the end"] = broker.log.read_bytes()
             haystacks["the audit trail at the end"] = (folder / "audit.log").read_bytes()
     made = [value for value in noted.made if len(value) in NAMES]
-    needles = {**{key: list(found) for key, found in planted.needles.items()}, **_needles(made)}
+    needles = {**{key: list(found) for key, found in planted.needles.items()}, **needles_of(made)}
     needles["text that a caller sent"] = [
         form for service in services for text in service.planted for form in forms(text)
     ]
@@ -250,40 +239,10 @@ def crashed(broker: BrokerProcess) -> int:
 
 
 def _config(wecom_url: str, store_url: str, audit: Path, proxy: int) -> dict[str, Any]:
-    everything = {
-        "name": "service",
-        "token_sha256": hashlib.sha256(BEARER.encode()).hexdigest(),
-        "allow": [{"apps": ["*"], "corps": ["*"], "paths": ["*"], "actions": ACTIONS}],
-        "limits": {"forced_per_minute": 1000},
-    }
-    config = tables(
-        wecom_url,
-        store_url,
-        wecom={"timeout_seconds": 1, "proxy": f"http://broker:{PROXY_PASSWORD}@127.0.0.1:{proxy}"},
-        refresh={"cooldown_seconds": 0.01},
-        callers=[everything],
-    )
+    config = configured(wecom_url, store_url, proxy, audit={"file": str(audit)})
     # Each process has ports of its own.
     config["server"] = {"reflection": True}
-    config["audit"] = {"file": str(audit)}
-    config["store"]["seal_keys"].append({"id": "k0", "key": OLD_SEAL_KEY})
-    config["apps"][2]["corp_callbacks"] = {CLIENT: CLIENT_CALLBACK}
     return config
-
-
-ACTIONS = [str(action) for action in Action]
-
-
-def _needles(made: list[bytes]) -> dict[str, list[bytes]]:
-    needles: dict[str, list[bytes]] = {
-        "callers.token_sha256": [form for token in (BEARER, STRANGE) for form in forms(token)],
-        "what a callback says": [form for said in (MARK, SPEAKER, ECHO) for form in forms(said)],
-    }
-    for size, name in NAMES.items():
-        needles[name] = [
-            form for value in made if len(value) == size for form in forms(value) | forms(text_of(value))
-        ]
-    return needles
 
 
 @pytest.mark.parametrize(
