@@ -7,8 +7,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from wecom_broker._connection.bearer import require_private
 from wecom_broker._connection.connection import Connection
+from wecom_broker._connection.interceptors.bearer import require_private
 from wecom_broker._events.callbacks import Callbacks
 from wecom_broker._events.events import Events
 from wecom_broker._services.app_shares import AppShares
@@ -56,6 +56,7 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites,
         idle_after: Span = timedelta(hours=1),
         trust_env: bool = False,
         allow_plaintext_token: bool = False,
+        tracing: bool = False,
         clock: Callable[[], float] = steady,
     ) -> None:
         """Name the broker. Spans of time are a timedelta or a number of seconds.
@@ -70,6 +71,8 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites,
                 gRPC does by default. A proxy sees everything that is sent without TLS.
             allow_plaintext_token: Send the token without TLS to another machine too, where anybody on the way
                 can read it. Without this a ValueError is raised.
+            tracing: Pass the trace of whoever calls on to the broker, as OpenTelemetry has it. A stream that
+                is opened again passes none on: it outlives who began it. Needs `wecom-broker-client[otel]`.
             clock: Returns monotonic seconds; for tests.
 
         """
@@ -82,6 +85,7 @@ class Broker(Tokens, AppShares, JsSdk, Identity, MiniPrograms, WecomApi, Suites,
             token=token,
             timeout=positive_span("timeout", timeout),
             trust_env=trust_env,
+            tracing=tracing,
         )
         self._flights = Flights[AccessToken]()
         # The watches do not refer to the client, so that a client that was not closed is collected and warns.

@@ -58,6 +58,7 @@ class Broker:
         idle_after: Span = timedelta(hours=1),
         trust_env: bool = False,
         allow_plaintext_token: bool = False,
+        tracing: bool = False,
         clock: Callable[[], float] = steady,
     ) -> None:
         """Name the broker, and start the background thread."""
@@ -69,6 +70,7 @@ class Broker:
             idle_after=idle_after,
             trust_env=trust_env,
             allow_plaintext_token=allow_plaintext_token,
+            tracing=tracing,
             clock=clock,
         )
         self._valid = self._broker._memory.valid  # noqa: SLF001  a step less for each warm read

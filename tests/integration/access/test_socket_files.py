@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from wecom_broker._connection.bearer import bearer as identified_by
+from wecom_broker._connection.interceptors.bearer import bearer as identified_by
 
 from broker.app.errors import CannotStart
 from broker.config.load import parse_config

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
-from wecom_broker._connection.bearer import bearer
+from wecom_broker._connection.interceptors.bearer import bearer
 from wecom_broker._connection.renewal import RenewingChannel
 from wecom_broker._connection.retries import SERVICE_CONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from wecom_broker._connection.tls import Tls
 
@@ -43,9 +43,10 @@ def open_channel(
     tls: Tls | None,
     token: str | Callable[[], str] | None,
     trust_env: bool,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
     """Open a channel. It connects when it is first used, and reconnects when needed."""
-    interceptors = [] if token is None else bearer(token)
+    interceptors = [*interceptors, *([] if token is None else bearer(token))]
     options = list(_OPTIONS) if trust_env else _OPTIONS + _NO_PROXY
     if tls is None:
         return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)

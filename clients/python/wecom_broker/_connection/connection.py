@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wecom_broker._connection import transfers
 from wecom_broker._connection.channel import open_channel
 from wecom_broker._connection.failures import broken, closed, translated
+from wecom_broker._connection.interceptors.tracing import traced
 from wecom_broker._connection.owner import Owner
 from wecom_broker._connection.process import Process
 from wecom_broker._connection.streams import Streams
@@ -39,12 +40,16 @@ class Connection:
         token: str | Callable[[], str] | None,
         timeout: timedelta,
         trust_env: bool,
+        tracing: bool = False,
     ) -> None:
-        """Keep the parameters; the first use connects."""
+        """Keep the parameters; the first use connects. Raises ImportError."""
         self.is_closed = False
         self.owner = Owner()
         self._target = target
-        self._open_channel = partial(open_channel, target, tls=tls, token=token, trust_env=trust_env)
+        interceptors = traced() if tracing else []
+        self._open_channel = partial(
+            open_channel, target, tls=tls, token=token, trust_env=trust_env, interceptors=interceptors
+        )
         self._timeout = timeout
         self._streams = Streams(target, timeout)
         self._last_work: set[Callable[[], Awaitable[None]]] = set()

@@ -1,0 +1,1 @@
+"""What each call of a channel carries besides its request."""
