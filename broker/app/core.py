@@ -81,7 +81,7 @@ class Core:
         self.notifications = Notifications(coordination)
         self.memory = CredentialCache(around.policy)
         self.quota = TicketQuota(coordination, clock)
-        self.fleet = LeasedFlight(coordination, self.notifications, clock, observer)
+        self.fleet = LeasedFlight(coordination, self.notifications, clock, observer, tracer=around.tracer)
         state = SuiteState(
             around,
             wecom=authorizations,

@@ -27,6 +27,7 @@ from broker.domain.ports.at_rest import AtRest
 from broker.domain.ports.event_log import EventStore
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Store
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 from broker.domain.stores.redis_address import Logins
 
 STORE_PATIENCE_SECONDS = 5.0
@@ -43,7 +44,11 @@ class Connected(NamedTuple):
 
 @asynccontextmanager
 async def open_store(
-    config: Config, clock: SystemClock, observer: Observer, logins: Logins | None = None
+    config: Config,
+    clock: SystemClock,
+    observer: Observer,
+    logins: Logins | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Storage]:
     """Open the configured store and its event log, sealed; prove that it answers and our keys open it.
 
@@ -51,7 +56,7 @@ async def open_store(
     replicas than are to acknowledge writes.
     """
     async with AsyncExitStack() as stack:
-        inner, events, _ = await connect(stack, config, clock, observer, logins)
+        inner, events, _ = await connect(stack, config, clock, observer, logins, tracer)
         await _wait_for(inner, config, observer)
         try:
             seal = Seal(await proven_keys(inner, config))
@@ -71,6 +76,7 @@ async def connect(
     clock: SystemClock,
     observer: Observer,
     logins: Logins | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Connected:
     """Open the store and its event log, unsealed; the stack closes them. Raises `CannotStart`.
 
@@ -78,7 +84,7 @@ async def connect(
     """
     if config.store.is_embedded:
         try:
-            embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock))
+            embedded = await stack.enter_async_context(open_sqlite(config.store.path, clock, tracer))
         except StoreInUse as error:
             raise StoreTaken(f"store.url: {error}") from None
         except (OSError, sqlite3.Error) as error:
@@ -86,7 +92,7 @@ async def connect(
         connection = embedded.connection
         return Connected(embedded, SqliteEventLog(connection, clock), SqliteAtRest(connection))
     logins = logins or Logins(config.store.login, config.store.sentinel_login)
-    client = await stack.enter_async_context(connect_redis(config.store.address, logins, observer))
+    client = await stack.enter_async_context(connect_redis(config.store.address, logins, observer, tracer))
     prefix, replicas = config.store.prefix, config.store.replicas_acknowledge
     return Connected(
         RedisStore(client, prefix, clock, observer, replicas_acknowledge=replicas),

@@ -8,6 +8,7 @@ from broker.domain.ports.audit import AuditTrail
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.suite_observer import SuiteObserver
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 from broker.domain.suites.catalog import Catalog
 from broker.usecases.fleet.background import Background
 
@@ -25,3 +26,4 @@ class Surroundings:
     suite_observer: SuiteObserver
     audit: AuditTrail
     tasks: Background
+    tracer: Tracer = NO_TRACER

@@ -108,6 +108,11 @@ def is_path(text: str) -> bool:
     return len(text) <= LONGEST_PATH and PATH.fullmatch(text) is not None
 
 
+def class_of(path: str) -> str:
+    """Return a path that the reference names as open, else `other`."""
+    return path if path in OPEN_SERVICES or path.removeprefix("/cgi-bin/") in OPEN else "other"
+
+
 def why_closed(path: str) -> str:
     """Return why no caller may call that path; "" if it is open."""
     if path in OPEN_SERVICES:

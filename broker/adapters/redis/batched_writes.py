@@ -16,6 +16,7 @@ from redis.exceptions import AskError, NoScriptError, RedisError, TryAgainError
 
 from broker.adapters.redis.call import Call, evaluate, teach
 from broker.adapters.redis.client import RedisClient, milliseconds
+from broker.adapters.redis.lua import name_of
 from broker.adapters.redis.mending import mend
 from broker.adapters.redis.replies import cause_of, comes_from_wrong_server, is_of_wrong_type
 from broker.adapters.redis.servers.breaker import unavailable
@@ -84,8 +85,9 @@ class BatchedWrites:
         calls, sending = self._batch(self._client.shard(call.keys[0]))
         place = len(calls)
         calls.append(call)
-        # A caller who gives up takes nobody else's reply away.
-        reply = (await asyncio.shield(sending))[place]
+        with self._client.tracer.store_script(name_of(call.text)):
+            # A caller who gives up takes nobody else's reply away.
+            reply = (await asyncio.shield(sending))[place]
         if isinstance(reply.written, StoreUnavailable):  # of the whole batch: each caller raises its own
             raise StoreUnavailable(reply.written.message, reply.written.retry_after)
         if isinstance(reply.written, Exception):

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from broker.adapters.redis.call import Call, evaluate
+from broker.adapters.redis.lua import name_of
 from broker.adapters.redis.mending import mend
 from broker.adapters.redis.replies import cause_of, comes_from_wrong_server, is_of_wrong_type
 from broker.adapters.redis.servers import port
@@ -21,6 +22,7 @@ from broker.adapters.redis.servers.port import CONNECTIONS, Server, Servers
 from broker.adapters.redis.subscription import Subscription
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.observer import Observer
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 from broker.domain.stores.redis_address import Logins, RedisAddress
 
 RECONNECT_SECONDS = 1.0
@@ -38,9 +40,12 @@ class RedisClient:
     So does a server that does not answer, except for the subscription, which finds that out by itself.
     """
 
-    def __init__(self, servers: Servers, observer: Observer | None = None) -> None:
+    def __init__(
+        self, servers: Servers, observer: Observer | None = None, tracer: Tracer = NO_TRACER
+    ) -> None:
         self.servers = servers
         self.observer = observer
+        self.tracer = tracer
         self._redis = servers.open()
         self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
         self._reconnect_after = 0.0
@@ -102,6 +107,7 @@ class RedisClient:
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
         """Return the script as a function of keys and arguments."""
+        name = name_of(text)
 
         async def run(keys: list[str], arguments: list[Any]) -> Any:
             call = Call(text, keys, arguments)
@@ -115,7 +121,8 @@ class RedisClient:
                 await mend(redis, self.servers, keys, self.observer)
                 return await evaluate(redis, self.servers, call)
 
-            return await self.run(attempt, keys[0] if keys else "")
+            with self.tracer.store_script(name):
+                return await self.run(attempt, keys[0] if keys else "")
 
         return run
 
@@ -219,10 +226,10 @@ class RedisClient:
 
 @asynccontextmanager
 async def connect_redis(
-    address: RedisAddress, logins: Logins, observer: Observer | None = None
+    address: RedisAddress, logins: Logins, observer: Observer | None = None, tracer: Tracer = NO_TRACER
 ) -> AsyncIterator[RedisClient]:
     """Open the pools. Raises `StoreUnavailable` at the first command, not here."""
-    client = RedisClient(servers_at(address, logins), observer)
+    client = RedisClient(servers_at(address, logins), observer, tracer)
     try:
         yield client
     finally:

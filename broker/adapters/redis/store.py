@@ -17,7 +17,7 @@ from broker.adapters.redis.durability import durability_problem
 from broker.adapters.redis.groups import RedisGroups
 from broker.adapters.redis.keys import RedisKeys
 from broker.adapters.redis.leases import RedisLeases
-from broker.adapters.redis.lua import fenced_script, store_script
+from broker.adapters.redis.lua import fenced_script, name_of, store_script
 from broker.adapters.redis.replies import is_of_wrong_type
 from broker.adapters.redis.servers.port import Servers
 from broker.adapters.redis.servers.replication import primary_at
@@ -79,7 +79,8 @@ class RedisStore(RedisLeases, RedisGroups):
             return [_readable(reply) or [None, None] for reply in replies]
 
         keys = {name: self._keys.record(name) for name in names}
-        rows = await self._client.run_each(list(keys.values()), read)
+        with self._client.tracer.store_script(name_of(LOAD)):
+            rows = await self._client.run_each(list(keys.values()), read)
         return {
             name: Record(name, _number(fence, FENCE_DIGITS), payload or b"", datetime.max.replace(tzinfo=UTC))
             for name, (fence, payload) in ((name, rows[key]) for name, key in keys.items())

@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 from broker.adapters.sqlite.group_commit import PRIMARY_CODE, GroupCommit
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.store import Notice, NoticeKind
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 
 BUSY_MILLISECONDS = 200
 """How long a transaction waits for a lock that another process holds: those queued behind it wait too."""
@@ -35,9 +36,12 @@ class StoreInUse(Exception):
 class SqliteConnection:
     """Run statements in a separate thread: transactions that arrive together share a commit."""
 
-    def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, thread: ThreadPoolExecutor, tracer: Tracer = NO_TRACER
+    ) -> None:
         self.database = database
         """For statements, which run in the thread."""
+        self._tracer = tracer
         self._listeners: set[asyncio.Queue[Notice]] = set()
         self._transactions = GroupCommit(database, thread, self._pass_on)
         self.publish = self._transactions.publish
@@ -51,7 +55,8 @@ class SqliteConnection:
         See `GroupCommit.run`: they may run twice, and change nothing but the database.
         """
         try:
-            return cast("Answer", await self._transactions.run(statements))
+            with self._tracer.store_script(_name_of(statements)):
+                return cast("Answer", await self._transactions.run(statements))
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & PRIMARY_CODE in UNWRITABLE:
                 self.takes_writes = False
@@ -84,7 +89,7 @@ class SqliteConnection:
 
 
 @asynccontextmanager
-async def connect_sqlite(path: Path) -> AsyncIterator[SqliteConnection]:
+async def connect_sqlite(path: Path, tracer: Tracer = NO_TRACER) -> AsyncIterator[SqliteConnection]:
     """Open the file, creating it if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
     path.touch(mode=0o600, exist_ok=True)
     lock_path = path.with_name(path.name + ".lock")
@@ -102,10 +107,16 @@ async def connect_sqlite(path: Path) -> AsyncIterator[SqliteConnection]:
             _bring_up_to_date(database)
             if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError(f"{path} is damaged")
-            yield SqliteConnection(database, thread)
+            yield SqliteConnection(database, thread, tracer)
         finally:
             thread.shutdown(wait=True)
             database.close()
+
+
+def _name_of(statements: Callable[[], object]) -> str:
+    """Return the method of a port that the statements are a part of: `acquire`, of the store's `acquire`."""
+    _, _, method = statements.__qualname__.partition(".<locals>")[0].rpartition(".")
+    return method.lstrip("_")
 
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:

@@ -12,6 +12,7 @@ from broker.adapters.sqlite.connection import StoreInUse, connect_sqlite
 from broker.adapters.sqlite.groups import SqliteGroups, drop_ended
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Busy, Lease, Notice, NoticeKind, Record
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 from broker.domain.stores.redis_address import Topology
 from broker.domain.stores.status import StoreStatus
 
@@ -217,9 +218,9 @@ class SqliteStore(SqliteGroups):
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
+async def open_sqlite(path: Path, clock: Clock, tracer: Tracer = NO_TRACER) -> AsyncIterator[SqliteStore]:
     """Open the file, creating it if it is missing (0600). Raises `StoreInUse`, `OSError`, `sqlite3.Error`."""
-    async with connect_sqlite(path) as connection:
+    async with connect_sqlite(path, tracer) as connection:
         with connection.database:
             _sweep(connection.database, clock.now().timestamp())
             # An earlier process is gone, and so are the holders of its leases and events.

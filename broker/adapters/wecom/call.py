@@ -16,6 +16,7 @@ from broker.domain.ports.rate_gate import CallScope
 from broker.domain.ports.wecom import Allow
 from broker.domain.secret import Secret
 from broker.domain.suites.suite import Provider, Suite
+from broker.protocol import api_paths
 from broker.protocol.error_codes import error_of, leaves_code_unread
 from broker.protocol.wecom_json import is_whole
 
@@ -84,6 +85,11 @@ class Call:
                     self.caller,
                     self.is_file,
                 )
+
+    @property
+    def path_class(self) -> str:
+        """Return the path; of one that a caller chose only if the reference has it: it may be anything."""
+        return api_paths.class_of(self.endpoint) if self.label else self.endpoint
 
     @property
     def token(self) -> Credential | None:

@@ -24,6 +24,7 @@ from broker.domain.errors import BrokerError, RateLimited, WecomUnavailable
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.rate_gate import UpstreamGate
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 
 CALLS_AT_ONCE = 50
 MOST_AT_WILL = 128
@@ -57,6 +58,7 @@ class WecomClient:
         randomness: Randomness,
         observer: Observer,
         on_time: OnTime = _unheard,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._session = session
         self._base = base.rstrip("/")
@@ -66,6 +68,7 @@ class WecomClient:
         self._randomness = randomness
         self._observer = observer
         self._on_time = on_time
+        self._tracer = tracer
         # What callers ask for at will takes no slot that tokens need; `Passthrough` limits proxied calls.
         self._own_slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._slots_at_will = Slots(MOST_AT_WILL, MOST_WAITING)
@@ -147,20 +150,24 @@ class WecomClient:
 
     @asynccontextmanager
     async def _exchange(self, call: Call, outcome: CallOutcome) -> AsyncIterator[Exchange]:
-        """Send the call once, and report to the observer how it ended."""
+        """Send the call once, and report to the observer how it ended. WeCom is told of no trace."""
         await call.allow()
         outcome.was_sent = True
         began = time.monotonic()
         exchange = Exchange(call, self._egress, outcome)
-        try:
-            async with exchange.opened(self._session, self._base + call.endpoint):
-                if (seconds := exchange.told_time) is not None:
-                    self._on_time(seconds)
-                yield exchange
-        except BrokerError as error:
-            if error is not call.fault:
-                self._report(call, outcome, outcome.label or "protocol", began, error.message)
-            raise
+        with self._tracer.wecom_call(call.method, call.path_class) as span:
+            try:
+                async with exchange.opened(self._session, self._base + call.endpoint):
+                    if (seconds := exchange.told_time) is not None:
+                        self._on_time(seconds)
+                    yield exchange
+            except BrokerError as error:
+                if error is not call.fault:
+                    label = outcome.label or "protocol"
+                    span.ended(label, exchange.status)
+                    self._report(call, outcome, label, began, error.message)
+                raise
+            span.ended(outcome.label or "0", exchange.status)
         self._report(call, outcome, outcome.label or "0", began)
 
     def _report(self, call: Call, outcome: CallOutcome, label: str, began: float, problem: str = "") -> None:
@@ -183,6 +190,7 @@ async def connect_wecom(
     randomness: Randomness,
     observer: Observer,
     on_time: OnTime = _unheard,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[WecomClient]:
     """Open the pool; each of the broker's own requests may take `longest` in all.
 
@@ -205,6 +213,7 @@ async def connect_wecom(
             randomness=randomness,
             observer=observer,
             on_time=on_time,
+            tracer=tracer,
         )
 
 

@@ -64,6 +64,8 @@ class Exchange:
         self._egress = egress
         self._outcome = outcome
         self._response: aiohttp.ClientResponse
+        self.status = 0
+        """The HTTP status; 0 until there is an answer."""
 
     @asynccontextmanager
     async def opened(self, session: aiohttp.ClientSession, url: str) -> AsyncIterator["Exchange"]:
@@ -88,7 +90,8 @@ class Exchange:
             )
         )
         async with self._response:
-            self._check_status(self._response.status)
+            self.status = self._response.status
+            self._check_status(self.status)
             yield self
 
     @property

@@ -15,7 +15,8 @@ from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Damage, Observer
 from broker.domain.ports.store import Busy, Lease, Leases
-from broker.usecases.fleet.notifications import Notifications
+from broker.domain.ports.tracer import NO_TRACER, Tracer
+from broker.usecases.fleet.notifications import Notifications, Waiter
 from broker.usecases.fleet.replicated import Key, Replicated, Value
 
 LEASE = timedelta(seconds=5)
@@ -52,6 +53,7 @@ class LeasedFlight:
         clock: Clock,
         observer: Observer,
         *,
+        tracer: Tracer = NO_TRACER,
         lease: timedelta = LEASE,
         poll: timedelta = POLL,
     ) -> None:
@@ -59,6 +61,7 @@ class LeasedFlight:
         self._notifications = notifications
         self._clock = clock
         self._observer = observer
+        self._tracer = tracer
         self._lease = lease
         self._poll = poll
         self._offline_slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
@@ -103,7 +106,7 @@ class LeasedFlight:
         """
         with self._notifications.waiter(name) as waiter:
             while isinstance(lease := await self._leases.acquire(name, self._lease), Busy):
-                await waiter.wait(min(lease.remaining, self._poll), self._clock)
+                await self._wait(waiter, name, lease)
         async with self._kept(lease):
             yield
 
@@ -119,7 +122,7 @@ class LeasedFlight:
                     lease = await self._leases.acquire(name, self._lease, above)
                     if isinstance(lease, Busy):
                         waited = True
-                        await waiter.wait(min(lease.remaining, self._poll), self._clock)
+                        await self._wait(waiter, name, lease)
                         yield Turn(await replicated.look(key), None)
                     else:
                         async with self._kept(lease):
@@ -131,6 +134,12 @@ class LeasedFlight:
             finally:
                 if waited:
                     self._observer.lease_waited(name, self._clock.now() - began)
+
+    async def _wait(self, waiter: Waiter, name: str, lease: Busy) -> None:
+        """Wait for a notice about the lease, or until it is time to look again."""
+        # The name has an app and a corp; what kind of thing it is of stands first.
+        with self._tracer.lease_wait(name.partition(":")[0]):
+            await waiter.wait(min(lease.remaining, self._poll), self._clock)
 
     def _distrusted(self, name: str) -> StoreUnavailable:
         error = StoreUnavailable(f"the store refused {LOST_COMMITS} commits of {name} in a row", DISTRUST)
