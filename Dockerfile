@@ -2,19 +2,21 @@
 # Where pip must trust a CA of your own: docker build --secret id=pipca,src=ca.pem .
 # From another index, such as a mirror in China: docker build --build-arg PIP_INDEX_URL=https://mirror.example.org/simple .
 # It need not be trusted: the lock has hashes.
+# With OpenTelemetry, for [tracing]: docker build --build-arg LOCK=requirements-otel.lock .
 ARG BASE_IMAGE=python:3.12-slim
 
 FROM ${BASE_IMAGE} AS build
 ARG PIP_INDEX_URL=
+ARG LOCK=requirements-runtime.lock
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /opt/wecom-broker
 WORKDIR /src
 
 # What the lock pins changes seldom, and so has a layer of its own.
-COPY requirements-runtime.lock ./
+COPY requirements-runtime.lock requirements-otel.lock ./
 RUN --mount=type=secret,id=pipca \
     if [ -s /run/secrets/pipca ]; then export PIP_CERT=/run/secrets/pipca; fi \
-    && /opt/wecom-broker/bin/pip install --require-hashes -r requirements-runtime.lock
+    && /opt/wecom-broker/bin/pip install --require-hashes -r "${LOCK}"
 
 COPY pyproject.toml README.md LICENSE ./
 COPY clients/python clients/python

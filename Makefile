@@ -125,6 +125,7 @@ lock: $(STAMP) ## Update the lock files from pyproject.toml; ARGS=--upgrade for 
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	$(COMPILE) --group dev --output-file requirements.lock
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-runtime.lock
+	$(COMPILE) --group build --extra otel --constraint requirements.lock --output-file requirements-otel.lock
 
 clean: ## Remove what the targets have created; a database and its key stay
 	rm -rf $(VENV) $(TOOLS) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from broker.app.errors import CannotStart
 from broker.app.reloading.settings import LiveSettings
 from broker.app.services import Services
+from broker.app.tracing.composed import Tracing
 from broker.config.listening.tables import TlsTable
 from broker.config.schema import Config
 from broker.domain.ports.clock import Clock
+from broker.server.grpc.door import ChooseMethod
 from broker.server.grpc.guard import RpcGuard
 from broker.server.grpc.listening.listener import Listener
 from broker.server.grpc.listening.tls import ServerTls, TlsFiles
 from broker.server.grpc.server import serve_grpc
 from broker.server.health import Health
-from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.console.console import Console
 from broker.server.http.console.server import serve_console
 from broker.server.http.console.tls import ConsoleTls
@@ -71,7 +72,7 @@ def _tls(key: str, table: TlsTable | None, clock: Clock, telemetry: Telemetry) -
 async def open_grpc(
     stack: AsyncExitStack,
     config: Config,
-    guard_for: Callable[[str, bool], RpcGuard],
+    choose_for: Callable[[str, bool], ChooseMethod],
     services: Services,
     health: Health,
     telemetry: Telemetry,
@@ -84,7 +85,7 @@ async def open_grpc(
         return await stack.enter_async_context(
             serve_grpc(
                 _listeners(config),
-                guard_for,
+                choose_for,
                 services.servicers,
                 health,
                 tls=tls,
@@ -109,7 +110,12 @@ def most_streams(config: Config) -> int:
 
 
 async def open_http(
-    stack: AsyncExitStack, config: Config, services: Services, health: Health, telemetry: Telemetry
+    stack: AsyncExitStack,
+    config: Config,
+    tracing: Tracing,
+    services: Services,
+    health: Health,
+    telemetry: Telemetry,
 ) -> int:
     """Serve HTTP until the stack closes; return the port. Raises `CannotStart`."""
     server = config.server
@@ -119,7 +125,7 @@ async def open_http(
                 server.http,
                 health,
                 telemetry.metrics,
-                CallbackEndpoint(services.inbox, Forwarded(server.trusted_proxies), telemetry),
+                tracing.callbacks(services.inbox, Forwarded(server.trusted_proxies), telemetry),
                 share_port=server.workers > 1,
                 drain_seconds=server.drain_seconds,
             )

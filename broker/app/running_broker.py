@@ -28,6 +28,8 @@ from broker.app.services import Services
 from broker.app.storage import Storage
 from broker.app.store import open_store
 from broker.app.surroundings import Surroundings
+from broker.app.tracing.composed import AllTracer
+from broker.app.tracing.opening import open_tracing
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
@@ -70,11 +72,12 @@ class RunningBroker:
 
 @asynccontextmanager
 async def running_broker(
-    config: Config, read: Callable[[], Config] | None = None
+    config: Config, read: Callable[[], Config] | None = None, tracer: AllTracer | None = None
 ) -> AsyncIterator[RunningBroker]:
     """Serve until the context exits: then not serving → pause → stop with grace → stop refreshers → close.
 
-    `read` reads the configuration anew for a reload. Raises `CannotStart`.
+    `read` reads the configuration anew for a reload; `tracer` takes the place of the one that is configured.
+    Raises `CannotStart`.
     """
     log_level = LogLevel(config.log.level, config.log.format)
     clock, randomness = SystemClock(), SystemRandomness()
@@ -82,8 +85,12 @@ async def running_broker(
     settings = LiveSettings(config)
     policy = settings.policy
     async with AsyncExitStack() as stack:
+        # Closed last, so that what others do at the end is exported, too.
+        tracing = await stack.enter_async_context(open_tracing(config, settings, tracer))
         audit = await stack.enter_async_context(open_audit(config, telemetry, clock))
-        storage = await stack.enter_async_context(open_store(config, clock, telemetry, settings.logins))
+        storage = await stack.enter_async_context(
+            open_store(config, clock, telemetry, settings.logins, tracing.tracer)
+        )
         background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(
             settings.catalog,
@@ -95,6 +102,7 @@ async def running_broker(
             SuiteTelemetry(telemetry.metrics, clock),
             audit.trail,
             background,
+            tracing.tracer,
         )
         limits = Limits(around)
         egress = Egress(config.wecom.proxy, config.wecom.ca, config.wecom.resolve)
@@ -109,6 +117,7 @@ async def running_broker(
                 randomness=randomness,
                 observer=telemetry,
                 on_time=partial(clock.hear, Witness.WECOM),
+                tracer=tracing.tracer,
             )
         )
         clock_watch = ClockWatch(clock, _clocks(storage, client), telemetry)
@@ -167,13 +176,21 @@ async def running_broker(
 
         def guard_for(caller: str, all_have_certificates: bool) -> RpcGuard:  # noqa: FBT001 - of a callable
             identity = Identity(policy, clock, everybody=caller, all_have_certificates=all_have_certificates)
-            return RpcGuard(identity, *shared, met=services.meetings.note, warm=services.warm)
+            return RpcGuard(
+                identity, *shared, met=tracing.meeting(services.meetings.note), warm=services.warm
+            )
 
         tls = listening.ListenersTls.of(config, clock, telemetry)
         addresses = await listening.open_grpc(
-            stack, config, guard_for, services, health, telemetry, tls=tls.server
+            stack,
+            config,
+            lambda caller, all_have: tracing.choosing(guard_for(caller, all_have)),
+            services,
+            health,
+            telemetry,
+            tls=tls.server,
         )
-        port = await listening.open_http(stack, config, services, health, telemetry)
+        port = await listening.open_http(stack, config, tracing, services, health, telemetry)
         console_port = await listening.open_console(stack, config, guard_for, services, settings, tls.console)
         try:
             reload = ConfigReload(

@@ -104,6 +104,12 @@ class LogTable(Table):
 STDOUT = "stdout"
 
 
+class TracingTable(Table):
+    """`[tracing]`: whether there are spans; where they go is said by the variables of OpenTelemetry."""
+
+    enabled: bool = False
+
+
 class AuditTable(Table):
     """`[audit]`."""
 
@@ -138,6 +144,7 @@ class Config(Table):
     wecom: WecomTable = WecomTable()
     log: LogTable = LogTable()
     audit: AuditTable = AuditTable()
+    tracing: TracingTable = TracingTable()
     refresh: RefreshTable = RefreshTable()
     events: EventsTable = EventsTable()
     providers: list[ProviderTable] = []

@@ -14,6 +14,7 @@ from tests.architecture.sources import PYTHON_CLIENT, ROOT
 
 FULL = ROOT / "requirements.lock"
 RUNTIME = ROOT / "requirements-runtime.lock"
+TRACING = ROOT / "requirements-otel.lock"
 OWN = "wecom-broker-client"
 PEERS = "peers"
 """The group of what a benchmark compares with: it is skipped where that is not there."""
@@ -37,6 +38,12 @@ def runtime_requirements() -> Iterator[str]:
         yield from project(folder)["build-system"]["requires"]
 
 
+def tracing_requirements() -> Iterator[str]:
+    """Yield what the extras add to that."""
+    for folder in (ROOT, PYTHON_CLIENT):
+        yield from project(folder)["project"]["optional-dependencies"]["otel"]
+
+
 def development_requirements() -> Iterator[str]:
     """Yield what the groups add to that."""
     for name, group in project(ROOT)["dependency-groups"].items():
@@ -55,7 +62,7 @@ def unmet(requirements: Iterator[str], lock: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("lock", [FULL, RUNTIME], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", [FULL, RUNTIME, TRACING], ids=lambda lock: lock.name)
 def test_every_line_is_a_pin_with_hashes_and_nothing_names_a_place(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     rest = [line for line in PIN.sub("", text).splitlines() if line and not line.startswith("#")]
@@ -65,13 +72,14 @@ def test_every_line_is_a_pin_with_hashes_and_nothing_names_a_place(lock: Path) -
     assert "://" not in text
 
 
-def test_the_runtime_lock_is_a_part_of_the_full_one() -> None:
-    assert pins(RUNTIME).items() < pins(FULL).items()
+def test_the_runtime_lock_is_a_part_of_that_with_tracing_and_that_of_the_full_one() -> None:
+    assert pins(RUNTIME).items() < pins(TRACING).items() < pins(FULL).items()
 
 
 def test_the_locks_meet_what_the_projects_ask_for() -> None:
     assert [] == unmet(runtime_requirements(), RUNTIME), "make lock"
     assert [] == unmet(development_requirements(), FULL), "make lock"
+    assert [] == unmet(tracing_requirements(), TRACING), "make lock"
 
 
 def test_the_stubs_are_generated_by_the_tools_of_the_grpc_that_runs_them() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.app.running_broker import RunningBroker, running_broker
+from broker.app.tracing.composed import AllTracer
 from broker.config.load import parse_config
 from broker.simulator import World, running_simulator
 from tests.kit.processes.fleet import APP, configuration
@@ -24,7 +25,12 @@ class BrokerHere:
 
 @asynccontextmanager
 async def broker_here(
-    folder: Path, world: World, apps: Sequence[str] = (APP,), **tables: Any
+    folder: Path,
+    world: World,
+    apps: Sequence[str] = (APP,),
+    *,
+    tracer: AllTracer | None = None,
+    **tables: Any,
 ) -> AsyncIterator[BrokerHere]:
     """Run both on an embedded store inside the block; `tables` are added to the configuration."""
     async with running_simulator(world) as url:
@@ -35,6 +41,6 @@ async def broker_here(
             **tables.pop("server", {}),
         }
         config = configuration(url, f"sqlite:///{folder}/broker.db", apps, server=server, **tables)
-        async with running_broker(parse_config(config)) as broker:
+        async with running_broker(parse_config(config), tracer=tracer) as broker:
             address = broker.grpc_addresses[0]
             yield BrokerHere(world, broker, address, f"http://127.0.0.1:{broker.http_port}")

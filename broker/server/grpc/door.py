@@ -13,6 +13,8 @@ Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Metadata: TypeAlias = Any
 Choose = Callable[[Metadata], Method]
 """Return what handles a call that comes with this metadata."""
+ChooseMethod = Callable[[str, Method], Choose]
+"""Return how the calls of a method are handled that has this handler."""
 
 
 class Door(grpc.GenericRpcHandler):
@@ -34,7 +36,7 @@ class Door(grpc.GenericRpcHandler):
 class Registrar:
     """Stand in for a server while generated code registers servicers: their methods are added to a door."""
 
-    def __init__(self, door: Door, choose: Callable[[str, Method], Choose] | None = None) -> None:
+    def __init__(self, door: Door, choose: ChooseMethod | None = None) -> None:
         """Have `choose` say how the calls of each method are handled; else its handler takes them all."""
         self._door = door
         self._choose = choose or _always

@@ -73,7 +73,7 @@ class RpcGuard:
         warm: Warm | None = None,
     ) -> None:
         """Without `warm` no method has a short cut."""
-        self._identity = identity
+        self.identity = identity
         self._admission = admission
         self._authorizer = authorizer
         self._streams = streams
@@ -87,14 +87,14 @@ class RpcGuard:
     def choose(self, method: str, handler: Method) -> Choose:
         """Return what chooses a handler for each call of the method. Raises `Undeclared`."""
         guarded = self.guard(method, handler)
-        late, may_be_stranger = read_late(guarded), self._identity.may_be_stranger
+        late, may_be_stranger = read_late(guarded), self.identity.may_be_stranger
 
         def choose(metadata: Metadata) -> Method:
             return late if may_be_stranger(metadata) else guarded
 
         if answers := self._warm.get(method):
             record = self._recorder(method, RpcType.UNARY)
-            choose = WarmMethod(guarded, late, answers, self._identity, self._admission, record).handler
+            choose = WarmMethod(guarded, late, answers, self.identity, self._admission, record).handler
         return self._early.bounded(choose, late)
 
     def guard(self, method: str, handler: Method) -> Method:
@@ -187,7 +187,7 @@ class RpcGuard:
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)
-                    stream.look_again_when_over(partial(self._identity.certificate_lasts, context))
+                    stream.look_again_when_over(partial(self.identity.certificate_lasts, context))
                     async with ended_after(longest):
                         response = await answer(handler, request, context, permit)
                 except asyncio.CancelledError:
@@ -231,7 +231,7 @@ class RpcGuard:
                 raise
 
     def _identified(self, context: Context) -> Caller:
-        caller = self._identity.of(context)
+        caller = self.identity.of(context)
         current_caller.set(caller)
         return caller
 
@@ -239,7 +239,7 @@ class RpcGuard:
         self, context: Context, authorize: Authorize, request: Any, permit: Permit | None
     ) -> None:
         """Return if the caller of an open stream may still have it. Raises as at first."""
-        caller = self._identity.of(context)
+        caller = self.identity.of(context)
         if permit:
             permit.check_again()
         else:

@@ -11,8 +11,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from broker.server.grpc.door import Door, Registrar
-from broker.server.grpc.guard import LARGEST_REQUEST, RpcGuard
+from broker.server.grpc.door import ChooseMethod, Door, Registrar
+from broker.server.grpc.guard import LARGEST_REQUEST
 from broker.server.grpc.leaving import keep_quiet_about_leaving
 from broker.server.grpc.listening import socket_file
 from broker.server.grpc.listening.listener import Listener
@@ -58,7 +58,7 @@ OPTIONS = [
 @asynccontextmanager
 async def serve_grpc(
     listeners: Sequence[Listener],
-    guard_for: Callable[[str, bool], RpcGuard],
+    choose_for: Callable[[str, bool], ChooseMethod],
     servicers: Servicers,
     health: Health,
     *,
@@ -72,8 +72,8 @@ async def serve_grpc(
     """Serve until the context exits, then drain; yield addresses with real ports. Raises `CannotListen`.
 
     gRPC for Python does not show on which listener a call came: where everybody is a configured caller,
-    there is a server of its own. `guard_for` makes the guard of that caller, or of "" where callers prove
-    it; it is told whether all of them need a certificate to connect.
+    there is a server of its own. `choose_for` returns how calls of that caller, or of "" where callers prove
+    it, are handled; it is told whether all of them need a certificate to connect.
     """
     keep_quiet_about_leaving()
     options = [
@@ -92,7 +92,7 @@ async def serve_grpc(
         server = servers[caller] = grpc.aio.server(options=options)
         all_have_certificates = all(each.demands_certificate for each in listeners if each.caller == caller)
         door = Door()
-        servicers.register(Registrar(door, guard_for(caller, all_have_certificates).choose))
+        servicers.register(Registrar(door, choose_for(caller, all_have_certificates)))
         _add_standard_services(Registrar(door), health, reflect=reflect)
         server.add_generic_rpc_handlers((door,))
     async with AsyncExitStack() as stack:

@@ -35,6 +35,7 @@ VALID: dict[str, Any] = {
     "wecom": {},
     "log": {},
     "audit": {},
+    "tracing": {},
     "refresh": {},
     "events": {},
     "apps": [
@@ -139,6 +140,8 @@ BAD: dict[str, Any] = {
     "log.format": "xml",
     "audit": "stdout",
     "audit.file": "",
+    "tracing": True,
+    "tracing.enabled": "perhaps",
     "refresh": None,
     "refresh.advisory": 1,
     "refresh.mandatory_seconds": -1,

@@ -18,6 +18,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, Grant
 from broker.domain.errors import BrokerError
 from broker.domain.ports.rate_gate import CallScope
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare, ListedShares
 from broker.simulator import demo
@@ -123,7 +124,11 @@ class Surroundings:
 
     @asynccontextmanager
     async def wecom(
-        self, base: str, limit: timedelta = PATIENT, egress: Egress | None = None
+        self,
+        base: str,
+        limit: timedelta = PATIENT,
+        egress: Egress | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> AsyncIterator[Wecom]:
         """Return the adapter under test."""
         async with connect_wecom(
@@ -135,6 +140,7 @@ class Surroundings:
             randomness=FixedRandomness(),
             observer=self.observer,
             on_time=self.times.append,
+            tracer=tracer,
         ) as client:
             yield Wecom(client)
 

@@ -1,0 +1,1 @@
+"""OpenTelemetry: only this package imports it, and this package is imported only where tracing is on."""
