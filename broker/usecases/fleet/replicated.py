@@ -6,7 +6,7 @@ is offered to it until it has it.
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
@@ -18,7 +18,9 @@ from broker.domain.ports.store import Lease, Notice, NoticeKind
 from broker.usecases.fleet.notifications import EVERYTHING, Waiter
 
 BATCH = 500
-"""How many values are looked at again in one step."""
+"""How many values are looked at again in one go."""
+COMPARED_IN_A_ROW = 50
+"""How many of them are compared before calls get their turn: each takes some 10 µs."""
 FRUITLESS = 10
 """How many steps in a row may find nothing new before each is followed by a rest."""
 BREATH = timedelta(milliseconds=50)
@@ -104,6 +106,7 @@ class Replicated(Generic[Key, Value]):
                 looks.enter_context(self._looking_at(key))
             found = await self._collection.load(missing)
         now = self._clock.now()
+        # All of them at once: of a notice that came after a turn of others, nobody would hear.
         for stored in found.values():
             if stored.value and stored.value.is_worth_sharing(now):
                 await self._copies.adopt(stored.value)
@@ -174,8 +177,7 @@ class Replicated(Generic[Key, Value]):
                 keys = [self._stale.popitem()[0] for _ in range(min(BATCH, len(self._stale)))]
                 try:
                     found = await self._collection.load(keys)
-                    news = [await self._reconcile(key, found.get(key)) for key in keys]
-                    fruitless = 0 if any(news) else fruitless + 1
+                    fruitless = 0 if await self._reconcile_all(keys, found) else fruitless + 1
                     if fruitless > FRUITLESS:
                         await self._clock.sleep(BREATH)
                 except StoreUnavailable:
@@ -186,6 +188,16 @@ class Replicated(Generic[Key, Value]):
         """Compare these with the store once more: one of both may lack what the other has."""
         self._stale.update(dict.fromkeys(keys))
         self._has_stale.set()
+
+    async def _reconcile_all(self, keys: Iterable[Key], found: Mapping[Key, Stored[Value]]) -> bool:
+        """Reconcile each; return whether one of them was news."""
+        is_news = False
+        for number, key in enumerate(keys, 1):
+            if await self._reconcile(key, found.get(key)):
+                is_news = True
+            if number % COMPARED_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+        return is_news
 
     async def _reconcile(self, key: Key, found: Stored[Value] | None) -> bool:
         """Put the newer of the values in memory and store into both; return whether one of them changed."""

@@ -1,14 +1,17 @@
 """`SealedCollection`: what cannot be read counts as missing; what an old key sealed is sealed anew."""
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import pytest
 
 from broker.adapters.storage import codecs
-from broker.adapters.storage.collection import SealedCollection
+from broker.adapters.storage.collection import OPENED_IN_A_ROW, SealedCollection
 from broker.adapters.storage.payload import RecordDamaged
 from broker.adapters.storage.seal import Seal, SealBroken, SealKey
 from broker.adapters.storage.suite_codecs import SUITE_TICKETS
@@ -351,3 +354,43 @@ class TestDamage:
 
         assert {GOOD.key: Stored(GOOD.fence, None)} == await credentials.load([GOOD.key])
         assert None is await credentials.find(GOOD.key)
+
+
+class Turns:
+    """Count the turns that other tasks get. A context manager."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.create_task(self._take_turns())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _take_turns(self) -> None:
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
+
+
+async def test_however_many_are_loaded_calls_get_their_turn_after_every_few(
+    inner: MemoryStore, notebook: Notebook
+) -> None:
+    written = SealedCollection(inner, Seal([OLD]), codecs.CREDENTIALS, notebook)
+    keys = [CredentialKey("crm", f"ww{number}", number) for number in range(500)]
+    for key in keys:
+        await written.offer(replace(GOOD, key=key))
+    opened_at: Counter[int] = Counter()
+
+    def decode(key: CredentialKey, record: Record) -> Credential:
+        opened_at[turns.count] += 1
+        return codecs.CREDENTIALS.decode(key, record)
+
+    reading = SealedCollection(inner, Seal([OLD]), replace(codecs.CREDENTIALS, decode=decode), notebook)
+    with Turns() as turns:
+        found = await reading.load(keys)
+
+    assert keys == list(found)
+    assert OPENED_IN_A_ROW >= max(opened_at.values())

@@ -1,6 +1,7 @@
 """Copies in memory, kept in step with the store and the other replicas (engine rule 9)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,7 +12,14 @@ import pytest
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Stored
 from broker.domain.ports.store import Lease, Notice, NoticeKind
-from broker.usecases.fleet.replicated import BREATH, FRUITLESS, PAUSE, Replicated
+from broker.usecases.fleet.replicated import (
+    BATCH,
+    BREATH,
+    COMPARED_IN_A_ROW,
+    FRUITLESS,
+    PAUSE,
+    Replicated,
+)
 from tests.kit.memory.fake_clock import FakeClock, settle
 
 SECOND = timedelta(seconds=1)
@@ -343,3 +351,31 @@ async def test_what_came_too_late_is_not_held(
 
     assert not await replicated.publish("a", OLD, Lease("a", "owner", 1, SECOND))
     assert None is memory.get("a")
+
+
+async def test_while_hundreds_are_compared_calls_get_their_turn(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    turns, compared_at = 0, Counter[int]()
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    class Watched(Value):
+        def reconciled(self, other: Value) -> Value:
+            compared_at[turns] += 1
+            return super().reconciled(other)
+
+    for number in range(BATCH):
+        await memory.adopt(Watched(str(number), 1))
+        store.stored[str(number)] = Value(str(number), 2)
+    others = asyncio.create_task(take_turns())
+    replicated.look_again(memory.held())
+    while sum(compared_at.values()) < BATCH:
+        await asyncio.sleep(0)
+    others.cancel()
+
+    assert COMPARED_IN_A_ROW >= max(compared_at.values())
