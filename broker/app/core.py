@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import timedelta
 
 from broker.app.sharing import Sharing
 from broker.app.suites import Suites, SuiteState
 from broker.app.surroundings import Surroundings
 from broker.domain.credentials import Credential, CredentialKey
+from broker.domain.errors import StoreUnavailable
 from broker.domain.live import Live
 from broker.domain.ports.wecom import (
     WecomAuthorizations,
@@ -204,8 +206,14 @@ class Core:
         """Bring what the store holds into memory, and return."""
         await self._preloading.run()
 
-    def preload(self) -> asyncio.Task[None]:
-        """Bring what the store holds into memory, in the background; return the task, which ends."""
+    async def preload(self, lists_within: timedelta) -> asyncio.Task[None]:
+        """Bring what the store holds into memory, in the background; return the task, which ends.
+
+        Share lists are there when this returns, unless the store is away or takes longer than that.
+        """
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(lists_within.total_seconds()):
+                await self._preloading.lists()
         return self._tasks.create_task(self.preloaded())
 
     def renew(self) -> None:

@@ -70,13 +70,22 @@ class RunningBroker:
     """Ends once the fleet's credentials are in memory; calls are answered meanwhile, too."""
 
 
+LISTS_LOADED_WITHIN = timedelta(seconds=2)
+"""How long a start waits for share lists; without them it serves all the same."""
+
+
 @asynccontextmanager
 async def running_broker(
-    config: Config, read: Callable[[], Config] | None = None, tracer: AllTracer | None = None
+    config: Config,
+    read: Callable[[], Config] | None = None,
+    tracer: AllTracer | None = None,
+    *,
+    about_to_listen: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[RunningBroker]:
     """Serve until the context exits: then not serving → pause → stop with grace → stop refreshers → close.
 
     `read` reads the configuration anew for a reload; `tracer` takes the place of the one that is configured.
+    `about_to_listen` is called when no call can come yet.
     Raises `CannotStart`.
     """
     log_level = LogLevel(config.log.level, config.log.format)
@@ -154,7 +163,7 @@ async def running_broker(
         storage.seal_keys.on_change(core.notifications.look_again)
         core.start()
         core.renew()
-        preloading = core.preload()
+        preloading = await core.preload(LISTS_LOADED_WITHIN)
         services.start()
         for name, run in (
             ("watching health", health.run),
@@ -181,6 +190,7 @@ async def running_broker(
             )
 
         tls = listening.ListenersTls.of(config, clock, telemetry)
+        about_to_listen()
         addresses = await listening.open_grpc(
             stack,
             config,

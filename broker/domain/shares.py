@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
@@ -125,6 +125,11 @@ class ShareList:
         for share in self.shares:
             found[share.corp_id].append(share)
         return dict(found)
+
+    def indexed(self) -> Self:
+        """Return it, with the look-up by child made now and not for the first call that needs it."""
+        assert self.by_corp is not None  # noqa: S101 - it is kept
+        return self
 
     def reconciled(self, other: "ShareList") -> "ShareList":
         """Return the newer one."""

@@ -71,8 +71,10 @@ async def _serve(
 ) -> None:
     log = structlog.get_logger(LOGGER)
     try:
-        async with running_broker(config, lambda: load_config(path, insecure=insecure)) as broker:
-            spare_what_stays()
+        async with running_broker(
+            config, lambda: load_config(path, insecure=insecure), about_to_listen=spare_what_stays
+        ) as broker:
+            spare_what_was_loaded()
             broker.preloading.add_done_callback(lambda _: spare_what_was_loaded())
             log.info(
                 "serving",

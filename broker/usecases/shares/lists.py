@@ -50,7 +50,7 @@ class ShareLists:
         held = self._lists.get(key)
         if (held and held.fence >= value.fence) or not self._are_listed(key):
             return
-        self._lists[key] = value
+        self._lists[key] = value.indexed()
         self._named[key.name] = key
         self.version += 1
         changes = ShareChanges.between(held.shares, value.shares) if held else None

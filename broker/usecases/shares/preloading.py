@@ -46,6 +46,14 @@ class Preloading:
         self._clock = clock
         self._observer = observer
 
+    async def lists(self) -> None:
+        """Load the share lists of what is configured, which a call would wait for: a large one takes 0.1 s.
+
+        Raises `StoreUnavailable`.
+        """
+        for key in self._configured():
+            await self._lister.recall(key)
+
     async def run(self) -> None:
         """Load them, and return. A store that is away is waited for."""
         while True:
@@ -87,10 +95,12 @@ class Preloading:
 
     async def _listings(self) -> AsyncIterator[ShareList]:
         """Yield the share lists that the store has."""
-        own = [ListingKey.of(app, kind) for app in self._catalog.apps.values() for kind in app.share_kinds]
-        for key in (*own, *self._parents.known()):
+        for key in (*self._configured(), *self._parents.known()):
             if listing := await self._lister.recall(key):
                 yield listing
+
+    def _configured(self) -> list[ListingKey]:
+        return [ListingKey.of(app, kind) for app in self._catalog.apps.values() for kind in app.share_kinds]
 
 
 def _token(token: CredentialKey) -> Iterable[CredentialKey]:

@@ -1,5 +1,6 @@
 """A replica that starts has what the fleet has fetched, before anybody asks for it."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -41,6 +42,32 @@ async def test_all_that_the_store_holds_is_in_memory_and_wecom_was_not_asked(
     for key in keys:
         assert await second.engine.get(key)
     assert asked == wecom.count()
+
+
+async def test_share_lists_are_there_before_a_call_can_come(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
+) -> None:
+    await filled(world, replica, wecom)
+    asked = wecom.count()
+    second = await world.start()
+    preloading = await world.run(second.core.preload(SECOND))
+
+    assert [wecom.shares[0]] == second.shares.known(CRM, wecom.shares[0].corp_id, None)
+    await world.run(preloading)
+    assert CHILDREN < len(second.memory)
+    assert asked == wecom.count()
+
+
+async def test_a_start_does_not_wait_for_a_store_that_is_away(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
+) -> None:
+    await filled(world, replica, wecom)
+    second = await world.start()
+    second.store.cut()
+    preloading = await asyncio.wait_for(second.core.preload(SECOND), timeout=SECOND.total_seconds())
+
+    assert not preloading.done()
+    assert None is second.shares.known(CRM, wecom.shares[0].corp_id, None)
 
 
 async def test_what_was_only_loaded_is_not_renewed_and_is_forgotten(
