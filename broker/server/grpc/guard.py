@@ -322,6 +322,8 @@ async def _written(handler: StreamHandler, request: Any, context: Context, permi
                 await sent(context.write(response))
             else:
                 await context.write(response)
+            # A watch is silent for an hour, and there are tens of thousands.
+            del response
 
 
 async def _take_in(received: bytes | AsyncIterator[bytes]) -> None:

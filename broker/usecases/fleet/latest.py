@@ -2,36 +2,43 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from broker.domain.errors import BrokerError
 
 Value = TypeVar("Value")
+NOTHING: Any = object()
+"""Stands for a value that there is not."""
 
 
 class Latest(Generic[Value]):
-    """Yield what was put last, until it is closed or fails."""
+    """Yield what was put last, until it is closed or fails.
+
+    There are tens of thousands: an `asyncio.Event` in each would take more than all else of a watch.
+    """
+
+    __slots__ = ("_closed", "_error", "_newest", "_waiting")
 
     def __init__(self) -> None:
-        self._newest: list[Value] = []
+        self._newest: Value = NOTHING
         self._error: BrokerError | None = None
         self._closed = False
-        self._changed = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     def put(self, value: Value) -> None:
         """Replace what was not read yet."""
-        self._newest = [value]
-        self._changed.set()
+        self._newest = value
+        self._wake()
 
     def close(self) -> None:
         """End the stream: the broker stops, and the reader will find another replica."""
         self._closed = True
-        self._changed.set()
+        self._wake()
 
     def fail(self, error: BrokerError) -> None:
         """End the stream with the error."""
         self._error = error
-        self._changed.set()
+        self._wake()
 
     def end(self, error: BrokerError | None) -> None:
         """End the stream: with the error, or because the reader is to come again."""
@@ -40,13 +47,22 @@ class Latest(Generic[Value]):
         else:
             self.close()
 
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _take(self) -> Value:
+        newest, self._newest = self._newest, NOTHING
+        return newest
+
     async def __aiter__(self) -> AsyncIterator[Value]:
         while True:
-            await self._changed.wait()
-            self._changed.clear()
             if self._error is not None:
                 raise self._error
             if self._closed:
                 return
-            if self._newest:
-                yield self._newest.pop()
+            if self._newest is NOTHING:
+                self._waiting = asyncio.get_running_loop().create_future()
+                await self._waiting
+            else:
+                yield self._take()

@@ -1,9 +1,9 @@
 """The streams that callers have open: each ends as soon as its caller loses the right to it, or its proof."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Self
 
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.errors import BrokerError
@@ -19,9 +19,12 @@ LONGEST_REST_SECONDS = 30.0
 
 
 class OpenStream:
-    """One stream; `refusal` is set once its caller has lost the right to it."""
+    """One stream, a context manager; `refusal` is set once its caller has lost the right to it."""
 
-    def __init__(self, task: "asyncio.Task[object]") -> None:
+    __slots__ = ("_alarm", "_open", "_task", "check", "refusal")
+
+    def __init__(self, open_streams: "set[OpenStream]", task: "asyncio.Task[object]") -> None:
+        self._open = open_streams
         self._task = task
         self.refusal: BrokerError | None = None
         self.check: Callable[[], None] | None = None
@@ -50,8 +53,12 @@ class OpenStream:
         rest = min(max(left.total_seconds(), 0) + AFTER_END_SECONDS, LONGEST_REST_SECONDS)
         self._alarm = asyncio.get_running_loop().call_later(rest, look)
 
-    def ended(self) -> None:
-        """Look no more."""
+    def __enter__(self) -> Self:
+        self._open.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.discard(self)
         if self._alarm:
             self._alarm.cancel()
 
@@ -63,18 +70,11 @@ class OpenStreams:
         self._open: set[OpenStream] = set()
         policy.on_change(self._look_again)
 
-    @contextmanager
-    def opened(self) -> Iterator[OpenStream]:
-        """Keep an eye on the stream that the current task serves, until the context exits."""
+    def opened(self) -> OpenStream:
+        """Return the stream that the current task serves; it is watched in its context."""
         task = asyncio.current_task()
         assert task  # noqa: S101 - a stream is served by a task
-        stream = OpenStream(task)
-        self._open.add(stream)
-        try:
-            yield stream
-        finally:
-            self._open.discard(stream)
-            stream.ended()
+        return OpenStream(self._open, task)
 
     def _look_again(self) -> None:
         if self._open:

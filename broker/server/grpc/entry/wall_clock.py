@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 
 from broker.domain.errors import CallerLimited
@@ -13,12 +13,13 @@ TRANSFERS = {"UploadMedia": LONGEST_TRANSFER, "DownloadMedia": LONGEST_TRANSFER}
 SOON = timedelta(seconds=1)
 
 
-@asynccontextmanager
-async def ended_after(longest: timedelta | None) -> AsyncIterator[None]:
+def ended_after(longest: timedelta | None) -> AbstractAsyncContextManager[None]:
     """End the block after that time, also where it waits for the caller. Raises `CallerLimited`."""
-    if longest is None:
-        yield
-        return
+    return _ended_after(longest) if longest else nullcontext()
+
+
+@asynccontextmanager
+async def _ended_after(longest: timedelta) -> AsyncIterator[None]:
     limit = asyncio.timeout(longest.total_seconds())
     try:
         async with limit:
