@@ -9,6 +9,7 @@ others; refusals are too.
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from math import inf
 
 from broker.domain.access import Caller, Limits
 from broker.domain.caller_policy import CallerPolicy
@@ -120,9 +121,11 @@ class Admission:
         if account is None:
             return _always
 
+        clock, refusals_of, name = self._clock, self._refusals, caller.name
+
         def passes() -> bool:
-            now = self._clock()
-            refusals = self._refusals.get(caller.name)
+            now = clock()
+            refusals = refusals_of.get(name)
             return not (refusals and refusals.is_behind(now)) and account.passes(now)
 
         return passes
@@ -165,6 +168,7 @@ class _Account:
     def take_over(self, limits: Limits) -> None:
         """Go by these limits from now on."""
         self.limits = limits
+        self._interval = MINUTE / limits.calls_per_minute if limits.calls_per_minute > 0 else inf
         self.pace = Pace(max(SLOWEST_PACE, limits.calls_per_minute / MINUTE), BURST)
 
     def spend(self, now: float) -> None:
@@ -173,18 +177,24 @@ class _Account:
             raise self._refusal("calls_per_minute", timedelta(seconds=wait))
 
     def passes(self, now: float) -> bool:
-        """Begin a call that ends at once, if no limit is against it and no other call waits."""
-        if self._calls >= self.limits.calls_at_once or self.pace.is_behind(now) or self._wait(now):
+        """Begin a call that ends at once, if no limit is against it and no other call waits.
+
+        As `spend` and `begin_call`, in one step: it is on the way of every call.
+        """
+        paid_until = max(self._paid_until, now) + self._interval
+        if self._calls >= self.limits.calls_at_once or paid_until - now - MINUTE > ROUNDING:
             return False
-        self.pace.wait(now)
+        if not self.pace.passes(now):
+            return False
+        self._paid_until = paid_until
+        self.let_in += 1
         return True
 
     def _wait(self, now: float) -> float:
         """Spend one call, and return 0; if it comes too early, return for how many seconds it must wait."""
-        a_minute = self.limits.calls_per_minute
-        if a_minute <= 0:
+        if self._interval == inf:
             return MINUTE
-        paid_until = max(self._paid_until, now) + MINUTE / a_minute
+        paid_until = max(self._paid_until, now) + self._interval
         if (too_early := paid_until - now - MINUTE) > ROUNDING:
             return too_early + ROUNDING
         self._paid_until = paid_until

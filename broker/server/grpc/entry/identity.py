@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from broker.domain.access import ANYONE, Caller
 from broker.domain.caller_policy import CallerPolicy
@@ -19,6 +20,15 @@ current_caller: ContextVar[Caller] = ContextVar("current_caller", default=ANYONE
 Metadata = Iterable[tuple[str, str | bytes]] | None
 CERTIFICATES_KEPT = 4096
 """Certificates whose names are kept in memory; each renewal of a client brings another one."""
+
+
+class Proof(NamedTuple):
+    """What a certificate proves."""
+
+    caller: Caller | None
+    not_after: datetime
+    ends: float
+    """The same, in seconds since 1970."""
 
 
 class Identity:
@@ -38,7 +48,7 @@ class Identity:
         self._by_name: dict[str, Caller] = {}
         self._by_token: list[tuple[bytes, Caller]] = []
         self._proved: dict[str | bytes, Caller] = {}
-        self._certificates: dict[bytes, tuple[Caller | None, datetime]] = {}
+        self._certificates: dict[bytes, Proof] = {}
         self._learn()
         policy.on_change(self._learn)
 
@@ -58,8 +68,8 @@ class Identity:
             return ANYONE
         problem = "no known client certificate and no bearer token"
         for pem in context.auth_context().get("x509_pem_cert", ()) if self._by_name else ():
-            caller, not_after = self._by_certificate(pem)
-            if caller and self._clock.now() <= not_after:
+            caller, not_after, ends = self._by_certificate(pem)
+            if caller and self._clock.seconds() <= ends:
                 return caller
             if caller:
                 problem = f"the client certificate expired at {not_after:%Y-%m-%dT%H:%M:%SZ}"
@@ -96,7 +106,7 @@ class Identity:
             return None
         now = self._clock.now()
         proved = (self._by_certificate(pem) for pem in context.auth_context().get("x509_pem_cert", ()))
-        return next((end - now for caller, end in proved if caller and now <= end), None)
+        return next((end - now for caller, end, _ in proved if caller and now <= end), None)
 
     def _of_this_socket(self) -> Caller:
         caller = self._policy.named(self._everybody)
@@ -104,13 +114,14 @@ class Identity:
             raise Unauthenticated(f"the caller of this socket, {self._everybody}, is no longer configured")
         return caller
 
-    def _by_certificate(self, pem: bytes) -> tuple[Caller | None, datetime]:
+    def _by_certificate(self, pem: bytes) -> Proof:
         """Return whose certificate it is, and until when."""
         if found := self._certificates.get(pem):
             return found
         certificate = read_certificate(pem)
         callers = (self._by_name.get(name) for name in certificate.identities)
-        found = next((caller for caller in callers if caller), None), certificate.not_after
+        caller, not_after = next((caller for caller in callers if caller), None), certificate.not_after
+        found = Proof(caller, not_after, not_after.timestamp())
         if len(self._certificates) >= CERTIFICATES_KEPT:
             self._certificates.clear()
         self._certificates[pem] = found

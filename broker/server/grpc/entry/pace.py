@@ -26,6 +26,14 @@ class Pace:
         """Return whether calls are waiting."""
         return self._due - now > self._burst
 
+    def passes(self, now: float) -> bool:
+        """Begin a call and return True, unless calls are waiting."""
+        due = self._due
+        if due - now > self._burst:
+            return False
+        self._due = max(due, now) + self._interval
+        return True
+
     def weigh(self, calls: float) -> None:
         """Let a call count for so many more, which the next ones wait for."""
         self._due += calls * self._interval

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import grpc
 
@@ -15,8 +15,17 @@ from broker.server.grpc.entry.identity import Identity, Metadata
 from broker.server.grpc.warm.answers import WarmAnswers
 from broker.telemetry.requests import Record
 
-Call = Callable[[bytes, Context], Awaitable[bytes]]
 Chain = Callable[[bytes, Context], Awaitable[Any]]
+Repeat = Callable[[bytes], bytes | None]
+"""Answer a request as before; None if only the whole chain can tell."""
+
+
+class KnownCaller(NamedTuple):
+    """How the calls of one caller are answered under the present rules."""
+
+    repeat: Repeat
+    handler: Method
+    """Of its calls whose metadata proves it."""
 
 
 class WarmMethod:
@@ -43,8 +52,7 @@ class WarmMethod:
         self._identity = identity
         self._admission = admission
         self._record = record
-        self._calls: dict[str, Call] = {}
-        self._handlers: dict[str, Method] = {}
+        self._known: dict[str, KnownCaller] = {}
         self._by_connection = _unary(self._identified)
         self._epoch = answers.epoch
 
@@ -53,48 +61,51 @@ class WarmMethod:
         caller = self._identity.known(metadata)
         if caller is None:
             return self._late if self._identity.may_be_stranger(metadata) else self._by_connection
-        call = self._call_of(caller)
-        handler = self._handlers.get(caller.name)
-        if handler is None:
-            handler = self._handlers[caller.name] = _unary(call)
-        return handler
+        return self._of(caller).handler
 
-    def _call_of(self, caller: Caller) -> Call:
-        """Return what answers the caller's calls under the present rules."""
+    def _of(self, caller: Caller) -> KnownCaller:
         if self._epoch != self._answers.epoch:
             self._epoch = self._answers.epoch
-            self._calls.clear()
-            self._handlers.clear()
-        call = self._calls.get(caller.name)
-        if call is None:
-            call = self._calls[caller.name] = self._known(caller)
-        return call
+            self._known.clear()
+        known = self._known.get(caller.name)
+        if known is None:
+            repeat = self._repeat(caller)
+            known = self._known[caller.name] = KnownCaller(repeat, self._answered_by(repeat))
+        return known
 
-    def _known(self, caller: Caller) -> Call:
-        answers, chain, serialize, record = self._answers, self._chain, self._serialize, self._record
-        own = answers.of(caller.name)
+    def _repeat(self, caller: Caller) -> Repeat:
+        answer_of, own, record = self._answers.answer, self._answers.of(caller.name), self._record
         passes = self._admission.turnstile(caller)
 
-        async def call(received: bytes, context: Context) -> bytes:
+        def repeat(received: bytes) -> bytes | None:
             began = time.perf_counter()
-            answer = answers.answer(own, received)
+            answer = answer_of(own, received)
             if answer is None or not passes():
-                return serialize(await chain(received, context))
+                return None
             record("OK", began)
             return answer
 
-        return call
+        return repeat
+
+    def _answered_by(self, repeat: Repeat) -> Method:
+        chain, serialize = self._chain, self._serialize
+
+        async def call(received: bytes, context: Context) -> bytes:
+            answer = repeat(received)
+            return serialize(await chain(received, context)) if answer is None else answer
+
+        return _unary(call)
 
     async def _identified(self, received: bytes, context: Context) -> bytes:
         """Handle a call whose caller only the connection proves."""
         try:
-            caller = self._identity.of(context)
+            answer = self._of(self._identity.of(context)).repeat(received)
         except BrokerError:
             # The chain refuses it, with all that belongs to that.
-            return self._serialize(await self._chain(received, context))
-        return await self._call_of(caller)(received, context)
+            answer = None
+        return self._serialize(await self._chain(received, context)) if answer is None else answer
 
 
-def _unary(call: Call) -> Method:
+def _unary(call: Callable[[bytes, Context], Awaitable[bytes]]) -> Method:
     behaviour: Any = call
     return grpc.unary_unary_rpc_method_handler(behaviour)
