@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from broker.domain.ports.clock import Ask
 from broker.domain.replica.clocks import ClockComparison, Witness, agree, trusted
 
+WORD, WORDS_DRAWN = 32, 128
+
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
@@ -100,7 +102,13 @@ class SystemClock:
 
 
 class SystemRandomness:
-    """Spread out what would otherwise happen at the same time."""
+    """Spread out what would otherwise happen at the same time; make up what nobody guesses.
+
+    Each process has its own, made after it began: two would give the same words.
+    """
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
 
     def jitter(self, duration: timedelta, spread: float = 0.2) -> timedelta:
         """Return the duration, up to `spread` of it longer or shorter."""
@@ -108,4 +116,8 @@ class SystemRandomness:
 
     def unguessable(self) -> str:
         """Return 32 letters and digits that nobody can guess."""
-        return secrets.token_hex(16)
+        if not self._words:
+            # Each question to the system takes as long as the rest of a page's signature.
+            drawn = secrets.token_hex(WORDS_DRAWN * WORD // 2)
+            self._words = [drawn[start : start + WORD] for start in range(0, len(drawn), WORD)]
+        return self._words.pop()

@@ -8,12 +8,7 @@ from broker.protocol.web_url import check_web_url
 
 def sign_url(ticket: Secret, nonce: str, timestamp: int, url: str) -> str:
     """Return lower-hex SHA-1 over raw values in WeCom's order; the URL is one that `page_url` gave."""
-    return sign(before_nonce(ticket), nonce, after_nonce(timestamp, url))
-
-
-def before_nonce(ticket: Secret) -> bytes:
-    """Return what is signed before the nonce."""
-    return f"jsapi_ticket={ticket.reveal()}&noncestr=".encode()
+    return Signer(ticket).sign(nonce.encode(), after_nonce(timestamp, url))
 
 
 def after_nonce(timestamp: int, url: str) -> bytes:
@@ -21,10 +16,19 @@ def after_nonce(timestamp: int, url: str) -> bytes:
     return f"&timestamp={timestamp}&url={url}".encode()
 
 
-def sign(before: bytes, nonce: str, after: bytes) -> str:
-    """Return the signature of the three parts, for whoever keeps the first and the last."""
-    # WeCom prescribes SHA-1.
-    return hashlib.sha1(b"%b%b%b" % (before, nonce.encode(), after), usedforsecurity=False).hexdigest()
+class Signer:
+    """Sign with one ticket again and again: what stands before the nonce is digested once."""
+
+    def __init__(self, ticket: Secret) -> None:
+        # WeCom prescribes SHA-1.
+        before_nonce = f"jsapi_ticket={ticket.reveal()}&noncestr=".encode()
+        self._begun = hashlib.sha1(before_nonce, usedforsecurity=False)
+
+    def sign(self, nonce: bytes, after: bytes) -> str:
+        """Return the signature; `after` is what `after_nonce` returns."""
+        digest = self._begun.copy()
+        digest.update(nonce + after)
+        return digest.hexdigest()
 
 
 def page_url(url: str) -> str:

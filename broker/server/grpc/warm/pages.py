@@ -6,7 +6,7 @@ from typing import Any
 
 from broker.domain.credentials import Credential, CredentialKind
 from broker.domain.ports.clock import Clock, Randomness
-from broker.protocol.js_sdk import after_nonce, before_nonce, sign, signed_part
+from broker.protocol.js_sdk import Signer, after_nonce, signed_part
 from broker.server.grpc import messages
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
 from broker.usecases.shares.targets import Targets
@@ -22,7 +22,7 @@ class WarmTicket:
 
     entry: CacheEntry
     credential: Credential
-    before_nonce: bytes = field(repr=False)
+    signer: Signer
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class WarmPages:
             credential = entry.credential if entry else None
             if entry is None or credential is None:
                 return None
-            tickets.append(WarmTicket(entry, credential, before_nonce(credential.value)))
+            tickets.append(WarmTicket(entry, credential, Signer(credential.value)))
         return WarmPage(tickets, self._targets.version, signed_part(request.url))
 
     def answer(self, kept: WarmPage) -> bytes | None:
@@ -88,9 +88,9 @@ class WarmPages:
         written = [*kept.response]
         for place, ticket in enumerate(kept.tickets):
             ticket.entry.used_at = now
-            nonce = self._randomness.unguessable()
-            written[4 * place + 1] = nonce.encode()
-            written[4 * place + 3] = sign(ticket.before_nonce, nonce, kept.after_nonce).encode()
+            nonce = self._randomness.unguessable().encode()
+            written[4 * place + 1] = nonce
+            written[4 * place + 3] = ticket.signer.sign(nonce, kept.after_nonce).encode()
         return b"".join(written)
 
     def _make_ready(self, kept: WarmPage, timestamp: int) -> None:
