@@ -158,6 +158,7 @@ async def _serve_broker(
     **tables: object,
 ) -> None:
     from broker.app.running_broker import running_broker  # noqa: PLC0415 - in the child only
+    from broker.cli.serving.garbage import spare_what_stays  # noqa: PLC0415
 
     set_up_logging("info", "json")
     logging.getLogger().handlers[0].setStream(open(os.devnull, "w"))  # type: ignore[attr-defined] # noqa: SIM115
@@ -174,7 +175,8 @@ async def _serve_broker(
                     **tables,
                 }
             )
-            async with running_broker(config) as running:
+            # As `serve` does.
+            async with running_broker(config, about_to_listen=spare_what_stays) as running:
                 pipe.send(address(running))
                 await asyncio.Event().wait()
 
