@@ -1,7 +1,6 @@
 """Access tokens by target: find which credential is meant, and let the engine hand it out."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import timedelta
 
 from broker.domain.apps import Target
@@ -36,12 +35,9 @@ class AccessTokens:
         return await self._targets.reach(target, lambda key: self._engine.get(key, min_ttl, by))
 
     async def watch(self, target: Target) -> AsyncGenerator[Credential, None]:
-        """Yield the current token, then each rotation. Raises as `get`."""
+        """Return a generator of the current token, then of each rotation. Raises as `get`."""
         await self.get(target)
-        key = await self._targets.locate(target)
-        async with aclosing(self._engine.watch(key)) as credentials:
-            async for credential in credentials:
-                yield credential
+        return self._engine.watch(await self._targets.locate(target))
 
     async def report(
         self, target: Target, generation: int, errcode: int, by: str = NOBODY

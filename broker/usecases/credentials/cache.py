@@ -1,7 +1,6 @@
 """The credentials that this replica holds, and who watches them."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -194,23 +193,26 @@ class CredentialCache:
             self._to_sweep = None
         return found
 
-    @contextmanager
-    def watching(self, key: CredentialKey) -> Iterator[Latest[Credential]]:
-        """Yield a stream of what is put from now on."""
+    def watching(self, key: CredentialKey) -> "Watching":
+        """Return a context with a stream of what is put from now on."""
+        return Watching(self, key)
+
+    def add_watcher(self, key: CredentialKey, latest: Latest[Credential]) -> CacheEntry:
+        """Push what is put from now on there, too; return the entry that is watched."""
         entry = self.hold(key)
-        latest: Latest[Credential] = Latest()
         entry.add_watcher(latest)
         self.watcher_count += 1
         if entry.credential:
             self._notify(entry.credential)
-        try:
-            yield latest
-        finally:
-            entry.remove_watcher(latest)
-            self.watcher_count -= 1
-            unknown = entry.credential is None and entry.last_error is None
-            if unknown and not entry.watchers and self.find(key) is entry:
-                self._remove(entry)
+        return entry
+
+    def remove_watcher(self, entry: CacheEntry, latest: Latest[Credential]) -> None:
+        """Push nothing more there, and forget an entry of which nothing is known."""
+        entry.remove_watcher(latest)
+        self.watcher_count -= 1
+        unknown = entry.credential is None and entry.last_error is None
+        if unknown and not entry.watchers and self._entries.get(entry.key.name) is entry:
+            self._remove(entry)
 
     def _remove(self, entry: CacheEntry) -> None:
         del self._entries[entry.key.name]
@@ -227,6 +229,24 @@ class CredentialCache:
     def _notify(self, credential: Credential) -> None:
         for listener in self._listeners:
             listener(credential)
+
+
+class Watching:
+    """A context in which a credential is watched: a class, for there are tens of thousands."""
+
+    __slots__ = ("_cache", "_key", "_latest", "_watched")
+
+    def __init__(self, cache: CredentialCache, key: CredentialKey) -> None:
+        self._cache = cache
+        self._key = key
+
+    def __enter__(self) -> Latest[Credential]:
+        self._latest: Latest[Credential] = Latest()
+        self._watched = self._cache.add_watcher(self._key, self._latest)
+        return self._latest
+
+    def __exit__(self, *_: object) -> None:
+        self._cache.remove_watcher(self._watched, self._latest)
 
 
 def _gone(key: CredentialKey) -> BrokerError:

@@ -1,8 +1,7 @@
 """The newest value for one reader: a slow reader misses older ones, but delays no others."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from broker.domain.errors import BrokerError
 
@@ -14,7 +13,7 @@ NOTHING: Any = object()
 class Latest(Generic[Value]):
     """Yield what was put last, until it is closed or fails.
 
-    There are tens of thousands: an `asyncio.Event` in each would take more than all else of a watch.
+    There are tens of thousands: an `asyncio.Event` or a generator in each takes more than all that is here.
     """
 
     __slots__ = ("_closed", "_error", "_newest", "_waiting")
@@ -51,18 +50,17 @@ class Latest(Generic[Value]):
         if self._waiting and not self._waiting.done():
             self._waiting.set_result(None)
 
-    def _take(self) -> Value:
-        newest, self._newest = self._newest, NOTHING
-        return newest
+    def __aiter__(self) -> Self:
+        return self
 
-    async def __aiter__(self) -> AsyncIterator[Value]:
+    async def __anext__(self) -> Value:
         while True:
             if self._error is not None:
                 raise self._error
             if self._closed:
-                return
-            if self._newest is NOTHING:
-                self._waiting = asyncio.get_running_loop().create_future()
-                await self._waiting
-            else:
-                yield self._take()
+                raise StopAsyncIteration
+            if self._newest is not NOTHING:
+                newest, self._newest = self._newest, NOTHING
+                return newest
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting

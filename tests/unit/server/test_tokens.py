@@ -26,7 +26,10 @@ class OneToken:
         return self.credential
 
     async def watch(self, *_: object) -> AsyncGenerator[Credential]:
-        yield self.credential
+        async def current() -> AsyncGenerator[Credential]:
+            yield self.credential
+
+        return current()
 
     async def report(self, *_: object) -> tuple[ReportOutcome, Credential]:
         return ReportOutcome.UNCHANGED, self.credential

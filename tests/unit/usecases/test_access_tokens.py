@@ -162,7 +162,7 @@ async def test_a_child_that_wecom_lists_and_refuses_is_asked_for_within_limits(
 async def test_a_watch_begins_with_the_current_token_of_the_child(
     world: EngineWorld, replica: Replica
 ) -> None:
-    watching = replica.tokens.watch(CHILD_TARGET)
+    watching = await world.run(replica.tokens.watch(CHILD_TARGET))
 
     first = await world.run(anext(watching))
     await watching.aclose()

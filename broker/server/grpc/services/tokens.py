@@ -53,7 +53,7 @@ class TokenServicer(pb_grpc.TokenServiceServicer):
         self, request: pb.WatchAccessTokenRequest, context: Context
     ) -> AsyncIterator[pb.WatchAccessTokenResponse]:
         """Stream the current token, then each rotation."""
-        async with aclosing(self._tokens.watch(messages.target(request.target))) as credentials:
+        async with aclosing(await self._tokens.watch(messages.target(request.target))) as credentials:
             async for credential in credentials:
                 self._audit(context, HANDED_OUT[credential.key.kind], credential)
                 yield pb.WatchAccessTokenResponse(

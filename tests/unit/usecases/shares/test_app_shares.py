@@ -262,7 +262,7 @@ async def test_a_removed_childs_watchers_end_with_the_reason(
     world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
     one, other = await world.fleet(2)
-    watching = other.tokens.watch(CHILD_TARGET)
+    watching = await world.run(other.tokens.watch(CHILD_TARGET))
     await world.run(anext(watching))
     wecom.shares = []
     await clock.jump(SECOND)
