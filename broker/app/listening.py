@@ -78,9 +78,11 @@ async def open_grpc(
     telemetry: Telemetry,
     *,
     tls: ServerTls | None,
+    about_to_listen: Callable[[], None],
 ) -> list[str]:
     """Serve gRPC until the stack closes; return the addresses. Raises `CannotStart`."""
     server = config.server
+    about_to_listen()
     try:
         return await stack.enter_async_context(
             serve_grpc(

@@ -190,7 +190,6 @@ async def running_broker(
             )
 
         tls = listening.ListenersTls.of(config, clock, telemetry)
-        about_to_listen()
         addresses = await listening.open_grpc(
             stack,
             config,
@@ -199,6 +198,7 @@ async def running_broker(
             health,
             telemetry,
             tls=tls.server,
+            about_to_listen=about_to_listen,
         )
         port = await listening.open_http(stack, config, tracing, services, health, telemetry)
         console_port = await listening.open_console(stack, config, guard_for, services, settings, tls.console)
