@@ -137,7 +137,7 @@ class Relisting:
             failed = True
             requested = error.retry_after if isinstance(error, BrokerError) else None
             await self._clock.sleep(min(max(rest, requested or rest), LONGEST_REST))
-            rest *= 2
+            rest = min(rest * 2, LONGEST_REST)
         del self._expected[listing]
 
     async def _debounce(self, expected: Expected) -> None:

@@ -425,6 +425,22 @@ async def test_a_failed_listing_keeps_the_shares_and_is_tried_until_it_succeeds(
         replica.witness.failures.clear()
 
 
+async def test_an_outage_of_an_hour_does_not_end_the_trying(
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
+) -> None:
+    wecom.shares = []
+    wecom.fail(Endpoint.SHARES, lambda: WecomUnavailable("busy"))
+    await events.come(fleet[0])
+    await clock.advance(timedelta(hours=1))
+    wecom.recover()
+    await clock.advance(2 * LONGEST_REST)
+
+    assert [[]] * 3 == [replica.shares.known(CRM, CHILD.corp_id, None) for replica in fleet]
+    for replica in fleet:
+        assert 1 == len(replica.witness.failures)
+        replica.witness.failures.clear()
+
+
 async def test_the_listing_that_an_operator_brought_about_ends_the_trying(
     world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:
