@@ -39,6 +39,7 @@ MOST_OF_CALLERS = MOST_GROWN // 2
 BOUNDED = {
     "broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS,
     "broker.server.grpc.warm.": 2 * MOST_PAGES,
+    "broker.protocol.js_sdk.Signer": 2 * MOST_PAGES,
 }
 """What may grow further, to a bound of its own, by the beginning of its name."""
 LEFT_AFTER_SECONDS = 0.25

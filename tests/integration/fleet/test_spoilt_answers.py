@@ -29,7 +29,7 @@ from tests.kit.processes.fleet import (
 LOGIN = "/cgi-bin/auth/getuserinfo"
 SHARES = (0.01, 0.02, 0.05)
 LOGINS, AT_ONCE = 400, 20
-LIFETIME, SECONDS, LATE_SECONDS, PAUSE_SECONDS = 10, 25, 0.2, 0.05
+LIFETIME, SECONDS, LATE_SECONDS, PAUSE_SECONDS = 10, 25, 0.2, 0.1
 HABITS = ("new_value_kills_old", "same_value_full_lifetime", "same_value_remaining")
 FAULTS = [("reset", {}), ("status", {"status": 502}), ("errcode", {"errcode": -1})]
 
