@@ -20,6 +20,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey, RefreshPolicy
 from broker.domain.errors import BrokerError
 from broker.domain.ports.observer import Damage, Durability
+from broker.domain.ports.tracer import NO_TRACER, Tracer
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
 from broker.domain.suites.catalog import Catalog
@@ -168,6 +169,7 @@ class Replica:
             self.suite_witness,
             self.trail,
             tasks,
+            world.tracer,
         )
         limits = Limits(around)
         wecom = cast("Any", Connection(world.wecom, limits.gate, number))
@@ -219,6 +221,8 @@ class EngineWorld:
         """The apps that have a callback."""
         self.core_options: dict[str, Any] = {}
         """What the cores are given besides, or instead."""
+        self.tracer: Tracer = NO_TRACER
+        """What later replicas tell of."""
         self.replicas: list[Replica] = []
         self.catalog = Catalog({app.name: app for app in apps})
 
