@@ -30,6 +30,8 @@ STATUSES: dict[str, int] = {
 CLIENT_PATHS = ("/callback/{app}/{corp_id}", "/callback/{app}/{corp_id}/")
 """Of a 代开发 app at one client."""
 SUCCESS = "success"
+FAILED = "failed"
+"""The outcome of a callback that ended in an unexpected error."""
 UNIX_SOCKET_PEER = "127.0.0.1"
 """A peer on a unix socket has no address and is on this machine: it counts as a local proxy."""
 WARNING_INTERVAL_SECONDS = 60.0
@@ -97,7 +99,7 @@ class CallbackEndpoint:
             incident = secrets.token_hex(4)
             self._log.error("unexpected error", callback=app, incident=incident, exc_info=error)
             answer = web.Response(status=500, text=f"internal error, incident {incident}\n")
-            return self._answered(app, "failed", answer, began)
+            return self._answered(app, FAILED, answer, began)
         status, outcome = _status(error)
         # Strangers must not choose metric labels.
         known = app if not isinstance(error, UnknownApp) else ""

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from aiohttp import web
 
 from broker.domain.ports.observer import Observer
-from broker.server.http.callbacks import CallbackEndpoint
+from broker.server.http.callbacks import FAILED, CallbackEndpoint
 from broker.server.http.forwarded import Forwarded
 from broker.telemetry.tracing import CallbackSpan, RequestTracer
 from broker.usecases.callbacks.inbox import CallbackInbox
@@ -41,5 +41,6 @@ class TracedCallbacks(CallbackEndpoint):
         return self._tracer.callback(request.method, route, request.headers.items())
 
     def _answered(self, app: str, outcome: str, answer: web.Response, began: float) -> web.Response:
-        _span.get().ended(app, outcome, answer.status)
+        # Of what fails unexpectedly nobody knows whether such an app is configured.
+        _span.get().ended("" if outcome == FAILED else app, outcome, answer.status)
         return super()._answered(app, outcome, answer, began)
