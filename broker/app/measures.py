@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from broker.app.core import Core
 from broker.app.reloading.settings import LiveSettings
 from broker.domain.shares import ShareList
+from broker.domain.suites.catalog import Catalog
 from broker.server.grpc.entry.admission import Admission
 from broker.telemetry import zeros
 from broker.telemetry.metrics import Metrics
@@ -20,6 +21,7 @@ def measure(metrics: Metrics, settings: LiveSettings, admission: Admission, core
         zeros.expect_callers(metrics, settings.policy.names())
         zeros.expect_callbacks(metrics, settings.callbacks)
         zeros.expect_suites(metrics, settings.catalog.suites)
+        zeros.expect_shares(metrics, settings.callbacks.keys() & _shared(settings.catalog))
 
     def count_calls() -> None:
         admission.report(lambda caller, calls: metrics.caller_calls.labels(caller).inc(calls))
@@ -36,6 +38,12 @@ def measure(metrics: Metrics, settings: LiveSettings, admission: Admission, core
     settings.policy.on_change(expect)
     for update in (count_calls, show_refusals, show_shares):
         metrics.update_by(update)
+
+
+def _shared(catalog: Catalog) -> set[str]:
+    """Return what may be shared with children."""
+    apps = {app.name for app in catalog.apps.values() if app.share_kinds}
+    return apps | {suite.name for suite in catalog.suites.values() if suite.share_kinds}
 
 
 def _by_kind(lists: Iterable[ShareList]) -> Counter[tuple[str, ...]]:

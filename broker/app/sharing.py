@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from broker.app.surroundings import Surroundings
 from broker.domain.ports.wecom import WecomShares
-from broker.domain.shares import ListingKey
+from broker.domain.shares import ListingKey, ShareList
 from broker.domain.suites.catalog import CatalogChange, unknown
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.engine import CredentialEngine
@@ -59,7 +59,7 @@ class Sharing:
             clock=clock,
             cooldown=around.policy.cooldown,
             tasks=tasks,
-            on_listed=self.parents.note_sharing,
+            on_listed=self._note_listed,
         )
         self.directory = ShareDirectory(self.lists, self.lister, clock)
         self.reconciliation = Reconciliation(
@@ -84,7 +84,9 @@ class Sharing:
             relisting=self.relisting,
             counters=storage.coordination,
             clock=clock,
+            observer=observer,
             cooldown=around.policy.cooldown,
+            called_back=called_back,
             tasks=tasks,
         )
         children = SuiteChildren(self.parents, self.directory)
@@ -98,6 +100,10 @@ class Sharing:
             self.lists.end(name, unknown(name) if name in change.removed else None)
         self.lists.forget_unlisted()
 
+    async def _note_listed(self, listing: ShareList, before: ShareList | None) -> None:
+        self.unannounced.on_listed(listing, before)
+        await self.parents.note_sharing(listing)
+
     def _are_listed(self, listing: ListingKey) -> bool:
         return self.parents.are_listed(listing)
 
@@ -105,3 +111,4 @@ class Sharing:
         """Hear what other replicas listed, and of events about shares."""
         notifications.subscribe(self.replicated.on_notice)
         notifications.subscribe(self.relisting.on_notice)
+        notifications.subscribe(self.unannounced.on_notice)

@@ -88,6 +88,11 @@ class Metrics:
         self.app_shares = gauge(
             "app_shares", "Child corps that an app is shared with, as last listed.", "app", "share_kind"
         )
+        self.shares_ended_unannounced = counter(
+            "shares_ended_unannounced_total",
+            "Child corps that a listing lacks although no event of WeCom announced it.",
+            "app",
+        )
         self.credentials = gauge("credentials", "Credentials in memory by kind and state.", "kind", "state")
         self.oldest_seconds = gauge(
             "credential_oldest_seconds", "Age of the oldest credential in memory, by kind.", "kind"

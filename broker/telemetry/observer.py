@@ -264,6 +264,15 @@ class Telemetry:
             removed=gone[:SHARES_LOGGED],
         )
 
+    def shares_ended_unannounced(self, app: str, ended: Iterable[AppShare]) -> None:
+        """See `Observer.shares_ended_unannounced`."""
+        gone = [share.corp_id for share in ended]
+        self.metrics.shares_ended_unannounced.labels(app).inc(len(gone))
+        self.problems.note(ProblemKind.SHARE, app, "")
+        self._log.warning(
+            "shares ended, and no event said so", app=app, count=len(gone), corp_ids=gone[:SHARES_LOGGED]
+        )
+
     def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
         """See `Observer.shares_unreadable`."""
         self._log.warning("a share list has unreadable entries", app=app, share_kind=share_kind, count=count)

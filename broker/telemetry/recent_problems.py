@@ -20,6 +20,8 @@ class ProblemKind(StrEnum):
     """A caller has no right, no identity, or asks too often."""
     FETCH = "fetch"
     """A credential was not fetched."""
+    SHARE = "share"
+    """Shares ended, and no event of WeCom said so."""
     STORE = "store"
     """The store became unavailable."""
     DAMAGE = "damage"

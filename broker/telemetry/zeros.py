@@ -65,6 +65,12 @@ def expect_suites(metrics: Metrics, names: Iterable[str]) -> None:
             metrics.exchanges.labels(name, state)
 
 
+def expect_shares(metrics: Metrics, names: Iterable[str]) -> None:
+    """Show what is counted of each app or suite that is shared, and has a callback."""
+    for name in names:
+        metrics.shares_ended_unannounced.labels(name)
+
+
 def expect_endpoints(metrics: Metrics, endpoints: Iterable[str]) -> None:
     """Show what is counted of each endpoint of WeCom; an errcode begins with its first answer."""
     for endpoint in endpoints:

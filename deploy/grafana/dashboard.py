@@ -158,6 +158,10 @@ ROWS: Mapping[str, Sequence[Panel]] = {
             {"{{app}} {{share_kind}}": _most("wecom_broker_app_shares", "app, share_kind")},
         ),
         Panel(
+            "Shares that ended without an event",
+            {"{{app}}": _rate("wecom_broker_shares_ended_unannounced_total", "app")},
+        ),
+        Panel(
             "Authorisations",
             {"{{app}} {{state}}": _most("wecom_broker_authorizations", "app, state")},
         ),

@@ -27,8 +27,6 @@ COMMAND = re.compile(
     r"wecom-broker ((?:retry|shares sync|events (?:dead|retry)|suites list|quotas) [^;,()]*)"
 )
 """A command in a remedy; those that need what only the operator knows are typed by the incident."""
-NO_ALERT = "-"
-"""Nothing is wrong with the broker, and nobody is paged: one child corp, or one client."""
 
 
 @dataclass(slots=True)
@@ -89,7 +87,8 @@ class Ground:
     async def alerted(self, alert: str, shown: Series | None = None) -> None:
         """Have promtool judge whether it fires on what was scraped, or as soon as a scrape shows it."""
         self.told.alert = alert
-        if alert == NO_ALERT or not has_promtool():
+        if not has_promtool():
+            self.told.alert += ": not judged, no promtool"
             return
 
         async def does_fire() -> bool:

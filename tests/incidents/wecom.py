@@ -9,7 +9,7 @@ from grpc.aio import AioRpcError
 from broker.simulator.demo import PARENT, SECRET
 from broker.simulator.world.corps import App, AppId
 from broker.simulator.world.faults import Delay, HttpStatus
-from tests.incidents.ground import NO_ALERT, Ground, Told, ground
+from tests.incidents.ground import Ground, Told, ground
 from tests.kit.processes.fleet import refused, until
 
 CHILD = AppId("ww1child000000001", 1000010)
@@ -73,8 +73,9 @@ async def share_removed(folder: Path, told: Told) -> None:
         world.shares.remove(PARENT, CHILD, share.business_type)
         world.kill(token.value)
         assert "APP_NOT_SHARED" == (await refused(here.crm.report(token))).reason
-        remedy = await here.named("WARN", "crm", "APP_NOT_SHARED", NO_ALERT)
+        remedy = await here.named("WARN", "crm", "APP_NOT_SHARED", "WecomBrokerShareEndUnannounced")
         assert "share the app with the corp" in remedy
+        assert any("no event said so" in found["problem"] for found in await here.doctor())
         world.share(PARENT, CHILD, corp_name="华东公司")
         await here.carried_out(remedy)
         assert (await here.crm.token(CHILD.corpid)).value

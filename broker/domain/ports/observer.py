@@ -88,6 +88,9 @@ class Observer(Protocol):
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """A listing has other shares than the one before."""
 
+    def shares_ended_unannounced(self, app: str, ended: Iterable[AppShare]) -> None:
+        """A listing lacks shares whose end no event of WeCom announced."""
+
     def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
         """Entries of a listing could not be read, and count as unchanged; `count` says how many."""
 

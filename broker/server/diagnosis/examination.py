@@ -16,7 +16,7 @@ OF_REPLICAS: Sequence[Check] = (
     replicas.certificates,
 )
 OF_APPS: Sequence[Check] = (apps.refusals, apps.quotas, apps.suites, groups.groups)
-RECENT: Sequence[Check] = (recent.callers, recent.callbacks)
+RECENT: Sequence[Check] = (recent.callers, recent.callbacks, recent.shares)
 """What passed: the state of nothing shows it any more."""
 WORST_FIRST = list(Level)
 

@@ -29,6 +29,8 @@ OF_CALLBACKS = {
     "store_unavailable": "bring the store back: see the line of the store",
 }
 
+OF_SHARES = "compare the callback and its events in WeCom's console; then: wecom-broker shares sync {app}"
+
 
 def callers(facts: Facts) -> Iterator[Finding]:
     """Yield which callers are refused, and what they asked for."""
@@ -59,6 +61,14 @@ def callbacks(facts: Facts) -> Iterator[Finding]:
         )
         cure = OF_CALLBACKS.get(found.detail, "look at the broker's log")
         yield Finding(level, words.say("callback {app}", app=found.subject), problem, words.say(cure))
+
+
+def shares(facts: Facts) -> Iterator[Finding]:
+    """Yield which apps' shares ended without an event: the callback may be broken."""
+    words = facts.words
+    for found in _lately(facts, "share"):
+        problem = words.say("shares ended, and no event said so: {often}", often=_how_often(facts, found))
+        yield Finding(Level.WARN, found.subject, problem, words.say(OF_SHARES, app=found.subject))
 
 
 def slowness(facts: Facts) -> Iterator[Finding]:

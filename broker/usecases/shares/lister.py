@@ -55,7 +55,7 @@ class ShareLister:
         observer: Observer,
         cooldown: timedelta,
         tasks: Background,
-        on_listed: Callable[[ShareList], Awaitable[None]],
+        on_listed: Callable[[ShareList, ShareList | None], Awaitable[None]],
     ) -> None:
         self._wecom = wecom
         self._lists = lists
@@ -206,7 +206,7 @@ class ShareLister:
         listing = listing.following(before)
         if not await self._replicated.publish(key, listing, lease):
             return None
-        await self._on_listed(listing)
+        await self._on_listed(listing, before)
         return listing
 
     async def _may_relist(self, app: App, kind: ShareKind, corp_id: str) -> bool:

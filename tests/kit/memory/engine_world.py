@@ -56,6 +56,7 @@ class Witness:
     forced: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, int]] = field(default_factory=list)
     changes: list[tuple[str, list[AppShare], list[AppShare]]] = field(default_factory=list)
+    unannounced: list[tuple[str, list[str]]] = field(default_factory=list)
     receivers: list[tuple[str, str, str]] = field(default_factory=list)
 
     def upstream_called(
@@ -90,6 +91,10 @@ class Witness:
     def shares_changed(self, app: str, added: Iterable[AppShare], removed: Iterable[AppShare]) -> None:
         """See `Observer`."""
         self.changes.append((app, list(added), list(removed)))
+
+    def shares_ended_unannounced(self, app: str, ended: Iterable[AppShare]) -> None:
+        """See `Observer`."""
+        self.unannounced.append((app, [share.corp_id for share in ended]))
 
     def shares_unreadable(self, app: str, share_kind: ShareKind, count: int) -> None:
         """See `Observer`."""

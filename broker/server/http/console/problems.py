@@ -8,7 +8,7 @@ from itertools import islice
 from broker.domain.errors import KINDS
 from broker.domain.ports.observer import Damage
 from broker.server.diagnosis.finding import Level
-from broker.server.diagnosis.recent import OF_CALLBACKS, OF_CALLERS
+from broker.server.diagnosis.recent import OF_CALLBACKS, OF_CALLERS, OF_SHARES
 from broker.server.diagnosis.words import Words
 from broker.server.http.console.overview import Seen
 from broker.telemetry.recent_problems import ProblemKind, RecentProblem
@@ -54,12 +54,15 @@ def _remedy(found: RecentProblem, words: Words) -> str:
     kind = KINDS.get(first_word)
     if found.kind is ProblemKind.FETCH and kind and kind in OF_REFUSALS:
         return words.say(OF_REFUSALS[kind], **known_of(found.subject, {}))
-    return words.say(REMEDIES.get(found.kind, {}).get(first_word, OTHERWISE), caller=found.subject)
+    return words.say(
+        REMEDIES.get(found.kind, {}).get(first_word, OTHERWISE), caller=found.subject, app=found.subject
+    )
 
 
 REMEDIES: Mapping[ProblemKind, Mapping[str, str]] = {
     ProblemKind.CALLBACK: OF_CALLBACKS,
     ProblemKind.CALLER: OF_CALLERS,
+    ProblemKind.SHARE: {"": OF_SHARES},
     ProblemKind.DAMAGE: {
         **dict.fromkeys(Damage, "find out who writes to the store"),
         Damage.KEY_UNKNOWN: "give all replicas the same store.seal_keys, then reload",
@@ -82,6 +85,10 @@ def _fetch(found: RecentProblem, words: Words) -> tuple[str, str]:
     return found.subject, words.say("not fetched: {why}", why=found.detail)
 
 
+def _share(found: RecentProblem, words: Words) -> tuple[str, str]:
+    return found.subject, words.say("shares ended, and no event said so")
+
+
 def _store(found: RecentProblem, words: Words) -> tuple[str, str]:
     return "store", words.say("was unavailable: {why}", why=found.detail)
 
@@ -102,6 +109,7 @@ SAID: Mapping[ProblemKind, Say] = {
     ProblemKind.CALLBACK: _callback,
     ProblemKind.CALLER: _caller,
     ProblemKind.FETCH: _fetch,
+    ProblemKind.SHARE: _share,
     ProblemKind.STORE: _store,
     ProblemKind.DAMAGE: _damage,
     ProblemKind.READINESS: _readiness,

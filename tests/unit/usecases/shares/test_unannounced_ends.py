@@ -1,6 +1,7 @@
-"""A share that ended without an event: WeCom's refusal has the shares listed, and the listing decides."""
+"""A share that ended without an event: WeCom's refusal causes a listing, which decides, and is told."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,12 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKind
 from broker.domain.errors import AppNotShared
 from broker.domain.ports.passthrough import ApiAnswer, ApiCall
-from broker.domain.shares import AppShare
+from broker.domain.ports.store import Notice, NoticeKind
+from broker.domain.shares import AppShare, ListingKey
 from broker.usecases.access_tokens import DEAD_TOKEN_CODES
 from broker.usecases.api_calls import ApiCalls
 from broker.usecases.credentials.reports import ReportOutcome
-from broker.usecases.shares.unannounced import MOST_REFUSED
+from broker.usecases.shares.unannounced import LATE, MOST_REFUSED, MOST_TOLD
 from broker.usecases.signing import Signing
 from tests.kit.memory.engine_world import (
     CHILD,
@@ -249,3 +251,110 @@ async def test_without_the_store_a_replica_lists_for_itself(
 
     assert fleet[0].memory.get(CHILD) is None
     assert CHILD_SHARE in fleet[1].shares.held(fleet[1].apps["crm"])
+
+
+# --- operators are told
+
+
+@pytest.fixture
+async def called_back(world: EngineWorld) -> None:
+    """WeCom calls back about the app, so its events say which shares end."""
+    world.called_back.add("crm")
+
+
+def untold(fleet: list[Replica]) -> list[tuple[str, list[str]]]:
+    """Return what the fleet's observers were told, all together."""
+    return [told for replica in fleet for told in replica.witness.unannounced]
+
+
+def event(clock: FakeClock) -> Notice:
+    moment = int(clock.now().timestamp() * 1000)
+    return Notice(NoticeKind.APPENDED, ListingKey("crm", ShareKind.CORP_GROUP).name, moment)
+
+
+@pytest.mark.usefixtures("called_back")
+@pytest.mark.parametrize("way", [report, renew_ahead])
+async def test_a_share_that_ended_without_an_event_is_told_once_by_the_fleet(
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, way: Way
+) -> None:
+    wecom.shares = []
+    await clock.jump(AGED if way is renew_ahead else SECOND)
+    await world.run(outcome(way(fleet[0])))
+    await clock.advance(LATE - SECOND)
+    assert not untold(fleet)
+
+    await clock.advance(2 * SECOND)
+    assert [("crm", [CHILD.corp_id])] == untold(fleet)
+
+
+@pytest.mark.usefixtures("called_back")
+async def test_a_share_that_a_comparison_by_the_clock_misses_is_told_too(
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    for replica in fleet:
+        replica.tasks.keep_running("reconciling shares", replica.sharing.reconciliation.run)
+    wecom.shares = []
+    await clock.advance(timedelta(seconds=660))
+
+    assert [("crm", [CHILD.corp_id])] == untold(fleet)
+
+
+@pytest.mark.usefixtures("called_back")
+@pytest.mark.parametrize("after", [SECOND / 2, LATE / 2])
+async def test_a_share_whose_event_comes_a_little_later_than_the_refusal_was_announced(
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, after: timedelta
+) -> None:
+    wecom.shares = []
+    await world.run(outcome(report(fleet[0])))
+    await clock.advance(after)
+    fleet[2].store._publish(event(clock))
+    await clock.advance(2 * LATE)
+
+    assert not untold(fleet)
+
+
+@pytest.mark.usefixtures("called_back")
+async def test_a_share_that_an_event_announced_is_not_told(
+    fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    wecom.shares = []
+    fleet[1].store._publish(event(clock))
+    await clock.advance(2 * LATE)
+
+    assert [None] * 3 == tokens(fleet)
+    assert not untold(fleet)
+
+
+@pytest.mark.usefixtures("called_back")
+async def test_what_a_replica_may_have_missed_while_its_store_was_away_is_not_told(
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    fleet[0].store.cut()
+    wecom.shares = []
+    fleet[0].store.mend()
+    await settle()
+    await world.run(outcome(report(fleet[0])))
+    await clock.advance(2 * LATE)
+
+    assert not untold(fleet)
+
+
+async def test_without_a_callback_no_event_can_be_missing(
+    world: EngineWorld, fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    wecom.shares = []
+    await world.run(outcome(report(fleet[0])))
+    await clock.advance(2 * LATE)
+
+    assert not untold(fleet)
+
+
+@pytest.mark.usefixtures("called_back")
+async def test_forged_notices_of_listings_that_nobody_has_fill_no_memory(
+    fleet: list[Replica], clock: FakeClock
+) -> None:
+    ends = fleet[0].sharing.unannounced
+    for number in range(MOST_TOLD + 100):
+        ends.on_notice(replace(event(clock), name=f"shares:crm:corp_group:ww{number}"))
+
+    assert len(ends._told_at) <= MOST_TOLD
