@@ -89,6 +89,7 @@ class Services:
         admin = AdminServicer(
             admin=self.admin,
             refusals=refusals,
+            lost_codes=core.suites.lost_codes,
             suites=statuses,
             reporter=reporter,
             heartbeats=self.heartbeats,

@@ -28,7 +28,7 @@ from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.credentials import SuiteCredentials
 from broker.usecases.suites.events import SuiteEvents
 from broker.usecases.suites.exchanges import Exchanges
-from broker.usecases.suites.installations import Installations
+from broker.usecases.suites.installations import Installations, LostCodes
 from broker.usecases.suites.links import InstallLinks
 from broker.usecases.suites.overview import SuiteAuthorizations
 from broker.usecases.suites.rereading import Rereading
@@ -134,8 +134,9 @@ class Suites:
         self._tasks = tasks
         self._each = dict[Suite, tuple[asyncio.Task[None], ...]]()
         self._is_running = self._started = False
+        self.lost_codes = lost_codes = LostCodes(state.installations, fleet)
         self.cancellation = cancellation = Cancellation(
-            catalog.suites, state.authorizations, state.credentials, lister.end, clock
+            catalog.suites, state.authorizations, state.credentials, lost_codes, lister.end, clock
         )
         self.rereading = Rereading(
             suites=catalog.suites,
@@ -163,6 +164,7 @@ class Suites:
             changes=state.changes,
             clock=clock,
             observer=around.suite_observer,
+            lost_codes=lost_codes,
             tasks=tasks,
             longest_call=longest_call,
             on_authorized=self.rereading.start,

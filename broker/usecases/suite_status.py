@@ -18,6 +18,8 @@ class SuiteStatus:
     counts: Mapping[str, int]
     """How many rows are in each `ViewState`."""
     next_permission_end: datetime | None
+    lost_followed: int = 0
+    """How many of the lost ones an installation followed, perhaps of the same corp."""
 
 
 class SuiteStatuses:
@@ -40,4 +42,5 @@ class SuiteStatuses:
             self._tickets.status(suite),
             self._authorizations.counts(suite.name),
             self._authorizations.next_permission_end(suite.name),
+            self._authorizations.lost_followed(suite.name),
         )

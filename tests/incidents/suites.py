@@ -52,6 +52,13 @@ async def authorization_lost(folder: Path, told: Told) -> None:
         assert "lost" in await here.carried_out(remedy)
         corp_id = await _installed(here)
         assert (await here.crm.of("market").token(corp_id)).value
+        [left] = [found for found in await here.doctor() if found["subject"] == "market"]
+        assert ("WARN", "1 authorisation(s) LOST, and as many installed since") == (
+            left["level"],
+            left["problem"],
+        )
+        assert "1 lost installation of market acknowledged" in await here.carried_out(left["remedy"])
+        assert not [found for found in await here.doctor() if found["subject"] == "market"]
         here.worked()
 
 

@@ -181,15 +181,21 @@ class _CallersInstallationPayload(_InstallationPayload):
     is_callers: bool = False
 
 
+class _SettledInstallationPayload(_CallersInstallationPayload):
+    is_settled: bool = False
+
+
 def _encode_installation(installation: Installation) -> Record:
+    # Brokers of earlier versions read only what they know.
     kind = _CallersInstallationPayload if installation.is_callers else _InstallationPayload
+    kind = _SettledInstallationPayload if installation.is_settled else kind
     payload = kind.model_validate(installation, from_attributes=True)
     name = Installation.name_of(installation.key)
     return Record(name, installation.fence, payload.to_bytes(), installation.kept_until, durable=True)
 
 
 def _decode_installation(key: InstallationKey, record: Record) -> Installation:
-    fields = _CallersInstallationPayload.fields_of_record(record)
+    fields = _SettledInstallationPayload.fields_of_record(record)
     return Installation(*key, record.fence, **fields)
 
 

@@ -8,7 +8,7 @@ from broker.app.storage import Storage
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.catalog import Catalog
-from broker.domain.suites.installation import Installation, InstallationState
+from broker.domain.suites.installation import Installation, InstallationState, count_followed
 from broker.domain.suites.suite import Suite
 from broker.domain.suites.view import AuthorizationView
 from broker.usecases.limits.error_cache import ErrorCache
@@ -66,10 +66,12 @@ def _status(
         code
         for code in codes
         if code.suite == suite.name
-        and code.state is not InstallationState.DONE
+        and not (code.state is InstallationState.DONE or code.is_settled)
         and code.code_hash not in came_of
     ]
     counts = Counter(AuthorizationView.of_installation(code).state.value for code in shown)
     counts.update(corp.state.value for corp in own)
     ends = [end for corp in own for end in corp.permission_ends if end > now]
-    return SuiteStatus(suite.name, tickets.status(suite), counts, min(ends, default=None))
+    done = [code for code in codes if code.suite == suite.name and code.state is InstallationState.DONE]
+    followed = count_followed([*shown, *done])
+    return SuiteStatus(suite.name, tickets.status(suite), counts, min(ends, default=None), followed)

@@ -15,16 +15,19 @@ HEADS = ("app", "corp", "what", "reason", "errcode", "since", "next try", "calls
 async def retry(desk: Desk, app: str) -> None:
     """Forget on every replica what WeCom refused to APP, once you have changed something at WeCom.
 
+    Of a suite it also takes note of installations that are LOST: they are shown no more.
     Once a minute at most, and three times an hour for a refused secret: WeCom bars an address that repeats a
     wrong one.
     """
     answer = await desk.ask(desk.admin.RetryRefused, pb.RetryRefusedRequest(app=app))
     if desk.as_json:
         desk.print_json(plain(answer))
-    elif answer.cleared_count:
-        count = answer.cleared_count
+        return
+    if count := answer.acknowledged_count:
+        click.echo(f"{count} lost installation{'' if count == 1 else 's'} of {app} acknowledged")
+    if count := answer.cleared_count:
         click.echo(f"{count} refusal{'' if count == 1 else 's'} of {app} forgotten: the next call tries")
-    else:
+    elif not answer.acknowledged_count:
         click.echo(f"nothing is remembered of {app}: each call tries already")
 
 

@@ -5,6 +5,7 @@ SENT → TAKEN           WeCom certainly did not read it
 TAKEN, SENT → LOST     WeCom refused it, or its answer was lost: an administrator must act
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -54,6 +55,8 @@ class Installation:
     """What keeps the exchange of an open one from succeeding; of a LOST one, what happened and what to do."""
     is_callers: bool = False
     """Whether a caller brought it, not WeCom's push."""
+    is_settled: bool = False
+    """Whether nobody needs to act on this lost one any more."""
 
     @property
     def key(self) -> InstallationKey:
@@ -64,6 +67,11 @@ class Installation:
     def is_open(self) -> bool:
         """Return whether the exchange is outstanding."""
         return self.state in (InstallationState.TAKEN, InstallationState.SENT)
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether somebody must act on it."""
+        return self.state is InstallationState.LOST and not self.is_settled
 
     @property
     def kept_until(self) -> datetime:
@@ -84,3 +92,14 @@ class Installation:
     def is_worth_sharing(self, now: datetime) -> bool:
         """Return whether a store that lost it should have it back: else its code could be sent again."""
         return now < self.kept_until
+
+
+def count_followed(codes: Iterable[Installation]) -> int:
+    """Return how many lost codes an installation followed: perhaps of the same corp, which no code names."""
+    lost = followed = 0
+    for code in sorted(codes, key=lambda code: code.taken_at):
+        if code.is_lost:
+            lost += 1
+        elif code.state is InstallationState.DONE and followed < lost:
+            followed += 1
+    return followed

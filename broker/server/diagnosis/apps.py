@@ -91,18 +91,7 @@ def suites(facts: Facts) -> Iterator[Finding]:
     words = facts.words
     for suite in facts.status.suites:
         yield from _ticket(facts, suite)
-        if suite.lost_count:
-            yield Finding(
-                Level.FAIL,
-                suite.app,
-                words.say(
-                    "{count} authorisation(s) LOST: the exchange's answer never came", count=suite.lost_count
-                ),
-                words.say(
-                    "wecom-broker suites list {app}; the corp installs again, or 重新获取secret",
-                    app=suite.app,
-                ),
-            )
+        yield from _lost(facts, suite)
         if count := suite.reauthorization_required_count:
             yield Finding(
                 Level.WARN,
@@ -119,6 +108,26 @@ def suites(facts: Facts) -> Iterator[Finding]:
                     words.say("a corp's permission ends {ago}", ago=words.ago(end, facts.now)),
                     words.say("wecom-broker suites list {app}; have the corp renew it", app=suite.app),
                 )
+
+
+def _lost(facts: Facts, suite: pb.SuiteStatus) -> Iterator[Finding]:
+    words, followed = facts.words, suite.lost_followed_count
+    if count := suite.lost_count - followed:
+        yield Finding(
+            Level.FAIL,
+            suite.app,
+            words.say("{count} authorisation(s) LOST: the exchange's answer never came", count=count),
+            words.say(
+                "wecom-broker suites list {app}; the corp installs again, or 重新获取secret", app=suite.app
+            ),
+        )
+    if followed:
+        yield Finding(
+            Level.WARN,
+            suite.app,
+            words.say("{count} authorisation(s) LOST, and as many installed since", count=followed),
+            words.say("if these are the same corps: wecom-broker retry {app}", app=suite.app),
+        )
 
 
 def _ticket(facts: Facts, suite: pb.SuiteStatus) -> Iterator[Finding]:

@@ -214,6 +214,7 @@ def suite_status(found: SuiteStatus) -> pb.SuiteStatus:
         ticket_expire_time=found.ticket.expires_at,
         ticket_problem=found.ticket.problem,
         next_permission_expire_time=found.next_permission_end,
+        lost_followed_count=found.lost_followed,
         **_counts(found.counts),
     )
 

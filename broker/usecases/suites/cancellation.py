@@ -10,6 +10,7 @@ from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.domain.suites.suite import Suite
 from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.credentials import SuiteCredentials
+from broker.usecases.suites.installations import LostCodes
 
 LATE_ANSWER = timedelta(seconds=30)
 """A fetch that began before the corp cancelled has ended by then, and may have left a token."""
@@ -23,12 +24,14 @@ class Cancellation:
         suites: Mapping[str, Suite],
         authorizations: Authorizations,
         credentials: SuiteCredentials,
+        lost_codes: LostCodes,
         end_shares: Callable[[ListingKey], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._suites = suites
         self._authorizations = authorizations
         self._credentials = credentials
+        self._lost_codes = lost_codes
         self._end_shares = end_shares
         self._clock = clock
 
@@ -37,15 +40,20 @@ class Cancellation:
 
         Raises `StoreUnavailable`.
         """
+        was_unknown = False
 
         def cancel(present: Authorization | None) -> Authorization | None:
+            nonlocal was_unknown
+            was_unknown = False
             if present is None:
                 # Its auth_code may be on its way to WeCom.
+                was_unknown = True
                 return self._unknown(suite, corp_id, cancelled_at)
             if present.cancelled_at and cancelled_at <= present.cancelled_at:
                 return None
             present = replace(present, cancelled_at=cancelled_at)
             if present.state is AuthorizationState.CANCELLED:
+                was_unknown = True
                 return present
             if cancelled_at < present.installed_at.replace(microsecond=0):
                 # Of before it authorised again, or clocks are apart: WeCom is asked.
@@ -53,6 +61,8 @@ class Cancellation:
             return present.cancelled()
 
         await self._authorizations.change((suite.name, corp_id), cancel, allow_offline=False)
+        if was_unknown:
+            await self._lost_codes.settle_one(suite.name, cancelled_at)
 
     def _unknown(self, suite: Suite, corp_id: str, cancelled_at: datetime) -> Authorization:
         return Authorization(

@@ -36,7 +36,7 @@ from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.suites.authorizations import Authorizations
 from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.credentials import SuiteCredentials
-from broker.usecases.suites.installations import Installations
+from broker.usecases.suites.installations import Installations, LostCodes
 
 REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
 """How long to wait before a failed exchange is tried again: at first, and at most."""
@@ -62,6 +62,7 @@ class Exchanges:
         changes: Changes,
         clock: Clock,
         observer: SuiteObserver,
+        lost_codes: LostCodes,
         tasks: Background,
         longest_call: timedelta,
         on_authorized: Callable[[AuthorizationKey], None],
@@ -77,6 +78,7 @@ class Exchanges:
         self._changes = changes
         self._clock = clock
         self._observer = observer
+        self._lost_codes = lost_codes
         self._tasks = tasks
         self._longest_call = longest_call
         self._on_authorized = on_authorized
@@ -280,10 +282,14 @@ class Exchanges:
             await self._settle(sent, _after(sent, error))
             return
         self._rests.pop(suite.name, None)
+        known = self._authorizations.get((suite.name, exchanged.corp_id))
         authorization = await self._store(suite, sent, exchanged)
         self._on_authorized(authorization.key)
         await self._settle(sent, _done(sent, authorization.corp_id))
         await self._credentials.reinstate(authorization)
+        if sent.is_reset and (known is None or known.state is AuthorizationState.CANCELLED):
+            with suppress(StoreUnavailable):
+                await self._lost_codes.settle_one(suite.name, sent.taken_at)
 
     async def _store(self, suite: Suite, sent: Installation, exchanged: ExchangedCode) -> Authorization:
         """Keep the permanent code, which WeCom tells once: without the store in memory, and offered later."""

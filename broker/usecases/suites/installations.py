@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from broker.domain.ports.store import Groups
 from broker.domain.suites.installation import Installation, InstallationKey, InstallationState
 from broker.domain.suites.suite import Suite
 from broker.domain.suites.view import code_mark
+from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.suites.changes import Changes
 from broker.usecases.suites.enlisted import INSTALLATIONS, Enlisted
@@ -92,6 +94,10 @@ class Installations:
         """Return the suite's codes that are open or lost, in the order in which they were taken."""
         return sorted(self._unfinished[suite].values(), key=lambda found: (found.taken_at, found.code_hash))
 
+    def done(self, suite: str) -> list[Installation]:
+        """Return the suite's codes that became an authorisation lately."""
+        return [found for found in self._memory[suite].values() if found.state is InstallationState.DONE]
+
     def outstanding(self, suite: str) -> list[Installation]:
         """Return those whose exchange is outstanding, in the order in which they were taken."""
         return [found for found in self.unfinished(suite) if found.is_open]
@@ -127,3 +133,51 @@ class Installations:
 
     def _kept_until(self, suite: str) -> dict[str, datetime]:
         return {code_hash: found.kept_until for code_hash, found in self._memory[suite].items()}
+
+
+class LostCodes:
+    """Settle lost codes: they are kept, so that none is sent again, and shown no more.
+
+    No code names its corp (wecom-api C4), so the next installation may be another corp's, and settles
+    nothing. But a corp that cancels, or whose secret is reset, without an authorisation here had installed
+    the app with a lost code.
+    """
+
+    def __init__(self, installations: Installations, fleet: LeasedFlight) -> None:
+        self._installations = installations
+        self._fleet = fleet
+
+    async def acknowledge(self, suite: str) -> int:
+        """Settle all of a suite because an operator says so; return how many. Raises `StoreUnavailable`."""
+        lost = self._of(suite)
+        for found in lost:
+            await self._settle(found.key)
+        return len(lost)
+
+    async def settle_one(self, suite: str, taken_until: datetime) -> None:
+        """Settle the oldest that was taken until then: one of them was this corp's.
+
+        Raises `StoreUnavailable`.
+        """
+        for found in self._of(suite):
+            if found.taken_at <= taken_until:
+                await self._settle(found.key)
+                return
+
+    def _of(self, suite: str) -> list[Installation]:
+        return [found for found in self._installations.unfinished(suite) if found.is_lost]
+
+    async def _settle(self, key: InstallationKey) -> None:
+        copies, held = self._installations.replicated, self._installations.get(key)
+        above = held.fence if held else 0
+        turns = self._fleet.turns(copies, key, stage="installation", above=above, allow_offline=False)
+        async with aclosing(turns):
+            async for turn in turns:
+                if turn.lease is None:
+                    continue
+                found = turn.stored or self._installations.get(key)
+                if found is None or not found.is_lost:
+                    return
+                settled = replace(found, fence=turn.lease.fence, is_settled=True)
+                if await copies.publish(key, settled, turn.lease):
+                    return

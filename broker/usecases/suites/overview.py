@@ -9,7 +9,7 @@ from broker.domain.errors import CorpNotAuthorized, InvalidRequest
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.suite_observer import SuiteObserver
 from broker.domain.suites.catalog import Catalog
-from broker.domain.suites.installation import Installation, InstallationState
+from broker.domain.suites.installation import Installation, InstallationState, count_followed
 from broker.domain.suites.view import CORP, AuthorizationView
 from broker.usecases.credentials.one_time_codes import read_code
 from broker.usecases.limits.forced import NOBODY, ForcedFetches
@@ -98,6 +98,10 @@ class SuiteAuthorizations:
         codes = Counter(AuthorizationView.of_installation(code).state.value for code in self._codes(suite))
         return codes + Counter(found.state.value for found in self._authorizations.of(suite))
 
+    def lost_followed(self, suite: str) -> int:
+        """Return how many lost codes an installation followed; see `count_followed`."""
+        return count_followed([*self._codes(suite), *self._installations.done(suite)])
+
     def next_permission_end(self, suite: str) -> datetime | None:
         """See `Authorizations.next_permission_end`."""
         return self._authorizations.next_permission_end(suite)
@@ -135,8 +139,9 @@ class SuiteAuthorizations:
         return filter(self._is_shown, self._installations.unfinished(suite))
 
     def _is_shown(self, code: Installation) -> bool:
-        """Return whether a code has a row: one that became an authorisation has not."""
-        return code.state is not InstallationState.DONE and not self._authorizations.came_of(*code.key)
+        """Return whether a code has a row: one that became an authorisation, or is settled, has not."""
+        is_over = code.state is InstallationState.DONE or code.is_settled
+        return not is_over and not self._authorizations.came_of(*code.key)
 
     async def list(self, name: str) -> Sequence[AuthorizationView]:
         """Return all rows of a suite in a stable order. Raises `UnknownApp`, `InvalidRequest`."""

@@ -236,6 +236,12 @@ SICK: dict[str, tuple[Callable[[], Facts], Level, str, str]] = {
         "2 authorisation",
         "suites list market",
     ),
+    "authorisation lost, and one installed since": (
+        lambda: facts(status=suite(lost_count=1, lost_followed_count=1)),
+        Level.WARN,
+        "1 authorisation(s) LOST, and as many installed since",
+        "wecom-broker retry market",
+    ),
     "authorisation to be renewed": (
         lambda: facts(status=suite(reauthorization_required_count=1)),
         Level.WARN,

@@ -51,6 +51,9 @@ class Overview:
     def counts(self, suite: str) -> Mapping[str, int]:
         return {ViewState.ACTIVE: 3, ViewState.LOST: 1} if suite == "market" else {}
 
+    def lost_followed(self, suite: str) -> int:
+        return 1 if suite == "market" else 0
+
     def next_permission_end(self, suite: str) -> datetime | None:
         return NOON + timedelta(days=90) if suite == "market" else None
 
@@ -106,10 +109,12 @@ def servicer() -> AdminServicer:
     heartbeats: Any = None
     groups: Any = None
     refusals: Any = NoRefusals()
+    lost_codes: Any = None
     reporter = Reporter("broker-1", admin, NO_MEETINGS, list, FakeClock(NOON))
     return AdminServicer(
         admin=admin,
         refusals=refusals,
+        lost_codes=lost_codes,
         suites=SuiteStatuses(CATALOG.suites, *statuses),
         reporter=reporter,
         heartbeats=heartbeats,
@@ -161,6 +166,7 @@ async def test_the_status_tells_how_each_suite_is_doing() -> None:
             ticket_expire_time=NOON + timedelta(minutes=30),
             active_count=3,
             lost_count=1,
+            lost_followed_count=1,
             next_permission_expire_time=NOON + timedelta(days=90),
         )
         == market

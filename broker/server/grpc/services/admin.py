@@ -18,6 +18,7 @@ from broker.usecases.refusals.refusals import Refusals
 from broker.usecases.replicas.heartbeats import Heartbeats
 from broker.usecases.replicas.reporter import Reporter
 from broker.usecases.suite_status import SuiteStatuses
+from broker.usecases.suites.installations import LostCodes
 
 
 class AdminServicer(pb_grpc.AdminServiceServicer):
@@ -28,6 +29,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         *,
         admin: Admin,
         refusals: Refusals,
+        lost_codes: LostCodes,
         suites: SuiteStatuses,
         reporter: Reporter,
         heartbeats: Heartbeats,
@@ -40,6 +42,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         self._store = store
         self._admin = admin
         self._refusals = refusals
+        self._lost_codes = lost_codes
         self._suites = suites
         self._reporter = reporter
         self._heartbeats = heartbeats
@@ -79,9 +82,11 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     async def RetryRefused(
         self, request: pb.RetryRefusedRequest, context: Context
     ) -> pb.RetryRefusedResponse:
-        """Forget an app's refusals."""
-        cleared = await self._refusals.retry(messages.app_name("app", request.app))
-        return pb.RetryRefusedResponse(cleared_count=cleared)
+        """Forget an app's refusals, and take note of a suite's lost codes."""
+        app = messages.app_name("app", request.app)
+        acknowledged = await self._lost_codes.acknowledge(app)
+        cleared = await self._refusals.retry(app)
+        return pb.RetryRefusedResponse(cleared_count=cleared, acknowledged_count=acknowledged)
 
     @requires(Action.ADMIN_REFRESH, operates=True)
     async def RefreshCredential(

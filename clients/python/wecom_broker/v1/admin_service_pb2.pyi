@@ -197,10 +197,12 @@ class RetryRefusedRequest(_message.Message):
     def __init__(self, app: _Optional[str] = ...) -> None: ...
 
 class RetryRefusedResponse(_message.Message):
-    __slots__ = ("cleared_count",)
+    __slots__ = ("cleared_count", "acknowledged_count")
     CLEARED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_COUNT_FIELD_NUMBER: _ClassVar[int]
     cleared_count: int
-    def __init__(self, cleared_count: _Optional[int] = ...) -> None: ...
+    acknowledged_count: int
+    def __init__(self, cleared_count: _Optional[int] = ..., acknowledged_count: _Optional[int] = ...) -> None: ...
 
 class RefreshCredentialRequest(_message.Message):
     __slots__ = ("target", "kind")
@@ -295,7 +297,7 @@ class RecentProblem(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., subject: _Optional[str] = ..., detail: _Optional[str] = ..., first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class SuiteStatus(_message.Message):
-    __slots__ = ("app", "ticket_time", "ticket_expire_time", "ticket_problem", "active_count", "pending_count", "lost_count", "reauthorization_required_count", "cancelled_count", "next_permission_expire_time")
+    __slots__ = ("app", "ticket_time", "ticket_expire_time", "ticket_problem", "active_count", "pending_count", "lost_count", "reauthorization_required_count", "cancelled_count", "next_permission_expire_time", "lost_followed_count")
     APP_FIELD_NUMBER: _ClassVar[int]
     TICKET_TIME_FIELD_NUMBER: _ClassVar[int]
     TICKET_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -306,6 +308,7 @@ class SuiteStatus(_message.Message):
     REAUTHORIZATION_REQUIRED_COUNT_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_COUNT_FIELD_NUMBER: _ClassVar[int]
     NEXT_PERMISSION_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    LOST_FOLLOWED_COUNT_FIELD_NUMBER: _ClassVar[int]
     app: str
     ticket_time: _timestamp_pb2.Timestamp
     ticket_expire_time: _timestamp_pb2.Timestamp
@@ -316,7 +319,8 @@ class SuiteStatus(_message.Message):
     reauthorization_required_count: int
     cancelled_count: int
     next_permission_expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, app: _Optional[str] = ..., ticket_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_problem: _Optional[str] = ..., active_count: _Optional[int] = ..., pending_count: _Optional[int] = ..., lost_count: _Optional[int] = ..., reauthorization_required_count: _Optional[int] = ..., cancelled_count: _Optional[int] = ..., next_permission_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    lost_followed_count: int
+    def __init__(self, app: _Optional[str] = ..., ticket_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ticket_problem: _Optional[str] = ..., active_count: _Optional[int] = ..., pending_count: _Optional[int] = ..., lost_count: _Optional[int] = ..., reauthorization_required_count: _Optional[int] = ..., cancelled_count: _Optional[int] = ..., next_permission_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lost_followed_count: _Optional[int] = ...) -> None: ...
 
 class ConfigStatus(_message.Message):
     __slots__ = ("load_time", "outcome", "problems", "restart_needed")
