@@ -1,6 +1,6 @@
 """A share that ended without an event: WeCom's refusal causes a listing, which decides, and is told."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKind
 from broker.domain.errors import AppNotShared
-from broker.domain.ports.passthrough import ApiAnswer, ApiCall
+from broker.domain.ports.passthrough import ApiAnswer, ApiCall, MediaHead
 from broker.domain.ports.store import Notice, NoticeKind
 from broker.domain.shares import AppShare, ListingKey
 from broker.usecases.access_tokens import DEAD_TOKEN_CODES
@@ -66,6 +66,15 @@ class Refusing:
     async def call(self, token: Credential, call: ApiCall) -> ApiAnswer:
         return ApiAnswer(self._errcode, "refused", b"{}")
 
+    async def upload(
+        self, token: Credential, kind: str, head: MediaHead, chunks: AsyncIterator[bytes]
+    ) -> tuple[ApiAnswer, str]:
+        return ApiAnswer(self._errcode, "refused", b"{}"), ""
+
+    async def download(self, token: Credential, media_id: str) -> AsyncGenerator[MediaHead | bytes, None]:
+        raise not_shared()
+        yield b""
+
 
 async def report(replica: Replica) -> object:
     held = replica.memory.get(CHILD)
@@ -95,10 +104,25 @@ async def use(replica: Replica) -> object:
 
 
 async def pass_a_call_through(replica: Replica) -> object:
-    calls = ApiCalls(replica.targets, replica.engine, Refusing(670001))  # type: ignore[arg-type]
+    calls = ApiCalls(replica.targets, replica.engine, Refusing(670001))
     answer = await calls.call(CHILD_TARGET, SEND)
     assert 670001 == answer.errcode
     return answer
+
+
+async def upload_a_file(replica: Replica) -> object:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"text"
+
+    calls = ApiCalls(replica.targets, replica.engine, Refusing(670001))
+    answer, _ = await calls.upload(CHILD_TARGET, "file", MediaHead("a.txt", "text/plain", 4), chunks())
+    assert 670001 == answer.errcode
+    return answer
+
+
+async def download_a_file(replica: Replica) -> object:
+    calls = ApiCalls(replica.targets, replica.engine, Refusing(670001))
+    return [piece async for piece in calls.download(CHILD_TARGET, "media-1")]
 
 
 WAYS: list[Way] = [
@@ -108,6 +132,8 @@ WAYS: list[Way] = [
     fetch_a_ticket,
     use,
     pass_a_call_through,
+    upload_a_file,
+    download_a_file,
 ]
 """Whatever has WeCom answer 670001 for a child."""
 
@@ -220,7 +246,7 @@ async def test_many_children_that_wecom_lists_and_refuses_are_listed_for_within_
 
     for turn, target in enumerate(targets):
         replica = fleet[turn % 3]
-        calls = ApiCalls(replica.targets, replica.engine, Refusing(670001))  # type: ignore[arg-type]
+        calls = ApiCalls(replica.targets, replica.engine, Refusing(670001))
         await world.run(calls.call(target, SEND))
         await clock.advance(SECOND / 5)
 
