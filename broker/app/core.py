@@ -213,7 +213,8 @@ class Core:
         """
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(lists_within.total_seconds()):
-                await self._preloading.lists()
+                # A task has a context of its own: calls would inherit what this one sets, such as its budget.
+                await self._tasks.create_task(self._preloading.lists())
         return self._tasks.create_task(self.preloaded())
 
     def renew(self) -> None:
