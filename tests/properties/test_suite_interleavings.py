@@ -288,7 +288,7 @@ class Run:
 
     def _is_done(self, suite: Suite, code_hash: str) -> bool:
         found = self.world.replicas[0].core.installations.get((suite.name, code_hash))
-        return found is not None and bool(found.corp_id)
+        return found is not None and (bool(found.corp_id) or found.is_settled)
 
     def _is_stored(self, auth_code: str) -> bool:
         suite, code = self.pushed[Secret(auth_code).digest()]

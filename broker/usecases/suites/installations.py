@@ -59,7 +59,7 @@ class Installations:
     def get(self, key: InstallationKey) -> Installation | None:
         """See `Copies.get`."""
         suite, code_hash = key
-        return self._memory[suite].get(code_hash)
+        return self._memory.get(suite, {}).get(code_hash)
 
     async def adopt(self, value: Installation) -> None:
         """See `Copies.adopt`."""
@@ -92,11 +92,14 @@ class Installations:
 
     def unfinished(self, suite: str) -> list[Installation]:
         """Return the suite's codes that are open or lost, in the order in which they were taken."""
-        return sorted(self._unfinished[suite].values(), key=lambda found: (found.taken_at, found.code_hash))
+        found = self._unfinished.get(suite, {})  # callers make up suites
+        return sorted(found.values(), key=lambda each: (each.taken_at, each.code_hash))
 
     def done(self, suite: str) -> list[Installation]:
         """Return the suite's codes that became an authorisation lately."""
-        return [found for found in self._memory[suite].values() if found.state is InstallationState.DONE]
+        return [
+            found for found in self._memory.get(suite, {}).values() if found.state is InstallationState.DONE
+        ]
 
     def outstanding(self, suite: str) -> list[Installation]:
         """Return those whose exchange is outstanding, in the order in which they were taken."""
@@ -107,7 +110,7 @@ class Installations:
         if self.get(key):
             return
         suite, _ = key
-        if sum(found.is_callers for found in self._unfinished[suite].values()) >= MOST_OF_CALLERS:
+        if sum(found.is_callers for found in self.unfinished(suite)) >= MOST_OF_CALLERS:
             problem = f"{MOST_OF_CALLERS} codes of callers are outstanding, or were lost in the last hour"
             raise CallerLimited(problem, ROOM_EVERY, limit="codes", app=suite)
 
