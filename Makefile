@@ -15,7 +15,7 @@ EXAMPLES ?= 200
 SLICES ?= 3
 FOLDER ?= build/screenshots
 # How many tests run at once: unit tests need the CPU, the others mostly wait. WORKERS=0: one after the other.
-test: WORKERS ?= 6
+test: WORKERS ?= 5
 test-fast: WORKERS ?= 2
 fuzz: WORKERS ?= 2
 

@@ -8,6 +8,7 @@ from broker.cli.demo.playground import Playground
 from broker.telemetry.logging import set_up_logging
 from tests.cli.running import running_playground
 from tests.kit.logs import own_logging
+from tests.kit.patience import wait_for_stores
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,11 @@ def _logging() -> Iterator[None]:
 def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ADDRESS", "CA", "TOKEN", "CONFIG", "LOG_LEVEL"):
         monkeypatch.delenv(f"WECOM_BROKER_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for_stores(monkeypatch)
 
 
 @pytest.fixture(scope="session")

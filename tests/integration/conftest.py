@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.patience import wait_for_stores
 from tests.kit.processes.fleet import Fleet, running_fleet
 
 StartFleet = Callable[..., Fleet]
@@ -13,6 +14,11 @@ Figures = Callable[..., None]
 
 _APPS = [f"app-{number}" for number in range(60)]
 _UNUSED = iter(_APPS)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for_stores(monkeypatch)
 
 
 @pytest.fixture
