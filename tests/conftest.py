@@ -34,6 +34,8 @@ MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 1 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
+pytest_plugins = ["tests.kit.time_bounds"]
+
 LOGGERS = (None, "wecom_broker", "wecom_broker.audit", "aiohttp.server")
 """Those that a broker sets up: the root first; its own is the Python client's, too."""
 
