@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from wecom_broker import Broker
 
+from broker.adapters.system import WORDS_DRAWN
 from broker.domain.access import Action
 from broker.server.grpc.warm.methods import MOST_PAGES
 from broker.simulator.demo import PARENT
@@ -40,6 +41,7 @@ BOUNDED = {
     "broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS,
     "broker.server.grpc.warm.": 2 * MOST_PAGES,
     "broker.protocol.js_sdk.Signer": 2 * MOST_PAGES,
+    "broker.adapters.system.SystemRandomness._words": WORDS_DRAWN,
 }
 """What may grow further, to a bound of its own, by the beginning of its name."""
 LEFT_AFTER_SECONDS = 0.25
