@@ -33,6 +33,8 @@ settings.load_profile("busy machine")
 MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 1 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    # Demos and playgrounds have their stores where temporary files are.
+    os.environ.setdefault("TMPDIR", str(MEMORY))
 
 pytest_plugins = ["tests.kit.time_bounds"]
 
