@@ -472,10 +472,12 @@ async def test_of_many_open_streams_those_without_the_right_end() -> None:
     for context in contexts:
         await context.wrote.wait()
     policy.replace((allowed("ww1"),))
-    ended, going_on = await asyncio.wait(streams, timeout=0.5)
+    ended, _ = await asyncio.wait(streams[::2], timeout=30)
+    await asyncio.sleep(0.05)
+    going_on = [stream for stream in streams if not stream.done()]
 
-    assert 175 == len(ended) == len(going_on)
     assert set(streams[::2]) == ended
+    assert streams[1::2] == going_on
     for stream in going_on:
         stream.cancel()
     await asyncio.gather(*streams, return_exceptions=True)
