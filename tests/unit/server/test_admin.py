@@ -12,7 +12,7 @@ from wecom_broker.v1.target_pb2 import Target as TargetMessage
 from broker.domain.apps import App, AppKind
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
-from broker.domain.errors import InvalidRequest, UnknownApp
+from broker.domain.errors import CallerLimited, InvalidRequest, UnknownApp
 from broker.domain.replica.health import ReplicaHealth
 from broker.domain.secret import Secret
 from broker.domain.suites.catalog import Catalog
@@ -92,7 +92,25 @@ class NoMeetings:
 NO_MEETINGS: Any = NoMeetings()
 
 
-def servicer() -> AdminServicer:
+class Limited(NoRefusals):
+    """May not be retried yet."""
+
+    async def retry(self, app: str) -> int:
+        raise CallerLimited("a moment ago", timedelta(minutes=1), app=app)
+
+
+class LostCodes:
+    """One lost code of each suite."""
+
+    def __init__(self) -> None:
+        self.settled: list[str] = []
+
+    async def acknowledge(self, suite: str) -> int:
+        self.settled.append(suite)
+        return 1
+
+
+def servicer(refusals: Any = None, lost_codes: Any = None) -> AdminServicer:
     memory = CredentialCache(RefreshPolicy())
     parts: dict[str, Any] = {
         "catalog": CATALOG,
@@ -108,12 +126,10 @@ def servicer() -> AdminServicer:
     admin = Admin(**parts, **unused)
     heartbeats: Any = None
     groups: Any = None
-    refusals: Any = NoRefusals()
-    lost_codes: Any = None
     reporter = Reporter("broker-1", admin, NO_MEETINGS, list, FakeClock(NOON))
     return AdminServicer(
         admin=admin,
-        refusals=refusals,
+        refusals=refusals or NoRefusals(),
         lost_codes=lost_codes,
         suites=SuiteStatuses(CATALOG.suites, *statuses),
         reporter=reporter,
@@ -123,6 +139,14 @@ def servicer() -> AdminServicer:
         store=MemoryStore(Shared(FakeClock(NOON))),
         problems=RecentProblems(FakeClock(NOON)),
     )
+
+
+async def test_a_retry_that_is_refused_acknowledges_no_lost_code() -> None:
+    lost = LostCodes()
+    with pytest.raises(CallerLimited):
+        await servicer(Limited(), lost).RetryRefused(pb.RetryRefusedRequest(app="market"), Context())
+
+    assert [] == lost.settled
 
 
 async def test_suites_and_providers_are_listed_among_the_apps() -> None:

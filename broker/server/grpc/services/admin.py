@@ -82,10 +82,11 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     async def RetryRefused(
         self, request: pb.RetryRefusedRequest, context: Context
     ) -> pb.RetryRefusedResponse:
-        """Forget an app's refusals, and take note of a suite's lost codes."""
+        """Forget an app's refusals, and acknowledge a suite's lost codes."""
         app = messages.app_name("app", request.app)
-        acknowledged = await self._lost_codes.acknowledge(app)
+        # First what may be refused: then a caller who gets an error has changed nothing.
         cleared = await self._refusals.retry(app)
+        acknowledged = await self._lost_codes.acknowledge(app)
         return pb.RetryRefusedResponse(cleared_count=cleared, acknowledged_count=acknowledged)
 
     @requires(Action.ADMIN_REFRESH, operates=True)
