@@ -6,10 +6,8 @@ from contextlib import asynccontextmanager
 from broker.app.errors import CannotStart
 from broker.app.reloading.settings import LiveSettings
 from broker.app.tracing.composed import AllTracer, Traced, Tracing, Untraced
+from broker.config.checking.warnings import NO_TRACING
 from broker.config.schema import Config
-
-KEY = "tracing.enabled"
-INSTALL = "pip install 'wecom-broker[otel]'"
 
 
 @asynccontextmanager
@@ -23,9 +21,9 @@ async def open_tracing(
     try:
         from broker.telemetry.otel import export  # noqa: PLC0415 - imported only where tracing is on
     except ImportError:
-        raise CannotStart(f"{KEY}: OpenTelemetry is not installed here: {INSTALL}") from None
+        raise CannotStart(NO_TRACING) from None
     try:
         async with export.exporting() as exported:
             yield Traced(exported, settings)
     except export.CannotExport as error:
-        raise CannotStart(f"{KEY}: {error}") from None
+        raise CannotStart(f"tracing.enabled: {error}") from None

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterator
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ from broker.config.schema import Config
 ANYBODY_READS = stat.S_IROTH
 ANYBODY_REPLACES = stat.S_IWOTH | stat.S_ISVTX
 """In a folder where everybody may write, and the sticky bit does not keep them from others' files."""
+NO_TRACING = "tracing.enabled: OpenTelemetry is not installed here: pip install 'wecom-broker[otel]'"
+EXPORTER = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.grpc")
+"""What the extra `otel` installs."""
 
 
 def warnings(config: Config, now: datetime) -> list[str]:
@@ -28,6 +32,7 @@ def warnings(config: Config, now: datetime) -> list[str]:
         *unprovable_identities(config),
         *_same_apps(config),
         *_open_files(config),
+        *_tracing(config),
         *rule_warnings(config),
     ]
 
@@ -56,6 +61,19 @@ def _certificates(config: Config, now: datetime) -> Iterator[str]:
                 yield f"{key}: expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
             elif certificate.not_valid_before_utc > now:
                 yield f"{key}: is valid only from {certificate.not_valid_before_utc:%Y-%m-%d} on"
+
+
+def _tracing(config: Config) -> Iterator[str]:
+    """Yield what a broker would not start for, if it is installed as this program is."""
+    if config.tracing.enabled and not all(map(_is_installed, EXPORTER)):
+        yield NO_TRACING
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of a package that it is in
+        return False
 
 
 def _same_apps(config: Config) -> Iterator[str]:

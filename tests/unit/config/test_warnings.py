@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from broker.config.checking import warnings as checking
 from broker.config.checking.warnings import warnings
 from broker.config.load import ConfigError, parse_config
 
@@ -315,3 +316,23 @@ def test_an_identity_that_no_listener_asks_for_is_warned_of_with_what_to_do(tmp_
             "callers[0].identity: orders cannot prove it, for no listener asks for client"
         )
         assert "give it a token_sha256, or a listener with client_certificate = true" in problem
+
+
+def test_tracing_needs_what_is_installed_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [] == warnings_of(tracing={"enabled": True})
+    monkeypatch.setattr(checking, "find_spec", lambda _package: None)
+
+    assert [] == warnings_of(tracing={"enabled": False})
+    [warning] = warnings_of(tracing={"enabled": True})
+    assert warning.startswith("tracing.enabled: OpenTelemetry is not installed here")
+
+
+def test_a_part_of_what_tracing_needs_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(package: str) -> object:
+        if package.startswith("opentelemetry."):
+            raise ModuleNotFoundError
+        return package
+
+    monkeypatch.setattr(checking, "find_spec", find)
+
+    assert 1 == len(warnings_of(tracing={"enabled": True}))
