@@ -104,7 +104,7 @@ class SystemClock:
 class SystemRandomness:
     """Spread out what would otherwise happen at the same time; make up what nobody guesses.
 
-    Each process has its own, made after it began: two would give the same words.
+    Words are drawn ahead, so a process must not be forked after this is made: both would give the same words.
     """
 
     def __init__(self) -> None:

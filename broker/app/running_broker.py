@@ -85,8 +85,7 @@ async def running_broker(
     """Serve until the context exits: then not serving → pause → stop with grace → stop refreshers → close.
 
     `read` reads the configuration anew for a reload; `tracer` takes the place of the one that is configured.
-    `about_to_listen` is called when no call can come yet.
-    Raises `CannotStart`.
+    `about_to_listen` is called just before the listeners open. Raises `CannotStart`.
     """
     log_level = LogLevel(config.log.level, config.log.format)
     clock, randomness = SystemClock(), SystemRandomness()

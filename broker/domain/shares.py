@@ -128,7 +128,7 @@ class ShareList:
 
     def indexed(self) -> Self:
         """Return it, with the look-up by child made now and not for the first call that needs it."""
-        assert self.by_corp is not None  # noqa: S101 - it is kept
+        _ = self.by_corp  # computed once, then kept
         return self
 
     def reconciled(self, other: "ShareList") -> "ShareList":

@@ -19,7 +19,7 @@ class SuiteStatus:
     """How many rows are in each `ViewState`."""
     next_permission_end: datetime | None
     lost_followed: int = 0
-    """How many of the lost ones an installation followed, perhaps of the same corp."""
+    """How many of the lost ones were followed by an installation, perhaps of the same corp."""
 
 
 class SuiteStatuses:

@@ -15,7 +15,7 @@ HEADS = ("app", "corp", "what", "reason", "errcode", "since", "next try", "calls
 async def retry(desk: Desk, app: str) -> None:
     """Forget on every replica what WeCom refused to APP, once you have changed something at WeCom.
 
-    Of a suite it also takes note of installations that are LOST: they are shown no more.
+    For a suite it also acknowledges the installations that are LOST: they are no longer shown.
     Once a minute at most, and three times an hour for a refused secret: WeCom bars an address that repeats a
     wrong one.
     """

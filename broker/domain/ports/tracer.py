@@ -25,11 +25,11 @@ class Tracer(Protocol):
         """Run a script of the store, or what is one transaction there."""
 
     def wecom_call(self, method: str, path: str) -> AbstractContextManager[CallSpan]:
-        """Call a path of WeCom, which is none that a caller made up."""
+        """Call a path of WeCom. A path that a caller chose must not get here unchecked."""
 
 
 class NoTracer:
-    """Where tracing is off: nothing begins."""
+    """Begin no span: tracing is off."""
 
     def lease_wait(self, kind: str) -> "NoSpan":  # noqa: ARG002 - see `Tracer`
         """See `Tracer.lease_wait`."""

@@ -95,7 +95,10 @@ class Installation:
 
 
 def count_followed(codes: Iterable[Installation]) -> int:
-    """Return how many lost codes an installation followed: perhaps of the same corp, which no code names."""
+    """Return how many lost codes were followed by an installation, perhaps of the same corp.
+
+    A code does not name its corp (wecom-api C4).
+    """
     lost = followed = 0
     for code in sorted(codes, key=lambda code: code.taken_at):
         if code.is_lost:

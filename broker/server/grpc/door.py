@@ -14,7 +14,7 @@ Metadata: TypeAlias = Any
 Choose = Callable[[Metadata], Method]
 """Return what handles a call that comes with this metadata."""
 ChooseMethod = Callable[[str, Method], Choose]
-"""Return how the calls of a method are handled that has this handler."""
+"""Take a method's name and handler, and return what chooses the handler of each of its calls."""
 
 
 class Door(grpc.GenericRpcHandler):

@@ -322,7 +322,7 @@ async def _written(handler: StreamHandler, request: Any, context: Context, permi
                 await sent(context.write(response))
             else:
                 await context.write(response)
-            # A watch is silent for an hour, and there are tens of thousands.
+            # Tens of thousands of watches may be silent for an hour: none keeps its last message meanwhile.
             del response
 
 

@@ -7,13 +7,14 @@ from broker.domain.errors import BrokerError
 
 Value = TypeVar("Value")
 NOTHING: Any = object()
-"""Stands for a value that there is not."""
+"""Stands for no value."""
 
 
 class Latest(Generic[Value]):
     """Yield what was put last, until it is closed or fails.
 
-    There are tens of thousands: an `asyncio.Event` or a generator in each takes more than all that is here.
+    There are tens of thousands of these: an `asyncio.Event` or a generator in each would take more memory
+    than all the rest of it.
     """
 
     __slots__ = ("_closed", "_error", "_newest", "_waiting")

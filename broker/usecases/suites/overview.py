@@ -99,7 +99,7 @@ class SuiteAuthorizations:
         return codes + Counter(found.state.value for found in self._authorizations.of(suite))
 
     def lost_followed(self, suite: str) -> int:
-        """Return how many lost codes an installation followed; see `count_followed`."""
+        """Return how many lost codes were followed by an installation; see `count_followed`."""
         return count_followed([*self._codes(suite), *self._installations.done(suite)])
 
     def next_permission_end(self, suite: str) -> datetime | None:
