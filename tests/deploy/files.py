@@ -13,3 +13,8 @@ def blocks(text: str, under: str) -> dict[str, str]:
     section = re.split(r"^\S", section, maxsplit=1, flags=re.MULTILINE)[0]
     parts = re.split(r"^  ([\w-]+):", section, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def switched_on(text: str) -> str:
+    """Return the text with what is switched off in it: lines that begin with `#` and no space."""
+    return re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)

@@ -20,18 +20,18 @@ def config(mode: str) -> Path:
     return OVERLAYS / mode / "broker.toml"
 
 
-def render(tool: str, mode: str, *options: str) -> str:
+def render(tool: str, mode: str, *options: str, overlays: Path = OVERLAYS) -> str:
     """Return all manifests of a mode. Skips the test where the tool is missing."""
-    command = kustomize(mode) if tool == "kustomize" else [*helm("template", mode), *options]
+    command = kustomize(overlays / mode) if tool == "kustomize" else [*helm("template", mode), *options]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def kustomize(mode: str) -> list[str]:
+def kustomize(overlay: Path) -> list[str]:
     """Return the command that renders an overlay."""
     if shutil.which("kustomize"):
-        return ["kustomize", "build", str(OVERLAYS / mode)]
+        return ["kustomize", "build", str(overlay)]
     if shutil.which("kubectl"):
-        return ["kubectl", "kustomize", str(OVERLAYS / mode)]
+        return ["kubectl", "kustomize", str(overlay)]
     pytest.skip("neither kustomize nor kubectl is here: make check-deploy")
 
 
@@ -45,6 +45,15 @@ def helm(command: str, mode: str) -> list[str]:
         "sidecar": ["--values", str(CHART / "sidecar.example.yaml")],
     }[mode]
     return ["helm", command, *name, str(CHART), *values, "--set-file", f"config={config(mode)}"]
+
+
+def refused(text: str, file: Path) -> str:
+    """Return what kubernetes-validate refuses of manifests. Skips the test where it is missing."""
+    if not (validate := shutil.which("kubernetes-validate")):
+        pytest.skip("kubernetes-validate is not here: make check-deploy")
+    file.write_text(text)
+    result = subprocess.run([validate, "--strict", file], capture_output=True, text=True, check=False)
+    return result.stdout + result.stderr if result.returncode else ""
 
 
 def manifests(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from broker.cli import main
 from broker.config.load import load_config
 from broker.config.schema import Config, LogTable, RefreshTable, ServerTable, StoreTable, WecomTable
-from tests.deploy.files import DEPLOY
+from tests.deploy.files import DEPLOY, switched_on
 from tests.kit.processes.certificates import Authority
 
 EXAMPLE = DEPLOY / "broker.example.toml"
@@ -59,10 +59,6 @@ def with_files(text: str, folder: str, here: Path) -> str:
         file.write_text(IN_FILES.get(file.name, SEAL_KEY))
         file.chmod(0o600)
     return text.replace(folder, str(here))
-
-
-def switched_on(text: str) -> str:
-    return re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

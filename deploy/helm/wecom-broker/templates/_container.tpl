@@ -5,6 +5,11 @@ image: {{ include "wecom-broker.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 env:
   - { name: WECOM_BROKER_CONFIG, value: /etc/wecom-broker/config/broker.toml }
+  {{- with .Values.tracing }}{{ if .enabled }}
+  - name: OTEL_EXPORTER_OTLP_ENDPOINT
+    value: {{ .endpoint | quote }}
+  {{- with .env }}{{ toYaml . | nindent 2 }}{{ end }}
+  {{- end }}{{ end }}
 resources: {{- toYaml .Values.resources | nindent 2 }}
 securityContext:
   runAsUser: 10001
