@@ -130,7 +130,9 @@ async def test_wecom_reaches_callbacks_and_nothing_else(balancer: Balancer, tmp_
         assert {404: 5} == refused
         fleet.brokers[0].kill()
         answers = Counter([await status("/callback/crm") for _ in range(200)])
-        assert set(answers) <= {400, 403, 404}, f"{answers}: a call that a dead broker did not take goes to the other"
+        assert set(answers) <= {400, 403, 404}, (
+            f"{answers}: a call that a dead broker did not take goes to the other"
+        )
 
 
 def test_none_of_them_repeats_a_call_that_a_broker_may_have_seen() -> None:
