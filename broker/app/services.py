@@ -93,7 +93,7 @@ class Services:
             suites=statuses,
             reporter=reporter,
             heartbeats=self.heartbeats,
-            groups=GroupOverview(with_events, around.storage.event_groups),
+            groups=GroupOverview(catalog, with_events, around.storage.event_groups),
             log_level=log_level,
             store=around.storage.coordination,
             problems=telemetry.problems,

@@ -52,12 +52,14 @@ class Desk:
     def show(
         self, found: Sequence[Any], heads: Sequence[str], row: Callable[[Any], Sequence[object]]
     ) -> None:
-        """Print messages: a line of JSON each, or a table."""
+        """Print messages: a line of JSON each, or a table; say so where there are none."""
         if self.as_json:
             for each in found:
                 self.print_json(plain(each))
         elif found:
             table.show(heads, [row(each) for each in found])
+        else:
+            click.echo("none", err=True)
 
     @staticmethod
     def print_json(value: object) -> None:

@@ -50,7 +50,7 @@ def full_group_name(given: str) -> str:
     """Return a group's name in the log, given as its caller and its name. Raises `InvalidRequest`."""
     caller, _, name = given.rpartition("/")
     if not APP_NAME.fullmatch(caller):
-        raise InvalidRequest("group", "is no CALLER/GROUP")
+        raise InvalidRequest("group", "is not CALLER/GROUP, as ListEventGroups has it")
     return group_name(caller, name)
 
 

@@ -55,8 +55,10 @@ async def test_a_group_is_deleted_once_nobody_is_in_it(tmp_path: Path) -> None:
         assert not (await admin.DeleteEventGroup(delete)).deleted
 
 
-async def test_an_app_without_a_callback_has_no_groups(tmp_path: Path) -> None:
+async def test_an_app_that_nobody_has_configured_has_no_groups(tmp_path: Path) -> None:
     async with serving(tmp_path) as (running, _, _):
         admin = running.admin
-        request = pb.ListEventGroupsRequest(app="nosuch")
-        assert "INVALID_REQUEST" == (await refusal_of(admin.ListEventGroups(request)))[0]
+        groups = pb.ListEventGroupsRequest(app="nosuch")
+        delete = pb.DeleteEventGroupRequest(app="nosuch", group="anyone/work")
+        assert "UNKNOWN_APP" == (await refusal_of(admin.ListEventGroups(groups)))[0]
+        assert "UNKNOWN_APP" == (await refusal_of(admin.DeleteEventGroup(delete)))[0]
