@@ -1,7 +1,7 @@
 """A record as one line of JSON, as docs/audit.md describes it, and back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ class Malformed(Exception):
 
 def fields_of(record: AuditRecord) -> dict[str, Any]:
     """Return the record's fields by name, in the order of the line."""
-    return {**asdict(record), "time": record.time.isoformat(timespec="milliseconds")}
+    return {**asdict(record, dict_factory=_plain), "time": record.time.isoformat(timespec="milliseconds")}
 
 
 def write_line(record: AuditRecord) -> bytes:
@@ -57,6 +57,11 @@ def _of_type(kind: type[AuditRecord | AuditTarget], given: Mapping[str, Any]) ->
             raise TypeError(field.name)
         known[field.name] = value
     return known
+
+
+def _plain(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields, of enumerations the values: a log for people would show their names, too."""
+    return {name: str(value) if isinstance(value, str) else value for name, value in fields}
 
 
 def _line(record: AuditRecord) -> bytes:

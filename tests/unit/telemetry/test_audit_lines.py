@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.domain.audit import AuditOutcome, AuditRecord, AuditTarget
-from broker.telemetry.audit.line import LONGEST, Malformed, read_line, write_line
+from broker.domain.corps import ShareKind
+from broker.domain.credentials import CredentialKind
+from broker.telemetry.audit.line import LONGEST, Malformed, fields_of, read_line, write_line
 from tests.unit.telemetry.audit_records import RECORD
 
 TEXTS = {field.name: st.text(max_size=600) for field in fields(AuditRecord) if field.default == ""}
@@ -52,6 +54,14 @@ def test_any_record_is_one_short_line(texts: dict[str, str], target: dict[str, s
     read = read_line(line)
     assert record.caller.startswith(read.caller)
     assert record.target.path.startswith(read.target.path)
+
+
+def test_the_fields_of_a_record_are_values_and_no_names_of_python() -> None:
+    target = AuditTarget("crm", "ww1child", CredentialKind.ACCESS_TOKEN, 7, ShareKind.CORP_GROUP)
+
+    assert {str, int} == {
+        type(value) for value in fields_of(replace(RECORD, target=target))["target"].values()
+    }
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
