@@ -93,6 +93,10 @@ def leaves_code_unread(errcode: int, token: CredentialKind) -> bool:
     return errcode in CHECKED_FIRST.get(token, ()) or errcode in CODES[IpNotTrusted]
 
 
+ANSWERED = "WeCom answered {endpoint} with errcode {errcode}"
+"""The message of most errors, with gaps for two of their metadata."""
+
+
 def error_of(endpoint: str, answer: Mapping[str, object], field: str = "request") -> BrokerError | None:
     """Return what the answer's errcode means; None for a success.
 
@@ -112,10 +116,10 @@ def error_of(endpoint: str, answer: Mapping[str, object], field: str = "request"
     if kind is InvalidRequest and not field:
         kind = WecomProtocol
     if kind is InvalidRequest:
-        return InvalidRequest(field, f"WeCom answered {endpoint} with errcode {errcode}", **metadata)
+        return InvalidRequest(field, ANSWERED.format_map(metadata), **metadata)
     if kind is IpNotTrusted:
         metadata["ip"] = _found(_FROM_IP, errmsg)
-    return kind(f"WeCom answered {endpoint} with errcode {errcode}", **metadata)
+    return kind(ANSWERED.format_map(metadata), **metadata)
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:

@@ -15,7 +15,7 @@ def groups(facts: Facts) -> Iterator[Finding]:
         names = {"group": group.group, "app": group.app}
         subject = words.say("group {group} of {app}", **names)
         if group.dead_count:
-            problem = words.say("{count} dead events", count=group.dead_count)
+            problem = words.say("{count} dead event(s)", count=group.dead_count)
             remedy = words.say("wecom-broker events dead {group} {app}", **names)
             yield Finding(Level.WARN, subject, problem, remedy)
         if not group.HasField("oldest_time"):
@@ -26,9 +26,9 @@ def groups(facts: Facts) -> Iterator[Finding]:
         attempts, nobody = group.failed_attempt_count, not group.member_count
         problem = words.joined(
             words.say(
-                "{count} events open, the first for {span}", count=group.open_count, span=words.span(behind)
+                "{count} event(s) open, the first for {span}", count=group.open_count, span=words.span(behind)
             ),
-            words.say("tried {count} times: {event}", count=attempts, event=group.oldest_event_id)
+            words.say("tried {count} time(s): {event}", count=attempts, event=group.oldest_event_id)
             if attempts
             else "",
             words.say("nobody subscribes") if nobody else "",

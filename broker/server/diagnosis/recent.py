@@ -14,7 +14,7 @@ MANY_CALLBACKS = 3
 """The URL is public: fewer that are refused may be a stranger's."""
 
 OF_CALLERS = {
-    "CALLER_NOT_ALLOWED": "give it a rule that covers this; which key misses it says"
+    "CALLER_NOT_ALLOWED": "give it a rule that covers this; to see which key misses it:"
     " wecom-broker check-config --explain {caller} ACTION APP CORP",
     "CALLER_LIMITED": "have it keep tokens until expire_time, or raise limits of callers {caller} and reload",
     "UNAUTHENTICATED": "give it the certificate or token that [[callers]] names, or find out who it is",
@@ -93,6 +93,8 @@ def _lately(facts: Facts, kind: str) -> Iterator[pb.RecentProblem]:
 
 
 def _how_often(facts: Facts, found: pb.RecentProblem) -> str:
+    if found.count == 1:
+        return facts.words.say("once, {ago}", ago=facts.words.ago(found.last_time, facts.now))
     lasts = found.last_time.ToDatetime(UTC) - found.first_time.ToDatetime(UTC)
     return facts.words.say(
         "{count} times within {span}, the last {ago}",

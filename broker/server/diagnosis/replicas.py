@@ -28,7 +28,7 @@ def replicas(facts: Facts) -> Iterator[Finding]:
         elif replica.obstacle:
             yield Finding(Level.FAIL, subject, replica.obstacle, words.say("see the other lines"))
         else:
-            serving = words.say("serving, {count} credentials in memory", count=replica.credential_count)
+            serving = words.say("serving, {count} credential(s) in memory", count=replica.credential_count)
             yield Finding(Level.OK, subject, serving)
     versions = {replica.version for replica in facts.replicas if replica.version}
     if len(versions) > 1:
@@ -42,14 +42,14 @@ def dependencies(facts: Facts) -> Iterator[Finding]:
     status, words = facts.status, facts.words
     no_answer = words.say("no answer")
     for found in status.dependencies:
-        since = words.ago(found.since_time, facts.now)
+        span = words.span_since(found.since_time, facts.now)
         if found.healthy:
-            yield Finding(Level.OK, found.name, words.say("answers since {ago}", ago=since))
+            yield Finding(Level.OK, found.name, words.say("has answered for {span}", span=span))
             continue
-        problem = words.say("{error}, since {ago}", error=found.last_error or no_answer, ago=since)
+        problem = words.say("{error}, for {span}", error=found.last_error or no_answer, span=span)
         if found.name == "store":
             problem += words.say(
-                "; {name} holds {count} credentials in memory",
+                "; {name} holds {count} credential(s) in memory",
                 name=status.replica,
                 count=status.credential_count,
             )

@@ -121,7 +121,7 @@ SICK: dict[str, tuple[Callable[[], Facts], Level, str, str]] = {
     "store": (
         lambda: facts(status=away("store", "AuthenticationError")),
         Level.FAIL,
-        "AuthenticationError, since 60 s ago; broker-1 holds 41 credentials",
+        "AuthenticationError, for 60 s; broker-1 holds 41 credential(s)",
         "do NOT restart",
     ),
     "wecom": (
@@ -257,13 +257,19 @@ SICK: dict[str, tuple[Callable[[], Facts], Level, str, str]] = {
     "dead events": (
         lambda: facts(groups=[group(dead_count=3)]),
         Level.WARN,
-        "3 dead events",
+        "3 dead event(s)",
         "wecom-broker events dead orders/work crm",
     ),
     "caller without a rule": (
         lambda: recent("caller", "orders", "CALLER_NOT_ALLOWED token.get crm ww1", 17),
         Level.WARN,
         "token.get crm ww1, 17 times",
+        "check-config --explain orders",
+    ),
+    "caller without a rule, once": (
+        lambda: recent("caller", "orders", "CALLER_NOT_ALLOWED token.get crm ww1", 1),
+        Level.WARN,
+        "token.get crm ww1, once, ",
         "check-config --explain orders",
     ),
     "caller over its limit": (
@@ -305,7 +311,7 @@ SICK: dict[str, tuple[Callable[[], Facts], Level, str, str]] = {
             ]
         ),
         Level.WARN,
-        "9 events open, the first for 41 min, tried 7 times",
+        "9 event(s) open, the first for 41 min, tried 7 time(s)",
         "does not acknowledge",
     ),
     "group that nobody is in": (

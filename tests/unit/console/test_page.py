@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from wecom_broker.v1 import admin_service_pb2 as pb
 
+from broker.protocol.error_codes import error_of
 from broker.server.diagnosis.finding import Level
 from broker.server.http.console.page import LONGEST, ROWS, Asked, Page, cut
 from broker.telemetry.recent_problems import ProblemKind
@@ -191,3 +192,14 @@ def test_the_page_of_one_app_has_neither_the_fleet_nor_callers() -> None:
     assert "app crm" in text
     assert "Replicas" not in text
     assert "orders" not in text
+
+
+def test_what_wecom_answered_is_said_in_the_language_of_the_page() -> None:
+    error = error_of("/cgi-bin/gettoken", {"errcode": 50003})
+    assert error
+    what = [row(error=f"{error.reason}: {error.message}", answer=error.metadata)]
+
+    chinese = Reader(html(seen(rows=what, language="zh"))).text
+    assert "APP_DISABLED: 企业微信对 /cgi-bin/gettoken 返回 errcode 50003" in chinese
+    assert "WeCom answered" not in chinese
+    assert "APP_DISABLED: WeCom answered /cgi-bin/gettoken with errcode 50003" in html(seen(rows=what))

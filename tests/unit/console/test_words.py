@@ -7,6 +7,7 @@ from string import Formatter
 
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind, Freshness
+from broker.protocol.error_codes import ANSWERED
 from broker.server.diagnosis.finding import Level
 from broker.server.diagnosis.words import translations
 from broker.server.http.console import problems, rows
@@ -50,6 +51,7 @@ def said() -> Iterator[str]:
     yield cures.WECOM_OTHERWISE
     yield from ("look at the audit trail: wecom-broker audit", "look at the broker's log")
     yield "see the other lines, and the log"
+    yield ANSWERED
     yield from ("d", "h", "min", "s", rows.MISSING, rows.REFUSED)
     yield from Level
     yield from CredentialKind

@@ -1,12 +1,15 @@
 """Apps × corps: what this replica holds, and what the fleet remembers of WeCom's refusals, as rows."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from broker.domain.credentials import Freshness
+from broker.protocol.error_codes import ANSWERED
 from broker.server.diagnosis.examination import WORST_FIRST
 from broker.server.diagnosis.finding import Level
+from broker.server.diagnosis.words import Words
 from broker.usecases.admin import CredentialView
 from broker.usecases.refusals.refusals import Refusal
 
@@ -36,11 +39,20 @@ class Row:
     error_at: datetime | None
     kept_until: datetime | None
     """Until when WeCom is not asked because of the error."""
+    answer: Mapping[str, str] = field(default_factory=dict)
+    """The error's metadata: what WeCom answered."""
 
     @property
     def order(self) -> tuple[int, str, str, str]:
         """Return what rows are sorted by: the worst first."""
         return WORST_FIRST.index(self.level), self.app, self.corp_id, self.kind
+
+    def error_in(self, words: Words) -> str:
+        """Return the error in a language; what WeCom did not answer stays English."""
+        reason, _, message = self.error.partition(": ")
+        if message and message == ANSWERED.format_map(defaultdict(str, self.answer)):
+            return f"{reason}: {words.say(ANSWERED, **self.answer)}"
+        return self.error
 
     def has(self, text: str) -> bool:
         """Return whether an operator who looks for the text means this row."""
@@ -68,6 +80,7 @@ def _row(view: CredentialView, refusal: Refusal | None) -> Row:
         level=min(level, Level.WARN, key=WORST_FIRST.index) if refusal else level,
         ends=view.expires_at,
         error=f"{refusal.reason}: {refusal.message}" if refusal else text,
+        answer=refusal.metadata if refusal else error.metadata if error else {},
         error_at=refusal.since if refusal else view.last_error_at,
         kept_until=refusal.retry_at if refusal else None,
     )
@@ -83,6 +96,7 @@ def _refused_alone(refusal: Refusal) -> Row:
         level=Level.FAIL if refusal.kind else Level.WARN,
         ends=None,
         error=f"{refusal.reason}: {refusal.message}",
+        answer=refusal.metadata,
         error_at=refusal.since,
         kept_until=refusal.retry_at,
     )
