@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+
 
 @cache
 def _bytecode() -> str:
@@ -16,9 +18,12 @@ def _bytecode() -> str:
 
 
 def environment() -> Mapping[str, str]:
-    """Return this process's environment, with a folder for compiled modules that one run's processes share.
+    """Return this process's environment, in which Python keeps compiled modules.
 
-    Where Python does not write compiled modules, each broker would compile all its libraries.
+    Where it does not write them beside their sources, those of one run share a folder: each broker would
+    compile all its libraries otherwise, which takes three seconds.
     """
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if not os.environ.get(NO_BYTECODE):
+        return os.environ
+    kept = {name: value for name, value in os.environ.items() if name != NO_BYTECODE}
     return {**kept, "PYTHONPYCACHEPREFIX": _bytecode()}
