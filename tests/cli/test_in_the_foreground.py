@@ -60,7 +60,7 @@ def pasted(
 
 
 def fetched(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -102,7 +102,7 @@ def test_the_suite_that_dev_prints_is_installed_and_can_be_shared(printed: str) 
     done = pasted(token)
     assert (0, "") == (done.returncode, done.stderr)
     assert corp in done.stdout
-    with urllib.request.urlopen(curl[3], data=curl[2].encode(), timeout=10) as answer:
+    with urllib.request.urlopen(curl[3], data=curl[2].encode(), timeout=60) as answer:
         assert 2 == len(json.loads(answer.read())["installs"])
     while 3 != pasted(listing).stdout.count(" active "):
         assert time.monotonic() < deadline

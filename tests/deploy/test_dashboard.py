@@ -48,7 +48,7 @@ async def shown(folder: Path) -> dict[str, set[str]]:
     async with broker_here(folder, demo_world()) as here, connect(here.address) as (replica,):
         await replica.token()
         address = f"http://127.0.0.1:{here.broker.http_port}/metrics"
-        text = await to_thread(lambda: urllib.request.urlopen(address, timeout=5).read().decode())
+        text = await to_thread(lambda: urllib.request.urlopen(address, timeout=60).read().decode())
         declared = vars(here.broker.telemetry.metrics).values()
     found: dict[str, set[str]] = {}
     for name, labels in re.findall(r"^([a-z_]+)(?:\{(.*)\})? \S+$", text, re.MULTILINE):

@@ -23,7 +23,7 @@ CALLS = 20
 def send(address: str, sent: bytes) -> None:
     """Send what no client of the broker's sends, and leave before the answer."""
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(sent)
 
 

@@ -149,6 +149,8 @@ async def test_a_refusal_shows_its_code_and_reason_and_nothing_that_the_caller_m
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await ask(here, token, app=app)
+    # Its caller may hear of a refusal before the span ends.
+    await until(lambda: bool(spans.named(GET)))
     span = spans.one(GET)
 
     shown = {name: value for name, value in attributes(span).items() if name.startswith("wecom_broker")}
@@ -164,6 +166,7 @@ async def test_a_failure_of_wecom_is_an_error_of_both_spans_without_its_words(
     here.world.faults.add(GETTOKEN, HttpStatus(502), times=3)
     with pytest.raises(grpc.aio.AioRpcError):
         await ask(here, ORDERS)
+    await until(lambda: bool(spans.named(GET)))
     rpc, calls = spans.one(GET), spans.named(f"GET {GETTOKEN}")
 
     assert (14, "WECOM_UNAVAILABLE", "UNAVAILABLE", APP) == tuple(

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import RedisServer, binary, die_with_parent
+from tests.kit.time_bounds import TooSlow
 
 JOINED_WITHIN_SECONDS = 20.0
 PRIMARY_NAME = "main"
@@ -224,5 +225,5 @@ def _wait(what: str, is_so: Callable[[], bool]) -> None:
         except (RedisError, OSError, KeyError):
             pass
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} of the tests does not come up")
+            raise TooSlow(f"{what} of the tests does not come up")
         time.sleep(0.02)
