@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import broker
+from broker.cli.serving.garbage import spare_what_is_imported
 from broker.cli.shell.suggestions import Group
 
 # gRPC's C code writes lines of its own to stderr, one for each TLS handshake that fails, and anybody can
@@ -59,7 +60,8 @@ class Commands(Group):
         if place is None:
             return None
         module, _, name = place.partition(":")
-        found: click.Command = getattr(import_module(f"broker.cli.{module}"), name)
+        with spare_what_is_imported():
+            found: click.Command = getattr(import_module(f"broker.cli.{module}"), name)
         return found
 
 
