@@ -2,5 +2,5 @@
 
 import os
 
-MANY = int(os.environ.get("EXAMPLES", "80"))
+MANY = int(os.environ.get("EXAMPLES", "50"))
 """`make fuzz` tries many more. What is `derandomize`d besides is the same in every run."""
