@@ -145,6 +145,7 @@ def _broker(world: World, number: int, *, patient: bool) -> BrokerProcess:
         log_level="info",
         patient=patient,
         within=mounted.within if mounted else (),
+        forked=not mounted,
     )
 
 

@@ -50,7 +50,7 @@ async def test_a_broker_takes_in_and_hands_out_events_with_it(tmp_path: Path):
                 }
             ],
         }
-        with BrokerProcess(tmp_path / "broker", config) as process:
+        with BrokerProcess(tmp_path / "broker", config, forked=True) as process:
             url = f"http://127.0.0.1:{process.http_port}/callback/crm"
             async with (
                 CallbackSender.open(url) as wecom,

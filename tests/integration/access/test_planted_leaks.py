@@ -33,7 +33,7 @@ async def test_each_leak_is_found_where_it_is_and_nowhere_else(tmp_path: Path, l
         config = configuration(
             url, f"sqlite:///{tmp_path}/store/broker.db", audit={"file": f"{tmp_path}/audit.log"}
         )
-        with BrokerProcess(tmp_path / "broker", config, leak=leak) as broker:
+        with BrokerProcess(tmp_path / "broker", config, leak=leak, forked=True) as broker:
             async with connect(broker.address) as (replica,):
                 token = (await replica.token()).value
                 with pytest.raises(grpc.aio.AioRpcError) as refused:

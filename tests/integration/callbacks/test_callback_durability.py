@@ -72,7 +72,7 @@ async def serving(folder: Path, store_url: str) -> AsyncIterator[Door]:
     async with running_simulator(world) as url:
         config = configuration(url, store_url, app={"callback": CALLBACK})
         with ExitStack() as stack:
-            broker = BrokerProcess(folder / "broker", config)
+            broker = BrokerProcess(folder / "broker", config, forked=True)
             stack.push(broker.__exit__)
             broker.launch()
             await asyncio.to_thread(broker.await_ready)

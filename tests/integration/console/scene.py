@@ -45,7 +45,7 @@ async def scene(folder: Path) -> AsyncIterator[str]:
             "console": {"listen": f"127.0.0.1:{port}"},
             "callers": CALLERS,
         }
-        third = BrokerProcess(folder / "third", config, ahead=fleet.ahead)
+        third = BrokerProcess(folder / "third", config, ahead=fleet.ahead, forked=True)
         with third:
             third.await_ready()
             async with connect(*sockets.values()) as (ops, orders):

@@ -42,7 +42,7 @@ async def two(tmp_path: Path) -> AsyncIterator[tuple[SimulatorProcess, SentinelS
         wecom = stack.enter_context(SimulatorProcess(children=2))
         servers = stack.enter_context(SentinelSet(tmp_path / "servers"))
         config = configuration(wecom.url, servers.url)
-        brokers = [BrokerProcess(tmp_path / f"broker-{number}", config) for number in range(2)]
+        brokers = [BrokerProcess(tmp_path / f"broker-{number}", config, forked=True) for number in range(2)]
         for broker in brokers:
             stack.push(broker.__exit__)
             broker.launch()

@@ -22,7 +22,7 @@ class Reloading:
         self._wecom = wecom
         self._folder = folder
         self._tables = tables
-        self.broker = BrokerProcess(folder, self.config(), log_level="info")
+        self.broker = BrokerProcess(folder, self.config(), log_level="info", forked=True)
 
     def config(self, *apps: Any, **tables: Any) -> dict[str, Any]:
         """Return a configuration of apps; without any, of the simulator's."""
@@ -65,7 +65,7 @@ async def status(replica: Replica) -> admin_pb.ConfigStatus:
 
 def http_status(here: Reloading, path: str) -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{here.broker.http_port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{here.broker.http_port}{path}", timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

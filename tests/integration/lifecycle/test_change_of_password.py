@@ -63,7 +63,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             f"redis://{USER}@127.0.0.1:{redis.port}/0",
             store={"password": {"file": str(password)}},
         )
-        found = Running(wecom, redis, BrokerProcess(tmp_path / "broker", config, patient=True), password)
+        found = Running(
+            wecom, redis, BrokerProcess(tmp_path / "broker", config, patient=True, forked=True), password
+        )
         found.set_user("reset", "on", f">{OLD}", "~*", "&*", "+@all")
         found.tell_broker(OLD)
         stack.enter_context(found.broker)

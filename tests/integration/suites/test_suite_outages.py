@@ -42,7 +42,7 @@ async def test_what_a_killed_broker_kept_in_sqlite_is_there_when_it_is_back(tmp_
         console = Console(wecom)
         console.open(1)
         config = configuration(wecom.url, f"sqlite:///{tmp_path}/broker.db", **SUITES)
-        with BrokerProcess(tmp_path / "broker", config) as broker:
+        with BrokerProcess(tmp_path / "broker", config, forked=True) as broker:
             console.call_back(callbacks_of(broker))
             async with connect(broker.address, app="market") as (replica,):
                 console.push_tickets("market")
@@ -96,7 +96,7 @@ async def test_a_redis_that_lost_everything_gets_the_authorisations_back(
         assert (await console.send("market", "create_auth", create_auth(codes[0], int(time.time()))))[
             "success"
         ]
-        with BrokerProcess(tmp_path / "new", fleet.config, patient=True) as broker:
+        with BrokerProcess(tmp_path / "new", fleet.config, patient=True, forked=True) as broker:
             async with connect(broker.address, app="market") as (new,):
                 await until_active(corp_ids, new)
                 await assert_explained(console, *replicas, new)
@@ -113,7 +113,7 @@ async def test_a_code_that_comes_while_wecom_is_away_is_exchanged_once_it_is_bac
         console.open(3)
         simulator = int(wecom.url.rpartition(":")[2])
         config = configuration(f"http://127.0.0.1:{port}", f"sqlite:///{tmp_path}/broker.db", **SUITES)
-        with BrokerProcess(tmp_path / "broker", config) as broker:
+        with BrokerProcess(tmp_path / "broker", config, forked=True) as broker:
             console.call_back(callbacks_of(broker))
             async with connect(broker.address, app="market") as (replica,):
                 console.push_tickets("market")

@@ -18,6 +18,7 @@ from typing import Any, Self
 import psutil
 
 from tests.kit.processes.environment import environment
+from tests.kit.processes.forked import SUPPORTED, ForkedProcess, template
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import die_with_parent
 
@@ -33,7 +34,8 @@ class BrokerProcess:
 
     With `ahead`, its clock is ahead by the seconds that this file holds. With `leak` its tokens leak
     there (`leaky_broker`). `variables` are in its environment. With `files` it may open no more than so many.
-    `within` is a command that starts the broker's: see `mounts`.
+    `within` is a command that starts the broker's: see `mounts`. It may be `forked` where nothing is asked
+    of the process itself: its command line, its first steps, its memory.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class BrokerProcess:
         variables: Mapping[str, str] | None = None,
         files: int = 0,
         within: Sequence[str] = (),
+        forked: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.grpc_port = free_port()
@@ -57,16 +60,20 @@ class BrokerProcess:
         self.config_file = folder / "broker.toml"
         self._log_level = log_level
         self.configure(config)
-        self._program = ["-P", str(PATIENT_BROKER)] if patient else ["-m", "broker"]
+        self._script = PATIENT_BROKER if patient else None
+        self._arguments = ["serve", "--config", str(self.config_file)]
         if ahead:
-            self._program = ["-P", str(TRAVELLING_BROKER), str(ahead)]
+            self._script = TRAVELLING_BROKER
+            self._arguments.insert(0, str(ahead))
         if leak:
-            self._program = ["-P", str(LEAKY_BROKER), leak]
+            self._script = LEAKY_BROKER
+            self._arguments.insert(0, leak)
         self._variables = variables or {}
         self._patience = {"PYTHONPATH": str(PATIENT_WORKERS)} if patient else {}
         self._files = files
         self._within = within
-        self.process: subprocess.Popen[bytes] | None = None
+        self._forked = forked and SUPPORTED
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     def text_of(self, config: Mapping[str, Any]) -> str:
         """Return the configuration file, with this broker's own listeners and log."""
@@ -91,20 +98,21 @@ class BrokerProcess:
 
     def launch(self) -> None:
         """Start it, and return at once."""
-        command = [*self._within, sys.executable, *self._program, "serve", "--config", str(self.config_file)]
+        # What workers count is in files: a disk that is busy would hold them up.
+        variables = {
+            **environment(),
+            "TMPDIR": str(self.config_file.parent),
+            **self._patience,
+            **self._variables,
+        }
+        if self._forked:
+            self.process = template().fork(self._arguments, self.log, variables, self._script)
+            return
+        program = ["-P", str(self._script)] if self._script else ["-m", "broker"]
+        command = [*self._within, sys.executable, *program, *self._arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                # What workers count is in files: a disk that is busy would hold them up.
-                env={
-                    **environment(),
-                    "TMPDIR": str(self.config_file.parent),
-                    **self._patience,
-                    **self._variables,
-                },
-                preexec_fn=self._prepare,
+                command, stdout=log, stderr=log, env=variables, preexec_fn=self._prepare
             )
 
     def _prepare(self) -> None:
@@ -124,7 +132,7 @@ class BrokerProcess:
 
     def metrics(self) -> str:
         """Return the text of `/metrics`."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=60) as answer:
             return str(answer.read().decode())
 
     def send(self, number: signal.Signals) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from broker.simulator.demo import PARENT, SECRET
 from tests.kit.machine import nap
 from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.environment import environment
+from tests.kit.processes.forked import SUPPORTED, ForkedProcess, template
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import RedisServer, die_with_parent
 from tests.kit.time_bounds import TooSlow
@@ -74,12 +76,16 @@ class SimulatorProcess:
             "--habit",
             habit,
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     def launch(self) -> None:
         """Start it, and return at once."""
         port = self.url.rpartition(":")[2]
-        command = [sys.executable, "-m", "broker", "simulate", "--port", port, *self._options]
+        simulate = ["simulate", "--port", port, *self._options]
+        if SUPPORTED:
+            self._process = template().fork(simulate, Path(os.devnull), environment())
+            return
+        command = [sys.executable, "-m", "broker", *simulate]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, env=environment(), preexec_fn=die_with_parent
         )
@@ -104,7 +110,7 @@ class SimulatorProcess:
             data=json.dumps(fields).encode() if fields else None,
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return dict(json.loads(answer.read()))
 
     def calls(self) -> dict[str, int]:
@@ -362,8 +368,15 @@ def running_fleet(
         redis = stack.enter_context(RedisServer(folder / "redis", append_only=append_only))
         config = configuration(wecom.url, redis.url, **tables)
         ahead = folder / "ahead" if travelling else None
+        workers = config.get("server", {}).get("workers")
         processes = [
-            BrokerProcess(folder / f"broker-{number}", config, patient=patient, ahead=ahead)
+            BrokerProcess(
+                folder / f"broker-{number}",
+                config,
+                patient=patient,
+                ahead=ahead,
+                forked=not workers,
+            )
             for number in range(brokers)
         ]
         for process in processes:
