@@ -1,4 +1,7 @@
-"""Tables that fit the terminal: the widest columns are cut first."""
+"""Tables that fit the terminal.
+
+The widest columns are cut first; where too little would be left of them, each row is a block of lines.
+"""
 
 import shutil
 import sys
@@ -10,8 +13,8 @@ import click
 from broker.domain.printable import printable
 
 GAP = "  "
-NARROWEST = 6
-"""No column is cut below this."""
+NARROWEST = 18
+"""No column is cut below this: a corp's id would look like the next one's."""
 CUT = "…"
 
 
@@ -27,12 +30,24 @@ def lines(heads: Sequence[str], rows: Sequence[Sequence[object]], width: int | N
     texts = [[head.upper() for head in heads], *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(map(width_of, column)) for column in zip(*texts, strict=True)]
     if width is not None:
-        while sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > NARROWEST:
+        while sum(widths) + len(GAP) * (len(widths) - 1) > width:
+            if max(widths) <= NARROWEST:
+                return _blocks(texts)
             widths[widths.index(max(widths))] -= 1
     return [
         GAP.join(_fitted(cell, space) for cell, space in zip(row, widths, strict=True)).rstrip()
         for row in texts
     ]
+
+
+def _blocks(texts: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line for each cell, its head before it, and an empty one between rows."""
+    heads, *rows = texts
+    space = max(map(width_of, heads))
+    blocks = [
+        [f"{_fitted(head, space)}{GAP}{cell}" for head, cell in zip(heads, row, strict=True)] for row in rows
+    ]
+    return [line for block in blocks for line in ("", *block)][1:]
 
 
 def width_of(text: str) -> int:

@@ -16,6 +16,21 @@ def test_the_widest_column_is_cut_first() -> None:
     assert {40} == {width_of(shown[1])}
 
 
+def test_what_would_be_cut_too_short_to_read_is_shown_line_by_line() -> None:
+    corps = [f"ww2load000000000{number}" for number in range(2)]
+    shown = lines(["corp", "kind", "last error"], [[corp, "access_token", "x" * 100] for corp in corps], 40)
+
+    assert [
+        "CORP        ww2load0000000000",
+        "KIND        access_token",
+        "LAST ERROR  " + "x" * 100,
+        "",
+        "CORP        ww2load0000000001",
+        "KIND        access_token",
+        "LAST ERROR  " + "x" * 100,
+    ] == shown
+
+
 def test_chinese_takes_two_columns() -> None:
     shown = lines(["a", "b"], [["企业可信IP", "1"], ["x", "2"]], None)
 
