@@ -44,6 +44,12 @@ def run_until_stopped(serve: Coroutine[Any, Any, None]) -> None:
     run(guarded())
 
 
+def say_none(*, as_json: bool) -> None:
+    """Tell a person that a list is empty, on stderr; a program sees it."""
+    if not as_json:
+        click.echo("none", err=True)
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print the error on stderr, and exit."""
     click.echo(f"error: {message}", err=True)

@@ -172,11 +172,13 @@ async def test_dead_events_are_listed_and_retried(fake: FakeBroker):
     told = await ran(fake, "dead", "audit", "crm", "--json")
     retried = await ran(fake, "retry", "audit", FIRST, "crm:9-9")
     retried_as_json = await ran(fake, "retry", "audit", "crm:0000000000002-000000", "--json")
+    in_vain = await ran(fake, "retry", "audit", "crm:9-9")
 
     assert f"{LOCAL}  crm  ww1  text  zhang  {FIRST}" == listed.stdout.splitlines()[0]
     assert ["", "", ""] == [json.loads(line)["share_kind"] for line in told.stdout.splitlines()]
     assert "private" not in listed.stdout + told.stdout
     assert "1 event queued for redelivery\n" == retried.stdout
+    assert "0 events queued for redelivery: audit has given none of them up\n" == in_vain.stdout
     assert {"retried_count": 1} == json.loads(retried_as_json.stdout)
     assert ["crm:0000000000003-000000"] == list(fake.dead)
 

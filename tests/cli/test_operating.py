@@ -178,10 +178,11 @@ def test_a_group_that_is_not_known_is_an_error(address: str) -> None:
 
 
 def test_without_groups_there_is_nothing_to_show(address: str) -> None:
-    shown, as_json = (run("events", "groups", "market", address, *option) for option in ([], ["--json"]))
+    for command in (("events", "groups", "market"), ("suites", "list", "tailored")):
+        shown, as_json = (run(*command, address, *option) for option in ([], ["--json"]))
 
-    assert ("", "none\n") == (shown.stdout, shown.stderr)
-    assert ("", "") == (as_json.stdout, as_json.stderr)
+        assert ("", "none\n") == (shown.stdout, shown.stderr)
+        assert ("", "") == (as_json.stdout, as_json.stderr)
 
 
 def test_groups_of_an_app_that_is_not_known_are_an_error_that_names_one_that_is(address: str) -> None:

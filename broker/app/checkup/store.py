@@ -110,7 +110,9 @@ def _new_database(subject: str, path: Path) -> Finding:
     if os.access(path.parent, os.W_OK):
         return Finding(Level.OK, subject, "does not exist: the first start makes it")
     problem = "does not exist, and this user cannot make it"
-    return Finding(Level.FAIL, subject, problem, f"make {path.parent}, writable for the broker's user")
+    # Whole, for with three slashes store.url is relative to where this runs.
+    folder = path.parent.absolute()
+    return Finding(Level.FAIL, subject, problem, f"make {folder}, writable for the broker's user")
 
 
 def _cannot_start(subject: str, problem: str) -> Finding:

@@ -9,6 +9,7 @@ import click
 from wecom_broker import Broker, Tls
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
+from broker.cli.ending import say_none
 from broker.cli.operating import table
 from broker.cli.operating.plain import plain
 from broker.cli.remote.connection import (
@@ -52,14 +53,14 @@ class Desk:
     def show(
         self, found: Sequence[Any], heads: Sequence[str], row: Callable[[Any], Sequence[object]]
     ) -> None:
-        """Print messages: a line of JSON each, or a table; say so where there are none."""
-        if self.as_json:
+        """Print messages: a line of JSON each, or a table; say where there are none."""
+        if not found:
+            say_none(as_json=self.as_json)
+        elif self.as_json:
             for each in found:
                 self.print_json(plain(each))
-        elif found:
-            table.show(heads, [row(each) for each in found])
         else:
-            click.echo("none", err=True)
+            table.show(heads, [row(each) for each in found])
 
     @staticmethod
     def print_json(value: object) -> None:

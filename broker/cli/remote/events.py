@@ -6,6 +6,7 @@ from datetime import datetime
 import click
 from wecom_broker import Event, Tls
 
+from broker.cli.ending import say_none
 from broker.cli.operating.event_groups import delete_group, groups, require_group
 from broker.cli.remote.connection import (
     address_option,
@@ -90,6 +91,7 @@ async def dead(group: str, app: str, fields: bool, address: str, tls: Tls | None
             _show(event, fields=fields, as_json=as_json)
         if not found:
             await require_group(broker, [app], group)
+            say_none(as_json=as_json)
 
 
 @events.command()
@@ -106,6 +108,8 @@ async def retry(group: str, event_ids: tuple[str, ...], address: str, tls: Tls |
         if not count:
             await require_group(broker, {given.partition(":")[0] for given in event_ids}, group)
     events_queued = f"{count} event{'' if count == 1 else 's'} queued for redelivery"
+    if not count:
+        events_queued += f": {group} has given none of them up"
     click.echo(json.dumps({"retried_count": count}) if as_json else events_queued)
 
 

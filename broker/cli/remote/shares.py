@@ -5,6 +5,7 @@ import json
 import click
 from wecom_broker import AppShare, Tls
 
+from broker.cli.ending import say_none
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
@@ -39,8 +40,12 @@ async def list_(
     """Show the shares of APP that the broker knows."""
     kind = SHARE_KINDS[share_kind] if share_kind else None
     async with open_broker(address, tls) as broker:
+        found = False
         async for share in broker.app_shares(app, share_kind=kind, parent=parent):
+            found = True
             click.echo(json.dumps(_fields(share), ensure_ascii=False) if as_json else _line(share))
+    if not found:
+        say_none(as_json=as_json)
 
 
 @shares.command()

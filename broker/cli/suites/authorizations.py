@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 from wecom_broker import Authorization, AuthorizedAgent, Edition, Tls
 
+from broker.cli.ending import say_none
 from broker.cli.remote.connection import address_option, asynchronous, json_option, open_broker, tls_options
 
 
@@ -20,8 +21,12 @@ from broker.cli.remote.connection import address_option, asynchronous, json_opti
 async def list_(suite: str, address: str, tls: Tls | None, as_json: bool) -> None:
     """Show which corps authorised SUITE, and installations that are under way or lost."""
     async with open_broker(address, tls) as broker:
+        found = False
         async for authorization in broker.authorizations(suite):
+            found = True
             click.echo(_as_json(authorization) if as_json else _line(authorization))
+    if not found:
+        say_none(as_json=as_json)
 
 
 @click.command()

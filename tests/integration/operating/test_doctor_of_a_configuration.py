@@ -214,6 +214,14 @@ async def test_a_key_that_is_not_the_fleets_is_named(bench: Bench, redis: RedisS
     assert "store.seal_keys" in found["seal keys"].remedy
 
 
+async def test_a_folder_that_is_missing_is_named_whole(bench: Bench) -> None:
+    found = await bench.examine(bench.configuration("sqlite:///nowhere/broker.db"))
+
+    store = found["store sqlite:///nowhere/broker.db"]
+    assert Level.FAIL is store.level
+    assert f"make {Path.cwd() / 'nowhere'}, writable" in store.remedy
+
+
 async def test_a_store_that_takes_no_writes_is_named(bench: Bench, redis: RedisServer) -> None:
     _client(redis).replicaof("127.0.0.1", free_port())
     try:
