@@ -153,7 +153,7 @@ def test_an_address_where_nobody_listens_is_told_soon(arguments: list[str]) -> N
 
     assert 1 == result.exit_code
     assert result.stderr.startswith(f"error: BROKER_UNREACHABLE: no answer from the broker at {address}: ")
-    assert result.stderr.endswith("; is it running? see --address\n")
+    assert result.stderr.endswith("; is it running? see --address, and --ca where it has TLS\n")
     check_took(time.monotonic() - began, 9)
 
 

@@ -120,7 +120,7 @@ def test_a_broker_that_is_not_there_is_said_to_be_so_and_where_to_look() -> None
 
     assert 1 == result.exit_code
     assert result.stderr.startswith("error: BROKER_UNREACHABLE: ")
-    assert result.stderr.endswith("; is it running? see --address\n")
+    assert result.stderr.endswith("; is it running? see --address, and --ca where it has TLS\n")
 
 
 def test_python_dash_m_broker_is_the_command() -> None:

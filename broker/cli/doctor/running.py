@@ -7,6 +7,7 @@ from wecom_broker.errors import BrokerUnreachable
 from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.cli.operating.desk import Desk
+from broker.cli.remote.connection import UNREACHABLE
 from broker.server.diagnosis.finding import Facts, Finding, Level
 
 NO_ANSWER = {
@@ -37,6 +38,6 @@ async def facts_of(desk: Desk) -> Facts:
 
 def unanswered(error: BrokerError) -> Finding:
     """Return what to do where the broker told nothing."""
-    hint = "is it running? see --address, --ca" if isinstance(error, BrokerUnreachable) else ""
+    hint = UNREACHABLE if isinstance(error, BrokerUnreachable) else ""
     remedy = NO_ANSWER.get(error.reason, hint)
     return Finding(Level.FAIL, "broker", f"{error.reason}: {error.message}", remedy)

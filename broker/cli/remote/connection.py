@@ -30,6 +30,8 @@ address_option = click.option(
     envvar="WECOM_BROKER_ADDRESS",
     help="host:port, dns:///host:port or unix:///path; also by WECOM_BROKER_ADDRESS.",
 )
+UNREACHABLE = "is it running? see --address, and --ca where it has TLS"
+"""What to try where nobody answers."""
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
@@ -104,7 +106,7 @@ def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callabl
 def _hint(error: BrokerError, address: Any, tls: Any) -> str:  # noqa: ANN401 - options of any command
     """Return what to try, to put behind an error."""
     if isinstance(error, BrokerUnreachable):
-        return "; is it running? see --address"
+        return f"; {UNREACHABLE}"
     if error.reason == "UNAUTHENTICATED":
         return "; who are you? see --cert, --key and --token"
     if error.reason == "UNKNOWN_APP" and address:
