@@ -93,8 +93,8 @@ class RpcGuard:
             return late if may_be_stranger(metadata) else guarded
 
         if answers := self._warm.get(method):
-            record = self._recorder(method, RpcType.UNARY)
-            choose = WarmMethod(guarded, late, answers, self.identity, self._admission, record).handler
+            repeats = self._metrics.requests.repeats(Rpc.of(method, RpcType.UNARY))
+            choose = WarmMethod(guarded, late, answers, self.identity, self._admission, repeats).handler
         return self._early.bounded(choose, late)
 
     def guard(self, method: str, handler: Method) -> Method:

@@ -82,3 +82,27 @@ def test_what_workers_publish_reads_as_if_one_process_had_counted_it() -> None:
     together.register(MetricsOfWorkers(published))
 
     assert generate_latest(alone) == generate_latest(together)
+
+
+def test_what_is_answered_at_once_ended_well_in_no_time() -> None:
+    metrics = Metrics()
+    took(metrics.requests, 0.2)
+    repeats = metrics.requests.repeats(Rpc(TOKENS, "GetAccessToken"))
+    value = metrics.registry.get_sample_value
+    for ended in (4, 7):
+        repeats.count += 3
+        assert ended == value("wecom_broker_requests_total", {**GET, "code": "OK"})
+        assert ended - 1 == value("wecom_broker_request_seconds_bucket", {**GET, "le": "0.0005"})
+        assert ended == value("wecom_broker_request_seconds_count", GET)
+        assert 0.2 == pytest.approx(value("wecom_broker_request_seconds_sum", GET), abs=0.1)
+    assert {("GetAccessToken", "OK"): 7} == metrics.requests.counted()
+
+
+def test_what_a_worker_answers_at_once_is_published() -> None:
+    metrics, shared = Metrics(), Gauge(SHARED, "", SHARED_LABELS, registry=None)
+    repeats = metrics.requests.repeats(Rpc(TOKENS, "GetAccessToken"))
+    repeats.count += 3
+    metrics.requests.publish(shared)
+
+    [metric] = shared.collect()
+    assert 3 == sum(sample.value for sample in metric.samples if sample.labels["number"] == "ended")

@@ -1,6 +1,5 @@
 """A method that has a short cut: a call is answered at once, or takes the whole chain."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, cast
 
@@ -13,7 +12,7 @@ from broker.server.grpc.door import Method
 from broker.server.grpc.entry.admission import Admission
 from broker.server.grpc.entry.identity import Identity, Metadata
 from broker.server.grpc.warm.answers import WarmAnswers
-from broker.telemetry.requests import Record
+from broker.telemetry.requests import Repeats
 
 Chain = Callable[[bytes, Context], Awaitable[Any]]
 Repeat = Callable[[bytes], bytes | None]
@@ -42,7 +41,7 @@ class WarmMethod:
         answers: WarmAnswers[Any],
         identity: Identity,
         admission: Admission,
-        record: Record,
+        repeats: Repeats,
     ) -> None:
         """Without a short cut `guarded` handles a call; of a stranger `late` does, which reads later."""
         self._chain = cast("Chain", guarded.unary_unary)
@@ -51,7 +50,7 @@ class WarmMethod:
         self._answers = answers
         self._identity = identity
         self._admission = admission
-        self._record = record
+        self._repeats = repeats
         self._known: dict[str, KnownCaller] = {}
         self._by_connection = _unary(self._identified)
         self._epoch = answers.epoch
@@ -74,15 +73,14 @@ class WarmMethod:
         return known
 
     def _repeat(self, caller: Caller) -> Repeat:
-        answer_of, own, record = self._answers.answer, self._answers.of(caller.name), self._record
+        answer_of, own, repeats = self._answers.answer, self._answers.of(caller.name), self._repeats
         passes = self._admission.turnstile(caller)
 
         def repeat(received: bytes) -> bytes | None:
-            began = time.perf_counter()
             answer = answer_of(own, received)
             if answer is None or not passes():
                 return None
-            record("OK", began)
+            repeats.count += 1
             return answer
 
         return repeat
