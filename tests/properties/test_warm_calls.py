@@ -134,7 +134,7 @@ class Details(NamedTuple):
     invocation_metadata: Any
 
 
-class CountingAnswers(WarmAnswers[Any]):
+class CountingAnswers(WarmAnswers):
     """Count what was answered by the short cut."""
 
     given = 0

@@ -1,23 +1,32 @@
 """What is kept of answers is bounded, belongs to one caller, and ends when the rules change."""
 
+from dataclasses import dataclass
+
 from broker.server.grpc.warm.answers import LONGEST_REQUEST, WarmAnswers
+
+
+@dataclass
+class Said:
+    """A word."""
+
+    word: str
+
+    def again(self) -> bytes | None:
+        return self.word.encode()
 
 
 class Parrot:
     """Repeats what was answered."""
 
-    def keep(self, request: str, response: str) -> str | None:
-        return response or None
-
-    def answer(self, kept: str) -> bytes | None:
-        return kept.encode()
+    def keep(self, request: str, response: str) -> Said | None:
+        return Said(response) if response else None
 
 
-def keep(answers: WarmAnswers[str], caller: str, raw: bytes, response: str = "yes") -> None:
+def keep(answers: WarmAnswers, caller: str, raw: bytes, response: str = "yes") -> None:
     answers.keep(answers.epoch, caller, raw, "", response)
 
 
-def ask(answers: WarmAnswers[str], caller: str, raw: bytes) -> bytes | None:
+def ask(answers: WarmAnswers, caller: str, raw: bytes) -> bytes | None:
     return answers.answer(answers.of(caller), raw)
 
 

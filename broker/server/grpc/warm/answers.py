@@ -1,30 +1,31 @@
 """What a method has answered, to be found again by caller and by the very bytes of the request."""
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 MOST_KEPT = 50_000
 """How many answers of a method are kept, of all callers together."""
 LONGEST_REQUEST = 512
 """Bytes of a request; the answer to a longer one is not kept."""
 
-Kept = TypeVar("Kept")
-"""What is kept of an answer, to give it again."""
+
+class Kept(Protocol):
+    """What is kept of an answer."""
+
+    def again(self) -> bytes | None:
+        """Return what the whole chain would answer now; None if only that can tell."""
 
 
-class Repetition(Protocol[Kept]):
+class Repetition(Protocol):
     """How a method repeats its answers."""
 
     def keep(self, request: Any, response: Any) -> Kept | None:  # noqa: ANN401 - any method's
-        """Return what is needed to answer such a request again; None if that is not possible.
+        """Return what answers such a request again; None if that is not possible.
 
         The whole chain has just given this response.
         """
 
-    def answer(self, kept: Kept) -> bytes | None:
-        """Return what the whole chain would answer now; None if only that can tell."""
 
-
-class CallersAnswers(Generic[Kept]):
+class CallersAnswers:
     """The answers to one caller. The young ones become old, and what nobody asks for again is forgotten."""
 
     __slots__ = ("old", "young")
@@ -34,16 +35,16 @@ class CallersAnswers(Generic[Kept]):
         self.old: dict[bytes, Kept] = {}
 
 
-class WarmAnswers(Generic[Kept]):
+class WarmAnswers:
     """Keep a method's answers, each for the caller that got it, until the rules change.
 
     What is kept is bounded, however many requests callers make up.
     """
 
-    def __init__(self, repetition: Repetition[Kept], most: int = MOST_KEPT) -> None:
+    def __init__(self, repetition: Repetition, most: int = MOST_KEPT) -> None:
         self._repetition = repetition
         self._most = most
-        self._callers: dict[str, CallersAnswers[Kept]] = {}
+        self._callers: dict[str, CallersAnswers] = {}
         self._young = 0
         self.epoch = 0
         """Grows when the rules change: what was allowed before must not be kept afterwards."""
@@ -53,14 +54,14 @@ class WarmAnswers(Generic[Kept]):
         """Return how many answers are kept."""
         return sum(len(each.young) + len(each.old) for each in self._callers.values())
 
-    def of(self, caller: str) -> CallersAnswers[Kept]:
+    def of(self, caller: str) -> CallersAnswers:
         """Return what is kept for a configured caller."""
         found = self._callers.get(caller)
         if found is None:
             found = self._callers[caller] = CallersAnswers()
         return found
 
-    def answer(self, own: CallersAnswers[Kept], raw: bytes) -> bytes | None:
+    def answer(self, own: CallersAnswers, raw: bytes) -> bytes | None:
         """Return what the whole chain would answer to this request; None if only that can tell."""
         kept = own.young.get(raw)
         if kept is None:
@@ -68,7 +69,7 @@ class WarmAnswers(Generic[Kept]):
             if kept is None:
                 return None
             self._put(own, raw, kept)
-        return self._repetition.answer(kept)
+        return kept.again()
 
     def keep(self, epoch: int, caller: str, raw: bytes, request: Any, response: Any) -> None:  # noqa: ANN401 - any method's
         """Keep an answer of the whole chain, whose caller was let in at that epoch."""
@@ -86,7 +87,7 @@ class WarmAnswers(Generic[Kept]):
             own.young, own.old = {}, {}
         self._callers.clear()
 
-    def _put(self, own: CallersAnswers[Kept], raw: bytes, kept: Kept) -> None:
+    def _put(self, own: CallersAnswers, raw: bytes, kept: Kept) -> None:
         if self._young >= self._most // 2:
             self._young = 0
             for each in self._callers.values():

@@ -38,7 +38,7 @@ class WarmMethod:
         self,
         guarded: Method,
         late: Method,
-        answers: WarmAnswers[Any],
+        answers: WarmAnswers,
         identity: Identity,
         admission: Admission,
         repeats: Repeats,

@@ -1,7 +1,6 @@
 """Which methods have a short cut."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from broker.domain.caller_policy import CallerPolicy
 from broker.domain.credentials import CredentialKind
@@ -16,7 +15,7 @@ from broker.usecases.shares.targets import Targets
 CORP, AGENT = CredentialKind.CORP_TICKET, CredentialKind.AGENT_TICKET
 MOST_PAGES = 10_000
 """How many pages' signatures are kept for each method: pages are many, and each asked for less often."""
-Warm = Mapping[str, WarmAnswers[Any]]
+Warm = Mapping[str, WarmAnswers]
 """By method, what it has answered."""
 
 

@@ -29,6 +29,7 @@ class WarmTicket:
 class WarmPage:
     """A page that a caller got signed."""
 
+    method: "WarmPages"
     tickets: Sequence[WarmTicket]
     version: int
     """That of the targets: another one may mean another corp by the same words."""
@@ -37,6 +38,10 @@ class WarmPage:
     after_nonce: bytes = b""
     response: list[bytes] = field(default_factory=list)
     """What stands before, between and after nonces and signatures, in this second."""
+
+    def again(self) -> bytes | None:
+        """See `Kept.again`."""
+        return self.method.answer(self)
 
 
 class WarmPages:
@@ -71,10 +76,10 @@ class WarmPages:
             if entry is None or credential is None:
                 return None
             tickets.append(WarmTicket(entry, credential, Signer(credential.value)))
-        return WarmPage(tickets, self._targets.version, signed_part(request.url))
+        return WarmPage(self, tickets, self._targets.version, signed_part(request.url))
 
     def answer(self, kept: WarmPage) -> bytes | None:
-        """See `Repetition.answer`."""
+        """Sign the page again; None if only the whole chain can tell."""
         now = self._clock.seconds()
         for ticket in kept.tickets:
             entry = ticket.entry

@@ -28,6 +28,22 @@ class WarmToken:
     before: bytes
     after: bytes
     """What stands around the token's value in the response, which is in memory already; but for the `ttl`."""
+    targets: Targets
+    clock: Clock
+
+    def again(self) -> bytes | None:
+        """See `Kept.again`. Who gets a token again is not audited again."""
+        entry, now = self.entry, self.clock.seconds()
+        if (
+            entry.credential is not self.credential
+            or now >= entry.fresh_until
+            or self.version != self.targets.version
+        ):
+            return None
+        entry.used_at = now
+        # The messages of protobuf are put together by writing one after the other.
+        life = _life(int((self.ends - now) * STEPS_A_SECOND))
+        return self.before + messages.value_of(self.credential) + self.after + life
 
 
 class WarmTokens:
@@ -52,21 +68,9 @@ class WarmTokens:
         told = pb.GetAccessTokenResponse(token=response.token).SerializeToString()
         before, _, after = told.partition(messages.value_of(credential))
         ends = credential.expires_at.timestamp()
-        return WarmToken(entry, credential, self._targets.version, ends, before, after)
-
-    def answer(self, kept: WarmToken) -> bytes | None:
-        """See `Repetition.answer`. Who gets a token again is not audited again."""
-        entry, now = kept.entry, self._clock.seconds()
-        if (
-            entry.credential is not kept.credential
-            or now >= entry.fresh_until
-            or kept.version != self._targets.version
-        ):
-            return None
-        entry.used_at = now
-        # The messages of protobuf are put together by writing one after the other.
-        life = _life(int((kept.ends - now) * STEPS_A_SECOND))
-        return kept.before + messages.value_of(kept.credential) + kept.after + life
+        return WarmToken(
+            entry, credential, self._targets.version, ends, before, after, self._targets, self._clock
+        )
 
 
 @lru_cache(maxsize=4096)
