@@ -103,6 +103,20 @@ def test_an_exception_is_one_json_line_with_its_traceback(screen: Screen) -> Non
     assert "ValueError: odd" in event["exception"]
 
 
+def test_an_exception_for_people_is_its_traceback_without_the_values_of_variables(screen: Screen) -> None:
+    set_up_logging("info", "console")
+    held = f"{MARKER} in a variable"
+    try:
+        raise ValueError("odd")
+    except ValueError as error:
+        structlog.get_logger(LOGGER).error("failed", exc_info=error)
+        logging.getLogger("some.library").exception("failed")
+
+    assert 2 == screen.text.count("ValueError: odd")
+    assert held not in screen.text
+    assert "Remove `format_exc_info`" not in screen.text
+
+
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_a_library_s_log_comes_in_the_same_form(screen: Screen, form: str) -> None:
     set_up_logging("info", form)

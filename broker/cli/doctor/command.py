@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.cells import cell_len
 from wecom_broker import BrokerError
 
 from broker.app.checkup.examination import Wishes
 from broker.cli.doctor.configured import examine_configuration
 from broker.cli.doctor.running import facts_of, unanswered
-from broker.cli.operating import table
 from broker.cli.operating.desk import Desk, operating
 from broker.domain.printable import printable
 from broker.server.diagnosis.examination import examine, worst_first
@@ -68,9 +68,9 @@ async def _of_fleet(desk: Desk) -> list[Finding]:
 
 
 def _show(found: Sequence[Finding]) -> None:
-    widest = max(table.width_of(finding.subject) for finding in found)
+    widest = max(cell_len(finding.subject) for finding in found)
     for finding in found:
-        gap = " " * (widest - table.width_of(finding.subject))
+        gap = " " * (widest - cell_len(finding.subject))
         click.echo(f"{finding.level:4}  {printable(finding.subject)}{gap}  {printable(finding.problem)}")
         if finding.remedy:
             click.echo(f"      → {printable(finding.remedy)}")
