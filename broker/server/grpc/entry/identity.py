@@ -45,6 +45,7 @@ class Identity:
         self._clock = clock
         self._everybody = everybody
         self._all_have_certificates = all_have_certificates
+        self._is_open = False
         self._by_name: dict[str, Caller] = {}
         self._by_token: list[tuple[bytes, Caller]] = []
         self._proved: dict[str | bytes, Caller] = {}
@@ -55,6 +56,7 @@ class Identity:
     def _learn(self) -> None:
         """Take over who is configured now."""
         callers = self._policy.callers
+        self._is_open = self._policy.is_open
         self._by_name = {caller.identity: caller for caller in callers if caller.identity}
         self._by_token = [(caller.token_sha256.encode(), caller) for caller in callers if caller.token_sha256]
         self._proved.clear()
@@ -64,7 +66,7 @@ class Identity:
         """Return who calls. Raises `Unauthenticated`."""
         if self._everybody:
             return self._of_this_socket()
-        if self._policy.is_open:
+        if self._is_open:
             return ANYONE
         problem = "no known client certificate and no bearer token"
         for pem in context.auth_context().get("x509_pem_cert", ()) if self._by_name else ():
@@ -80,7 +82,7 @@ class Identity:
 
     def may_be_stranger(self, metadata: Metadata) -> bool:
         """Return whether nothing proves the caller that is known before the request is read."""
-        if self._everybody or self._policy.is_open or self._all_have_certificates:
+        if self._everybody or self._is_open or self._all_have_certificates:
             return False
         for name, value in metadata or ():
             if name == "authorization":
@@ -91,7 +93,7 @@ class Identity:
         """Return who calls, if the metadata alone tells; if not, `of` tells or refuses."""
         if self._everybody:
             return self._policy.named(self._everybody)
-        if self._policy.is_open:
+        if self._is_open:
             return ANYONE
         # A certificate would come first.
         if not self._by_name:
@@ -102,7 +104,7 @@ class Identity:
 
     def certificate_lasts(self, context: Context) -> timedelta | None:
         """Return for how long the certificate of who calls is still good; None if another proof counts."""
-        if self._everybody or self._policy.is_open or not self._by_name:
+        if self._everybody or self._is_open or not self._by_name:
             return None
         now = self._clock.now()
         proved = (self._by_certificate(pem) for pem in context.auth_context().get("x509_pem_cert", ()))

@@ -30,6 +30,9 @@ class WarmToken:
     """What stands around the token's value in the response, which is in memory already; but for the `ttl`."""
     targets: Targets
     clock: Clock
+    steps: int = -1
+    """How many steps of life the response tells."""
+    response: bytes = b""
 
     def again(self) -> bytes | None:
         """See `Kept.again`. Who gets a token again is not audited again."""
@@ -41,9 +44,12 @@ class WarmToken:
         ):
             return None
         entry.used_at = now
-        # The messages of protobuf are put together by writing one after the other.
-        life = _life(int((self.ends - now) * STEPS_A_SECOND))
-        return self.before + messages.value_of(self.credential) + self.after + life
+        steps = int((self.ends - now) * STEPS_A_SECOND)
+        if steps != self.steps:
+            self.steps = steps
+            # The messages of protobuf are put together by writing one after the other.
+            self.response = self.before + messages.value_of(self.credential) + self.after + _life(steps)
+        return self.response
 
 
 class WarmTokens:
