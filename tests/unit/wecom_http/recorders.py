@@ -31,7 +31,7 @@ PARENT_CORP, PARENT_AGENT = demo.PARENT
 CHILD_CORP, CHILD_AGENT = "ww1child000000001", 1000010
 SUPPLIER_CORP, SUPPLIER_AGENT = "wpSupplier_000000001", 1000020
 SECRET = Secret(demo.SECRET)
-PATIENT = timedelta(seconds=5)
+PATIENT = timedelta(seconds=30)
 HASTY = timedelta(seconds=0.1)
 
 
