@@ -70,6 +70,14 @@ def test_every_verb_has_a_help(verb: list[str], option: str) -> None:
     assert result.stdout.startswith("Usage: ")
 
 
+@pytest.mark.parametrize("group", [[], ["token"], ["events"], ["suites"], ["keys"]])
+def test_the_help_of_a_group_says_each_command_in_a_whole_sentence(group: list[str]) -> None:
+    said = run(*group, "--help").stdout
+
+    assert "..." not in said.partition("Commands:")[2]
+    assert max(map(len, said.splitlines())) <= 80
+
+
 def test_the_help_of_serve_says_where_the_configuration_comes_from() -> None:
     said = run("serve", "--help").stdout
 

@@ -1,12 +1,21 @@
-"""Groups of commands that say which one was probably meant."""
+"""Groups of commands that tell in whole sentences what each does, and which one was probably meant."""
 
 import click
 
 from broker.config.checking.wording import did_you_mean
 
+LONGEST = 200
+"""Characters of the first sentence of a command's help."""
+
 
 class Group(click.Group):
     """A group that guesses at a mistyped command; click itself guesses at options."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does in a whole sentence, which click cuts to fit a line."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(LONGEST)) for name, each in found if each])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
