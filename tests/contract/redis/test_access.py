@@ -85,13 +85,12 @@ async def use_everything(store: RedisStore) -> str:
         await store.enlist("corps", "ww2", FAR)
         assert ["ww2"] == await store.members("corps", 0, 2)
         await store.strike("corps", "ww2")
-        kinds = [(await ear.next()).kind for _ in range(4)]
-        assert [
-            NoticeKind.COMMITTED,
-            NoticeKind.FORGOTTEN,
-            NoticeKind.RELEASED,
-            NoticeKind.COMMITTED,
-        ] == kinds
+        notices = [await ear.next() for _ in range(4)]
+        # Members of a cluster send at their own pace: only notices of one name have an order.
+        assert [NoticeKind.COMMITTED, NoticeKind.FORGOTTEN, NoticeKind.RELEASED] == [
+            notice.kind for notice in notices if notice.name == NAME
+        ]
+        assert Notice(NoticeKind.COMMITTED, "code", 1) in notices
     return await store.durability_problem()
 
 
