@@ -69,7 +69,7 @@ async def test_a_token_that_only_the_dead_primary_had_is_brought_back_and_not_fe
 
     took = await until(lambda: generation_in(replica, child(2)) == lost.generation)
 
-    assert replica is servers.primary()
+    await until(lambda: replica is servers.primary())
     assert [kept.value, lost.value] == [(await other.token(child(number))).value for number in (1, 2)]
     assert 2 == wecom.calls()[CHILD_TOKEN]
     figures(brought_back_after_s=took)

@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -104,8 +105,8 @@ class SentinelSet:
         self._sentinels[position].wait()
 
     def primary(self) -> RedisServer:
-        """Return the server that most sentinels name."""
-        [port] = {self._named_by(port) for port in self.ports}
+        """Return the server that most sentinels name: after a failover one after the other hears of it."""
+        [(port, _)] = Counter(map(self._named_by, self.ports)).most_common(1)
         return next(server for server in self.servers if self._announced[server.port] == port)
 
     def _named_by(self, port: int) -> int:
