@@ -59,9 +59,9 @@ def _of_type(kind: type[AuditRecord | AuditTarget], given: Mapping[str, Any]) ->
     return known
 
 
-def _plain(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the fields, of enumerations the values: a log for people would show their names, too."""
-    return {name: str(value) if isinstance(value, str) else value for name, value in fields}
+def _plain(named: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields with the values of enumerations: a log for people would show their names, too."""
+    return {name: str(value) if isinstance(value, str) else value for name, value in named}
 
 
 def _line(record: AuditRecord) -> bytes:

@@ -24,11 +24,11 @@ class ForkedProcess(psutil.Process):
 
     @property
     def returncode(self) -> int | None:
-        """Return how it ended, as `Popen` does; None while it runs."""
+        """Return the exit code, or the negative number of the signal that ended it; None while it runs."""
         return self.poll()
 
     def poll(self) -> int | None:
-        """Return the same."""
+        """See `returncode`."""
         try:
             code = self.wait(0)
         except psutil.TimeoutExpired:
