@@ -22,7 +22,7 @@ from tests.contract.event_fleets import (
 )
 from tests.contract.fleets import Fleet, memory_fleet, redis_fleet, sealed_fleet, sqlite_fleet
 from tests.kit.processes.redis_server import RedisServer
-from tests.kit.processes.redis_sets import ClusterSet, SentinelSet
+from tests.kit.processes.redis_sets import STEADY_MS, ClusterSet, SentinelSet
 
 KINDS = ["memory", "sqlite", "redis", "sentinel", "cluster", "sealed sqlite", "sealed redis"]
 
@@ -35,13 +35,13 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture(scope="session")
 def sentinel_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
-    with SentinelSet(tmp_path_factory.mktemp("sentinel")) as servers:
+    with SentinelSet(tmp_path_factory.mktemp("sentinel"), down_after_ms=STEADY_MS) as servers:
         yield servers
 
 
 @pytest.fixture(scope="session")
 def cluster_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSet]:
-    with ClusterSet(tmp_path_factory.mktemp("cluster")) as members:
+    with ClusterSet(tmp_path_factory.mktemp("cluster"), down_after_ms=STEADY_MS) as members:
         yield members
 
 

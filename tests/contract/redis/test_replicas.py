@@ -19,7 +19,7 @@ from tests.contract.making import LONG, NAME, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import Stopwatch, eventually
 from tests.kit.processes.redis_server import RedisServer
-from tests.kit.processes.redis_sets import ClusterSet, ask
+from tests.kit.processes.redis_sets import STEADY_MS, ClusterSet, ask
 from tests.kit.redis_at import connect_redis
 
 PROVEN = (Durability.PROVEN, "")
@@ -164,7 +164,7 @@ async def test_a_start_tells_that_there_are_too_few_replicas(tmp_path: Path) -> 
 
 @pytest.fixture
 def members(tmp_path: Path) -> Iterator[ClusterSet]:
-    with ClusterSet(tmp_path, replicas=3) as members:
+    with ClusterSet(tmp_path, replicas=3, down_after_ms=STEADY_MS) as members:
         yield members
 
 

@@ -32,7 +32,7 @@ from tests.contract.redis.test_set_access import (
 from tests.contract.redis.test_sets import NAMES
 from tests.contract.waiting import listening
 from tests.kit.processes.certificates import Authority
-from tests.kit.processes.redis_sets import ClusterSet, SentinelSet
+from tests.kit.processes.redis_sets import STEADY_MS, ClusterSet, SentinelSet
 from tests.kit.processes.tls_fronts import TlsFronts
 
 USER = f"{BROKER.user}:{quote(PASSWORD, safe='')}"
@@ -68,14 +68,14 @@ def secure_set(
 ) -> Iterator[SentinelSet | ClusterSet]:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "sentinel":
-        with SentinelSet(folder, front=fronts.before) as sentinels:
+        with SentinelSet(folder, front=fronts.before, down_after_ms=STEADY_MS) as sentinels:
             for server in sentinels.servers:
                 add_user(server.port, BROKER, *EVERYTHING)
             for port in sentinels.ports:
                 add_user(port, BROKER, *AT_SENTINELS)
             yield sentinels
     else:
-        with ClusterSet(folder, front=fronts.before) as members:
+        with ClusterSet(folder, front=fronts.before, down_after_ms=STEADY_MS) as members:
             for server in members.servers:
                 add_user(server.port, BROKER, *EVERYTHING, *OF_A_CLUSTER)
             yield members

@@ -18,7 +18,7 @@ from tests.contract.making import LONG, held, record, taken
 from tests.contract.observer import Notebook
 from tests.contract.waiting import Ear, eventually, listening
 from tests.kit.processes.redis_server import RedisServer
-from tests.kit.processes.redis_sets import ClusterSet, SentinelSet, ask
+from tests.kit.processes.redis_sets import STEADY_MS, ClusterSet, SentinelSet, ask
 from tests.kit.redis_at import connect_redis
 
 SECONDS = 12.0
@@ -208,7 +208,7 @@ async def test_of_two_holders_after_a_failover_only_the_newer_commits(
 
 @pytest.mark.slow
 async def test_sentinels_may_die_as_long_as_one_answers(tmp_path: Path) -> None:
-    with SentinelSet(tmp_path) as sentinels:
+    with SentinelSet(tmp_path, down_after_ms=STEADY_MS) as sentinels:
         sentinels.kill_sentinel(0)
         sentinels.kill_sentinel(1)
         async with opened(sentinels.url) as it, listening(it.store):

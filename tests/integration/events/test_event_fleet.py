@@ -32,6 +32,8 @@ MOST_TRIES = 4
 """WeCom sends once and repeats three times (wecom-api C1)."""
 ANSWERED_WITHIN = 5.0
 """Seconds after which WeCom gives a delivery up."""
+REST = 1.0
+"""Seconds before the next try. It is not known how long WeCom waits; Redis is gone for a moment."""
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +131,7 @@ async def send_all(url: str, sent: Sent) -> None:
                 if (status, body) == (200, "success"):
                     sent.accepted[corp_id].append(content)
                     return
+                await asyncio.sleep(REST)
             sent.given_up.append(content)
 
         async def send(corp_id: str) -> None:

@@ -13,6 +13,7 @@ from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from tests.integration.conftest import Figures
 from tests.kit.callbacks.sender import CallbackSender
+from tests.kit.machine import busy
 from tests.kit.processes.fleet import APP, LIST, Fleet, Replica, child, refused, running_fleet, until
 from tests.kit.time_bounds import check_took
 
@@ -153,19 +154,20 @@ async def test_a_burst_of_events_is_one_listing_for_the_fleet(fleet: Fleet, figu
             await replica.all_shares()
         fleet.wecom.forget_calls()
         share(fleet, "POST", 600)
-        taken = sorted(await asyncio.gather(*(tell(sender) for _ in range(BURST))))
 
         async def all_know() -> bool:
             return all([child(600) in await agents(replica) for replica in replicas])
 
-        took = await until(all_know)
-        # A listing too many would begin before this long after the first.
-        await asyncio.sleep(1.0)
+        async with busy() as machine:
+            taken = sorted(await asyncio.gather(*(tell(sender) for _ in range(BURST))))
+            took = await until(all_know)
+            # A listing too many would begin before this long after the first.
+            await asyncio.sleep(1.0)
         listings = fleet.wecom.calls()[LIST]
 
-    # On a busy machine it may have been several bursts.
+    # On a busy machine it may have been several bursts, also for one replica alone.
     pauses = sum(later - earlier > PAUSE for earlier, later in pairwise(taken))
-    assert 1 <= listings <= 1 + pauses
+    assert 1 <= listings <= 1 + pauses + int(machine.seconds / PAUSE)
     figures(events=BURST, listings=listings, known_after_s=took)
 
 

@@ -17,6 +17,11 @@ from tests.kit.processes.redis_server import RedisServer, binary, die_with_paren
 from tests.kit.time_bounds import TooSlow
 
 JOINED_WITHIN_SECONDS = 20.0
+PROMPT_MS, STEADY_MS = 500, 60_000
+"""For how long a server must be silent before another replaces it: where a test kills one, and elsewhere.
+
+A busy machine holds up every server for half a second now and then.
+"""
 PRIMARY_NAME = "main"
 SLOTS = 16384
 
@@ -47,8 +52,10 @@ class SentinelSet:
         users: Sequence[str] = (),
         login: str = "",
         front: Front = _itself,
+        down_after_ms: int = PROMPT_MS,
     ) -> None:
         self._folder = folder
+        self._down_after_ms = down_after_ms
         self._users = users
         """Commands of the sentinels' configuration."""
         self._login = login
@@ -121,7 +128,7 @@ class SentinelSet:
             "bind 127.0.0.1",
             f"dir {folder}",
             f"sentinel monitor {PRIMARY_NAME} 127.0.0.1 {self._announced[self.servers[0].port]} 2",
-            f"sentinel down-after-milliseconds {PRIMARY_NAME} 500",
+            f"sentinel down-after-milliseconds {PRIMARY_NAME} {self._down_after_ms}",
             f"sentinel failover-timeout {PRIMARY_NAME} 2000",
             *self._users,
         ]
@@ -145,14 +152,21 @@ class SentinelSet:
 class ClusterSet:
     """Three primaries, each perhaps with a replica. A context manager."""
 
-    def __init__(self, folder: Path, *options: str, replicas: int = 0, front: Front = _itself) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        replicas: int = 0,
+        front: Front = _itself,
+        down_after_ms: int = 2 * PROMPT_MS,
+    ) -> None:
         ports = [free_port() for _ in range(3 + replicas)]
         self._announced = {port: front(port) for port in ports}
         self.servers = [
             RedisServer(
                 folder / f"member{n}",
                 *("--cluster-announce-port", str(self._announced[port])),
-                *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
+                *("--cluster-enabled", "yes", "--cluster-node-timeout", str(down_after_ms)),
                 *("--cluster-port", str(free_port()), "--repl-diskless-sync-delay", "0", *options),
                 port=port,
             )
@@ -203,9 +217,12 @@ class ClusterSet:
         self._stack.close()
 
     def _knows_all(self, server: RedisServer) -> bool:
-        state = ask(server.port, "CLUSTER INFO")
-        known = int(state["cluster_known_nodes"])
-        return state["cluster_state"] == "ok" and known == len(self.servers)
+        """Return whether the server passes on to all others what is published: it needs a link to each."""
+        if ask(server.port, "CLUSTER INFO")["cluster_state"] != "ok":
+            return False
+        others = [line.split() for line in _text(ask(server.port, "CLUSTER", "NODES")).splitlines()]
+        linked = [flags for _, _, flags, *_, link in (line[:8] for line in others) if link == "connected"]
+        return len(linked) == len(self.servers) and not any("handshake" in flags for flags in linked)
 
 
 def _info(port: int) -> dict[str, Any]:
