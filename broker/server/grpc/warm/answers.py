@@ -1,11 +1,14 @@
 """What a method has answered, to be found again by caller and by the very bytes of the request."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 MOST_KEPT = 50_000
 """How many answers of a method are kept, of all callers together."""
 LONGEST_REQUEST = 512
 """Bytes of a request; the answer to a longer one is not kept."""
+OnForget = Callable[[], None]
+"""Hears that everything was forgotten."""
 
 
 class Kept(Protocol):
@@ -48,6 +51,7 @@ class WarmAnswers:
         self._young = 0
         self.epoch = 0
         """Grows when the rules change: what was allowed before must not be kept afterwards."""
+        self.on_forget: list[OnForget] = []
 
     @property
     def count(self) -> int:
@@ -61,15 +65,12 @@ class WarmAnswers:
             found = self._callers[caller] = CallersAnswers()
         return found
 
-    def answer(self, own: CallersAnswers, raw: bytes) -> bytes | None:
-        """Return what the whole chain would answer to this request; None if only that can tell."""
+    def find(self, own: CallersAnswers, raw: bytes) -> Kept | None:
+        """Return what is kept of the answer to this request, and keep it as a young one."""
         kept = own.young.get(raw)
-        if kept is None:
-            kept = own.old.pop(raw, None)
-            if kept is None:
-                return None
+        if kept is None and (kept := own.old.pop(raw, None)):
             self._put(own, raw, kept)
-        return kept.again()
+        return kept
 
     def keep(self, epoch: int, caller: str, raw: bytes, request: Any, response: Any) -> None:  # noqa: ANN401 - any method's
         """Keep an answer of the whole chain, whose caller was let in at that epoch."""
@@ -86,6 +87,8 @@ class WarmAnswers:
             # Who holds one of them must find nothing in it, either.
             own.young, own.old = {}, {}
         self._callers.clear()
+        for call in self.on_forget:
+            call()
 
     def _put(self, own: CallersAnswers, raw: bytes, kept: Kept) -> None:
         if self._young >= self._most // 2:

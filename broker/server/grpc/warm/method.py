@@ -52,32 +52,29 @@ class WarmMethod:
         self._admission = admission
         self._repeats = repeats
         self._known: dict[str, KnownCaller] = {}
+        answers.on_forget.append(self._known.clear)
         self._by_connection = _unary(self._identified)
-        self._epoch = answers.epoch
 
     def handler(self, metadata: Metadata) -> Method:
         """Return what handles a call with that metadata."""
         caller = self._identity.known(metadata)
         if caller is None:
             return self._late if self._identity.may_be_stranger(metadata) else self._by_connection
-        return self._of(caller).handler
+        return (self._known.get(caller.name) or self._learn(caller)).handler
 
-    def _of(self, caller: Caller) -> KnownCaller:
-        if self._epoch != self._answers.epoch:
-            self._epoch = self._answers.epoch
-            self._known.clear()
-        known = self._known.get(caller.name)
-        if known is None:
-            repeat = self._repeat(caller)
-            known = self._known[caller.name] = KnownCaller(repeat, self._answered_by(repeat))
+    def _learn(self, caller: Caller) -> KnownCaller:
+        repeat = self._repeat(caller)
+        known = self._known[caller.name] = KnownCaller(repeat, self._answered_by(repeat))
         return known
 
     def _repeat(self, caller: Caller) -> Repeat:
-        answer_of, own, repeats = self._answers.answer, self._answers.of(caller.name), self._repeats
+        find, own, repeats = self._answers.find, self._answers.of(caller.name), self._repeats
         passes = self._admission.turnstile(caller)
 
         def repeat(received: bytes) -> bytes | None:
-            answer = answer_of(own, received)
+            # The first look spares the call of a function: this is on the way of every call.
+            kept = own.young.get(received) or find(own, received)
+            answer = kept.again() if kept else None
             if answer is None or not passes():
                 return None
             repeats.count += 1
@@ -97,7 +94,8 @@ class WarmMethod:
     async def _identified(self, received: bytes, context: Context) -> bytes:
         """Handle a call whose caller only the connection proves."""
         try:
-            answer = self._of(self._identity.of(context)).repeat(received)
+            caller = self._identity.of(context)
+            answer = (self._known.get(caller.name) or self._learn(caller)).repeat(received)
         except BrokerError:
             # The chain refuses it, with all that belongs to that.
             answer = None
