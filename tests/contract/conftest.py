@@ -61,8 +61,14 @@ def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.adapters.redis.batched_writes.SYNC", timedelta(seconds=5))
 
 
+@pytest.fixture
+def patient_ear(monkeypatch: pytest.MonkeyPatch, patient_client: None) -> None:
+    """Nor is it a silent subscription, which would be opened anew and miss what is published meanwhile."""
+    monkeypatch.setattr("broker.adapters.redis.subscription.HEARTBEAT_SECONDS", 10.0)
+
+
 @pytest.fixture(params=KINDS)
-async def fleet(request: pytest.FixtureRequest, tmp_path: Path, patient_client: None) -> AsyncIterator[Fleet]:
+async def fleet(request: pytest.FixtureRequest, tmp_path: Path, patient_ear: None) -> AsyncIterator[Fleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:
         if kind == "memory":
@@ -90,7 +96,7 @@ async def other(fleet: Fleet, store: Store) -> Store:
 
 @pytest.fixture(params=KINDS)
 async def event_fleet(
-    request: pytest.FixtureRequest, tmp_path: Path, patient_client: None
+    request: pytest.FixtureRequest, tmp_path: Path, patient_ear: None
 ) -> AsyncIterator[EventFleet]:
     kind = request.param.removeprefix("sealed ")
     async with AsyncExitStack() as stack:

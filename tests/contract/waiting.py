@@ -73,11 +73,15 @@ class Ear:
 
     async def next(self, within: float = HEARD_WITHIN_SECONDS) -> Notice:
         """Return the next notice; fail if none comes in time."""
-        try:
-            async with asyncio.timeout(within):
-                return await self.heard.get()
-        except TimeoutError:
-            raise TooSlow(f"no notice within {within} s") from None
+        return await _next(self.heard, within)
+
+
+async def _next(notices: asyncio.Queue[Notice], within: float) -> Notice:
+    try:
+        async with asyncio.timeout(within):
+            return await notices.get()
+    except TimeoutError:
+        raise TooSlow(f"no notice within {within} s") from None
 
 
 @asynccontextmanager
@@ -114,9 +118,8 @@ async def heard_until_now(ear: Ear, store: Store) -> list[Notice]:
     }
     for mark in marks:
         await store.offer(record(mark.fence, name=mark.name))
-    async with asyncio.timeout(HEARD_WITHIN_SECONDS):
-        while marks:
-            marks.discard(await ear.marks.get())
+    while marks:
+        marks.discard(await _next(ear.marks, HEARD_WITHIN_SECONDS))
     return [ear.heard.get_nowait() for _ in range(ear.heard.qsize())]
 
 

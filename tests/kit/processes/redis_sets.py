@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import combinations
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -192,16 +193,10 @@ class ClusterSet:
             ask(server.port, "CLUSTER SET-CONFIG-EPOCH", position + 1)
             first, end = SLOTS * position // 3, SLOTS * (position + 1) // 3
             ask(server.port, "CLUSTER ADDSLOTSRANGE", first, end - 1)
-        for server in self.servers:
-            for other in self.servers:
-                if other is not server:
-                    ask(
-                        server.port,
-                        "CLUSTER MEET",
-                        "127.0.0.1",
-                        self._announced[other.port],
-                        int(other.option("--cluster-port")),
-                    )
+        # Only one of two meets the other: else their links are made anew, and what is published is lost.
+        for server, other in combinations(self.servers, 2):
+            bus = int(other.option("--cluster-port"))
+            ask(server.port, "CLUSTER MEET", "127.0.0.1", self._announced[other.port], bus)
         _wait("the cluster", lambda: all(self._knows_all(server) for server in self.servers))
         for position, replica in enumerate(self.servers[3:]):
             ask(replica.port, "CLUSTER REPLICATE", _text(ask(primaries[position].port, "CLUSTER MYID")))
