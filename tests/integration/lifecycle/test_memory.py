@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def cores() -> Iterator[None]:
+@contextmanager
+def cores_allowed() -> Iterator[None]:
     """Allow this process's children cores, as a careless host does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
@@ -32,20 +33,34 @@ def cores() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
-@pytest.fixture
-def broker(tmp_path: Path, cores: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[BrokerProcess]:
-    config = configuration(NOWHERE, f"sqlite:///{tmp_path}/broker.db")
-    # A core is written where the process works.
-    work = tmp_path / "work"
+@contextmanager
+def started(folder: Path) -> Iterator[BrokerProcess]:
+    """Start a broker that works in a folder of its own, where a core would be written."""
+    work = folder / "work"
     work.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
-    monkeypatch.chdir(work)
-    broker = BrokerProcess(tmp_path / "b", config)
-    broker.launch()
+    broker = BrokerProcess(folder / "b", configuration(NOWHERE, f"sqlite:///{folder}/broker.db"))
+    with cores_allowed(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path.cwd()))
+        patch.chdir(work)
+        broker.launch()
     assert broker.process
     yield broker
     broker.process.kill()
     broker.process.wait()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    """A broker that the test may kill."""
+    with started(tmp_path) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def pid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A broker that tests only look at."""
+    with started(tmp_path_factory.mktemp("looked at")) as broker:
+        yield await_start(broker)
 
 
 def await_start(broker: BrokerProcess) -> int:
@@ -56,15 +71,16 @@ def await_start(broker: BrokerProcess) -> int:
     return broker.process.pid
 
 
-def test_no_core_may_be_written(broker: BrokerProcess) -> None:
-    pid = await_start(broker)
+def test_no_core_may_be_written(pid: int) -> None:
     [limit] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "core" in line]
 
     assert "0" == limit.split()[4]
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV, signal.SIGQUIT])
-def test_a_broker_that_crashes_leaves_none(broker: BrokerProcess, number: signal.Signals) -> None:
+def test_a_broker_that_crashes_leaves_none(
+    broker: BrokerProcess, tmp_path: Path, number: signal.Signals
+) -> None:
     pid = await_start(broker)
     os.kill(pid, number)
     deadline = time.monotonic() + PATIENCE
@@ -77,19 +93,16 @@ def test_a_broker_that_crashes_leaves_none(broker: BrokerProcess, number: signal
     assert -number == code
     # CLD_DUMPED would say that one was written or piped.
     assert os.CLD_KILLED == status.si_code
-    assert [] == list(Path.cwd().iterdir())
+    assert [] == list((tmp_path / "work").iterdir())
 
 
-def test_proc_is_root_s_and_closed_to_the_same_user(broker: BrokerProcess) -> None:
-    pid = await_start(broker)
-
+def test_proc_is_root_s_and_closed_to_the_same_user(pid: int) -> None:
     assert 0 == Path(f"/proc/{pid}/environ").stat().st_uid
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can run something as another user")
 @pytest.mark.parametrize("name", ["environ", "mem", "maps", "fd/0"])
-def test_another_user_reads_nothing(broker: BrokerProcess, name: str) -> None:
-    pid = await_start(broker)
+def test_another_user_reads_nothing(pid: int, name: str) -> None:
     read = subprocess.run(
         ["cat", f"/proc/{pid}/{name}"],
         user=NOBODY,
