@@ -1,8 +1,13 @@
 """The hourly limits of jsapi_tickets: never reached, whoever asks and whenever."""
 
 import asyncio
+import gc
+import logging
+import time
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,11 +21,13 @@ from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.memory_store import MemoryStore, Shared
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 from tests.kit.steps import counted_steps
+from tests.kit.time_bounds import check_took
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 APP, CORP = 100, 400
 CORP_ID = "ww-corp"
 KEY = CredentialKey("crm", CORP_ID, 1, kind=CredentialKind.AGENT_TICKET)
+MOST_SECONDS_OF_A_STEP = 0.001
 TICKET = OWN.of_kind(CredentialKind.AGENT_TICKET)
 
 
@@ -284,6 +291,55 @@ async def test_a_fetch_is_as_much_work_with_10000_children_as_with_10() -> None:
     assert many < 1.1 * few
     assert in_the_next_slot < 1.2 * few
     assert when_all_are_old < 1.2 * few
+
+
+class SlowSteps(logging.Handler):
+    """The loop's own watch of slow callbacks, by processor time: a busy machine makes no step longer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = [0.0]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note how long the step took."""
+        match record.args:
+            case (_, float(seconds)):
+                self.seconds.append(seconds)
+
+    def watch(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run the work on a loop whose clock is the thread's processor time."""
+        with asyncio.Runner(debug=True) as runner:
+            loop = runner.get_loop()
+            loop.time = time.thread_time  # type: ignore[method-assign]
+            loop.slow_callback_duration = MOST_SECONDS_OF_A_STEP
+            logger = logging.getLogger("asyncio")
+            logger.addHandler(self)
+            gc.disable()
+            try:
+                runner.run(work)
+            finally:
+                gc.enable()
+                logger.removeHandler(self)
+
+
+def test_no_step_on_the_loop_takes_a_millisecond_with_10000_children() -> None:
+    fleet, slow = Fleet(), SlowSteps()
+
+    async def fetch(first: int, end: int) -> None:
+        for number in range(first, end):
+            await fleet.quotas[0].take(replace(KEY, corp_id=f"ww-{number}"), Need.RENEWAL)
+
+    async def fetch_in_steps() -> None:
+        for pause in (timedelta(0), SLOT, 2 * HOUR):
+            await fleet.clock.jump(pause)
+            for number in range(100):
+                await asyncio.create_task(fetch(number, number + 1))
+                fleet.quotas[0].highest()
+
+    asyncio.run(fetch(0, 10_000))
+    slow.watch(fetch_in_steps())
+
+    check_took(max(slow.seconds), MOST_SECONDS_OF_A_STEP)
 
 
 async def test_the_metric_falls_when_nothing_was_fetched_for_an_hour(fleet: Fleet) -> None:
