@@ -1,13 +1,15 @@
 """`replicas_acknowledge`: what must not be lost is on replicas before it counts, and if not, that is told."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from broker.adapters.redis import batched_writes
 from broker.adapters.redis.batched_writes import COPY
 from broker.adapters.redis.event_log import RedisEventLog
 from broker.adapters.redis.store import RedisStore
@@ -72,9 +74,22 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
         yield Pair(one, two)
 
 
+PATIENCE = timedelta(seconds=8)
+"""For how long a replica is waited for here that is well: less than what a client waits for an answer."""
+
+
 @pytest.fixture(autouse=True)
-def _patient(patient_client: None) -> None:
-    """A busy machine is no outage."""
+def _patient(patient_client: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no outage, and makes no replica lag."""
+    monkeypatch.setattr(batched_writes, "COPY", PATIENCE)
+
+
+@contextmanager
+def patience_of(duration: timedelta) -> Iterator[None]:
+    """Wait that long for a replica, until the context exits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batched_writes, "COPY", duration)
+        yield
 
 
 async def test_what_counts_outlives_the_primary(pair: Pair) -> None:
@@ -118,10 +133,11 @@ async def test_a_replica_that_lags_is_waited_for_briefly_and_told(pair: Pair) ->
         await append(it.log)
         pair.replica.pause()
         try:
-            watch = Stopwatch()
-            assert await append(it.log)
-            assert watch.seconds >= COPY.total_seconds() * 0.9
-            assert await it.store.offer(replace(record(1), durable=True))
+            with patience_of(COPY):
+                watch = Stopwatch()
+                assert await append(it.log)
+                assert watch.seconds >= COPY.total_seconds() * 0.9
+                assert await it.store.offer(replace(record(1), durable=True))
         finally:
             pair.replica.resume()
         assert [PROVEN, LATE, LATE] == it.notebook.replicated_writes
@@ -140,7 +156,7 @@ async def test_what_is_not_written_and_what_may_be_lost_waits_for_nobody(pair: P
 
 
 async def test_what_cannot_be_had_is_told(tmp_path: Path) -> None:
-    with RedisServer(tmp_path) as alone:
+    with patience_of(COPY), RedisServer(tmp_path) as alone:
         async with opened(alone.url) as it:
             assert await append(it.log)
             assert [LATE] == it.notebook.replicated_writes

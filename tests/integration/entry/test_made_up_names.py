@@ -30,7 +30,7 @@ from tests.kit.census import census, growth
 from tests.kit.processes.fleet import until
 
 TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
-NAMES = int(os.environ.get("NAMES", "12000"))
+NAMES = int(os.environ.get("NAMES", "9000"))
 AT_ONCE = 64
 RPCS = rpcs()
 MOST_GROWN = NAMES // 225

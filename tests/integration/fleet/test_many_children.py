@@ -76,7 +76,7 @@ async def test_listing_10000_children_takes_no_more_for_each_than_listing_1000(
 
 
 async def test_a_credential_takes_little_memory(crowd: Fleet, figures: Figures) -> None:
-    first, number = 200, 2_000
+    first, number = 200, 1_000
     process = crowd.brokers[0].process
     assert process
     memory = psutil.Process(process.pid)
