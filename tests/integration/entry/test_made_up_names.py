@@ -21,6 +21,7 @@ from broker.adapters.system import WORDS_DRAWN
 from broker.domain.access import Action
 from broker.server.grpc.warm.methods import MOST_PAGES
 from broker.simulator.demo import PARENT
+from broker.usecases.audit.repeats import MAX_DISTINCT
 from broker.usecases.limits.circuit_breaker import MOST_BREAKERS
 from broker.usecases.suites import installations
 from tests.integration.conftest import Figures
@@ -37,11 +38,15 @@ MOST_GROWN = NAMES // 225
 """By how much anything may grow: each rpc gets more made-up names than that in each of its fields."""
 MOST_OF_CALLERS = MOST_GROWN // 2
 """How many codes of callers may be outstanding here, of each of two suites."""
+SUMS = 3 * 2 * MAX_DISTINCT
+"""How many refusals the trail sums, of two callers and all strangers; more outcomes have no target."""
 BOUNDED = {
     "broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS,
     "broker.server.grpc.warm.": 2 * MOST_PAGES,
     "broker.protocol.js_sdk.Signer": 2 * MOST_PAGES,
     "broker.adapters.system.SystemRandomness._words": WORDS_DRAWN,
+    "broker.domain.audit.": SUMS,
+    "broker.usecases.audit.repeats.": SUMS,
 }
 """What may grow further, to a bound of its own, by the beginning of its name."""
 LEFT_AFTER_SECONDS = 0.25
