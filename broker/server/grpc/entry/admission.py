@@ -118,17 +118,7 @@ class Admission:
         It is good until the rules change.
         """
         account = self._account(caller)
-        if account is None:
-            return _always
-
-        clock, refusals_of, name = self._clock, self._refusals, caller.name
-
-        def passes() -> bool:
-            now = clock()
-            refusals = refusals_of.get(name)
-            return not (refusals and refusals.is_behind(now)) and account.passes(now)
-
-        return passes
+        return account.turnstile(self._clock, self._refusals) if account else _always
 
     def report(self, count: Callable[[str, int], None]) -> None:
         """Say how many calls of each caller were let in since the last report."""
@@ -176,20 +166,29 @@ class _Account:
         if wait := self._wait(now):
             raise self._refusal("calls_per_minute", timedelta(seconds=wait))
 
-    def passes(self, now: float) -> bool:
-        """Begin a call that ends at once, if no limit is against it and no other call waits.
+    def turnstile(self, clock: Callable[[], float], refusals_of: Mapping[str, Pace]) -> Callable[[], bool]:
+        """Return what begins a call that ends at once, if no limit is against it and no other call waits.
 
         As `spend` and `begin_call`, in one step: it is on the way of every call.
         """
-        paid_until = self._paid_until
-        paid_until = (paid_until if paid_until > now else now) + self._interval  # noqa: FURB136 - faster
-        if self._calls >= self.limits.calls_at_once or paid_until - now - MINUTE > ROUNDING:
-            return False
-        if not self.pace.passes(now):
-            return False
-        self._paid_until = paid_until
-        self.let_in += 1
-        return True
+        name = self._name
+
+        def passes() -> bool:
+            now = clock()
+            refusals = refusals_of.get(name)
+            if refusals and refusals.is_behind(now):
+                return False
+            paid_until = self._paid_until
+            paid_until = (paid_until if paid_until > now else now) + self._interval  # noqa: FURB136 - faster
+            if self._calls >= self.limits.calls_at_once or paid_until - now - MINUTE > ROUNDING:
+                return False
+            if not self.pace.passes(now):
+                return False
+            self._paid_until = paid_until
+            self.let_in += 1
+            return True
+
+        return passes
 
     def _wait(self, now: float) -> float:
         """Spend one call, and return 0; if it comes too early, return for how many seconds it must wait."""
