@@ -18,7 +18,7 @@ from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import die_with_parent
 
-STARTED_WITHIN_SECONDS = 20.0
+STARTED_WITHIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

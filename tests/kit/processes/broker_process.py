@@ -21,8 +21,9 @@ from tests.kit.processes.environment import environment
 from tests.kit.processes.forked import SUPPORTED, ForkedProcess, template
 from tests.kit.processes.ports import free_port
 from tests.kit.processes.redis_server import die_with_parent
+from tests.kit.time_bounds import TooSlow
 
-STARTED_WITHIN_SECONDS = 60.0
+STARTED_WITHIN_SECONDS = 150.0
 PATIENT_WORKERS = Path(__file__).with_name("patient")
 PATIENT_BROKER = Path(__file__).with_name("patient_broker.py")
 LEAKY_BROKER = Path(__file__).with_name("leaky_broker.py")
@@ -126,8 +127,10 @@ class BrokerProcess:
         assert self.process
         deadline = time.monotonic() + STARTED_WITHIN_SECONDS
         while not self._is_ready():
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise AssertionError(f"the broker does not start:\n{self.log.read_text()[-2000:]}")
+            ended = self.process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                failure = AssertionError if ended else TooSlow
+                raise failure(f"the broker does not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.02)
 
     def metrics(self) -> str:

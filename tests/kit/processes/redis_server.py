@@ -13,7 +13,7 @@ from typing import Self
 
 from tests.kit.processes.ports import free_port
 
-STARTED_WITHIN_SECONDS = 10.0
+STARTED_WITHIN_SECONDS = 60.0
 
 
 def binary() -> str:
