@@ -63,7 +63,7 @@ def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def patient_ear(monkeypatch: pytest.MonkeyPatch, patient_client: None) -> None:
-    """Nor is it a silent subscription, which would be opened anew and miss what is published meanwhile."""
+    """A busy machine silences no subscription: a new one would miss what is published before it is open."""
     monkeypatch.setattr("broker.adapters.redis.subscription.HEARTBEAT_SECONDS", 10.0)
 
 

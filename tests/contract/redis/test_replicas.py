@@ -75,13 +75,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
 
 
 PATIENCE = timedelta(seconds=8)
-"""For how long a replica is waited for here that is well: less than what a client waits for an answer."""
-
-
-@pytest.fixture(autouse=True)
-def _patient(patient_client: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is no outage, and makes no replica lag."""
-    monkeypatch.setattr(batched_writes, "COPY", PATIENCE)
+"""How long tests wait for a replica that is well; a patient client waits longer for its answer."""
 
 
 @contextmanager
@@ -89,6 +83,13 @@ def patience_of(duration: timedelta) -> Iterator[None]:
     """Wait that long for a replica, until the context exits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batched_writes, "COPY", duration)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _patient(patient_client: None) -> Iterator[None]:
+    """A busy machine is no outage, and makes no replica lag."""
+    with patience_of(PATIENCE):
         yield
 
 

@@ -39,7 +39,7 @@ MOST_GROWN = NAMES // 225
 MOST_OF_CALLERS = MOST_GROWN // 2
 """How many codes of callers may be outstanding here, of each of two suites."""
 SUMS = 3 * 2 * MAX_DISTINCT
-"""How many refusals the trail sums, of two callers and all strangers; more outcomes have no target."""
+"""What the audit trail sums at most for two callers and all strangers, some of it without a target."""
 BOUNDED = {
     "broker.usecases.limits.circuit_breaker.": 2 * MOST_BREAKERS,
     "broker.server.grpc.warm.": 2 * MOST_PAGES,

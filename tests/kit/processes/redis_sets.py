@@ -215,8 +215,8 @@ class ClusterSet:
         """Return whether the server passes on to all others what is published: it needs a link to each."""
         if ask(server.port, "CLUSTER INFO")["cluster_state"] != "ok":
             return False
-        others = [line.split() for line in _text(ask(server.port, "CLUSTER", "NODES")).splitlines()]
-        linked = [flags for _, _, flags, *_, link in (line[:8] for line in others) if link == "connected"]
+        nodes = [line.split()[:8] for line in _text(ask(server.port, "CLUSTER", "NODES")).splitlines()]
+        linked = [flags for _, _, flags, *_, link in nodes if link == "connected"]
         return len(linked) == len(self.servers) and not any("handshake" in flags for flags in linked)
 
 
