@@ -163,6 +163,8 @@ class Credential:
     expires_at: datetime
     renewed_at: datetime
     """When WeCom last gave this value; later than `obtained_at` where a renewal gave it again."""
+    promised_until: datetime | None = None
+    """The end that WeCom first gave, if WeCom gave the value again after it: `expires_at` is a guess then."""
 
     def freshness(self, now: datetime, policy: RefreshPolicy, min_ttl: timedelta = NO_TIME) -> Freshness:
         """Return how fresh it is, which decides what to do with it (engine rule 4)."""
@@ -191,7 +193,22 @@ class Credential:
         return self.expires_at - self._mandatory(policy)
 
     def _mandatory(self, policy: RefreshPolicy) -> timedelta:
+        if self.promised_until:
+            return NO_TIME  # Its end is a guess, for which nobody waits.
         return min(policy.mandatory, (self.expires_at - self.obtained_at) / 10)
+
+    def repeated(self, fence: int, asked_at: datetime, ends: datetime) -> "Credential":
+        """Return it as WeCom gave it once more when it was asked at that moment (engine rule 5).
+
+        WeCom's own end may lie after the broker's: its answer took a while, or its clock is behind. So a
+        value that WeCom gives after its end is believed for as long again as it has outlived that end, and
+        not beyond `ends`.
+        """
+        if self.is_valid(asked_at):
+            return replace(self, fence=fence, renewed_at=asked_at)
+        promised = self.promised_until or self.expires_at
+        ends = min(ends, asked_at + (asked_at - promised))
+        return replace(self, fence=fence, expires_at=ends, renewed_at=asked_at, promised_until=promised)
 
     def renewals_a_minute(self, policy: RefreshPolicy) -> float:
         """Return how often it is renewed ahead of time, on average."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ FETCHES = (Endpoint.APP_TOKEN, Endpoint.CHILD_TOKEN)
 ERRORS: tuple[type[BrokerError], ...] = (WecomUnavailable, RateLimited, WecomProtocol, SecretRejected)
 AFTERMATH = timedelta(seconds=60)
 """How long a disturbance of the store excuses what the store would have prevented."""
+SLOWEST = timedelta(seconds=3)
+"""How long WeCom takes at most while it is well: so much later it may end a token than the broker thinks."""
 NO_TIME = timedelta(0)
 
 Step = tuple[Any, ...]
@@ -89,7 +92,7 @@ def long_program(step: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]
 
 wecom_is_well = st.one_of(
     st.tuples(st.just("habit"), st.sampled_from(Habit)),
-    st.tuples(st.just("delay"), seconds(0, 0.3, 3)),
+    st.tuples(st.just("delay"), seconds(0, 0.3, SLOWEST.total_seconds())),
     st.tuples(st.just("answers as asked"), st.booleans()),
 )
 programs = long_program(st.one_of(asking, asking, passing, passing, wecom_does, store_does))
@@ -101,6 +104,13 @@ healthy_passing = st.one_of(
     st.tuples(st.just("idle"), seconds(0.5, 6, 30, 1800, 5800, 7180, 7300)),
 )
 healthy_programs = long_program(st.one_of(modest, modest, healthy_passing, healthy_passing, wecom_is_well))
+repeating = st.tuples(
+    st.just("habit"), st.sampled_from([Habit.SAME_VALUE_FULL_LIFETIME, Habit.SAME_VALUE_REMAINING])
+)
+outliving = st.tuples(st.just("live longer"), keys, seconds(0, 0.1, 1, 2.5))
+outliving_programs = long_program(st.one_of(modest, modest, outliving, healthy_passing, repeating))
+
+_generation = attrgetter("generation")
 
 
 @dataclass
@@ -157,6 +167,16 @@ class Run:
         """Let time pass once nothing is under way: a lease that is lost in its midst is no rotation."""
         await self.world.clock.advance(timedelta(seconds=12))
         await self.world.clock.jump(duration)
+
+    async def _live_longer(self, key: CredentialKey, late: timedelta) -> None:
+        """Let WeCom's own end of a value be later than the broker's, and time pass until the latter."""
+        await self._idle(NO_TIME)
+        held = max((one for (_, of), one in self.served.items() if of == key), default=None, key=_generation)
+        if held and not held.promised_until and held.is_valid(self.world.clock.now()):
+            token = self.world.wecom.world.tokens.find(held.value.reveal())
+            assert token
+            token.expires_at = (held.expires_at + late).timestamp()
+            await self.world.clock.jump(held.expires_at - self.world.clock.now())
 
     async def _habit(self, habit: Habit) -> None:
         self.world.wecom.habit = habit
@@ -301,6 +321,11 @@ class Run:
             self._break(f"rule 3: the generation of {key.name} went back on replica {number}")
         if before and credential.generation == before.generation and credential.value != before.value:
             self._break(f"rule 3: one generation of {key.name} stands for two values")
+        token = self.world.wecom.world.tokens.find(credential.value.reveal())
+        assert token
+        dead_for = timedelta(seconds=now.timestamp() - token.expires_at)
+        if self.nobody_may_fail and not token.death and dead_for > SLOWEST:
+            self._break(f"rule 5: {key.name} was served {dead_for} after it had ended")
         seen = (number, key, credential.value.reveal())
         earlier = self.expiries.get(seen)
         if earlier and now < earlier < credential.expires_at and not self._is_disturbed():
@@ -409,4 +434,10 @@ def test_rules_1_to_7_hold_without_excuse_in_many_worlds(program: list[Step]) ->
 @given(healthy_programs)
 @few
 def test_nobody_is_refused_while_wecom_is_well(program: list[Step]) -> None:
+    asyncio.run(keeps_the_rules(program, nobody_may_fail=True))
+
+
+@given(outliving_programs)
+@few
+def test_no_value_is_served_long_after_wecom_has_ended_it(program: list[Step]) -> None:
     asyncio.run(keeps_the_rules(program, nobody_may_fail=True))

@@ -35,14 +35,19 @@ class _CredentialPayload(RecordPayload):
     renewed_at: Moment
 
 
+class _OutlivedPayload(_CredentialPayload):
+    promised_until: Moment | None = None
+
+
 def _encode_credential(credential: Credential) -> Record:
-    payload = _CredentialPayload.model_validate(credential, from_attributes=True)
+    kind = _CredentialPayload if credential.promised_until is None else _OutlivedPayload
+    payload = kind.model_validate(credential, from_attributes=True)
     kept_until = credential.expires_at + CREDENTIAL_KEPT
     return Record(credential.key.name, credential.fence, payload.to_bytes(), kept_until)
 
 
 def _decode_credential(key: CredentialKey, record: Record) -> Credential:
-    found = Credential(key, fence=record.fence, **_CredentialPayload.fields_of_record(record))
+    found = Credential(key, fence=record.fence, **_OutlivedPayload.fields_of_record(record))
     # Most were renewed once, when they were obtained: then both are one object, of thousands of credentials.
     if (found.generation, found.renewed_at) == (found.fence, found.obtained_at):
         return replace(found, generation=found.fence, renewed_at=found.obtained_at)

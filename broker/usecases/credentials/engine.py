@@ -7,8 +7,9 @@ Rule 3. A commit carries the lease's fencing number; the store drops one that is
 Rule 4. A failed refresh never replaces a valid credential. Fresh: serve. Ageing: serve, and refresh in
         the background. Nearly gone: wait for the refresh, serve what is valid if it fails, and don't
         make every call wait for an attempt that fails.
-Rule 5. A repeated value does not get a later expiry before its old one has passed. If WeCom repeats a value
-        that expires before it can be used, ask once more after it has expired: that is no outage, no caller
+Rule 5. A repeated value does not get a later expiry before its old one has passed, and after it only for as
+        long again as it has outlived it: WeCom's own end may be a moment later. If WeCom repeats a value
+        that expires before it can be used, ask again after it has expired: that is no outage, no caller
         is refused for it, no error is remembered. While WeCom repeats a value, nobody waits for it again.
 Rule 6. A report compares first: an old generation changes nothing. One forced fetch per credential per
         cooldown over the whole fleet. A child fetch that finds the parent's token dead replaces that
@@ -26,7 +27,6 @@ Rule 10. Without the store, valid credentials in memory are served, and new ones
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -66,6 +66,10 @@ from broker.usecases.limits.recovery_budget import current_recovery_budget
 
 PAUSE = timedelta(seconds=1)
 """How long no caller waits for another attempt after a failed one, unless the error asks for longer."""
+
+ATTEMPTS = 3
+BETWEEN_ATTEMPTS = timedelta(milliseconds=200)
+"""WeCom gives another value once the old one has ended by its own clock, a moment after the broker's."""
 
 Answer = TypeVar("Answer")
 
@@ -327,8 +331,10 @@ class CredentialEngine:
         return credential
 
     async def _fetched(self, key: CredentialKey, lease: Lease, *, urgent: bool) -> Credential:
-        """Return what WeCom gives; where it repeats a value that has ended by now, ask once more (rule 5)."""
-        for _ in range(2):
+        """Return what WeCom gives; where that has ended by now, ask again a moment later (rule 5)."""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await self._clock.sleep(BETWEEN_ATTEMPTS)
             began = self._clock.now()
             need = self._need(key, urgent=urgent)
             grant = await self._source.fetch(key, self, need=need)
@@ -342,17 +348,12 @@ class CredentialEngine:
         raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
 
     def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, asked_at: datetime) -> Credential:
-        """Make the new credential; the same value keeps its generation and its earlier expiry (rule 5)."""
+        """Make the new credential; the same value keeps its generation (rule 5)."""
         ends = asked_at + grant.lifetime
         held = self._memory.get(key)
         if held is None or held.value != grant.value:
             return Credential(key, grant.value, lease.fence, lease.fence, asked_at, ends, asked_at)
-        return replace(
-            held,
-            fence=lease.fence,
-            expires_at=held.expires_at if held.is_valid(asked_at) else ends,
-            renewed_at=asked_at,
-        )
+        return held.repeated(lease.fence, asked_at, ends)
 
     async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
         if not error.remembered:

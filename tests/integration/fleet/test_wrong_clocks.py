@@ -117,11 +117,18 @@ async def test_its_clock_is_set_while_the_store_is_away_and_no_living_token_is_f
         assert held.value == (await replica.client.token()).value
         assert 1 == fetches(world)
         await until(lambda: time.time() > held.expire_time.ToNanoseconds() / 1e9)
-        renewed = await replica.client.token()
-        assert renewed.expire_time.ToNanoseconds() > held.expire_time.ToNanoseconds()
-        # At its very end WeCom may give the same value once more.
-        assert renewed.value in living(world)
-        assert 2 == fetches(world)
+
+        async def renewed() -> bool:
+            token = await replica.client.token()
+            longer = (token.expire_time.ToNanoseconds() - held.expire_time.ToNanoseconds()) / 1e9
+            assert longer > 0
+            # The broker's clock is right to the second: for that long, WeCom may repeat the value.
+            assert token.value != held.value or longer < 4
+            return token.value != held.value
+
+        await until(renewed)
+        assert (await replica.client.token()).value in living(world)
+        assert 2 <= fetches(world) <= 6
 
         async def told() -> bool:
             return f"this machine's is {HOURS:.0f} s" in (await replica.clock()).problem

@@ -37,7 +37,10 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 KEY = CredentialKey("crm", "ww1", 1000002)
 LISTING = ListingKey("crm", ShareKind.CORP_GROUP)
 SESSION_ID = "0123456789abcdef0123456789abcdef"
-OPTIONAL = ("since", "share_kind", "agent_id", "listing_fence", "parent_corp_id", "installed_at", "first_at")
+OPTIONAL = (
+    *("since", "share_kind", "agent_id", "listing_fence", "parent_corp_id", "installed_at", "first_at"),
+    "promised_until",
+)
 LIMIT, CHILD = "limit:/cgi-bin/gettoken:ww1", "access_token:crm:corp_group:ww-child:7"
 
 CREDENTIAL = Kept(
@@ -58,6 +61,16 @@ CREDENTIAL = Kept(
         "generation": FENCE,
         **dict.fromkeys(("obtained_at", "expires_at", "renewed_at"), MOMENT),
     },
+)
+OUTLIVED = Kept(
+    CREDENTIAL.codec,
+    KEY,
+    replace(CREDENTIAL.value, promised_until=AT),
+    replace(
+        CREDENTIAL.record,
+        payload=CREDENTIAL.record.payload[:-1] + b', "promised_until": 1772438401.123456}',
+    ),
+    {"promised_until": MOMENT[1:]},
 )
 SHARE_LIST = Kept(
     codecs.SHARE_LISTS,
@@ -249,6 +262,7 @@ REPORT = Kept(
 ALL = {
     **SUITE_KINDS,
     "credential": CREDENTIAL,
+    "credential that has outlived its end": OUTLIVED,
     "share list": SHARE_LIST,
     "share list of a suite": SUITE_SHARE_LIST,
     "session": SESSION,

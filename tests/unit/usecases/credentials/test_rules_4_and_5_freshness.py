@@ -215,19 +215,6 @@ async def test_rule_5_the_same_value_keeps_its_generation(
     assert again.fence > held.fence
 
 
-async def test_rule_5_a_value_that_outlives_its_expiry_is_believed_again(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
-) -> None:
-    wecom.habit = Habit.SAME_VALUE_FULL_LIFETIME
-    wecom.prolong(held.value, LIFETIME)
-    await clock.jump(LIFETIME + SECOND)
-
-    again = await world.run(replica.engine.get(OWN))
-
-    assert held.value == again.value
-    assert clock.now() + LIFETIME == again.expires_at
-
-
 @pytest.mark.parametrize("habit", [Habit.SAME_VALUE_FULL_LIFETIME, Habit.SAME_VALUE_REMAINING])
 async def test_rule_5_a_value_that_runs_out_while_it_is_fetched_again_is_asked_for_once_more(
     world: EngineWorld,
@@ -307,7 +294,7 @@ async def test_rule_5_a_value_that_never_becomes_usable_is_an_outage(
 
     assert isinstance(refused, WecomUnavailable)
     assert refused.retry_after
-    assert 2 == wecom.count()
+    assert 3 == wecom.count()
 
 
 async def test_rule_5_a_token_in_its_last_minute_is_asked_for_ever_less_often_than_it_is_served(
