@@ -8,35 +8,32 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, get_running_loop
 from threading import get_ident
+from typing import TYPE_CHECKING
 
 from wecom_broker._connection.process import Process, made_before_fork
 from wecom_broker.errors import WrongEventLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _REMEDY = "make a client in each event loop, or one wecom_broker.sync.Broker for all of them"
 
 
 class Owner:
-    """The loop and process of a client's first use. It may not be used in any other."""
+    """The loop and process of a client's first use. It may not be used in any other.
 
-    __slots__ = ("_loop", "_process", "_thread")
+    Where `thread` and `process` are the current ones and the loop `is_running`, no other loop can run: the
+    warm read compares them by itself. Asking asyncio for the running loop would cost a system call.
+    """
+
+    __slots__ = ("_loop", "is_running", "process", "thread")
 
     def __init__(self) -> None:
         """Belong to no loop until the first use."""
         self._loop: AbstractEventLoop | None = None
-        self._process: object | None = None
-        self._thread = 0
-
-    def is_here(self) -> bool:
-        """Return whether the client's loop runs in this thread: no other loop can run there then.
-
-        False where it takes `require` to tell. Asking asyncio for the running loop costs a system call.
-        """
-        return (
-            get_ident() == self._thread
-            and self._process is Process.current
-            and self._loop is not None
-            and self._loop.is_running()
-        )
+        self.is_running: Callable[[], bool] = bool
+        self.process: object | None = None
+        self.thread = 0
 
     def require(self) -> None:
         """Bind to the place of the first use. Raises MadeBeforeFork and WrongEventLoop in any other."""
@@ -50,18 +47,18 @@ class Owner:
         if self._loop is not None:
             state = "is closed" if self._loop.is_closed() else "is another one"
             raise _wrong_loop(f"the client belongs to the event loop of its first use, which {state}")
-        self._loop, self._process = get_running_loop(), Process.current
-        self._thread = get_ident()
+        self._loop = get_running_loop()
+        self.is_running, self.process, self.thread = self._loop.is_running, Process.current, get_ident()
 
     def require_process(self) -> None:
         """Raise MadeBeforeFork in a child process. Any thread may call it."""
-        if self._process is not Process.current and self._process is not None:
+        if self.process is not Process.current and self.process is not None:
             raise made_before_fork()
 
     @property
     def is_parent(self) -> bool:
         """Whether the client belongs to the process that this one was forked from."""
-        return self._process is not Process.current and self._process is not None
+        return self.process is not Process.current and self.process is not None
 
     @property
     def is_gone(self) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from threading import get_ident
 from typing import TYPE_CHECKING
 
+from wecom_broker._connection.process import Process
 from wecom_broker._spans import Span, span
 from wecom_broker._target import ShareKind, Target
 from wecom_broker._tokens.access_token import AccessToken
@@ -53,7 +55,14 @@ class Tokens:
         # The warm read, in one piece: each call of a function costs about as much as the rest of it.
         key = (app, corp, share_kind, agent_id)
         watch = self._watches.get(key)
-        if watch is not None and min_ttl is None and self._owner.is_here():
+        owner = self._owner
+        if (
+            watch is not None
+            and min_ttl is None
+            and owner.thread == get_ident()
+            and owner.process is Process.current
+            and owner.is_running()
+        ):
             now = self._now()
             if now < watch.expires_at:
                 watch.read_at = now
