@@ -21,6 +21,7 @@ STRANGER_REFRESH_INTERVAL = timedelta(minutes=10)
 """How often an unlisted sender may trigger a refresh: the list may have changed."""
 LOOKUP_SECONDS = 0.5
 """A verification of the URL must be answered within a second (wecom-api C1)."""
+IPV4_BYTES = 4
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -73,13 +74,21 @@ class SenderAllowlist:
         listed.tried_at = self._clock.now()
         begin_recovery_budget()
         addresses = await self._engine.using(key, self._addresses.fetch_callback_addresses)
-        networks = frozenset(network for address in addresses if (network := _network(address)))
+        read = {address: _network(address) for address in addresses}
+        if unread := [address for address, network in read.items() if network is None]:
+            problem = ValueError(f"neither an address nor a range: {unread[0]!r}, one of {len(unread)}")
+            self._observer.background_failed(f"reading WeCom's addresses for {key.app}", problem)
+        networks = frozenset(network for network in read.values() if network)
         if networks and networks != listed.networks:
             listed.previous, listed.networks = listed.networks, networks
 
 
 def _network(address: str) -> IPv4Network | IPv6Network | None:
-    """Return an address or range that WeCom lists; None for what is neither."""
+    """Return an address, a range or a wildcard such as `101.226.103.*` that WeCom lists; None for others."""
+    fixed = address.rstrip(".*").split(".")
+    if address.endswith(".*") and len(fixed) < IPV4_BYTES:
+        zeros = ["0"] * (IPV4_BYTES - len(fixed))
+        address = f"{'.'.join([*fixed, *zeros])}/{8 * len(fixed)}"
     try:
         return ip_network(address, strict=False)
     except ValueError:

@@ -15,7 +15,7 @@ from tests.integration.conftest import Figures
 from tests.kit.callbacks.sender import CallbackSender
 from tests.kit.machine import busy
 from tests.kit.processes.fleet import APP, LIST, Fleet, Replica, child, refused, running_fleet, until
-from tests.kit.time_bounds import check_took
+from tests.kit.time_bounds import TooSlow, check_took
 
 WITHIN_SECONDS = 1.0
 BURST = 30
@@ -165,9 +165,12 @@ async def test_a_burst_of_events_is_one_listing_for_the_fleet(fleet: Fleet, figu
             await asyncio.sleep(1.0)
         listings = fleet.wecom.calls()[LIST]
 
-    # On a busy machine it may have been several bursts, also for one replica alone.
+    # On a busy machine it may have been several bursts.
     pauses = sum(later - earlier > PAUSE for earlier, later in pairwise(taken))
-    assert 1 <= listings <= 1 + pauses + int(machine.seconds / PAUSE)
+    most = 1 + pauses + int(machine.seconds / PAUSE)
+    if listings == most + 1 < len(replicas):
+        raise TooSlow(f"{listings} listings: maybe the machine held up one replica alone")
+    assert 1 <= listings <= most
     figures(events=BURST, listings=listings, known_after_s=took)
 
 

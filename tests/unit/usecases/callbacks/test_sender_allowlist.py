@@ -164,12 +164,36 @@ async def test_an_empty_list_says_nothing(passes: Passes, addresses: Addresses, 
     assert await passes(STRANGER)
 
 
-async def test_what_is_no_address_is_passed_over(passes: Passes, addresses: Addresses) -> None:
-    addresses.listed = ["junk", WECOM, "140.207.54.7/24"]
+@pytest.mark.parametrize("junk", ["junk", "*", "101.226.103.*/24", "101.*.103.9", "300.1.*", "1.2.3.4.*"])
+async def test_what_is_no_address_is_passed_over_and_told(
+    passes: Passes, addresses: Addresses, told: Witness, junk: str
+) -> None:
+    addresses.listed = [junk, WECOM, "140.207.54.7/24"]
 
     assert await passes(WECOM)
     assert await passes(OTHER)
     assert not await passes(STRANGER)
+    [(what, problem)] = told.failures
+    assert "crm" in what
+    assert repr(junk) in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("wildcard", "last", "next_one"),
+    [
+        ("101.226.103.*", "101.226.103.255", "101.226.104.0"),
+        ("101.226.*.*", "101.226.255.255", "101.227.0.0"),
+        ("101.226.*", "101.226.255.255", "101.227.0.0"),
+    ],
+)
+async def test_a_wildcard_is_the_range_that_it_stands_for(
+    passes: Passes, addresses: Addresses, wildcard: str, last: str, next_one: str
+) -> None:
+    addresses.listed = [wildcard]
+
+    assert await passes(WECOM)
+    assert await passes(last)
+    assert not await passes(next_one)
 
 
 async def test_a_list_that_does_not_come_is_waited_for_within_wecom_s_patience(
