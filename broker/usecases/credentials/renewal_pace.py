@@ -37,9 +37,7 @@ class RenewalPace:
 
     def admits(self) -> bool:
         """Return whether one more renewal may start now."""
-        now = self._clock.now()
-        while self._recent and self._recent[0] <= now - WINDOW:
-            self._recent.popleft()
+        self._forget_old(self._clock.now())
         a_minute = max(self._unpaced, TIMES_THE_MEAN * self._memory.renewals_a_minute, self._hurry)
         return len(self._recent) + 1 <= max(1.0, a_minute * (WINDOW / MINUTE))
 
@@ -70,4 +68,9 @@ class RenewalPace:
         now = self._clock.now()
         # What was renewed long ago is only loaded.
         if now - credential.renewed_at < MINUTE / 2:
+            self._forget_old(now)
             self._recent.append(now)
+
+    def _forget_old(self, now: datetime) -> None:
+        while self._recent and self._recent[0] <= now - WINDOW:
+            self._recent.popleft()

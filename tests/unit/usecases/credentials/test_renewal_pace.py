@@ -75,6 +75,15 @@ async def test_what_other_replicas_renew_counts_too_and_what_is_only_loaded_does
     assert not pace.pace.admits()
 
 
+async def test_a_replica_that_renews_nothing_forgets_what_others_renewed() -> None:
+    pace = Pace()
+    for number in range(10 * WINDOW // SECOND):
+        pace.pace.seen(pace.credential(number))
+        await pace.clock.advance(SECOND)
+
+    assert len(pace.pace._recent) <= WINDOW // SECOND
+
+
 async def test_its_own_renewal_counts_once() -> None:
     pace = Pace(unpaced=12)
     one = pace.credential(1)
