@@ -221,6 +221,10 @@ class CredentialEngine:
 
     # --- renewing
 
+    def is_refused(self, key: CredentialKey) -> bool:
+        """Return whether a fetch would be answered with an error that this replica remembers."""
+        return self._error_cache.active(key.name, key.app) is not None
+
     def renew_ahead(self, key: CredentialKey) -> asyncio.Future[Credential] | None:
         """Renew in the background unless that is under way or failed a moment ago.
 

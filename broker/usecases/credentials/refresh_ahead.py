@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from broker.domain.credentials import (
+    MOMENT,
     Credential,
     CredentialKey,
     Freshness,
     RefreshPolicy,
 )
-from broker.domain.errors import BrokerError
+from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.observer import Observer
 from broker.usecases.credentials.cache import CacheEntry, CredentialCache
@@ -25,6 +26,8 @@ KEPT_AFTER_EXPIRY = timedelta(minutes=10)
 """How long an expired credential that nobody asks for stays in memory."""
 KEPT_AFTER_FAILURE = timedelta(days=1)
 """How long an operator can see why a credential could not be fetched."""
+REFUSED_PAUSE = timedelta(seconds=5)
+"""How often it is looked whether an error is still remembered."""
 NAP = timedelta(seconds=1)
 """The longest sleep: a credential that is added meanwhile may be due earlier."""
 MOST_OUTDATED = 1000
@@ -33,6 +36,8 @@ MOST_OUTDATED = 1000
 
 Turn = tuple[float, int, str]
 """A moment, in seconds since 1970; a number, so that of equal moments the first comes first; a key's name."""
+WaitingTurn = tuple[bool, float, int, str]
+"""The same after whether WeCom refused it last: what is refused holds up nothing else."""
 
 
 class RefreshAhead:
@@ -58,7 +63,7 @@ class RefreshAhead:
         self._observer = observer
         self._due: list[Turn] = []
         """When each is due; what `CacheEntry.due` does not say any more is outdated."""
-        self._waiting: list[Turn] = []
+        self._waiting: list[WaitingTurn] = []
         """What is due, by its end: a backlog is worked off at the pace that is set for it."""
         self._turn = count()
         self._slots = asyncio.Semaphore(RENEWALS_AT_ONCE)
@@ -86,7 +91,7 @@ class RefreshAhead:
                 now = self._clock.now()
                 self._collect(now.timestamp())
                 while self._waiting and self._pace.admits():
-                    _, _, name = heapq.heappop(self._waiting)
+                    *_, name = heapq.heappop(self._waiting)
                     entry = self._memory.named(name)
                     if entry and self._is_wanted(entry, self._clock.now()):
                         await self._slots.acquire()
@@ -106,18 +111,29 @@ class RefreshAhead:
             if entry is None or entry.scheduled is None or entry.due != moment:
                 continue
             entry.scheduled = None
-            if entry.credential and self._is_wanted(entry, self._clock.now()):
-                gone = entry.credential.nearly_gone_at(self._policy)
-                heapq.heappush(self._waiting, (gone.timestamp(), next(self._turn), name))
+            if entry.credential is None or not self._is_wanted(entry, self._clock.now()):
+                continue
+            if self._engine.is_refused(entry.key):
+                self._push(self._clock.now() + REFUSED_PAUSE, entry)
+                continue
+            gone = entry.credential.nearly_gone_at(self._policy).timestamp()
+            # What failed because of an outage ends like the others; what was refused may be for ever.
+            refused = entry.last_error is not None and not isinstance(entry.last_error, RetryLater)
+            heapq.heappush(self._waiting, (refused, gone, next(self._turn), name))
         self._waiting.sort()
-        self._pace.await_turns([gone for gone, _, _ in self._waiting])
+        self._pace.await_turns([gone for refused, gone, *_ in self._waiting if not refused])
 
     def _is_wanted(self, entry: CacheEntry, now: datetime) -> bool:
-        """Return whether it is due, and was used since its last renewal or is watched."""
+        """Return whether it is due, and was used since its last renewal or is watched.
+
+        What has ended counts as used if it was asked for since.
+        """
         credential = entry.credential
         if credential is None or not self._is_due(credential, now):
             return False
-        return entry.used_at >= credential.renewed_at.timestamp() or bool(entry.watchers)
+        has_ended = credential.expires_at + MOMENT < now
+        since = credential.expires_at if has_ended else credential.renewed_at
+        return entry.used_at >= since.timestamp() or bool(entry.watchers)
 
     async def _renew(self, key: CredentialKey) -> None:
         begin_recovery_budget()

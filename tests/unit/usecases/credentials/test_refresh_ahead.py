@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import WecomUnavailable
+from broker.domain.errors import AppDisabled, WecomUnavailable
 from broker.usecases.credentials.refresh_ahead import (
     KEPT_AFTER_EXPIRY,
     KEPT_AFTER_FAILURE,
@@ -119,6 +119,74 @@ async def test_a_failed_renewal_is_tried_again_less_and_less_often(
 
     assert (await replica.engine.get(OWN)).generation > held.generation
     assert tries + 1 == wecom.count()
+
+
+@pytest.fixture
+async def refused(world: EngineWorld, replica: Replica, wecom: SimulatedWecom) -> list[CredentialKey]:
+    """Children whose tokens WeCom refuses from now on; they end an hour before their parent's does."""
+    wecom.shares = [replace(CHILD_SHARE, agent_id=number) for number in range(60)]
+    keys = [CredentialKey.child_token(CRM, share) for share in wecom.shares]
+    await world.gather(*(replica.engine.get(key) for key in keys))
+    await world.clock.jump(LIFETIME / 2)
+    await world.run(replica.engine.refresh(OWN))
+    wecom.fail(Endpoint.CHILD_TOKEN, lambda: AppDisabled("disabled"))
+    replica.refresh_ahead()
+    return keys
+
+
+async def test_what_ended_and_was_not_used_since_is_not_asked_for_again_and_again(
+    replica: Replica, refused: list[CredentialKey], wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    await clock.advance(LIFETIME / 2 + MINUTE)
+    wecom.calls.clear()
+
+    await clock.advance(5 * MINUTE)
+    assert 0 == wecom.count(Endpoint.CHILD_TOKEN)
+
+    await clock.jump(KEPT_AFTER_FAILURE)
+    await clock.advance(SECOND)
+    assert not [key for key in refused if replica.memory.find(key)], "swept"
+
+
+async def test_what_is_refused_keeps_nothing_else_from_being_renewed(
+    world: EngineWorld,
+    replica: Replica,
+    refused: list[CredentialKey],
+    wecom: SimulatedWecom,
+    clock: FakeClock,
+) -> None:
+    watches = [replica.engine.watch(key) for key in (*refused, OWN)]
+    held = (await world.gather(*(anext(watch) for watch in watches)))[-1]
+    await clock.jump(LIFETIME / 2 + MINUTE)
+    await clock.advance(held.advisory_moment(world.policy) - clock.now() - MINUTE)
+    wecom.calls.clear()
+
+    # The advisory moment, and the fifth of what is left that chance may add.
+    await clock.advance(MINUTE + LIFETIME / 25 + SECOND)
+
+    renewed = replica.memory.get(OWN)
+    assert renewed
+    assert renewed.generation > held.generation
+    # It is refused for ten minutes and more each time.
+    assert wecom.count(Endpoint.CHILD_TOKEN) <= 2 * len(refused)
+    for watch in watches:
+        await watch.aclose()
+
+
+async def test_a_refusal_that_is_remembered_is_not_looked_up_in_the_store_each_second(
+    replica: Replica, world: EngineWorld, refused: list[CredentialKey], clock: FakeClock
+) -> None:
+    watches = [replica.engine.watch(key) for key in refused]
+    await world.gather(*(anext(watch) for watch in watches))
+    await clock.jump(LIFETIME / 2 + MINUTE)
+    await clock.advance(MINUTE)
+    replica.witness.refreshes.clear()
+
+    await clock.advance(MINUTE)
+
+    assert not replica.witness.refreshes
+    for watch in watches:
+        await watch.aclose()
 
 
 async def test_renewals_in_the_background_are_bounded(
