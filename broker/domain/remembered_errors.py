@@ -9,6 +9,8 @@ from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.shares import ListingKey
 
 PREFIX = "refusal:"
+AHEAD = timedelta(minutes=1)
+"""How far the clocks of a fleet may be apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,14 @@ class RememberedError:
         """Return since when it has been so, as far as is known."""
         return self.first_at or datetime.fromtimestamp(self.fence / 1000, UTC)
 
+    def applies(self, now: datetime) -> bool:
+        """Return whether it is still true; what a clock remembered that was ahead says nothing."""
+        return now < self.until and not self.is_from_the_future(now)
+
+    def is_from_the_future(self, now: datetime) -> bool:
+        """Return whether it is still to come: the clock that dated it was ahead, and was corrected."""
+        return self.since > now + AHEAD
+
     @property
     def subject(self) -> CredentialKey | ListingKey | None:
         """Return the credential or the share list that was refused; None for an endpoint of a corp."""
@@ -57,8 +67,8 @@ class RememberedError:
         return max(self, other, key=lambda remembered: remembered.fence)
 
     def is_worth_sharing(self, now: datetime) -> bool:
-        """Return whether it is still true."""
-        return now < self.until
+        """See `applies`."""
+        return self.applies(now)
 
     @staticmethod
     def name_of(scope: str) -> str:

@@ -395,7 +395,10 @@ class CredentialEngine:
         return held is not None and held.freshness(self._clock.now(), self._policy) > Freshness.NEARLY_GONE
 
     def _rests(self, entry: CacheEntry) -> bool:
-        return entry.rests_until is not None and self._clock.now() < entry.rests_until
+        now = self._clock.now()
+        # A failure in the future dates from before the clock was set back.
+        is_past = entry.last_error_at is None or entry.last_error_at <= now + MOMENT
+        return entry.rests_until is not None and now < entry.rests_until and is_past
 
     def _given_up(self, died: TokenRejected) -> WecomUnavailable:
         """Return an error that says to wait: WeCom rejects a token that it has just given."""

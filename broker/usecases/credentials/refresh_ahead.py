@@ -86,9 +86,13 @@ class RefreshAhead:
 
     async def run(self) -> None:
         """Renew for ever."""
+        before = self._clock.now()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 now = self._clock.now()
+                if now < before - MOMENT:
+                    self._schedule_anew()
+                before = now
                 self._collect(now.timestamp())
                 while self._waiting and self._pace.admits():
                     *_, name = heapq.heappop(self._waiting)
@@ -102,6 +106,14 @@ class RefreshAhead:
                 if self._due:
                     nap = min(max(self._due[0][0] - self._clock.now().timestamp(), 0.0), nap)
                 await self._clock.sleep(timedelta(seconds=nap))
+
+    def _schedule_anew(self) -> None:
+        """Forget when each is due: the clock was set back, and an attempt that failed may wait for hours."""
+        self._due.clear()
+        for entry in self._memory:
+            entry.scheduled = None
+            if entry.credential:
+                self.schedule(entry.credential)
 
     def _collect(self, now: float) -> None:
         """Let what is due and wanted wait for its turn, and tell how long it can wait."""

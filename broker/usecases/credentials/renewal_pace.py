@@ -72,5 +72,6 @@ class RenewalPace:
             self._recent.append(now)
 
     def _forget_old(self, now: datetime) -> None:
-        while self._recent and self._recent[0] <= now - WINDOW:
+        """Forget what was before the window, or before the clock was set back."""
+        while self._recent and not now - WINDOW < self._recent[0] <= now:
             self._recent.popleft()

@@ -6,7 +6,7 @@ from datetime import datetime  # noqa: TC003 - beside the other imports
 from enum import StrEnum
 from typing import Protocol
 
-from broker.domain.credentials import Credential, CredentialKey, RefreshPolicy
+from broker.domain.credentials import NO_TIME, Credential, CredentialKey, RefreshPolicy
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters, Lease
@@ -120,22 +120,25 @@ class Reports:
         try:
             return (await self._counters.counts([name]))[name] > 0
         except StoreUnavailable:
-            last = self._forced_offline.get(key)
-            return last is not None and self._clock.now() - last < self._policy.cooldown
+            return self._cools_down_offline(key)
 
     async def _claim_forced_fetch(self, key: CredentialKey) -> bool:
         """Return whether no forced fetch of this credential happened during the cooldown, fleet-wide."""
         try:
             return await self._counters.count(f"forced:{key.name}", self._policy.cooldown) == 1
         except StoreUnavailable:
-            now = self._clock.now()
-            last = self._forced_offline.get(key)
-            if last and now - last < self._policy.cooldown:
+            if self._cools_down_offline(key):
                 return False
+            now = self._clock.now()
             begins = now - self._policy.cooldown
             self._forced_offline = {each: at for each, at in self._forced_offline.items() if at > begins}
             self._forced_offline[key] = now
             return True
+
+    def _cools_down_offline(self, key: CredentialKey) -> bool:
+        """Return whether one was forced a moment ago; one in the future is older than the clock's setting."""
+        last = self._forced_offline.get(key)
+        return last is not None and NO_TIME <= self._clock.now() - last < self._policy.cooldown
 
 
 def _rotated(*, forced: bool) -> ReportOutcome:

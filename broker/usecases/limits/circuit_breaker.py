@@ -52,10 +52,10 @@ class Breaker:
 
     def turn(self, now: datetime) -> None:
         """Forget the half of the window that is over."""
-        half = WINDOW / 2
-        if now >= self.current.since + half:
-            fresh = now < self.current.since + 2 * half
-            self.previous = self.current if fresh else Tally(now)
+        # A tally from the future dates from before the clock was set back.
+        age, half = now - self.current.since, WINDOW / 2
+        if not timedelta(0) <= age < half:
+            self.previous = self.current if half <= age < 2 * half else Tally(now)
             self.current = Tally(now)
 
     @property
@@ -89,7 +89,8 @@ class CircuitBreakers:
         if breaker is None or breaker.probe_at is None:
             return
         now = self._clock.now()
-        if now >= breaker.probe_at:
+        # A longer pause than any dates from before the clock was set back.
+        if not timedelta(0) < breaker.probe_at - now <= 2 * LONGEST_PAUSE:
             breaker.probes += 1
             breaker.probe_at = now + self._pause(breaker.probes)
             return

@@ -101,7 +101,7 @@ class ErrorCache:
         remembered = self.get(scope)
         if remembered is None or remembered.fingerprint != self._fingerprints.get(app, ""):
             return None
-        return remembered if self._clock.now() < remembered.until else None
+        return remembered if remembered.applies(self._clock.now()) else None
 
     def all_active(self) -> list[RememberedError]:
         """Return what this replica remembers and still applies."""
@@ -136,7 +136,7 @@ class ErrorCache:
         name = self._errors.name_of(scope)
         before = self._memory.get(name)
         streak, first_at = 0, now
-        if before and now < before.until + 2 * rule.longest:
+        if before and now < before.until + 2 * rule.longest and not before.is_from_the_future(now):
             # A repeat soon after the last period ended makes the next one longer; a call that fails within
             # the period was begun before it, and adds no information.
             streak, first_at = before.streak + (now >= before.until), before.since
@@ -149,7 +149,7 @@ class ErrorCache:
         error.remembered_as = scope
         remembered = RememberedError(
             scope=scope,
-            fence=self._fence(),
+            fence=self._fence_after(before),
             kind=kind,
             message=error.message,
             metadata=error.metadata,
@@ -170,9 +170,9 @@ class ErrorCache:
 
     async def forget(self, scope: str) -> None:
         """Forget the scope's error, because a call succeeded."""
-        if self._memory.pop(self._errors.name_of(scope), None):
+        if remembered := self._memory.pop(self._errors.name_of(scope), None):
             with suppress(StoreUnavailable):
-                await self._errors.forget(scope, self._fence())
+                await self._errors.forget(scope, self._fence_after(remembered))
 
     async def lift(self, scope: str) -> None:
         """Forget the scope's error even if only another replica remembers it."""
@@ -194,8 +194,10 @@ class ErrorCache:
             if stored.value:
                 await self.adopt(stored.value)
 
-    def _fence(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+    def _fence_after(self, before: RememberedError | None) -> int:
+        """Return the present moment's number, or a later one if the clock was set back since."""
+        present = int(self._clock.now().timestamp() * 1000)
+        return max(present, before.fence + 1) if before else present
 
 
 def _group(app: str) -> str:

@@ -151,7 +151,8 @@ class Relisting:
     async def _wait_for_turn(self, begun: deque[datetime]) -> None:
         """Return when another listing may begin, and count it."""
         if len(begun) == MOST_A_MINUTE:
-            await self._clock.sleep(max(begun[0] + MINUTE - self._clock.now(), timedelta(0)))
+            # Not longer than that where the clock was set back since.
+            await self._clock.sleep(min(max(begun[0] + MINUTE - self._clock.now(), timedelta(0)), MINUTE))
         begun.append(self._clock.now())
 
     async def _list(self, listing: ListingKey, moment: datetime) -> Exception | None:
