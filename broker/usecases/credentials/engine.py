@@ -336,9 +336,12 @@ class CredentialEngine:
 
     async def _fetched(self, key: CredentialKey, lease: Lease, *, urgent: bool) -> Credential:
         """Return what WeCom gives; where that has ended by now, ask again a moment later (rule 5)."""
+        budget = current_recovery_budget()
+        taken = budget.steps
         for attempt in range(ATTEMPTS):
             if attempt:
                 await self._clock.sleep(BETWEEN_ATTEMPTS)
+                budget.steps = taken
             began = self._clock.now()
             need = self._need(key, urgent=urgent)
             grant = await self._source.fetch(key, self, need=need)

@@ -14,15 +14,16 @@ class RecoveryBudget:
     """Count the steps that a request takes upstream, to know when recovering costs too much."""
 
     def __init__(self) -> None:
-        self._steps = 0
+        self.steps = 0
+        """How many were taken; who repeats a fetch that brought nothing usable sets it back."""
 
     def step(self) -> None:
         """Count one step: a fetch, or one listing."""
-        self._steps += 1
+        self.steps += 1
 
     def affords(self, steps: int) -> bool:
         """Return whether that many more may still be taken to recover."""
-        return self._steps + steps <= MOST_STEPS
+        return self.steps + steps <= MOST_STEPS
 
 
 _current: ContextVar[RecoveryBudget | None] = ContextVar("recovery_budget", default=None)

@@ -7,7 +7,7 @@ import pytest
 
 from broker.domain.credentials import Credential
 from broker.simulator.world.tokens import Habit
-from tests.kit.memory.engine_world import LIFETIME, OWN, EngineWorld, Replica
+from tests.kit.memory.engine_world import CHILD, LIFETIME, OWN, EngineWorld, Replica
 from tests.kit.memory.fake_clock import FakeClock
 from tests.kit.memory.wecom import SimulatedWecom
 
@@ -110,6 +110,18 @@ async def test_a_value_that_has_outlived_a_whole_life_gets_another_one(
 
     assert held.value == again.value
     assert LIFETIME == again.expires_at - again.renewed_at
+
+
+@pytest.mark.parametrize("late", [seconds(number / 100) for number in range(20, 32)], ids=str)
+async def test_a_child_is_not_refused_though_its_parent_ends_while_it_is_asked_for(
+    world: EngineWorld, replica: Replica, repeating: SimulatedWecom, late: timedelta
+) -> None:
+    await at_its_end(world, replica, repeating, late)
+
+    found = await world.run(replica.engine.get(CHILD))
+
+    assert repeating.is_alive(found.value)
+    assert (CHILD.name, "failed") not in replica.witness.refreshes
 
 
 async def test_another_replica_knows_for_how_long_the_value_has_outlived_its_end(
