@@ -148,6 +148,15 @@ class Grant:
     asked_at: datetime | None = None
     """The moment of asking, if another credential had to be fetched first."""
 
+    def credential(
+        self, key: CredentialKey, fence: int, asked_at: datetime, held: "Credential | None"
+    ) -> "Credential":
+        """Return the credential to commit; the value that is held keeps its generation (engine rule 5)."""
+        ends = asked_at + self.lifetime
+        if held is None or held.value != self.value:
+            return Credential(key, self.value, fence, fence, asked_at, ends, asked_at)
+        return held.repeated(fence, asked_at, ends)
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:

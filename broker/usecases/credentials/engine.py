@@ -27,7 +27,7 @@ Rule 10. Without the store, valid credentials in memory are served, and new ones
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from broker.domain.audit import AuditRecord
@@ -349,18 +349,10 @@ class CredentialEngine:
             if asked_at > now:
                 # The answer itself may have shown that this machine's clock was ahead, and set it back.
                 asked_at = now - MOMENT
-            credential = self._merge(key, grant, lease, asked_at)
+            credential = grant.credential(key, lease.fence, asked_at, self._memory.get(key))
             if credential.is_valid(now):
                 return credential
         raise WecomUnavailable("WeCom gave a value that ran out while it was fetched")
-
-    def _merge(self, key: CredentialKey, grant: Grant, lease: Lease, asked_at: datetime) -> Credential:
-        """Make the new credential; the same value keeps its generation (rule 5)."""
-        ends = asked_at + grant.lifetime
-        held = self._memory.get(key)
-        if held is None or held.value != grant.value:
-            return Credential(key, grant.value, lease.fence, lease.fence, asked_at, ends, asked_at)
-        return held.repeated(lease.fence, asked_at, ends)
 
     async def _note_failure(self, key: CredentialKey, error: BrokerError) -> None:
         if not error.remembered:

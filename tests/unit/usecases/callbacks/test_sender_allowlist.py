@@ -47,7 +47,10 @@ def told() -> Witness:
 
 
 @pytest.fixture
-def senders(replica: Replica, addresses: Addresses, told: Witness) -> SenderAllowlist:
+def senders(
+    replica: Replica, addresses: Addresses, told: Witness, monkeypatch: pytest.MonkeyPatch
+) -> SenderAllowlist:
+    monkeypatch.setattr("broker.usecases.callbacks.sender_allowlist.LOOKUP_SECONDS", 30.0)
     return SenderAllowlist(replica.engine, addresses, replica.clock, told, replica.tasks)
 
 
