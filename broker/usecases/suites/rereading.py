@@ -1,11 +1,12 @@
 """What WeCom says about each authorisation: read after an exchange, and when an event says it changed."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from broker.domain.apps import AppKind
 from broker.domain.credentials import CredentialKey
@@ -37,6 +38,7 @@ CONCURRENT_READINGS = 8
 TAKEOVER_DELAY = timedelta(seconds=5)
 """How long the replica that took the event has before another one does its work."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=2), timedelta(minutes=5)
+Answer = TypeVar("Answer")
 
 
 class Rereading:
@@ -90,7 +92,8 @@ class Rereading:
     async def read(self, suite: Suite, corp_id: str) -> Authorization:
         """Read the authorisation at WeCom now; one that was refused and works again is active again.
 
-        Raises `CorpNotAuthorized`, and what WeCom's answer means.
+        Raises `CorpNotAuthorized`, and what WeCom's answer means. If editions or permissions cannot be read
+        for a while, the rest is written, what is stale stays so, and that `RetryLater` is raised.
         """
         found = await self._authorizations.find(suite, corp_id)
         app = found.app(suite)
@@ -100,13 +103,18 @@ class Rereading:
         )
         if not found.is_usable:
             found = await self._revived(found)
-        editions = await self._editions(found, suite)
-        permissions = await self._permissions(found, suite, details)
+        outstanding: list[RetryLater] = []
+        editions = await self._unless_refused(
+            f"the editions of {corp_id}", self._editions(found, suite, details), outstanding
+        )
+        permissions = await self._unless_refused(
+            f"the permissions of {corp_id}", self._permissions(found, suite, details), outstanding
+        )
 
         def update(present: Authorization | None) -> Authorization | None:
             if present is None or present.permanent_code != found.permanent_code:
                 return None
-            return replace(
+            read = replace(
                 present,
                 state=AuthorizationState.ACTIVE,
                 corp_name=details.corp_name or present.corp_name,
@@ -115,10 +123,14 @@ class Rereading:
                 problem="",
                 cancelled_at=None if present.fence == found.fence else present.cancelled_at,
                 # An event that came while we read may mean more than what was read.
-                is_stale=present.is_stale and present.fence != found.fence,
+                is_stale=present.is_stale and (bool(outstanding) or present.fence != found.fence),
             )
+            # A corp is tried again and again while WeCom limits: the store need not hear of each time.
+            return None if outstanding and read == present else read
 
         changed = await self._authorizations.change(found.key, update)
+        if outstanding:
+            raise outstanding[0]
         return changed or found
 
     async def _revived(self, found: Authorization) -> Authorization:
@@ -150,8 +162,9 @@ class Rereading:
                 what = f"reading the authorisation of {key[1]} for {key[0]}"
                 if not isinstance(error, ReauthorizationRequired):
                     self._observer.background_failed(what, error)
-                wait = max(rest, error.retry_after or rest) if isinstance(error, RetryLater) else rest
-                await self._clock.sleep(self._randomness.jitter(wait))
+                requested = error.retry_after if isinstance(error, RetryLater) else None
+                # No sooner than WeCom's limit allows: what it does not limit would be asked in vain.
+                await self._clock.sleep(max(self._randomness.jitter(rest), requested or timedelta(0)))
                 rest = min(rest * 2, LONGEST_RETRY)
 
     async def _bring_up_to_date(self, suite: Suite, key: AuthorizationKey) -> timedelta:
@@ -165,37 +178,47 @@ class Rereading:
             await self.read(suite, key[1])
         return timedelta(0)
 
-    async def _editions(self, found: Authorization, suite: Suite) -> dict[int, Edition] | None:
-        """Return the editions by agent; None if they cannot be read now, so that the known ones stay."""
-        if suite.kind is not AppKind.THIRD_PARTY:
-            return {}
-        app = found.app(suite)
+    async def _unless_refused(
+        self, what: str, reading: Awaitable[Answer], outstanding: list[RetryLater]
+    ) -> Answer | None:
+        """Return what is read; None if it cannot be read, so that what is known stays.
+
+        An error that passes is added to what is outstanding. Of any other, only another event can tell that
+        it is over. Raises `ReauthorizationRequired`, `StoreUnavailable`.
+        """
         try:
-            return await self._calls.about(
-                found, suite, self._engine, lambda token: self._wecom.read_editions(token, app)
-            )
+            return await reading
         except (ReauthorizationRequired, StoreUnavailable):
             raise
+        except RetryLater as error:
+            outstanding.append(error)
         except BrokerError as error:
-            self._observer.background_failed(f"reading the editions of {found.corp_id}", error)
-            return None
+            self._observer.background_failed(f"reading {what}", error)
+        return None
+
+    async def _editions(
+        self, found: Authorization, suite: Suite, details: AuthorizationDetails
+    ) -> dict[int, Edition]:
+        """Return the editions by agent."""
+        if suite.kind is not AppKind.THIRD_PARTY or not details.agents:
+            return {}
+        app = found.app(suite)
+        return await self._calls.about(
+            found, suite, self._engine, lambda token: self._wecom.read_editions(token, app)
+        )
 
     async def _permissions(
         self, found: Authorization, suite: Suite, details: AuthorizationDetails
-    ) -> tuple[Permission, ...] | None:
-        """Return what the corp allows; None if that cannot be read now."""
-        agent_id = details.agents[0].agent_id if details.agents else 0
-        key = CredentialKey.own_token(found.app(suite, agent_id))
+    ) -> tuple[Permission, ...]:
+        """Return what the corp allows its agents."""
+        if not details.agents:
+            return ()
+        key = CredentialKey.own_token(found.app(suite, details.agents[0].agent_id))
         try:
             return await self._engine.using(key, self._wecom.read_permissions)
         except ReauthorizationRequired as ended:
             await self._authorizations.refuse(found, ended)
             raise
-        except StoreUnavailable:
-            raise
-        except BrokerError as error:
-            self._observer.background_failed(f"reading the permissions of {found.corp_id}", error)
-            return None
 
 
 def _merged(

@@ -1,0 +1,221 @@
+"""A change of an authorisation: it is read at WeCom, and stays outstanding until all of it is read."""
+
+from datetime import timedelta
+
+import pytest
+
+from broker.domain.errors import (
+    ApiNotAuthorized,
+    BrokerError,
+    RateLimited,
+    WecomProtocol,
+    WecomUnavailable,
+)
+from broker.domain.events.event import Event
+from broker.domain.suites.authorization import Authorization
+from broker.protocol.callbacks.message import Message, read_message
+from broker.simulator import provider_demo as demo
+from broker.simulator.callbacks.cdata import document
+from broker.simulator.world.suites.authorization import Edition
+from broker.usecases.callbacks.attribution import event_of
+from tests.kit.memory.engine_world import Replica, outcome
+from tests.kit.memory.provider_world import MARKET, SECOND, ProviderWorld
+from tests.kit.memory.suite_wecom import AUTH_INFO, CORP_TOKEN, EDITIONS, PERMISSIONS
+
+MINUTE = timedelta(minutes=1)
+RAISED = "RLS9002"
+"""The edition that the corp has bought."""
+DOCUMENTS = "doc:read"
+"""The permission that it has given."""
+
+
+def message(world: ProviderWorld, kind: str, **fields: str) -> Message:
+    """Return what WeCom pushes to the suite's URL."""
+    at = int(world.clock.now().timestamp())
+    return read_message(document(SuiteId=demo.MARKET, InfoType=kind, TimeStamp=at, **fields).encode())
+
+
+def event(world: ProviderWorld, pushed: Message) -> Event:
+    """Return the event that subscribers get of it."""
+    return event_of("market", pushed, world.clock.now(), corp_id=pushed.named_corp_id, share_kind=None)
+
+
+async def push(world: ProviderWorld, replica: Replica, kind: str, **fields: str) -> None:
+    """Push a message to a replica, and have it answered."""
+    pushed, events = message(world, kind, **fields), replica.core.suites.events
+    await world.run(events.before_append(MARKET, pushed))
+    events.after_append(MARKET, event(world, pushed))
+
+
+def change(world: ProviderWorld, corp: str = demo.PARENT) -> None:
+    """Have a corp buy another edition and give another permission."""
+    authorization = world.suite_wecom.world.suites.active("market", corp)
+    authorization.edition = Edition(RAISED, expired_time=2_000_000_000)
+    authorization.permissions[DOCUMENTS] = None
+
+
+def known(replica: Replica, corp_id: str) -> tuple[str, bool]:
+    """Return the edition that a replica knows, and whether the corp gave it the permission."""
+    found = replica.core.authorizations.get(("market", corp_id))
+    assert found
+    [agent] = found.agents
+    assert agent.edition
+    return agent.edition.edition_id, DOCUMENTS in {permission.name for permission in agent.permissions}
+
+
+async def installed(world: ProviderWorld) -> tuple[Replica, Authorization]:
+    """Start a replica, and install the suite in a corp."""
+    replica = await world.start()
+    await world.push(replica)
+    return replica, await world.authorize(replica)
+
+
+def unavailable() -> BrokerError:
+    """Make what a call ends with while WeCom is busy."""
+    return WecomUnavailable("busy", errcode=-1)
+
+
+def limited() -> BrokerError:
+    """Make what a call ends with while WeCom limits."""
+    return RateLimited("too often", errcode=45009)
+
+
+# --- one failed call
+
+
+@pytest.mark.parametrize("error", [unavailable, limited])
+@pytest.mark.parametrize("path", [AUTH_INFO, EDITIONS, PERMISSIONS])
+async def test_a_change_is_read_although_a_call_fails_once(
+    world: ProviderWorld, path: str, error: type[BrokerError]
+) -> None:
+    replica, found = await installed(world)
+    change(world)
+    world.suite_wecom.fail(path, error)
+
+    await push(world, replica, "auth_data_permission", AuthCorpId=found.corp_id)
+    await world.clock.advance(2 * MINUTE)
+
+    assert (RAISED, True) == known(replica, found.corp_id)
+    assert not replica.core.authorizations.of("market")[0].is_stale
+
+
+async def test_a_change_is_read_although_the_corps_token_cannot_be_fetched_once(world: ProviderWorld) -> None:
+    replica, found = await installed(world)
+    await world.clock.advance(timedelta(hours=3))
+    await world.push(replica)
+    change(world)
+    world.suite_wecom.fail(CORP_TOKEN, unavailable)
+
+    await push(world, replica, "change_auth", AuthCorpId=found.corp_id)
+    await world.clock.advance(MINUTE)
+
+    assert (RAISED, True) == known(replica, found.corp_id)
+
+
+async def test_a_new_installation_is_read_to_its_end(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    world.suite_wecom.fail(EDITIONS, unavailable)
+
+    found = await world.authorize(replica)
+
+    assert ("RLS9001", False) == known(replica, found.corp_id)
+
+
+async def test_a_corp_without_agents_waits_for_nothing_that_only_agents_have(world: ProviderWorld) -> None:
+    world.suite_wecom.world.suites.get("market").has_agent = False
+    world.suite_wecom.fail(EDITIONS, limited, times=1000)
+    world.suite_wecom.fail(PERMISSIONS, limited, times=1000)
+
+    _, found = await installed(world)
+
+    assert ((), False) == (found.agents, found.is_stale)
+
+
+async def test_what_could_be_read_is_known_while_the_rest_is_outstanding(world: ProviderWorld) -> None:
+    replica, found = await installed(world)
+    change(world)
+    world.suite_wecom.fail(PERMISSIONS, limited)
+
+    await push(world, replica, "change_auth", AuthCorpId=found.corp_id)
+    await world.clock.advance(SECOND)
+
+    assert (RAISED, False) == known(replica, found.corp_id)
+    assert replica.core.authorizations.of("market")[0].is_stale
+
+
+async def test_another_replica_reads_what_a_killed_one_has_not(world: ProviderWorld) -> None:
+    first, found = await installed(world)
+    second = await world.start()
+    change(world)
+    world.suite_wecom.fail(PERMISSIONS, unavailable)
+    await push(world, first, "change_auth", AuthCorpId=found.corp_id)
+    await world.clock.advance(SECOND)
+    await first.crash()
+
+    await world.clock.advance(MINUTE)
+
+    assert (RAISED, True) == known(second, found.corp_id)
+
+
+@pytest.mark.parametrize("error", [ApiNotAuthorized, WecomProtocol])
+@pytest.mark.parametrize("path", [EDITIONS, PERMISSIONS])
+async def test_what_waiting_does_not_help_is_asked_once(
+    world: ProviderWorld, path: str, error: type[BrokerError]
+) -> None:
+    replica, found = await installed(world)
+    change(world)
+    world.suite_wecom.fail(path, lambda: error("no", errcode=48002), times=1000)
+    calls = world.suite_wecom.count(path)
+
+    await push(world, replica, "change_auth", AuthCorpId=found.corp_id)
+    await world.clock.advance(timedelta(hours=2))
+
+    assert calls + 1 == world.suite_wecom.count(path)
+    assert not replica.core.authorizations.of("market")[0].is_stale
+
+
+async def test_whoever_asks_for_a_reading_is_told_what_could_not_be_read(world: ProviderWorld) -> None:
+    replica, found = await installed(world)
+    change(world)
+    world.suite_wecom.fail(PERMISSIONS, limited)
+
+    error = await world.run(outcome(replica.core.suites.overview.refresh("market", found.corp_id)))
+
+    assert isinstance(error, RateLimited)
+    assert (RAISED, False) == known(replica, found.corp_id)
+
+
+# --- what it costs while WeCom limits
+
+
+async def test_while_wecom_limits_a_corp_is_tried_when_the_limit_ends_and_not_before(
+    world: ProviderWorld,
+) -> None:
+    replica, found = await installed(world)
+    world.randomness.throw = -1
+    world.suite_wecom.fail(PERMISSIONS, limited, times=1000)
+    before = len(world.suite_wecom.calls)
+
+    await push(world, replica, "change_auth", AuthCorpId=found.corp_id)
+    await world.clock.advance(timedelta(hours=1))
+
+    # A limit is believed for a minute, then for two, four … (`RETRY_RULES`).
+    asked = world.suite_wecom.calls[before:]
+    assert 2 <= asked.count(PERMISSIONS) <= 6
+    assert asked.count(AUTH_INFO) == asked.count(PERMISSIONS)
+
+
+async def test_what_stays_outstanding_is_written_once(world: ProviderWorld) -> None:
+    replica, found = await installed(world)
+    change(world)
+    world.suite_wecom.fail(PERMISSIONS, unavailable, times=1000)
+    await push(world, replica, "change_auth", AuthCorpId=found.corp_id)
+    await world.clock.advance(MINUTE)
+    [written] = replica.core.authorizations.of("market")
+    asked = world.suite_wecom.count(AUTH_INFO)
+
+    await world.clock.advance(10 * MINUTE)
+
+    assert asked < world.suite_wecom.count(AUTH_INFO)
+    assert [written] == replica.core.authorizations.of("market")
