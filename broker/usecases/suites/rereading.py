@@ -96,7 +96,7 @@ class Rereading:
         for a while, the rest is written, what is stale stays so, and that `RetryLater` is raised.
         """
         found = await self._authorizations.find(suite, corp_id)
-        app = found.app(suite)
+        app, seen = found.app(suite), found.fence
 
         details = await self._calls.about(
             found, suite, self._engine, lambda token: self._wecom.read_authorization(token, app)
@@ -123,7 +123,7 @@ class Rereading:
                 problem="",
                 cancelled_at=None if present.fence == found.fence else present.cancelled_at,
                 # An event that came while we read may mean more than what was read.
-                is_stale=present.is_stale and (bool(outstanding) or present.fence != found.fence),
+                is_stale=present.is_stale and (bool(outstanding) or present.fence != seen),
             )
             # A corp is tried again and again while WeCom limits: the store need not hear of each time.
             return None if outstanding and read == present else read

@@ -8,6 +8,7 @@ from broker.domain.errors import (
     ApiNotAuthorized,
     BrokerError,
     RateLimited,
+    ReauthorizationRequired,
     WecomProtocol,
     WecomUnavailable,
 )
@@ -184,6 +185,24 @@ async def test_whoever_asks_for_a_reading_is_told_what_could_not_be_read(world: 
 
     assert isinstance(error, RateLimited)
     assert (RAISED, False) == known(replica, found.corp_id)
+
+
+async def test_an_event_that_comes_while_a_refused_corp_is_read_is_not_lost(world: ProviderWorld) -> None:
+    replica, found = await installed(world)
+    authorizations, events = replica.core.authorizations, replica.core.suites.events
+    await authorizations.refuse(found, ReauthorizationRequired("refused", errcode=40084))
+    world.suite_wecom.delay = SECOND
+    calls = world.suite_wecom.count(AUTH_INFO)
+    await push(world, replica, "change_auth", AuthCorpId=found.corp_id)
+    await world.clock.advance(SECOND / 2)
+    assert calls + 1 == world.suite_wecom.count(AUTH_INFO)
+
+    await events.before_append(MARKET, message(world, "change_auth", AuthCorpId=found.corp_id))
+    await world.clock.advance(MINUTE)
+
+    [kept] = authorizations.of("market")
+    assert (True, False) == (kept.is_usable, kept.is_stale)
+    assert calls + 2 == world.suite_wecom.count(AUTH_INFO)
 
 
 # --- what it costs while WeCom limits
