@@ -121,6 +121,7 @@ class _AuthorizationPayload(RecordPayload):
     """Older brokers write neither this nor what follows."""
     cancelled_at: Moment | None = None
     code_fence: Fence = 0
+    are_children_stale: bool = False
 
 
 def _encode_authorization(authorization: Authorization) -> Record:

@@ -105,6 +105,8 @@ class Authorization:
     """When the corp last cancelled, by WeCom's TimeStamp; None once WeCom has confirmed it since."""
     code_fence: int = 0
     """The fence of the commit that first had this permanent code, or that ended the one before."""
+    are_children_stale: bool = False
+    """Whether the corps that it shares the app with must be marked as stale, too (wecom-api C4)."""
 
     @property
     def key(self) -> AuthorizationKey:
@@ -175,7 +177,8 @@ class Authorization:
         """
         newer, older = (self, other) if self.fence > other.fence else (other, self)
         if older.code_fence > newer.code_fence:
-            return replace(older, fence=newer.fence + 1, is_stale=True)
+            are_children_stale = newer.are_children_stale
+            return replace(older, fence=newer.fence + 1, is_stale=True, are_children_stale=are_children_stale)
         return newer
 
     def is_worth_sharing(self, now: datetime) -> bool:

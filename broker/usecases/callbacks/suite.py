@@ -47,7 +47,7 @@ class SuiteCallback:
         return self._corps.sender_key()
 
     async def before_append(self, message: Message) -> None:
-        """See `Callback`: tickets, codes and cancellations."""
+        """See `Callback`: tickets, codes, cancellations and changes."""
         if message.is_command:
             await self._corps.before_append(message)
 

@@ -32,7 +32,7 @@ class SuiteEvents(Protocol):
     """What a suite's messages change. WeCom is never called before a callback is answered."""
 
     async def before_append(self, suite: Suite, message: Message) -> None:
-        """Write what must survive: tickets, codes, cancellations. Raises `StoreUnavailable`."""
+        """Write what must survive: tickets, codes, cancellations, changes. Raises `StoreUnavailable`."""
 
     def after_append(self, suite: Suite, event: Event) -> None:
         """Start in the background what the event calls for."""

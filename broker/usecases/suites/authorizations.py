@@ -282,8 +282,8 @@ class Authorizations:
                 return None
             if present.permanent_code != refused.permanent_code:
                 return None
-            # An event that came meanwhile may mean that it works again.
-            is_stale = present.is_stale and present.fence != refused.fence
+            # An event that came meanwhile may mean that it works again; the children are not what is refused.
+            is_stale = present.is_stale and (present.fence != refused.fence or present.are_children_stale)
             if not present.is_usable and present.is_stale == is_stale:
                 return None
             if present.cancelled_at:
@@ -303,13 +303,17 @@ class Authorizations:
             with suppress(StoreUnavailable):
                 await self.mark_stale(refused.key)
 
-    async def mark_stale(self, key: AuthorizationKey) -> None:
-        """Record durably that the details have changed at WeCom. Raises `StoreUnavailable`."""
+    async def mark_stale(self, key: AuthorizationKey, *, with_children: bool = False) -> None:
+        """Record durably that the details have changed at WeCom, perhaps those of the corp's children, too.
+
+        Raises `StoreUnavailable`.
+        """
 
         def mark(present: Authorization | None) -> Authorization | None:
             if present is None or present.state is AuthorizationState.CANCELLED:
                 return None
-            return replace(present, is_stale=True)
+            are_children_stale = present.are_children_stale or with_children
+            return replace(present, is_stale=True, are_children_stale=are_children_stale)
 
         await self.change(key, mark, allow_offline=False)
 

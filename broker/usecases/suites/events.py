@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
-from broker.domain.errors import EnvelopeRejected
+from broker.domain.errors import EnvelopeRejected, StoreUnavailable
 from broker.domain.events.event import SHARE_EVENTS, EnvelopeProblem, Event
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.secret import Secret
 from broker.domain.shares import ListingKey
-from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.suite import Suite
 from broker.protocol.callbacks.message import Message
 from broker.usecases.fleet.background import Background
@@ -35,6 +35,8 @@ CHANGE_EVENTS = {
 """Events after which an authorisation is read again (wecom-api C4)."""
 EDITION_EVENTS = {"change_editon", "change_edition"}
 """WeCom misspells it (wecom-api C4)."""
+REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
+"""How long to wait before what the store did not take is tried again: at first, and at most."""
 
 
 class SuiteEvents:
@@ -83,13 +85,20 @@ class SuiteEvents:
             key = (suite.name, _required(message, "AuthCorpId"))
             await self._authorizations.mark_stale(key)
             self._rereading.start(key)
+        elif kind in EDITION_EVENTS:
+            key = (suite.name, _required(message, "PaidCorpId"))
+            await self._authorizations.mark_stale(key, with_children=True)
+            self._rereading.start(key)
 
     def after_append(self, suite: Suite, event: Event) -> None:
         """Start now what the next reconciliation would do later."""
         if event.event_type in EDITION_EVENTS:
-            self._in_background(
-                "noting a change of edition", lambda: self._edition_changed(suite, event.corp_id)
-            )
+            if not self._authorizations.get((suite.name, event.corp_id)):
+                # A corp that installed the app before this broker served it has nothing that could be marked.
+                self._in_background(
+                    "noting a change of edition",
+                    lambda: self._rereading.mark_children(suite.name, event.corp_id),
+                )
         elif kind := SHARE_EVENTS.get(event.event_type):
             parent = self._authorizations.get((suite.name, event.corp_id))
             if parent and parent.is_usable and not parent.shares:
@@ -99,19 +108,18 @@ class SuiteEvents:
             # The parent may share before its auth_code is exchanged.
             self._relisting.schedule_listing(ListingKey(suite.name, kind, event.corp_id), event.receive_time)
 
-    async def _edition_changed(self, suite: Suite, paid_corp_id: str) -> None:
-        """Read anew the corp that paid, and every child that it shares the app with (下级企业付费版本)."""
-        for found in self._authorizations.of(suite.name):
-            if paid_corp_id in (found.corp_id, _parent(found)):
-                await self._authorizations.mark_stale(found.key)
-                self._rereading.start(found.key)
-
     def _in_background(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - nobody waits for it, and it must be seen
-                self._observer.background_failed(what, error)
+            rest = REST
+            while True:
+                try:
+                    return await work()
+                except Exception as error:  # noqa: BLE001 - nobody waits for it, and it must be seen
+                    self._observer.background_failed(what, error)
+                    if not isinstance(error, StoreUnavailable):
+                        return None
+                await self._clock.sleep(rest)
+                rest = min(rest * 2, LONGEST_REST)
 
         self._tasks.create_task(run())
 
@@ -121,7 +129,3 @@ def _required(message: Message, name: str) -> str:
     if not CREDENTIAL.fullmatch(value):
         raise EnvelopeRejected(EnvelopeProblem.FORMAT, f"a {message.event_type} without a usable {name}")
     return value
-
-
-def _parent(found: Authorization) -> str:
-    return found.shared_from.corp_id if found.shared_from else ""

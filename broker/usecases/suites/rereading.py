@@ -96,6 +96,8 @@ class Rereading:
         for a while, the rest is written, what is stale stays so, and that `RetryLater` is raised.
         """
         found = await self._authorizations.find(suite, corp_id)
+        while found.are_children_stale:
+            found = await self._with_children_marked(found, suite)
         app, seen = found.app(suite), found.fence
 
         details = await self._calls.about(
@@ -132,6 +134,29 @@ class Rereading:
         if outstanding:
             raise outstanding[0]
         return changed or found
+
+    async def mark_children(self, suite: str, parent_corp_id: str) -> None:
+        """Have each corp read with which that one shares the app (下级企业付费版本).
+
+        Raises `StoreUnavailable`; some may be marked by then.
+        """
+        await self._authorizations.loaded()
+        for found in self._authorizations.of(suite):
+            if found.shared_from and found.shared_from.corp_id == parent_corp_id:
+                await self._authorizations.mark_stale(found.key)
+                self.start(found.key)
+
+    async def _with_children_marked(self, parent: Authorization, suite: Suite) -> Authorization:
+        """Mark its children, and write down that they are marked; return what holds now."""
+        await self.mark_children(*parent.key)
+
+        def marked(present: Authorization | None) -> Authorization | None:
+            if present is None or present.fence != parent.fence:
+                return None
+            return replace(present, are_children_stale=False)
+
+        await self._authorizations.change(parent.key, marked, allow_offline=False)
+        return await self._authorizations.find(suite, parent.corp_id)
 
     async def _revived(self, found: Authorization) -> Authorization:
         """Write down that WeCom takes the permanent code again; return what holds now."""

@@ -90,7 +90,7 @@ AUTHORIZATION = Kept(
         b' "edition": null, "shared_from": null, "permissions": []}], "auth_mode": "member",'
         b' "installer_user_id": "zhangsan", "install_state": "state-1", "problem": "none", "shares": true,'
         b' "is_stale": false, "cancelled_at": null,'
-        b' "code_fence": 0}',
+        b' "code_fence": 0, "are_children_stale": false}',
         suite_codecs.FOR_EVER,
         durable=True,
     ),
@@ -122,7 +122,7 @@ AUTHORIZATION = Kept(
             *([{**AGENT, "permissions": [["a", moment]]}] for moment in MAYBE_MOMENT),
         ),
         "auth_mode": (*MAYBE_TEXT, "", "a mode of 2030"),
-        "shares": FLAG,
+        **dict.fromkeys(("shares", "are_children_stale"), FLAG),
     },
 )
 CANCELLED = Kept(
@@ -147,7 +147,7 @@ CANCELLED = Kept(
         b' "updated_at": 1772438401.123456, "corp_name": "", "agents": [], "auth_mode": null,'
         b' "installer_user_id": "", "install_state": "", "problem": "gone", "shares": false,'
         b' "is_stale": false, "cancelled_at": null,'
-        b' "code_fence": 0}',
+        b' "code_fence": 0, "are_children_stale": false}',
         AT + timedelta(days=30),
         durable=True,
     ),

@@ -39,7 +39,7 @@ LISTING = ListingKey("crm", ShareKind.CORP_GROUP)
 SESSION_ID = "0123456789abcdef0123456789abcdef"
 OPTIONAL = (
     *("since", "share_kind", "agent_id", "listing_fence", "parent_corp_id", "installed_at", "first_at"),
-    "promised_until",
+    *("promised_until", "are_children_stale"),
 )
 LIMIT, CHILD = "limit:/cgi-bin/gettoken:ww1", "access_token:crm:corp_group:ww-child:7"
 

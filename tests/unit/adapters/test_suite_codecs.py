@@ -31,7 +31,7 @@ from broker.domain.suites.ticket import SuiteTicket
 from tests.contract.making import taken
 from tests.contract.observer import Notebook
 from tests.kit.memory.memory_store import MemoryStore, Shared
-from tests.unit.adapters.kept import Kept
+from tests.unit.adapters.kept import Kept, without
 from tests.unit.adapters.kept_suites import AUTHORIZATION, CANCELLED, DONE, SUITE_KINDS, TAKEN
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -76,6 +76,7 @@ AUTHORIZATIONS = st.builds(
     TEXTS,
     TEXTS,
     shares=st.booleans(),
+    are_children_stale=st.booleans(),
 )
 INSTALLATIONS = st.builds(
     lambda held, fence, **more: Installation("crm", "hash", fence, *held, **more),
@@ -89,6 +90,12 @@ INSTALLATIONS = st.builds(
     problem=TEXTS,
     is_callers=st.booleans(),
 )
+
+
+def test_an_authorisation_of_a_broker_that_did_not_mark_children_is_read() -> None:
+    older = without(AUTHORIZATION, "are_children_stale")
+
+    assert AUTHORIZATION.value == suite_codecs.AUTHORIZATIONS.decode(AUTHORIZATION.key, older)
 
 
 @unhurried

@@ -1,5 +1,8 @@
 """A change of an authorisation: it is read at WeCom, and stays outstanding until all of it is read."""
 
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,13 +10,15 @@ import pytest
 from broker.domain.errors import (
     ApiNotAuthorized,
     BrokerError,
+    EnvelopeRejected,
     RateLimited,
     ReauthorizationRequired,
+    StoreUnavailable,
     WecomProtocol,
     WecomUnavailable,
 )
 from broker.domain.events.event import Event
-from broker.domain.suites.authorization import Authorization
+from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.protocol.callbacks.message import Message, read_message
 from broker.simulator import provider_demo as demo
 from broker.simulator.callbacks.cdata import document
@@ -238,3 +243,153 @@ async def test_what_stays_outstanding_is_written_once(world: ProviderWorld) -> N
 
     assert asked < world.suite_wecom.count(AUTH_INFO)
     assert [written] == replica.core.authorizations.of("market")
+
+
+# --- a change of edition
+
+
+async def family(world: ProviderWorld, replica: Replica, *, with_parent: bool = True) -> list[str]:
+    """Install the suite in two children of a corp, perhaps in the corp before; return all their ids."""
+    parents, children = [demo.PARENT] if with_parent else [], [demo.child(1), demo.child(2)]
+    for corp in parents:
+        await world.authorize(replica, corp)
+    for corp in children:
+        await world.authorize(replica, corp, parent=demo.PARENT)
+    for corp in (*parents, *children):
+        change(world, corp)
+    return [world.suite_wecom.corp_id(corp) for corp in (*parents, *children)]
+
+
+def editions(replica: Replica, corp_ids: list[str]) -> set[str]:
+    """Return the editions that a replica knows."""
+    return {known(replica, corp_id)[0] for corp_id in corp_ids}
+
+
+@pytest.mark.parametrize("kind", ["change_editon", "change_edition"])
+async def test_a_change_of_edition_is_read_for_whoever_paid_and_its_children(
+    world: ProviderWorld, kind: str
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    corp_ids = await family(world, replica)
+    await world.authorize(replica, demo.child(3))
+    calls = world.suite_wecom.count(AUTH_INFO)
+
+    await push(world, replica, kind, PaidCorpId=corp_ids[0])
+    await world.clock.advance(MINUTE)
+
+    assert {RAISED} == editions(replica, corp_ids)
+    assert calls + len(corp_ids) == world.suite_wecom.count(AUTH_INFO)
+    assert not [found for found in replica.core.authorizations.of("market") if found.is_stale]
+
+
+async def test_a_change_of_edition_is_written_down_before_the_answer(world: ProviderWorld) -> None:
+    first = await world.start()
+    await world.push(first)
+    corp_ids = await family(world, first)
+    second = await world.start()
+    await first.core.suites.events.before_append(
+        MARKET, message(world, "change_editon", PaidCorpId=corp_ids[0])
+    )
+    await first.crash()
+
+    await world.clock.advance(2 * MINUTE)
+
+    assert {RAISED} == editions(second, corp_ids)
+
+
+async def test_a_change_of_edition_that_cannot_be_written_down_must_be_pushed_again(
+    world: ProviderWorld,
+) -> None:
+    replica, found = await installed(world)
+    replica.store.cut()
+    pushed = message(world, "change_editon", PaidCorpId=found.corp_id)
+
+    assert isinstance(
+        await outcome(replica.core.suites.events.before_append(MARKET, pushed)), StoreUnavailable
+    )
+
+
+async def test_a_change_of_edition_that_names_nobody_is_refused(world: ProviderWorld) -> None:
+    replica, _ = await installed(world)
+
+    with pytest.raises(EnvelopeRejected, match="PaidCorpId"):
+        await replica.core.suites.events.before_append(MARKET, message(world, "change_editon"))
+
+
+def is_stale(replica: Replica, corp_id: str) -> bool:
+    """Return whether a corp is still to be read."""
+    found = replica.core.authorizations.get(("market", corp_id))
+    return found is not None and found.is_stale
+
+
+async def cut_once_stale(replica: Replica, corp_id: str) -> None:
+    """Cut the store off as soon as the corp is marked."""
+    async with aclosing(replica.core.authorizations.watch("market")) as changes:
+        async for _ in changes:
+            if is_stale(replica, corp_id):
+                replica.store.cut()
+                return
+
+
+@pytest.mark.parametrize("with_parent", [True, False], ids=["the payer is known", "the payer is unknown"])
+async def test_a_store_that_fails_between_two_children_loses_none(
+    world: ProviderWorld, *, with_parent: bool
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    corp_ids = await family(world, replica, with_parent=with_parent)
+    first, last = sorted(corp_ids[-2:])
+    cutting = asyncio.create_task(cut_once_stale(replica, first))
+
+    await push(world, replica, "change_editon", PaidCorpId=world.suite_wecom.corp_id(demo.PARENT))
+    await world.clock.advance(MINUTE)
+    await cutting
+    assert (True, False) == (is_stale(replica, first), is_stale(replica, last))
+    replica.store.mend()
+    await world.clock.advance(5 * MINUTE)
+
+    assert {RAISED} == editions(replica, corp_ids)
+
+
+async def test_the_children_of_a_corp_that_wecom_refuses_are_read_all_the_same(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    corp_ids = await family(world, replica)
+    world.suite_wecom.cancel(demo.PARENT)
+
+    await push(world, replica, "change_editon", PaidCorpId=corp_ids[0])
+    await world.clock.advance(MINUTE)
+
+    parent = replica.core.authorizations.get(("market", corp_ids[0]))
+    assert parent
+    assert AuthorizationState.REAUTHORIZATION_REQUIRED is parent.state
+    assert {RAISED} == editions(replica, corp_ids[1:])
+
+
+async def test_a_refusal_does_not_end_what_the_children_wait_for(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    corp_ids = await family(world, replica)
+    authorizations, key = replica.core.authorizations, ("market", corp_ids[0])
+    await authorizations.mark_stale(key, with_children=True)
+    marked = authorizations.get(key)
+    assert marked
+
+    await authorizations.refuse(marked, ReauthorizationRequired("refused", errcode=40084))
+
+    refused = authorizations.get(key)
+    assert refused
+    assert (True, True) == (refused.is_stale, refused.are_children_stale)
+
+
+async def test_the_children_wait_on_when_an_older_permanent_code_gives_way_to_a_newer_one(
+    world: ProviderWorld,
+) -> None:
+    _, cut_off = await installed(world)
+    cut_off = replace(cut_off, code_fence=cut_off.fence + 1)
+    marked = replace(cut_off, fence=cut_off.fence + 2, code_fence=0, is_stale=True, are_children_stale=True)
+
+    kept = cut_off.reconciled(marked)
+
+    assert (cut_off.code_fence, True) == (kept.code_fence, kept.are_children_stale)
