@@ -85,8 +85,8 @@ class SuiteEvents:
             key = (suite.name, _required(message, "AuthCorpId"))
             await self._authorizations.mark_stale(key)
             self._rereading.start(key)
-        elif kind in EDITION_EVENTS:
-            key = (suite.name, _required(message, "PaidCorpId"))
+        elif kind in EDITION_EVENTS and message.named_corp_id:
+            key = (suite.name, message.named_corp_id)
             await self._authorizations.mark_stale(key, with_children=True)
             self._rereading.start(key)
 
