@@ -31,7 +31,7 @@ class Attribution:
     async def look_up(self, app: App, *corp_ids: str, within: float = LOOKUP_SECONDS) -> None:
         """List the shares anew if one of the corps is unknown; give up after so many seconds."""
         foreign = [corp_id for corp_id in corp_ids if corp_id not in ("", app.corp_id)]
-        unknown = [corp_id for corp_id in foreign if not self.shares_with(app, corp_id)]
+        unknown = [corp_id for corp_id in foreign if not self._shares.known(app, corp_id, None)]
         if not unknown:
             return
         begin_recovery_budget()
@@ -43,8 +43,8 @@ class Attribution:
             self._observer.background_failed(f"looking for corp {unknown[0]} of {app.name}", error)
 
     def shares_with(self, app: App, corp_id: str) -> list[AppShare]:
-        """Return the known shares with a corp."""
-        return self._shares.known(app, corp_id, None) or []
+        """Return the known shares with a corp: of each kind that could be listed."""
+        return self._shares.held_with(app, corp_id, None)
 
     def event(self, app: App, message: Message) -> Event:
         """Return the event of a message; a corp that is in no list is marked as unknown."""

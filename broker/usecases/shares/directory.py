@@ -1,12 +1,16 @@
 """Which child corps each app is shared with: found by corp id, in memory where possible."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from datetime import datetime
 from itertools import chain
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
+from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.ports.clock import Clock
 from broker.domain.shares import AppShare, ListingKey, ShareChanges, ShareList
+from broker.usecases.limits.recovery_budget import current_recovery_budget
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.lists import ShareLists
 
@@ -25,28 +29,43 @@ class ShareDirectory:
         return self._lists.version
 
     def known(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare] | None:
-        """Return the shares with that child from memory alone; None if not all of it is there."""
-        found: list[AppShare] = []
-        for kind in _kinds(app, share_kind):
-            listing = self._lists.get(ListingKey.of(app, kind))
-            if listing is None:
-                return None
-            found += listing.by_corp.get(corp_id, ())
-        return found
+        """Return the shares with that child from memory alone; None if something must be listed first."""
+        return self.held_with(app, corp_id, share_kind) if self.is_loaded(app, share_kind) else None
+
+    def is_loaded(self, app: App, share_kind: ShareKind | None = None) -> bool:
+        """Return whether each listing is in memory, or failed and is not tried again yet."""
+        keys = [ListingKey.of(app, kind) for kind in _kinds(app, share_kind)]
+        return all(self._lists.get(key) or self._lister.failed_lately(key) for key in keys)
 
     async def find(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare]:
         """Return the shares with that child; an unknown child is looked for at WeCom once, within limits.
 
-        Raises what kept the listing from succeeding.
+        A known child does not wait again for a listing that failed. Raises what kept a listing from
+        succeeding, if no other has the child.
         """
-        began = self._clock.now()
-        listings = [await self._lister.listing(app, kind) for kind in _kinds(app, share_kind)]
         if found := self.known(app, corp_id, share_kind):
             return found
-        for listing in listings:
-            if not listing.begun_since(began, self._clock.now()):
-                await self._lister.look_for(app, listing.share_kind, corp_id, began)
-        return self.known(app, corp_id, share_kind) or []
+        began, kinds = self._clock.now(), _kinds(app, share_kind)
+        if (found := self.held_with(app, corp_id, share_kind)) and self._retry(app, kinds):
+            return found
+        failures = await _failures(self._lister.listing(app, kind) for kind in kinds)
+        if not self.held_with(app, corp_id, share_kind):
+            failures += await _failures(self._look_for(app, kind, corp_id, began) for kind in kinds)
+        found = self.held_with(app, corp_id, share_kind)
+        if failures and not found:
+            raise _most_hopeful(failures)
+        return found
+
+    def _retry(self, app: App, kinds: Iterable[ShareKind]) -> bool:
+        """Begin the listings that failed before, and do not wait; return whether no other is missing."""
+        missing = [kind for kind in kinds if self._lists.get(ListingKey.of(app, kind)) is None]
+        return all(self._lister.retry(app, kind) for kind in missing)
+
+    async def _look_for(self, app: App, kind: ShareKind, corp_id: str, began: datetime) -> None:
+        """List anew for a child, unless the listing is new enough, or failed just now."""
+        listing = self._lists.get(ListingKey.of(app, kind))
+        if listing and not listing.begun_since(began, self._clock.now()):
+            await self._lister.look_for(app, kind, corp_id, began)
 
     async def recheck(self, app: App, corp_id: str, kind: ShareKind) -> None:
         """List anew, within limits, because WeCom refused a child that the listing has (670001)."""
@@ -92,6 +111,26 @@ class ShareDirectory:
     def close_watches(self) -> None:
         """End every watch: the broker stops, and the watchers will find another replica."""
         self._lists.close_watches()
+
+
+async def _failures(attempts: Iterable[Awaitable[object]]) -> list[BrokerError]:
+    """Make all attempts at once, and return what went wrong: one that hangs does not delay the others."""
+    current_recovery_budget()  # begun here, so that all attempts count for the request
+    outcomes = await asyncio.gather(*(_failure(attempt) for attempt in attempts))
+    return [error for error in outcomes if error]
+
+
+async def _failure(attempt: Awaitable[object]) -> BrokerError | None:
+    try:
+        await attempt
+    except BrokerError as error:
+        return error
+    return None
+
+
+def _most_hopeful(failures: Sequence[BrokerError]) -> BrokerError:
+    """Return one that says to try again, if there is one: then the child may be found yet."""
+    return next((error for error in failures if isinstance(error, RetryLater)), failures[0])
 
 
 def _kinds(app: App, share_kind: ShareKind | None) -> tuple[ShareKind, ...]:

@@ -20,6 +20,7 @@ from broker.usecases.fleet.leased_flight import LeasedFlight
 from broker.usecases.fleet.replicated import Replicated
 from broker.usecases.fleet.single_flight import SingleFlight
 from broker.usecases.limits.error_cache import ErrorCache
+from broker.usecases.limits.recovery_budget import begin_recovery_budget
 from broker.usecases.shares.lists import ShareLists
 
 RELISTS = 5
@@ -77,6 +78,23 @@ class ShareLister:
         if listing := self._lists.get(key):
             return listing
         return await self._flights.join((key, ListingRequirement.ANY), lambda: self._obtain(app, kind, None))
+
+    def failed_lately(self, key: ListingKey) -> bool:
+        """Return whether a listing failed here, and is not tried again yet."""
+        return self._error_cache.active(key.name, key.app) is not None
+
+    def retry(self, app: App, kind: ShareKind) -> bool:
+        """Begin a listing that failed before, and do not wait for it; return False if it never failed."""
+        key = ListingKey.of(app, kind)
+        if self._error_cache.get(key.name) is None:
+            return False
+        if not self.failed_lately(key):
+            self._flights.start((key, ListingRequirement.ANY), lambda: self._obtain_alone(app, kind))
+        return True
+
+    async def _obtain_alone(self, app: App, kind: ShareKind) -> ShareList:
+        begin_recovery_budget()
+        return await self._obtain(app, kind, None)
 
     async def recall(self, key: ListingKey, fence: int = 0) -> ShareList | None:
         """Return the listing from memory, else from the store, if it is at least that new; never asks WeCom.

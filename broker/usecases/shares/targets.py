@@ -105,9 +105,7 @@ class Targets:
             if target.agent_id not in (0, app.agent_id):
                 raise InvalidRequest("target.agent_id", "is not the app's own agent id")
             return CredentialKey.own_token(app)
-        found = self._shares.known(app, target.corp_id, target.share_kind)
-        if not found:
-            found = await self._shares.find(app, target.corp_id, target.share_kind)
+        found = await self._shares.find(app, target.corp_id, target.share_kind)
         if not found:
             raise _not_shared(target, app)
         return _the_one(target, [Child(app, share) for share in found]).token

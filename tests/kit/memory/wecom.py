@@ -57,6 +57,10 @@ class SimulatedWecom:
         self.world = World(settings=settings, clock=lambda: clock.now().timestamp())
         self.lifetime = lifetime
         self.delay = NO_TIME
+        self.delays: dict[str, timedelta] = {}
+        """By subject, instead of `delay`."""
+        self.refusals: dict[str, BrokerError] = {}
+        """What every call about a subject fails with."""
         self.answers_as_asked = False
         """Whether an answer is computed when the call arrives, not when the answer is sent."""
         self.shares = shares
@@ -149,7 +153,10 @@ class SimulatedWecom:
         self.most_in_flight = max(self.most_in_flight, self.in_flight.total())
         try:
             early = self._answer(call) if self.answers_as_asked else None
-            await self._clock.sleep(self.delay)
+            await self._clock.sleep(self.delays.get(subject, self.delay))
+            if refusal := self.refusals.get(subject):
+                # The broker adds to the errors that it meets.
+                raise type(refusal)(refusal.message, **refusal.metadata)
             if failures := self._failures.get(record.endpoint):
                 error = failures.pop()()
                 raise error
