@@ -111,19 +111,28 @@ class ShareLister:
     async def sync(self, app: App) -> ShareChanges:
         """List anew at WeCom, despite remembered errors, and return what changed.
 
-        Syncs of the whole fleet share one listing a cooldown, and what kept it from succeeding.
+        Syncs of the whole fleet share one listing a cooldown, and what kept it from succeeding, which is
+        raised once every kind was tried.
         """
-        changes = ShareChanges()
+        changes, failures = ShareChanges(), list[BrokerError]()
         for kind in app.share_kinds:
-            began, name = self._clock.now(), ListingKey.of(app, kind).name
-            if await self._is_first_sync(name):
-                await self._error_cache.lift(name)
-            else:
-                began -= self._cooldown
-            before = await self._known_before(app, kind)
-            after = await self.list_since(app, kind, began)
-            changes += ShareChanges.between(before, after.shares)
+            try:
+                changes += await self._sync(app, kind)
+            except BrokerError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return changes
+
+    async def _sync(self, app: App, kind: ShareKind) -> ShareChanges:
+        began, name = self._clock.now(), ListingKey.of(app, kind).name
+        if await self._is_first_sync(name):
+            await self._error_cache.lift(name)
+        else:
+            began -= self._cooldown
+        before = await self._known_before(app, kind)
+        after = await self.list_since(app, kind, began)
+        return ShareChanges.between(before, after.shares)
 
     async def _is_first_sync(self, name: str) -> bool:
         """Return whether nobody in the fleet asked for a sync of the listing during the cooldown."""

@@ -119,3 +119,12 @@ async def test_a_newcomer_of_one_kind_is_found_though_the_other_cannot_be_listed
     wecom.refusals[OF_GROUP] = UNAVAILABLE
 
     assert [newcomer] == await world.run(replica.shares.find(BOTH, newcomer.corp_id, None))
+
+
+async def test_a_sync_lists_one_kind_though_the_other_fails(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
+) -> None:
+    wecom.refusals[OF_GROUP] = REFUSED
+
+    assert isinstance(await world.run(outcome(replica.lister.sync(BOTH))), ApiNotAuthorized)
+    assert [SUPPLIER] == replica.shares.held(BOTH)
