@@ -1,11 +1,13 @@
 """Which corp and share an event is about, from the share list."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from broker.domain.apps import App
 from broker.domain.corps import ShareKind
-from broker.domain.errors import BrokerError
+from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.events.event import Event
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
@@ -34,13 +36,23 @@ class Attribution:
         unknown = [corp_id for corp_id in foreign if not self._shares.known(app, corp_id, None)]
         if not unknown:
             return
-        begin_recovery_budget()
         try:
-            async with asyncio.timeout(within):
+            async with _limited(within):
                 await self._shares.find(app, unknown[0], None)
         except (BrokerError, TimeoutError) as error:
             # The event must not be lost because the list is unavailable.
             self._observer.background_failed(f"looking for corp {unknown[0]} of {app.name}", error)
+
+    async def load(self, app: App, *, may_ask: bool, within: float) -> None:
+        """Have the shares in memory, from WeCom only if it may be asked; give up after so many seconds."""
+        try:
+            async with _limited(within):
+                await (self._shares.load(app) if may_ask else self._shares.recall_all(app))
+        except (RetryLater, TimeoutError) as error:
+            self._observer.background_failed(f"loading the shares of {app.name} in {app.corp_id}", error)
+        except BrokerError:
+            # The corp may not list its shares: most have none.
+            return
 
     def shares_with(self, app: App, corp_id: str) -> list[AppShare]:
         """Return the known shares with a corp: of each kind that could be listed."""
@@ -60,6 +72,13 @@ class Attribution:
             agent_id=agent_id,
             corp_unknown=corp_id != app.corp_id and not shares,
         )
+
+
+@asynccontextmanager
+async def _limited(seconds: float) -> AsyncIterator[None]:
+    begin_recovery_budget()
+    async with asyncio.timeout(seconds):
+        yield
 
 
 def event_of(

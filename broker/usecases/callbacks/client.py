@@ -5,6 +5,7 @@ import re
 from broker.domain.credentials import CredentialKey
 from broker.domain.events.event import Event
 from broker.domain.events.receiver import ReceiverForm
+from broker.domain.shares import AppShare
 from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.suite import Suite
 from broker.protocol.callbacks.message import Message
@@ -14,7 +15,8 @@ from broker.usecases.callbacks.settings import CallbackSettings
 from broker.usecases.callbacks.suite_corps import STORE_PATIENCE, SuiteCorps
 
 PLAIN_CORP_ID = re.compile(r"w[wx][A-Za-z0-9]{1,62}")
-"""Encrypted ones begin with "wo" or "wp" (wecom-api C4)."""
+ENCRYPTED_CORP_ID = re.compile(r"w[op]")
+"""How encrypted ones begin (wecom-api C4)."""
 LOOKUP_SECONDS = 0.4
 """How long a listing for an unknown child may take: WeCom waits a second (wecom-api G21)."""
 
@@ -65,7 +67,7 @@ class ClientCallback:
         if message.is_command and not named:
             # Tickets and codes concern every client: they come in at the template's URL alone.
             raise about_another("AuthCorpId", "")
-        if await self._is_client(named):
+        if await self._is_client(client, named):
             return await self._corps.event(message, self._corp_id), await self.echo_form(receive_id)
         event = await self._of_child(client, message, named)
         if receive_id == named and not event.corp_unknown:
@@ -96,17 +98,38 @@ class ClientCallback:
         """See `Callback`; the client's messages may be addressed to the suite, or to its plain id."""
         return name in (receiver, self._suite.suite_id) or await self._may_be_its_plain_id(name)
 
-    async def _is_client(self, named: str) -> bool:
-        suite = self._suite
-        if named in ("", self._corp_id, suite.suite_id, suite.provider.corp_id):
+    async def _is_client(self, client: Authorization | None, named: str) -> bool:
+        """Return whether the message is the client's own; a corp that it shares the app with is another."""
+        if named in ("", self._corp_id, self._suite.suite_id):
             return True
-        return await self._may_be_its_plain_id(named)
+        is_provider = named == self._suite.provider.corp_id
+        if not is_provider and not await self._may_be_its_plain_id(named):
+            return False
+        await self._load_shares(client)
+        return not self._shares_with(client, named)
 
     async def _may_be_its_plain_id(self, corp_id: str) -> bool:
-        """Return whether the client may be called so: plain ids of clients were seen (wecom-api C2)."""
-        if corp_id in self._others or not PLAIN_CORP_ID.fullmatch(corp_id):
+        """Return whether the client may be called so: plain ids of encrypted ones were seen (wecom-api C2).
+
+        Its children may have plain ids too (wecom-api B17), so none that is known may be.
+        """
+        if not ENCRYPTED_CORP_ID.match(self._corp_id) or not PLAIN_CORP_ID.fullmatch(corp_id):
             return False
-        return not await self._corps.find(corp_id)
+        if corp_id in self._others or await self._corps.find(corp_id):
+            return False
+        return not self._shares_with(await self._corps.find(self._corp_id), corp_id)
+
+    def _shares_with(self, client: Authorization | None, corp_id: str) -> list[AppShare]:
+        """Return the shares with that child in memory."""
+        if client is None or client.permanent_code is None:
+            return []
+        return self._attribution.shares_with(client.app(self._suite), corp_id)
+
+    async def _load_shares(self, client: Authorization | None) -> None:
+        """Have the client's shares in memory; one that must authorise again cannot be asked for them."""
+        if client and client.permanent_code:
+            app = client.app(self._suite)
+            await self._attribution.load(app, may_ask=client.is_usable, within=LOOKUP_SECONDS)
 
     async def _of_child(self, client: Authorization | None, message: Message, named: str) -> Event:
         """Return the event of a child that the client shares the app with. Raises `EnvelopeRejected`."""
@@ -114,11 +137,13 @@ class ClientCallback:
             if child.shared_from is None or child.shared_from.corp_id != self._corp_id:
                 raise about_another("corp", named)
             return await self._corps.event(message, named)
-        if client is None or not client.is_usable:
+        if client and client.is_usable:
+            await self._attribution.look_up(client.app(self._suite), named, within=LOOKUP_SECONDS)
+        else:
+            await self._load_shares(client)
+        shares = self._shares_with(client, named)
+        if not shares and not (client and client.is_usable):
             raise about_another("corp", named)
-        app = client.app(self._suite)
-        await self._attribution.look_up(app, named, within=LOOKUP_SECONDS)
-        shares = self._attribution.shares_with(app, named)
         sole = shares[0] if len(shares) == 1 else None
         return self._corps.event_with(
             message,

@@ -37,6 +37,16 @@ class ShareDirectory:
         keys = [ListingKey.of(app, kind) for kind in _kinds(app, share_kind)]
         return all(self._lists.get(key) or self._lister.failed_lately(key) for key in keys)
 
+    async def load(self, app: App) -> None:
+        """List what is neither in memory nor in the store; what failed before is not waited for again.
+
+        Raises what went wrong, once all was tried.
+        """
+        if self.is_loaded(app) or self._retry(app, app.share_kinds):
+            return
+        if failures := await _failures(self._lister.listing(app, kind) for kind in app.share_kinds):
+            raise _most_hopeful(failures)
+
     async def find(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare]:
         """Return the shares with that child; an unknown child is looked for at WeCom once, within limits.
 

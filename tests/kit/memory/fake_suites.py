@@ -154,7 +154,9 @@ class FakeShares:
         await self._clock.sleep(self.delay)
         self._under_way -= 1
         if corp_id in self.refused:
-            raise self.trouble or ApiNotAuthorized("the app may not list its shares", errcode=48002)
+            trouble = self.trouble or ApiNotAuthorized("the app may not list its shares", errcode=48002)
+            # The broker adds to the errors that it meets.
+            raise type(trouble)(trouble.message, **trouble.metadata)
         shares = self.by_parent.get(corp_id, ())
         return ListedShares(tuple(share for share in shares if share.share_kind is share_kind))
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from broker.adapters.system import SystemRandomness
 from broker.domain.apps import AppKind
+from broker.domain.corps import ShareKind
 from broker.domain.errors import StoreUnavailable
 from broker.domain.events.event import Event
 from broker.domain.events.log import Retention
@@ -32,7 +32,14 @@ from tests.kit.memory.fake_suites import FakeAuthorizations
 
 ACME = Provider("acme", PROVIDER_CORP, Secret("acme-secret"))
 MARKET = Suite("market", AppKind.THIRD_PARTY, MARKET_ID, Secret("market-secret"), ACME)
-TAILORED = Suite("tailored", AppKind.CUSTOMIZED, TAILORED_ID, Secret("tailored-secret"), ACME)
+TAILORED = Suite(
+    "tailored",
+    AppKind.CUSTOMIZED,
+    TAILORED_ID,
+    Secret("tailored-secret"),
+    ACME,
+    (ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN),
+)
 CATALOG = Catalog({"crm": CRM}, {"market": MARKET, "tailored": TAILORED}, {"acme": ACME})
 REPLY = "<xml><MsgType>text</MsgType><Content>hello</Content></xml>"
 CLIENT, OTHER_CLIENT = "wpClientOne", "wpClientTwo"
@@ -90,9 +97,9 @@ class SuiteDesk:
         *,
         accept_empty: bool = False,
         clients: ClientCallbacks | None = None,
-        shares: Any = None,
+        corps: FakeAuthorizations | None = None,
     ) -> None:
-        self.corps, self.installations, self.events = FakeAuthorizations(), Installations(), Events()
+        self.corps, self.installations, self.events = corps or FakeAuthorizations(), Installations(), Events()
         self.clock = replica.clock
         self._replica = replica
         self.settings = {
@@ -106,7 +113,7 @@ class SuiteDesk:
             CATALOG,
             self.settings,
             {"tailored": self.clients},
-            shares=shares or replica.shares,
+            shares=replica.shares,
             relisting=replica.renewal,
             corps={suite.name: SuiteCorps(suite, parts, replica.clock) for suite in (MARKET, TAILORED)},
             clock=replica.clock,

@@ -1,18 +1,14 @@
 """The URL of a 代开发 app at one client: only what is about that client is taken, however it is sealed."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
-from broker.domain.apps import App
 from broker.domain.corps import ShareKind
 from broker.domain.errors import EnvelopeRejected, InvalidRequest
-from broker.domain.shares import AppShare
 from broker.domain.suites.authorization import AuthorizationState, AuthorizedAgent, SharedFrom
 from broker.protocol.callbacks.envelope import open_sealed
 from broker.protocol.callbacks.outside import read_envelope
-from broker.usecases.callbacks.client import LOOKUP_SECONDS
 from broker.usecases.callbacks.settings import ClientCallbacks
 from tests.kit.callbacks.suite_samples import MARKET_ID, PROVIDER_CORP, SAMPLES, TAILORED_ID, data
 from tests.kit.memory.engine_world import Replica, outcome
@@ -143,78 +139,6 @@ async def test_a_child_with_an_authorisation_of_its_own_is_taken_at_its_parent(d
 
         assert ("wpChild", ShareKind.CORP_GROUP) == (event.corp_id, event.share_kind)
         assert form == desk.forms[-1]
-
-
-class Shares:
-    """The children that the client's listing has, once it is read from WeCom."""
-
-    def __init__(self, *shares: AppShare, hangs: bool = False) -> None:
-        self.shares = shares
-        self.hangs = hangs
-        self.found_for: list[tuple[str, str]] = []
-
-    def known(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare]:
-        is_listed = (app.corp_id, corp_id) in self.found_for
-        return [share for share in self.shares if share.corp_id == corp_id] if is_listed else []
-
-    async def find(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare]:
-        if self.hangs:
-            await asyncio.Event().wait()
-        self.found_for.append((app.corp_id, corp_id))
-        return self.known(app, corp_id, share_kind)
-
-
-@pytest.fixture
-def shares() -> Shares:
-    return Shares(AppShare(ShareKind.SUPPLY_CHAIN, "wpChild", 1000055))
-
-
-@pytest.fixture
-def parents_desk(replica: Replica, shares: Shares) -> SuiteDesk:
-    desk = SuiteDesk(replica, shares=shares)
-    desk.corps.put(authorization(TAILORED, CLIENT, 1000031))
-    return desk
-
-
-async def test_a_child_is_found_in_the_listing_of_the_client_that_shares_the_app(
-    parents_desk: SuiteDesk, shares: Shares
-) -> None:
-    xml = data("enter_agent", "wpChild", "woUser").replace("<AgentID>1000012</AgentID>", "")
-    for receive_id, form in ((CLIENT, "authorized_corp"), ("wpChild", "child")):
-        event = await parents_desk.post(URL, receive_id, xml)
-
-        assert ("wpChild", ShareKind.SUPPLY_CHAIN, 1000055) == (
-            event.corp_id,
-            event.share_kind,
-            event.agent_id,
-        )
-        assert not event.corp_unknown
-        assert form == parents_desk.forms[-1]
-    # Listed once, with the token of the corp that shares.
-    assert [(CLIENT, "wpChild")] == shares.found_for
-
-
-async def test_a_child_that_no_listing_has_is_marked_and_may_not_be_the_receiver(
-    parents_desk: SuiteDesk,
-) -> None:
-    event = await parents_desk.post(URL, CLIENT, data("enter_agent", "wpStranger"))
-
-    assert ("wpStranger", None, True) == (event.corp_id, event.share_kind, event.corp_unknown)
-    message = data("enter_agent", "wpStranger")
-    assert "receive_id" == await refusal(parents_desk, URL, "wpStranger", message)
-
-
-async def test_a_message_of_an_unknown_child_does_not_wait_for_wecom(
-    replica: Replica, parents_desk: SuiteDesk, shares: Shares
-) -> None:
-    shares.hangs = True
-    async with asyncio.timeout(LOOKUP_SECONDS * 5):
-        event = await parents_desk.post(URL, CLIENT, data("enter_agent", "wpChild"))
-
-    assert event.corp_unknown
-    [(what, _)] = replica.witness.failures
-    assert "wpChild" in what
-    replica.witness.failures.clear()
 
 
 async def test_the_share_events_of_a_client_are_followed(desk: SuiteDesk) -> None:
