@@ -92,9 +92,16 @@ class Rereading:
     async def read(self, suite: Suite, corp_id: str) -> Authorization:
         """Read the authorisation at WeCom now; one that was refused and works again is active again.
 
-        Raises `CorpNotAuthorized`, and what WeCom's answer means. If editions or permissions cannot be read
-        for a while, the rest is written, what is stale stays so, and that `RetryLater` is raised.
+        If editions or permissions cannot be read for a while, what is known of them stays, and they are read
+        in the background. Raises `CorpNotAuthorized`, and what WeCom's answer means.
         """
+        found, outstanding = await self._read(suite, corp_id)
+        if outstanding:
+            self.start(found.key)
+        return found
+
+    async def _read(self, suite: Suite, corp_id: str) -> tuple[Authorization, list[RetryLater]]:
+        """Read it, and return it with what kept a part of it from being read: then it is stale."""
         found = await self._authorizations.find(suite, corp_id)
         while found.are_children_stale:
             found = await self._with_children_marked(found, suite)
@@ -125,15 +132,13 @@ class Rereading:
                 problem="",
                 cancelled_at=None if present.fence == found.fence else present.cancelled_at,
                 # An event that came while we read may mean more than what was read.
-                is_stale=present.is_stale and (bool(outstanding) or present.fence != seen),
+                is_stale=bool(outstanding) or (present.is_stale and present.fence != seen),
             )
             # A corp is tried again and again while WeCom limits: the store need not hear of each time.
             return None if outstanding and read == present else read
 
         changed = await self._authorizations.change(found.key, update)
-        if outstanding:
-            raise outstanding[0]
-        return changed or found
+        return changed or found, outstanding
 
     async def mark_children(self, suite: str, parent_corp_id: str) -> None:
         """Have each corp read with which that one shares the app (下级企业付费版本).
@@ -200,7 +205,9 @@ class Rereading:
         elif present.state is AuthorizationState.CANCELLED:
             return await self._cancellation.clean_up(present)
         else:
-            await self.read(suite, key[1])
+            _, outstanding = await self._read(suite, key[1])
+            if outstanding:
+                raise outstanding[0]
         return timedelta(0)
 
     async def _unless_refused(

@@ -180,15 +180,20 @@ async def test_what_waiting_does_not_help_is_asked_once(
     assert not replica.core.authorizations.of("market")[0].is_stale
 
 
-async def test_whoever_asks_for_a_reading_is_told_what_could_not_be_read(world: ProviderWorld) -> None:
+async def test_whoever_asks_for_a_reading_gets_what_could_be_read_and_the_rest_is_read_later(
+    world: ProviderWorld,
+) -> None:
     replica, found = await installed(world)
     change(world)
     world.suite_wecom.fail(PERMISSIONS, limited)
 
-    error = await world.run(outcome(replica.core.suites.overview.refresh("market", found.corp_id)))
+    await world.run(replica.core.suites.overview.refresh("market", found.corp_id))
 
-    assert isinstance(error, RateLimited)
     assert (RAISED, False) == known(replica, found.corp_id)
+    assert is_stale(replica, found.corp_id)
+    world.suite_wecom.recover()
+    await world.clock.advance(timedelta(hours=2))
+    assert (RAISED, True) == known(replica, found.corp_id)
 
 
 async def test_an_event_that_comes_while_a_refused_corp_is_read_is_not_lost(world: ProviderWorld) -> None:
