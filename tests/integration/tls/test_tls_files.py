@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,23 @@ async def test_a_client_ca_that_was_removed_lets_nobody_connect(tmp_path: Path) 
                         assert await replica.token()
                     else:
                         assert await unreachable(replica)
+
+
+async def test_beside_an_expired_client_ca_the_good_one_lets_its_clients_connect_with_the_new_certificate(
+    tmp_path: Path,
+) -> None:
+    async with renewable(tmp_path) as tls:
+        ended = Authority("the CA before", lasts=timedelta(days=-1))
+        other = Authority("the next CA of the server")
+        (tmp_path / "ca.pem").write_bytes(ended.pem + tls.authority.pem)
+        other.sign(dns="localhost", address="127.0.0.1").write(tmp_path, "server")
+
+        tls.read_again()
+
+        async with tls.door(other).enter(tls.authority.sign(uri=ORDERS)) as replica:
+            assert await replica.token()
+        async with tls.door(other).enter(ended.sign(uri=ORDERS)) as replica:
+            assert await unreachable(replica)
 
 
 async def test_a_bad_new_pair_changes_nothing(tmp_path: Path) -> None:

@@ -134,6 +134,54 @@ async def test_a_new_certificate_that_has_expired_is_refused_and_the_old_one_is_
         tls.read_again()
 
 
+async def test_an_expired_ca_that_nobody_removed_blocks_neither_a_renewed_pair_nor_a_later_reload(
+    tmp_path: Path,
+) -> None:
+    files = Files(tmp_path)
+    (tmp_path / "ca.pem").write_bytes(AUTHORITY.pem + Authority("the next CA", lasts=90 * DAYS).pem)
+    tls = files.read()
+    await files.clock.advance(2 * DAYS)
+
+    for lasts in (30 * DAYS, 60 * DAYS):
+        files.write(AUTHORITY.sign(dns="localhost", lasts=lasts))
+        tls.read_again()
+        assert about(files.ends_in("certificate"), lasts - 2 * DAYS)
+    assert files.ends_in("client_ca") < timedelta(0), "operators still see the old CA"
+
+
+def test_an_expired_intermediate_beside_a_good_leaf_is_taken(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    tls = files.read()
+    leaf = AUTHORITY.sign(dns="localhost")
+    intermediate = AUTHORITY.sign(dns="an intermediate", lasts=-DAYS).certificate
+    files.write(Pair(leaf.certificate + intermediate, leaf.private_key))
+
+    tls.read_again()
+
+    assert leaf.private_key == tls._current.private_key
+    assert about(files.ends_in("certificate"), -DAYS), "operators see what has ended"
+
+
+def test_an_expired_leaf_before_a_good_intermediate_is_refused(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    tls = files.read()
+    leaf = AUTHORITY.sign(dns="localhost", lasts=-DAYS)
+    files.write(Pair(leaf.certificate + AUTHORITY.sign(dns="an intermediate").certificate, leaf.private_key))
+
+    with pytest.raises(CannotListen, match=r"server\.tls\.certificate: expired at 20"):
+        tls.read_again()
+
+
+def test_client_cas_that_have_all_expired_are_refused(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    tls = files.read()
+    ended = Authority("a CA", lasts=-DAYS).pem + Authority("another CA", lasts=-2 * DAYS).pem
+    (tmp_path / "ca.pem").write_bytes(ended)
+
+    with pytest.raises(CannotListen, match=r"server\.tls\.client_ca: expired at 20"):
+        tls.read_again()
+
+
 def test_no_representation_shows_the_private_key(tmp_path: Path) -> None:
     tls = Files(tmp_path).read()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from cryptography import x509
@@ -40,6 +40,16 @@ class _Pems:
         return grpc.ssl_server_certificate_configuration([pair], self.client_ca if demand else None)
 
 
+class _Found(NamedTuple):
+    """What the files have, and for how long, by the key that names each."""
+
+    pems: _Pems
+    first_ends: dict[str, datetime]
+    """When the first certificate of each file ends."""
+    usable_until: dict[str, datetime]
+    """When nobody can connect any more: the chain's leaf has ended, or all CAs of the clients have."""
+
+
 class ServerTls:
     """TLS of listeners. Each handshake takes what is current; gRPC's are on threads of their own."""
 
@@ -55,26 +65,30 @@ class ServerTls:
         """When the first certificate of each file ends, by the key that names the file."""
         self.version = 0
         """Counts what was taken from the files."""
-        self._current, ends = self._read()
-        self._tell(ends)
+        found = self._read()
+        self._current = found.pems
+        self._tell(found.first_ends)
 
     def read_again(self) -> None:
         """Take what the files have now, for new connections. Raises `CannotListen` and changes nothing."""
         self.newer()()
 
     def newer(self) -> Callable[[], None]:
-        """Read the files, and return what takes them for new connections. Raises `CannotListen`."""
-        pems, ends = self._read()
-        if pems == self._current:
+        """Read the files, and return what takes them for new connections. Raises `CannotListen`.
+
+        A certificate that has expired beside good ones, such as an old CA, is no reason to refuse them.
+        """
+        found = self._read()
+        if found.pems == self._current:
             return lambda: None
-        for key, end in ends.items():
+        for key, end in found.usable_until.items():
             if end <= self._clock.now():
                 raise CannotListen(f"{key}: expired at {end:%Y-%m-%dT%H:%M:%SZ}")
 
         def take() -> None:
-            self._current = pems
+            self._current = found.pems
             self.version += 1
-            self._tell(ends)
+            self._tell(found.first_ends)
 
         return take
 
@@ -94,8 +108,8 @@ class ServerTls:
 
         return grpc.dynamic_ssl_server_credentials(served.configuration(demand=demand), newer, demand)
 
-    def _read(self) -> tuple[_Pems, dict[str, datetime]]:
-        """Return the files' contents, and when each file's first certificate ends. Raises `CannotListen`."""
+    def _read(self) -> _Found:
+        """Return what the files have now. Raises `CannotListen`."""
         files, key = self.files, self.files.key
         pems = _Pems(
             _bytes(f"{key}.certificate", files.certificate),
@@ -104,10 +118,12 @@ class ServerTls:
         )
         chain = _certificates(f"{key}.certificate", pems.certificate)
         _require_pair(key, chain[0], pems.private_key)
-        ends = {f"{key}.certificate": _first_end(chain)}
+        first_ends = {f"{key}.certificate": min(map(_end, chain))}
+        usable_until = {f"{key}.certificate": _end(chain[0])}
         if pems.client_ca is not None:
-            ends[f"{key}.client_ca"] = _first_end(_certificates(f"{key}.client_ca", pems.client_ca))
-        return pems, ends
+            ends = [_end(ca) for ca in _certificates(f"{key}.client_ca", pems.client_ca)]
+            first_ends[f"{key}.client_ca"], usable_until[f"{key}.client_ca"] = min(ends), max(ends)
+        return _Found(pems, first_ends, usable_until)
 
     def _tell(self, ends: dict[str, datetime]) -> None:
         self.ends.update(ends)
@@ -142,5 +158,5 @@ def _require_pair(table: str, certificate: x509.Certificate, private_key: bytes)
         raise CannotListen(f"{table}: certificate and private_key are no pair")
 
 
-def _first_end(certificates: list[x509.Certificate]) -> datetime:
-    return min(certificate.not_valid_after_utc for certificate in certificates)
+def _end(certificate: x509.Certificate) -> datetime:
+    return certificate.not_valid_after_utc
