@@ -75,6 +75,8 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         self.says_ttl = True
         self.shares: list[shares_pb2.AppShare] = []
         self.share_changes: list[shares_pb2.WatchAppSharesResponse] = []
+        self.watches_shares_on = False
+        """Whether a watch of shares goes on when it has told these changes."""
         self.requests: list[object] = []
         self.authorizations: set[str | None] = set()
         self.address = f"127.0.0.1:{free_port()}"
@@ -228,6 +230,8 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         await self.enter("WatchAppShares", request, context)
         for change in self.share_changes:
             yield change
+        if self.watches_shares_on:
+            await asyncio.Event().wait()
 
     async def enter(self, method: str, request: object, context: Context) -> None:
         self.calls[method] += 1

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wecom_broker._connection import transfers
 from wecom_broker._connection.channel import open_channel
-from wecom_broker._connection.failures import broken, closed, translated
+from wecom_broker._connection.failures import closed, translated
 from wecom_broker._connection.interceptors.tracing import traced
 from wecom_broker._connection.owner import Owner
 from wecom_broker._connection.process import Process
 from wecom_broker._connection.streams import Streams
 from wecom_broker._connection.stubs import Stubs
-from wecom_broker.errors import BrokerClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -94,7 +93,7 @@ class Connection:
     ) -> Response:
         """Return the answer to a unary call; its deadline is the client's by default. Raises BrokerError."""
         seconds = (timeout or self._timeout).total_seconds()
-        with translated(self._target):
+        with translated(self._target, self._is_closed):
             return await method(request, timeout=seconds, wait_for_ready=wait_for_ready)
 
     def follow(
@@ -115,7 +114,7 @@ class Connection:
         timeout: timedelta,
     ) -> AsyncGenerator[Response]:
         """Yield the messages of a download. Raises BrokerError."""
-        return transfers.receive(self._target, method, request, timeout)
+        return transfers.receive(self._target, self._is_closed, method, request, timeout)
 
     async def send(
         self,
@@ -124,13 +123,7 @@ class Connection:
         timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
     ) -> Response:
         """Return the answer to an upload. Raises BrokerError, and what the messages raise."""
-        try:
-            return await transfers.send(self._target, method, messages, timeout)
-        except BrokerClosed:
-            if self.is_closed:
-                raise
-            # gRPC may cancel an upload when its connection breaks, which looks like the closing of a client.
-            raise broken(self._target) from None
+        return await transfers.send(self._target, self._is_closed, method, messages, timeout)
 
     @contextmanager
     def before_end(self, work: Callable[[], Awaitable[None]]) -> Iterator[None]:
@@ -146,6 +139,9 @@ class Connection:
         self.is_closed = True
         await asyncio.gather(*(work() for work in self._last_work))
         self._streams.close()
+
+    def _is_closed(self) -> bool:
+        return self.is_closed
 
     async def close(self) -> None:
         """End all work. May be repeated."""

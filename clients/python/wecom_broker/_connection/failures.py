@@ -20,7 +20,7 @@ from wecom_broker.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # A failure without ErrorInfo does not come from the broker's code: the reason follows from gRPC's status.
 _REASON_OF_STATUS = {
@@ -64,11 +64,13 @@ def broken(address: str) -> BrokerUnreachable:
 
 
 @contextmanager
-def translated(address: str = "") -> Iterator[None]:
+def translated(address: str = "", is_closed: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Raise typed errors in place of gRPC's; they name the address if no broker answers.
 
-    A CancelledError in a task that was not cancelled comes from what the task awaits, which only closing the
-    client cancels: it becomes BrokerClosed, so that it does not look like a cancellation of the caller.
+    A CancelledError in a task that was not cancelled comes from what the task awaits, and must not look as if
+    the caller were cancelled. If the client is closed, it becomes BrokerClosed. If not, it becomes
+    BrokerUnreachable: gRPC cancels the calls of a channel that `RenewingChannel` closes, and now and then an
+    upload whose connection breaks. Without `is_closed`, only closing the client cancels what is awaited.
     """
     try:
         yield
@@ -78,6 +80,6 @@ def translated(address: str = "") -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise closed() from None
+        raise closed() if is_closed() else broken(address) from None
     except grpc.aio.UsageError:  # what grpc.aio raises for a closed channel
-        raise closed() from None
+        raise closed() if is_closed() else broken(address) from None

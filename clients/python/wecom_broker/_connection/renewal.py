@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 5.0
 """How often the files are looked at, while there are calls."""
 KEPT = 2
-"""How many replaced channels are kept for their streams; the broker ends connections after 16 minutes."""
+"""How many replaced channels are kept for their calls; the broker ends connections after 16 minutes.
+
+With one more, the oldest is closed: its streams are opened again on the newest."""
 
 
 class RenewingChannel(grpc.aio.Channel):

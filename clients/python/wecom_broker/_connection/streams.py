@@ -28,6 +28,7 @@ from wecom_broker.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+    from contextlib import AbstractContextManager
 
     from grpc.aio import UnaryStreamCall, UnaryStreamMultiCallable
 
@@ -104,7 +105,7 @@ class Streams:
         """Yield the messages of one call, which always ends with an error; None once a silent one is open."""
         if self._closed.is_set():
             raise closed()
-        with translated(self._address):
+        with self._translated():
             call = method(request, wait_for_ready=wait_for_ready)
         self._calls.add(call)
         try:
@@ -135,12 +136,15 @@ class Streams:
                 await self._closed.wait()
 
     async def _next(self, call: UnaryStreamCall[Request, Response]) -> Response:
-        with translated(self._address):
+        with self._translated():
             message = await call.read()
         if message is grpc.aio.EOF:
             raise ended(self._address)
         return cast("Response", message)
 
     async def _opened(self, call: UnaryStreamCall[Any, Any]) -> None:
-        with translated(self._address):
+        with self._translated():
             await call.wait_for_connection()  # gRPC's name for the arrival of the headers
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._address, self._closed.is_set)

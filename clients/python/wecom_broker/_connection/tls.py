@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 class Tls:
     """How the client verifies the broker, and how the broker verifies the client.
 
-    Each part is PEM, as bytes or as the path of a file. Files are read again when they change: calls that
-    begin a few seconds later use a connection with the new ones, and those under way go on.
+    Each part is PEM, as bytes or as the path of a file. Files are used anew when their contents change: calls
+    that begin a few seconds later use a connection with the new ones, and those under way go on. The third
+    change ends the calls that began before the first; events and watches are then opened again by themselves.
     `ca` defaults to gRPC's own roots; `certificate` and `private_key` are for mutual TLS and go together;
     `server_name` is the name to expect in the broker's certificate when it is not the target's.
     """
@@ -38,8 +40,8 @@ class Tls:
         """Whether any part is a file."""
         return any(True for _ in self._paths())
 
-    def versions(self) -> tuple[object, ...]:
-        """Return what changes when a file does."""
+    def versions(self) -> tuple[bytes | None, ...]:
+        """Return what changes when the contents of a file do, and not when it is only written again."""
         return tuple(_version(path) for path in self._paths())
 
     def fits(self) -> bool:
@@ -65,12 +67,11 @@ class Tls:
         return grpc.ssl_channel_credentials(_pem(self.ca), _pem(self.private_key), _pem(self.certificate))
 
 
-def _version(path: Path) -> object:
+def _version(path: Path) -> bytes | None:
     try:
-        status = path.stat()
+        return sha256(path.read_bytes()).digest()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _pem(source: bytes | str | Path | None) -> bytes | None:

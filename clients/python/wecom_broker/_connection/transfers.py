@@ -12,7 +12,7 @@ from wecom_broker._connection.failures import translated
 from wecom_broker.errors import BrokerError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from datetime import timedelta
 
     from grpc.aio import StreamUnaryMultiCallable, UnaryStreamMultiCallable
@@ -23,16 +23,17 @@ Response = TypeVar("Response")
 
 async def receive(
     address: str,
+    is_closed: Callable[[], bool],
     method: UnaryStreamMultiCallable[Request, Response],
     request: Request,
     timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
 ) -> AsyncGenerator[Response]:
     """Yield the messages until the broker ends the stream normally. Raises BrokerError."""
-    with translated(address):
+    with translated(address, is_closed):
         call = method(request, timeout=timeout.total_seconds())
     try:
         while True:
-            with translated(address):
+            with translated(address, is_closed):
                 message = await call.read()
             if message is grpc.aio.EOF:
                 return
@@ -43,18 +44,19 @@ async def receive(
 
 async def send(
     address: str,
+    is_closed: Callable[[], bool],
     method: StreamUnaryMultiCallable[Request, Response],
     messages: AsyncGenerator[Request],
     timeout: timedelta,  # noqa: ASYNC109  it becomes gRPC's deadline
 ) -> Response:
     """Send the messages, and return the answer. Raises BrokerError, and what the messages raise."""
     handover = _Handover[Request]()
-    with translated(address):
+    with translated(address, is_closed):
         call = method(handover.taken(), timeout=timeout.total_seconds())
     giving = asyncio.create_task(handover.give(messages), name="wecom_broker upload")
     giving.add_done_callback(lambda done: call.cancel() if _failure(done) else None)
     try:
-        with translated(address):
+        with translated(address, is_closed):
             return await call
     except BrokerError:
         if failure := _failure(giving):
