@@ -57,7 +57,7 @@ class MiniProgramTable(Table):
     """`mini_program` of an app: what decrypted data must carry."""
 
     app_id: MiniProgramId | None = None
-    max_age_seconds: Annotated[float, Field(gt=0)] | None = None
+    max_age_seconds: Annotated[float, Field(gt=0, le=10**9, allow_inf_nan=False)] | None = None
 
 
 class ProviderTable(Table):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -237,12 +237,32 @@ def tables_of(annotation: object) -> list[tuple[type[BaseModel], str]]:
     return found
 
 
-def keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
-    """Yield the path of every key."""
+def keys(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the path of every key, and what type it has."""
     for name, field in model.model_fields.items():
-        yield above + name
+        yield above + name, field.annotation
         for table, way in tables_of(field.annotation):
             yield from keys(table, f"{above}{name}{way}.")
+
+
+def is_number(annotation: object) -> bool:
+    """Return whether a key of that type takes numbers."""
+    return annotation in (int, float) or any(
+        is_number(part) for part in get_args(annotation) if get_origin(annotation) is not Literal
+    )
+
+
+NUMBERS = [path for path, annotation in keys(Config) if is_number(annotation)]
+BEYOND = {
+    "inf": float("inf"),
+    "-inf": float("-inf"),
+    "nan": float("nan"),
+    "1e300": 1e300,
+    "10**400": 10**400,
+    "longer than a timedelta": 8.64e13,
+    "-1": -1,
+}
+"""Numbers that TOML can write, and that are no time, count, share or id."""
 
 
 def put(tables: dict[str, Any], path: str, value: object) -> None:
@@ -255,7 +275,7 @@ def put(tables: dict[str, Any], path: str, value: object) -> None:
 
 
 def test_every_key_of_the_schema_has_a_row_here() -> None:
-    assert sorted(BAD) == sorted(keys(Config))
+    assert sorted(BAD) == sorted(path for path, _ in keys(Config))
 
 
 def test_without_the_mistake_the_tables_are_accepted(tmp_path: Path) -> None:
@@ -266,6 +286,17 @@ def test_without_the_mistake_the_tables_are_accepted(tmp_path: Path) -> None:
 def test_a_bad_value_is_told_by_its_key_alone(path: str, tmp_path: Path) -> None:
     tables = valid(tmp_path)
     put(tables, path, BAD[path])
+
+    with pytest.raises(ConfigError) as refused:
+        parse_config(tables)
+    assert [path] == [problem.partition(": ")[0] for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize("value", BEYOND.values(), ids=BEYOND)
+@pytest.mark.parametrize("path", NUMBERS)
+def test_every_number_has_bounds(path: str, value: float, tmp_path: Path) -> None:
+    tables = valid(tmp_path)
+    put(tables, path, value)
 
     with pytest.raises(ConfigError) as refused:
         parse_config(tables)
