@@ -22,7 +22,7 @@ from broker.app import listening
 from broker.app.audit import open_audit
 from broker.app.core import Core, Limits
 from broker.app.measures import measure
-from broker.app.reloading.reload import Apply, ConfigReload
+from broker.app.reloading.reload import ConfigReload, Prepare
 from broker.app.reloading.settings import LiveSettings
 from broker.app.services import Services
 from broker.app.storage import Storage
@@ -207,7 +207,11 @@ async def running_broker(
                 read or (lambda: config),
                 tls.read_again,
                 storage.seal_keys,
-                applied_by=(settings.replace, _following(config, log_level), lambda _: audit.trail.reopen()),
+                prepared_by=(
+                    settings.prepare,
+                    _following(config, log_level),
+                    lambda _: audit.trail.reopen,
+                ),
                 telemetry=telemetry,
                 clock=clock,
             )
@@ -242,7 +246,7 @@ def _clocks(storage: Storage, client: WecomClient) -> dict[Witness, Ask]:
     return {Witness.STORE: storage.seconds, **asks} if storage.seconds else asks
 
 
-def _following(running: Config, log_level: LogLevel) -> Apply:
+def _following(running: Config, log_level: LogLevel) -> Prepare:
     """Return what takes over a log level that the configuration changes."""
     present = running.log.level
 
@@ -252,7 +256,7 @@ def _following(running: Config, log_level: LogLevel) -> Apply:
             present = new.log.level
             log_level.replace(present)
 
-    return apply
+    return lambda new: partial(apply, new)
 
 
 def _replica_name() -> str:

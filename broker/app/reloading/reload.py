@@ -15,7 +15,10 @@ from broker.domain.replica.health import ConfigStatus, ReloadOutcome
 from broker.server.http.server import CannotListen
 from broker.telemetry.observer import Telemetry
 
-Apply = Callable[[Config], None]
+Apply = Callable[[], object]
+"""Takes a prepared configuration in one step, and cannot fail."""
+Prepare = Callable[[Config], Apply]
+"""Reads what it needs from a new configuration, and changes nothing yet."""
 
 
 class ConfigReload:
@@ -28,7 +31,7 @@ class ConfigReload:
         read_certificates: Callable[[], None] | None = None,
         seal_keys: SealKeys | None = None,
         *,
-        applied_by: Sequence[Apply],
+        prepared_by: Sequence[Prepare],
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
@@ -38,8 +41,8 @@ class ConfigReload:
         """Raises `CannotListen` and changes nothing if they cannot be used."""
         self._seal_keys = seal_keys
         self._keys_in_use = running.store.seal_keys
-        self._applied_by = applied_by
-        """Each takes the new configuration in one step and cannot fail; no request runs in between."""
+        self._prepared_by = prepared_by
+        """All prepare before the first applies; no request runs while they apply."""
         self._telemetry = telemetry
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -61,28 +64,32 @@ class ConfigReload:
         read_at = self._clock.now()
         try:
             new = await asyncio.to_thread(self._read)
-        except ConfigError as error:
-            self._telemetry.config_refused(error.problems)
-            return ReloadOutcome.REFUSED
-        try:
+            applies = [prepare(new) for prepare in self._prepared_by]
             keys = await self._new_keys(new)
             # The last that can fail, for it takes effect at once.
             if self._read_certificates:
                 self._read_certificates()
+        except ConfigError as error:
+            return self._refused(error.problems)
         except (CannotListen, CannotStart) as error:
-            self._telemetry.config_refused([str(error)])
-            return ReloadOutcome.REFUSED
+            return self._refused([str(error)])
         except StoreUnavailable as error:
-            self._telemetry.config_refused([f"store.seal_keys: cannot be compared with the fleet's: {error}"])
-            return ReloadOutcome.REFUSED
+            return self._refused([f"store.seal_keys: cannot be compared with the fleet's: {error}"])
+        except Exception as error:  # noqa: BLE001 - no file may end a broker that serves
+            self._telemetry.background_failed("reloading the configuration", error)
+            return self._refused([f"unexpected error, see the log: {type(error).__name__}"])
         if keys and self._seal_keys:
             self._seal_keys.replace(keys)
             self._keys_in_use = new.store.seal_keys
-        for apply in self._applied_by:
-            apply(new)
+        for apply in applies:
+            apply()
         waiting = restart_needed(self._started_with, new)
         self._telemetry.config_applied(ConfigStatus(read_at, restart_needed=tuple(waiting)))
         return ReloadOutcome.APPLIED
+
+    def _refused(self, problems: Sequence[str]) -> ReloadOutcome:
+        self._telemetry.config_refused(problems)
+        return ReloadOutcome.REFUSED
 
     async def _new_keys(self, new: Config) -> list[SealKey] | None:
         """Return the seal keys if they have changed and are the fleet's. Raises as `SealKeys.check`."""

@@ -1,5 +1,8 @@
 """The settings that a reload replaces while the broker runs."""
 
+from collections.abc import Callable
+from functools import partial
+
 from broker.config import mapping
 from broker.config.schema import Config
 from broker.domain.caller_policy import CallerPolicy
@@ -20,14 +23,15 @@ class LiveSettings:
         self.watermarks = Live(mapping.watermarks(config))
         self.logins = Logins(config.store.login, config.store.sentinel_login)
 
-    def replace(self, config: Config) -> None:
-        """Take another configuration in one step: no request sees half of it.
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """Return what takes another configuration in one step: no request sees half of it."""
+        return partial(self._take, LiveSettings(config))
 
-        The rules are the last: whoever listens for them finds the rest as it is now.
-        """
-        self.callbacks.replace(mapping.callbacks(config))
-        self.client_callbacks.replace(mapping.client_callbacks(config))
-        self.watermarks.replace(mapping.watermarks(config))
-        self.catalog.replace(mapping.catalog(config))
-        self.logins.replace(config.store.login, config.store.sentinel_login)
-        self.policy.replace(mapping.callers(config))
+    def _take(self, new: "LiveSettings") -> None:
+        """Take all of another one, the rules last: whoever listens for them finds the rest as it is now."""
+        self.callbacks.replace(new.callbacks)
+        self.client_callbacks.replace(new.client_callbacks)
+        self.watermarks.replace(new.watermarks)
+        self.catalog.replace(new.catalog)
+        self.logins.replace(new.logins.servers, new.logins.sentinels)
+        self.policy.replace(new.policy.callers)

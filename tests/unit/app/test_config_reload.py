@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from broker.app.reloading.reload import ConfigReload
+from broker.app.reloading.reload import ConfigReload, Prepare
+from broker.app.reloading.settings import LiveSettings
 from broker.config.load import ConfigError, parse_config
 from broker.config.schema import Config
 from broker.domain.replica.health import ReloadOutcome
@@ -25,7 +27,10 @@ def names(configs: list[Config]) -> list[str]:
 
 class World:
     def __init__(
-        self, read: Callable[[], Config], read_certificates: Callable[[], None] | None = None
+        self,
+        read: Callable[[], Config],
+        read_certificates: Callable[[], None] | None = None,
+        prepares: Sequence[Prepare] = (),
     ) -> None:
         self.clock = FakeClock()
         self.telemetry = Telemetry(self.clock)
@@ -34,10 +39,18 @@ class World:
             config(),
             read,
             read_certificates,
-            applied_by=[self.applied.append],
+            prepared_by=[lambda new: partial(self.applied.append, new), *prepares],
             telemetry=self.telemetry,
             clock=self.clock,
         )
+
+    def counted(self) -> list[float]:
+        """Return how many reloads were refused, and how many applied."""
+        value = self.telemetry.metrics.registry.get_sample_value
+        return [
+            value("wecom_broker_config_reloads_total", {"outcome": outcome}) or 0
+            for outcome in (ReloadOutcome.REFUSED, ReloadOutcome.APPLIED)
+        ]
 
 
 async def test_who_asks_while_a_file_is_read_gets_another_reload_that_they_share():
@@ -101,3 +114,46 @@ async def test_whoever_gives_up_waiting_ends_no_reload():
 
     assert ReloadOutcome.APPLIED is await patient
     assert ["late"] == names(world.applied)
+
+
+def with_callback(name: str, *, longest: float) -> Config:
+    """Return an app with a callback and a mini program; how old its data may be, nobody has checked."""
+    app = {**APP, "name": name, "callback": {"token": name, "aes_key": "A" * 43}}
+    checked = parse_config({"apps": [{**app, "mini_program": {"max_age_seconds": 60}}]})
+    unchecked = checked.apps[0].mini_program.model_copy(update={"max_age_seconds": longest})
+    return checked.model_copy(
+        update={"apps": [checked.apps[0].model_copy(update={"mini_program": unchecked})]}
+    )
+
+
+async def test_what_cannot_be_prepared_changes_nothing_and_the_next_file_is_taken():
+    files = iter((with_callback("new", longest=float("inf")), with_callback("newer", longest=60)))
+    settings = LiveSettings(config())
+    world = World(lambda: next(files), prepares=[settings.prepare])
+
+    assert ReloadOutcome.REFUSED is await world.reload.reload()
+    assert [{"crm"}, set(), set()] == names_in(settings)
+    assert [] == world.applied
+    assert [1, 0] == world.counted()
+    status = world.telemetry.replica_health.config
+    assert ("unexpected error, see the log: OverflowError",) == status.problems
+
+    assert ReloadOutcome.APPLIED is await world.reload.reload()
+    assert [{"newer"}, {"newer"}, {"newer"}] == names_in(settings)
+    assert [1, 1] == world.counted()
+
+
+def names_in(settings: LiveSettings) -> list[set[str]]:
+    """Return the names of the apps, and of those with a callback and a mini program."""
+    return [set(settings.catalog.apps), set(settings.callbacks), set(settings.watermarks)]
+
+
+async def test_a_file_that_cannot_be_read_for_an_unexpected_reason_ends_no_broker():
+    def read() -> Config:
+        raise ZeroDivisionError
+
+    world = World(read)
+
+    assert ReloadOutcome.REFUSED is await world.reload.reload()
+    assert [] == world.applied
+    assert [1, 0] == world.counted()

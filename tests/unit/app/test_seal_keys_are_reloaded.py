@@ -1,6 +1,7 @@
 """New seal keys at a reload: used once the store proves them, or the whole configuration is refused."""
 
 import base64
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ class World:
             lambda: self.file,
             None,
             self.keys,
-            applied_by=[self.applied.append],
+            prepared_by=[lambda new: partial(self.applied.append, new)],
             telemetry=self.telemetry,
             clock=FakeClock(),
         )
