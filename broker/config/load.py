@@ -1,7 +1,6 @@
 """Read the configuration from TOML, and report every mistake at once, by key."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from pydantic_core import ErrorDetails
 from broker.config.checking.combined import combined_mistakes
 from broker.config.checking.wording import message_of, without_tag
 from broker.config.schema import Config
-from broker.config.text import NotUtf8, read_text
+from broker.config.text import NotToml, NotUtf8, read_toml
 
 LEVEL_VARIABLE = "WECOM_BROKER_LOG_LEVEL"
 KEY_ITSELF = "[key]"
@@ -30,13 +29,11 @@ class ConfigError(Exception):
 def load_config(path: Path, *, insecure: bool = False) -> Config:
     """Read and check the file. Raises `ConfigError` with all mistakes."""
     try:
-        given = tomllib.loads(read_text(path))
+        given = read_toml(path)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except NotUtf8 as problem:
+    except (NotUtf8, NotToml) as problem:
         raise ConfigError([f"{path}: {problem}"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
     return parse_config(given, insecure=insecure)
 
 

@@ -1,11 +1,31 @@
 """The text of configuration and secret files: UTF-8, whatever the locale and the editor."""
 
 import codecs
+import tomllib
 from pathlib import Path
+from typing import Any
 
 
 class NotUtf8(ValueError):
     """The file is in another encoding; the message names the encoding if it can be recognised."""
+
+
+class NotToml(ValueError):
+    """The file's text cannot be read as TOML; the message says why."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the file's tables. Raises `OSError`, `NotUtf8`, `NotToml`."""
+    text = read_text(path)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NotToml(f"is not TOML: {error}") from None
+    # The limits of Python, which tomllib lets through as they are.
+    except ValueError:
+        raise NotToml("has a number with too many digits") from None
+    except RecursionError:
+        raise NotToml("is nested too deeply") from None
 
 
 def read_text(path: Path) -> str:

@@ -1,10 +1,9 @@
 """The files that a configuration consists of: its own, and those that it names."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from broker.config.text import NotUtf8, read_text
+from broker.config.text import NotToml, NotUtf8, read_toml
 
 PATHS = frozenset({"certificate", "private_key", "client_ca", "ca"})
 """The keys, of any table, that are paths of files to read."""
@@ -13,11 +12,11 @@ PATHS = frozenset({"certificate", "private_key", "client_ca", "ca"})
 def named_files(path: Path) -> set[Path]:
     """Return the file and what it names; the file alone while it cannot be read."""
     try:
-        given = tomllib.loads(read_text(path))
-    except (OSError, NotUtf8, tomllib.TOMLDecodeError):
+        given = read_toml(path)
+        # `audit.file` is written, and not read.
+        return {path, *_named_in({name: table for name, table in given.items() if name != "audit"})}
+    except (OSError, NotUtf8, NotToml, RecursionError):  # dotted keys nest more deeply than brackets may
         return {path}
-    # `audit.file` is written, and not read.
-    return {path, *_named_in({name: table for name, table in given.items() if name != "audit"})}
 
 
 def _named_in(given: object) -> Iterator[Path]:
