@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from watchfiles import awatch
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from broker.config.reloading.named_files import named_files
 
@@ -19,6 +20,10 @@ GRACE_LOOKS = 4
 """How many times QUIET_MS a file may be missing: some tools delete and write."""
 
 Contents = dict[Path, bytes | None]
+
+
+class CannotWatch(Exception):
+    """The system gives no means to watch files, or takes them back: of inotify each user has a few."""
 
 
 class ConfigFiles:
@@ -57,23 +62,41 @@ class ConfigFiles:
 
 
 async def watch(path: Path, on_change: Callable[[], Awaitable[object]]) -> None:
-    """Call `on_change` after each change of the files, for ever."""
+    """Call `on_change` after each change of the files, for ever. Raises `CannotWatch`, `OSError`."""
     files = ConfigFiles(path)
-    while True:
-        watched, names = files.folders(), {str(link) for link in files.links()}
-        async for _ in awatch(
-            *watched,
-            watch_filter=lambda _, changed, names=names: changed in names,  # type: ignore[misc]
-            debounce=LONGEST_BURST_MS,
-            step=QUIET_MS,
-            rust_timeout=LOOK_MS,
-            yield_on_timeout=True,
-            recursive=False,
-        ):
-            if await _settled(files):
-                await on_change()
-            if files.folders() != watched or {str(link) for link in files.links()} != names:
-                break
+    problem: BaseException | None = None
+    while problem is None:
+        # The watcher raises its error alone where it begins, and in groups where it goes on.
+        try:
+            await _watch_these(files, on_change)
+        except* WatchfilesRustInternalError as group:
+            problem = _first(group)
+    raise CannotWatch(str(problem))
+
+
+async def _watch_these(files: ConfigFiles, on_change: Callable[[], Awaitable[object]]) -> None:
+    """Call `on_change` after each change, until there are other files, folders or links to watch."""
+    watched, names = files.folders(), {str(link) for link in files.links()}
+    async for _ in awatch(
+        *watched,
+        watch_filter=lambda _, changed: changed in names,
+        debounce=LONGEST_BURST_MS,
+        step=QUIET_MS,
+        rust_timeout=LOOK_MS,
+        yield_on_timeout=True,
+        recursive=False,
+    ):
+        if await _settled(files):
+            await on_change()
+        if files.folders() != watched or {str(link) for link in files.links()} != names:
+            break
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error of a group, however deep it is in there."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _settled(files: ConfigFiles) -> bool:

@@ -14,10 +14,10 @@ import structlog
 
 from broker import __version__ as broker_version
 from broker.app.errors import CannotStart
-from broker.app.reloading.watching import watch
 from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
+from broker.cli.serving.file_changes import reload_after_changes
 from broker.cli.serving.garbage import spare_what_stays, spare_what_was_loaded
 from broker.cli.serving.hangup import Hangups
 from broker.cli.serving.open_files import allow_open_files
@@ -29,8 +29,6 @@ from broker.config.schema import Config
 from broker.telemetry.logging import LOGGER, set_up_logging
 
 Reload = Callable[[], Awaitable[None]]
-UNWATCHED_SECONDS = 60.0
-"""How long until watching is tried again."""
 SUPERVISED_SECONDS = 1.0
 """How long a worker outlives a supervisor that was killed."""
 
@@ -96,7 +94,7 @@ async def _serve(
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_reload_when(asked, reload))
-                    tasks.create_task(_watch(path, reload))
+                    tasks.create_task(reload_after_changes(path, reload))
             finally:
                 hangups.ignore()
                 manager.stopping()
@@ -112,19 +110,6 @@ async def _reload_when(asked: asyncio.Event, reload: Reload) -> None:
         await asked.wait()
         asked.clear()
         await reload()
-
-
-async def _watch(path: Path, reload: Reload) -> None:
-    """Reload after each change of a file; without a way to watch, only SIGHUP is left."""
-    while True:
-        try:
-            await watch(path, reload)
-        except OSError as problem:
-            structlog.get_logger(LOGGER).warning(
-                "files of the configuration cannot be watched; send SIGHUP after a change",
-                problem=str(problem),
-            )
-            await asyncio.sleep(UNWATCHED_SECONDS)
 
 
 async def _while_supervised(serving: Coroutine[Any, Any, None]) -> None:
