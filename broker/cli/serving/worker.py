@@ -21,6 +21,7 @@ class Worker:
         self._told.setblocking(False)
         self._serves = False
         self._read_at = started_at
+        self.has_served = False
 
     @classmethod
     def start(cls, command: Sequence[str], environment: Mapping[str, str], hangups: Hangups) -> Self:
@@ -46,10 +47,10 @@ class Worker:
     @property
     def exit_code(self) -> int | None:
         """Return how it ended; None while it runs."""
-        code = self._process.poll()
-        if code is not None:
+        if self._process.returncode is None and self._process.poll() is not None:
+            self.listen()
             self._told.close()
-        return code
+        return self._process.returncode
 
     def send(self, number: int) -> None:
         """Send it a signal, if it runs."""
@@ -61,15 +62,16 @@ class Worker:
 
         The moment is the monotonic clock's, in microseconds.
         """
-        if self.exit_code is not None:
-            return False
+        return self.exit_code is None and self._serves and self._read_at >= moment
+
+    def listen(self) -> None:
+        """Hear what it has told. With some hundred reloads unheard, it would wait at each message."""
         with suppress(BlockingIOError):
             while message := self._told.recv(MOST_BYTES):
                 self._hear(dict(line.partition("=")[::2] for line in message.decode().splitlines()))
-        return self._serves and self._read_at >= moment
 
     def _hear(self, message: Mapping[str, str]) -> None:
         if "RELOADING" in message:
             self._serves, self._read_at = False, int(message["MONOTONIC_USEC"])
         elif "READY" in message:
-            self._serves = True
+            self._serves = self.has_served = True

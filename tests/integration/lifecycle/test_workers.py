@@ -1,6 +1,7 @@
 """Several workers on one port: each a broker of its own, watched by a supervisor."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -12,7 +13,9 @@ from wecom_broker.v1 import admin_service_pb2 as admin_pb
 from wecom_broker.v1 import token_service_pb2 as pb
 
 from tests.integration.conftest import Figures, StartFleet
+from tests.kit.processes.broker_process import BrokerProcess
 from tests.kit.processes.fleet import Fleet, Replica, child, connect, target, until
+from tests.kit.time_bounds import check_took
 
 CONNECTIONS = 24
 """So many that each of two workers gets some."""
@@ -108,6 +111,72 @@ async def test_a_killed_worker_is_replaced_and_its_gauges_go_with_it(fleet: Flee
     assert 0 < len(lost) < CONNECTIONS
     assert 0 == await asyncio.to_thread(broker.stop)
     figures(streams=CONNECTIONS, lost_with_the_worker=len(lost), seconds_until_replaced=took)
+
+
+def failed_starts(broker: BrokerProcess, exit_code: int) -> list[float]:
+    """Return the pause after each worker that could not start."""
+    lines = [json.loads(line) for line in broker.log.read_text().splitlines() if line.startswith("{")]
+    return [line["seconds"] for line in lines if line.get("exit_code") == exit_code]
+
+
+async def test_a_broken_file_keeps_a_killed_worker_from_coming_back_and_ends_no_other(
+    fleet: Fleet, figures: Figures
+) -> None:
+    broker = fleet.brokers[0]
+    assert await _reached_both(broker.address)
+    victim, other = broker.children()
+    usable = broker.config_file.read_text()
+    broker.write("[server")
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: [2.0, 4.0] == failed_starts(broker, 2))
+    assert other in broker.children()
+    async with connect(broker.address) as (replica,):
+        assert (await replica.token()).value
+
+    broker.write(usable)
+    took = await until(lambda: len(broker.children()) == 2)
+    assert other in broker.children()
+    assert await _reached_both(broker.address)
+    figures(seconds_until_replaced=took)
+
+
+async def test_while_redis_is_away_a_killed_worker_is_missing_and_the_other_serves(
+    fleet: Fleet, figures: Figures
+) -> None:
+    broker = fleet.brokers[0]
+    assert await _reached_both(broker.address)
+    async with connect(*[broker.address] * CONNECTIONS) as replicas:
+        served = await asyncio.gather(*(replica.token() for replica in replicas))
+    victim, other = broker.children()
+    fleet.redis.kill()
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: [2.0] == failed_starts(broker, 3))
+    assert other in broker.children()
+    async with connect(broker.address) as (replica,):
+        assert served[0].value == (await replica.token()).value
+
+    fleet.redis.start()
+    broker.send(signal.SIGHUP)
+    took = await until(lambda: len(broker.children()) == 2)
+    assert other in broker.children()
+    assert await _reached_both(broker.address)
+    figures(seconds_until_replaced=took)
+
+
+async def test_sigterm_ends_the_pause_before_the_next_worker(fleet: Fleet) -> None:
+    broker = fleet.brokers[0]
+    assert await _reached_both(broker.address)
+    victim, other = broker.children()
+    broker.write("[server")
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: 4.0 in failed_starts(broker, 2))
+    tried = len(failed_starts(broker, 2))
+
+    began = time.monotonic()
+    assert 0 == await asyncio.to_thread(broker.stop)
+    check_took(time.monotonic() - began, within=3.5)
+    assert not psutil.pid_exists(other)
+    assert tried == len(failed_starts(broker, 2))
 
 
 async def test_workers_do_not_outlive_a_supervisor_that_was_killed(fleet: Fleet, figures: Figures) -> None:
