@@ -9,6 +9,8 @@ import re
 
 PATH = re.compile(r"/cgi-bin(/[A-Za-z0-9_]+)+")
 LONGEST_PATH = 256
+UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
+"""What a rule names for `UploadMedia` and `DownloadMedia`; `CallApi` carries no files."""
 _TOKEN = "gives a token"  # noqa: S105 - a reason
 _TICKET = "gives a ticket"
 _CODE = "gives a one-time code"

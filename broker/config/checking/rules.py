@@ -9,7 +9,7 @@ from broker.config.checking.wording import did_you_mean
 from broker.config.schema import Config
 from broker.domain.access import Action
 from broker.domain.corps import CORP_ID
-from broker.protocol.api_paths import is_path, why_closed
+from broker.protocol.api_paths import DOWNLOAD, UPLOAD, is_path, why_closed
 
 WILD = re.compile(r"[*?]|\[[^\]]*\]")
 
@@ -42,7 +42,7 @@ def _one(key: str, rule: RuleTable, names: set[str]) -> Iterator[str]:
         plain = WILD.sub("a", path)
         if path != "*" and not is_path(plain):
             yield f"{key}.paths: {path!r} matches no path of WeCom, which begins with /cgi-bin/"
-        elif plain == path and (why := why_closed(path)):
+        elif plain == path and path not in (UPLOAD, DOWNLOAD) and (why := why_closed(path)):
             yield f"{key}.paths: CallApi refuses {path} for everybody: it {why}"
     if Action.MINIPROGRAM_SESSION_KEY in rule.actions and "*" in rule.apps:
         yield f"{key}.apps: miniprogram.session_key for all apps covers apps to come; name those meant"

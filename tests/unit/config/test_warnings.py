@@ -94,6 +94,13 @@ WARNED: list[tuple[dict[str, Any], str]] = [
         "callers[0].allow[0].paths: CallApi refuses /cgi-bin/gettoken for everybody: it gives a token",
     ),
     (
+        {"callers": caller(actions=["api.call"], paths=["/cgi-bin/media/uploadimg"])},
+        (
+            "callers[0].allow[0].paths: CallApi refuses /cgi-bin/media/uploadimg for everybody:"
+            " it carries a file"
+        ),
+    ),
+    (
         {"callers": caller(apps=["*"], actions=["miniprogram.session_key"])},
         (
             "callers[0].allow[0].apps: miniprogram.session_key for all apps covers apps to come;"
@@ -131,6 +138,7 @@ def test_what_is_hardly_meant_is_warned_of(tables: dict[str, Any], warning: str)
         {"callers": caller(apps=["*", "c*"])},
         {"callers": caller(actions=["api.call"], paths=["*"])},
         {"callers": caller(actions=["api.call"], paths=["/cgi-bin/user/*", "/cgi-bin/department/list"])},
+        {"callers": caller(actions=["api.call"], paths=["/cgi-bin/media/upload", "/cgi-bin/media/get"])},
         {"callers": caller(corps=["ww1*", "wp?b", "w[wp]2*", "*"])},
         {"callers": rules({"corps": ["ww1"]}, {"corps": ["ww2"]}, {"actions": ["share.read"]})},
         {

@@ -12,14 +12,13 @@ from broker.domain.access import Action
 from broker.domain.apps import Target
 from broker.domain.errors import InvalidRequest
 from broker.domain.ports.passthrough import ApiCall, MediaHead
-from broker.protocol.api_paths import LONGEST_PATH
+from broker.protocol.api_paths import DOWNLOAD, LONGEST_PATH, UPLOAD
 from broker.server.grpc import messages
 from broker.server.grpc.context import Context
 from broker.server.grpc.entry.identity import current_caller
 from broker.server.grpc.entry.rights import Of, Rights, requires
 from broker.usecases.api_calls import ApiCalls
 
-UPLOAD, DOWNLOAD = "/cgi-bin/media/upload", "/cgi-bin/media/get"
 FILE_NAME = re.compile(r'[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]{1,255}')
 CONTENT_TYPE = re.compile(r"([A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+)?")
 LARGEST_CHUNK = 1024 * 1024
