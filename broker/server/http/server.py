@@ -1,4 +1,4 @@
-"""The HTTP server: `/callback/{app}`, `/livez`, `/readyz`, `/metrics`."""
+"""The HTTP server: `/callback/{app}`, `/livez`, `/readyz`, `/metrics`, `/version`."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ from typing import cast
 
 from aiohttp import web
 
+from broker import __version__
 from broker.server.health import Health
 from broker.server.http.callbacks import CallbackEndpoint
 from broker.server.http.connections import KEEP_ALIVE_SECONDS, Connections, most_connections
@@ -37,7 +38,15 @@ def _routes(health: Health, metrics: Metrics) -> list[web.RouteDef]:
     async def exposition(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
-    return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", exposition)]
+    async def version(_request: web.Request) -> web.Response:
+        return web.json_response({"version": __version__})
+
+    return [
+        web.get("/livez", livez),
+        web.get("/readyz", readyz),
+        web.get("/metrics", exposition),
+        web.get("/version", version),
+    ]
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from wecom_broker.v1 import admin_service_pb2 as admin_pb
 
+import broker
 from broker.simulator import Reset, Settings, demo_world
 from broker.simulator.demo import add_children
 from broker.usecases import readiness
@@ -37,6 +38,16 @@ async def test_each_service_and_the_whole_are_serving(tmp_path: Path) -> None:
             replica.health.Check(health_pb2.HealthCheckRequest(service="no.such.Service"))
         )
         assert grpc.StatusCode.NOT_FOUND == unknown.code
+
+
+async def test_anybody_is_told_the_version_and_nothing_else(tmp_path: Path) -> None:
+    async with (
+        broker_here(tmp_path, demo_world()) as here,
+        aiohttp.ClientSession() as session,
+        session.get(f"{here.http}/version") as answer,
+    ):
+        assert 200 == answer.status
+        assert {"version": broker.__version__} == await answer.json()
 
 
 async def test_wecom_down_is_no_reason_while_valid_tokens_remain_and_is_one_when_none_is_left(
