@@ -96,6 +96,13 @@ async def following(items: Any) -> Any:
         return await asyncio.to_thread(next, items)
 
 
+async def waiting_reader(fake: FakeBroker, items: Any) -> asyncio.Task[Any]:
+    """Return a reader that has had the stream's first item, and waits for the next."""
+    fake.come(1)
+    await following(items)
+    return asyncio.create_task(following(items))
+
+
 async def changed(client: Any, trusted: Path, times: int = CHANGES) -> None:
     """Change the file so often, with a call after each change."""
     for _ in range(times):
@@ -115,10 +122,7 @@ streams = pytest.mark.parametrize(("opened", "method"), STREAMS.values(), ids=ST
 async def test_a_reader_that_waits_sees_nothing_of_the_third_change(
     fake: FakeBroker, trusted: Path, client: Any, opened: Callable[[Any], Any], method: str
 ):
-    fake.come(1)
-    items = opened(client)
-    await following(items)
-    waiting = asyncio.create_task(following(items))
+    waiting = await waiting_reader(fake, opened(client))
     await changed(client, trusted)
     fake.come(2)
     fake.rotate("crm")
@@ -169,10 +173,7 @@ async def test_a_token_in_memory_is_kept_current_after_three_changes(
 async def test_closing_the_client_ends_a_stream_on_a_replaced_channel(
     fake: FakeBroker, trusted: Path, client: Any, opened: Callable[[Any], Any], method: str
 ):
-    fake.come(1)
-    items = opened(client)
-    await following(items)
-    waiting = asyncio.create_task(following(items))
+    waiting = await waiting_reader(fake, opened(client))
     await changed(client, trusted, CHANGES - 1)
     await done(client, "close")
 
@@ -185,10 +186,7 @@ async def test_closing_the_client_ends_a_stream_on_a_replaced_channel(
 async def test_a_reader_that_is_cancelled_after_three_changes_is_cancelled(
     fake: FakeBroker, trusted: Path, broker: Broker, opened: Callable[[Any], Any], method: str
 ):
-    fake.come(1)
-    items = opened(broker)
-    await following(items)
-    waiting = asyncio.create_task(following(items))
+    waiting = await waiting_reader(fake, opened(broker))
     await changed(broker, trusted)
     await fake.until(lambda: 2 == fake.calls[method])
     waiting.cancel()
