@@ -133,9 +133,10 @@ def _encode_error(remembered: RememberedError) -> Record:
         mark=remembered.fingerprint,
         first_at=remembered.first_at,
     )
-    # The streak matters for as long again after the error expires.
-    length = remembered.until - datetime.fromtimestamp(remembered.fence / 1000, UTC)
-    kept_until = remembered.until + length
+    numbered_at = datetime.fromtimestamp(remembered.fence / 1000, UTC)
+    # The streak matters for as long again after the error expires. The number lies after that if it takes the
+    # place of one that was given by a clock that was ahead.
+    kept_until = remembered.until + abs(remembered.until - numbered_at)
     return Record(remembered.name_of(remembered.scope), remembered.fence, payload.to_bytes(), kept_until)
 
 

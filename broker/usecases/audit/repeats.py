@@ -23,10 +23,10 @@ class _Sum:
     written_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
-        return self.count > 0 and (self.written_at is None or now - self.written_at >= SUMMED_FOR)
+        return self.count > 0 and not _is_within(SUMMED_FOR, self.written_at, now)
 
     def is_over(self, now: datetime) -> bool:
-        return self.count == 0 and self.written_at is not None and now - self.written_at >= SUMMED_FOR
+        return self.count == 0 and not _is_within(SUMMED_FOR, self.written_at, now)
 
 
 class Repeats:
@@ -54,7 +54,7 @@ class Repeats:
 
     def due(self, now: datetime) -> AuditRecord | None:
         """Return the next record to be written, if it is time for one."""
-        if self._last is not None and now - self._last < PACE:
+        if _is_within(PACE, self._last, now):
             return None
         for caller, sums in list(self._callers.items()):
             for like in [like for like, found in sums.items() if found.is_over(now)]:
@@ -77,6 +77,11 @@ class Repeats:
             for found in sums.values():
                 if found.count:
                     yield _taken(found)
+
+
+def _is_within(span: timedelta, since: datetime | None, now: datetime) -> bool:
+    """Return whether the span lasts; one from the future was begun before the clock was set back."""
+    return since is not None and timedelta(0) <= now - since < span
 
 
 def _likeness(record: AuditRecord) -> Likeness:

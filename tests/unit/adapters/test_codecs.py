@@ -312,6 +312,13 @@ def test_a_sealed_number_that_is_none_is_damage(kept: Kept, fence: object) -> No
         kept.codec.decode(kept.key, changed(kept, fence=fence))
 
 
+def test_an_error_whose_number_is_ahead_of_its_time_is_kept_until_it_ends() -> None:
+    ahead = REMEMBERED.value.fence + 8 * 3_600_000
+    written = codecs.ERRORS.encode(replace(REMEMBERED.value, fence=ahead))
+
+    assert written.keep_until > REMEMBERED.value.until
+
+
 def test_a_share_list_of_a_broker_that_did_not_write_since_when_is_read() -> None:
     read = codecs.SHARE_LISTS.decode(LISTING, without(SHARE_LIST, "since"))
 

@@ -107,6 +107,16 @@ def test_no_two_records_leave_within_a_second() -> None:
     assert timedelta(seconds=1) == PACE
 
 
+def test_a_clock_that_is_set_back_delays_nothing() -> None:
+    repeats = Repeats()
+    repeats.add(DENIED)
+    assert [DENIED] == written(repeats, 1, start=8 * 3600)
+    repeats.add(DENIED)
+    repeats.add(STRANGER)
+
+    assert {DENIED, STRANGER} == set(written(repeats, 2))
+
+
 def test_what_is_over_is_forgotten() -> None:
     repeats = Repeats()
     for number in range(30):
