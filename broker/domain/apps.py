@@ -62,3 +62,5 @@ class Target(NamedTuple):
     corp_id: str = ""
     share_kind: ShareKind | None = None
     agent_id: int = 0
+    parent_corp_id: str = ""
+    """The corp through which a 代开发 app is shared, where only its share is meant; requests have none."""

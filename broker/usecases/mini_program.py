@@ -86,6 +86,9 @@ class MiniProgramLogins:
         if app.app is None:
             # Of a third-party suite the session is the corp's already (wecom-api B11).
             return await self._sessions.keep(await self._targets.locate(child), 0, login, "")
+        if app.suite:
+            # The session_key is the parent's own: no other corp's share will do (wecom-api A10).
+            child = child._replace(parent_corp_id=app.corp_id)
         try:
             return await self._convert(child, login.user_id, login.session_key)
         except AmbiguousTarget as ambiguous:

@@ -116,6 +116,9 @@ class Targets:
             if target.agent_id:
                 raise InvalidRequest("target.agent_id", "belongs to a corp: name it in target.corp_id")
             return CredentialKey.suite_token(suite)
+        if target.parent_corp_id:
+            shares = ListingKey(suite.name, target.share_kind or suite.share_kinds[0], target.parent_corp_id)
+            return await self._of_app(await self._parents.sharing(shares), target)
         # A third-party suite has an authorisation in each child, a 代开发 app need not (wecom-api B13).
         child = (suite, target.corp_id, target.share_kind)
         is_shared = suite.kind is AppKind.CUSTOMIZED

@@ -255,6 +255,20 @@ async def test_a_childs_session_is_converted_as_for_a_self_built_app(
     assert (SessionNotFound, "") == await refusal(world, logins.find(session.session_id))
 
 
+async def test_a_login_through_a_parent_is_converted_though_the_child_has_the_app_by_itself_too(
+    world: ProviderWorld, replica: Replica, logins: MiniProgramLogins
+) -> None:
+    await share_tailored(world, replica)
+    await world.authorize(replica, CHILD, TAILORED)
+    code = js_code(world, "tailored", CHILD, PARENT)
+
+    login = logins.exchange_login_code("tailored", code, None, corp_id=corp_of(world, PARENT))
+    session = await world.run(login)
+
+    assert (corp_of(world, CHILD), True) == (session.corp_id, session.converted)
+    assert corp_of(world, PARENT) == session.parent_corp_id
+
+
 async def test_a_session_of_a_corp_that_never_authorised_is_refused_and_not_kept(
     world: ProviderWorld, logins: MiniProgramLogins
 ) -> None:

@@ -267,6 +267,32 @@ async def test_two_parents_of_one_child_are_told_apart_by_the_agent_id(
     assert (AppNotShared, "") == await refused(world, replica, CHILD_TARGET._replace(agent_id=9))
 
 
+@pytest.mark.parametrize("parent", [PARENT, OTHER_PARENT])
+async def test_of_several_parents_the_one_that_is_meant_is_found(
+    world: FakeSuiteWorld, replica: Replica, parent: str
+) -> None:
+    await share(world, replica, PARENT, CHILD)
+    await share(world, replica, OTHER_PARENT, CHILD)
+    world.authorize(authorization(TAILORED, "wpChild", 1000050))
+
+    found = await located(world, replica, CHILD_TARGET._replace(parent_corp_id=parent))
+
+    assert replace(CHILD_TOKEN, parent_corp_id=parent) == found
+
+
+async def test_the_parent_that_is_meant_is_asked_though_another_is_known_to_share(
+    world: FakeSuiteWorld, replica: Replica
+) -> None:
+    await share(world, replica, OTHER_PARENT, CHILD)
+    await share(world, replica, PARENT)
+    await world.clock.jump(world.policy.cooldown)
+    world.shares.by_parent[PARENT] = [CHILD]
+
+    found = await located(world, replica, CHILD_TARGET._replace(parent_corp_id=PARENT))
+
+    assert CHILD_TOKEN == found
+
+
 async def test_a_child_goes_with_its_parents_authorisation(world: FakeSuiteWorld, replica: Replica) -> None:
     await share(world, replica, PARENT, CHILD)
     assert CHILD_TOKEN == await located(world, replica, CHILD_TARGET)
