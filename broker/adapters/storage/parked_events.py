@@ -29,10 +29,15 @@ class ParkedEvents:
 
         Raises `StoreUnavailable`.
         """
+        await self._enlist(app, group, key_of)
+        await self._groups.give_up(app, group, list(key_of))
+        # Until they were given up, a replica that has the key struck the names: it found nothing dead.
+        await self._enlist(app, group, key_of)
+
+    async def _enlist(self, app: str, group: str, key_of: Mapping[str, str]) -> None:
         for position, key_id in key_of.items():
             arrived = EPOCH + milliseconds_of(position) * MILLISECOND
             await self._names.enlist(PARKED, json.dumps([app, group, position, key_id]), arrived + WAITED_FOR)
-        await self._groups.give_up(app, group, list(key_of))
 
     async def bring_back(self) -> None:
         """Hand out again what this replica can open by now. Raises `StoreUnavailable`."""
@@ -45,8 +50,8 @@ class ParkedEvents:
         for name in found:
             match _read(name):
                 case [str(app), str(group), str(position), str(key_id)]:
-                    if self._seal.knows(key_id):
-                        await self._groups.retry(app, group, [position])
+                    # A member that lacks the key may set it aside again: its name is struck a round later.
+                    if self._seal.knows(key_id) and not await self._groups.retry(app, group, [position]):
                         await self._names.strike(PARKED, name)
                 case _:
                     await self._names.strike(PARKED, name)

@@ -1,7 +1,6 @@
 """The event log over a store: events encoded, and sealed with AES-256-GCM, the app as associated data."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -42,6 +41,8 @@ class SealedEventLog(Generic[Item]):
         self._parking = parking
         self._told: set[tuple[str, str]] = set()
         """Apps and unknown keys, each told once."""
+        self._left: dict[tuple[str, str], dict[str, str]] = {}
+        """By app and group: what is still to be set aside, with the key that it lacks, or "" if damaged."""
 
     async def append(
         self, event: Item, *, key: str, once_in: timedelta, keep: Retention, notify: Sequence[str]
@@ -53,14 +54,12 @@ class SealedEventLog(Generic[Item]):
 
     async def claim(self, member: Member) -> list[Delivery[Item]]:
         """See `EventLog.claim`."""
+        await self._set_aside(member, {})
         while deliveries := await self._store.claim(member):
             opened = self._opened([delivery.event for delivery in deliveries])
-            broken = [
-                delivery.event.position for delivery in deliveries if delivery.event.position not in opened
-            ]
-            if broken:
-                with suppress(StoreUnavailable):  # the member's deadline passes, then it is redelivered
-                    await self._set_aside(member, deliveries, broken)
+            entries = [delivery.event for delivery in deliveries]
+            broken = {each.position: self._lacking(each) for each in entries if each.position not in opened}
+            await self._set_aside(member, broken)
             if opened:
                 return [
                     Delivery(opened[delivery.event.position], delivery.attempts, delivery.count)
@@ -69,28 +68,31 @@ class SealedEventLog(Generic[Item]):
                 ]
         return []
 
-    async def _set_aside(
-        self, member: Member, deliveries: Sequence[Delivery[Entry]], broken: Sequence[str]
-    ) -> None:
-        lacks = {
-            delivery.event.position: sealed_by(delivery.event.payload)
-            for delivery in deliveries
-            if delivery.event.position in broken and self._lacks_a_key(delivery.event)
-        }
-        if lacks and self._parking:
-            await self._parking.park(member.app, member.group, lacks)
-            broken = [position for position in broken if position not in lacks]
-        if broken:
-            await self._store.give_up(member.app, member.group, broken)
+    async def _set_aside(self, member: Member, broken: Mapping[str, str]) -> None:
+        """Give up these, and those for which the store was away: a member that works would keep them."""
+        group = member.app, member.group
+        broken = {**self._left.pop(group, {}), **broken}
+        parked = {position: key_id for position, key_id in broken.items() if key_id and self._parking}
+        damaged = [position for position in broken if position not in parked]
+        try:
+            if parked and self._parking:
+                await self._parking.park(*group, parked)
+            if damaged:
+                await self._store.give_up(*group, damaged)
+        except StoreUnavailable:
+            if len(self._left) >= MOST_TOLD:
+                self._left.clear()
+            self._left[group] = broken
 
-    def _lacks_a_key(self, entry: Entry) -> bool:
+    def _lacking(self, entry: Entry) -> str:
+        """Return the id of the key that it lacks; "" if it is damaged."""
         try:
             self._seal.open(name_of_log(entry.app), entry.payload)
         except KeyUnknown:
-            return True
+            return sealed_by(entry.payload)
         except SealBroken:
-            return False
-        return False
+            return ""
+        return ""
 
     async def read(self, app: str, after: str, limit: int) -> list[Item]:
         """See `EventLog.read`."""

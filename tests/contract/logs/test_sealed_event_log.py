@@ -1,6 +1,7 @@
 """Sealed events: nothing of them is readable in a store, and what does not open is in nobody's way."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -147,7 +148,7 @@ async def test_garbage_is_left_out(log: EventLog, inner: EventStore) -> None:
 
 
 async def test_a_store_that_goes_away_in_between_costs_no_opened_event(
-    log: EventLog, strange: EventLog, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    log: EventLog, strange: EventLog, inner: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await appended(log, "a1")
     await appended(strange, "b1")
@@ -155,8 +156,14 @@ async def test_a_store_that_goes_away_in_between_costs_no_opened_event(
     async def goes_away(*_: object) -> int:
         raise StoreUnavailable("it went away")
 
-    monkeypatch.setattr(MemoryEventLog, "give_up", goes_away)
-    assert "a1" == await takes(log, ANA)
+    with monkeypatch.context() as outage:
+        outage.setattr(MemoryEventLog, "give_up", goes_away)
+        assert "a1" == await takes(log, ANA)
+    assert 0 == (await lag(inner)).dead
+
+    # Nobody else would get it, as long as this member works.
+    assert "" == await takes(log, ANA)
+    assert 1 == (await lag(inner)).dead
 
 
 async def test_what_opens_and_is_no_event_is_told_and_given_up(
@@ -203,7 +210,60 @@ class TestParked:
         seal.replace([NEW, OLD])
         await parked.bring_back()
         assert "a1 b1" == await takes(SealedEventLog(inner, seal, ENTRIES, Notebook(), parked), ANA)
+        await parked.bring_back()
         assert [] == await store.members(PARKED, 0, 9)
+
+    async def test_it_comes_back_though_its_name_was_struck_before_it_was_given_up(
+        self,
+        lacks: EventLog,
+        strange: EventLog,
+        store: MemoryStore,
+        inner: EventStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A replica that has the key looks for what is parked just then."""
+        seal = Seal([NEW, OLD])
+        knows, give_up = ParkedEvents(store, inner, seal), MemoryEventLog.give_up
+
+        async def after_a_look(log: MemoryEventLog, app: str, group: str, positions: Sequence[str]) -> int:
+            await knows.bring_back()
+            return await give_up(log, app, group, positions)
+
+        await appended(strange, "a1")
+        monkeypatch.setattr(MemoryEventLog, "give_up", after_a_look)
+        assert "" == await takes(lacks, ANA)
+
+        await knows.bring_back()
+
+        assert "a1" == await takes(SealedEventLog(inner, seal, ENTRIES, Notebook(), knows), ANA)
+
+    async def test_it_comes_back_though_it_was_set_aside_again_at_once(
+        self,
+        lacks: EventLog,
+        strange: EventLog,
+        store: MemoryStore,
+        inner: EventStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A member that lacks the key is quicker than whoever brought it back."""
+        seal = Seal([NEW, OLD])
+        knows, retry = ParkedEvents(store, inner, seal), MemoryEventLog.retry
+        await appended(strange, "a1")
+        assert "" == await takes(lacks, ANA)
+
+        async def then_taken(log: MemoryEventLog, app: str, group: str, positions: Sequence[str]) -> int:
+            found = await retry(log, app, group, positions)
+            assert "" == await takes(lacks, ANA)
+            return found
+
+        with monkeypatch.context() as quick:
+            quick.setattr(MemoryEventLog, "retry", then_taken)
+            await knows.bring_back()
+        assert 1 == (await lag(inner)).dead
+
+        await knows.bring_back()
+
+        assert "a1" == await takes(SealedEventLog(inner, seal, ENTRIES, Notebook(), knows), ANA)
 
     async def test_what_is_damaged_stays_dead(
         self, lacks: EventLog, store: MemoryStore, inner: EventStore
