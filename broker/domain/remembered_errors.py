@@ -30,6 +30,8 @@ class RememberedError:
     """The fingerprint of the refused secret: the error does not apply to another secret."""
     first_at: datetime | None = None
     """When the first in the row was remembered; None where an older broker remembered it."""
+    last_at: datetime | None = None
+    """When this one was remembered; None where an older broker remembered it."""
 
     @property
     def since(self) -> datetime:
@@ -37,12 +39,12 @@ class RememberedError:
         return self.first_at or datetime.fromtimestamp(self.fence / 1000, UTC)
 
     def applies(self, now: datetime) -> bool:
-        """Return whether it is still true; what a clock remembered that was ahead says nothing."""
+        """Return whether it is still true; one that was dated by a clock that ran ahead does not count."""
         return now < self.until and not self.is_from_the_future(now)
 
     def is_from_the_future(self, now: datetime) -> bool:
         """Return whether it is still to come: the clock that dated it was ahead, and was corrected."""
-        return self.since > now + AHEAD
+        return (self.last_at or self.since) > now + AHEAD
 
     @property
     def subject(self) -> CredentialKey | ListingKey | None:

@@ -118,8 +118,9 @@ class _ErrorPayload(RecordPayload):
     streak: Count
     mark: str
     """The fingerprint of the secret."""
+    # Older brokers do not write these.
     first_at: Moment | None = None
-    """Older brokers do not write it."""
+    last_at: Moment | None = None
 
 
 def _encode_error(remembered: RememberedError) -> Record:
@@ -132,6 +133,7 @@ def _encode_error(remembered: RememberedError) -> Record:
         streak=remembered.streak,
         mark=remembered.fingerprint,
         first_at=remembered.first_at,
+        last_at=remembered.last_at,
     )
     numbered_at = datetime.fromtimestamp(remembered.fence / 1000, UTC)
     # The streak matters for as long again after the error expires. The number lies after that if it takes the
@@ -155,6 +157,7 @@ def _decode_error(scope: str, record: Record) -> RememberedError:
         read.streak,
         read.mark,
         read.first_at,
+        read.last_at,
     )
 
 

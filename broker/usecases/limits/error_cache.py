@@ -71,6 +71,8 @@ class ErrorCache:
         self._randomness = randomness
         self._fingerprints = fingerprints
         self._memory: dict[str, RememberedError] = {}
+        self._ahead: dict[str, int] = {}
+        """The number with which the store forgot a scope's error, where a clock was ahead that gave it."""
         self._room = MOST_REMEMBERED
 
     def held(self) -> Iterable[str]:
@@ -149,7 +151,7 @@ class ErrorCache:
         error.remembered_as = scope
         remembered = RememberedError(
             scope=scope,
-            fence=self._fence_after(before),
+            fence=self._fence_after(scope, before),
             kind=kind,
             message=error.message,
             metadata=error.metadata,
@@ -157,6 +159,7 @@ class ErrorCache:
             streak=streak,
             fingerprint=self._fingerprints.get(app, ""),
             first_at=first_at,
+            last_at=now,
         )
         if len(self._memory) >= self._room:
             # Callers choose paths, and each is a scope; errors that ended long ago need no streak.
@@ -172,7 +175,7 @@ class ErrorCache:
         """Forget the scope's error, because a call succeeded."""
         if remembered := self._memory.pop(self._errors.name_of(scope), None):
             with suppress(StoreUnavailable):
-                await self._errors.forget(scope, self._fence_after(remembered))
+                await self._errors.forget(scope, self._fence_after(scope, remembered))
 
     async def lift(self, scope: str) -> None:
         """Forget the scope's error even if only another replica remembers it."""
@@ -190,14 +193,27 @@ class ErrorCache:
             await self._adopt_stored(scopes)
 
     async def _adopt_stored(self, scopes: list[str]) -> None:
-        for stored in (await self._errors.load(scopes)).values():
+        for scope, stored in (await self._errors.load(scopes)).items():
             if stored.value:
                 await self.adopt(stored.value)
+            elif stored.fence > self._present_fence():
+                self._note_ahead(scope, stored.fence)
 
-    def _fence_after(self, before: RememberedError | None) -> int:
+    def _note_ahead(self, scope: str, fence: int) -> None:
+        if len(self._ahead) >= MOST_REMEMBERED:
+            self._ahead.clear()
+        self._ahead[scope] = fence
+
+    def _fence_after(self, scope: str, before: RememberedError | None) -> int:
         """Return the present moment's number, or a later one if the clock was set back since."""
-        present = int(self._clock.now().timestamp() * 1000)
-        return max(present, before.fence + 1) if before else present
+        present = self._present_fence()
+        fence = max(present, before.fence + 1 if before else 0, self._ahead.pop(scope, 0) + 1)
+        if fence > present:
+            self._note_ahead(scope, fence)
+        return fence
+
+    def _present_fence(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
 
 
 def _group(app: str) -> str:

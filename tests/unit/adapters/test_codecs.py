@@ -39,7 +39,7 @@ LISTING = ListingKey("crm", ShareKind.CORP_GROUP)
 SESSION_ID = "0123456789abcdef0123456789abcdef"
 OPTIONAL = (
     *("since", "share_kind", "agent_id", "listing_fence", "parent_corp_id", "installed_at", "first_at"),
-    *("promised_until", "are_children_stale"),
+    *("promised_until", "are_children_stale", "last_at"),
 )
 LIMIT, CHILD = "limit:/cgi-bin/gettoken:ww1", "access_token:crm:corp_group:ww-child:7"
 
@@ -180,13 +180,14 @@ REMEMBERED = Kept(
         streak=2,
         fingerprint="0123456789ab",
         first_at=AT,
+        last_at=AT + MINUTE / 2,
     ),
     Record(
         f"refusal:{LIMIT}",
         1772438401123,
         b'{"reason": "RATE_LIMITED", "message": "closed: 45009", "metadata": {"errcode": "45009",'
         b' "corp_id": "ww1"}, "until": 1772438461.123456, "streak": 2, "mark": "0123456789ab",'
-        b' "first_at": 1772438401.123456}',
+        b' "first_at": 1772438401.123456, "last_at": 1772438431.123456}',
         AT + 2 * MINUTE,
     ),
     {
@@ -196,7 +197,7 @@ REMEMBERED = Kept(
         "until": MOMENT,
         "streak": (*NUMBER, -1),
         "mark": TEXT,
-        "first_at": MOMENT[1:],
+        **dict.fromkeys(("first_at", "last_at"), MOMENT[1:]),
     },
 )
 MISTAKE = Kept(
@@ -216,7 +217,8 @@ MISTAKE = Kept(
         f"refusal:{CHILD}",
         1772438401123,
         b'{"reason": "INVALID_REQUEST", "message": "corp_id: is unknown", "metadata": {"field": "corp_id",'
-        b' "errcode": "40013"}, "until": 1772438461.123456, "streak": 0, "mark": "", "first_at": null}',
+        b' "errcode": "40013"}, "until": 1772438461.123456, "streak": 0, "mark": "", "first_at": null,'
+        b' "last_at": null}',
         AT + 2 * MINUTE,
     ),
     {},

@@ -17,7 +17,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 from broker.cli.serving import file_changes
 
 TIMEOUT_SECONDS = 20
-WARNING = "files of the configuration cannot be watched; send SIGHUP after a change"
+WARNING = "files of the configuration cannot be watched; send SIGHUP after a change, or wait a minute"
 
 
 class Watched:
@@ -124,4 +124,14 @@ async def test_a_watcher_that_fails_while_it_watches_is_replaced(
 
     assert WARNING == watched.logged[0]["event"]
     assert "error in underlying watcher: gone" == watched.logged[0]["problem"]
+    await watched.until_a_change_is_reloaded()
+
+
+async def test_a_change_while_nothing_can_be_watched_is_reloaded_at_the_next_try(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchfiles.main, "RustNotify", FailingWatcher)
+    watched.lead_elsewhere()
+    await watched.until(lambda: len(watched.logged) > 1)
+
     await watched.until_a_change_is_reloaded()

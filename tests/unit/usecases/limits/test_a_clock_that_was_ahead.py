@@ -11,7 +11,7 @@ from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.credentials.renewal_pace import RenewalPace
 from broker.usecases.limits.circuit_breaker import FEWEST_FAILURES, WINDOW, CircuitBreakers
 from tests.kit.memory.engine_world import LIFETIME, OWN, EngineWorld, Replica, outcome
-from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock
+from tests.kit.memory.fake_clock import FakeClock, FixedRandomness, SkewedClock, settle
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -53,8 +53,26 @@ async def test_what_is_refused_now_is_remembered_all_the_same(
             assert isinstance(await world.run(outcome(replica.engine.get(OWN))), SecretRejected)
         await clock.jump(SECOND)
 
-    # Each knows of it at least by itself.
-    assert wecom.count(Endpoint.APP_TOKEN) <= len(others)
+    assert 1 == wecom.count(Endpoint.APP_TOKEN)
+    await others[1].error_cache.lift(OWN.name)
+    await settle()
+    assert [None, None] == [replica.error_cache.active(OWN.name, "crm") for replica in others]
+
+
+async def test_an_error_that_came_again_meanwhile_is_over_all_the_same(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, lambda: AppDisabled("disabled"))
+    for _ in range(4):
+        await world.run(outcome(replica.engine.get(OWN)))
+        await clock.jump(HOUR)
+    replica.clock.skew = HOUR
+    await world.run(outcome(replica.engine.get(OWN)))
+    replica.clock.skew = timedelta(0)
+    wecom.recover()
+    await clock.jump(HOUR / 2)
+
+    assert (await world.run(replica.engine.get(OWN))).is_valid(clock.now())
 
 
 async def test_what_the_store_still_holds_gives_way_to_what_is_true_now(
