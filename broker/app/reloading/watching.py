@@ -61,9 +61,13 @@ class ConfigFiles:
         return {file: _digest(file) for file in self._files}
 
 
-async def watch(path: Path, on_change: Callable[[], Awaitable[object]]) -> None:
-    """Call `on_change` after each change of the files, for ever. Raises `CannotWatch`, `OSError`."""
-    files = ConfigFiles(path)
+async def watch(files: ConfigFiles, on_change: Callable[[], Awaitable[object]]) -> None:
+    """Call `on_change` if they have changed since the last look, then after each change, for ever.
+
+    Raises `CannotWatch`, `OSError`.
+    """
+    if await _settled(files):
+        await on_change()
     problem: BaseException | None = None
     while problem is None:
         # The watcher raises its error alone where it begins, and in groups where it goes on.

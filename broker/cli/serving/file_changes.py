@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from broker.app.reloading.watching import CannotWatch, watch
+from broker.app.reloading.watching import CannotWatch, ConfigFiles, watch
 from broker.telemetry.logging import LOGGER
 
 UNWATCHED_SECONDS = 60.0
@@ -14,13 +14,14 @@ UNWATCHED_SECONDS = 60.0
 
 
 async def reload_after_changes(path: Path, reload: Callable[[], Awaitable[None]]) -> None:
-    """Reload after each change of a file, for ever; without a way to watch, only SIGHUP is left."""
+    """Reload after each change of a file, for ever; without a way to watch, within a minute or at SIGHUP."""
+    files = ConfigFiles(path)
     while True:
         try:
-            await watch(path, reload)
+            await watch(files, reload)
         except (CannotWatch, OSError) as problem:
             structlog.get_logger(LOGGER).warning(
-                "files of the configuration cannot be watched; send SIGHUP after a change",
+                "files of the configuration cannot be watched; send SIGHUP after a change, or wait a minute",
                 problem=str(problem),
             )
             await asyncio.sleep(UNWATCHED_SECONDS)
