@@ -1,7 +1,7 @@
 """One of the places for workers: who works there, and when another worker takes it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from broker.cli.serving.worker import Worker
 
@@ -42,9 +42,9 @@ class Place:
         return code
 
     def is_ready(self, moment: int) -> bool:
-        """Return whether nobody needs to wait: for its configuration of that moment, or for one who serves.
+        """Return whether it holds nothing up: it is empty for a while, or its worker has read the configuration.
 
-        The moment is the monotonic clock's, in microseconds.
+        It must have read it since the moment, which is the monotonic clock's, in microseconds.
         """
         return self.has_served and (self.is_empty or self.worker.has_read_since(moment))
 
@@ -69,3 +69,9 @@ class Place:
         longer = min(max(FIRST_PAUSE_SECONDS, 2 * self.pause_seconds), LONGEST_PAUSE_SECONDS)
         self.pause_seconds = FIRST_PAUSE_SECONDS if served else longer
         self._taken_at = self._monotonic_seconds() + self.pause_seconds
+
+
+def are_ready(places: Sequence[Place], moment: int) -> bool:
+    """Return whether all that can serve do so with what they have read since the moment, and there are some."""
+    some_serve = any(place.worker.has_read_since(moment) for place in places)
+    return some_serve and all(place.is_ready(moment) for place in places)

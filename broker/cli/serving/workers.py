@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import multiprocess
 
 from broker.cli.serving.hangup import Hangups
-from broker.cli.serving.place import Place
+from broker.cli.serving.place import Place, are_ready
 from broker.cli.serving.service_manager import ServiceManager
 from broker.cli.serving.worker import Worker
 from broker.config.schema import Config
@@ -65,7 +65,7 @@ def supervise(
                     place.hurry()
             if not signals and (code := _keep_filled(places, metrics)):
                 signals.append(signal.SIGTERM)
-            if awaited is not None and not signals and all(place.is_ready(awaited) for place in places):
+            if awaited is not None and not signals and are_ready(places, awaited):
                 manager.ready()
                 awaited = None
             time.sleep(LOOK_SECONDS)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from broker.cli.serving.hangup import HANGUP, Hangups
-from broker.cli.serving.place import Place
+from broker.cli.serving.place import Place, are_ready
 from broker.cli.serving.worker import Worker
 from tests.kit.processes.fleet import until
 
@@ -142,3 +142,16 @@ async def test_a_worker_that_reloads_often_is_heard_each_time(workers: Workers) 
     place = workers.place()
 
     await until(lambda: place.ended() is None and place.is_ready(399))
+
+
+async def test_a_broker_is_ready_while_a_place_is_empty_but_not_while_all_are(workers: Workers) -> None:
+    places = [workers.place(), workers.place()]
+
+    def all_have_served() -> bool:
+        return [place.ended() for place in places] == [None, None] and are_ready(places, 0)
+
+    await until(all_have_served)
+    for place, is_ready in zip(places, (True, False), strict=True):
+        place.worker.send(signal.SIGKILL)
+        await end(place)
+        assert is_ready is are_ready(places, 0)
