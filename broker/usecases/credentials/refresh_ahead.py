@@ -37,7 +37,7 @@ MOST_OUTDATED = 1000
 Turn = tuple[float, int, str]
 """A moment, in seconds since 1970; a number, so that of equal moments the first comes first; a key's name."""
 WaitingTurn = tuple[bool, float, int, str]
-"""The same after whether WeCom refused it last: what is refused holds up nothing else."""
+"""A turn after whether WeCom refused the last attempt: what is refused comes last, and delays no other."""
 
 
 class RefreshAhead:

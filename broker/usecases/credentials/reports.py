@@ -136,7 +136,7 @@ class Reports:
             return True
 
     def _cools_down_offline(self, key: CredentialKey) -> bool:
-        """Return whether one was forced a moment ago; one in the future is older than the clock's setting."""
+        """Return whether one was forced a moment ago; not in the future, as before a clock was set back."""
         last = self._forced_offline.get(key)
         return last is not None and NO_TIME <= self._clock.now() - last < self._policy.cooldown
 

@@ -193,7 +193,7 @@ class Rereading:
                 if not isinstance(error, ReauthorizationRequired):
                     self._observer.background_failed(what, error)
                 requested = error.retry_after if isinstance(error, RetryLater) else None
-                # No sooner than WeCom's limit allows: what it does not limit would be asked in vain.
+                # Not before WeCom's limit ends: the calls that succeed would only be repeated.
                 await self._clock.sleep(max(self._randomness.jitter(rest), requested or timedelta(0)))
                 rest = min(rest * 2, LONGEST_RETRY)
 
