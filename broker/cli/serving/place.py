@@ -42,9 +42,9 @@ class Place:
         return code
 
     def is_ready(self, moment: int) -> bool:
-        """Return whether it holds nothing up: it is empty for a while, or its worker has read the configuration.
+        """Return whether it holds nothing up: it is empty for a while, or its worker serves as configured.
 
-        It must have read it since the moment, which is the monotonic clock's, in microseconds.
+        The worker must have read the configuration since the moment: the monotonic clock's microseconds.
         """
         return self.has_served and (self.is_empty or self.worker.has_read_since(moment))
 
@@ -72,6 +72,6 @@ class Place:
 
 
 def are_ready(places: Sequence[Place], moment: int) -> bool:
-    """Return whether all that can serve do so with what they have read since the moment, and there are some."""
+    """Return whether all that can serve do so with what they have read since the moment; not if none can."""
     some_serve = any(place.worker.has_read_since(moment) for place in places)
     return some_serve and all(place.is_ready(moment) for place in places)
