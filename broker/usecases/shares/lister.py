@@ -13,6 +13,7 @@ from broker.domain.ports.clock import Clock
 from broker.domain.ports.observer import Observer
 from broker.domain.ports.store import Counters, Lease
 from broker.domain.ports.wecom import WecomShares
+from broker.domain.remembered_errors import RememberedError
 from broker.domain.shares import AppShare, ListedShares, ListingKey, ShareChanges, ShareList
 from broker.usecases.credentials.engine import CredentialEngine
 from broker.usecases.fleet.background import Background
@@ -69,6 +70,8 @@ class ShareLister:
         self._observer = observer
         self._cooldown = cooldown
         self._on_listed = on_listed
+        self._failed_as: dict[ListingKey, str] = {}
+        """The scope under which the error of the last listing that failed is remembered, if it is."""
         self._flights: SingleFlight[tuple[ListingKey, ListingRequirement], ShareList] = SingleFlight(tasks)
         self._recalls: SingleFlight[ListingKey, ShareList | None] = SingleFlight(tasks)
 
@@ -81,16 +84,20 @@ class ShareLister:
 
     def failed_lately(self, key: ListingKey) -> bool:
         """Return whether a listing failed here, and is not tried again yet."""
-        return self._error_cache.active(key.name, key.app) is not None
+        failure = self._failure(key)
+        return failure is not None and self._error_cache.active(failure.scope, failure.app) is not None
 
     def retry(self, app: App, kind: ShareKind) -> bool:
         """Begin a listing that failed before, and do not wait for it; return False if it never failed."""
         key = ListingKey.of(app, kind)
-        if self._error_cache.get(key.name) is None:
+        if self._failure(key) is None:
             return False
         if not self.failed_lately(key):
             self._flights.start((key, ListingRequirement.ANY), lambda: self._obtain_alone(app, kind))
         return True
+
+    def _failure(self, key: ListingKey) -> RememberedError | None:
+        return self._error_cache.get(self._failed_as.get(key, key.name))
 
     async def _obtain_alone(self, app: App, kind: ShareKind) -> ShareList:
         begin_recovery_budget()
@@ -222,7 +229,9 @@ class ShareLister:
         except BrokerError as error:
             if not error.remembered:
                 await self._error_cache.remember(name, error, app=app.name)
+            self._failed_as[key] = error.remembered_as
             raise
+        self._failed_as.pop(key, None)
         await self._error_cache.forget(name)
         # We looked at the store under the lease, so the listing in memory is the newest.
         before = self._lists.get(key)

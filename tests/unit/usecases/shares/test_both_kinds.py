@@ -9,7 +9,7 @@ import pytest
 from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import AmbiguousTarget, ApiNotAuthorized, BrokerError, WecomUnavailable
+from broker.domain.errors import AmbiguousTarget, ApiNotAuthorized, BrokerError, RateLimited, WecomUnavailable
 from broker.domain.shares import AppShare
 from tests.kit.memory.engine_world import CHILD, CHILD_SHARE, CHILD_TARGET, CRM, EngineWorld, Replica, outcome
 from tests.kit.memory.fake_clock import FakeClock, settle
@@ -23,6 +23,7 @@ SUPPLIER = AppShare(CHAIN, "ww-supplier", 8)
 STRANGER = Target("crm", "ww-stranger")
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
+LIMITED = RateLimited("too many", errcode=45009)
 UNAVAILABLE, REFUSED = WecomUnavailable("system busy", errcode=-1), ApiNotAuthorized("no", errcode=48002)
 
 
@@ -73,10 +74,12 @@ async def test_a_child_through_both_kinds_is_ambiguous_as_soon_as_both_are_liste
     assert isinstance(await world.run(outcome(replica.targets.locate(CHILD_TARGET))), AmbiguousTarget)
 
 
+@pytest.mark.parametrize("error", [REFUSED, LIMITED])
 async def test_a_known_child_waits_once_for_a_listing_that_fails(
-    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock, error: BrokerError
 ) -> None:
-    wecom.refusals[OF_CHAIN], wecom.delays[OF_CHAIN] = REFUSED, 10 * SECOND
+    """An error may be remembered as the listing's, or as the endpoint's."""
+    wecom.refusals[OF_CHAIN], wecom.delays[OF_CHAIN] = error, 10 * SECOND
     await world.run(replica.shares.find(BOTH, CHILD_SHARE.corp_id, None))
 
     for attempts in (1, 2, 3):
