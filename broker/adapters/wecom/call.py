@@ -84,6 +84,7 @@ class Call:
                     self.carries_code,
                     self.caller,
                     self.is_file,
+                    self.proxied,
                 )
 
     @property

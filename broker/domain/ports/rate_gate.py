@@ -19,11 +19,18 @@ class CallScope:
     """Whose own call it is: what makes it fail may be in the call, so its outages are that caller's alone."""
     is_file: bool = False
     """Whether a file is streamed: how one ends says nothing about the next."""
+    is_proxied: bool = False
+    """Whether it is a caller's own call: the limit that it meets may be its app's alone (wecom-api E)."""
 
     @property
     def subject(self) -> str:
         """Return whose limits it counts for: the corp's, or a suite's own."""
         return self.corp_id or self.app
+
+    @property
+    def limited(self) -> str:
+        """Return for whom a limit of WeCom closes the endpoint."""
+        return f"{self.app}:{self.subject}" if self.is_proxied else self.subject
 
 
 class UpstreamGate(Protocol):

@@ -49,8 +49,8 @@ class QuotaUse:
 class RateGate:
     """Let calls pass, or say how long to wait, depending on how earlier calls ended.
 
-    A rate limit closes the endpoint for that corp on every replica; an outage closes it for the app and corp
-    on the replica that sees it.
+    A rate limit closes the endpoint for that corp on every replica, one that a caller's own call meets for
+    that app in the corp; an outage closes it for the app and corp on the replica that sees it.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RateGate:
 
     async def before(self, scope: CallScope) -> None:
         """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
-        await self._error_cache.check(_limit_scope(scope.endpoint, scope.subject))
+        await self._error_cache.check(_limit_scope(scope.endpoint, scope.limited))
         if not scope.is_file:
             self._breakers.check(scope)
         if scope.endpoint in self._counted:
@@ -94,7 +94,7 @@ class RateGate:
             return
         if not scope.is_file:
             self._breakers.succeeded(scope)
-        limit = _limit_scope(scope.endpoint, scope.subject)
+        limit = _limit_scope(scope.endpoint, scope.limited)
         if isinstance(error, RateLimited):
             await self._error_cache.remember(limit, error)
         # A call that succeeds while the endpoint is closed was sent before that: the limit still applies.
@@ -121,8 +121,8 @@ class RateGate:
         return refusal.until if refusal else None
 
 
-def _limit_scope(endpoint: str, corp_id: str) -> str:
-    return f"limit:{endpoint}:{corp_id}"
+def _limit_scope(endpoint: str, limited: str) -> str:
+    return f"limit:{endpoint}:{limited}"
 
 
 def _counter(endpoint: str, corp_id: str, limit: Limit) -> str:

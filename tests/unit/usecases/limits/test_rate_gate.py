@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
+from broker.domain.errors import RateLimited
 from broker.domain.ports.rate_gate import CallScope
 from broker.usecases.limits.circuit_breaker import CircuitBreakers
 from broker.usecases.limits.rate_gate import LIMITS, RateGate
@@ -49,3 +52,19 @@ async def test_what_callers_choose_is_not_counted(world: EngineWorld, replica: R
 
     await settle()
     assert [] == counters.asked
+
+
+async def test_a_limit_that_a_callers_own_call_meets_closes_nothing_for_other_apps(
+    world: EngineWorld, replica: Replica
+) -> None:
+    path, other = "/cgi-bin/message/send", await world.start()
+    limited = CallScope("crm", PARENT, path, is_proxied=True)
+
+    await replica.gate.after(limited, RateLimited("crm's own for today", errcode=45009))
+
+    for gate in (replica.gate, other.gate):
+        with pytest.raises(RateLimited):
+            await gate.before(limited)
+        await gate.before(CallScope("alarm", PARENT, path, is_proxied=True))
+        await gate.before(CallScope("crm", "ww-child", path, is_proxied=True))
+        await gate.before(CallScope("crm", PARENT, path))
