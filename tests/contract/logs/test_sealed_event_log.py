@@ -187,6 +187,11 @@ class TestParked:
         seal = Seal([NEW])
         return SealedEventLog(inner, seal, ENTRIES, notebook, ParkedEvents(store, inner, seal))
 
+    @pytest.fixture
+    def knows(self, store: MemoryStore, inner: EventStore) -> ParkedEvents:
+        """The parking of a replica that has both keys."""
+        return ParkedEvents(store, inner, Seal([NEW, OLD]))
+
     async def test_it_is_told_once_blocks_nobody_and_comes_back_once_the_key_is_known(
         self,
         lacks: EventLog,
@@ -214,16 +219,10 @@ class TestParked:
         assert [] == await store.members(PARKED, 0, 9)
 
     async def test_it_comes_back_though_its_name_was_struck_before_it_was_given_up(
-        self,
-        lacks: EventLog,
-        strange: EventLog,
-        store: MemoryStore,
-        inner: EventStore,
-        monkeypatch: pytest.MonkeyPatch,
+        self, lacks: EventLog, strange: EventLog, knows: ParkedEvents, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A replica that has the key looks for what is parked just then."""
-        seal = Seal([NEW, OLD])
-        knows, give_up = ParkedEvents(store, inner, seal), MemoryEventLog.give_up
+        give_up = MemoryEventLog.give_up
 
         async def after_a_look(log: MemoryEventLog, app: str, group: str, positions: Sequence[str]) -> int:
             await knows.bring_back()
@@ -235,19 +234,13 @@ class TestParked:
 
         await knows.bring_back()
 
-        assert "a1" == await takes(SealedEventLog(inner, seal, ENTRIES, Notebook(), knows), ANA)
+        assert "a1" == await takes(strange, ANA)
 
     async def test_it_comes_back_though_it_was_set_aside_again_at_once(
-        self,
-        lacks: EventLog,
-        strange: EventLog,
-        store: MemoryStore,
-        inner: EventStore,
-        monkeypatch: pytest.MonkeyPatch,
+        self, lacks: EventLog, strange: EventLog, knows: ParkedEvents, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A member that lacks the key is quicker than whoever brought it back."""
-        seal = Seal([NEW, OLD])
-        knows, retry = ParkedEvents(store, inner, seal), MemoryEventLog.retry
+        retry = MemoryEventLog.retry
         await appended(strange, "a1")
         assert "" == await takes(lacks, ANA)
 
@@ -259,18 +252,18 @@ class TestParked:
         with monkeypatch.context() as quick:
             quick.setattr(MemoryEventLog, "retry", then_taken)
             await knows.bring_back()
-        assert 1 == (await lag(inner)).dead
+        assert "" == await takes(strange, ANA)
 
         await knows.bring_back()
 
-        assert "a1" == await takes(SealedEventLog(inner, seal, ENTRIES, Notebook(), knows), ANA)
+        assert "a1" == await takes(strange, ANA)
 
     async def test_what_is_damaged_stays_dead(
-        self, lacks: EventLog, store: MemoryStore, inner: EventStore
+        self, lacks: EventLog, knows: ParkedEvents, store: MemoryStore, inner: EventStore
     ) -> None:
         await append(inner, payload=b"\x03new garbage that is long enough to be sealed")
         assert "" == await takes(lacks, ANA)
-        await ParkedEvents(store, inner, Seal([NEW, OLD])).bring_back()
+        await knows.bring_back()
 
         assert 1 == (await lag(inner)).dead
         assert [] == await store.members(PARKED, 0, 9)
