@@ -89,6 +89,7 @@ def test_people_see_a_line_for_each_record(path: Path) -> None:
         (["--since", "1d"], [1, 2, 3]),
         (["--caller", "orders", "--outcome", "handed_out"], [1]),
         (["--caller", "nobody"], []),
+        (["--caller", "crm", "--app", "crm"], []),
     ],
 )
 def test_only_what_passes_all_filters_is_shown(path: Path, options: list[str], positions: list[int]) -> None:

@@ -38,16 +38,16 @@ class Filter:
 
     def passes(self, record: AuditRecord) -> bool:
         """Return whether the record is shown."""
-        patterns = {
-            self.caller: record.caller,
-            self.action: record.action,
-            self.app: record.target.app,
-            self.corp_id: record.target.corp_id,
-        }
+        patterns = (
+            (self.caller, record.caller),
+            (self.action, record.action),
+            (self.app, record.target.app),
+            (self.corp_id, record.target.corp_id),
+        )
         return (
             (self.since is None or record.time >= self.since)
             and self.outcome in (None, record.outcome)
-            and all(pattern == "*" or fnmatchcase(word, pattern) for pattern, word in patterns.items())
+            and all(pattern == "*" or fnmatchcase(word, pattern) for pattern, word in patterns)
         )
 
 
