@@ -124,6 +124,7 @@ class RpcGuard:
             code = "CANCELLED"
             request = caller = None
             leave: Leave | None = None
+            is_let_in = False
             try:
                 caller = self._identified(context)
                 leave = self._admission.enter(caller, stream=False, rpc=rpc)
@@ -135,6 +136,7 @@ class RpcGuard:
                     self._admission.weigh(caller, len(received), weight)
                 request = read(received)
                 permit = authorize(caller, request)
+                is_let_in = True
                 epoch = warm.epoch if warm else 0
                 response = await handler(request, context)
                 if permit:
@@ -152,7 +154,7 @@ class RpcGuard:
                     audit(context, request, "")
                 return response
             finally:
-                if required.operates and code == "CANCELLED":
+                if required.operates and is_let_in and code == "CANCELLED":
                     audit(context, request, code)
                 if leave is not None:
                     leave()

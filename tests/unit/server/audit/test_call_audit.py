@@ -190,6 +190,27 @@ async def test_who_leaves_before_the_answer_is_recorded_all_the_same(door: Door)
     )
 
 
+@pytest.mark.parametrize(
+    "context", [Context(), bearer("orders")], ids=["a stranger", "a caller without the right"]
+)
+async def test_who_leaves_before_being_let_in_has_operated_nothing(door: Door, context: Context) -> None:
+    """The refusals of a flood are kept back; it may reset its calls meanwhile."""
+
+    @requires(Action.ADMIN_REFRESH, operates=True)
+    async def refresh(_request: object, _context: object) -> object:
+        return "answer"
+
+    request = admin_pb.RefreshCredentialRequest(target=Target(app="crm", corp_id="ww2"))
+    calls = [asyncio.create_task(door.send(REFRESH, request, refresh, context)) for _ in range(300)]
+    while not all(call.done() for call in calls[:50]):
+        await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+    assert {AuditOutcome.REFUSED} == {outcome for outcome, *_ in door.recorded}
+
+
 async def test_what_an_operator_may_not_do_is_a_refusal(door: Door) -> None:
     @requires(Action.ADMIN_REFRESH, operates=True)
     async def refresh(_request: object, _context: object) -> object:
