@@ -1,8 +1,9 @@
 """`status`: one replica, and what it knows of the fleet."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
+from wecom_broker.errors import BrokerError
 from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.cli.operating import event_groups, refusals, table
@@ -23,9 +24,9 @@ async def status(desk: Desk) -> None:
     refused = [
         each async for each in desk.pages(desk.admin.ListRefusals, pb.ListRefusalsRequest(), "refusals")
     ]
-    groups = (await desk.ask(desk.admin.ListEventGroups, pb.ListEventGroupsRequest())).groups
+    groups = await _groups(desk)
     if desk.as_json:
-        lists = {"replicas": replicas, "refusals": refused, "groups": groups}
+        lists = {"replicas": replicas, "refusals": refused, "groups": groups or ()}
         shown = {name: [plain(each) for each in messages] for name, messages in lists.items()}
         desk.print_json({**plain(found), **shown})
         return
@@ -36,8 +37,23 @@ async def status(desk: Desk) -> None:
     _section("refused by WeCom, and remembered", refusals.HEADS, map(refusals.row, refused))
     for remedy in dict.fromkeys(refusal.remedy for refusal in refused):
         click.echo(f"→ {printable(remedy)}")
-    behind = [group for group in groups if group.open_count or group.dead_count]
+    if groups is None:
+        click.echo("groups are not shown: only the store knows them")
+    behind = [group for group in groups or () if group.open_count or group.dead_count]
     _section("groups that are behind", event_groups.HEADS, map(event_groups.row, behind))
+
+
+async def _groups(desk: Desk) -> Sequence[pb.EventGroup] | None:
+    """Return the groups; None while the store, which alone knows them, is away."""
+    try:
+        known: pb.ListEventGroupsResponse = await desk.ask(
+            desk.admin.ListEventGroups, pb.ListEventGroupsRequest()
+        )
+    except BrokerError as error:
+        if error.reason != "STORE_UNAVAILABLE":
+            raise
+        return None
+    return known.groups
 
 
 def facts(found: pb.GetStatusResponse) -> Iterator[tuple[str, str]]:

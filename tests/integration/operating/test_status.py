@@ -1,5 +1,6 @@
 """What an operator sees of a replica: its name, keys and certificates, its log level, and the fleet."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,16 @@ import structlog
 from wecom_broker.v1 import admin_service_pb2 as pb
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
-from broker.simulator import demo_world
+from broker.app.running_broker import running_broker
+from broker.config.load import parse_config
+from broker.simulator import demo_world, running_simulator
+from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN
 from broker.telemetry.logging import LOGGER
+from tests.cli.running import run
 from tests.kit.broker_here import broker_here
 from tests.kit.processes.certificates import Authority
-from tests.kit.processes.fleet import connect, refused
+from tests.kit.processes.fleet import configuration, connect, refused
+from tests.kit.processes.redis_server import RedisServer
 
 
 async def test_a_replica_names_itself_and_its_seal_keys(tmp_path: Path) -> None:
@@ -75,3 +81,18 @@ async def test_the_log_level_changes_until_it_is_set_back(tmp_path: Path) -> Non
         assert not logging.getLogger(LOGGER).isEnabledFor(logging.DEBUG)
         unnamed = await refused(replica.admin.SetLogLevel(pb.SetLogLevelRequest()))
         assert ("INVALID_REQUEST", "level") == (unnamed.reason, unnamed.metadata["field"])
+
+
+async def test_the_status_is_shown_while_the_store_is_away(tmp_path: Path) -> None:
+    callback = {"token": CALLBACK_TOKEN, "aes_key": CALLBACK_AES_KEY}
+    server = {"grpc": ["127.0.0.1:0"], "http": "127.0.0.1:0", "drain_seconds": 0}
+    with RedisServer(tmp_path / "redis") as redis:
+        async with running_simulator(demo_world()) as url:
+            config = configuration(url, redis.url, server=server, app={"callback": callback})
+            async with running_broker(parse_config(config)) as broker:
+                address = f"--address={broker.grpc_addresses[0]}"
+                redis.kill()
+                shown = await asyncio.to_thread(run, "status", address)
+
+    assert 0 == shown.exit_code
+    assert "groups are not shown" in shown.stdout
