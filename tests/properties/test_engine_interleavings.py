@@ -441,3 +441,18 @@ def test_nobody_is_refused_while_wecom_is_well(program: list[Step]) -> None:
 @few
 def test_no_value_is_served_long_after_wecom_has_ended_it(program: list[Step]) -> None:
     asyncio.run(keeps_the_rules(program, nobody_may_fail=True))
+
+
+def test_a_report_that_waits_for_hours_is_answered_with_what_is_valid_then() -> None:
+    """A replica gets its store back while the machine is suspended."""
+    waiting = [
+        ("cut", 0),
+        ("herd", OWN, NO_TIME),
+        ("lose data",),
+        ("delay", timedelta(seconds=0.3)),
+        ("mend", 0),
+        ("report", 0, OWN, "current"),
+        ("mend", 1),
+        ("jump", LIFETIME + timedelta(seconds=100)),
+    ]
+    asyncio.run(keeps_the_rules(waiting))

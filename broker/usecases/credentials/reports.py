@@ -81,7 +81,7 @@ class Reports:
             # Another replica handed it out, and its notice has not arrived yet.
             with suppress(StoreUnavailable):
                 current = await self._engine.look(key) or current
-        if current.generation != generation:
+        if self._takes_the_place(current, generation):
             return ReportOutcome.ALREADY_ROTATED, current
         return await self._flights.join((key, by), lambda: self._replace(key, generation, by))
 
@@ -92,7 +92,7 @@ class Reports:
         forced = False
         async with aclosing(self._engine.turns(key)) as turns:
             async for turn in turns:
-                if turn.stored and turn.stored.generation != generation:
+                if turn.stored and self._takes_the_place(turn.stored, generation):
                     return _rotated(forced=forced), turn.stored
                 if turn.lease is None:
                     continue
@@ -107,6 +107,10 @@ class Reports:
                     unchanged = fetched.generation == generation
                     return ReportOutcome.UNCHANGED if unchanged else _rotated(forced=forced), fetched
         raise AssertionError("turns end only when they are closed")
+
+    def _takes_the_place(self, found: Credential, generation: int) -> bool:
+        """Return whether it serves instead; it may have ended while this replica waited for the store."""
+        return found.generation != generation and found.is_valid(self._clock.now())
 
     async def _may_force(self, key: CredentialKey, by: str) -> bool:
         """Return whether to force a fetch, counted for the caller. Raises `CallerLimited`."""
