@@ -1,8 +1,9 @@
 """Which child corps each app is shared with: found by corp id, in memory where possible."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain
 
 from broker.domain.apps import App
@@ -13,6 +14,9 @@ from broker.domain.shares import AppShare, ListingKey, ShareChanges, ShareList
 from broker.usecases.limits.recovery_budget import current_recovery_budget
 from broker.usecases.shares.lister import ShareLister
 from broker.usecases.shares.lists import ShareLists
+
+Attempt = Callable[[], Awaitable[object]]
+"""Begun only where it is awaited: who asked may leave before."""
 
 
 class ShareDirectory:
@@ -44,7 +48,7 @@ class ShareDirectory:
         """
         if self.is_loaded(app) or self._retry(app, app.share_kinds):
             return
-        if failures := await _failures(self._lister.listing(app, kind) for kind in app.share_kinds):
+        if failures := await _failures(partial(self._lister.listing, app, kind) for kind in app.share_kinds):
             raise _most_hopeful(failures)
 
     async def find(self, app: App, corp_id: str, share_kind: ShareKind | None) -> list[AppShare]:
@@ -58,9 +62,9 @@ class ShareDirectory:
         began, kinds = self._clock.now(), _kinds(app, share_kind)
         if (found := self.held_with(app, corp_id, share_kind)) and self._retry(app, kinds):
             return found
-        failures = await _failures(self._lister.listing(app, kind) for kind in kinds)
+        failures = await _failures(partial(self._lister.listing, app, kind) for kind in kinds)
         if not self.held_with(app, corp_id, share_kind):
-            failures += await _failures(self._look_for(app, kind, corp_id, began) for kind in kinds)
+            failures += await _failures(partial(self._look_for, app, kind, corp_id, began) for kind in kinds)
         found = self.held_with(app, corp_id, share_kind)
         if failures and not found:
             raise _most_hopeful(failures)
@@ -123,16 +127,16 @@ class ShareDirectory:
         self._lists.close_watches()
 
 
-async def _failures(attempts: Iterable[Awaitable[object]]) -> list[BrokerError]:
+async def _failures(attempts: Iterable[Attempt]) -> list[BrokerError]:
     """Make all attempts at once, and return what went wrong: one that hangs does not delay the others."""
     current_recovery_budget()  # begun here, so that all attempts count for the request
     outcomes = await asyncio.gather(*(_failure(attempt) for attempt in attempts))
     return [error for error in outcomes if error]
 
 
-async def _failure(attempt: Awaitable[object]) -> BrokerError | None:
+async def _failure(attempt: Attempt) -> BrokerError | None:
     try:
-        await attempt
+        await attempt()
     except BrokerError as error:
         return error
     return None

@@ -1,5 +1,7 @@
 """An app that is shared through 企业互联 and 上下游: a listing that fails costs its own kind only."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -131,3 +133,16 @@ async def test_a_sync_lists_one_kind_though_the_other_fails(
 
     assert isinstance(await world.run(outcome(replica.lister.sync(BOTH))), ApiNotAuthorized)
     assert [SUPPLIER] == replica.shares.held(BOTH)
+
+
+async def test_who_leaves_before_a_listing_begins_leaves_nothing_behind(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
+) -> None:
+    """A coroutine that nobody awaits is an error of these tests."""
+    for steps in range(6):
+        looking = asyncio.create_task(replica.shares.find(BOTH, CHILD_SHARE.corp_id, None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        gc.collect()
