@@ -56,8 +56,8 @@ class SealedEventLog(Generic[Item]):
         """See `EventLog.claim`."""
         await self._set_aside(member, {})
         while deliveries := await self._store.claim(member):
-            opened = self._opened([delivery.event for delivery in deliveries])
             entries = [delivery.event for delivery in deliveries]
+            opened = self._opened(entries)
             broken = {each.position: self._lacking(each) for each in entries if each.position not in opened}
             await self._set_aside(member, broken)
             if opened:

@@ -21,13 +21,13 @@ class Place:
         self.has_served = False
         """Whether any worker has ever served here."""
         self.pause_seconds = 0.0
-        self._taken_at: float | None = None
+        self._starts_at: float | None = None
         """When the next worker starts; None while there is one."""
 
     @property
     def is_empty(self) -> bool:
         """Return whether the pause after a worker lasts."""
-        return self._taken_at is not None
+        return self._starts_at is not None
 
     def ended(self) -> int | None:
         """Return the exit code of a worker that has ended, once: the place is empty from then on."""
@@ -51,24 +51,24 @@ class Place:
     def hurry(self) -> None:
         """End the pause: what kept a worker from starting may be mended."""
         if self.is_empty:
-            self._taken_at = self._monotonic_seconds()
+            self._starts_at = self._monotonic_seconds()
             self.pause_seconds = 0.0
 
     def take(self) -> None:
         """Start another worker once the pause is over. Raises `OSError`; then the next pause begins."""
-        if self._taken_at is None or self._monotonic_seconds() < self._taken_at:
+        if self._starts_at is None or self._monotonic_seconds() < self._starts_at:
             return
         try:
             self.worker = self._start()
         except OSError:
             self._leave_empty(served=False)
             raise
-        self._taken_at = None
+        self._starts_at = None
 
     def _leave_empty(self, *, served: bool) -> None:
         longer = min(max(FIRST_PAUSE_SECONDS, 2 * self.pause_seconds), LONGEST_PAUSE_SECONDS)
         self.pause_seconds = FIRST_PAUSE_SECONDS if served else longer
-        self._taken_at = self._monotonic_seconds() + self.pause_seconds
+        self._starts_at = self._monotonic_seconds() + self.pause_seconds
 
 
 def are_ready(places: Sequence[Place], moment: int) -> bool:

@@ -27,7 +27,7 @@ KEPT_AFTER_EXPIRY = timedelta(minutes=10)
 KEPT_AFTER_FAILURE = timedelta(days=1)
 """How long an operator can see why a credential could not be fetched."""
 REFUSED_PAUSE = timedelta(seconds=5)
-"""How often it is looked whether an error is still remembered."""
+"""How long until another look at whether an error is still remembered."""
 NAP = timedelta(seconds=1)
 """The longest sleep: a credential that is added meanwhile may be due earlier."""
 MOST_OUTDATED = 1000
