@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey, RefreshPolicy
-from broker.domain.errors import StoreUnavailable
+from broker.domain.errors import BrokerError, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters, Lease
 from broker.usecases.credentials.cache import CredentialCache
@@ -89,7 +89,7 @@ class Reports:
         self, key: CredentialKey, generation: int, by: str
     ) -> tuple[ReportOutcome, Credential]:
         """Replace that generation, under the lease."""
-        forced = False
+        forced, known = False, self._last_error(key)
         async with aclosing(self._engine.turns(key)) as turns:
             async for turn in turns:
                 if turn.stored and self._takes_the_place(turn.stored, generation):
@@ -101,6 +101,10 @@ class Reports:
                 if held and held.is_valid(self._clock.now()):
                     forced = await self._may_force(key, by)
                     if not forced:
+                        failed = self._last_error(key)
+                        if failed and failed is not known:
+                            # Another caller's report forced the fetch while this one waited.
+                            raise failed
                         return ReportOutcome.COOLING_DOWN, held
                 fetched = await self._engine.fetch_and_commit(key, turn.lease, urgent=True)
                 if fetched:
@@ -111,6 +115,10 @@ class Reports:
     def _takes_the_place(self, found: Credential, generation: int) -> bool:
         """Return whether it serves instead; it may have ended while this replica waited for the store."""
         return found.generation != generation and found.is_valid(self._clock.now())
+
+    def _last_error(self, key: CredentialKey) -> BrokerError | None:
+        entry = self._memory.find(key)
+        return entry.last_error if entry else None
 
     async def _may_force(self, key: CredentialKey, by: str) -> bool:
         """Return whether to force a fetch, counted for the caller. Raises `CallerLimited`."""

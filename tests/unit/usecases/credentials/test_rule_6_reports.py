@@ -7,10 +7,11 @@ import pytest
 
 from broker.domain.apps import App, Target
 from broker.domain.credentials import Credential
-from broker.domain.errors import BrokerError, InvalidRequest, TokenRejected, WecomUnavailable
+from broker.domain.errors import BrokerError, InvalidRequest, SecretRejected, TokenRejected, WecomUnavailable
 from broker.domain.ports.store import Busy
 from broker.simulator.world.tokens import Habit
 from broker.usecases.credentials.reports import ReportOutcome
+from broker.usecases.limits.forced import NOBODY
 from broker.usecases.limits.recovery_budget import MOST_STEPS, begin_recovery_budget
 from tests.kit.memory.engine_world import (
     CHILD,
@@ -119,6 +120,20 @@ async def test_rule_6_a_failed_forced_fetch_keeps_the_reported_token_and_cools_d
 
     assert isinstance(failed, WecomUnavailable)
     assert (ReportOutcome.COOLING_DOWN, held) == (result, after)
+
+
+async def test_rule_6_reports_of_two_callers_at_once_are_told_of_the_failure_of_their_one_fetch(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong secret"))
+    before = wecom.count(Endpoint.APP_TOKEN)
+    reports = [
+        outcome(replica.engine.replace(OWN, held.generation, by)) for by in ("shop", "billing", NOBODY)
+    ]
+    told = await world.run(asyncio.gather(*reports))
+
+    assert [SecretRejected] * 3 == [type(each) for each in told]
+    assert 1 == wecom.count(Endpoint.APP_TOKEN) - before
 
 
 async def test_rule_6_a_report_that_cools_down_never_hands_out_what_has_expired(
