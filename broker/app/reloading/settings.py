@@ -22,6 +22,7 @@ class LiveSettings:
         self.client_callbacks = Live(mapping.client_callbacks(config))
         self.watermarks = Live(mapping.watermarks(config))
         self.logins = Logins(config.store.login, config.store.sentinel_login)
+        self.store_place = config.store.place
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """Return what takes another configuration in one step: no request sees half of it."""
@@ -33,5 +34,7 @@ class LiveSettings:
         self.client_callbacks.replace(new.client_callbacks)
         self.watermarks.replace(new.watermarks)
         self.catalog.replace(new.catalog)
-        self.logins.replace(new.logins.servers, new.logins.sentinels)
+        # Another store is taken at a restart: its password is nothing to show to this one.
+        if new.store_place == self.store_place:
+            self.logins.replace(new.logins.servers, new.logins.sentinels)
         self.policy.replace(new.policy.callers)

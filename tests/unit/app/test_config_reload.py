@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import pytest
+
 from broker.app.reloading.reload import ConfigReload, Prepare
 from broker.app.reloading.settings import LiveSettings
 from broker.config.load import ConfigError, parse_config
@@ -141,6 +143,21 @@ async def test_what_cannot_be_prepared_changes_nothing_and_the_next_file_is_take
     assert ReloadOutcome.APPLIED is await world.reload.reload()
     assert [{"newer"}, {"newer"}, {"newer"}] == names_in(settings)
     assert [1, 1] == world.counted()
+
+
+@pytest.mark.parametrize("url", ["redis://other:new@elsewhere", "sqlite:///broker.db"])
+def test_the_login_of_another_store_is_not_shown_to_this_one(url: str):
+    settings = LiveSettings(with_store("redis://broker:old@here"))
+    settings.prepare(with_store(url))()
+    assert ("broker", "old") == (settings.logins.servers.user, settings.logins.servers.password.reveal())
+
+    settings.prepare(with_store("redis://other:newer@here"))()
+    assert ("other", "newer") == (settings.logins.servers.user, settings.logins.servers.password.reveal())
+
+
+def with_store(url: str) -> Config:
+    keys = [] if url.startswith("sqlite") else [{"id": "k1", "key": "A" * 43 + "="}]
+    return parse_config({"apps": [APP], "store": {"url": url, "seal_keys": keys}})
 
 
 def names_in(settings: LiveSettings) -> list[set[str]]:
