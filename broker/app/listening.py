@@ -10,6 +10,7 @@ from broker.app.errors import CannotStart
 from broker.app.reloading.settings import LiveSettings
 from broker.app.services import Services
 from broker.app.tracing.composed import Tracing
+from broker.config.listening.most_streams import most_streams
 from broker.config.listening.tables import TlsTable
 from broker.config.schema import Config
 from broker.domain.ports.clock import Clock
@@ -25,11 +26,6 @@ from broker.server.http.console.tls import ConsoleTls
 from broker.server.http.forwarded import Forwarded
 from broker.server.http.server import CannotListen, serve_http
 from broker.telemetry.observer import Telemetry
-
-MOST_STREAMS = 20_000
-"""How many calls one connection may carry where no callers are configured: this machine's own."""
-SPARE = 1_000
-"""For what is refused at once, and for health checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +96,6 @@ async def open_grpc(
         )
     except CannotListen as error:
         raise CannotStart(str(error)) from None
-
-
-def most_streams(config: Config) -> int:
-    """Return how many calls one connection may carry: more than any caller's limits allow it.
-
-    So a caller that asks for too much is told, before its further calls wait in its client.
-    """
-    limits = [caller.limits for caller in config.callers]
-    return max((each.calls_at_once + each.streams + SPARE for each in limits), default=MOST_STREAMS)
 
 
 async def open_http(

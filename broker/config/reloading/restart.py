@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from broker.config.listening.most_streams import most_streams
 from broker.config.schema import Config, StoreTable
 from broker.config.table import Table
 
@@ -18,6 +19,8 @@ LIVE = frozenset(
     }
 )
 """Tables and keys that a reload replaces. Whatever is not named here needs a restart."""
+LIMITS = "callers.limits"
+"""Live too, but for how much one connection carries."""
 
 
 def keys(config: Config) -> Iterator[tuple[str, object]]:
@@ -33,7 +36,9 @@ def keys(config: Config) -> Iterator[tuple[str, object]]:
 def restart_needed(running: Config, new: Config) -> list[str]:
     """Return the keys whose change a reload cannot apply, compared with those of the start."""
     present = dict(keys(running))
-    return [key for key, value in keys(new) if key not in LIVE and value != present[key]]
+    waiting = [key for key, value in keys(new) if key not in LIVE and value != present[key]]
+    # A caller may have more at once from now on, and its connection carries no more: the rest waits unheard.
+    return [*waiting, LIMITS] if most_streams(new) > most_streams(running) else waiting
 
 
 def _value(table: Table, key: str) -> object:

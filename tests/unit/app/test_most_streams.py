@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from broker.app.listening import MOST_STREAMS, SPARE, most_streams
+from broker.config.listening.most_streams import MOST_STREAMS, SPARE, most_streams
 from broker.config.load import parse_config
 
 APP = {"name": "crm", "corp_id": "ww0123456789abcdef", "secret": "s3cret"}

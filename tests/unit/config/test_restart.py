@@ -6,6 +6,7 @@ import pytest
 
 from broker.config.load import parse_config
 from broker.config.reloading.restart import LIVE, keys, restart_needed
+from broker.config.schema import Config
 from tests.architecture.pages.documents import ROOT
 
 APP = {"name": "crm", "corp_id": "ww0123456789abcdef", "secret": "s3cret"}
@@ -49,6 +50,15 @@ def test_live_changes_need_no_restart():
     changed = parse_config({"apps": [{**APP, "secret": "other"}], "log": {"level": "debug"}})
 
     assert [] == restart_needed(running, changed)
+
+
+@pytest.mark.parametrize(("streams", "waits"), [(1000, []), (500, []), (1001, ["callers.limits"])])
+def test_limits_are_live_up_to_what_a_connection_carries(streams: int, waits: list[str]):
+    def config(most: int) -> Config:
+        caller = {"name": "shop", "token_sha256": "0" * 64, "limits": {"streams": most}}
+        return parse_config({"apps": [APP], "callers": [caller]})
+
+    assert waits == restart_needed(config(1000), config(streams))
 
 
 @pytest.mark.parametrize(
