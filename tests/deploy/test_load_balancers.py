@@ -21,6 +21,8 @@ from tests.kit.processes.fleet import Fleet, Replica, connect, running_fleet, ta
 from tests.kit.processes.load import steady_load
 
 CALLERS, WATCHES = 8, 8
+MANY_WATCHES = 300
+"""Of one client, in one connection: haproxy allows 100 unless it is told otherwise."""
 BROKEN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 """What a dead broker leaves behind: balancers answer 502 or 503, reset the stream, or just end it."""
 
@@ -109,6 +111,22 @@ async def test_watches_of_a_killed_broker_break_and_open_again_at_the_other(
             again = [_watch(client) for _ in broken]
             assert {held.value} == {(await watch.read()).token.value for watch in again}
             for watch in (*watches, *again):
+                watch.cancel()
+
+
+@pytest.mark.slow
+async def test_a_client_with_hundreds_of_watches_is_still_answered(
+    balancer: Balancer, tmp_path: Path
+) -> None:
+    with balanced(balancer, tmp_path) as (fleet, ports):
+        async with connect(ports.grpc) as (client,):
+            await until(lambda: _shared(fleet, client))
+            watches = [_watch(client) for _ in range(MANY_WATCHES)]
+            async with asyncio.timeout(60):
+                tokens = {(await watch.read()).token.value for watch in watches}
+
+            assert {(await client.token(timeout=10)).value} == tokens
+            for watch in watches:
                 watch.cancel()
 
 
