@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.client.conftest import HandClock
 
 DAY = 24 * 3600
+LIMITED = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALLER_LIMITED", retry_after=timedelta(seconds=1))
 NOT_SHARED = Refusal(grpc.StatusCode.NOT_FOUND, "APP_NOT_SHARED")
 
 
@@ -279,17 +280,60 @@ class TestFirstOpening:
             await broker.access_token("crm")
 
     async def test_whoever_may_watch_no_more_still_gets_tokens(self, fake: FakeBroker, broker: Broker):
-        fake.refusals["WatchAccessToken"] = Refusal(
-            grpc.StatusCode.RESOURCE_EXHAUSTED, "CALLER_LIMITED", retry_after=timedelta(seconds=1)
-        )
+        fake.refusals["WatchAccessToken"] = LIMITED
 
-        for _ in range(2):
-            assert "secret-crm-ww1-1" == (await broker.access_token("crm", corp="ww1")).value
-        assert 2 == fake.calls["GetAccessToken"]
+        for corp in ("ww1", "ww2", "ww1", "ww2"):
+            assert f"secret-crm-{corp}-1" == (await broker.access_token("crm", corp=corp)).value
+        assert {"WatchAccessToken": 1, "GetAccessToken": 2} == fake.calls
 
         fake.refusals["GetAccessToken"] = fake.refusals["WatchAccessToken"]
         with pytest.raises(CallerLimited):
-            await broker.access_token("crm", corp="ww1")
+            await broker.access_token("crm", corp="ww3")
+
+    async def test_a_minute_later_it_may_watch_again(
+        self, fake: FakeBroker, broker: Broker, clock: HandClock
+    ):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        await broker.access_token("crm", corp="ww1")
+        fake.rotate("crm", "ww1")
+        fake.refusals.clear()
+        clock.advance(50)
+        assert 1 == (await broker.access_token("crm", corp="ww1")).generation
+        clock.advance(10)
+        assert 2 == (await broker.access_token("crm", corp="ww1")).generation
+        fake.rotate("crm", "ww1")
+        await generation_is(broker, 3)
+        assert {"WatchAccessToken": 2, "GetAccessToken": 1} == fake.calls
+
+    @pytest.mark.parametrize(
+        ("lifetime", "waited", "min_ttl", "calls"),
+        [(30, 15, 0, 1), (30, 31, 0, 2), (600, 1, 500, 1), (600, 1, 600, 2)],
+    )
+    async def test_a_token_without_a_watch_serves_no_longer_than_it_lives(
+        self,
+        fake: FakeBroker,
+        broker: Broker,
+        clock: HandClock,
+        lifetime: int,
+        waited: int,
+        min_ttl: int,
+        calls: int,
+    ):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        fake.lifetime = timedelta(seconds=lifetime)
+        await broker.access_token("crm", corp="ww1")
+        clock.advance(waited)
+        await broker.access_token("crm", corp="ww1", min_ttl=timedelta(seconds=min_ttl))
+
+        assert calls == fake.calls["GetAccessToken"]
+
+    async def test_a_report_of_a_token_without_a_watch_replaces_it(self, fake: FakeBroker, broker: Broker):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        dead = await broker.access_token("crm", corp="ww1")
+        replaced = await broker.rejected(dead, 40014)
+
+        assert (1, 2) == (dead.generation, replaced.generation)
+        assert replaced is await broker.access_token("crm", corp="ww1")
 
     async def test_a_passing_refusal_is_retried(self, fake: FakeBroker, broker: Broker):
         fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.UNAVAILABLE)

@@ -4,6 +4,7 @@ Rule 1: a token is served from memory until it expires, whatever happens to its 
 Rule 2: a token is never replaced by one of an older generation while it is valid.
 Rule 3: a target whose stream ended for good is forgotten, so that the next call asks the broker.
 Rule 4: a target that is not read for `idle_after` is forgotten, and its stream is closed.
+Rule 5: where the broker allows no more streams, a token is served for a minute without one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from wecom_broker._spans import span
-from wecom_broker._tokens.access_token import AccessToken
+from wecom_broker._tokens.unwatched import UnwatchedTokens
 from wecom_broker._tokens.watch import Watch
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from wecom_broker._spans import Span
     from wecom_broker._target import ShareKind, Target
+    from wecom_broker._tokens.access_token import AccessToken
     from wecom_broker._tokens.lifetimes import Lifetimes, TokenAnswer
     from wecom_broker.v1 import token_service_pb2 as pb
 
@@ -42,6 +44,7 @@ class TokenMemory:
         self._now = lifetimes.now
         self.watches: dict[tuple[str, str, ShareKind | str | None, int], Watch] = {}
         """By target; whoever reads a token here writes `read_at`."""
+        self.unwatched = UnwatchedTokens(lifetimes)
         self._sweeper: asyncio.Task[None] | None = None
 
     def valid(
@@ -56,7 +59,7 @@ class TokenMemory:
         """
         watch = self.watches.get(key)
         if watch is None:
-            return None
+            return self.unwatched.valid(key, min_ttl)
         now = self._now()
         if watch.expires_at <= (now if min_ttl is None else now + span("min_ttl", min_ttl).total_seconds()):
             return None
@@ -74,6 +77,7 @@ class TokenMemory:
                 on_end=lambda ended: self._forget(target, ended),
             )
             self.watches[target] = watch
+            self.unwatched.forget(target)
             if self._sweeper is None:
                 self._sweeper = asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
         return watch
@@ -81,7 +85,7 @@ class TokenMemory:
     def offer(self, answer: TokenAnswer, target: Target) -> AccessToken:
         """Store a token that did not come from the watch; return the newest known."""
         watch = self.watches.get(target)
-        return AccessToken.from_proto(answer.token, target) if watch is None else watch.offer(answer)
+        return self.unwatched.keep(answer, target) if watch is None else watch.offer(answer)
 
     async def close(self) -> None:
         """Forget everything, and end every stream."""

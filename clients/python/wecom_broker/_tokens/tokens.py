@@ -134,10 +134,13 @@ class Tokens:
     async def _acquire(self, target: Target, min_ttl: Span | None) -> AccessToken:
         self._connection.require_usable()
         least = None if min_ttl is None else span("min_ttl", min_ttl)
+        if self._memory.unwatched.are_kept and target not in self._watches:
+            return await self._renewed(target, least)
         try:
             await self._memory.watch(target).opened()
         except CallerLimited:
             # The broker allows this service no more watches; it may still ask.
+            self._memory.unwatched.begin()
             return await self._renewed(target, least)
         return self._memory.valid(target, least) or await self._renewed(target, least)
 

@@ -1,0 +1,72 @@
+"""Tokens without a watch, where the broker allows this service no more of them."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from wecom_broker._spans import span
+from wecom_broker._tokens.access_token import AccessToken
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from wecom_broker._spans import Span
+    from wecom_broker._target import Target
+    from wecom_broker._tokens.lifetimes import Lifetimes, TokenAnswer
+
+KEPT_SECONDS = 60.0
+"""How long a token serves of which nobody tells a rotation, and how long no further watch is tried."""
+
+
+class Kept(NamedTuple):
+    """A token, until when it is kept, and when it expires."""
+
+    token: AccessToken
+    until: float
+    expires_at: float
+
+
+class UnwatchedTokens:
+    """The tokens that came by a call. All methods but `valid` belong to the event loop."""
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        """Start empty."""
+        self._lifetimes = lifetimes
+        self._until = -inf
+        self._held: dict[Hashable, Kept] = {}
+
+    def begin(self) -> None:
+        """Try no watch for a while: the broker refused one."""
+        now = self._lifetimes.now()
+        self._held = {key: kept for key, kept in self._held.items() if now < kept.until}
+        self._until = now + KEPT_SECONDS
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether the broker refused a watch a moment ago."""
+        return self._lifetimes.now() < self._until
+
+    def valid(self, key: Hashable, min_ttl: Span | None) -> AccessToken | None:
+        """Return the token if it is kept, and stays valid for `min_ttl`, else None; any thread may ask."""
+        kept = self._held.get(key)
+        if kept is None:
+            return None
+        least = 0.0 if min_ttl is None else span("min_ttl", min_ttl).total_seconds()
+        now = self._lifetimes.now()
+        return kept.token if now < kept.until and now + least < kept.expires_at else None
+
+    def keep(self, answer: TokenAnswer, target: Target) -> AccessToken:
+        """Keep a token that has just arrived unless a newer one is held; return the held one."""
+        held = self.valid(target, None)
+        if held is not None and held.generation > answer.token.generation:
+            return held
+        token = AccessToken.from_proto(answer.token, target)
+        if self.are_kept:
+            until = self._lifetimes.now() + KEPT_SECONDS
+            self._held[target] = Kept(token, until, self._lifetimes.end_of(answer))
+        return token
+
+    def forget(self, target: Target) -> None:
+        """Forget the token of a target that is watched from now on."""
+        self._held.pop(target, None)
