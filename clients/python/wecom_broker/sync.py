@@ -78,7 +78,7 @@ class Broker:
         self._background = Background(self._broker)
         self._thread = threading.Thread(target=self._background.run, name="wecom_broker", daemon=True)
         self._thread.start()
-        self._background.started.wait()
+        self._background.await_start()
 
     def __enter__(self) -> Self:
         """Return the client itself."""

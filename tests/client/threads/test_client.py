@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -195,3 +197,22 @@ def test_it_has_the_methods_of_the_async_client():
 
     assert methods(wecom_broker.Broker) == methods(sync.Broker)
     assert signature(wecom_broker.Broker) == signature(sync.Broker)
+
+
+OUT_OF_FILES = """
+import resource
+from wecom_broker import sync
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+try:
+    sync.Broker("127.0.0.1:1")
+except OSError as error:
+    print("told:", error.strerror)
+"""
+
+
+def test_a_thread_that_cannot_start_its_loop_is_told_instead_of_awaited():
+    told = subprocess.run(
+        [sys.executable, "-c", OUT_OF_FILES], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert ("told: Too many open files\n", 0) == (told.stdout, told.returncode), told.stderr

@@ -30,7 +30,8 @@ class Background:
 
     def __init__(self, broker: Broker) -> None:
         """Keep the client, which only this thread drives."""
-        self.started = threading.Event()
+        self._started = threading.Event()
+        self._failure: Exception | None = None
         self._process = Process.current
         self._closing = False
         self._broker = broker
@@ -50,7 +51,19 @@ class Background:
 
     def run(self) -> None:
         """Run until `stop`; this is the thread's main function."""
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        except Exception as failure:
+            if self._started.is_set():
+                raise
+            self._failure, self._closing = failure, True
+            self._started.set()
+
+    def await_start(self) -> None:
+        """Wait until the loop takes work. Raises what kept it from starting, such as too few open files."""
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self) -> None:
         """Refuse new work, and close the client. May be repeated."""
@@ -98,7 +111,7 @@ class Background:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         async with self._broker:
-            self.started.set()
+            self._started.set()
             await self._stopped.wait()
 
 
