@@ -133,7 +133,7 @@ def _links(path: Path) -> Iterable[Path]:
 
 def _digest(file: Path) -> bytes | None:
     try:
-        return hashlib.sha256(file.read_bytes()).digest()
+        return hashlib.sha256(file.read_bytes()).digest() if file.is_file() else None
     except OSError:
         return None
 

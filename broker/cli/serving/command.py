@@ -14,6 +14,7 @@ import structlog
 
 from broker import __version__ as broker_version
 from broker.app.errors import CannotStart
+from broker.app.reloading.watching import ConfigFiles
 from broker.app.running_broker import running_broker
 from broker.cli.configuration import config_option, insecure_option, read_config
 from broker.cli.ending import fail, run_until_stopped
@@ -40,9 +41,10 @@ SUPERVISED_SECONDS = 1.0
 def serve(path: Path, insecure: bool, worker: int | None) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain."""
     allow_open_files()
-    # Before the file is read: what changes later comes with a SIGHUP of its own.
+    # Both before the file is read: what changes later is a change, with a SIGHUP or without.
     hangups = Hangups()
     path = path.absolute()
+    files = ConfigFiles(path)
     config = read_config(path, insecure=insecure)
     set_up_logging(config.log.level, config.log.format)
     if worker is None:
@@ -55,7 +57,7 @@ def serve(path: Path, insecure: bool, worker: int | None) -> None:
     if config.server.workers > 1 and worker is None:
         supervise(path, config, hangups, manager, insecure=insecure)
         return
-    serving = _serve(config, path, hangups, manager, insecure=insecure)
+    serving = _serve(config, path, files, hangups, manager, insecure=insecure)
     try:
         run_until_stopped(serving if worker is None else _while_supervised(serving))
     except CannotStart as error:
@@ -65,7 +67,13 @@ def serve(path: Path, insecure: bool, worker: int | None) -> None:
 
 
 async def _serve(
-    config: Config, path: Path, hangups: Hangups, manager: ServiceManager, *, insecure: bool
+    config: Config,
+    path: Path,
+    files: ConfigFiles,
+    hangups: Hangups,
+    manager: ServiceManager,
+    *,
+    insecure: bool,
 ) -> None:
     log = structlog.get_logger(LOGGER)
     try:
@@ -94,7 +102,7 @@ async def _serve(
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_reload_when(asked, reload))
-                    tasks.create_task(reload_after_changes(path, reload))
+                    tasks.create_task(reload_after_changes(files, reload))
             finally:
                 hangups.ignore()
                 manager.stopping()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import structlog
 
@@ -13,9 +12,8 @@ UNWATCHED_SECONDS = 60.0
 """How long until watching is tried again."""
 
 
-async def reload_after_changes(path: Path, reload: Callable[[], Awaitable[None]]) -> None:
+async def reload_after_changes(files: ConfigFiles, reload: Callable[[], Awaitable[None]]) -> None:
     """Reload after each change of a file, for ever; without a way to watch, within a minute or at SIGHUP."""
-    files = ConfigFiles(path)
     while True:
         try:
             await watch(files, reload)

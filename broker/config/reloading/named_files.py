@@ -12,7 +12,8 @@ PATHS = frozenset({"certificate", "private_key", "client_ca", "ca"})
 def named_files(path: Path) -> set[Path]:
     """Return the file and what it names; the file alone while it cannot be read."""
     try:
-        given = read_toml(path)
+        # A pipe can be read once, and that is for who takes the configuration from it.
+        given = read_toml(path) if path.is_file() else {}
         # `audit.file` is written, and not read.
         return {path, *_named_in({name: table for name, table in given.items() if name != "audit"})}
     except (OSError, NotUtf8, NotToml, RecursionError):  # dotted keys nest more deeply than brackets may

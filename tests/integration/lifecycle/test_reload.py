@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from wecom_broker.v1 import event_service_pb2_grpc
 from wecom_broker.v1 import token_service_pb2 as pb
 
 from tests.integration.conftest import StartFleet
-from tests.integration.lifecycle.reloading import Reloading, http_status, replica_of, status
-from tests.kit.processes.fleet import APP, connect, refused, target, until
+from tests.integration.lifecycle.reloading import Reloading, http_status, reloads, replica_of, status
+from tests.kit.processes.broker_process import BrokerProcess
+from tests.kit.processes.fleet import APP, SimulatorProcess, configuration, connect, refused, target, until
+from tests.kit.processes.redis_server import RedisServer
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +129,33 @@ async def test_a_file_that_is_gone_for_a_moment_is_no_mistake(here: Reloading) -
     here.broker.config_file.write_text(text)
     await asyncio.sleep(2)
     assert 0 == here.count("refused")
+
+
+async def test_a_file_that_changes_while_the_broker_starts_is_taken_without_a_signal(
+    tmp_path: Path, wecom: SimulatorProcess
+) -> None:
+    redis = RedisServer(tmp_path / "redis")
+    asked = asyncio.Event()
+
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        writer.close()
+
+    door = await asyncio.start_server(refuse, "127.0.0.1", redis.port)
+    before, after = (configuration(wecom.url, redis.url, (app,)) for app in (APP, "added"))
+    broker = BrokerProcess(tmp_path / "broker", before, forked=True)
+    with ExitStack() as stack:
+        stack.push(broker.__exit__)
+        broker.launch()
+        # It has read the file by the time when it looks for its store.
+        await asked.wait()
+        broker.configure(after)
+        door.close()
+        stack.enter_context(redis)
+        await asyncio.to_thread(broker.await_ready)
+        async with connect(broker.address) as (replica,):
+            await until(lambda: reloads(broker, "applied") == 1)
+            assert (await replica.of("added").token()).value
 
 
 async def test_a_storm_of_signals_and_signals_at_start_and_end_end_nothing(here: Reloading) -> None:

@@ -14,6 +14,7 @@ import watchfiles.main
 from structlog.testing import capture_logs
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
+from broker.app.reloading.watching import ConfigFiles
 from broker.cli.serving import file_changes
 
 TIMEOUT_SECONDS = 20
@@ -31,7 +32,9 @@ class Watched:
         self.elsewhere.write_text("[store]\n")
         self.reloads = 0
         self.logged: Sequence[Mapping[str, Any]] = ()
-        self.task = asyncio.create_task(file_changes.reload_after_changes(self.file, self.reload))
+        self.task = asyncio.create_task(
+            file_changes.reload_after_changes(ConfigFiles(self.file), self.reload)
+        )
         self._changes = itertools.count()
 
     async def reload(self) -> None:
