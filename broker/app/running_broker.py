@@ -211,6 +211,7 @@ async def running_broker(
                     settings.prepare,
                     _following(config, log_level),
                     lambda _: audit.trail.reopen,
+                    lambda _: egress.trust.renew,
                 ),
                 telemetry=telemetry,
                 clock=clock,

@@ -4,7 +4,9 @@ import base64
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from broker.domain.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Egress:
     """How every call reaches WeCom; the `*_proxy` environment variables are ignored."""
 
@@ -28,21 +30,19 @@ class Egress:
     def connector(self) -> aiohttp.TCPConnector:
         """Return the pool of connections. Raises `OSError` where the CA file cannot be used."""
         resolver = FixedResolver(self.addresses) if self.addresses else None
-        return aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=self._trust(), resolver=resolver)
+        return aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=self.trust.context, resolver=resolver)
 
-    def _trust(self) -> ssl.SSLContext | bool:
-        if self.ca is None:
-            return True  # aiohttp's own context trusts the system's; to read all of them takes 20 ms
-        context = ssl.create_default_context()
-        context.set_alpn_protocols(["http/1.1"])
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_verify_locations(self.ca)
-        return context
+    @cached_property
+    def trust(self) -> "Trust":
+        """Return which certificates are trusted. Raises `OSError` where the CA file cannot be used."""
+        return Trust(self.ca)
 
     def options(self, url: str) -> dict[str, Any]:
         """Return aiohttp's request options for that URL."""
+        # Of each request, not of the connector: it may be another one by now.
+        trust = {"ssl": self.trust.context}
         if self.proxy is None:
-            return {}
+            return trust
         parts = urlsplit(self.proxy.reveal())
         headers = {}
         if parts.username is not None:
@@ -50,7 +50,7 @@ class Egress:
             headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
         # In a tunnel WeCom would get `headers`; without a tunnel the proxy reads only those.
         reads = "proxy_headers" if url.startswith("https:") else "headers"
-        return {"proxy": f"http://{self.proxy_address}", reads: headers}
+        return {**trust, "proxy": f"http://{self.proxy_address}", reads: headers}
 
     @property
     def proxy_address(self) -> str:
@@ -66,6 +66,29 @@ class Egress:
         """Return what operators may see of the settings."""
         way = f"through the proxy {self.proxy_address}" if self.proxy else "directly"
         return {"way": way, "ca": self.ca or "the system's", "resolve": dict(self.addresses)}
+
+
+class Trust:
+    """The certificates that are trusted: the system's, and those of a file."""
+
+    def __init__(self, ca: str | None) -> None:
+        self._ca = ca
+        self.context = self._read()
+
+    def renew(self) -> None:
+        """Trust what the file has by now; what cannot be read changes nothing."""
+        if self._ca:
+            with suppress(OSError):
+                self.context = self._read()
+
+    def _read(self) -> ssl.SSLContext | bool:
+        if self._ca is None:
+            return True  # aiohttp's own context trusts the system's; to read all of them takes 20 ms
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_verify_locations(self._ca)
+        return context
 
 
 class FixedResolver(AbstractResolver):

@@ -180,6 +180,27 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(around: Surround
     assert [] == asked
 
 
+async def test_another_authority_in_the_file_is_trusted_once_it_is_read_again(
+    around: Surroundings, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    file = tmp_path / "trusted.pem"
+    async with secure_wecom(tmp_path) as (url, ca, _), secure_wecom(own) as (_, other, _):
+        file.write_bytes(Path(other).read_bytes())
+        egress = Egress(None, str(file), HERE)
+        async with around.wecom(url, egress=egress) as wecom:
+            with pytest.raises(WecomUnavailable, match="is not trusted"):
+                await wecom.fetch_app_token(app())
+            file.write_bytes(Path(ca).read_bytes())
+            egress.trust.renew()
+
+            assert await wecom.fetch_app_token(app())
+            file.write_text("half a certifi")
+            egress.trust.renew()
+            assert await wecom.fetch_app_token(app())
+
+
 async def test_a_name_that_cannot_be_resolved_is_named(around: Surroundings) -> None:
     async with around.wecom("https://no-such-host.invalid") as wecom:
         with pytest.raises(WecomUnavailable, match=r"no-such-host\.invalid cannot be resolved"):
