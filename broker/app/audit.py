@@ -47,7 +47,7 @@ async def open_audit(config: Config, telemetry: Telemetry, clock: Clock) -> Asyn
 def record_command(config: Config, operation: str, done: Mapping[tuple[AuditTarget, str], int]) -> None:
     """Record what a command does to the store, if the trail is a file: how often, by target and reason.
 
-    Raises `OSError`: then the command must not go on.
+    Raises `OSError`, which names the file: then the command must not go on.
     """
     if config.audit.file in (None, STDOUT):
         return
@@ -66,6 +66,9 @@ def record_command(config: Config, operation: str, done: Mapping[tuple[AuditTarg
                     repeats=count,
                 )
             )
+    except OSError as error:
+        # A failed write does not name its file.
+        raise OSError(error.errno, error.strerror, config.audit.file) from None
     finally:
         sink.close()
 

@@ -57,14 +57,17 @@ async def export_authorizations(config: Config, key: str) -> Exported:
 
 async def import_authorizations(
     config: Config, key: str, file: bytes, *, force: bool
-) -> AsyncGenerator[tuple[Authorization, Restored], None]:
-    """Put back what is in the file, and yield what became of each. Raises as `export_authorizations`."""
+) -> AsyncGenerator[list[tuple[Authorization, Restored]], None]:
+    """Put back what is in the file; yield what became of each, as soon as it is in the store.
+
+    Raises as `export_authorizations`.
+    """
     saved = read_backup(file, backup_key(key))
     async with _opened(config) as (backup, _):
         at_once = EMBEDDED_AT_ONCE if config.store.is_embedded else AT_ONCE
         async with aclosing(backup.restore_all(saved, force=force, at_once=at_once)) as restored:
-            async for authorization, outcome in restored:
-                yield authorization, outcome
+            async for batch in restored:
+                yield batch
 
 
 @asynccontextmanager

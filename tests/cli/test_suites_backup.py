@@ -5,6 +5,8 @@ import base64
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -30,6 +32,8 @@ from tests.kit.processes.broker_process import to_toml
 from tests.kit.processes.redis_server import RedisServer
 
 KEY = base64.b64encode(b"k" * 32).decode()
+OLD_SEAL = {"id": "k1", "key": base64.b64encode(b"s" * 32).decode()}
+NEW_SEAL = {"id": "k2", "key": base64.b64encode(b"t" * 32).decode()}
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECRETS = [f"permanent-code-{number}" for number in range(3)]
 
@@ -113,12 +117,15 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    if request.param == "sqlite":
-        return Place(tmp_path, {"url": f"sqlite:///{tmp_path}/broker.db"})
-    server: RedisServer = request.getfixturevalue("redis_server")
-    seal = [{"id": "k1", "key": base64.b64encode(b"s" * 32).decode()}]
-    return Place(tmp_path, {"url": server.url, "prefix": f"test-{os.urandom(4).hex()}", "seal_keys": seal})
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer, tmp_path: Path) -> Place:
+    prefix = f"test-{os.urandom(4).hex()}"
+    return Place(tmp_path, {"url": redis_server.url, "prefix": prefix, "seal_keys": [OLD_SEAL]})
 
 
 @pytest.fixture
@@ -187,6 +194,42 @@ def test_neither_does_anything_that_cannot_be_recorded(place: Place, key_file: s
 
     assert not (place.folder / "another").exists()
     assert {} == other.held()
+
+
+def test_what_nobody_reads_is_put_back_and_recorded_all_the_same(place: Place, key_file: str) -> None:
+    kept = [authorization(f"wp{number}", f"code-{number}") for number in range(6)]
+    place.keep(*kept)
+    file, trail = exported(place, key_file), place.folder / "audit.log"
+    other = replace(place, store={**place.store, **elsewhere(place)})
+    config = other.config(audit={"file": str(trail)})
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "broker", "suites", "import", file, "--config", config]
+    with os.fdopen(writer, "wb") as nobody:
+        ended = subprocess.run(
+            [*command, "--key-file", key_file], stdout=nobody, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert (1, "") == (ended.returncode, ended.stderr)
+    records = [read_line(line) for line in trail.read_bytes().splitlines()]
+    assert [("WRITTEN", each.corp_id) for each in kept] == [
+        (record.reason, record.target.corp_id) for record in records
+    ]
+    assert {each.corp_id for each in kept} == set(other.held())
+
+
+def test_what_a_full_trail_does_not_take_is_told(place: Place, key_file: str) -> None:
+    place.keep(FIRST, SECOND)
+    file = exported(place, key_file)
+    other = replace(place, store={**place.store, **elsewhere(place)})
+    config = other.config(audit={"file": "/dev/full"})
+    result = run("suites", "import", file, "--config", config, "--key-file", key_file)
+
+    assert (1, "error: /dev/full: no space left on device\n") == (result.exit_code, result.stderr)
+    assert ["market wpA written", "market wpB written"] == [
+        " ".join(line.split()) for line in result.stdout.splitlines()
+    ]
+    assert {"wpA", "wpB"} == set(other.held())
 
 
 def elsewhere(place: Place) -> dict[str, str]:
@@ -316,6 +359,17 @@ def test_a_key_that_is_none_is_told_without_showing_it(
     assert command == "import" or not Path(file).exists()
 
 
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_a_key_that_is_no_text_is_told_to_be_no_key(sqlite: Place, key_file: str, command: str) -> None:
+    sqlite.keep(FIRST)
+    file = exported(sqlite, key_file) if command == "import" else str(sqlite.folder / "backup")
+    given = sqlite.folder / "given.key"
+    given.write_bytes(bytes(range(200, 232)))
+    result = run("suites", command, file, "--config", sqlite.config(), "--key-file", str(given))
+
+    assert (1, "error: the key is not base64 of 32 bytes\n") == (result.exit_code, result.stderr)
+
+
 def test_another_key_opens_nothing(sqlite: Place, key_file: str) -> None:
     sqlite.keep(FIRST)
     file = exported(sqlite, key_file)
@@ -342,6 +396,21 @@ def test_a_file_is_never_overwritten(sqlite: Place, key_file: str) -> None:
     assert 1 == result.exit_code
     assert f"error: {file} exists already: choose another name\n" == result.stderr
     assert before == Path(file).read_bytes()
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_left_behind(redis: Place, key_file: str) -> None:
+    redis.keep(FIRST)
+    file = str(redis.folder / "backup")
+    command = [sys.executable, "-m", "broker", "suites", "export", file, "--config", redis.config()]
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *command, "--key-file", key_file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (1, f"error: {file}: file too large\n") == (ended.returncode, ended.stderr)
+    assert not Path(file).exists()
 
 
 def test_a_folder_that_is_not_there_is_told(sqlite: Place, key_file: str) -> None:
@@ -382,10 +451,9 @@ async def test_a_broker_that_uses_the_sqlite_file_must_be_stopped_first(
 
 def test_records_that_no_key_opens_are_counted(place: Place, key_file: str) -> None:
     if place.store["url"].startswith("sqlite"):
-        place.store["seal_keys"] = [{"id": "k1", "key": base64.b64encode(b"s" * 32).decode()}]
+        place.store["seal_keys"] = [OLD_SEAL]
     place.keep(FIRST)
-    new = [{"id": "k2", "key": KEY}, *place.store["seal_keys"]]
-    newer = replace(place, store={**place.store, "seal_keys": new})
+    newer = replace(place, store={**place.store, "seal_keys": [NEW_SEAL, OLD_SEAL]})
     newer.keep(SECOND)
     result = run(
         "suites",

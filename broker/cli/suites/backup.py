@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import wraps
 from pathlib import Path
@@ -25,6 +25,7 @@ from broker.server.http.server import system_reason
 from broker.telemetry.logging import set_up_logging
 
 Given = ParamSpec("Given")
+Outcomes = Sequence[tuple[Authorization, Restored]]
 PERMANENT_CODE = "permanent_code"
 KEY_VARIABLE = "WECOM_BROKER_BACKUP_KEY"
 MEANINGS = {
@@ -57,7 +58,11 @@ def _on_the_store(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callab
         except BackupRefused as error:
             fail(str(error))
         except OSError as error:
-            fail(f"{error.filename}: {system_reason(error)}")
+            if isinstance(error, BrokenPipeError) and not error.filename:
+                raise
+            # What goes to stdout names no file.
+            place = f"{error.filename}: " if error.filename else ""
+            fail(f"{place}{system_reason(error)}")
         except StoreUnavailable as error:
             fail(f"store.url: {error.reason}: {error.message}")
         except CannotStart as error:
@@ -117,29 +122,54 @@ async def import_(file: Path, path: Path, key_file: Path | None, force: bool, as
     # Nothing is put back that could not be recorded.
     record_command(config, "suites import", {})
     outcomes: Counter[Restored] = Counter()
+    unsaid: OSError | None = None
     done = import_authorizations(config, _key(key_file), file.read_bytes(), force=force)
-    async with aclosing(done) as restored:
-        async for authorization, outcome in restored:
-            outcomes[outcome] += 1
-            target = AuditTarget(authorization.suite, authorization.corp_id, PERMANENT_CODE)
-            record_command(config, "suites import", {(target, outcome.upper()): 1})
-            _tell(authorization, outcome, as_json=as_json)
+    async with aclosing(done) as batches:
+        async for batch in batches:
+            outcomes.update(outcome for _, outcome in batch)
+            try:
+                record_command(config, "suites import", _records(batch))
+            finally:
+                # What cannot be recorded is told all the same; what nobody reads is put back all the same.
+                unsaid = unsaid or _tell(batch, as_json=as_json)
+    if unsaid:
+        raise unsaid
     if not as_json:
         click.echo(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "nothing in it")
     if FAILED & set(outcomes):
         raise SystemExit(1)
 
 
-def _tell(authorization: Authorization, outcome: Restored, *, as_json: bool) -> None:
+def _records(batch: Outcomes) -> dict[tuple[AuditTarget, str], int]:
+    return {
+        (AuditTarget(authorization.suite, authorization.corp_id, PERMANENT_CODE), outcome.upper()): 1
+        for authorization, outcome in batch
+    }
+
+
+def _tell(batch: Outcomes, *, as_json: bool) -> OSError | None:
+    """Print what became of each; return the error if that cannot be printed."""
+    try:
+        for authorization, outcome in batch:
+            click.echo(_line(authorization, outcome, as_json=as_json))
+    except OSError as error:
+        return error
+    return None
+
+
+def _line(authorization: Authorization, outcome: Restored, *, as_json: bool) -> str:
     if as_json:
         told = {"suite": authorization.suite, "corp_id": authorization.corp_id, "outcome": outcome}
-        click.echo(json.dumps(told, ensure_ascii=False))
-    else:
-        click.echo(f"{authorization.suite:16} {authorization.corp_id:34} {MEANINGS[outcome]}")
+        return json.dumps(told, ensure_ascii=False)
+    return f"{authorization.suite:16} {authorization.corp_id:34} {MEANINGS[outcome]}"
 
 
 def _key(key_file: Path | None) -> str:
-    key = key_file.read_text(encoding="utf-8-sig") if key_file else os.environ.get(KEY_VARIABLE, "")
+    if key_file:
+        # What is not text is no base64 either, and is refused as such.
+        key = key_file.read_text(encoding="utf-8-sig", errors="replace")
+    else:
+        key = os.environ.get(KEY_VARIABLE, "")
     if not key.strip():
         fail(f"give the key that seals the file by --key-file or {KEY_VARIABLE}; `keys new` makes one")
     return key
@@ -153,6 +183,7 @@ def _write(file: Path, content: bytes) -> None:
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())
-    except OSError:
+    except OSError as error:
         file.unlink()
-        raise
+        # A failed write does not name its file.
+        raise OSError(error.errno, error.strerror, str(file)) from None

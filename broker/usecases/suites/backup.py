@@ -83,17 +83,21 @@ class AuthorizationBackup:
 
     async def restore_all(
         self, saved: Sequence[Authorization], *, force: bool, at_once: int
-    ) -> AsyncGenerator[tuple[Authorization, Restored], None]:
-        """Put them back, so many at a time; yield what became of each. Raises as `restore`."""
+    ) -> AsyncGenerator[list[tuple[Authorization, Restored]], None]:
+        """Put them back, so many at a time; yield what became of each, so many at a time.
+
+        Raises as `restore`, after it has yielded what was put back beside the failure.
+        """
         for start in range(0, len(saved), at_once):
             batch = saved[start : start + at_once]
             restored = (self.restore(authorization, force=force) for authorization in batch)
             # None is left behind by the failure of another.
             outcomes = await asyncio.gather(*restored, return_exceptions=True)
-            for authorization, outcome in zip(batch, outcomes, strict=True):
+            known = zip(batch, outcomes, strict=True)
+            yield [(each, outcome) for each, outcome in known if isinstance(outcome, Restored)]
+            for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome
-                yield authorization, outcome
 
     async def _force(self, saved: Authorization, stored: Stored[Authorization] | None) -> Restored:
         floor = max(saved.fence, stored.fence if stored else 0)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from broker.domain.errors import ReauthorizationRequired, StoreUnavailable
+from broker.domain.ports.collection import Stored
 from broker.domain.ports.store import Busy
 from broker.domain.secret import Secret
-from broker.domain.suites.authorization import Authorization, AuthorizationState
+from broker.domain.suites.authorization import Authorization, AuthorizationKey, AuthorizationState
 from broker.simulator import provider_demo as demo
 from broker.usecases.suites.backup import LEASE_DURATION, AuthorizationBackup, Restored
 from tests.kit.memory.engine_world import Replica
@@ -156,9 +157,10 @@ async def test_many_are_put_back_at_a_time_and_told_of_in_order(world: ProviderW
     together = Together(storage.authorizations, 50)
     backup = AuthorizationBackup(["market"], together, storage.groups, storage.coordination, world.clock)  # type: ignore[arg-type]
 
-    told = [pair async for pair in backup.restore_all(saved, force=False, at_once=50)]
+    told = [batch async for batch in backup.restore_all(saved, force=False, at_once=50)]
 
-    assert [(authorization, Restored.WRITTEN) for authorization in saved] == told
+    written = [(authorization, Restored.WRITTEN) for authorization in saved]
+    assert [written[:50], written[50:100], written[100:]] == told
 
 
 async def test_a_failure_comes_after_what_was_put_back_beside_it(world: ProviderWorld) -> None:
@@ -168,9 +170,39 @@ async def test_a_failure_comes_after_what_was_put_back_beside_it(world: Provider
     saved = [replace(found, corp_id=f"wp{number}") for number in range(5)]
     restoring = backup_of(world, replica).restore_all(saved, force=False, at_once=2)
 
-    told = [(await anext(restoring))[0] for _ in range(2)]
+    told = await anext(restoring)
     replica.store.cut()
 
-    assert saved[:2] == told
+    assert [(each, Restored.WRITTEN) for each in saved[:2]] == told
+    assert [] == await anext(restoring)
+    with pytest.raises(StoreUnavailable):
+        await anext(restoring)
+
+
+class Failing:
+    """A collection that cannot be read for one corp."""
+
+    def __init__(self, inner: Any, corp_id: str) -> None:
+        self._inner = inner
+        self._corp_id = corp_id
+        self.offer = inner.offer
+
+    async def load(self, keys: list[AuthorizationKey]) -> dict[AuthorizationKey, Stored[Authorization]]:
+        if any(corp_id == self._corp_id for _, corp_id in keys):
+            raise StoreUnavailable("because the test says so")
+        return dict(await self._inner.load(keys))
+
+
+async def test_all_that_was_put_back_beside_a_failure_is_told_of(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    found = await world.authorize(replica)
+    saved = [replace(found, corp_id=f"wp{number}") for number in range(5)]
+    storage = replica.storage
+    failing = Failing(storage.authorizations, "wp1")
+    backup = AuthorizationBackup(["market"], failing, storage.groups, storage.coordination, world.clock)  # type: ignore[arg-type]
+    restoring = backup.restore_all(saved, force=False, at_once=3)
+
+    assert [(saved[0], Restored.WRITTEN), (saved[2], Restored.WRITTEN)] == await anext(restoring)
     with pytest.raises(StoreUnavailable):
         await anext(restoring)
