@@ -327,6 +327,26 @@ def test_a_corp_that_has_cancelled_since_stays_cancelled(place: Place, key_file:
     assert cancelled == place.held()["wpA"]
 
 
+def test_an_authorisation_that_no_key_opens_stays_unless_it_is_forced(place: Place, key_file: str) -> None:
+    place.store["seal_keys"] = [OLD_SEAL]
+    place.keep(FIRST)
+    file = exported(place, key_file)
+    place.store["seal_keys"] = [NEW_SEAL, OLD_SEAL]
+    place.keep(SECOND)
+    place.store["seal_keys"] = [NEW_SEAL]
+    command = ("suites", "import", file, "--config", place.config(), "--key-file", key_file)
+    kept = run(*command)
+
+    assert 1 == kept.exit_code
+    assert (
+        "not written: what the store has is sealed with a key that is not configured (--force replaces it)"
+    ) in kept.stdout
+    assert {"wpB": SECOND} == place.held()
+
+    assert 0 == run(*command, "--force").exit_code
+    assert FIRST.permanent_code == place.held()["wpA"].permanent_code
+
+
 # --- what is wrong
 
 

@@ -33,10 +33,13 @@ MEANINGS = {
     Restored.REPLACED: "replaced an older one",
     Restored.UNCHANGED: "is there already",
     Restored.KEPT_NEWER: "not written: the store has a newer one (--force replaces it)",
+    Restored.UNREADABLE: (
+        "not written: what the store has is sealed with a key that is not configured (--force replaces it)"
+    ),
     Restored.UNKNOWN_SUITE: "not written: no suite of that name is configured",
     Restored.BUSY: "not written: running brokers go on changing it; try again",
 }
-FAILED = {Restored.UNKNOWN_SUITE, Restored.BUSY}
+FAILED = {Restored.UNREADABLE, Restored.UNKNOWN_SUITE, Restored.BUSY}
 
 key_option = click.option(
     "--key-file",

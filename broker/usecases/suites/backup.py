@@ -32,6 +32,8 @@ class Restored(StrEnum):
     """The store has it already."""
     KEPT_NEWER = "kept_newer"
     """The store has a newer one, which stays."""
+    UNREADABLE = "unreadable"
+    """The store has one that no configured key opens, as old or newer, which stays."""
     UNKNOWN_SUITE = "unknown_suite"
     """No suite of that name is configured."""
     BUSY = "busy"
@@ -77,9 +79,9 @@ class AuthorizationBackup:
         await self._enlisted.enlist(suite, corp_id)
         if await self._authorizations.offer(replace(saved, is_stale=True)):
             return Restored.REPLACED if stored else Restored.WRITTEN
-        if not force:
-            return Restored.KEPT_NEWER
-        return await self._force(saved, stored)
+        if force:
+            return await self._force(saved, stored)
+        return Restored.UNREADABLE if stored and not stored.is_readable else Restored.KEPT_NEWER
 
     async def restore_all(
         self, saved: Sequence[Authorization], *, force: bool, at_once: int
