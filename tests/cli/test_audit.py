@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 from broker.cli.audit.reader import TrailReader
 from broker.domain.audit import AuditOutcome, AuditRecord, AuditTarget
 from broker.telemetry.audit.line import write_line
-from tests.cli.running import interrupted, process, run
+from tests.cli.running import WITHIN_SECONDS, interrupted, process, run
 from tests.kit.processes.broker_process import to_toml
 from tests.unit.telemetry.audit_records import RECORD
 
@@ -186,6 +187,21 @@ def test_following_goes_on_over_a_rotation_until_ctrl_c(path: Path) -> None:
         assert 9 == json.loads(running.stdout.readline())["generation"]
         append(path, write_line(replace(later[2], time=NOW + timedelta(hours=1))))
         assert 10 == json.loads(running.stdout.readline())["generation"]
+        code, out, error = interrupted(running)
+
+    assert (130, "", "") == (code, out, error)
+
+
+def test_following_a_fifo_shows_each_record_as_it_comes(tmp_path: Path) -> None:
+    fifo = tmp_path / "trail"
+    os.mkfifo(fifo)
+    command = ("audit", str(fifo), "--follow", "--json")
+    with process(*command) as running, fifo.open("r+b", buffering=0) as trail:
+        assert running.stdout
+        for generation in (8, 9):
+            trail.write(write_line(replace(RECORD, generation=generation)))
+            assert select.select([running.stdout], [], [], WITHIN_SECONDS)[0]
+            assert generation == json.loads(running.stdout.readline())["generation"]
         code, out, error = interrupted(running)
 
     assert (130, "", "") == (code, out, error)

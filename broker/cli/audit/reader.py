@@ -3,8 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 LOOKED_EVERY_SECONDS = 0.25
 PIECE = 1 << 16
@@ -21,7 +21,7 @@ class TrailReader:
 
     def lines(self, *, follow: bool = False) -> Iterator[bytes]:
         """Yield each line without its end; when following, wait for more, for ever. Raises `OSError`."""
-        file: BinaryIO = self._path.open("rb")
+        file = self._path.open("rb")
         while True:
             with file:
                 yield from self._lines_of(file, follow=follow)
@@ -29,7 +29,7 @@ class TrailReader:
                 return
             file = self._awaited()
 
-    def _lines_of(self, file: BinaryIO, *, follow: bool) -> Iterator[bytes]:
+    def _lines_of(self, file: BufferedReader, *, follow: bool) -> Iterator[bytes]:
         """Yield the lines of an open file until its end; when following, until another took its name."""
         rest = b""
         while True:
@@ -38,7 +38,8 @@ class TrailReader:
             if not is_current and follow:
                 # A writer that is about to write to the old file is done by then.
                 self._sleep(LOOKED_EVERY_SECONDS)
-            while piece := file.read(PIECE):
+            # Of a FIFO `read` would wait until a whole piece had come.
+            while piece := file.read1(PIECE):
                 *whole, rest = (rest + piece).split(b"\n")
                 yield from whole
                 if len(rest) > LONGEST_LINE:
@@ -55,14 +56,14 @@ class TrailReader:
         if rest:
             yield rest
 
-    def _is_current(self, file: BinaryIO) -> bool:
+    def _is_current(self, file: BufferedReader) -> bool:
         try:
             return os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
         except FileNotFoundError:
             # Moved away, and no record has come since: more may still come into this one.
             return True
 
-    def _awaited(self) -> BinaryIO:
+    def _awaited(self) -> BufferedReader:
         while True:
             try:
                 return self._path.open("rb")
