@@ -181,6 +181,42 @@ async def test_a_refusal_is_told_by_its_reason(
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["suites", "list", "market"],
+        ["suites", "show", "market", "wpA"],
+        ["shares", "list", "market", "--parent", "wpP"],
+        ["shares", "sync", "market", "--parent", "wpP"],
+    ],
+)
+async def test_a_terminal_is_not_at_the_mercy_of_other_companies_names(
+    fake: FakeBroker, arguments: list[str]
+):
+    name = "\x1b[2J\r\n总部"
+    permission, edition = pb.Permission(name=name), pb.Edition(edition_name=name)
+    agent = pb.AuthorizedAgent(agent_id=7, name=name, permissions=[permission], edition=edition)
+    fake.suite_authorizations = [
+        pb.Authorization(app="market", corp_id="wpA", corp_name=name, problem=name, agents=[agent])
+    ]
+    fake.shares = [shares_pb.AppShare(app="market", corp_id="wpA", corp_name=name)]
+    shown = await asyncio.to_thread(CliRunner().invoke, main, [*arguments, "--address", fake.address])
+
+    assert 0 == shown.exit_code
+    assert r"\x1b[2J\r\n总部" in shown.stdout
+    assert {"\n"} == {letter for letter in shown.stdout if not letter.isprintable()}
+    assert all("总部" not in line or r"\x1b[2J" in line for line in shown.stdout.splitlines())
+
+
+async def test_a_terminal_is_not_at_the_mercy_of_what_an_error_repeats(fake: FakeBroker):
+    said = Refusal(grpc.StatusCode.NOT_FOUND, "UNKNOWN_APP", "\x1b[2J", metadata={"corp_id": "\x1b[3J"})
+    fake.refusals["ListAuthorizations"] = said
+    shown = await suites(fake, "list", "market")
+
+    assert r"UNKNOWN_APP: \x1b[2J (corp_id=\x1b[3J)" in shown.stderr
+    assert "\x1b" not in shown.stderr
+
+
+@pytest.mark.parametrize(
     ("verb", "request_type"),
     [("list", shares_pb.ListAppSharesRequest), ("sync", shares_pb.SyncAppSharesRequest)],
 )

@@ -17,6 +17,7 @@ from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
 from broker.cli.ending import fail
 from broker.config.checking.wording import did_you_mean
+from broker.domain.printable import printable
 
 Given = ParamSpec("Given")
 BEARER = "wecom_broker.bearer"
@@ -96,7 +97,7 @@ def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callabl
                 raise SystemExit(1) from None
             details = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
             hint = _hint(error, kwargs.get("address"), kwargs.get("tls"))
-            fail(f"{error.reason}: {error.message}" + (f" ({details})" if details else "") + hint)
+            fail(printable(f"{error.reason}: {error.message}" + (f" ({details})" if details else "") + hint))
         except KeyboardInterrupt:
             raise SystemExit(130) from None
 

@@ -15,6 +15,7 @@ from broker.cli.remote.connection import (
     tls_options,
 )
 from broker.cli.shell.suggestions import Group
+from broker.domain.printable import printable
 
 parent_option = click.option(
     "--parent", default="", metavar="CORP", help="Of a suite: the corp that shares it. A suite needs it."
@@ -87,7 +88,7 @@ def _fields(share: AppShare) -> dict[str, object]:
 
 
 def _line(share: AppShare) -> str:
-    return f"{share.corp_id:32} {share.agent_id:>10}  {_kind(share):12}  {share.corp_name}"
+    return printable(f"{share.corp_id:32} {share.agent_id:>10}  {_kind(share):12}  {share.corp_name}")
 
 
 def _kind(share: AppShare) -> str:

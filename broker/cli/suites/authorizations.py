@@ -10,6 +10,7 @@ from wecom_broker import Authorization, AuthorizedAgent, Edition, Tls
 
 from broker.cli.ending import say_none
 from broker.cli.remote.connection import address_option, asynchronous, json_option, open_broker, tls_options
+from broker.domain.printable import printable
 
 
 @click.command("list")
@@ -42,7 +43,7 @@ async def show(suite: str, corp: str, refresh: bool, address: str, tls: Tls | No
     async with open_broker(address, tls) as broker:
         call = broker.refresh_authorization if refresh else broker.authorization
         found = await call(suite, corp)
-    click.echo(_as_json(found) if as_json else "\n".join(_details(found)))
+    click.echo(_as_json(found) if as_json else "\n".join(map(printable, _details(found))))
 
 
 @click.command("install-url")
@@ -78,7 +79,8 @@ def _line(found: Authorization) -> str:
     agent = found.agents[0].agent_id if found.agents else ""
     installed = _moment(found.install_time)
     more = " ".join(filter(None, (found.corp_name, f"({found.problem})" if found.problem else "")))
-    return f"{found.corp_id or '-':32} {agent:>10}  {_state(found):24}  {installed}  {more}".rstrip()
+    line = f"{found.corp_id or '-':32} {agent:>10}  {_state(found):24}  {installed}  {more}"
+    return printable(line.rstrip())
 
 
 def _details(found: Authorization) -> Iterator[str]:
