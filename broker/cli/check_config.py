@@ -38,7 +38,7 @@ def check_config(
     """Check the configuration and report every mistake, by key; connect to nothing.
 
     Settings that are valid and probably not intended are warnings: the exit code stays 0. With --explain it
-    is 0 if the caller may do that, 1 if not.
+    is 0 if the caller may do that, 1 if not, 2 if no such caller, action or app is known.
     """
     try:
         config = load_hidden(path, insecure=insecure)
@@ -73,7 +73,8 @@ def _explain(
     """Print which rule decides; exit with 1 if the caller may not."""
     policy, subjects = CallerPolicy(mapping.callers(config)), Subjects.of(mapping.catalog(config))
     if policy.is_open:
-        fail("--explain: no callers are configured: everybody on this machine may do everything")
+        problem = "no callers are configured: everybody on this machine may do everything"
+        fail(f"--explain: {problem}", code=CONFIG_UNUSABLE)
     position = _position("caller", caller_name, [caller.name for caller in policy.callers])
     caller = policy.callers[position]
     actions = list(Action)

@@ -110,9 +110,9 @@ def test_an_unknown_name_is_told(path: str, asked: tuple[str, ...], told: str) -
     assert told in shown.stderr
 
 
-def test_without_callers_there_is_no_rule(path: str) -> None:
+def test_without_callers_there_is_no_rule_and_nothing_is_denied(path: str) -> None:
     Path(path).write_text(CONFIG.partition("[[callers]]")[0], encoding="utf-8")
     shown = run("check-config", "--config", path, "--explain", "orders", "token.get", "crm", "-")
 
-    assert 1 == shown.exit_code
+    assert 2 == shown.exit_code
     assert "everybody on this machine may do everything" in shown.stderr
