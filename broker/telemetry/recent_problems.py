@@ -1,7 +1,7 @@
 """The last problems of this replica: what passes, and leaves no state that could be looked at."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.domain.ports.clock import Clock
@@ -9,6 +9,8 @@ from broker.domain.ports.clock import Clock
 MOST = 50
 LONGEST = 300
 """Characters of what is kept of a subject or a detail: others write them."""
+LATELY = timedelta(minutes=15)
+"""How long a problem that came back no more is told of."""
 
 
 class ProblemKind(StrEnum):
@@ -34,7 +36,7 @@ class ProblemKind(StrEnum):
 
 @dataclass(slots=True)
 class RecentProblem:
-    """One of them, and how often it came."""
+    """One of them, and how often it came without a quarter of an hour between two."""
 
     kind: ProblemKind
     subject: str
@@ -53,11 +55,17 @@ class RecentProblems:
         self._known: dict[tuple[ProblemKind, str, str], RecentProblem] = {}
 
     def note(self, kind: ProblemKind, subject: str, detail: str, count: int = 1) -> None:
-        """Keep it, or count it with those like it; of more than 50 the one that is over for longest goes."""
+        """Keep it, or count it with those like it; of more than 50 the one that is over for longest goes.
+
+        What did not come back for a quarter of an hour is over: it is counted anew.
+        """
         now = self._clock.now()
         name = kind, subject[:LONGEST], detail[:LONGEST]
-        found = self._known.pop(name, None) or RecentProblem(*name, now, now)
-        found.last_at = now
+        found = self._known.pop(name, None)
+        # The clock may have been set back since.
+        if found is None or abs(now - found.last_at) >= LATELY:
+            found = RecentProblem(*name, now, now)
+        found.first_at, found.last_at = min(found.first_at, now), now
         found.count += count
         self._known[name] = found
         if len(self._known) > MOST:

@@ -6,9 +6,8 @@ from datetime import UTC, timedelta
 from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.server.diagnosis.finding import Facts, Finding, Level
+from broker.telemetry.recent_problems import LATELY
 
-LATELY = timedelta(minutes=15)
-"""How long a problem that came back no more is told of."""
 SLOW = timedelta(seconds=1)
 MANY_CALLBACKS = 3
 """The URL is public: fewer that are refused may be a stranger's."""
