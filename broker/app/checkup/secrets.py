@@ -101,7 +101,8 @@ class Secrets:
             return Finding(Level.WARN, _subject(owner.name), problem, f"if the secret is right: {again}")
         if trial.kind is None:
             more = "" if just_now else f" ({again} tries it now)"
-            return Finding(Level.OK, _subject(owner.name), f"accepted, {when}{more}{_proved(owner)}")
+            more += _of_agent_and_address(owner, just_now=just_now)
+            return Finding(Level.OK, _subject(owner.name), f"accepted, {when}{more}")
         error = trial.kind.restored(trial.message, trial.metadata)
         if isinstance(error, SecretRejected):
             return _refused(owner, error, f"{when}, and never again")
@@ -153,10 +154,12 @@ def _subject(name: str) -> str:
     return f"secret {name}"
 
 
-def _proved(owner: Owner) -> str:
-    if isinstance(owner, App) and owner.agent_id:
-        return "; agent_id and this machine's address, too"
-    return ""
+def _of_agent_and_address(owner: Owner, *, just_now: bool) -> str:
+    """Return whether these were tried, too: a trial that is remembered may be another machine's."""
+    if not isinstance(owner, App) or not owner.agent_id:
+        return ""
+    tried = "agent_id and this machine's address"
+    return f"; {tried}, too" if just_now else f"; not tried now: {tried}"
 
 
 def _ago(now: "datetime", then: "datetime") -> str:

@@ -123,6 +123,16 @@ async def test_an_accepted_secret_is_not_fetched_again_and_again(bench: Bench, u
     assert 2 == bench.world.log.calls(GETTOKEN)
 
 
+async def test_a_remembered_trial_proves_neither_another_agent_nor_this_machines_address(
+    bench: Bench, url: str
+) -> None:
+    await bench.examine(bench.configuration(url))
+    found = (await bench.examine(bench.configuration(url, app={"agent_id": 1000077})))[SECRET_OF]
+
+    assert "agent_id and this machine's address, too" not in found.problem
+    assert found.problem.endswith("; not tried now: agent_id and this machine's address")
+
+
 async def test_what_the_running_fleet_knows_to_be_wrong_is_not_tried(
     bench: Bench, redis: RedisServer
 ) -> None:
