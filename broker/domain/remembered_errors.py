@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from broker.domain.closed_endpoints import ClosedEndpoint
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import BrokerError, RetryLater
 from broker.domain.shares import ListingKey
@@ -52,8 +53,22 @@ class RememberedError:
         return CredentialKey.read(self.scope) or ListingKey.read(self.scope)
 
     @property
+    def closed(self) -> ClosedEndpoint | None:
+        """Return the endpoint that a limit closed; None for what else was refused."""
+        return ClosedEndpoint.read(self.scope)
+
+    @property
     def app(self) -> str:
         """Return whose it is; empty for an endpoint of a corp, which all its apps share."""
+        found = self.subject or self.closed
+        return found.app if found else ""
+
+    @property
+    def secret_of(self) -> str:
+        """Return whose secret it depends on, and under whom stores list it; empty for a closed endpoint.
+
+        Another secret does not open that, and a retry does not.
+        """
         return self.subject.app if self.subject else ""
 
     def as_error(self, now: datetime) -> BrokerError:

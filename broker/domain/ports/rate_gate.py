@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from broker.domain.closed_endpoints import ClosedEndpoint
 from broker.domain.errors import BrokerError
 
 
@@ -28,9 +29,9 @@ class CallScope:
         return self.corp_id or self.app
 
     @property
-    def limited(self) -> str:
-        """Return for whom a limit of WeCom closes the endpoint."""
-        return f"{self.app}:{self.subject}" if self.is_proxied else self.subject
+    def limited(self) -> ClosedEndpoint:
+        """Return what a limit that it meets closes."""
+        return ClosedEndpoint(self.endpoint, self.subject, self.app if self.is_proxied else "")
 
 
 class UpstreamGate(Protocol):

@@ -107,14 +107,14 @@ class ErrorCache:
 
     def all_active(self) -> list[RememberedError]:
         """Return what this replica remembers and still applies."""
-        return [each for each in self._memory.values() if self.active(each.scope, each.app)]
+        return [each for each in self._memory.values() if self.active(each.scope, each.secret_of)]
 
     async def remembered(self, app: str = "") -> list[RememberedError]:
-        """Return what the fleet remembers of an app; without one, of what is no single app's.
+        """Return what the fleet remembers of an app's credentials and listings; without one, of endpoints.
 
         While the store is unavailable, it is what this replica remembers.
         """
-        scopes = {known.scope for known in self._memory.values() if known.app == app}
+        scopes = {known.scope for known in self._memory.values() if known.secret_of == app}
         with suppress(StoreUnavailable):
             listed = await self._groups.members(_group(app), 0, MOST_LISTED)
             for start in range(0, len(listed), BATCH):

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from broker.domain.closed_endpoints import ClosedEndpoint
 from broker.domain.errors import (
     BrokerError,
     RateLimited,
@@ -70,7 +71,7 @@ class RateGate:
 
     async def before(self, scope: CallScope) -> None:
         """Return if the call may go out. Raises `RateLimited` or `WecomUnavailable`."""
-        await self._error_cache.check(_limit_scope(scope.endpoint, scope.limited))
+        await self._error_cache.check(scope.limited.name)
         if not scope.is_file:
             self._breakers.check(scope)
         if scope.endpoint in self._counted:
@@ -94,7 +95,7 @@ class RateGate:
             return
         if not scope.is_file:
             self._breakers.succeeded(scope)
-        limit = _limit_scope(scope.endpoint, scope.limited)
+        limit = scope.limited.name
         if isinstance(error, RateLimited):
             await self._error_cache.remember(limit, error)
         # A call that succeeds while the endpoint is closed was sent before that: the limit still applies.
@@ -117,12 +118,8 @@ class RateGate:
         ]
 
     def _closed(self, endpoint: str, corp_id: str) -> datetime | None:
-        refusal = self._error_cache.active(_limit_scope(endpoint, corp_id))
+        refusal = self._error_cache.active(ClosedEndpoint(endpoint, corp_id).name)
         return refusal.until if refusal else None
-
-
-def _limit_scope(endpoint: str, limited: str) -> str:
-    return f"limit:{endpoint}:{limited}"
 
 
 def _counter(endpoint: str, corp_id: str, limit: Limit) -> str:

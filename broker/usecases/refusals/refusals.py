@@ -75,13 +75,14 @@ class Refusals:
         """Return what the fleet remembers, of one app or of all, in a stable order. Raises `UnknownApp`."""
         if app:
             self._catalog.owner(app)
-        names = [app] if app else ["", *(owner.name for owner in self._catalog.owners())]
+        names = ["", *([app] if app else (owner.name for owner in self._catalog.owners()))]
         found = [each for name in names for each in await self._error_cache.remembered(name)]
         elsewhere: defaultdict[tuple[str, datetime], list[Meeting]] = defaultdict(list)
         for meeting in await self._elsewhere() if found else ():
             elsewhere[meeting.scope, meeting.since].append(meeting)
         views = [self._view(each, elsewhere[each.scope, each.since]) for each in found]
-        return sorted(views, key=lambda refusal: refusal.scope)
+        shown = [view for view in views if not app or view.app == app]
+        return sorted(shown, key=lambda refusal: refusal.scope)
 
     async def retry(self, app: str) -> int:
         """Forget an app's refusals on every replica, and return how many there were.
@@ -112,10 +113,13 @@ class Refusals:
     def _view(self, remembered: RememberedError, elsewhere: Sequence[Meeting]) -> Refusal:
         subject, metadata = remembered.subject, remembered.metadata
         key = subject if isinstance(subject, CredentialKey) else None
+        app, corp_id = self._whose(remembered)
+        if closed := remembered.closed:
+            metadata = {"endpoint": closed.endpoint, **metadata}
         met = self._meetings.of(remembered.scope, remembered.since)
         return Refusal(
-            app=remembered.app,
-            corp_id=key.corp_id if key else _corp_of(remembered),
+            app=app,
+            corp_id=corp_id,
             agent_id=key.agent_id if key else 0,
             share_kind=subject.share_kind if subject else ShareKind.OWN,
             kind=key.kind if key else None,
@@ -127,12 +131,16 @@ class Refusals:
             retry_at=remembered.until,
             calls=met.calls + sum(each.calls for each in elsewhere),
             callers=len(met.callers.union(*(each.callers for each in elsewhere))),
-            remedy=remedy_of(remembered.kind, remembered.app, metadata),
+            remedy=remedy_of(remembered.kind, app, metadata),
         )
 
-
-def _corp_of(remembered: RememberedError) -> str:
-    """Return the corp of a share list, or of a closed endpoint."""
-    if remembered.subject:
-        return remembered.subject.parent_corp_id
-    return remembered.metadata.get("corp_id", "") or remembered.scope.rpartition(":")[2]
+    def _whose(self, remembered: RememberedError) -> tuple[str, str]:
+        """Return the app and the corp; a suite's own token belongs to no corp."""
+        subject, closed = remembered.subject, remembered.closed
+        if isinstance(subject, CredentialKey):
+            return subject.app, subject.corp_id
+        if subject:
+            return subject.app, subject.parent_corp_id
+        if closed and closed.subject in self._catalog.suites:
+            return closed.subject, ""
+        return remembered.app, closed.subject if closed else ""

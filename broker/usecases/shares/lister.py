@@ -85,7 +85,7 @@ class ShareLister:
     def failed_lately(self, key: ListingKey) -> bool:
         """Return whether a listing failed here, and is not tried again yet."""
         failure = self._failure(key)
-        return failure is not None and self._error_cache.active(failure.scope, failure.app) is not None
+        return failure is not None and self._error_cache.active(failure.scope, failure.secret_of) is not None
 
     def retry(self, app: App, kind: ShareKind) -> bool:
         """Begin a listing that failed before, and do not wait for it; return False if it never failed."""

@@ -41,6 +41,12 @@ def test_a_closed_endpoint_is_no_single_app_s() -> None:
     assert {Cause("", "RATE_LIMITED", "45009", ENDPOINT, ""): 1} == count_causes([found], {ENDPOINT})
 
 
+def test_an_endpoint_that_is_closed_to_one_app_is_that_app_s() -> None:
+    found = remembered(f"limit:{ENDPOINT}:crm:ww1", errors.RateLimited, errcode="45009", endpoint=ENDPOINT)
+
+    assert {Cause("crm", "RATE_LIMITED", "45009", ENDPOINT, ""): 1} == count_causes([found], {ENDPOINT})
+
+
 def test_paths_that_callers_choose_are_one_value() -> None:
     found = [
         remembered(f"limit:/cgi-bin/{number}:ww1", errors.RateLimited, endpoint=f"/cgi-bin/{number}")

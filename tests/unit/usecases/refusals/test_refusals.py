@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from broker.domain.apps import AppKind
+from broker.domain.closed_endpoints import ClosedEndpoint
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import (
     AppDisabled,
@@ -17,8 +19,11 @@ from broker.domain.errors import (
     StoreUnavailable,
     UnknownApp,
 )
+from broker.domain.ports.rate_gate import CallScope
 from broker.domain.replica.report import Meeting
 from broker.domain.secret import Secret
+from broker.domain.suites.catalog import Catalog
+from broker.domain.suites.suite import Provider, Suite
 from broker.usecases.limits.error_cache import RETRY_RULES
 from broker.usecases.refusals.meetings import Meetings
 from broker.usecases.refusals.refusals import INTERVAL, SECRET_TRIES, Refusals
@@ -93,6 +98,51 @@ async def test_a_refused_share_list_and_a_closed_endpoint_are_listed_too(
     [closed] = [each for each in listed if not each.app]
     assert CRM.corp_id == closed.corp_id
     assert [each for each in listed if each.app] == await refusals_of(replica).list("crm")
+
+
+async def test_a_limit_that_a_callers_own_call_met_is_listed_under_its_app_alone(world: EngineWorld) -> None:
+    met, other = await world.fleet(2)
+    scope = CallScope("crm", CRM.corp_id, "/cgi-bin/message/send", is_proxied=True)
+    await met.gate.after(scope, RateLimited("crm's own for today", errcode=45009))
+
+    for replica in (met, other):
+        [found] = await refusals_of(replica).list("crm")
+        assert [found] == await refusals_of(replica).list()
+        assert ("crm", CRM.corp_id) == (found.app, found.corp_id)
+        assert "/cgi-bin/message/send" == found.metadata["endpoint"]
+
+
+async def test_neither_a_retry_nor_another_secret_opens_what_a_limit_closed(world: EngineWorld) -> None:
+    met = await world.start()
+    scope = CallScope("crm", CRM.corp_id, "/cgi-bin/message/send", is_proxied=True)
+    await met.gate.after(scope, RateLimited("crm's own for today", errcode=45009))
+    other = await world.start(apps=[replace(CRM, secret=Secret("the new secret"))])
+
+    assert 0 == await world.run(refusals_of(met).retry("crm"))
+
+    for replica in (met, other):
+        assert 1 == len(await refusals_of(replica).list("crm"))
+        assert 1 == len(replica.error_cache.all_active())
+        with pytest.raises(RateLimited):
+            await replica.gate.before(scope)
+
+
+@pytest.mark.parametrize("is_proxied", [False, True])
+async def test_a_limit_of_a_suites_own_token_is_the_suites_and_no_corps(
+    world: EngineWorld, is_proxied: bool
+) -> None:
+    replica = await world.start()
+    provider = Provider("isv", "ww0provider", Secret("secret"))
+    suite = Suite("market", AppKind.THIRD_PARTY, "ww0suite", Secret("secret"), provider)
+    replica.catalog.replace(Catalog({"crm": CRM}, {"market": suite}, {"isv": provider}))
+    scope = CallScope("market", "", "/cgi-bin/service/get_pre_auth_code", is_proxied=is_proxied)
+    await replica.gate.after(scope, RateLimited("over the limit", errcode=45009))
+
+    [found] = await refusals_of(replica).list("market")
+
+    assert [found] == await refusals_of(replica).list()
+    assert ("market", "") == (found.app, found.corp_id)
+    assert [] == await refusals_of(replica).list("crm")
 
 
 async def test_since_is_when_it_began_through_all_retries(
@@ -307,6 +357,25 @@ def test_a_credentials_name_is_read_as_what_it_names(key: CredentialKey) -> None
 )
 def test_another_name_is_no_credentials(name: str) -> None:
     assert CredentialKey.read(name) is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"),
+    [
+        (CallScope("crm", "ww1", "/cgi-bin/gettoken"), "limit:/cgi-bin/gettoken:ww1"),
+        (CallScope("crm", "ww1", "/cgi-bin/a", is_proxied=True), "limit:/cgi-bin/a:crm:ww1"),
+        (CallScope("crm", "ww1", "/cgi-bin/a:b", is_proxied=True), "limit:/cgi-bin/a:b:crm:ww1"),
+        (CallScope("market", "", "/cgi-bin/a", is_proxied=True), "limit:/cgi-bin/a:market:market"),
+    ],
+)
+def test_a_closed_endpoint_has_the_name_that_older_brokers_gave_it(scope: CallScope, name: str) -> None:
+    assert name == scope.limited.name
+    assert scope.limited == ClosedEndpoint.read(name)
+
+
+@pytest.mark.parametrize("name", ["", "limit:", "limit:/cgi-bin/a", OWN.name, "shares:crm:corp_group"])
+def test_another_name_is_no_closed_endpoints(name: str) -> None:
+    assert ClosedEndpoint.read(name) is None
 
 
 async def error_of(world: EngineWorld, call: Awaitable[object]) -> BrokerError:
