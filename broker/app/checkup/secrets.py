@@ -21,7 +21,7 @@ from broker.domain.suites.suite import Provider, Suite
 from broker.domain.trial import Trial
 from broker.server.diagnosis.finding import Finding, Level
 from broker.usecases.limits.error_cache import ErrorCache
-from broker.usecases.refusals.remedies import remedy_of
+from broker.usecases.refusals.remedies import Whose, remedy_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -146,7 +146,7 @@ def _refused(owner: Owner, error: BrokerError, when: str) -> Finding:
         level,
         _subject(owner.name),
         ", ".join(filter(None, words)),
-        remedy_of(kind, owner.name, error.metadata),
+        remedy_of(kind, Whose.of(owner), error.metadata),
     )
 
 

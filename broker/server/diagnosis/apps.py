@@ -8,7 +8,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.domain.errors import KINDS
 from broker.server.diagnosis.finding import Facts, Finding, Level
-from broker.usecases.refusals.remedies import REMEDIES, known_of
+from broker.usecases.refusals.remedies import known_of, sentence_of
 
 PASSING = frozenset(
     {"WECOM_UNAVAILABLE", "WECOM_PROTOCOL", "RATE_LIMITED", "APP_NOT_SHARED", "INVALID_REQUEST"}
@@ -49,12 +49,11 @@ def refusals(facts: Facts) -> Iterator[Finding]:
 def remedy(facts: Facts, refusal: pb.Refusal) -> str:
     """Return what clears a refusal: translated if that is known, else as the broker said it."""
     kind = KINDS.get(refusal.reason)
-    sentence = REMEDIES.get(kind, "") if kind else ""
+    whose = facts.whose(refusal.app, refusal.corp_id, refusal.parent_corp_id)
+    sentence = sentence_of(kind, whose) if kind else ""
     if facts.words.known(sentence) is None:
         return refusal.remedy
-    return facts.words.say(
-        sentence, **known_of(refusal.app, {"ip": refusal.ip, "endpoint": refusal.endpoint})
-    )
+    return facts.words.say(sentence, **known_of(whose, {"ip": refusal.ip, "endpoint": refusal.endpoint}))
 
 
 def quotas(facts: Facts) -> Iterator[Finding]:

@@ -1,13 +1,18 @@
 """What the doctor found, and what it was told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from wecom_broker.v1 import admin_service_pb2 as pb
 
+from broker.domain.apps import AppKind
 from broker.server.diagnosis.words import ENGLISH, Words
+from broker.usecases.refusals.remedies import Whose
+
+APP_KINDS: Mapping[str, AppKind | None] = {**{kind: kind for kind in AppKind}, "provider": None}
+"""By the kind that a broker tells of an app."""
 
 
 class Level(StrEnum):
@@ -45,3 +50,8 @@ class Facts:
     quotas: Sequence[pb.Quota] = field(default=())
     groups: Sequence[pb.EventGroup] = field(default=())
     words: Words = ENGLISH
+
+    def whose(self, app: str, corp_id: str = "", parent_corp_id: str = "") -> Whose:
+        """Return on what the remedies of an app depend; one of unknown kind counts as self-built."""
+        kind = next((known.kind for known in self.apps if known.name == app), "")
+        return Whose(app, APP_KINDS.get(kind, AppKind.SELF_BUILT), corp_id, parent_corp_id)

@@ -7,6 +7,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.server.diagnosis.finding import Facts, Finding, Level
 from broker.telemetry.recent_problems import LATELY
+from broker.usecases.refusals.remedies import known_of
 
 SLOW = timedelta(seconds=1)
 MANY_CALLBACKS = 3
@@ -28,7 +29,9 @@ OF_CALLBACKS = {
     "store_unavailable": "bring the store back: see the line of the store",
 }
 
-OF_SHARES = "compare the callback and its events in WeCom's console; then: wecom-broker shares sync {app}"
+OF_SHARES = (
+    "compare the callback and its events in WeCom's console; then: wecom-broker shares sync {app}{parent}"
+)
 
 
 def callers(facts: Facts) -> Iterator[Finding]:
@@ -67,7 +70,8 @@ def shares(facts: Facts) -> Iterator[Finding]:
     words = facts.words
     for found in _lately(facts, "share"):
         problem = words.say("shares ended, and no event said so: {often}", often=_how_often(facts, found))
-        yield Finding(Level.WARN, found.subject, problem, words.say(OF_SHARES, app=found.subject))
+        cure = words.say(OF_SHARES, **known_of(facts.whose(found.subject), {}))
+        yield Finding(Level.WARN, found.subject, problem, cure)
 
 
 def slowness(facts: Facts) -> Iterator[Finding]:

@@ -115,6 +115,7 @@ def refusal(found: Refusal) -> pb.Refusal:
         caller_count=found.callers,
         call_count=found.calls,
         remedy=found.remedy,
+        parent_corp_id=found.parent_corp_id,
     )
 
 

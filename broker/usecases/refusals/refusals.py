@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from broker.domain.closed_endpoints import ClosedEndpoint
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import CallerLimited, SecretRejected
@@ -20,7 +21,7 @@ from broker.domain.suites.catalog import Catalog
 from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.refusals.meetings import Meetings
-from broker.usecases.refusals.remedies import remedy_of
+from broker.usecases.refusals.remedies import Whose, remedy_of
 
 INTERVAL = timedelta(minutes=1)
 """How often the refusals of one app may be forgotten."""
@@ -36,6 +37,8 @@ class Refusal:
     app: str
     """Empty where WeCom closed an endpoint to a corp, whichever app calls it."""
     corp_id: str
+    parent_corp_id: str
+    """The corp that shares a suite with this one; for a suite's share list, the corp itself."""
     agent_id: int
     share_kind: ShareKind
     kind: CredentialKind | None
@@ -49,6 +52,11 @@ class Refusal:
     calls: int
     callers: int
     remedy: str
+
+    @property
+    def ends_by_retry(self) -> bool:
+        """Return whether a retry forgets it: WeCom's window has to pass before it opens an endpoint."""
+        return ClosedEndpoint.read(self.scope) is None
 
 
 class Refusals:
@@ -114,12 +122,14 @@ class Refusals:
         subject, metadata = remembered.subject, remembered.metadata
         key = subject if isinstance(subject, CredentialKey) else None
         app, corp_id = self._whose(remembered)
+        parent_corp_id = subject.parent_corp_id if subject else ""
         if closed := remembered.closed:
             metadata = {"endpoint": closed.endpoint, **metadata}
         met = self._meetings.of(remembered.scope, remembered.since)
         return Refusal(
             app=app,
             corp_id=corp_id,
+            parent_corp_id=parent_corp_id,
             agent_id=key.agent_id if key else 0,
             share_kind=subject.share_kind if subject else ShareKind.OWN,
             kind=key.kind if key else None,
@@ -131,8 +141,13 @@ class Refusals:
             retry_at=remembered.until,
             calls=met.calls + sum(each.calls for each in elsewhere),
             callers=len(met.callers.union(*(each.callers for each in elsewhere))),
-            remedy=remedy_of(remembered.kind, app, metadata),
+            remedy=remedy_of(remembered.kind, self._meant(app, corp_id, parent_corp_id), metadata),
         )
+
+    def _meant(self, app: str, corp_id: str, parent_corp_id: str) -> Whose:
+        if not self._catalog.knows(app):
+            return Whose(app)
+        return Whose.of(self._catalog.owner(app), corp_id, parent_corp_id)
 
     def _whose(self, remembered: RememberedError) -> tuple[str, str]:
         """Return the app and the corp; a suite's own token belongs to no corp."""

@@ -172,6 +172,30 @@ def test_problems_have_a_remedy_in_the_language_of_the_page() -> None:
     assert "回调被拒绝：signature → 与管理后台“接收消息”中的 Token 核对，然后重新加载" in chinese
 
 
+def test_a_suites_problems_have_a_remedy_for_suites_in_both_languages() -> None:
+    apps = [pb.App(name="built", kind="customized"), pb.App(name="isv", kind="provider")]
+    refusals = [
+        refusal(app="built", corp_id="ww1", reason="SECRET_REJECTED", remedy="as the broker said"),
+        refusal(app="isv", reason="IP_NOT_TRUSTED", ip="203.0.113.9", remedy="as the broker said"),
+        refusal(app="built", corp_id="ww1child", parent_corp_id="ww1", reason="APP_NOT_SHARED", remedy=""),
+    ]
+    passed = [
+        recent(ProblemKind.SHARE, "built", ""),
+        recent(ProblemKind.FETCH, "isv", "IP_NOT_TRUSTED"),
+        recent(ProblemKind.FETCH, "built", "SECRET_REJECTED"),
+    ]
+
+    chinese = Reader(html(seen(language="zh", apps=apps, refusals=refusals))).text
+    later = Reader(html(seen(apps=apps, recent=passed))).text
+
+    assert "没有收到 ww1 的新永久授权码" in chinese
+    assert "把 203.0.113.9 加入服务商的IP白名单" in chinese
+    assert "wecom-broker shares sync built --parent ww1" in chinese
+    assert "wecom-broker shares sync built --parent CORP" in later
+    assert "add the broker's address to the provider's IP白名单" in later
+    assert "not fetched: SECRET_REJECTED → see the other lines, and the log" in later
+
+
 def test_no_more_than_fifty_problems_are_shown() -> None:
     many = [recent(ProblemKind.FETCH, f"app-{number}", "SECRET_REJECTED") for number in range(80)]
 

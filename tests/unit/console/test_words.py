@@ -11,7 +11,7 @@ from broker.protocol.error_codes import ANSWERED
 from broker.server.diagnosis.finding import Level
 from broker.server.diagnosis.words import translations
 from broker.server.http.console import problems, rows
-from broker.usecases.refusals.remedies import REMEDIES
+from broker.usecases.refusals.remedies import OF_PERMANENT_CODES, OF_PROVIDERS, REMEDIES
 from broker.usecases.replicas import cures
 from tests.architecture.sources import ROOT
 
@@ -42,7 +42,8 @@ def said() -> Iterator[str]:
         yield from IN_TEMPLATE.findall(text)
         for heads in HEADS.findall(text):
             yield from re.findall(r'"([^"]+)"', heads)
-    yield from REMEDIES.values()
+    for kinds in (REMEDIES, OF_PROVIDERS, OF_PERMANENT_CODES):
+        yield from kinds.values()
     for remedies in problems.REMEDIES.values():
         yield from remedies.values()
     yield from (f"{cure}; {cures.STAY}" for _, cure in cures.STORE)

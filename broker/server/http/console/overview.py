@@ -34,6 +34,7 @@ class Seen:
     """What is wrong, the worst first."""
     rows: Sequence[Row]
     refused_apps: frozenset[str]
+    """Those of which a retry forgets something."""
     callers: Sequence[Caller]
     recent: Sequence[RecentProblem]
     store_away: bool
@@ -84,6 +85,7 @@ class Overview:
         facts = Facts(
             now=self._clock.now(),
             status=status,
+            apps=[admin_messages.app(each) for each in self._admin.apps()],
             replicas=replicas.replicas,
             refusals=[admin_messages.refusal(each) for each in refusals],
             quotas=quotas,
@@ -96,7 +98,7 @@ class Overview:
             facts=facts,
             findings=[finding for finding in found if finding.level is not Level.OK],
             rows=sorted(rows_of(views, refusals), key=lambda row: row.order),
-            refused_apps=frozenset(refusal.app for refusal in refusals if refusal.app),
+            refused_apps=frozenset(each.app for each in refusals if each.app and each.ends_by_retry),
             callers=() if app else self._policy.callers,
             recent=() if app else self._problems.newest(),
             store_away=store_away,

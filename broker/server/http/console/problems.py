@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+from broker.domain.apps import AppKind
 from broker.domain.errors import KINDS
 from broker.domain.ports.observer import Damage
-from broker.server.diagnosis.finding import Level
+from broker.server.diagnosis.finding import Facts, Level
 from broker.server.diagnosis.recent import OF_CALLBACKS, OF_CALLERS, OF_SHARES
 from broker.server.diagnosis.words import Words
 from broker.server.http.console.overview import Seen
 from broker.telemetry.recent_problems import ProblemKind, RecentProblem
-from broker.usecases.refusals.remedies import REMEDIES as OF_REFUSALS
-from broker.usecases.refusals.remedies import known_of
+from broker.usecases.refusals.remedies import OF_PERMANENT_CODES, known_of, sentence_of
 
 MOST = 50
 OTHERWISE = "see the other lines, and the log"
@@ -41,22 +41,24 @@ def _all(seen: Seen) -> Iterator[Problem]:
     for found in seen.findings:
         yield Problem(found.level, found.subject, found.problem, found.remedy)
     for recent in seen.recent:
-        yield _recent(recent, seen.facts.words)
+        yield _recent(recent, seen.facts)
 
 
-def _recent(found: RecentProblem, words: Words) -> Problem:
-    subject, problem = SAID[found.kind](found, words)
-    return Problem(Level.WARN, subject, problem, _remedy(found, words), found.last_at, found.count)
+def _recent(found: RecentProblem, facts: Facts) -> Problem:
+    subject, problem = SAID[found.kind](found, facts.words)
+    return Problem(Level.WARN, subject, problem, _remedy(found, facts), found.last_at, found.count)
 
 
-def _remedy(found: RecentProblem, words: Words) -> str:
+def _remedy(found: RecentProblem, facts: Facts) -> str:
     first_word = found.detail.partition(" ")[0]
+    whose = facts.whose(found.subject)
+    sentence = REMEDIES.get(found.kind, {}).get(first_word, "")
     kind = KINDS.get(first_word)
-    if found.kind is ProblemKind.FETCH and kind and kind in OF_REFUSALS:
-        return words.say(OF_REFUSALS[kind], **known_of(found.subject, {}))
-    return words.say(
-        REMEDIES.get(found.kind, {}).get(first_word, OTHERWISE), caller=found.subject, app=found.subject
-    )
+    if found.kind is ProblemKind.FETCH and kind:
+        # The corp is not known here, and so not which secret it was.
+        is_unknown = whose.kind is AppKind.CUSTOMIZED and kind in OF_PERMANENT_CODES
+        sentence = "" if is_unknown else sentence_of(kind, whose)
+    return facts.words.say(sentence or OTHERWISE, caller=found.subject, **known_of(whose, {}))
 
 
 REMEDIES: Mapping[ProblemKind, Mapping[str, str]] = {

@@ -139,7 +139,7 @@ class ListCredentialsResponse(_message.Message):
     def __init__(self, credentials: _Optional[_Iterable[_Union[CredentialInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Refusal(_message.Message):
-    __slots__ = ("app", "corp_id", "agent_id", "share_kind", "kind", "reason", "message", "errcode", "endpoint", "ip", "since_time", "retry_time", "caller_count", "call_count", "remedy")
+    __slots__ = ("app", "corp_id", "agent_id", "share_kind", "kind", "reason", "message", "errcode", "endpoint", "ip", "since_time", "retry_time", "caller_count", "call_count", "remedy", "parent_corp_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -155,6 +155,7 @@ class Refusal(_message.Message):
     CALLER_COUNT_FIELD_NUMBER: _ClassVar[int]
     CALL_COUNT_FIELD_NUMBER: _ClassVar[int]
     REMEDY_FIELD_NUMBER: _ClassVar[int]
+    PARENT_CORP_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     corp_id: str
     agent_id: int
@@ -170,7 +171,8 @@ class Refusal(_message.Message):
     caller_count: int
     call_count: int
     remedy: str
-    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., kind: _Optional[_Union[CredentialKind, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., errcode: _Optional[int] = ..., endpoint: _Optional[str] = ..., ip: _Optional[str] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caller_count: _Optional[int] = ..., call_count: _Optional[int] = ..., remedy: _Optional[str] = ...) -> None: ...
+    parent_corp_id: str
+    def __init__(self, app: _Optional[str] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., kind: _Optional[_Union[CredentialKind, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., errcode: _Optional[int] = ..., endpoint: _Optional[str] = ..., ip: _Optional[str] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caller_count: _Optional[int] = ..., call_count: _Optional[int] = ..., remedy: _Optional[str] = ..., parent_corp_id: _Optional[str] = ...) -> None: ...
 
 class ListRefusalsRequest(_message.Message):
     __slots__ = ("app", "page_size", "page_token")

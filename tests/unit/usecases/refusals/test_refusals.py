@@ -8,9 +8,11 @@ import pytest
 
 from broker.domain.apps import AppKind
 from broker.domain.closed_endpoints import ClosedEndpoint
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey, CredentialKind
 from broker.domain.errors import (
     AppDisabled,
+    AppNotShared,
     BrokerError,
     CallerLimited,
     IpNotTrusted,
@@ -27,7 +29,7 @@ from broker.domain.suites.suite import Provider, Suite
 from broker.usecases.limits.error_cache import RETRY_RULES
 from broker.usecases.refusals.meetings import Meetings
 from broker.usecases.refusals.refusals import INTERVAL, SECRET_TRIES, Refusals
-from broker.usecases.refusals.remedies import REMEDIES, remedy_of
+from broker.usecases.refusals.remedies import REMEDIES, Whose, remedy_of
 from tests.kit.memory.engine_world import (
     CHILD,
     CHILD_TARGET,
@@ -80,6 +82,7 @@ async def test_a_refusal_is_listed_by_a_replica_that_never_met_it(
     assert began <= found.since <= clock.now() < found.retry_at
     assert "203.0.113.9" in found.remedy
     assert "wecom-broker retry crm" in found.remedy
+    assert found.ends_by_retry
     assert [found] == await refusals_of(other).list("crm")
 
 
@@ -109,6 +112,7 @@ async def test_a_limit_that_a_callers_own_call_met_is_listed_under_its_app_alone
         [found] = await refusals_of(replica).list("crm")
         assert [found] == await refusals_of(replica).list()
         assert ("crm", CRM.corp_id) == (found.app, found.corp_id)
+        assert not found.ends_by_retry
         assert "/cgi-bin/message/send" == found.metadata["endpoint"]
 
 
@@ -342,7 +346,50 @@ async def test_a_credential_that_could_not_be_fetched_is_known_for_a_day(
 def test_each_error_that_is_remembered_has_a_remedy() -> None:
     assert set(RETRY_RULES) == set(REMEDIES)
     for kind in REMEDIES:
-        assert "{" not in remedy_of(kind, "crm", {})
+        assert "{" not in remedy_of(kind, Whose("crm"), {})
+
+
+@pytest.mark.parametrize("whose", [Whose("market", AppKind.THIRD_PARTY), Whose("isv", None)])
+def test_the_address_of_a_suite_is_trusted_by_the_providers_list(whose: Whose) -> None:
+    remedy = remedy_of(IpNotTrusted, whose, {"ip": "203.0.113.9"})
+
+    assert "add 203.0.113.9 to the provider's IP白名单" in remedy
+    assert "企业可信IP" not in remedy
+
+
+def test_a_suites_own_secret_is_corrected_and_a_corps_permanent_code_is_replaced() -> None:
+    of_suite, of_corp = (Whose("built", AppKind.CUSTOMIZED, corp) for corp in ("", "ww1"))
+
+    assert "correct the secret of built" in remedy_of(SecretRejected, of_suite, {})
+    assert "no new permanent code of ww1: press 重新获取secret" in remedy_of(SecretRejected, of_corp, {})
+
+
+def test_the_shares_of_a_suite_are_listed_for_the_corp_that_shares_it() -> None:
+    child = Whose("built", AppKind.CUSTOMIZED, "ww1child", "ww1")
+
+    assert remedy_of(AppNotShared, child, {}).endswith("shares sync built --parent ww1")
+    assert remedy_of(AppNotShared, Whose("crm"), {}).endswith("shares sync crm")
+
+
+async def test_a_refusal_of_a_suite_is_listed_with_a_remedy_for_suites(world: EngineWorld) -> None:
+    replica = await world.start()
+    provider = Provider("isv", "ww0provider", Secret("secret"))
+    suite = Suite("built", AppKind.CUSTOMIZED, "dk0suite", Secret("secret"), provider)
+    replica.catalog.replace(Catalog({"crm": CRM}, {"built": suite}, {"isv": provider}))
+    child = CredentialKey("built", "ww1child", 7, ShareKind.CORP_GROUP, parent_corp_id="ww1")
+    for key, error in (
+        (CredentialKey("built", "ww1", 1), SecretRejected("refused", errcode=40001)),
+        (CredentialKey.provider_token(provider), untrusted()),
+        (child, AppNotShared("not shared", errcode=670001)),
+    ):
+        await replica.error_cache.remember(key.name, error, app=key.app)
+
+    remedies = {found.reason: found for found in await refusals_of(replica).list()}
+
+    assert "permanent code of ww1" in remedies["SECRET_REJECTED"].remedy
+    assert "provider's IP白名单" in remedies["IP_NOT_TRUSTED"].remedy
+    assert "shares sync built --parent ww1" in remedies["APP_NOT_SHARED"].remedy
+    assert "ww1" == remedies["APP_NOT_SHARED"].parent_corp_id
 
 
 @pytest.mark.parametrize(
