@@ -13,7 +13,7 @@ from broker.domain.corps import CORP_ID
 from broker.domain.credentials import Credential, CredentialKind, Grant
 from broker.domain.errors import BrokerError, WecomProtocol
 from broker.domain.ports.rate_gate import CallScope
-from broker.domain.ports.wecom import Allow
+from broker.domain.ports.wecom import Allow, GiveBack
 from broker.domain.secret import Secret
 from broker.domain.suites.suite import Provider, Suite
 from broker.protocol import api_paths
@@ -34,8 +34,13 @@ PARAMETERS = {
 Query = tuple[tuple[str, str | Secret], ...]
 
 
-async def always() -> None:
+async def always() -> GiveBack:
     """Allow every call."""
+    return _nothing
+
+
+async def _nothing() -> None:
+    """Give nothing back: nothing was counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,11 @@ class Call:
     def path_class(self) -> str:
         """Return the path; of one that a caller chose only if the reference has it: it may be anything."""
         return api_paths.class_of(self.endpoint) if self.label else self.endpoint
+
+    @property
+    def is_counted(self) -> bool:
+        """Return whether WeCom allows few of them: each that reaches it may count."""
+        return self.allow is not always
 
     @property
     def token(self) -> Credential | None:

@@ -76,6 +76,7 @@ class WecomClient:
     async def send(self, call: Call) -> Answer:
         """Return the whole answer; repeat the call, if it may be repeated, while WeCom is busy.
 
+        A call of which WeCom allows few is repeated only where it did not reach WeCom.
         Raises what the errcode means, unless that is a proxied call's answer; `RetryLater`, `WecomProtocol`,
         `AnswerTooLarge`, and what `allow` raises.
         """
@@ -84,6 +85,8 @@ class WecomClient:
                 try:
                     return await self._attempt(call, outcome)
                 except Busy:
+                    if call.is_counted and outcome.connected:
+                        raise
                     await self._clock.sleep(self._randomness.jitter(pause))
             return await self._attempt(call, outcome)
 
@@ -131,6 +134,7 @@ class WecomClient:
         await self._gate.after(call.scope, outcome.limit)
 
     async def _attempt(self, call: Call, outcome: CallOutcome) -> Answer:
+        outcome.was_sent = outcome.connected = False
         if call.proxied:
             return await self._answer(call, outcome)
         at_will = call.at_will or call.carries_code
@@ -151,7 +155,7 @@ class WecomClient:
     @asynccontextmanager
     async def _exchange(self, call: Call, outcome: CallOutcome) -> AsyncIterator[Exchange]:
         """Send the call once, and report to the observer how it ended. WeCom is told of no trace."""
-        await call.allow()
+        give_back = await call.allow()
         outcome.was_sent = True
         began = time.monotonic()
         exchange = Exchange(call, self._egress, outcome)
@@ -162,6 +166,8 @@ class WecomClient:
                         self._on_time(seconds)
                     yield exchange
             except BrokerError as error:
+                if not outcome.connected:
+                    await give_back()
                 if error is not call.fault:
                     label = outcome.label or "protocol"
                     span.ended(label, exchange.status)

@@ -45,7 +45,7 @@ class ConnectionLost(Exception):
 
 @dataclass
 class CallOutcome:
-    """How a call ended, for operators and for the gate before its endpoint."""
+    """How a call ended, for operators and for the gate before its endpoint; of repeats, the last one."""
 
     label: str = ""
     """An errcode, or a word for why there was none."""

@@ -46,7 +46,9 @@ class WecomShares(Protocol):
         """List the shares of the parent's app of that kind, all pages (wecom-api A2)."""
 
 
-Allow = Callable[[], Awaitable[None]]
+GiveBack = Callable[[], Awaitable[None]]
+"""Called where a call that was allowed did not reach WeCom: it counts no more."""
+Allow = Callable[[], Awaitable[GiveBack]]
 """Called before a call is sent, each time, repeats included; raises if it may not be sent."""
 
 

@@ -19,7 +19,7 @@ from broker.domain.errors import (
     SuiteTicketMissing,
 )
 from broker.domain.ports.clock import Clock
-from broker.domain.ports.wecom import WecomSuites, WecomTickets, WecomTokens
+from broker.domain.ports.wecom import GiveBack, WecomSuites, WecomTickets, WecomTokens
 from broker.domain.suites.authorization import Authorization
 from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Suite
@@ -153,8 +153,8 @@ class WecomCredentialSource:
         is_corp = key.kind is CredentialKind.CORP_TICKET
         fetch = self._tickets.fetch_corp_ticket if is_corp else self._tickets.fetch_agent_ticket
 
-        async def allow() -> None:
-            await self._quota.take(key, need=need)
+        async def allow() -> GiveBack:
+            return await self._quota.take(key, need=need)
 
         async def with_token(token: Credential) -> Grant:
             return await fetch(token, allow)

@@ -6,19 +6,21 @@ twentieth: a ticket that nobody has yet is fetched whatever callers report.
 Whether corp and app tickets count together, and when WeCom's hour begins, is unknown (wecom-api I3): the
 broker counts both kinds together, over any sixty minutes. Replicas that count at the same moment get their
 numbers from the store, so that none exceeds a limit unnoticed. Without the store each replica counts
-only its own fetches, including earlier ones.
+only its own fetches, including earlier ones. A fetch that did not reach WeCom counts no more.
 """
 
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from operator import add
 
 from broker.domain.credentials import CredentialKey, Need
 from broker.domain.errors import QuotaReserved, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters
+from broker.domain.ports.wecom import GiveBack
 from broker.usecases.limits.slot_counts import SlotCounts
 
 HOUR = timedelta(hours=1)
@@ -73,6 +75,18 @@ def limits_of(corp_id: str, agent_id: int) -> tuple[TicketLimit, ...]:
     return (TicketLimit(corp_id, agent_id, 100), of_corp) if agent_id else (of_corp,)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One fetch, and where it was counted."""
+
+    slot: int
+    limits: tuple[TicketLimit, ...]
+    counted: list[str] = field(default_factory=list)
+    """The names under which the store counted it."""
+    uncounted: list[str] = field(default_factory=list)
+    """The names of limits for which the store was unavailable."""
+
+
 class TicketQuota:
     """Refuse fetches before WeCom would."""
 
@@ -94,8 +108,11 @@ class TicketQuota:
             self._highest.popleft()
         return self._highest[0][1] if self._highest else 0.0
 
-    async def take(self, key: CredentialKey, need: Need) -> None:
-        """Count one fetch of a ticket. Raises `QuotaReserved` if the rest is reserved, or nothing is left."""
+    async def take(self, key: CredentialKey, need: Need) -> GiveBack:
+        """Count one fetch of a ticket; return what to call if it does not reach WeCom.
+
+        Raises `QuotaReserved` if the rest is reserved, or nothing is left.
+        """
         limits = limits_of(key.corp_id, key.agent_id)
         if need is Need.REPLACEMENT:
             limits = (*(limit.replacements for limit in limits), *limits)
@@ -103,21 +120,19 @@ class TicketQuota:
             used = await self._slots(limit)
             self._check(key, limit, [*used, 1], need)
         # Replicas that passed the check together are ordered by the counter; the surplus backs off.
-        slot = _slot(self._clock.now())
+        taken = Taken(_slot(self._clock.now()), limits)
         for limit in limits:
-            self._own.add(limit.name, slot)
-        counted: list[str] = []
+            self._own.add(limit.name, taken.slot)
         try:
             for limit in limits:
                 own = self._own.of(limit.name, self._hour())
-                place = await self._count(limit, slot, counted)
-                others = await self._slots(limit, but=slot)
+                place = await self._count(limit, taken)
+                others = await self._slots(limit, but=taken.slot)
                 self._check(key, limit, max(own, [*others, place], key=sum), need)
         except QuotaReserved:
-            for limit in limits:
-                self._own.add(limit.name, slot, -1)
-            await self._give_back(counted)
+            await self._give_back(taken)
             raise
+        return partial(self._give_back, taken)
 
     async def used(self, limit: TicketLimit) -> int:
         """Return how many were fetched in the last hour, and a little before."""
@@ -145,25 +160,32 @@ class TicketQuota:
             self._highest.pop()
         self._highest.append((now, share))
 
-    async def _count(self, limit: TicketLimit, slot: int, counted: list[str]) -> int:
-        """Count one, and return its place in the slot; the name is added to those that the store counted."""
-        name = _tally(limit, slot)
+    async def _count(self, limit: TicketLimit, taken: Taken) -> int:
+        """Count one, and return its place in the slot; note whether the store counted it."""
+        name, slot = _tally(limit, taken.slot), taken.slot
         try:
-            place = await self._counters.count(name, KEPT)
+            # Read before it is counted: whoever backs off later may have been counted after it.
+            gone = (await self._counters.counts([_backed_off(name)]))[_backed_off(name)]
+            place = max(1, await self._counters.count(name, KEPT) - gone)
         except StoreUnavailable:
             self._uncounted.add(limit.name, slot)
+            taken.uncounted.append(limit.name)
             return self._own.of(limit.name, [slot])[0]
-        counted.append(name)
+        taken.counted.append(name)
         return place + self._uncounted.of(limit.name, [slot])[0]
 
-    async def _give_back(self, names: list[str]) -> None:
-        """Count those beside that were counted and backed off: counters only go up.
+    async def _give_back(self, taken: Taken) -> None:
+        """Count it no more; what the store counted is counted beside it, since counters only go up.
 
         Until then, or without the store, there seem to be more than there were: that refuses too much, never
         too little.
         """
+        for limit in taken.limits:
+            self._own.add(limit.name, taken.slot, -1)
+        for name in taken.uncounted:
+            self._uncounted.add(name, taken.slot, -1)
         with suppress(StoreUnavailable):
-            for name in names:
+            for name in taken.counted:
                 await self._counters.count(_backed_off(name), KEPT)
 
     async def _slots(self, limit: TicketLimit, but: int | None = None) -> list[int]:

@@ -207,6 +207,44 @@ async def test_a_clock_that_is_a_little_ahead_at_the_end_of_a_slot_lets_nobody_s
     assert 1 == passed
 
 
+@pytest.mark.parametrize("trouble", ["none", "the store is away", "it comes back meanwhile"])
+async def test_a_fetch_that_is_given_back_leaves_as_much_as_before(fleet: Fleet, trouble: str) -> None:
+    if trouble != "none":
+        fleet.stores[0].cut()
+    for _ in range(2 * APP):
+        give_back = await fleet.quotas[0].take(KEY, Need.REPLACEMENT)
+        if trouble == "it comes back meanwhile":
+            fleet.stores[0].mend()
+        await give_back()
+        if trouble == "it comes back meanwhile":
+            fleet.stores[0].cut()
+    fleet.stores[0].mend()
+
+    assert [0, 0] == [await quota.used(limits_of(CORP_ID, 1)[0]) for quota in fleet.quotas]
+    assert 50 == await fleet.fetch_often(APP, need=Need.REPLACEMENT, replica=1)
+    assert 50 == await fleet.fetch_often(APP, need=Need.FIRST)
+
+
+async def test_what_others_give_back_meanwhile_lets_no_surplus_pass(fleet: Fleet) -> None:
+    async def fetch(turn: int) -> bool:
+        """Return whether it reached WeCom: every third one that passes does not."""
+        try:
+            give_back = await fleet.quotas[turn % 2].take(KEY, Need.FIRST)
+        except QuotaReserved:
+            return False
+        if turn % 3:
+            return True
+        await give_back()
+        return False
+
+    sent = sum(await asyncio.gather(*(fetch(turn) for turn in range(300))))
+    for turn in range(300):
+        sent += await fetch(turn)
+
+    assert APP == sent
+    assert [APP, APP] == [await quota.used(limits_of(CORP_ID, 1)[0]) for quota in fleet.quotas]
+
+
 async def test_retry_after_is_when_the_hour_has_room_again(fleet: Fleet) -> None:
     await fleet.fetch_often(60)
     await fleet.clock.advance(30 * MINUTE)
