@@ -51,9 +51,9 @@ class ApiCalls:
 
             try:
                 return await self._engine.using(key, with_token)
-            except WecomUnavailable:
+            except WecomUnavailable as error:
                 # WeCom still refuses: its own answer says more than our error.
-                if last and last[0].errcode in error_codes.CODES[TokenRejected]:
+                if last and _is_about(error, call, last[0]):
                     return last[0]
                 raise
 
@@ -100,6 +100,12 @@ class ApiCalls:
                 _, token = await self._engine.replace(token.key, token.generation)
             else:
                 return
+
+
+def _is_about(error: WecomUnavailable, call: ApiCall, answer: ApiAnswer) -> bool:
+    """Return whether the error is that answer to the call: it may be the fetch of a new token that failed."""
+    found = error.metadata.get
+    return (found("endpoint"), found("errcode")) == (call.path, str(answer.errcode))
 
 
 async def _bounded(kind: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

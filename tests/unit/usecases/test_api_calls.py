@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import unquote
 
 import pytest
@@ -19,6 +20,7 @@ from tests.kit.memory.engine_world import CHILD_TARGET, EngineWorld, Replica, ou
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 GET_USER = ApiCall("GET", "/cgi-bin/user/get", (("userid", "lisi"),), b"")
+SECOND = timedelta(seconds=1)
 SEND = ApiCall("POST", "/cgi-bin/message/send", (), b"{}")
 
 ISSUING = [
@@ -256,6 +258,8 @@ class FakeGateway:
     is_alive: Callable[[Secret], bool]
     tokens: list[str] = field(default_factory=list)
     refuses: bool = False
+    is_away: bool = False
+    """Whether it does not answer a call with a living token."""
 
     async def call(self, token: Credential, call: ApiCall) -> ApiAnswer:
         """See `WecomGateway`."""
@@ -279,6 +283,8 @@ class FakeGateway:
         self.tokens.append(token.value.reveal())
         if self.refuses or not self.is_alive(token.value):
             return ApiAnswer(40014, "invalid access_token", b'{"errcode":40014}')
+        if self.is_away:
+            raise WecomUnavailable("away", SECOND, endpoint=GET_USER.path)
         return ApiAnswer(0, "ok", b"{}")
 
 
@@ -321,6 +327,33 @@ async def test_where_wecom_refuses_every_token_its_own_words_come_back(
     # One replacement a cooldown.
     assert wecom.count(Endpoint.CHILD_TOKEN) <= 2
     assert len(gateway.tokens) <= 2 * 5
+
+
+@pytest.mark.usefixtures("dead")
+async def test_an_outage_that_keeps_the_next_token_away_is_told_as_one(
+    world: EngineWorld, wecom: SimulatedWecom, calls: ApiCalls
+) -> None:
+    away = WecomUnavailable("away", SECOND, endpoint=Endpoint.CHILD_TOKEN)
+    wecom.fail(Endpoint.CHILD_TOKEN, lambda: away)
+    told = await world.run(outcome(calls.call(CHILD_TARGET, GET_USER)))
+    wecom.recover()
+    await world.clock.advance(world.policy.cooldown)
+
+    assert isinstance(told, WecomUnavailable)
+    assert Endpoint.CHILD_TOKEN == told.metadata["endpoint"]
+    assert told.retry_after
+    assert 0 == (await world.run(calls.call(CHILD_TARGET, GET_USER))).errcode
+
+
+@pytest.mark.usefixtures("dead")
+async def test_an_outage_after_the_token_was_replaced_is_told_as_one(
+    world: EngineWorld, gateway: FakeGateway, calls: ApiCalls
+) -> None:
+    gateway.is_away = True
+    told = await world.run(outcome(calls.call(CHILD_TARGET, GET_USER)))
+
+    assert isinstance(told, WecomUnavailable)
+    assert ("away", 2) == (told.message, len(gateway.tokens))
 
 
 @pytest.mark.usefixtures("dead")
