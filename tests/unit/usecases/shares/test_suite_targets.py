@@ -228,6 +228,17 @@ async def test_a_corp_that_authorised_the_app_itself_comes_before_a_share(
     assert CredentialKey("tailored", "wpChild", 1000050) == await located(world, replica, CHILD_TARGET)
 
 
+@pytest.mark.parametrize("state", [AuthorizationState.REAUTHORIZATION_REQUIRED, AuthorizationState.CANCELLED])
+async def test_a_corp_whose_own_authorisation_ended_is_found_in_a_share(
+    world: FakeSuiteWorld, replica: Replica, state: AuthorizationState
+) -> None:
+    world.authorize(authorization(TAILORED, "wpChild", 1000050))
+    await share(world, replica, PARENT, CHILD)
+    world.authorizations.end(TAILORED, "wpChild", state)
+
+    assert CHILD_TOKEN == await located(world, replica, CHILD_TARGET)
+
+
 async def test_a_third_party_suite_has_no_children_without_an_authorisation(
     world: FakeSuiteWorld, replica: Replica
 ) -> None:
