@@ -65,12 +65,15 @@ class MiniProgramLogins:
         share_kind: ShareKind | None,
         check_corp: Callable[[str], None] = lambda _corp_id: None,
         corp_id: str = "",
+        *,
+        agent_id: int = 0,
     ) -> Session:
         """Return the session of the user who logs in; for a child's member, the child's (wecom-api A9, A10).
 
+        `share_kind` and `agent_id` choose among several shares with that child.
         `check_corp` gets the user's corp, and raises if no session of that corp may be kept.
-        Raises `CodeRejected`, `AppNotShared`, `CorpNotAuthorized`, `AmbiguousTarget`, what the engine raises,
-        and as `LoginApps.find`.
+        Raises `CodeRejected`, `AppNotShared`, `CorpNotAuthorized`, `AmbiguousTarget`, `InvalidRequest`, what
+        the engine raises, and as `LoginApps.find`.
         """
         secret = read_code("js_code", js_code)
         app = await self._apps.find(app_name, corp_id)
@@ -82,22 +85,20 @@ class MiniProgramLogins:
         check_corp(login.corp_id)
         if login.corp_id == app.corp_id:
             return await self._sessions.keep(app.token, 0, login, "")
-        child = Target(app_name, login.corp_id, share_kind)
-        if app.app is None:
-            # Of a third-party suite the session is the corp's already (wecom-api B11).
-            return await self._sessions.keep(await self._targets.locate(child), 0, login, "")
-        if app.suite:
-            # The session_key is the parent's own: no other corp's share will do (wecom-api A10).
-            child = child._replace(parent_corp_id=app.corp_id)
+        child = Target(app_name, login.corp_id, share_kind, agent_id)
         try:
+            if app.app is None:
+                # Of a third-party suite the session is the corp's already (wecom-api B11).
+                return await self._sessions.keep(await self._targets.locate(child), 0, login, "")
+            if app.suite:
+                # The session_key is the parent's own: no other corp's share will do (wecom-api A10).
+                child = child._replace(parent_corp_id=app.corp_id)
             return await self._convert(child, login.user_id, login.session_key)
-        except AmbiguousTarget as ambiguous:
+        except (AmbiguousTarget, InvalidRequest) as mistake:
             # The request has no `target` field, and its code is spent.
-            field = ambiguous.metadata["field"].removeprefix("target.")
-            problem = (
-                f"{ambiguous.message.partition(': ')[2]}; the code is spent: log in again, and say which"
-            )
-            raise AmbiguousTarget(field, problem, corp_id=login.corp_id) from None
+            field = mistake.metadata["field"].removeprefix("target.")
+            problem = f"{mistake.message.partition(': ')[2]}; the code is spent: log in again, and say which"
+            raise type(mistake)(field, problem, corp_id=login.corp_id) from None
 
     async def convert(self, target: Target, user_id: str, session_key: str) -> Session:
         """Return the child's session for a parent's session_key that the caller holds. Raises as a login."""

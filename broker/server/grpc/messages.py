@@ -65,13 +65,19 @@ def share_kind(field: str, kind: int) -> ShareKind | None:
         raise InvalidRequest(field, "is not a known kind of share") from None
 
 
+def agent_id(field: str, given: int) -> int:
+    """Return an agent id; 0 = whichever there is. Raises `InvalidRequest`."""
+    if given < 0:
+        raise InvalidRequest(field, "must not be negative")
+    return given
+
+
 def target(message: target_pb.Target) -> Target:
     """Return the app and corp that the request acts for. Raises `InvalidRequest`."""
-    corp, agent_id = corp_id("target.corp_id", message.corp_id), message.agent_id
-    if agent_id < 0:
-        raise InvalidRequest("target.agent_id", "must not be negative")
+    corp = corp_id("target.corp_id", message.corp_id)
+    agent = agent_id("target.agent_id", message.agent_id)
     kind = share_kind("target.share_kind", message.share_kind)
-    return Target(app_name("target.app", message.app), corp, kind, agent_id)
+    return Target(app_name("target.app", message.app), corp, kind, agent)
 
 
 def min_ttl(message: Duration) -> timedelta:

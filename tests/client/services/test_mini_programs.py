@@ -35,6 +35,12 @@ async def test_the_share_kind_can_be_chosen(fake: FakeBroker, either: Broker):
     assert target_pb2.SHARE_KIND_SUPPLY_CHAIN == fake.requests[-1].share_kind
 
 
+async def test_the_agent_can_be_chosen(fake: FakeBroker, either: Broker):
+    await either.mini_program_login("crm", "js-code", agent_id=7)
+
+    assert 7 == fake.requests[-1].agent_id
+
+
 async def test_a_spent_code_is_told(fake: FakeBroker, either: Broker):
     fake.refusals["ExchangeLoginCode"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "CODE_REJECTED")
 

@@ -501,6 +501,24 @@ async def test_a_child_with_the_app_through_both_kinds_must_be_told_apart_by_sha
     assert CHILD == session.corp_id
 
 
+async def test_a_child_with_several_agent_ids_must_be_told_apart_by_agent_id(running: Acting) -> None:
+    running.world.share(PARENT, AppId(CHILD, 1000099))
+    reason, metadata = await refusal_of(login(running, running.world.people.js_code(CHILD, "lisi")))
+    requests = [
+        mini_pb.ExchangeLoginCodeRequest(
+            app=APP, js_code=running.world.people.js_code(CHILD, "lisi"), agent_id=agent_id
+        )
+        for agent_id in (1000099, -1)
+    ]
+    session = (await running.mini.ExchangeLoginCode(requests[0])).session
+    malformed = await refusal_of(running.mini.ExchangeLoginCode(requests[1]))
+
+    assert ("AMBIGUOUS_TARGET", "agent_id") == (reason, metadata["field"])
+    assert CHILD == session.corp_id
+    assert ("INVALID_REQUEST", "agent_id") == (malformed[0], malformed[1]["field"])
+    assert 0 == running.world.log.times_sent(requests[1].js_code)
+
+
 async def test_40_logins_of_one_user_at_once_are_40_sessions(running: Acting) -> None:
     codes = [running.world.people.js_code(CHILD, "lisi") for _ in range(40)]
     sessions = await asyncio.gather(*(login(running, code) for code in codes))

@@ -208,6 +208,20 @@ async def test_an_ambiguous_kind_of_share_is_named_by_the_requests_field_and_say
     assert (True, "ww-child") == ("log in again" in login.message, told.corp_id)
 
 
+async def test_a_child_with_several_agent_ids_is_asked_for_by_one_and_says_that_the_code_is_spent(
+    world: EngineWorld, wecom: SimulatedWecom, sessions: MiniProgramLogins
+) -> None:
+    wecom.shares.append(AppShare(ShareKind.CORP_GROUP, "ww-child", 8))
+    login = await world.run(outcome(sessions.exchange_login_code("crm", "child1", None)))
+    told = await world.run(sessions.exchange_login_code("crm", "child2", None, agent_id=8))
+    another = await world.run(outcome(sessions.exchange_login_code("crm", "child3", None, agent_id=9)))
+
+    assert isinstance(login, AmbiguousTarget)
+    assert ("agent_id", True) == (login.metadata["field"], "log in again" in login.message)
+    assert ("ww-child", 8) == (told.corp_id, told.agent_id)
+    assert isinstance(another, AppNotShared)
+
+
 async def test_a_child_that_the_app_is_not_shared_with_gets_no_session(
     world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:

@@ -238,6 +238,15 @@ async def test_a_session_belongs_to_the_corp_that_authorised(
     assert session == await logins.find(session.session_id)
 
 
+async def test_an_agent_id_that_the_corp_does_not_have_is_refused_by_the_requests_field(
+    world: ProviderWorld, logins: MiniProgramLogins
+) -> None:
+    code = js_code(world, "market", PARENT)
+    asking = logins.exchange_login_code("market", code, None, agent_id=999)
+
+    assert (InvalidRequest, "agent_id") == await refusal(world, asking)
+
+
 async def test_a_childs_session_is_converted_as_for_a_self_built_app(
     world: ProviderWorld, replica: Replica, logins: MiniProgramLogins
 ) -> None:

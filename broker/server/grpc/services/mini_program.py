@@ -35,6 +35,7 @@ class MiniProgramServicer(pb_grpc.MiniProgramServiceServicer):
             kind,
             lambda corp_id: self._rights.grant(app, corp_id),
             messages.corp_id("corp_id", request.corp_id),
+            agent_id=messages.agent_id("agent_id", request.agent_id),
         )
         return pb.ExchangeLoginCodeResponse(session=_session(session))
 

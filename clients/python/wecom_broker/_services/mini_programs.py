@@ -65,17 +65,23 @@ class MiniPrograms:
         *,
         share_kind: ShareKind | str | None = None,
         corp: str = "",
+        agent_id: int = 0,
         corp_id: None = None,
     ) -> Session:
         """Exchange the code of `wx.qy.login` for the user's session; a child's member gets the child's.
 
         A code works once, so it is sent once: after any error, have the mini-program log in again.
-        A 代开发 app that several corps have authorised needs the user's `corp`. Raises CodeRejected,
-        BrokerError.
+        A 代开发 app that several corps have authorised needs the `corp` whose app it is; a child that has
+        the app through both kinds or under several agent ids, `share_kind` or `agent_id`. Raises
+        CodeRejected, BrokerError.
         """
         kind = None if share_kind is None else ShareKind(share_kind)
         request = pb.ExchangeLoginCodeRequest(
-            app=app, js_code=js_code, share_kind=SHARE_KIND_NUMBERS[kind], corp_id=corp_of(corp, corp_id)
+            app=app,
+            js_code=js_code,
+            share_kind=SHARE_KIND_NUMBERS[kind],
+            corp_id=corp_of(corp, corp_id),
+            agent_id=agent_id,
         )
         response = await self._connection.call(
             self._connection.stubs.mini_programs.ExchangeLoginCode, request

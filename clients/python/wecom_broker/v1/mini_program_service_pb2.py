@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wecom_broker.v1 import target_pb2 as wecom__broker_dot_v1_dot_target__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*wecom_broker/v1/mini_program_service.proto\x12\x0fwecom_broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"\x9b\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x16\n\x0esource_user_id\x18\x04 \x01(\t\x12\x11\n\tconverted\x18\x05 \x01(\x08\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x18\x45xchangeLoginCodeRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07js_code\x18\x02 \x01(\t\x12.\n\nshare_kind\x18\x03 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x0f\n\x07\x63orp_id\x18\x04 \x01(\t\"F\n\x19\x45xchangeLoginCodeResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.wecom_broker.v1.Session\"f\n\x15\x43onvertSessionRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0bsession_key\x18\x03 \x01(\t\"C\n\x16\x43onvertSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.wecom_broker.v1.Session\"L\n\x12\x44\x65\x63ryptDataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65ncrypted_data\x18\x02 \x01(\t\x12\n\n\x02iv\x18\x03 \x01(\t\"(\n\x13\x44\x65\x63ryptDataResponse\x12\x11\n\tplaintext\x18\x01 \x01(\x0c\"Q\n\x16VerifySignatureRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08raw_data\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\t\"(\n\x17VerifySignatureResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\"*\n\x14GetSessionKeyRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\",\n\x15GetSessionKeyResponse\x12\x13\n\x0bsession_key\x18\x01 \x01(\t\"*\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteSessionResponse2\xe3\x04\n\x12MiniProgramService\x12j\n\x11\x45xchangeLoginCode\x12).wecom_broker.v1.ExchangeLoginCodeRequest\x1a*.wecom_broker.v1.ExchangeLoginCodeResponse\x12\x61\n\x0e\x43onvertSession\x12&.wecom_broker.v1.ConvertSessionRequest\x1a\'.wecom_broker.v1.ConvertSessionResponse\x12X\n\x0b\x44\x65\x63ryptData\x12#.wecom_broker.v1.DecryptDataRequest\x1a$.wecom_broker.v1.DecryptDataResponse\x12\x64\n\x0fVerifySignature\x12\'.wecom_broker.v1.VerifySignatureRequest\x1a(.wecom_broker.v1.VerifySignatureResponse\x12^\n\rGetSessionKey\x12%.wecom_broker.v1.GetSessionKeyRequest\x1a&.wecom_broker.v1.GetSessionKeyResponse\x12^\n\rDeleteSession\x12%.wecom_broker.v1.DeleteSessionRequest\x1a&.wecom_broker.v1.DeleteSessionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*wecom_broker/v1/mini_program_service.proto\x12\x0fwecom_broker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cwecom_broker/v1/target.proto\"\x9b\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63orp_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x16\n\x0esource_user_id\x18\x04 \x01(\t\x12\x11\n\tconverted\x18\x05 \x01(\x08\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x01\n\x18\x45xchangeLoginCodeRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07js_code\x18\x02 \x01(\t\x12.\n\nshare_kind\x18\x03 \x01(\x0e\x32\x1a.wecom_broker.v1.ShareKind\x12\x0f\n\x07\x63orp_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\x03\"F\n\x19\x45xchangeLoginCodeResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.wecom_broker.v1.Session\"f\n\x15\x43onvertSessionRequest\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.wecom_broker.v1.Target\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0bsession_key\x18\x03 \x01(\t\"C\n\x16\x43onvertSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.wecom_broker.v1.Session\"L\n\x12\x44\x65\x63ryptDataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65ncrypted_data\x18\x02 \x01(\t\x12\n\n\x02iv\x18\x03 \x01(\t\"(\n\x13\x44\x65\x63ryptDataResponse\x12\x11\n\tplaintext\x18\x01 \x01(\x0c\"Q\n\x16VerifySignatureRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08raw_data\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\t\"(\n\x17VerifySignatureResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\"*\n\x14GetSessionKeyRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\",\n\x15GetSessionKeyResponse\x12\x13\n\x0bsession_key\x18\x01 \x01(\t\"*\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteSessionResponse2\xe3\x04\n\x12MiniProgramService\x12j\n\x11\x45xchangeLoginCode\x12).wecom_broker.v1.ExchangeLoginCodeRequest\x1a*.wecom_broker.v1.ExchangeLoginCodeResponse\x12\x61\n\x0e\x43onvertSession\x12&.wecom_broker.v1.ConvertSessionRequest\x1a\'.wecom_broker.v1.ConvertSessionResponse\x12X\n\x0b\x44\x65\x63ryptData\x12#.wecom_broker.v1.DecryptDataRequest\x1a$.wecom_broker.v1.DecryptDataResponse\x12\x64\n\x0fVerifySignature\x12\'.wecom_broker.v1.VerifySignatureRequest\x1a(.wecom_broker.v1.VerifySignatureResponse\x12^\n\rGetSessionKey\x12%.wecom_broker.v1.GetSessionKeyRequest\x1a&.wecom_broker.v1.GetSessionKeyResponse\x12^\n\rDeleteSession\x12%.wecom_broker.v1.DeleteSessionRequest\x1a&.wecom_broker.v1.DeleteSessionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,30 +35,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SESSION']._serialized_start=127
   _globals['_SESSION']._serialized_end=282
-  _globals['_EXCHANGELOGINCODEREQUEST']._serialized_start=284
-  _globals['_EXCHANGELOGINCODEREQUEST']._serialized_end=405
-  _globals['_EXCHANGELOGINCODERESPONSE']._serialized_start=407
-  _globals['_EXCHANGELOGINCODERESPONSE']._serialized_end=477
-  _globals['_CONVERTSESSIONREQUEST']._serialized_start=479
-  _globals['_CONVERTSESSIONREQUEST']._serialized_end=581
-  _globals['_CONVERTSESSIONRESPONSE']._serialized_start=583
-  _globals['_CONVERTSESSIONRESPONSE']._serialized_end=650
-  _globals['_DECRYPTDATAREQUEST']._serialized_start=652
-  _globals['_DECRYPTDATAREQUEST']._serialized_end=728
-  _globals['_DECRYPTDATARESPONSE']._serialized_start=730
-  _globals['_DECRYPTDATARESPONSE']._serialized_end=770
-  _globals['_VERIFYSIGNATUREREQUEST']._serialized_start=772
-  _globals['_VERIFYSIGNATUREREQUEST']._serialized_end=853
-  _globals['_VERIFYSIGNATURERESPONSE']._serialized_start=855
-  _globals['_VERIFYSIGNATURERESPONSE']._serialized_end=895
-  _globals['_GETSESSIONKEYREQUEST']._serialized_start=897
-  _globals['_GETSESSIONKEYREQUEST']._serialized_end=939
-  _globals['_GETSESSIONKEYRESPONSE']._serialized_start=941
-  _globals['_GETSESSIONKEYRESPONSE']._serialized_end=985
-  _globals['_DELETESESSIONREQUEST']._serialized_start=987
-  _globals['_DELETESESSIONREQUEST']._serialized_end=1029
-  _globals['_DELETESESSIONRESPONSE']._serialized_start=1031
-  _globals['_DELETESESSIONRESPONSE']._serialized_end=1054
-  _globals['_MINIPROGRAMSERVICE']._serialized_start=1057
-  _globals['_MINIPROGRAMSERVICE']._serialized_end=1668
+  _globals['_EXCHANGELOGINCODEREQUEST']._serialized_start=285
+  _globals['_EXCHANGELOGINCODEREQUEST']._serialized_end=424
+  _globals['_EXCHANGELOGINCODERESPONSE']._serialized_start=426
+  _globals['_EXCHANGELOGINCODERESPONSE']._serialized_end=496
+  _globals['_CONVERTSESSIONREQUEST']._serialized_start=498
+  _globals['_CONVERTSESSIONREQUEST']._serialized_end=600
+  _globals['_CONVERTSESSIONRESPONSE']._serialized_start=602
+  _globals['_CONVERTSESSIONRESPONSE']._serialized_end=669
+  _globals['_DECRYPTDATAREQUEST']._serialized_start=671
+  _globals['_DECRYPTDATAREQUEST']._serialized_end=747
+  _globals['_DECRYPTDATARESPONSE']._serialized_start=749
+  _globals['_DECRYPTDATARESPONSE']._serialized_end=789
+  _globals['_VERIFYSIGNATUREREQUEST']._serialized_start=791
+  _globals['_VERIFYSIGNATUREREQUEST']._serialized_end=872
+  _globals['_VERIFYSIGNATURERESPONSE']._serialized_start=874
+  _globals['_VERIFYSIGNATURERESPONSE']._serialized_end=914
+  _globals['_GETSESSIONKEYREQUEST']._serialized_start=916
+  _globals['_GETSESSIONKEYREQUEST']._serialized_end=958
+  _globals['_GETSESSIONKEYRESPONSE']._serialized_start=960
+  _globals['_GETSESSIONKEYRESPONSE']._serialized_end=1004
+  _globals['_DELETESESSIONREQUEST']._serialized_start=1006
+  _globals['_DELETESESSIONREQUEST']._serialized_end=1048
+  _globals['_DELETESESSIONRESPONSE']._serialized_start=1050
+  _globals['_DELETESESSIONRESPONSE']._serialized_end=1073
+  _globals['_MINIPROGRAMSERVICE']._serialized_start=1076
+  _globals['_MINIPROGRAMSERVICE']._serialized_end=1687
 # @@protoc_insertion_point(module_scope)

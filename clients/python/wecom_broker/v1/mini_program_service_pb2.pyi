@@ -26,16 +26,18 @@ class Session(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., corp_id: _Optional[str] = ..., user_id: _Optional[str] = ..., source_user_id: _Optional[str] = ..., converted: _Optional[bool] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ExchangeLoginCodeRequest(_message.Message):
-    __slots__ = ("app", "js_code", "share_kind", "corp_id")
+    __slots__ = ("app", "js_code", "share_kind", "corp_id", "agent_id")
     APP_FIELD_NUMBER: _ClassVar[int]
     JS_CODE_FIELD_NUMBER: _ClassVar[int]
     SHARE_KIND_FIELD_NUMBER: _ClassVar[int]
     CORP_ID_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     app: str
     js_code: str
     share_kind: _target_pb2.ShareKind
     corp_id: str
-    def __init__(self, app: _Optional[str] = ..., js_code: _Optional[str] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., corp_id: _Optional[str] = ...) -> None: ...
+    agent_id: int
+    def __init__(self, app: _Optional[str] = ..., js_code: _Optional[str] = ..., share_kind: _Optional[_Union[_target_pb2.ShareKind, str]] = ..., corp_id: _Optional[str] = ..., agent_id: _Optional[int] = ...) -> None: ...
 
 class ExchangeLoginCodeResponse(_message.Message):
     __slots__ = ("session",)
