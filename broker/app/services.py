@@ -32,6 +32,7 @@ from broker.usecases.access_tokens import AccessTokens
 from broker.usecases.admin import Admin
 from broker.usecases.api_calls import ApiCalls
 from broker.usecases.audit.journal import AuditJournal
+from broker.usecases.bindings import Bindings
 from broker.usecases.events.feed import EventFeed
 from broker.usecases.events.maintenance import EventMaintenance
 from broker.usecases.events.overview import GroupOverview
@@ -177,6 +178,7 @@ def _mini_programs(
     storage, directory = around.storage, core.sharing.directory
     return MiniProgramLogins(
         apps=login_apps,
+        bindings=Bindings(core.engine, storage.coordination, around.clock),
         targets=core.sharing.targets,
         shares=directory,
         engine=core.engine,

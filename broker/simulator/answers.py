@@ -67,6 +67,7 @@ _TEXTS: Mapping[int, str] = {
     84025: "invalid state",
     84054: "auth_corpid missing",
     84090: "user_ticket missing",
+    90208: "mini-program appid mismatch",
     90212: "suite is not bound to the mini-program",
     91040: "invalid ticket type",
     301002: "no permission to access this agentid",

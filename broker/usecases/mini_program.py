@@ -16,8 +16,9 @@ from broker.domain.secret import Secret
 from broker.domain.shares import ListingKey
 from broker.domain.suites.suite import Suite
 from broker.protocol.mini_program import check_watermark, decrypt_data, signature_valid
+from broker.usecases.bindings import Bindings
 from broker.usecases.credentials.engine import CredentialEngine
-from broker.usecases.credentials.one_time_codes import read_code, spend_code
+from broker.usecases.credentials.one_time_codes import read_code
 from broker.usecases.login_apps import LoginApps
 from broker.usecases.sessions import Sessions
 from broker.usecases.shares.directory import ShareDirectory
@@ -41,6 +42,7 @@ class MiniProgramLogins:
         self,
         *,
         apps: LoginApps,
+        bindings: Bindings,
         targets: Targets,
         shares: ShareDirectory,
         engine: CredentialEngine,
@@ -50,6 +52,7 @@ class MiniProgramLogins:
         watermarks: Mapping[str, Watermark],
     ) -> None:
         self._apps = apps
+        self._bindings = bindings
         self._targets = targets
         self._shares = shares
         self._engine = engine
@@ -73,14 +76,14 @@ class MiniProgramLogins:
         `share_kind` and `agent_id` choose among several shares with that child.
         `check_corp` gets the user's corp, and raises if no session of that corp may be kept.
         Raises `CodeRejected`, `AppNotShared`, `CorpNotAuthorized`, `AmbiguousTarget`, `InvalidRequest`, what
-        the engine raises, and as `LoginApps.find`.
+        the engine raises, and as `Bindings.spend` and `LoginApps.find`.
         """
         secret = read_code("js_code", js_code)
         app = await self._apps.find(app_name, corp_id)
         # Without the store, the session could not be kept: this raises before the code is spent.
         await self._sessions.check_store()
-        login = await spend_code(
-            self._engine, app.token, lambda token: self._users.exchange_login_code(token, secret)
+        login = await self._bindings.spend(
+            app.token, lambda token: self._users.exchange_login_code(token, secret)
         )
         check_corp(login.corp_id)
         if login.corp_id == app.corp_id:

@@ -89,7 +89,7 @@ async def test_a_js_code_works_once_within_five_minutes_for_its_app(
     wecom: Caller, world: World, clock: FakeClock
 ) -> None:
     code = world.people.js_code(GROUP, "lisi")
-    assert 40029 == (await wecom.mini_session(code, await wecom.child_token()))["errcode"]
+    assert 40014 == (await wecom.mini_session(code, await wecom.child_token()))["errcode"]
     assert 40058 == (await wecom.mini_session(code, grant_type="code"))["errcode"]
     assert 0 == (await wecom.mini_session(code))["errcode"]
     assert 42022 == (await wecom.mini_session(code))["errcode"]
@@ -98,6 +98,19 @@ async def test_a_js_code_works_once_within_five_minutes_for_its_app(
     late = world.people.js_code(GROUP, "lisi")
     clock.now += 300
     assert 42003 == (await wecom.mini_session(late))["errcode"]
+
+
+@pytest.mark.parametrize("errcode", [40014, 90208])
+async def test_an_app_that_the_mini_program_is_not_bound_to_is_refused_and_the_code_is_left(
+    wecom: Caller, world: World, errcode: int
+) -> None:
+    await wecom.control("POST", "settings", {"unbound_app_errcode": errcode})
+    world.add_app(OWN, 7, "another")
+    another = (await wecom.gettoken(corpsecret="another"))["access_token"]
+    code = world.people.js_code(GROUP, "lisi")
+
+    assert errcode == (await wecom.mini_session(code, another))["errcode"]
+    assert 0 == (await wecom.mini_session(code))["errcode"]
 
 
 async def test_a_js_code_is_needed_and_no_page_s(wecom: Caller, world: World) -> None:

@@ -29,6 +29,17 @@ def _dead_token(form: Form, name: str) -> int:
     return int(form.choice(name, _DeadToken))
 
 
+class _UnboundApp(IntEnum):
+    """Name the errcodes with which WeCom refuses an app that the mini-program is not bound to."""
+
+    BAD_TOKEN = 40014
+    OTHER_APP = 90208
+
+
+def _unbound_app(form: Form, name: str) -> int:
+    return int(form.choice(name, _UnboundApp))
+
+
 class _NoAuthorization(IntEnum):
     """Name the errcodes with which WeCom refuses a corp that cancelled, or never authorised."""
 
@@ -80,6 +91,7 @@ _READERS: Mapping[str, Reader] = {
     "code_lifetime": Form.number,
     "used_code_errcode": _errcode,
     "expired_code_errcode": _errcode,
+    "unbound_app_errcode": _unbound_app,
     "user_ticket_lifetime": Form.number,
     "new_session_ends_last": Form.flag,
     "supply_chain_userids_encrypted": Form.flag,

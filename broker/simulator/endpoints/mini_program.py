@@ -13,11 +13,15 @@ _LONGEST = 64
 
 @endpoint("GET", "/cgi-bin/miniprogram/jscode2session", token=AppToken)
 def jscode2session(world: World, call: Call) -> Answer:
-    """Exchange a js_code, once; a child's member is named by the encrypted userid."""
+    """Exchange a js_code, once, with the token of the app that its mini-program is bound to (wecom-api A9).
+
+    A child's member is named by the encrypted userid.
+    """
     value = call.parameter("js_code", missing=41008)
     if call.query.get("grant_type") != "authorization_code":
         raise Refusal(40058, "invalid grant_type, should be authorization_code")
-    code = world.logins.spend_code(CodeKind.JS, value, call.owner, world.now())
+    unbound = world.settings.unbound_app_errcode
+    code = world.logins.spend_code(CodeKind.JS, value, call.owner, world.now(), another_app=unbound)
     session = world.logins.open_session(code)
     member = _member_of(session)
     return {

@@ -62,6 +62,7 @@ class Settings:
     code_lifetime: float = 300.0
     used_code_errcode: int = 42022
     expired_code_errcode: int = 42003
+    unbound_app_errcode: int = 40014
     user_ticket_lifetime: float = 1800.0
     new_session_ends_last: bool = False
     supply_chain_userids_encrypted: bool = True

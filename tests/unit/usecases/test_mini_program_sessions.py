@@ -21,6 +21,7 @@ from broker.domain.errors import (
 from broker.domain.ports.wecom import LoginSession
 from broker.domain.secret import Secret
 from broker.domain.shares import AppShare
+from broker.usecases.bindings import Bindings
 from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
 from broker.usecases.sessions import LIFETIME, MOST_CONVERSIONS, Sessions
@@ -56,6 +57,7 @@ def users(wecom: SimulatedWecom) -> FakeUsers:
 def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramLogins:
     return MiniProgramLogins(
         apps=LoginApps(replica.catalog, replica.core.authorizations),
+        bindings=Bindings(replica.engine, replica.store, replica.clock),
         targets=replica.targets,
         shares=replica.shares,
         engine=replica.engine,

@@ -11,6 +11,7 @@ from broker.adapters.wecom.users import UserEndpoints
 from broker.domain.apps import Target
 from broker.domain.corps import ShareKind
 from broker.domain.errors import (
+    ApiNotAuthorized,
     BrokerError,
     CodeRejected,
     CorpNotAuthorized,
@@ -24,6 +25,7 @@ from broker.domain.shares import ListingKey
 from broker.domain.suites.authorization import AuthorizationState
 from broker.protocol.authorize_url import Scope
 from broker.simulator import provider_demo as demo
+from broker.usecases.bindings import Bindings
 from broker.usecases.identity import Identities
 from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
@@ -82,6 +84,7 @@ def logins(world: ProviderWorld, replica: Replica) -> MiniProgramLogins:
     )
     return MiniProgramLogins(
         apps=login_apps(replica),
+        bindings=Bindings(replica.engine, replica.store, replica.clock),
         targets=replica.targets,
         shares=replica.shares,
         engine=replica.engine,
@@ -245,6 +248,30 @@ async def test_an_agent_id_that_the_corp_does_not_have_is_refused_by_the_request
     asking = logins.exchange_login_code("market", code, None, agent_id=999)
 
     assert (InvalidRequest, "agent_id") == await refusal(world, asking)
+
+
+@pytest.mark.parametrize(
+    ("errcode", "error", "field"), [(40014, ApiNotAuthorized, ""), (90208, InvalidRequest, "js_code")]
+)
+async def test_a_mini_program_of_another_app_is_no_outage(
+    world: ProviderWorld,
+    replica: Replica,
+    logins: MiniProgramLogins,
+    errcode: int,
+    error: type,
+    field: str,
+) -> None:
+    world.suite_wecom.world.settings.unbound_app_errcode = errcode
+    await world.authorize(replica, CHILD, TAILORED)
+    code, parent = js_code(world, "tailored", CHILD), corp_of(world, PARENT)
+
+    assert (error, field) == await refusal(
+        world, logins.exchange_login_code("tailored", code, None, corp_id=parent)
+    )
+    # The refusal to another app leaves the code for its own.
+    own = corp_of(world, CHILD)
+    session = await world.run(logins.exchange_login_code("tailored", code, None, corp_id=own))
+    assert own == session.corp_id
 
 
 async def test_a_childs_session_is_converted_as_for_a_self_built_app(

@@ -80,11 +80,15 @@ class Logins:
         self._codes[code.value] = code
         return code.value
 
-    def spend_code(self, kind: CodeKind, value: str, owner: Owner, now: float) -> LoginCode:
+    def spend_code(
+        self, kind: CodeKind, value: str, owner: Owner, now: float, *, another_app: int = 40029
+    ) -> LoginCode:
         """Consume a code of the token's own app; the refusal to another app does not consume it."""
         code = self._codes.get(value)
-        if code is None or code.kind is not kind or owner.parent is not None or code.app != owner.app:
+        if code is None or code.kind is not kind:
             raise Refusal(40029)
+        if owner.parent is not None or code.app != owner.app:
+            raise Refusal(another_app)
         if code.used:
             raise Refusal(self._settings.used_code_errcode)
         if now >= code.expires_at:
