@@ -15,7 +15,7 @@ from broker.domain.ports.clock import Clock, Randomness
 from broker.domain.ports.event_groups import EventGroups
 from broker.domain.ports.event_log import EventLog
 from broker.domain.ports.observer import Observer
-from broker.usecases.events.group_member import GroupMember, MaySee
+from broker.usecases.events.group_member import GroupMember, MaySee, MaySeeSome
 from broker.usecases.events.subscription import ALIVE_FOR, LOOK_EVERY, EventSubscription
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.notifications import Notifications
@@ -41,6 +41,7 @@ class SubscriptionOptions:
     """How many events of each app are handed out and not acknowledged, at most."""
     ack_timeout: timedelta
     may_see: MaySee
+    may_see_some: MaySeeSome
     present: Callable[[], tuple[str, ...]]
     """The apps as the configuration stands now: those named, or all that the caller may have.
 
@@ -215,6 +216,7 @@ class EventFeed:
             log=self._log,
             groups=self._groups,
             may_see=options.may_see,
+            may_see_some=options.may_see_some,
             clock=self._clock,
             randomness=self._randomness,
         )

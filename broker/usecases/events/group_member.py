@@ -16,6 +16,8 @@ YIELDS_FOR = timedelta(seconds=2)
 
 MaySee = Callable[[str, str], bool]
 """Whether the subscriber may see events of an app in a corp."""
+MaySeeSome = Callable[[str], bool]
+"""Whether the subscriber may see events of an app in any corp."""
 
 
 class GroupMember:
@@ -33,6 +35,7 @@ class GroupMember:
         log: EventLog[Event],
         groups: EventGroups,
         may_see: MaySee,
+        may_see_some: MaySeeSome,
         clock: Clock,
         randomness: Randomness,
     ) -> None:
@@ -40,6 +43,7 @@ class GroupMember:
         self._log = log
         self._groups = groups
         self._may_see = may_see
+        self._may_see_some = may_see_some
         self._clock = clock
         self._randomness = randomness
         self._unread: deque[Delivery[Event]] = deque()
@@ -76,13 +80,16 @@ class GroupMember:
         claimed = await self._log.claim(
             self._member if wants_more else replace(self._member, max_in_flight=0)
         )
-        if any(self._comes_back(delivery) for delivery in claimed):
+        hidden = [delivery.event.position for delivery in claimed if not self._shows(delivery.event)]
+        has_lost_its_right = hidden and not self._may_see_some(self._member.app)
+        if has_lost_its_right or any(self._comes_back(delivery) for delivery in claimed):
             await self._leave_it_to_others(claimed)
             return False
         self._handed_out += [delivery.event.position for delivery in claimed]
         self._unread += [delivery for delivery in claimed if self._shows(delivery.event)]
-        if hidden := [delivery.event.position for delivery in claimed if not self._shows(delivery.event)]:
-            # All members of a group have the same caller's rights: no other member may see them either.
+        if hidden:
+            # All members of a group have the same caller's rights: no other member may see them either. If
+            # the caller has no right to the app at all, its stream ends, and the events wait until it has.
             await self._groups.acknowledge(self._member.app, self._member.group, hidden)
         self._in_doubt = False
         return bool(claimed)

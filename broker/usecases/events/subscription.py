@@ -115,6 +115,8 @@ class EventSubscription:
     async def _claim_available(self) -> bool:
         found = False
         for member in tuple(self._members.values()):
+            if self._ending:
+                break
             with suppress(StoreUnavailable):
                 found |= await self._claim(member)
             self._changed.set()

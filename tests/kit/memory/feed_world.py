@@ -126,6 +126,7 @@ def options_with(**changes: Any) -> SubscriptionOptions:
         "max_in_flight": 100,
         "ack_timeout": ACK_TIMEOUT,
         "may_see": lambda _app, _corp_id: True,
+        "may_see_some": lambda _app: True,
     }
     return SubscriptionOptions(**{**usual, **changes})
 

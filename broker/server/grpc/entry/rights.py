@@ -120,6 +120,11 @@ class Rights:
         caller, action = current_caller.get(), current_permit.get().action
         return lambda app, corp_id: self._policy.may(caller, action, app, corp_id)
 
+    def visible_somewhere(self) -> Callable[[str], bool]:
+        """Return a check, valid outside this task too, of whether this caller may act for an app at all."""
+        caller, action = current_caller.get(), current_permit.get().action
+        return lambda app: self._policy.may_somewhere(caller, action, app)
+
     def among(self, apps: Collection[str]) -> Callable[[], tuple[str, ...]]:
         """Return what tells, outside this task too, for which of them the caller has the right now.
 

@@ -108,6 +108,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
             max_in_flight=event_messages.max_in_flight(request.max_in_flight),
             ack_timeout=event_messages.ack_timeout(request, self._ack_timeout),
             may_see=self._rights.visible(),
+            may_see_some=self._rights.visible_somewhere(),
             present=present,
         )
 

@@ -35,6 +35,7 @@ async def member(world: FeedWorld, clock: SkewedClock) -> GroupMember:
         log=log,
         groups=log,
         may_see=lambda _app, _corp_id: True,
+        may_see_some=lambda _app: True,
         clock=clock,
         randomness=CountedChance(),  # type: ignore[arg-type]
     )
