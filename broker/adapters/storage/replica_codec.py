@@ -43,7 +43,7 @@ def _decode(name: str, record: Record) -> ReplicaReport:
     fields = _ReportPayload.fields_of_record(record)
     fields["seal_keys"] = tuple(SealUse(**dict(use)) for use in fields["seal_keys"])
     fields["meetings"] = tuple(Meeting(**dict(meeting)) for meeting in fields["meetings"])
-    return ReplicaReport(name, **fields)
+    return ReplicaReport(name, fence=record.fence, **fields)
 
 
 REPLICAS = Codec(ReplicaReport.name_of, _encode, _decode)

@@ -1,8 +1,10 @@
 """What each replica tells the others of itself, so that an operator sees the fleet from any of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from broker.domain.replica.clocks import MAX_CLOCK_OFFSET
 
 BEAT_INTERVAL = timedelta(seconds=10)
 """How often a replica writes its report."""
@@ -53,11 +55,12 @@ class ReplicaReport:
     certificates: Mapping[str, datetime]
     """When each TLS file's first certificate ends, by the key that names the file."""
     meetings: tuple[Meeting, ...] = ()
+    fence: int = field(default=0, compare=False)
+    """Which of the replica's reports it is: the largest number wins. 0 = it is not written."""
 
-    @property
-    def fence(self) -> int:
-        """Return when it was written, in milliseconds: the latest wins."""
-        return int(self.at.timestamp() * 1000)
+    def after(self, fence: int) -> "ReplicaReport":
+        """Return it with its moment as its number, or with the next one if the clock was set back."""
+        return replace(self, fence=max(int(self.at.timestamp() * 1000), fence + 1))
 
     @staticmethod
     def name_of(name: str) -> str:
@@ -75,5 +78,8 @@ class SeenReplica:
     """None = it is sealed with a key that this replica does not have."""
 
     def is_silent(self, now: datetime) -> bool:
-        """Return whether it should have reported again."""
-        return now - self.at >= SILENT_AFTER
+        """Return whether it should have reported again.
+
+        A moment to come tells nothing of when it reported: its clock was ahead, and may be right by now.
+        """
+        return not -MAX_CLOCK_OFFSET <= now - self.at < SILENT_AFTER

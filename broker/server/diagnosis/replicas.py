@@ -18,9 +18,8 @@ def replicas(facts: Facts) -> Iterator[Finding]:
     for replica in facts.replicas:
         subject = words.say("replica {name}", name=replica.name)
         if replica.silent:
-            silence = words.say("no word for {span}", span=words.span_since(replica.report_time, facts.now))
             cure = words.say("look at its supervisor and its last log lines")
-            yield Finding(Level.FAIL, subject, silence, cure)
+            yield Finding(Level.FAIL, subject, _silence(replica, facts), cure)
         elif replica.unreadable:
             problem = words.say("seals with a key that {name} does not have", name=facts.status.replica)
             cure = words.say("give all replicas the same store.seal_keys, then reload")
@@ -35,6 +34,13 @@ def replicas(facts: Facts) -> Iterator[Finding]:
         side_by_side = words.say("{versions} run side by side", versions=", ".join(sorted(versions)))
         cure = words.say("finish the upgrade, or the rollback")
         yield Finding(Level.WARN, words.say("versions"), side_by_side, cure)
+
+
+def _silence(replica: pb.ReplicaInfo, facts: Facts) -> str:
+    at, words = replica.report_time, facts.words
+    if at.ToDatetime(UTC) > facts.now:
+        return words.say("its last report is dated {ahead}", ahead=words.ago(at, facts.now))
+    return words.say("no word for {span}", span=words.span_since(at, facts.now))
 
 
 def dependencies(facts: Facts) -> Iterator[Finding]:

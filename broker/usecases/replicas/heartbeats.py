@@ -33,6 +33,8 @@ class Heartbeats:
         self._groups = groups
         self._look = look
         self._clock = clock
+        self._fence = 0
+        """The number of the last report, which the store may have."""
 
     async def run(self) -> None:
         """Report for ever; while the store is unavailable, the others see how old the last report is."""
@@ -43,7 +45,8 @@ class Heartbeats:
 
     async def beat(self) -> None:
         """Write one report. Raises `StoreUnavailable`."""
-        report = self._look()
+        report = self._look().after(self._fence)
+        self._fence = report.fence
         await self._reports.offer(report)
         await self._groups.enlist(GROUP, report.name, report.at + KEPT)
 
@@ -69,7 +72,10 @@ class Heartbeats:
             names = await self._groups.members(GROUP, 0, MOST_REPLICAS)
             others = [name for name in names if name != own.name]
             for name, stored in (await self._reports.load(others)).items():
-                if stored.value or not stored.is_readable:
+                if report := stored.value:
+                    seen[name] = SeenReplica(name, report.at, report)
+                elif not stored.is_readable:
+                    # The number of a report is its moment, unless the replica's clock was set back.
                     at = datetime.fromtimestamp(stored.fence / 1000, UTC)
-                    seen[name] = SeenReplica(name, at, stored.value)
+                    seen[name] = SeenReplica(name, at, None)
         return sorted(seen.values(), key=lambda replica: replica.name)

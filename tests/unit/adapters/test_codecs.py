@@ -239,6 +239,7 @@ REPORT = Kept(
         clock_problem="",
         certificates={"certificate": AT + MINUTE},
         meetings=(Meeting(CHILD, AT - MINUTE, 300, ("orders",)),),
+        fence=1772438401123,
     ),
     Record(
         "replica:broker-1",

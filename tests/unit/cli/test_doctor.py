@@ -138,6 +138,14 @@ SICK: dict[str, tuple[Callable[[], Facts], Level, str, str]] = {
         "no word for 60 s",
         "supervisor",
     ),
+    "replica whose clock was ahead": (
+        lambda: facts(
+            replicas=[replica("broker-1"), replica("broker-3", silent=True, report_time=NOW + 9 * MINUTE)]
+        ),
+        Level.FAIL,
+        "its last report is dated in 9 min",
+        "supervisor",
+    ),
     "replica that cannot serve": (
         lambda: facts(replicas=[replica("broker-1", obstacle="nothing valid is left")]),
         Level.FAIL,

@@ -9,14 +9,17 @@ import pytest
 from broker.adapters.storage.collection import SealedCollection
 from broker.adapters.storage.replica_codec import REPLICAS
 from broker.adapters.storage.seal import Seal, SealKey
+from broker.domain.ports.clock import Clock
+from broker.domain.replica.clocks import MAX_CLOCK_OFFSET
 from broker.domain.replica.report import BEAT_INTERVAL, KEPT, SILENT_AFTER, Meeting, ReplicaReport, SealUse
 from broker.usecases.fleet.background import Background
 from broker.usecases.replicas.heartbeats import Heartbeats
 from tests.contract.observer import Notebook
 from tests.kit.memory.engine_world import Witness
-from tests.kit.memory.fake_clock import FakeClock
+from tests.kit.memory.fake_clock import FakeClock, SkewedClock
 from tests.kit.memory.memory_store import MemoryStore, Shared
 
+HOUR = timedelta(hours=1)
 K1, K2 = SealKey("k1", b"1" * 32), SealKey("k2", b"2" * 32)
 
 
@@ -28,7 +31,10 @@ class Fleet:
         self.shared = Shared(self.clock)
         self.stores: dict[str, MemoryStore] = {}
 
-    def replica(self, name: str, *meetings: Meeting, keys: Sequence[SealKey] = (K1,)) -> Heartbeats:
+    def replica(
+        self, name: str, *meetings: Meeting, keys: Sequence[SealKey] = (K1,), clock: Clock | None = None
+    ) -> Heartbeats:
+        own = clock or self.clock
         store = self.stores[name] = MemoryStore(self.shared)
         reports = SealedCollection(store, Seal(keys), REPLICAS, Notebook())
         report = ReplicaReport(
@@ -45,7 +51,7 @@ class Fleet:
             certificates={"certificate": self.clock.now() + timedelta(days=20)},
             meetings=meetings,
         )
-        return Heartbeats(reports, store, lambda: replace(report, at=self.clock.now()), self.clock)
+        return Heartbeats(reports, store, lambda: replace(report, at=own.now()), own)
 
 
 @pytest.fixture
@@ -93,6 +99,39 @@ async def test_a_replica_that_says_no_more_is_silent_and_later_gone(fleet: Fleet
 
     await fleet.clock.jump(KEPT)
     assert ["other"] == [replica.name for replica in await other.fleet()]
+
+
+async def test_a_replica_whose_clock_was_ahead_is_seen_as_it_is_once_that_is_set_right(fleet: Fleet) -> None:
+    clock = SkewedClock(fleet.clock)
+    one, other = fleet.replica("one", clock=clock), fleet.replica("other")
+    clock.skew = 8 * HOUR
+    await one.beat()
+
+    clock.skew = timedelta(0)
+    for _ in range(3):
+        await fleet.clock.jump(BEAT_INTERVAL)
+        await one.beat()
+        [seen, _] = await other.fleet()
+        assert fleet.clock.now() == seen.at
+        assert not seen.is_silent(fleet.clock.now())
+
+    await fleet.clock.jump(SILENT_AFTER)
+    [seen, _] = await other.fleet()
+    assert seen.is_silent(fleet.clock.now())
+
+
+async def test_a_report_of_a_time_to_come_tells_nothing_of_now(fleet: Fleet) -> None:
+    clock = SkewedClock(fleet.clock)
+    one, other = fleet.replica("one", clock=clock), fleet.replica("other")
+    clock.skew = MAX_CLOCK_OFFSET
+    await one.beat()
+    [seen, _] = await other.fleet()
+    assert not seen.is_silent(fleet.clock.now())
+
+    clock.skew = HOUR
+    await one.beat()
+    [seen, _] = await other.fleet()
+    assert seen.is_silent(fleet.clock.now())
 
 
 async def test_a_replica_that_ends_in_good_order_is_gone_at_once(fleet: Fleet) -> None:
