@@ -48,8 +48,10 @@ class Enlisted(Generic[Value]):
         """Returns the names of a suite's records in memory, and until when they are kept."""
         self._due = asyncio.Event()
         self._due.set()
+        self._additions = 0
+        """How often suites were added."""
         self.loaded = asyncio.Event()
-        """Set once everything was loaded for the first time."""
+        """Set once everything was loaded for the first time, and again after suites were added."""
 
     async def enlist(self, suite: str, name: str, keep_until: datetime = FOREVER) -> None:
         """List a record, before it is written. Raises `StoreUnavailable`."""
@@ -69,6 +71,7 @@ class Enlisted(Generic[Value]):
 
     def load_anew(self) -> None:
         """Load everything again: suites were added, of which nothing is in memory."""
+        self._additions += 1
         self.loaded.clear()
         self._due.set()
 
@@ -77,16 +80,19 @@ class Enlisted(Generic[Value]):
         while True:
             await self._due.wait()
             self._due.clear()
+            began_with = self._additions
             try:
                 await self.load()
             except StoreUnavailable:
                 self._due.set()
                 await self._clock.sleep(RETRY_INTERVAL)
             else:
-                self.loaded.set()
+                # A load passes over the suites that are added while it runs: the next one has them.
+                if began_with == self._additions:
+                    self.loaded.set()
 
     async def wait_until_loaded(self, longest: timedelta) -> None:
-        """Return once everything was loaded for the first time. Raises `StoreUnavailable` after that long."""
+        """Return once everything was loaded. Raises `StoreUnavailable` after that long."""
         if self.loaded.is_set():
             return
         try:
