@@ -3,11 +3,12 @@
 import base64
 import binascii
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from wecom_broker.v1 import app_share_service_pb2 as share_pb
 from wecom_broker.v1 import target_pb2 as target_pb
 from wecom_broker.v1 import token_service_pb2 as token_pb
@@ -21,6 +22,8 @@ from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.shares.targets import Targets
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
+LARGEST_LIST = 1024 * 1024
+"""Bytes of a list in one message: clients take messages of 4 MiB by default."""
 
 SHARE_KINDS: dict[int, ShareKind | None] = {
     target_pb.SHARE_KIND_UNSPECIFIED: None,
@@ -39,6 +42,7 @@ OUTCOMES = {
     ReportOutcome.COOLING_DOWN: token_pb.REPORT_OUTCOME_COOLING_DOWN,
 }
 Item = TypeVar("Item")
+Listed = TypeVar("Listed", bound=Message)
 
 
 def app_name(field: str, name: str) -> str:
@@ -125,18 +129,42 @@ def app_share(app: App, share: AppShare) -> share_pb.AppShare:
 
 
 def page(
-    items: Sequence[Item], mark: Callable[[Item], str], page_size: int, page_token: str
-) -> tuple[Sequence[Item], str]:
-    """Return a page of items sorted by their marks, and the next page's token. Raises `InvalidRequest`.
+    items: Sequence[Item],
+    mark: Callable[[Item], str],
+    message_of: Callable[[Item], Listed],
+    page_size: int,
+    page_token: str,
+) -> tuple[list[Listed], str]:
+    """Return the messages of a page, and the next page's token. Raises `InvalidRequest`.
 
-    The token holds the last mark: items added or removed meanwhile neither repeat nor hide others.
+    The items are sorted by their marks. A page ends early where its message would grow too large. The token
+    holds the last mark: items added or removed meanwhile neither repeat nor hide others.
     """
     size = page_size_of(page_size)
     after = read_token(page_token)
     start = bisect_right(items, after, key=mark) if after else 0
-    shown = items[start : start + size]
-    has_more = len(items) > start + size
-    return shown, token(mark(shown[-1])) if has_more else ""
+    shown = fitting(map(message_of, items[start : start + size]))
+    end = start + len(shown)
+    return shown, token(mark(items[end - 1])) if end < len(items) else ""
+
+
+def fitting(found: Iterable[Listed]) -> list[Listed]:
+    """Return the first messages, as many as fit a list, at least one if there is any."""
+    return next(chunks(found), [])
+
+
+def chunks(found: Iterable[Listed]) -> Iterator[list[Listed]]:
+    """Yield all messages, in lists of limited size; nothing for no messages."""
+    chunk: list[Listed] = []
+    size = 0
+    for message in found:
+        if chunk and size + message.ByteSize() > LARGEST_LIST:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(message)
+        size += message.ByteSize()
+    if chunk:
+        yield chunk
 
 
 def page_size_of(given: int) -> int:
@@ -147,7 +175,7 @@ def page_size_of(given: int) -> int:
 
 
 def token(mark: str) -> str:
-    """Return the page_token of a mark."""
+    """Return the page_token of a mark; empty = there is no further page."""
     return base64.urlsafe_b64encode(mark.encode()).decode()
 
 

@@ -1,15 +1,10 @@
 """Convert authorisations of suites to messages. A permanent code is in none of them."""
 
-from collections.abc import Iterator, Sequence
-
 from wecom_broker.v1 import suite_service_pb2 as pb
 
 from broker.domain.suites.authorization import AuthMode, AuthorizedAgent, Edition, SharedFrom
 from broker.domain.suites.view import AuthorizationView, ViewState
 from broker.server.grpc.messages import SHARE_KINDS_OUT
-
-LARGEST_LIST = 1024 * 1024
-"""Bytes of authorisations in one message: each names its permissions, and clients take 4 MiB by default."""
 
 STATES = {
     ViewState.ACTIVE: pb.AUTHORIZATION_STATE_ACTIVE,
@@ -41,22 +36,6 @@ def authorization(view: AuthorizationView) -> pb.Authorization:
         problem=view.problem,
         installation_id=view.code_hash,
     )
-
-
-def chunks(
-    views: Sequence[AuthorizationView], most_bytes: int = LARGEST_LIST
-) -> Iterator[list[pb.Authorization]]:
-    """Yield the messages of all views, in lists of limited size; nothing for no views."""
-    chunk: list[pb.Authorization] = []
-    size = 0
-    for message in map(authorization, views):
-        if chunk and size + message.ByteSize() > most_bytes:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(message)
-        size += message.ByteSize()
-    if chunk:
-        yield chunk
 
 
 def _agent(agent: AuthorizedAgent) -> pb.AuthorizedAgent:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import StringValue
 from hypothesis import given
 from hypothesis import strategies as st
 from wecom_broker.v1.target_pb2 import SHARE_KIND_CORP_GROUP, SHARE_KIND_SUPPLY_CHAIN
@@ -17,6 +18,7 @@ from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKind, Freshness
 from broker.domain.errors import InvalidRequest
 from broker.server.grpc import admin_messages, messages
+from broker.server.grpc.messages import LARGEST_LIST
 from broker.usecases.credentials.reports import ReportOutcome
 from tests.unit.domain.credentials import NOON, credential
 
@@ -140,8 +142,10 @@ def test_any_span_is_a_life_or_refused_by_field(seconds: int, nanos: int) -> Non
 
 
 def page(items: list[str], size: int = 0, token: str = "") -> tuple[list[str], str]:
-    shown, following = messages.page(items, lambda item: item, size, token)
-    return list(shown), following
+    shown, following = messages.page(
+        items, lambda item: item, lambda item: StringValue(value=item), size, token
+    )
+    return [message.value for message in shown], following
 
 
 def numbered(count: int) -> list[str]:
@@ -166,6 +170,25 @@ def test_a_page_has_the_size_asked_for_within_limits(count: int, size: int, show
 
     assert shown == len(items)
     assert bool(token) is (shown < count)
+
+
+def test_a_page_ends_before_it_grows_larger_than_a_message_may_be() -> None:
+    items = [f"{number:02d}" + "x" * (LARGEST_LIST // 4) for number in range(7)]
+    found: list[list[str]] = []
+    token = ""
+    while not found or token:
+        shown, token = page(items, 1000, token)
+        found.append(shown)
+
+    assert [items[:3], items[3:6], items[6:]] == found
+
+
+def test_one_item_is_on_a_page_however_large_it_is() -> None:
+    items = ["1" + "x" * 2 * LARGEST_LIST, "2"]
+    shown, token = page(items)
+
+    assert items[:1] == shown
+    assert (items[1:], "") == page(items, token=token)
 
 
 @pytest.mark.parametrize("size", [-1, -(2**31)])

@@ -32,6 +32,7 @@ from broker.server.grpc import suite_messages
 from broker.server.grpc.entry.identity import current_caller
 from broker.server.grpc.entry.rights import Rights
 from broker.server.grpc.entry.subjects import Subjects
+from broker.server.grpc.messages import LARGEST_LIST
 from broker.server.grpc.services.suites import SuiteServicer
 from tests.unit.domain.credentials import NOON
 from tests.unit.server.entry.guarding import guard_of
@@ -462,12 +463,12 @@ async def test_a_page_of_large_rows_is_cut_to_what_a_message_holds() -> None:
 
 async def test_a_snapshot_of_any_size_comes_in_messages_of_limited_size() -> None:
     corps = [f"wp{number:04d}" for number in range(40)]
-    messages = await Door(*map(large, corps)).watched(operator())
+    watched = await Door(*map(large, corps)).watched(operator())
 
-    shown = [authorization.corp_id for message in messages for authorization in message.authorizations]
+    shown = [authorization.corp_id for message in watched for authorization in message.authorizations]
     assert corps == shown
-    assert max(message.ByteSize() for message in messages) < 1.1 * suite_messages.LARGEST_LIST
-    assert [False] * (len(messages) - 1) + [True] == [message.snapshot_complete for message in messages]
+    assert max(message.ByteSize() for message in watched) < 1.1 * LARGEST_LIST
+    assert [False] * (len(watched) - 1) + [True] == [message.snapshot_complete for message in watched]
 
 
 async def test_an_empty_snapshot_is_complete_too() -> None:

@@ -60,10 +60,14 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     ) -> pb.ListCredentialsResponse:
         """Return one page of the credentials that this replica knows of."""
         views = self._admin.credentials(request.app and messages.app_name("app", request.app))
-        shown, token = messages.page(views, lambda view: view.key.name, request.page_size, request.page_token)
-        return pb.ListCredentialsResponse(
-            credentials=[admin_messages.credential_info(view) for view in shown], next_page_token=token
+        shown, token = messages.page(
+            views,
+            lambda view: view.key.name,
+            admin_messages.credential_info,
+            request.page_size,
+            request.page_token,
         )
+        return pb.ListCredentialsResponse(credentials=shown, next_page_token=token)
 
     @requires(Action.ADMIN_READ, of=Of.REQUEST_OR_ALL_APPS)
     async def ListRefusals(
@@ -72,11 +76,13 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         """Return one page of what is remembered."""
         found = await self._refusals.list(request.app and messages.app_name("app", request.app))
         shown, token = messages.page(
-            found, lambda refusal: refusal.scope, request.page_size, request.page_token
+            found,
+            lambda refusal: refusal.scope,
+            admin_messages.refusal,
+            request.page_size,
+            request.page_token,
         )
-        return pb.ListRefusalsResponse(
-            refusals=[admin_messages.refusal(each) for each in shown], next_page_token=token
-        )
+        return pb.ListRefusalsResponse(refusals=shown, next_page_token=token)
 
     @requires(Action.ADMIN_REFRESH, operates=True)
     async def RetryRefused(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 
 from wecom_broker.v1 import app_share_service_pb2 as pb
 from wecom_broker.v1 import app_share_service_pb2_grpc as pb_grpc
@@ -37,10 +38,10 @@ class AppShareServicer(pb_grpc.AppShareServiceServicer):
         """Return one page of the known shares."""
         app = await self._app(request)
         shares = await self._shares.all(app, messages.share_kind("share_kind", request.share_kind))
-        shown, token = messages.page(shares, _mark, request.page_size, request.page_token)
-        return pb.ListAppSharesResponse(
-            shares=[messages.app_share(app, share) for share in shown], next_page_token=token
+        shown, token = messages.page(
+            shares, _mark, partial(messages.app_share, app), request.page_size, request.page_token
         )
+        return pb.ListAppSharesResponse(shares=shown, next_page_token=token)
 
     @requires(Action.SHARE_SYNC, operates=True)
     async def SyncAppShares(

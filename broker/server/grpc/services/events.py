@@ -77,11 +77,14 @@ class EventServicer(pb_grpc.EventServiceServicer):
         if after:
             app_and_position("page_token", event_id(app, after))
         found = await self._feed.dead(group, app, after, size + 1)
-        shown, may_see = found[:size], self._rights.visible()
-        return pb.ListDeadEventsResponse(
-            events=[event_messages.event(event) for event in shown if may_see(app, event.corp_id)],
-            next_page_token=messages.token(shown[-1].position) if len(found) > size else "",
-        )
+        may_see = self._rights.visible()
+        visible = [event for event in found[:size] if may_see(app, event.corp_id)]
+        shown = messages.fitting(map(event_messages.event, visible))
+        if len(shown) < len(visible):
+            last = visible[len(shown) - 1].position
+        else:
+            last = found[size - 1].position if len(found) > size else ""
+        return pb.ListDeadEventsResponse(events=shown, next_page_token=messages.token(last))
 
     @requires(Action.EVENT_SUBSCRIBE, of=Of.HANDLER, operates=True)
     async def RetryDeadEvents(

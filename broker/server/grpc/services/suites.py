@@ -1,6 +1,6 @@
 """`SuiteService`: which corps authorised a suite, and how others do."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 from wecom_broker.v1 import suite_service_pb2 as pb
@@ -61,11 +61,10 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
         suite = messages.app_name("app", request.app)
         self._rights.grant_somewhere(suite)
         visible = self._visible_in(await self._authorizations.list(suite))
-        shown, token = messages.page(visible, _mark, request.page_size, request.page_token)
-        fitting = next(suite_messages.chunks(shown), [])
-        if len(fitting) < len(shown):
-            token = messages.token(_mark(shown[len(fitting) - 1]))
-        return pb.ListAuthorizationsResponse(authorizations=fitting, next_page_token=token)
+        shown, token = messages.page(
+            visible, _mark, suite_messages.authorization, request.page_size, request.page_token
+        )
+        return pb.ListAuthorizationsResponse(authorizations=shown, next_page_token=token)
 
     @requires(Action.SUITE_MANAGE)
     async def GetAuthorization(
@@ -91,12 +90,15 @@ class SuiteServicer(pb_grpc.SuiteServiceServicer):
         suite = messages.app_name("app", request.app)
         self._rights.grant_somewhere(suite)
         async with aclosing(self._authorizations.watch(suite)) as stream:
-            for chunk in suite_messages.chunks(self._visible_in(await anext(stream))):
+            for chunk in self._chunks(await anext(stream)):
                 yield pb.WatchAuthorizationsResponse(authorizations=chunk, snapshot=True)
             yield pb.WatchAuthorizationsResponse(snapshot=True, snapshot_complete=True)
             async for changed in stream:
-                for chunk in suite_messages.chunks(self._visible_in(changed)):
+                for chunk in self._chunks(changed):
                     yield pb.WatchAuthorizationsResponse(authorizations=chunk)
+
+    def _chunks(self, views: Sequence[AuthorizationView]) -> Iterator[list[pb.Authorization]]:
+        return messages.chunks(map(suite_messages.authorization, self._visible_in(views)))
 
     def _visible_in(self, views: Sequence[AuthorizationView]) -> list[AuthorizationView]:
         """Return the rows of corps that the caller may act for; a row without a corp may be any corp's."""
