@@ -98,11 +98,6 @@ class Call:
         return api_paths.class_of(self.endpoint) if self.label else self.endpoint
 
     @property
-    def is_counted(self) -> bool:
-        """Return whether WeCom allows few of them: each that reaches it may count."""
-        return self.allow is not always
-
-    @property
     def token(self) -> Credential | None:
         """Return the token that it carries."""
         return self.sender if isinstance(self.sender, Credential) else None

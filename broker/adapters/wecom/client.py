@@ -76,7 +76,6 @@ class WecomClient:
     async def send(self, call: Call) -> Answer:
         """Return the whole answer; repeat the call, if it may be repeated, while WeCom is busy.
 
-        A call of which WeCom allows few is repeated only where it did not reach WeCom.
         Raises what the errcode means, unless that is a proxied call's answer; `RetryLater`, `WecomProtocol`,
         `AnswerTooLarge`, and what `allow` raises.
         """
@@ -85,8 +84,6 @@ class WecomClient:
                 try:
                     return await self._attempt(call, outcome)
                 except Busy:
-                    if call.is_counted and outcome.connected:
-                        raise
                     await self._clock.sleep(self._randomness.jitter(pause))
             return await self._attempt(call, outcome)
 
