@@ -6,7 +6,7 @@ many than for one. An error of one write is its caller's alone.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -66,9 +66,13 @@ class BatchedWrites:
         """How many replicas are to have a write."""
         self._on_disk = on_disk
         """Whether the primary's disk is to have it."""
-        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
-        self._waiting: dict[str, tuple[list[Call], asyncio.Task[Replies]]] = {}
+        self._turns: defaultdict[str | None, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(at_once)
+        )
+        self._waiting: dict[str | None, tuple[list[Call], asyncio.Task[Replies]]] = {}
         """By server, the batch that waits for its turn."""
+        self._order = asyncio.Lock()
+        """While it is not known which server has a key, those who come later stay behind."""
         self._sending: set[asyncio.Task[Replies]] = set()
 
     def script(self, text: str) -> Callable[..., Awaitable[Any]]:
@@ -82,9 +86,11 @@ class BatchedWrites:
         Raises `StoreUnavailable`.
         """
         call = call.encoded()
-        calls, sending = self._batch(self._client.shard(call.keys[0]))
-        place = len(calls)
-        calls.append(call)
+        async with self._order:
+            [shard] = await self._client.by_server(call.keys[:1])
+            calls, sending = self._batch(shard)
+            place = len(calls)
+            calls.append(call)
         with self._client.tracer.store_script(name_of(call.text)):
             # A caller who gives up takes nobody else's reply away.
             reply = (await asyncio.shield(sending))[place]
@@ -102,7 +108,7 @@ class BatchedWrites:
         if self._replicas:
             observer.replication_ended(*_on_replicas(reply.copied, self._replicas))
 
-    def _batch(self, shard: str) -> tuple[list[Call], "asyncio.Task[Replies]"]:
+    def _batch(self, shard: str | None) -> tuple[list[Call], "asyncio.Task[Replies]"]:
         """Return the server's batch that waits for its turn, or a new one."""
         waiting = self._waiting.get(shard)
         if waiting is None or len(waiting[0]) >= LARGEST:
@@ -113,21 +119,22 @@ class BatchedWrites:
             waiting = self._waiting[shard] = calls, sending
         return waiting
 
-    async def _send(self, shard: str, calls: list[Call]) -> Replies:
+    async def _send(self, shard: str | None, calls: list[Call]) -> Replies:
         async with self._turns[shard]:
             waiting = self._waiting.get(shard)
             if waiting and waiting[0] is calls:
                 del self._waiting[shard]
-            # Slots may have moved since.
-            parts: defaultdict[str, list[int]] = defaultdict(list)
-            for place, call in enumerate(calls):
-                parts[self._client.shard(call.keys[0])].append(place)
             replies: dict[int, Reply] = {}
 
-            async def send(places: list[int]) -> None:
+            async def send(places: Sequence[int]) -> None:
                 received = await self._of_one_server([calls[place] for place in places])
                 replies.update(zip(places, received, strict=True))
 
+            try:
+                # Slots may have moved since.
+                parts = await self._client.by_server([call.keys[0] for call in calls])
+            except StoreUnavailable as error:
+                return [Reply(error, None, None)] * len(calls)
             await asyncio.gather(*map(send, parts.values()))
             return [replies[place] for place in range(len(calls))]
 
@@ -142,8 +149,11 @@ class BatchedWrites:
         servers = self._client.servers
         replies = await self._sent(redis, calls)
         unknown = _failed(replies, lambda error: isinstance(error, NoScriptError))
-        for text in {calls[number].text for number in unknown}:
-            await teach(servers.server(redis, calls[0].keys[0]), text)
+        homes = {
+            (servers.shard(redis, calls[number].keys[0]), calls[number].text): number for number in unknown
+        }
+        for (_, text), number in homes.items():
+            await teach(servers.server(redis, calls[number].keys[0]), text)
         spoilt = _failed(replies, is_of_wrong_type)
         for number in spoilt:
             await mend(redis, servers, calls[number].keys, self._client.observer)
@@ -161,23 +171,32 @@ class BatchedWrites:
         return replies
 
     async def _sent(self, redis: Redis, calls: list[Call]) -> Replies:
-        """Send the calls, and what waits on the same connection: it waits for the writes of its own alone."""
-        target = self._client.servers.target(redis, calls[0].keys[0])
+        """Send the calls, and what waits on the same connection: it waits for the writes of its own alone.
+
+        All are at one server, unless slots have moved a moment ago: then each has what waits for them.
+        """
+        servers = self._client.servers
+        homes = [servers.shard(redis, call.keys[0]) for call in calls]
+        targets = {home: servers.target(redis, call.keys[0]) for home, call in zip(homes, calls, strict=True)}
         async with redis.pipeline(transaction=False) as pipeline:
             for call in calls:
                 pipeline.execute_command("EVALSHA", *call.words)
-            if self._replicas:
-                pipeline.execute_command("WAIT", self._replicas, milliseconds(COPY), **target)
-            if self._on_disk:
-                pipeline.execute_command("WAITAOF", 1, 0, milliseconds(SYNC), **target)
+            for target in targets.values():
+                if self._replicas:
+                    pipeline.execute_command("WAIT", self._replicas, milliseconds(COPY), **target)
+                if self._on_disk:
+                    pipeline.execute_command("WAITAOF", 1, 0, milliseconds(SYNC), **target)
             # A redirected call would be on another connection than what waits for it.
             stays: dict[str, Any] = {}
             if isinstance(pipeline, ClusterPipeline):
                 stays["allow_redirections"] = False
             replies = await pipeline.execute(raise_on_error=False, **stays)
-        synced = replies.pop() if self._on_disk else None
-        copied = replies.pop() if self._replicas else None
-        return [Reply(written, copied, synced) for written in replies]
+        written, waited = replies[: len(calls)], iter(replies[len(calls) :])
+        proofs = {
+            home: (next(waited) if self._replicas else None, next(waited) if self._on_disk else None)
+            for home in targets
+        }
+        return [Reply(one, *proofs[home]) for one, home in zip(written, homes, strict=True)]
 
 
 def _failed(replies: Replies, so: Callable[[Exception], bool]) -> list[int]:

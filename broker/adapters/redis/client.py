@@ -62,7 +62,24 @@ class RedisClient:
 
     def shard(self, key: str) -> str:
         """Return a name for the server that has the key, as far as it is known."""
-        return self.servers.shard(self._redis, key)
+        return self.servers.shard(self._redis, key) or ""
+
+    async def by_server(self, keys: Sequence[str]) -> Mapping[str | None, Sequence[int]]:
+        """Return the places of the keys, by the server that has them. Raises `StoreUnavailable`.
+
+        Members of a cluster are asked who has which keys if that is not known, as after a reconnect.
+        """
+        parts = self._by_server(keys)
+        if None in parts:
+            await self.primaries()
+            parts = self._by_server(keys)
+        return parts
+
+    def _by_server(self, keys: Sequence[str]) -> Mapping[str | None, Sequence[int]]:
+        parts: defaultdict[str | None, list[int]] = defaultdict(list)
+        for place, key in enumerate(keys):
+            parts[self.servers.shard(self._redis, key)].append(place)
+        return parts
 
     async def run_each(
         self, keys: Sequence[str], command: Callable[[Redis, Sequence[str]], Awaitable[Sequence[Answer]]]
@@ -71,15 +88,13 @@ class RedisClient:
 
         Raises `StoreUnavailable`.
         """
-        parts: defaultdict[str, list[str]] = defaultdict(list)
-        for key in keys:
-            parts[self.shard(key)].append(key)
 
-        async def run(part: Sequence[str]) -> Mapping[str, Answer]:
+        async def run(places: Sequence[int]) -> Mapping[str, Answer]:
+            part = [keys[place] for place in places]
             answers = await self.run(lambda redis: command(redis, part), part[0])
             return dict(zip(part, answers, strict=True))
 
-        found = await asyncio.gather(*map(run, parts.values()))
+        found = await asyncio.gather(*map(run, (await self.by_server(keys)).values()))
         return {key: answer for answers in found for key, answer in answers.items()}
 
     async def ask(self, key: str, *words: Any) -> Any:
@@ -88,11 +103,10 @@ class RedisClient:
 
     async def primaries(self) -> Sequence[tuple[str, Server]]:
         """Return the servers that take writes, each with its address. Raises `StoreUnavailable`."""
+        return await self.run(self._known)
 
-        async def known(redis: Redis) -> Sequence[tuple[str, Server]]:
-            return self.servers.primaries(redis)
-
-        return await self.run(known)
+    async def _known(self, redis: Redis) -> Sequence[tuple[str, Server]]:
+        return self.servers.primaries(redis)
 
     async def prove(self, key: str) -> None:
         """Return if the server is the right one, even if it refuses to delete the key.
@@ -177,17 +191,21 @@ class RedisClient:
 
     async def _attempt(self, command: Callable[[Redis], Awaitable[Answer]], key: str) -> Answer:
         """Return the command's answer; the wait for a free connection does not count against Redis."""
-        breaker = self._breakers[self.shard(key)]
-        breaker.refuse_while_down()
+        self._breakers[self.shard(key)].refuse_while_down()
         async with self._slots:
-            # Another caller may have found Redis down meanwhile.
-            breaker.refuse_while_down()
-            return await self._exchange(command, breaker)
+            redis = self._redis
+            if self.servers.shard(redis, key) is None:
+                # Any member can tell. If none does, that is no failure of the one that has the key.
+                await self._exchange(redis, self._known, self._breakers[""])
+            return await self._exchange(redis, command, self._breakers[self.servers.shard(redis, key) or ""])
 
-    async def _exchange(self, command: Callable[[Redis], Awaitable[Answer]], breaker: Breaker) -> Answer:
+    async def _exchange(
+        self, redis: Redis, command: Callable[[Redis], Awaitable[Answer]], breaker: Breaker
+    ) -> Answer:
         """Return the command's answer, and record whether the server is up and the right one."""
+        # Another caller may have found it down meanwhile.
+        breaker.refuse_while_down()
         trying_again = breaker.begin()
-        redis = self._redis
         try:
             async with asyncio.timeout(port.ANSWER_SECONDS):
                 await self.servers.prepare(redis)

@@ -9,6 +9,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError, SlotNotCoveredError
 
 from broker.adapters.redis.servers import port
+from broker.adapters.redis.servers.commands import CommandsOfAnyPrimary
 from broker.adapters.redis.servers.connecting import encryption, options
 from broker.adapters.redis.servers.port import CONNECTIONS, Server
 from broker.adapters.redis.servers.standalone import Standalone
@@ -38,6 +39,7 @@ class Cluster:
             **options(lambda: self._logins.servers, connect_within=port.ANSWER_SECONDS / 3),
             **encryption(self._address),
         )
+        cluster.commands_parser = cast("Any", CommandsOfAnyPrimary(cluster))
         return cast("Redis", cluster)  # it has all commands that are used here
 
     async def prepare(self, redis: Redis) -> None:
@@ -68,10 +70,12 @@ class Cluster:
             with suppress(RedisError, OSError):
                 await node.disconnect()
 
-    def shard(self, redis: Redis, key: str) -> str:
-        """See `Servers.shard`."""
-        node = self._node(redis, key) if key else None
-        return str(node.name) if node else ""
+    def shard(self, redis: Redis, key: str) -> str | None:
+        """See `Servers.shard`; what has no key concerns no single member."""
+        if not key:
+            return ""
+        node = self._node(redis, key)
+        return str(node.name) if node else None
 
     def server(self, redis: Redis, key: str) -> Server:
         """See `Servers.server`."""
@@ -90,7 +94,7 @@ class Cluster:
     async def primary(self, redis: Redis, key: str) -> str:
         """See `Servers.primary`: a member that lost its slots, or the others, says so."""
         await redis.get(key)
-        return self.shard(redis, key)
+        return self.shard(redis, key) or ""
 
     async def subscriber(self, redis: Redis, key: str) -> Redis:
         """See `Servers.subscriber`: what is published at any member reaches it."""

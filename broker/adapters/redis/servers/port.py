@@ -40,8 +40,8 @@ class Servers(Protocol):
     async def close(self, redis: Redis) -> None:
         """Close every connection."""
 
-    def shard(self, redis: Redis, key: str) -> str:
-        """Return a name for the server that has the key; "" where there is one, or none is known."""
+    def shard(self, redis: Redis, key: str) -> str | None:
+        """Return a name for the server that has the key; "" where there is one, None if it is not known."""
 
     def server(self, redis: Redis, key: str) -> Server:
         """Return the server that has the key."""

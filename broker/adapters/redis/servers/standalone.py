@@ -51,7 +51,7 @@ class Standalone:
         await redis.aclose()
         await redis.connection_pool.aclose()
 
-    def shard(self, redis: Redis, key: str) -> str:
+    def shard(self, redis: Redis, key: str) -> str | None:
         """See `Servers.shard`."""
         del redis, key
         return ""
