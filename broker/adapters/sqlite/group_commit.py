@@ -78,7 +78,8 @@ class GroupCommit:
 
         They may run twice: the first time, what they did is rolled back.
         """
-        if self._running_since and time.monotonic() - self._running_since > EXECUTION_SECONDS:
+        running_since = self._running_since  # the database's thread may end what runs at any time
+        if running_since and time.monotonic() - running_since > EXECUTION_SECONDS:
             raise TimeoutError
         loop = asyncio.get_running_loop()
         turn = Turn(statements, loop.create_future(), time.monotonic())
