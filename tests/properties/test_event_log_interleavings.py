@@ -52,6 +52,7 @@ acknowledges = st.tuples(st.just("acknowledge held"), groups, members, picks)
 passes = st.tuples(st.just("pass"), st.sampled_from([10, 10, 15, 19.999, 20, 30, 200]))
 seldom = st.one_of(
     st.tuples(st.just("burst"), st.sampled_from([3, 8, 100])),
+    st.tuples(st.just("trim"), st.sampled_from([1, 3, 100])),
     st.tuples(st.just("acknowledge any"), groups, picks),
     st.tuples(st.just("release"), groups, members, st.booleans()),
     st.tuples(st.just("retry"), groups, picks),
@@ -155,6 +156,13 @@ class Rules:
         assert not self._kept or position > self._kept[-1].position
         assert not await self._log.append(entry, key=key, once_in=AGE, keep=retention, notify=[])
         self._kept.append(replace(entry, position=position))
+        self._forget_what_is_not_kept(keep)
+
+    async def trim(self, keep: int) -> None:
+        await self._log.trim(APP, Retention(AGE, keep))
+        self._forget_what_is_not_kept(keep)
+
+    def _forget_what_is_not_kept(self, keep: int) -> None:
         oldest = (self._clock.now() - AGE).timestamp()
         self._kept[:] = [entry for entry in self._kept[-keep:] if came(entry.position).timestamp() >= oldest]
         for books in self._books.values():

@@ -46,6 +46,7 @@ class RedisEventLog:
         # One batch after the other: events of an app are written in the order in which they came.
         batches = BatchedWrites(client, observer, replicas=replicas_acknowledge, on_disk=False, at_once=1)
         self._append = batches.script(APPEND)
+        self._trim = client.script(log_script("trim"))
         self._open = self._of_a_group("open")
         self._claim = self._of_a_group("claim")
         self._acknowledge = self._of_a_group("acknowledge")
@@ -146,6 +147,11 @@ class RedisEventLog:
         """See `EventGroups.delete_group`."""
         deletion = await self._delete(app, group)
         return Deletion(deletion.decode())
+
+    async def trim(self, app: str, keep: Retention) -> None:
+        """See `EventGroups.trim`."""
+        log, *_ = self._keys.log(app)
+        await self._trim([log], [milliseconds(keep.age), keep.count])
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """See `EventGroups.forget_groups`."""

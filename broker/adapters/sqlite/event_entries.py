@@ -41,10 +41,12 @@ class EventEntries(Statements):
     def trim(self, app: str, keep: Retention, now: datetime) -> None:
         """Remove entries that are too old or too many; numbers have no gaps: the oldest gives the count."""
         oldest = "SELECT place, number FROM events WHERE app = ? ORDER BY place LIMIT 1"
+        first = self._row(oldest, app)
+        if not first:
+            return
         _, newest = self.newest(app)
-        _, number = self._row(oldest, app)
         floor = position_at(now - keep.age)
-        surplus = newest - number + 1 - keep.count
+        surplus = newest - first[1] + 1 - keep.count
         if surplus > 0:
             floor = max(floor, self._row(f"{oldest} OFFSET ?", app, surplus)[0])
         self._do("DELETE FROM events WHERE app = ? AND place < ?", app, floor)

@@ -193,6 +193,10 @@ class SqliteEventLog:
 
         return await self._in_group(app, group, delete, Deletion.UNKNOWN)
 
+    async def trim(self, app: str, keep: Retention) -> None:
+        """See `EventGroups.trim`."""
+        await self._connection.run(lambda: self._entries.trim(app, keep, self._clock.now()))
+
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """See `EventGroups.forget_groups`."""
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from broker.domain.events.log import Deletion, Lag
+from broker.domain.events.log import Deletion, Lag, Retention
 
 
 class EventGroups(Protocol):
@@ -54,6 +54,9 @@ class EventGroups(Protocol):
 
     async def delete_group(self, app: str, group: str) -> Deletion:
         """Forget a group and its progress, unless it has members."""
+
+    async def trim(self, app: str, keep: Retention) -> None:
+        """Remove the entries that `keep` does not cover, as each append does (promise 10)."""
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         """Forget the groups for which no member claimed anything for that long."""

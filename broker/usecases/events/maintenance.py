@@ -1,4 +1,4 @@
-"""Maintenance of the event logs: how far groups lag, and which of them are unused."""
+"""Maintenance of the event logs: what is too old, how far groups lag, and which of them are unused."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -14,7 +14,7 @@ MEASURE_INTERVAL = timedelta(seconds=5)
 
 
 class EventMaintenance:
-    """Measure how far groups lag, and delete unused ones."""
+    """Remove what is no longer kept, measure how far groups lag, and delete unused ones."""
 
     def __init__(
         self,
@@ -40,10 +40,14 @@ class EventMaintenance:
             await self._clock.sleep(MEASURE_INTERVAL)
 
     async def look(self) -> None:
-        """Report every group's lag; delete unused groups; bring back events whose seal key is here by now."""
+        """Report every group's lag; delete unused groups; bring back events whose seal key is here by now.
+
+        Old events are removed here too: an app that gets no new ones has no append that would do it.
+        """
         await self._parked.bring_back()
         lags = []
         for app in list(self._apps):
+            await self._groups.trim(app, self._keep)
             await self._groups.forget_groups(app, self._keep.age)
             lags += await self._groups.lags(app)
         self._observer.groups_lag(lags)

@@ -523,6 +523,33 @@ class TestPromise10Retention:
 
         await eventually(kept, lambda word: word == "a2")
 
+    async def test_it_needs_no_new_entry(self, log: EventLog, groups: EventGroups, two: Retention) -> None:
+        given = await appended(log, "a1 b1 a2")
+        await log.claim(ANA)
+        await groups.trim(APP, two)
+
+        assert "b1 a2" == words(await log.read(APP, "", 9))
+        assert 2 == (await lag(groups)).open
+        assert 2 == await groups.acknowledge(APP, GROUP, given)
+
+    async def test_a_log_that_has_become_empty_goes_on(self, log: EventLog, groups: EventGroups) -> None:
+        await groups.trim("hr", KEEP)
+        [*_, newest] = await appended(log, "a1 b1 a2")
+        await log.claim(replace(ANA, max_in_flight=1))
+
+        async def is_empty() -> bool:
+            await groups.trim(APP, replace(KEEP, age=timedelta(milliseconds=1)))
+            return not await log.read(APP, "", 9)
+
+        await eventually(is_empty)
+        await groups.trim(APP, KEEP)
+        assert (0, None) == ((await lag(groups)).open, (await lag(groups)).oldest)
+        assert await append(log, payload=b"a3") > newest
+        assert 1 == (await lag(groups)).open
+        assert "a3" == await takes(log, BEN)
+        assert "a3" == await takes(log, BEN, group="bills")
+        assert [] == await groups.lags("hr")
+
     async def test_what_waits_is_dropped(self, log: EventLog, groups: EventGroups, two: Retention) -> None:
         await appended(log, "a1 b1")
         await log.claim(ANA)

@@ -18,7 +18,7 @@ from broker.adapters.system import SystemClock
 from broker.config.store_url import login_in, redis_address
 from broker.domain.secret import Secret
 from broker.domain.stores.redis_address import Logins
-from tests.contract.events import ANA, APP, BEN, GROUP, append, positions
+from tests.contract.events import ANA, APP, BEN, GROUP, KEEP, append, positions
 from tests.contract.making import FAR, LONG, record, taken
 from tests.contract.observer import Notebook
 from tests.kit.processes.redis_server import RedisServer
@@ -78,6 +78,7 @@ async def use_log(log: RedisEventLog) -> None:
     await log.retry(APP, GROUP, found[1:2])
     await log.lags(APP)
     await log.rewind(APP, GROUP, found[0])
+    await log.trim(APP, KEEP)
     await log.forget_groups(APP, timedelta(days=1))
     await log.delete_group(APP, GROUP)
 

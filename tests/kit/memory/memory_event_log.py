@@ -90,6 +90,15 @@ class Log(Generic[Item]):
     seen: dict[str, datetime] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
 
+    def trim(self, keep: Retention, now: datetime) -> None:
+        """Remove what is not kept."""
+        oldest = milliseconds(now - keep.age)
+        kept = [entry for entry in self.entries[-keep.count :] if milliseconds_of(entry.position) >= oldest]
+        gone = {entry.position for entry in self.entries} - {entry.position for entry in kept}
+        self.entries = kept
+        for group in self.groups.values():
+            group.drop(gone)
+
     def open(self, group: Group) -> list[Item]:
         """Return the entries that the group has not handled, in order."""
         done = group.handled | group.dead
@@ -139,12 +148,7 @@ class MemoryEventLog(Generic[Item]):
         log.seen[key] = now + once_in
         log.newest = next_position(log.newest, milliseconds(now))
         log.entries.append(replace(event, position=log.newest))
-        oldest = milliseconds(now - keep.age)
-        kept = [entry for entry in log.entries[-keep.count :] if milliseconds_of(entry.position) >= oldest]
-        gone = {entry.position for entry in log.entries} - {entry.position for entry in kept}
-        log.entries = kept
-        for group in log.groups.values():
-            group.drop(gone)
+        log.trim(keep, now)
         for name in notify:
             self._store._publish(Notice(NoticeKind.APPENDED, name, milliseconds_of(log.newest)))
         return log.newest
@@ -299,6 +303,10 @@ class MemoryEventLog(Generic[Item]):
             return Deletion.IN_USE
         del log.groups[group]
         return Deletion.DELETED
+
+    async def trim(self, app: str, keep: Retention) -> None:
+        log, now = await self._log(app)
+        log.trim(keep, now)
 
     async def forget_groups(self, app: str, unused_for: timedelta) -> None:
         log, now = await self._log(app)

@@ -62,6 +62,22 @@ async def test_it_shows_how_far_each_group_is_behind(
     assert None is figure(telemetry, "event_lag", app="hr")
 
 
+async def test_events_that_are_too_old_are_removed_though_no_new_ones_come(
+    world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
+) -> None:
+    await replica.joins(max_in_flight=1)
+    await world.append("a1")
+    await world.append("a1", app="elsewhere")
+    await world.clock.advance(KEEP.age - timedelta(seconds=1))
+    await world.append("b1")
+    await world.clock.advance(timedelta(seconds=2))
+    await keeping.look()
+
+    assert "b1" == " ".join(event.xml for event in await replica.log.read(APP, "", 9))
+    assert (1, 2) == (figure(telemetry, "event_lag"), figure(telemetry, "event_lag_seconds"))
+    assert 1 == len(await replica.log.read("elsewhere", "", 9))
+
+
 async def test_it_shows_what_a_group_gave_up(
     world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
 ) -> None:
