@@ -4,8 +4,10 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from wecom_broker import Broker
 
+from broker.domain.errors import StoreUnavailable
 from broker.simulator.demo import CALLBACK_AES_KEY, CALLBACK_TOKEN, PARENT
 from tests.contract.logs import test_redis_event_log as of_the_event_log
 from tests.contract.redis import test_access as of_the_store
@@ -13,6 +15,7 @@ from tests.contract.redis import test_attacks as of_attacks
 from tests.deploy.files import ROOT
 from tests.kit.callbacks.sender import CallbackSender
 from tests.kit.processes.broker_process import BrokerProcess
+from tests.kit.redis_at import connect_redis
 
 SEAL_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 TEXT = (
@@ -32,6 +35,22 @@ def test_the_user_may_do_what_the_store_and_the_event_log_need_and_no_more():
     needed = {*of_the_store.LEAST.split(), *of_the_event_log.LEAST.split(), *of_attacks.MENDING.split()}
 
     assert sorted(needed) == sorted(rights())
+
+
+async def test_another_database_than_0_needs_the_right_that_the_page_adds(tmp_path: Path):
+    page = (ROOT / "docs" / "operations.md").read_text()
+    added = re.search(r"Another database than 0.*the user needs `([^`]+)` more", page)
+    assert added
+    least = f"on >{of_the_store.PASSWORD} {' '.join(rights())}"
+    with of_the_store.redis_with(
+        tmp_path, f"user without {least}", f"user broker {least} {added[1]}"
+    ) as server:
+        other = of_the_store.url(server).removesuffix("/0") + "/1"
+        async with connect_redis(other) as client:
+            assert await client.seconds()
+        async with connect_redis(other.replace("broker:", "without:")) as client:
+            with pytest.raises(StoreUnavailable, match="'select' command"):
+                await client.seconds()
 
 
 async def test_a_broker_takes_in_and_hands_out_events_with_it(tmp_path: Path):
