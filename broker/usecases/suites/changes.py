@@ -41,6 +41,7 @@ class Changes:
 
     def end(self, suite: str, error: BrokerError | None) -> None:
         """End the suite's followers: with the error, or because they are to come again."""
+        self._told[suite] += 1
         for follower in self._followers.pop(suite, {}):
             follower.end(error)
 
