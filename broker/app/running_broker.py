@@ -97,7 +97,7 @@ async def running_broker(
         tracing = await stack.enter_async_context(open_tracing(config, settings, tracer))
         audit = await stack.enter_async_context(open_audit(config, telemetry, clock))
         storage = await stack.enter_async_context(
-            open_store(config, clock, telemetry, settings.logins, tracing.tracer)
+            open_store(config, clock, telemetry, settings.logins, tracing.tracer, settings.catalog.identity)
         )
         background = await stack.enter_async_context(Background(telemetry, clock))
         around = Surroundings(

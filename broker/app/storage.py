@@ -49,17 +49,22 @@ class Storage:
     """Return the time of a store that several machines share, in seconds since 1970."""
 
 
-def storage_in(store: Store, events: EventStore, seal: Seal, observer: Observer) -> Storage:
-    """Return what is in the two stores of one fleet, each value and each event sealed."""
+def storage_in(
+    store: Store, events: EventStore, seal: Seal, observer: Observer, identity_of: Callable[[str], str]
+) -> Storage:
+    """Return what is in the two stores of one fleet, each value and each event sealed.
+
+    Of two apps that have one name at different times, each finds its own: see `Catalog.identity`.
+    """
     parking = ParkedEvents(store, events, seal)
     return Storage(
-        SealedCollection(store, seal, codecs.CREDENTIALS, observer),
-        SealedCollection(store, seal, codecs.SHARE_LISTS, observer),
+        SealedCollection(store, seal, codecs.CREDENTIALS, observer, identity_of),
+        SealedCollection(store, seal, codecs.SHARE_LISTS, observer, identity_of),
         SealedCollection(store, seal, codecs.ERRORS, observer),
-        SealedCollection(store, seal, codecs.SESSIONS, observer),
-        SealedCollection(store, seal, suite_codecs.SUITE_TICKETS, observer),
-        SealedCollection(store, seal, suite_codecs.AUTHORIZATIONS, observer),
-        SealedCollection(store, seal, suite_codecs.INSTALLATIONS, observer),
+        SealedCollection(store, seal, codecs.SESSIONS, observer, identity_of),
+        SealedCollection(store, seal, suite_codecs.SUITE_TICKETS, observer, identity_of),
+        SealedCollection(store, seal, suite_codecs.AUTHORIZATIONS, observer, identity_of),
+        SealedCollection(store, seal, suite_codecs.INSTALLATIONS, observer, identity_of),
         SealedCollection(store, seal, REPLICAS, observer),
         SealedEventLog(events, seal, EVENTS, observer, parking),
         events,

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -49,24 +49,26 @@ async def open_store(
     observer: Observer,
     logins: Logins | None = None,
     tracer: Tracer = NO_TRACER,
+    identity_of: Callable[[str], str] | None = None,
 ) -> AsyncIterator[Storage]:
     """Open the configured store and its event log, sealed; prove that it answers and our keys open it.
 
     The observer is told if a crash of the store may lose permanent codes of suites, or if it has fewer
-    replicas than are to acknowledge writes.
+    replicas than are to acknowledge writes. `identity_of` tells who has a name after reloads.
     """
+    configured = catalog(config)
     async with AsyncExitStack() as stack:
         inner, events, _ = await connect(stack, config, clock, observer, logins, tracer)
         await _wait_for(inner, config, observer)
         try:
             seal = Seal(await proven_keys(inner, config))
-            must_last = catalog(config).suites or config.store.replicas_acknowledge
+            must_last = configured.suites or config.store.replicas_acknowledge
             if must_last and (problem := await inner.durability_problem()):
                 observer.durability_limited(problem)
         except StoreUnavailable as error:
             # It answers, but accepts no writes: a replica, a full memory, or a user without the right.
             raise CannotStart(f"store.url: STORE_UNAVAILABLE: {error.message}") from None
-        storage = storage_in(inner, events, seal, observer)
+        storage = storage_in(inner, events, seal, observer, identity_of or configured.identity)
         yield replace(storage, seconds=inner.seconds) if isinstance(inner, RedisStore) else storage
 
 

@@ -1,6 +1,7 @@
 """The configured apps, and what callers name: an app, and the corp in which it acts."""
 
 import re
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -43,6 +44,14 @@ class App:
     secret: Secret
     """For a suite, the permanent code: with 代开发 apps, WeCom takes it as any secret (wecom-api B15)."""
     share_kinds: tuple[ShareKind, ...] = (ShareKind.CORP_GROUP,)
+    suite_id: str = ""
+    """Of a suite's app."""
+
+    @property
+    def identity(self) -> str:
+        """Return what WeCom knows it by, or its suite: what is stored for another one is not this one's."""
+        # One string for all that is held of the app.
+        return self.suite_id or sys.intern(f"{self.corp_id}/{self.agent_id}")
 
     @property
     def parent_corp_id(self) -> str:

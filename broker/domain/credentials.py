@@ -147,6 +147,8 @@ class Grant:
     lifetime: timedelta
     asked_at: datetime | None = None
     """The moment of asking, if another credential had to be fetched first."""
+    identity: str = ""
+    """That of the app which asked (`App.identity`)."""
 
     def credential(
         self, key: CredentialKey, fence: int, asked_at: datetime, held: "Credential | None"
@@ -154,8 +156,8 @@ class Grant:
         """Return the credential to commit; the value that is held keeps its generation (engine rule 5)."""
         ends = asked_at + self.lifetime
         if held is None or held.value != self.value:
-            return Credential(key, self.value, fence, fence, asked_at, ends, asked_at)
-        return held.repeated(fence, asked_at, ends)
+            return Credential(key, self.value, fence, fence, asked_at, ends, asked_at, identity=self.identity)
+        return replace(held.repeated(fence, asked_at, ends), identity=self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,8 @@ class Credential:
     """When WeCom last gave this value; later than `obtained_at` where a renewal gave it again."""
     promised_until: datetime | None = None
     """The end that WeCom first gave, if WeCom gave the value again after it: `expires_at` is a guess then."""
+    identity: str = ""
+    """The app's (`App.identity`); empty if an older broker wrote it."""
 
     def freshness(self, now: datetime, policy: RefreshPolicy, min_ttl: timedelta = NO_TIME) -> Freshness:
         """Return how fresh it is, which decides what to do with it (engine rule 4)."""

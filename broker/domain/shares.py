@@ -99,6 +99,8 @@ class ShareList:
     shares: tuple[AppShare, ...]
     parent_corp_id: str = ""
     """As in its key."""
+    identity: str = ""
+    """The app's (`App.identity`)."""
 
     def begun_since(self, moment: datetime, now: datetime) -> bool:
         """Return whether it was begun at the moment or later; False for one from the future."""

@@ -82,6 +82,7 @@ class Sessions:
             listing_fence,
             key.parent_corp_id,
             authorization.installed_at if authorization else None,
+            self._catalog.identity(key.app),
         )
         if authorization:
             # Listed first: what is kept must be found when the corp cancels.

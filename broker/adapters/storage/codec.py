@@ -24,3 +24,5 @@ class Codec(Generic[Key, Value]):
     """Raises `RecordDamaged`."""
     is_forgotten: bool = False
     """Whether brokers forget such values, and so leave tombstones. Of others, a tombstone is forged."""
+    app_of: Callable[[Value], tuple[str, str]] | None = None
+    """Returns the name of the app that a value belongs to, and the identity of that app; None: to no app."""

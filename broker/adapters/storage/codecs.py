@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import (
+    AppsPayload,
     Count,
     Fence,
     Moment,
@@ -27,7 +28,7 @@ SHARES_KEPT = timedelta(days=30)
 """A broker that was down for long starts from the last known list, then lists again."""
 
 
-class _CredentialPayload(RecordPayload):
+class _CredentialPayload(AppsPayload):
     value: SecretText
     generation: Fence
     obtained_at: Moment
@@ -54,7 +55,7 @@ def _decode_credential(key: CredentialKey, record: Record) -> Credential:
     return found
 
 
-class _SharesPayload(RecordPayload):
+class _SharesPayload(AppsPayload):
     listed_at: Moment
     shares: list[tuple[str, Number, str]]
     since: list[Fence] | None = None
@@ -64,6 +65,7 @@ class _SharesPayload(RecordPayload):
 def _encode_shares(listing: ShareList) -> Record:
     payload = _SharesPayload(
         fence=listing.fence,
+        identity=listing.identity,
         listed_at=listing.listed_at,
         shares=[(share.corp_id, share.agent_id, share.corp_name) for share in listing.shares],
         since=[share.since for share in listing.shares],
@@ -78,10 +80,10 @@ def _decode_shares(key: ListingKey, record: Record) -> ShareList:
         raise RecordDamaged(record.name, "since: not one for each share")
     app, kind, parent = key
     shares = (AppShare(kind, *share, began) for share, began in zip(read.shares, since, strict=True))
-    return ShareList(app, kind, record.fence, read.listed_at, tuple(shares), parent)
+    return ShareList(app, kind, record.fence, read.listed_at, tuple(shares), parent, read.identity)
 
 
-class _SessionPayload(RecordPayload):
+class _SessionPayload(AppsPayload):
     app: str
     corp_id: str
     user_id: str
@@ -161,7 +163,24 @@ def _decode_error(scope: str, record: Record) -> RememberedError:
     )
 
 
-CREDENTIALS = Codec(lambda key: key.name, _encode_credential, _decode_credential, is_forgotten=True)
-SHARE_LISTS = Codec(lambda key: key.name, _encode_shares, _decode_shares)
-SESSIONS = Codec(Session.name_of, _encode_session, _decode_session, is_forgotten=True)
+CREDENTIALS = Codec(
+    lambda key: key.name,
+    _encode_credential,
+    _decode_credential,
+    is_forgotten=True,
+    app_of=lambda credential: (credential.key.app, credential.identity),
+)
+SHARE_LISTS = Codec(
+    lambda key: key.name,
+    _encode_shares,
+    _decode_shares,
+    app_of=lambda listing: (listing.app, listing.identity),
+)
+SESSIONS = Codec(
+    Session.name_of,
+    _encode_session,
+    _decode_session,
+    is_forgotten=True,
+    app_of=lambda session: (session.app, session.identity),
+)
 ERRORS = Codec(RememberedError.name_of, _encode_error, _decode_error, is_forgotten=True)

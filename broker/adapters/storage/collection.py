@@ -1,13 +1,13 @@
 """Typed collections over the records of a store: a codec for the values, a seal for what is written."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 from broker.adapters.storage.codec import Codec
-from broker.adapters.storage.payload import LARGEST_FENCE, RecordDamaged
+from broker.adapters.storage.payload import LARGEST_FENCE, RecordDamaged, identity_in
 from broker.adapters.storage.seal import KeyUnknown, Seal, SealBroken
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Stored
@@ -33,11 +33,20 @@ class SealedCollection(Generic[Key, Value]):
     order.
     """
 
-    def __init__(self, records: Records, seal: Seal, codec: Codec[Key, Value], observer: Observer) -> None:
+    def __init__(
+        self,
+        records: Records,
+        seal: Seal,
+        codec: Codec[Key, Value],
+        observer: Observer,
+        identity_of: Callable[[str], str] = lambda _: "",
+    ) -> None:
         self._records = records
         self._seal = seal
         self._codec = codec
         self._observer = observer
+        self._identity_of = identity_of
+        """Returns the present identity of the app of that name; empty where none is configured."""
         self._damaged: dict[str, Record] = {}
         """What was found damaged, and has been reported."""
         self._unknown: set[str] = set()
@@ -47,6 +56,13 @@ class SealedCollection(Generic[Key, Value]):
     def name_of(self, key: Key) -> str:
         """See `Collection.name_of`."""
         return self._codec.name_of(key)
+
+    def is_current(self, value: Value) -> bool:
+        """See `Collection.is_current`."""
+        return self._codec.app_of is None or self._is_present(*self._codec.app_of(value))
+
+    def _is_present(self, app: str, identity: str) -> bool:
+        return not identity or self._identity_of(app) in ("", identity)
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, Stored[Value]]:
         """See `Collection.load`. Re-seals what an older key sealed."""
@@ -62,7 +78,7 @@ class SealedCollection(Generic[Key, Value]):
         return found
 
     async def _opened(self, key: Key, name: str, record: Record) -> Stored[Value] | None:
-        """Return what is in the record; None, and it is reported, if it is damaged."""
+        """Return what is in the record; None if it is damaged, which is reported, or another app's."""
         try:
             stored = await self._read(key, record)
         except KeyUnknown as error:
@@ -73,7 +89,7 @@ class SealedCollection(Generic[Key, Value]):
             return None
         self._damaged.pop(name, None)
         self._unknown.discard(name)
-        return stored
+        return None if stored.value is not None and not self.is_current(stored.value) else stored
 
     async def find(self, key: Key) -> Value | None:
         """See `Collection.find`."""
@@ -86,15 +102,33 @@ class SealedCollection(Generic[Key, Value]):
 
     async def commit(self, value: Value, lease: Lease) -> bool:
         """See `Collection.commit`."""
+        if not self.is_current(value):
+            return False
         return await self._records.commit(self._sealed(self._codec.encode(value)), lease)
 
     async def offer(self, value: Value) -> bool:
         """See `Collection.offer`."""
+        if not self.is_current(value):
+            return False
         record = self._sealed(self._codec.encode(value))
         if damaged := self._damaged.pop(record.name, None):
             # By now somebody else may have replaced it.
             return await self._records.supplant(record, damaged.payload) or await self._records.offer(record)
-        return await self._records.offer(record)
+        return await self._records.offer(record) or await self._supplanted(value, record)
+
+    async def _supplanted(self, value: Value, record: Record) -> bool:
+        """Write in the place of another app's record, if it is that which kept the offer out."""
+        if self._codec.app_of is None:
+            return False
+        present = (await self._records.load([record.name])).get(record.name)
+        if present is None or present.is_tombstone:
+            return False
+        app, _ = self._codec.app_of(value)
+        try:
+            identity = identity_in(self._unsealed(present))
+        except (KeyUnknown, SealBroken, RecordDamaged):
+            return False
+        return not self._is_present(app, identity) and await self._records.supplant(record, present.payload)
 
     async def forget(self, key: Key, fence: int) -> None:
         """See `Collection.forget`."""
@@ -111,12 +145,15 @@ class SealedCollection(Generic[Key, Value]):
             return Stored(record.fence, None)
         if record.fence <= self._forgotten.get(record.name, 0):
             raise RecordDamaged(record.name, "it was forgotten, and is back")
-        opened = replace(record, payload=self._seal.open(record.name, record.payload))
+        opened = self._unsealed(record)
         value = self._codec.decode(key, opened)
         if not self._seal.is_current(record.payload):
             with suppress(StoreUnavailable):  # the value was read; the next reader re-seals it
                 await self._records.replace(self._sealed(opened))
         return Stored(record.fence, value)
+
+    def _unsealed(self, record: Record) -> Record:
+        return replace(record, payload=self._seal.open(record.name, record.payload))
 
     def _sealed(self, record: Record) -> Record:
         return replace(record, payload=self._seal.close(record.name, record.payload))

@@ -94,3 +94,19 @@ class RecordPayload(Payload):
         fields = dict(cls.of_record(record))
         del fields["fence"]
         return fields
+
+
+class AppsPayload(RecordPayload):
+    """What belongs to the app of a name: another app may get the name."""
+
+    identity: str = ""
+    """The app's (`App.identity`); older brokers do not write it."""
+
+
+class _Identity(Payload):
+    identity: str = ""
+
+
+def identity_in(record: Record) -> str:
+    """Return the identity in an opened record. Raises `RecordDamaged`."""
+    return _Identity.of(record.name, record.payload).identity

@@ -11,12 +11,12 @@ from pydantic import AfterValidator, ValidationInfo
 
 from broker.adapters.storage.codec import Codec
 from broker.adapters.storage.payload import (
+    AppsPayload,
     Fence,
     Moment,
     Number,
     Payload,
     RecordDamaged,
-    RecordPayload,
     SecretText,
 )
 from broker.domain.corps import ShareKind
@@ -63,7 +63,7 @@ Ending = Annotated[Moment, AfterValidator(_within_reach)]
 SecretWhileOpen = Annotated[SecretText | None, AfterValidator(_only_while_open)]
 
 
-class _TicketPayload(RecordPayload):
+class _TicketPayload(AppsPayload):
     value: SecretText
     pushed_at: Moment
 
@@ -104,7 +104,7 @@ class _AgentPayload(Payload):
     """Pairs, because an authorisation may have a hundred."""
 
 
-class _AuthorizationPayload(RecordPayload):
+class _AuthorizationPayload(AppsPayload):
     state: AuthorizationState
     permanent_code: SecretWhileOpen
     code_hash: str
@@ -167,7 +167,7 @@ def _permission(name: str, expires_at: datetime | None) -> Permission:
     return Permission(name, expires_at)
 
 
-class _InstallationPayload(RecordPayload):
+class _InstallationPayload(AppsPayload):
     state: InstallationState
     auth_code: SecretWhileOpen
     is_reset: bool
@@ -200,6 +200,10 @@ def _decode_installation(key: InstallationKey, record: Record) -> Installation:
     return Installation(*key, record.fence, **fields)
 
 
-SUITE_TICKETS = Codec(SuiteTicket.name_of, _encode_ticket, _decode_ticket)
-AUTHORIZATIONS = Codec(Authorization.name_of, _encode_authorization, _decode_authorization)
-INSTALLATIONS = Codec(Installation.name_of, _encode_installation, _decode_installation)
+def _suite_of(value: SuiteTicket | Authorization | Installation) -> tuple[str, str]:
+    return value.suite, value.identity
+
+
+SUITE_TICKETS = Codec(SuiteTicket.name_of, _encode_ticket, _decode_ticket, app_of=_suite_of)
+AUTHORIZATIONS = Codec(Authorization.name_of, _encode_authorization, _decode_authorization, app_of=_suite_of)
+INSTALLATIONS = Codec(Installation.name_of, _encode_installation, _decode_installation, app_of=_suite_of)

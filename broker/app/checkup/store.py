@@ -79,7 +79,7 @@ async def _shared(
         await clock.ask(Witness.STORE, store.seconds)
     seal = Seal(keys)
     found.findings.append(_sealed(keys))
-    found.storage = storage_in(store, opened.events, seal, observer)
+    found.storage = storage_in(store, opened.events, seal, observer, catalog(config).identity)
     found.trials = StoredTrials(store, seal, observer)
 
 
@@ -87,7 +87,8 @@ async def _embedded(opened: Connected, config: Config, observer: Observer, found
     await _prove(opened, config, found)
     if keys := await present_keys(opened.store, config):
         found.findings.append(_sealed(keys))
-        found.storage = storage_in(opened.store, opened.events, Seal(keys), observer)
+        identity_of = catalog(config).identity
+        found.storage = storage_in(opened.store, opened.events, Seal(keys), observer, identity_of)
 
 
 async def _prove(opened: Connected, config: Config, found: FoundStore) -> None:

@@ -36,7 +36,7 @@ MEANINGS = {
     Restored.UNREADABLE: (
         "not written: what the store has is sealed with a key that is not configured (--force replaces it)"
     ),
-    Restored.UNKNOWN_SUITE: "not written: no suite of that name is configured",
+    Restored.UNKNOWN_SUITE: "not written: no suite of that name is configured, or one with another suite_id",
     Restored.BUSY: "not written: running brokers go on changing it; try again",
 }
 FAILED = {Restored.UNREADABLE, Restored.UNKNOWN_SUITE, Restored.BUSY}

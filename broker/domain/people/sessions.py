@@ -34,6 +34,8 @@ class Session:
     """The corp that shares a 代开发 app with the session's corp."""
     installed_at: datetime | None = None
     """When the suite was installed in the corp by which the session was opened; None for a self-built app."""
+    identity: str = ""
+    """The app's (`App.identity`)."""
 
     def fits(self, listing: ShareList) -> bool:
         """Return whether the listing has the share through which the session was opened."""

@@ -24,12 +24,19 @@ class Stored(Generic[Value]):
 class Collection(Protocol[Key, Value]):
     """Values by their keys; of two values for one key, the one with the larger fencing number wins.
 
-    A damaged value counts as missing, and an offer replaces it, whatever its number. Every method raises
-    `StoreUnavailable` when the store is unavailable, and nothing else.
+    A damaged value counts as missing, and an offer replaces it, whatever its number. So does a value of an
+    app that had the name before, or has it on replicas with another configuration (`is_current`). Every
+    method raises `StoreUnavailable` when the store is unavailable, and nothing else.
     """
 
     def name_of(self, key: Key) -> str:
         """Return the name of the key in leases and notices."""
+
+    def is_current(self, value: Value) -> bool:
+        """Return whether the app that the value belongs to is the one that has its name now.
+
+        One that is not is never written. A value of an older broker tells no app, and counts as current.
+        """
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, Stored[Value]]:
         """Return what the store holds for the keys, tombstones included."""

@@ -107,6 +107,8 @@ class Authorization:
     """The fence of the commit that first had this permanent code, or that ended the one before."""
     are_children_stale: bool = False
     """Whether the corps that it shares the app with must be marked as stale, too (wecom-api C4)."""
+    identity: str = ""
+    """The suite's (`App.identity`)."""
 
     @property
     def key(self) -> AuthorizationKey:
@@ -154,6 +156,7 @@ class Authorization:
             problem="the corp cancelled",
             is_stale=True,
             cancelled_at=self.cancelled_at,
+            identity=self.identity,
         )
 
     def app(self, suite: Suite, agent_id: int = 0) -> App:
@@ -161,7 +164,15 @@ class Authorization:
         if self.permanent_code is None:
             raise LookupError(f"{self.suite} has no permanent code of {self.corp_id}")
         agent = agent_id or self.agent_id
-        return App(suite.name, suite.kind, self.corp_id, agent, self.permanent_code, suite.share_kinds)
+        return App(
+            suite.name,
+            suite.kind,
+            self.corp_id,
+            agent,
+            self.permanent_code,
+            suite.share_kinds,
+            suite.suite_id,
+        )
 
     @staticmethod
     def name_of(key: AuthorizationKey) -> str:

@@ -73,6 +73,10 @@ class Catalog:
             raise unknown(name)
         return found
 
+    def identity(self, name: str) -> str:
+        """Return what WeCom knows it by (`App.identity`); empty if nothing has that name."""
+        return self.owner(name).identity if self.knows(name) else ""
+
     def app(self, name: str) -> App:
         """Return the self-built app of that name. Raises `UnknownApp`."""
         found = self.apps.get(name)

@@ -57,6 +57,8 @@ class Installation:
     """Whether a caller brought it, not WeCom's push."""
     is_settled: bool = False
     """Whether nobody needs to act on this lost one any more."""
+    identity: str = ""
+    """The suite's (`App.identity`)."""
 
     @property
     def key(self) -> InstallationKey:

@@ -15,6 +15,11 @@ class Provider:
     corp_id: str
     secret: Secret
 
+    @property
+    def identity(self) -> str:
+        """See `App.identity`."""
+        return self.corp_id
+
 
 @dataclass(frozen=True, slots=True)
 class Suite:
@@ -26,3 +31,8 @@ class Suite:
     secret: Secret
     provider: Provider
     share_kinds: tuple[ShareKind, ...] = (ShareKind.CORP_GROUP,)
+
+    @property
+    def identity(self) -> str:
+        """See `App.identity`. Only one provider has it: permanent codes outlast a corrected corp_id."""
+        return self.suite_id

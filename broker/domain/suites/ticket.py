@@ -20,6 +20,8 @@ class SuiteTicket:
     value: Secret
     pushed_at: datetime
     """WeCom's TimeStamp, in whole seconds."""
+    identity: str = ""
+    """The suite's (`App.identity`)."""
 
     @property
     def fence(self) -> int:

@@ -60,8 +60,10 @@ class WecomCredentialSource:
     async def fetch(self, key: CredentialKey, engine: CredentialEngine, *, need: Need) -> Grant:
         """Fetch the credential from WeCom. Raises what WeCom's answer means, and `QuotaReserved`."""
         corp = self._authorizations.get((key.app, key.parent_corp_id or key.corp_id))
+        # Before asking: by the time of the answer another app may have the name.
+        identity = self._catalog.identity(key.app)
         try:
-            return await self._fetched(key, engine, need=need)
+            return replace(await self._fetched(key, engine, need=need), identity=identity)
         except ReauthorizationRequired as ended:
             if corp:
                 await self._authorizations.refuse(corp, ended)

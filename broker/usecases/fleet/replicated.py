@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
-from broker.domain.errors import StoreUnavailable
+from broker.domain.errors import StoreUnavailable, UnknownApp
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection, Stored
 from broker.domain.ports.store import Lease, Notice, NoticeKind
@@ -92,7 +92,7 @@ class Replicated(Generic[Key, Value]):
             value = await self._collection.find(key)
         if value is None:
             return None
-        await self._copies.adopt(value)
+        await self.adopt(value)
         return self._copies.get(key)
 
     async def recall(self, keys: Iterable[Key]) -> None:
@@ -109,7 +109,12 @@ class Replicated(Generic[Key, Value]):
         # All of them at once: of a notice that came after a turn of others, nobody would hear.
         for stored in found.values():
             if stored.value and stored.value.is_worth_sharing(now):
-                await self._copies.adopt(stored.value)
+                await self.adopt(stored.value)
+
+    async def adopt(self, value: Value) -> None:
+        """Hold the value, unless its app is not the one that has the name any more."""
+        if self._collection.is_current(value):
+            await self._copies.adopt(value)
 
     @contextmanager
     def _looking_at(self, key: Key) -> Iterator[None]:
@@ -126,8 +131,10 @@ class Replicated(Generic[Key, Value]):
         """Hold what was fetched, and commit it; False if the lease was lost or something newer is there.
 
         What was fetched under a lease of this replica alone is offered. If the store is unavailable, the
-        value is held here all the same, and offered later.
+        value is held here all the same, and offered later. Raises `UnknownApp` if it was fetched for an app
+        that is not the one of its name any more.
         """
+        self._check(key, value)
         try:
             shared = await (
                 self._collection.commit(value, lease) if lease.owner else self._collection.offer(value)
@@ -140,9 +147,15 @@ class Replicated(Generic[Key, Value]):
             await self._look_quietly(key)
             held = self._copies.get(key)
             shared = held is None or held.fence < value.fence
+        self._check(key, value)
         if shared:
             await self._copies.adopt(value)
         return shared
+
+    def _check(self, key: Key, value: Value) -> None:
+        """Return if the value is of use. Raises `UnknownApp`."""
+        if not self._collection.is_current(value):
+            raise UnknownApp(f"{self.name_of(key)} is of an app that is not configured any more")
 
     async def _look_quietly(self, key: Key) -> None:
         with suppress(StoreUnavailable):
@@ -212,7 +225,7 @@ class Replicated(Generic[Key, Value]):
         stored = found.value if found else None
         if held is None:
             if stored:
-                await self._copies.adopt(stored)
+                await self.adopt(stored)
             return stored is not None
         newest = held.reconciled(stored) if stored else held
         is_news = stored is None or newest.fence > stored.fence
@@ -220,5 +233,5 @@ class Replicated(Generic[Key, Value]):
         if is_offered and not await self._collection.offer(newest):
             self.look_again([key])  # something newer was committed since we looked
             return False
-        await self._copies.adopt(newest)
+        await self.adopt(newest)
         return is_offered or newest.fence > held.fence

@@ -164,7 +164,9 @@ class ShareLister:
                 if turn.lease is None:
                     continue
                 parent = key.parent_corp_id
-                nothing = ShareList(key.app, key.share_kind, turn.lease.fence, self._clock.now(), (), parent)
+                nothing = ShareList(
+                    key.app, key.share_kind, turn.lease.fence, self._clock.now(), (), parent, held.identity
+                )
                 if await self._replicated.publish(key, nothing, turn.lease):
                     return
 
@@ -238,7 +240,7 @@ class ShareLister:
         shares = listed.completed(before.shares if before else ())
         if listed.unreadable:
             self._observer.shares_unreadable(app.name, kind, listed.unreadable)
-        listing = ShareList(app.name, kind, lease.fence, listed_at, shares, key.parent_corp_id)
+        listing = ShareList(app.name, kind, lease.fence, listed_at, shares, key.parent_corp_id, app.identity)
         listing = listing.following(before)
         if not await self._replicated.publish(key, listing, lease):
             return None

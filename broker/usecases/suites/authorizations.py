@@ -69,7 +69,13 @@ class Authorizations:
         """Grows whenever one changes: earlier results may be out of date."""
         self.replicated: Replicated[AuthorizationKey, Authorization] = Replicated(authorizations, self, clock)
         self.enlisted = Enlisted(
-            AUTHORIZATIONS, suites, authorizations, self.adopt, groups, clock, held=self._kept_until
+            AUTHORIZATIONS,
+            suites,
+            authorizations,
+            self.replicated.adopt,
+            groups,
+            clock,
+            held=self._kept_until,
         )
 
     # --- copies
@@ -267,7 +273,7 @@ class Authorizations:
                 if allow_offline:
                     is_written = await self.replicated.publish(key, changed, turn.lease)
                 elif is_written := await self._authorizations.commit(changed, turn.lease):
-                    await self.adopt(changed)
+                    await self.replicated.adopt(changed)
                 if is_written:
                     if present is None or present.state is not changed.state:
                         self._observer.authorization_changed(suite, corp_id, changed.state, changed.problem)
@@ -316,6 +322,16 @@ class Authorizations:
             return replace(present, is_stale=True, are_children_stale=are_children_stale)
 
         await self.change(key, mark, allow_offline=False)
+
+    async def mark_proved(self, proved: Authorization, suite: Suite) -> None:
+        """Record that an authorisation of an older broker is this suite's: WeCom takes its permanent code."""
+
+        def mark(present: Authorization | None) -> Authorization | None:
+            if present is None or present.identity or present.permanent_code != proved.permanent_code:
+                return None
+            return replace(present, identity=suite.identity)
+
+        await self.change(proved.key, mark)
 
     async def mark_sharing(self, key: AuthorizationKey) -> None:
         """Record that the corp shares the app: its shares are compared from time to time."""

@@ -35,7 +35,7 @@ class Restored(StrEnum):
     UNREADABLE = "unreadable"
     """The store has one that no configured key opens, as old or newer, which stays."""
     UNKNOWN_SUITE = "unknown_suite"
-    """No suite of that name is configured."""
+    """No suite of that name is configured, or another one."""
     BUSY = "busy"
     """Brokers went on changing it: try again."""
 
@@ -70,7 +70,7 @@ class AuthorizationBackup:
 
         Brokers read at WeCom what the corp allows by now. Raises `StoreUnavailable`.
         """
-        if saved.suite not in self._suites:
+        if saved.suite not in self._suites or not self._authorizations.is_current(saved):
             return Restored.UNKNOWN_SUITE
         stored = (await self._authorizations.load([saved.key])).get(saved.key)
         if stored and stored.value and _same(stored.value, saved):

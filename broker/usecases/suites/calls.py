@@ -43,7 +43,7 @@ class SuiteCalls:
 
         try:
             try:
-                return await engine.using(CredentialKey.suite_token(suite), with_token)
+                answer = await engine.using(CredentialKey.suite_token(suite), with_token)
             except WecomUnavailable as refused:
                 if refused.metadata.get("errcode") not in SUITE_TOKEN_REFUSED:
                     raise
@@ -54,6 +54,9 @@ class SuiteCalls:
         except ReauthorizationRequired as ended:
             await self._authorizations.refuse(authorization, ended)
             raise
+        if not authorization.identity:
+            await self._authorizations.mark_proved(authorization, suite)
+        return answer
 
     async def _works(self, token: Credential) -> bool:
         """Return whether WeCom takes the suite's token for a call that names no corp."""

@@ -77,6 +77,7 @@ class Cancellation:
             problem="the corp cancelled",
             is_stale=True,
             cancelled_at=cancelled_at,
+            identity=suite.identity,
         )
 
     async def clean_up(self, cancelled: Authorization) -> timedelta:

@@ -13,7 +13,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import BrokerError, CodeRejected, RetryLater, StoreUnavailable, WecomUnavailable
+from broker.domain.errors import (
+    BrokerError,
+    CodeRejected,
+    RetryLater,
+    StoreUnavailable,
+    UnknownApp,
+    WecomUnavailable,
+)
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.collection import Collection
 from broker.domain.ports.suite_observer import SuiteObserver
@@ -119,12 +126,13 @@ class Exchanges:
             state,
             taken_at,
             is_callers=is_callers,
+            identity=suite.identity,
         )
         if is_callers:
             self._installations.check_room(taken.key)
         await self._installations.enlisted.enlist(suite.name, taken.code_hash, taken.kept_until)
         if await self._records.offer(taken):
-            await self._installations.adopt(taken)
+            await self._installations.replicated.adopt(taken)
         else:
             await self._installations.replicated.look(taken.key)
         return taken.key
@@ -193,12 +201,14 @@ class Exchanges:
 
     async def _exchange(self, suite: Suite, key: InstallationKey) -> None:
         begin_recovery_budget()
-        if sent := await self._written_as_sent(key):
-            self._sending.add(key)
-            try:
-                await self._send(suite, sent)
-            finally:
-                self._sending.discard(key)
+        # The name may become another suite's meanwhile: what comes of the code is of no use here.
+        with suppress(UnknownApp):
+            if sent := await self._written_as_sent(key):
+                self._sending.add(key)
+                try:
+                    await self._send(suite, sent)
+                finally:
+                    self._sending.discard(key)
 
     async def _written_as_sent(self, key: InstallationKey) -> Installation | None:
         """Write down that the code is sent, and return it; None if it must not be sent, or not now."""
@@ -233,7 +243,7 @@ class Exchanges:
                 # If the store fails now, nobody knows whether this was written; the fence says whose it is.
                 self._unsent[key] = sent.fence
                 if await self._records.commit(sent, turn.lease):
-                    await self._installations.adopt(sent)
+                    await self._installations.replicated.adopt(sent)
                     return sent
         raise AssertionError("turns end only when they are closed")
 
@@ -322,6 +332,7 @@ class Exchanges:
                 install_state=exchanged.install_state or sent.install_state or present.install_state,
                 problem="",
                 is_stale=True,
+                identity=suite.identity,
             )
 
         stored = await self._authorizations.change((suite.name, exchanged.corp_id), authorize)

@@ -43,7 +43,13 @@ class Installations:
         """Those that are open or lost: of a thousand codes, few are."""
         self.replicated: Replicated[InstallationKey, Installation] = Replicated(installations, self, clock)
         self.enlisted = Enlisted(
-            INSTALLATIONS, suites, installations, self.adopt, groups, clock, held=self._kept_until
+            INSTALLATIONS,
+            suites,
+            installations,
+            self.replicated.adopt,
+            groups,
+            clock,
+            held=self._kept_until,
         )
 
     def held(self) -> Iterable[InstallationKey]:

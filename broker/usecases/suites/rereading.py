@@ -130,6 +130,7 @@ class Rereading:
                 agents=_merged(present, details, editions, permissions),
                 auth_mode=details.auth_mode or present.auth_mode,
                 problem="",
+                identity=suite.identity,
                 cancelled_at=None if present.fence == found.fence else present.cancelled_at,
                 # An event that came while we read may mean more than what was read.
                 is_stale=bool(outstanding) or (present.is_stale and present.fence != seen),

@@ -86,11 +86,12 @@ class SuiteTickets:
         """
         now = self._clock.now()
         # A TimeStamp far ahead would keep out every later ticket.
-        ticket = SuiteTicket(suite.name, value, pushed_at if pushed_at <= now + PUSH_INTERVAL else now)
+        pushed_at = pushed_at if pushed_at <= now + PUSH_INTERVAL else now
+        ticket = SuiteTicket(suite.name, value, pushed_at, suite.identity)
         held = self._memory.get(suite.name)
         is_newest = (held is None or held.fence < ticket.fence) and await self._tickets.offer(ticket)
         if is_newest:
-            await self.adopt(ticket)
+            await self.replicated.adopt(ticket)
             # A fetch that failed for lack of a ticket is tried again at once.
             await self._error_cache.lift(CredentialKey.suite_token(suite).name)
         self._observer.ticket_pushed(suite.name, is_newest=is_newest)

@@ -162,7 +162,9 @@ class Replica:
         self.witness = witness = Witness()
         self.tasks = tasks = Background(witness, clock)
         self.store = store = MemoryStore(world.shared)
-        self.storage = storage = storage_in(store, MemoryEventLog(store, world.logs), NoSeal(), witness)
+        self.storage = storage = storage_in(
+            store, MemoryEventLog(store, world.logs), NoSeal(), witness, catalog.identity
+        )
         self.suite_witness, self.trail = SuiteWitness(), MemoryTrail()
         around = Surroundings(
             catalog,

@@ -283,7 +283,7 @@ def test_what_is_written_is_what_older_brokers_write(kept: Kept) -> None:
     written = kept.codec.encode(kept.value)
 
     assert kept.codec.name_of(kept.key) == kept.record.name == written.name
-    older = without(replace(kept, record=written), "fence")  # they ignore it
+    older = without(replace(kept, record=written), "fence", "identity")  # they ignore these
     assert (kept.record.fence, kept.record.payload) == (written.fence, older.payload)
     assert abs(kept.record.keep_until - written.keep_until) <= timedelta(milliseconds=1)
 
@@ -296,6 +296,13 @@ def test_what_older_brokers_wrote_is_read(kept: Kept) -> None:
 @every_kind
 def test_what_a_later_broker_added_is_no_hindrance(kept: Kept) -> None:
     assert kept.value == kept.codec.decode(kept.key, changed(kept, mood="good"))
+
+
+@pytest.mark.parametrize("kept", [kept for kept in ALL.values() if kept.codec.app_of])
+def test_what_belongs_to_an_app_tells_which(kept: Kept) -> None:
+    value = replace(kept.value, identity="ww8f3c1d5a77e0b942")
+
+    assert value == kept.codec.decode(kept.key, kept.codec.encode(value))
 
 
 @every_kind

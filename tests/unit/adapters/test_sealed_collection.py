@@ -21,7 +21,7 @@ from broker.domain.credentials import Credential, CredentialKey
 from broker.domain.errors import StoreUnavailable
 from broker.domain.ports.collection import Stored
 from broker.domain.ports.observer import Damage
-from broker.domain.ports.store import Record
+from broker.domain.ports.store import Lease, Record
 from broker.domain.secret import Secret
 from broker.domain.suites.ticket import SuiteTicket
 from tests.contract.making import FAR, NAME, held, record, taken
@@ -394,3 +394,75 @@ async def test_however_many_are_loaded_calls_get_their_turn_after_every_few(
 
     assert keys == list(found)
     assert OPENED_IN_A_ROW >= max(opened_at.values())
+
+
+class TestAnotherAppOfTheName:
+    """A record of an app that had the name before, or has it elsewhere: missing, and nobody's damage."""
+
+    OTHERS = replace(GOOD, identity="ww1/1000001", fence=9)
+    OWN = replace(GOOD, identity="ww1/1000002")
+
+    @pytest.fixture
+    def others(self, inner: MemoryStore) -> Credentials:
+        return SealedCollection(
+            inner, Seal([OLD]), codecs.CREDENTIALS, Notebook(), lambda _: self.OTHERS.identity
+        )
+
+    @pytest.fixture
+    def own(self, inner: MemoryStore, notebook: Notebook) -> Credentials:
+        return SealedCollection(inner, Seal([OLD]), codecs.CREDENTIALS, notebook, lambda _: self.OWN.identity)
+
+    async def test_it_is_missing_and_an_offer_takes_its_place(
+        self, own: Credentials, others: Credentials, notebook: Notebook
+    ) -> None:
+        assert await others.offer(self.OTHERS)
+
+        assert {} == await own.load([GOOD.key])
+        assert None is await own.find(GOOD.key)
+        assert await own.offer(self.OWN)
+        assert self.OWN == await own.find(GOOD.key)
+        assert None is await others.find(GOOD.key)
+        assert [] == notebook.damage
+
+    async def test_it_gives_way_to_a_commit(
+        self, own: Credentials, others: Credentials, inner: MemoryStore
+    ) -> None:
+        assert await others.offer(self.OTHERS)
+        lease = await inner.acquire(GOOD.key.name, timedelta(seconds=5))
+        assert isinstance(lease, Lease)
+
+        assert await own.commit(replace(self.OWN, fence=lease.fence), lease)
+        assert await own.find(GOOD.key)
+
+    async def test_what_was_fetched_for_another_app_is_not_written(
+        self, own: Credentials, inner: MemoryStore
+    ) -> None:
+        lease = await inner.acquire(GOOD.key.name, timedelta(seconds=5))
+        assert isinstance(lease, Lease)
+
+        assert not own.is_current(self.OTHERS)
+        assert not await own.offer(self.OTHERS)
+        assert not await own.commit(replace(self.OTHERS, fence=lease.fence), lease)
+        assert {} == await inner.load([GOOD.key.name])
+
+    async def test_one_of_an_older_broker_tells_no_app_and_is_not_supplanted(self, own: Credentials) -> None:
+        older = replace(GOOD, fence=9)
+        assert await own.offer(older)
+
+        assert older == await own.find(GOOD.key)
+        assert not await own.offer(self.OWN)
+
+    async def test_where_nothing_of_the_name_is_configured_everything_is_read(
+        self, credentials: Credentials, others: Credentials
+    ) -> None:
+        assert await others.offer(self.OTHERS)
+
+        assert self.OTHERS == await credentials.find(GOOD.key)
+
+    @pytest.mark.parametrize("payload", [b"", b"garbage"])
+    async def test_only_what_is_surely_another_apps_is_supplanted(
+        self, own: Credentials, inner: MemoryStore, payload: bytes
+    ) -> None:
+        await inner.offer(Record(GOOD.key.name, 9, payload, FAR))
+
+        assert not await own.offer(self.OWN)

@@ -3,15 +3,18 @@
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from broker.domain.apps import Target
+from broker.domain.corps import ShareKind
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import SecretRejected, UnknownApp
 from broker.domain.secret import Secret
+from broker.domain.shares import ListingKey
 from broker.domain.suites.catalog import Catalog
-from tests.kit.memory.engine_world import CRM, EngineWorld
+from tests.kit.memory.engine_world import CHILD, CHILD_TARGET, CRM, EngineWorld
 from tests.kit.memory.fake_clock import settle
 from tests.kit.memory.provider_world import ACME, MARKET, TAILORED, ProviderWorld
 
@@ -106,3 +109,25 @@ async def test_a_first_suite_begins_to_exchange_codes() -> None:
         world.catalog.replace(whole)
         await world.push(world.replicas[0])
         assert "market" == (await world.authorize(world.replicas[0], suite=MARKET)).suite
+
+
+@pytest.mark.parametrize("other", [{"corp_id": "ww-another"}, {"agent_id": 1000003}])
+async def test_shares_and_tokens_of_children_do_not_serve_another_app_of_the_name(
+    other: dict[str, Any],
+) -> None:
+    async with EngineWorld() as world:
+        replica = await world.start()
+        token = await world.run(replica.tokens.get(CHILD_TARGET))
+        assert token.key == CHILD
+        calls = world.wecom.count()
+
+        world.catalog.replace(Catalog({"crm": replace(CRM, secret=Secret("another"), **other)}))
+        await settle()
+
+        assert None is await replica.engine.look(CHILD)
+        assert None is await replica.lister.recall(ListingKey("crm", ShareKind.CORP_GROUP))
+        world.catalog.replace(Catalog({"crm": CRM}))
+        await settle()
+        assert token == await replica.engine.look(CHILD)
+        assert await replica.lister.recall(ListingKey("crm", ShareKind.CORP_GROUP))
+        assert calls == world.wecom.count()

@@ -17,7 +17,7 @@ from broker.usecases.callbacks.settings import ClientCallbacks
 from tests.kit.callbacks.suite_samples import PROVIDER_CORP, data
 from tests.kit.memory.engine_world import Replica, outcome
 from tests.kit.memory.fake_suites import FakeSuiteWorld, authorization
-from tests.unit.usecases.callbacks.suite_desk import CLIENT, TAILORED, SuiteDesk, settings
+from tests.unit.usecases.callbacks.suite_desk import CATALOG, CLIENT, TAILORED, SuiteDesk, settings
 
 GROUP, CHAIN = ShareKind.CORP_GROUP, ShareKind.SUPPLY_CHAIN
 PLAIN_CLIENT, PLAIN_CHILD, PLAIN = "ww4f0c1dd5a2b9e871", "ww77ab20c3de914f65", "wx5823bf96d3bd56c7"
@@ -56,6 +56,7 @@ class Url:
 @pytest.fixture
 async def world() -> AsyncIterator[FakeSuiteWorld]:
     async with FakeSuiteWorld() as world:
+        world.catalog = CATALOG
         yield world
 
 

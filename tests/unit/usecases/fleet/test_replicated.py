@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from broker.domain.errors import StoreUnavailable
+from broker.domain.errors import StoreUnavailable, UnknownApp
 from broker.domain.ports.collection import Stored
 from broker.domain.ports.store import Lease, Notice, NoticeKind
 from broker.usecases.fleet.replicated import (
@@ -30,6 +30,7 @@ class Value:
     key: str
     fence: int
     current: bool = True
+    app: str = ""
 
     def reconciled(self, other: "Value") -> "Value":
         return max(self, other, key=lambda value: value.fence)
@@ -71,10 +72,14 @@ class Collection:
         self.away = self.read_only = self.locked = self.hidden = False
         self.loads = 0
         self.writes: list[Value] = []
+        self.app = "present"
         self._clock = clock
 
     def name_of(self, key: str) -> str:
         return key
+
+    def is_current(self, value: Value) -> bool:
+        return value.app in ("", self.app)
 
     async def load(self, keys: Sequence[str]) -> dict[str, Stored[Value]]:
         if self.away:
@@ -350,6 +355,33 @@ async def test_what_came_too_late_is_not_held(
     store.stored["a"] = NEW
 
     assert not await replicated.publish("a", OLD, Lease("a", "owner", 1, SECOND))
+    assert None is memory.get("a")
+
+
+async def test_what_was_fetched_for_an_app_that_lost_its_name_is_neither_written_nor_held(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    with pytest.raises(UnknownApp):
+        await replicated.publish("a", replace(NEW, app="former"), Lease("a", "owner", 2, SECOND))
+
+    assert [] == store.writes
+    assert None is memory.get("a")
+
+
+async def test_an_app_may_lose_its_name_while_what_it_fetched_is_written(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    written = store.offer
+
+    async def offer(value: Value) -> bool:
+        is_written = await written(value)
+        store.app = "another"
+        return is_written
+
+    store.offer = offer  # type: ignore[method-assign]
+    with pytest.raises(UnknownApp):
+        await replicated.publish("a", replace(NEW, app="present"), Lease("a", "owner", 2, SECOND))
+
     assert None is memory.get("a")
 
 

@@ -41,7 +41,7 @@ class Fleet:
     def _errors(self) -> Collection[str, RememberedError]:
         store = MemoryStore(self.shared)
         events = MemoryEventLog(store, SharedLogs(self.clock))
-        return storage_in(store, events, NoSeal(), Notebook()).errors
+        return storage_in(store, events, NoSeal(), Notebook(), lambda _: "").errors
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ class Together:
     def __init__(self, inner: Any, count: int) -> None:
         self._barrier = asyncio.Barrier(count)
         self._inner = inner
-        self.load = inner.load
+        self.load, self.is_current = inner.load, inner.is_current
 
     async def offer(self, authorization: Authorization) -> bool:
         await self._barrier.wait()
@@ -185,7 +185,7 @@ class Failing:
     def __init__(self, inner: Any, corp_id: str) -> None:
         self._inner = inner
         self._corp_id = corp_id
-        self.offer = inner.offer
+        self.offer, self.is_current = inner.offer, inner.is_current
 
     async def load(self, keys: list[AuthorizationKey]) -> dict[AuthorizationKey, Stored[Authorization]]:
         if any(corp_id == self._corp_id for _, corp_id in keys):
