@@ -120,7 +120,7 @@ class CredentialEngine:
         self.on_unshared = on_unshared
         """Called with a key for which WeCom answered that the child does not have the app (670001)."""
         self._renewals: SingleFlight[CredentialKey, Credential] = SingleFlight(tasks)
-        self._reports = Reports(self, memory, counters, forced, clock, policy, tasks)
+        self._reports = Reports(self, memory, counters, forced, error_cache, clock, policy, tasks)
 
     # --- handing out
 
@@ -157,7 +157,7 @@ class CredentialEngine:
         """Call WeCom with the credential; if it turns out dead, replace that generation and call once more.
 
         A call that consumes a code may raise `TokenRejected` only where WeCom has not read the code.
-        Raises `WecomUnavailable` if WeCom refuses the new one too.
+        Raises `WecomUnavailable` if WeCom refuses the new one too, and what kept a new one away.
         """
         budget = current_recovery_budget()
         credential = await self.get(key)
@@ -167,7 +167,7 @@ class CredentialEngine:
             if budget.affords(2):
                 _, replaced = await self.replace(key, credential.generation)
                 if replaced.generation == credential.generation:
-                    raise self._given_up(died) from None
+                    raise await self._reports.failure(key) or self._given_up(died) from None
                 credential = replaced
             elif not budget.affords(1):
                 raise self._given_up(died) from None

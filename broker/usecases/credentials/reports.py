@@ -14,6 +14,7 @@ from broker.usecases.credentials.cache import CredentialCache
 from broker.usecases.fleet.background import Background
 from broker.usecases.fleet.leased_flight import Turn
 from broker.usecases.fleet.single_flight import SingleFlight
+from broker.usecases.limits.error_cache import ErrorCache
 from broker.usecases.limits.forced import NOBODY, ForcedFetches
 
 
@@ -55,6 +56,7 @@ class Reports:
         memory: CredentialCache,
         counters: Counters,
         forced: ForcedFetches,
+        errors: ErrorCache,
         clock: Clock,
         policy: RefreshPolicy,
         tasks: Background,
@@ -63,6 +65,7 @@ class Reports:
         self._memory = memory
         self._counters = counters
         self._forced = forced
+        self._errors = errors
         self._clock = clock
         self._policy = policy
         self._flights: SingleFlight[Asked, tuple[ReportOutcome, Credential]] = SingleFlight(tasks)
@@ -89,7 +92,7 @@ class Reports:
         self, key: CredentialKey, generation: int, by: str
     ) -> tuple[ReportOutcome, Credential]:
         """Replace that generation, under the lease."""
-        forced, known = False, self._last_error(key)
+        forced, known = False, self._failures(key)
         async with aclosing(self._engine.turns(key)) as turns:
             async for turn in turns:
                 if turn.stored and self._takes_the_place(turn.stored, generation):
@@ -101,8 +104,8 @@ class Reports:
                 if held and held.is_valid(self._clock.now()):
                     forced = await self._may_force(key, by)
                     if not forced:
-                        failed = self._last_error(key)
-                        if failed and failed is not known:
+                        failed = await self.failure(key)
+                        if failed and self._failures(key) != known:
                             # Another caller's report forced the fetch while this one waited.
                             raise failed
                         return ReportOutcome.COOLING_DOWN, held
@@ -115,6 +118,21 @@ class Reports:
     def _takes_the_place(self, found: Credential, generation: int) -> bool:
         """Return whether it serves instead; it may have ended while this replica waited for the store."""
         return found.generation != generation and found.is_valid(self._clock.now())
+
+    async def failure(self, key: CredentialKey) -> BrokerError | None:
+        """Return why the fleet could fetch nothing newer than is held, to be raised; None if it could."""
+        try:
+            await self._errors.check(key.name, app=key.app)
+        except BrokerError as remembered:
+            return remembered
+        last = self._last_error(key)
+        # It is raised again and again: each time would add to its traceback.
+        return last.with_traceback(None) if last else None
+
+    def _failures(self, key: CredentialKey) -> tuple[BrokerError | None, int]:
+        """Return the last failure here, and the number of the last one in the fleet."""
+        remembered = self._errors.active(key.name, key.app)
+        return self._last_error(key), remembered.fence if remembered else 0
 
     def _last_error(self, key: CredentialKey) -> BrokerError | None:
         entry = self._memory.find(key)

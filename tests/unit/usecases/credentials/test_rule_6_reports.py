@@ -136,6 +136,34 @@ async def test_rule_6_reports_of_two_callers_at_once_are_told_of_the_failure_of_
     assert 1 == wecom.count(Endpoint.APP_TOKEN) - before
 
 
+async def test_rule_6_so_are_reports_of_two_replicas_at_once(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
+) -> None:
+    other = await world.start()
+    await world.run(other.engine.get(OWN))
+    wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong secret"))
+    reports = [outcome(each.engine.replace(OWN, held.generation)) for each in (replica, other)]
+    told = await world.run(asyncio.gather(*reports))
+
+    assert [SecretRejected] * 2 == [type(each) for each in told]
+
+
+async def test_rule_6_a_call_that_finds_the_token_dead_is_told_what_keeps_a_new_one_away(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
+) -> None:
+    async def refused(token: Credential) -> None:
+        raise dead()
+
+    other = await world.start()
+    wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("away", endpoint=Endpoint.APP_TOKEN))
+    told = [
+        await world.run(outcome(each.engine.using(OWN, refused))) for each in (replica, replica, other, other)
+    ]
+
+    assert {"away"} == {each.message for each in told if isinstance(each, WecomUnavailable)}
+    assert 4 == len(told)
+
+
 async def test_rule_6_a_report_that_cools_down_never_hands_out_what_has_expired(
     world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
