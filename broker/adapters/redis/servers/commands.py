@@ -1,10 +1,13 @@
 """What the commands of a Cluster are: asked of its members once for each set of connections."""
 
+import asyncio
 from collections.abc import Sequence
 
 from redis.asyncio import RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError
+
+from broker.adapters.redis.servers import port
 
 
 class CommandsOfAnyPrimary:
@@ -23,7 +26,9 @@ class CommandsOfAnyPrimary:
         *others, last = self._cluster.get_primaries()
         for one in others:
             try:
-                return await self._parser.initialize(one)
+                # One that hangs must leave the others time: a command gives up after a second.
+                async with asyncio.timeout(port.ANSWER_SECONDS / 3):
+                    return await self._parser.initialize(one)
             except (RedisError, OSError):
                 continue
         return await self._parser.initialize(last)
