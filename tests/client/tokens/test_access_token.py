@@ -335,6 +335,30 @@ class TestFirstOpening:
         assert (1, 2) == (dead.generation, replaced.generation)
         assert replaced is await broker.access_token("crm", corp="ww1")
 
+    async def test_so_does_one_after_the_broker_has_allowed_watches_again(
+        self, fake: FakeBroker, broker: Broker, clock: HandClock
+    ):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        await broker.access_token("crm", corp="ww1")
+        clock.advance(50)
+        dead = await broker.access_token("crm", corp="ww2")
+        clock.advance(20)
+        replaced = await broker.rejected(dead, 40014)
+
+        assert (1, 2) == (dead.generation, replaced.generation)
+        assert replaced is await broker.access_token("crm", corp="ww2")
+
+    async def test_a_closed_client_has_no_token_without_a_watch_either(
+        self, fake: FakeBroker, broker: Broker
+    ):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        await broker.access_token("crm", corp="ww1")
+        await broker.close()
+
+        assert broker.held_token("crm", "ww1") is None
+        with pytest.raises(BrokerClosed):
+            await broker.access_token("crm", corp="ww1")
+
     async def test_a_passing_refusal_is_retried(self, fake: FakeBroker, broker: Broker):
         fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.UNAVAILABLE)
         caller = asyncio.create_task(broker.access_token("crm"))

@@ -92,6 +92,7 @@ class TokenMemory:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait([self._sweeper])
+        self.unwatched.close()
         await asyncio.gather(*(watch.close() for watch in self.watches.values()))
 
     def _forget(self, target: Target, watch: Watch) -> None:

@@ -62,7 +62,7 @@ class UnwatchedTokens:
         if held is not None and held.generation > answer.token.generation:
             return held
         token = AccessToken.from_proto(answer.token, target)
-        if self.are_kept:
+        if self.are_kept or target in self._held:
             until = self._lifetimes.now() + KEPT_SECONDS
             self._held[target] = Kept(token, until, self._lifetimes.end_of(answer))
         return token
@@ -70,3 +70,7 @@ class UnwatchedTokens:
     def forget(self, target: Target) -> None:
         """Forget the token of a target that is watched from now on."""
         self._held.pop(target, None)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._held.clear()
