@@ -8,7 +8,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 
 from broker.domain.errors import KINDS
 from broker.server.diagnosis.finding import Facts, Finding, Level
-from broker.usecases.refusals.remedies import known_of, sentence_of
+from broker.usecases.refusals.remedies import Whose, known_of, sentence_of
 
 PASSING = frozenset(
     {"WECOM_UNAVAILABLE", "WECOM_PROTOCOL", "RATE_LIMITED", "APP_NOT_SHARED", "INVALID_REQUEST"}
@@ -25,7 +25,9 @@ def refusals(facts: Facts) -> Iterator[Finding]:
     words = facts.words
     alike: defaultdict[tuple[str, str, int, str], list[pb.Refusal]] = defaultdict(list)
     for refusal in facts.refusals:
-        alike[refusal.app, refusal.reason, refusal.errcode, refusal.remedy].append(refusal)
+        # The remedy may name a corp: then only its sentence is the same.
+        remedy_alike = _sentence(facts, refusal) or refusal.remedy
+        alike[refusal.app, refusal.reason, refusal.errcode, remedy_alike].append(refusal)
     for (app, reason, errcode, _), found in alike.items():
         first = min(found, key=lambda refusal: refusal.since_time.ToNanoseconds())
         calls = sum(refusal.call_count for refusal in found)
@@ -48,12 +50,20 @@ def refusals(facts: Facts) -> Iterator[Finding]:
 
 def remedy(facts: Facts, refusal: pb.Refusal) -> str:
     """Return what clears a refusal: translated if that is known, else as the broker said it."""
-    kind = KINDS.get(refusal.reason)
-    whose = facts.whose(refusal.app, refusal.corp_id, refusal.parent_corp_id)
-    sentence = sentence_of(kind, whose) if kind else ""
+    sentence = _sentence(facts, refusal)
     if facts.words.known(sentence) is None:
         return refusal.remedy
+    whose = _whose(facts, refusal)
     return facts.words.say(sentence, **known_of(whose, {"ip": refusal.ip, "endpoint": refusal.endpoint}))
+
+
+def _sentence(facts: Facts, refusal: pb.Refusal) -> str:
+    kind = KINDS.get(refusal.reason)
+    return sentence_of(kind, _whose(facts, refusal)) if kind else ""
+
+
+def _whose(facts: Facts, refusal: pb.Refusal) -> Whose:
+    return facts.whose(refusal.app, refusal.corp_id, refusal.parent_corp_id)
 
 
 def quotas(facts: Facts) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from wecom_broker.v1 import admin_service_pb2 as pb
 
+from broker.server.diagnosis.apps import refusals
 from broker.server.diagnosis.examination import examine, worst_first
 from broker.server.diagnosis.finding import Facts, Finding, Level
 
@@ -70,6 +71,25 @@ def away(name: str, error: str) -> pb.GetStatusResponse:
 def refusal(reason: str, **fields: Any) -> pb.Refusal:
     moments = {"since_time": NOW - MINUTE, "retry_time": NOW + MINUTE}
     return pb.Refusal(app="crm", reason=reason, remedy="then: wecom-broker retry crm", **moments, **fields)
+
+
+@pytest.mark.parametrize("reason", ["SECRET_REJECTED", "APP_NOT_SHARED"])
+def test_what_many_corps_of_a_suite_are_refused_for_is_one_line(reason: str) -> None:
+    refused = [
+        pb.Refusal(
+            app="tailored",
+            corp_id=f"wp{number}",
+            parent_corp_id=f"wpParent{number}" if reason == "APP_NOT_SHARED" else "",
+            reason=reason,
+            remedy=f"something for wp{number}",
+            since_time=NOW - MINUTE,
+            retry_time=NOW + MINUTE,
+        )
+        for number in range(40)
+    ]
+    [told] = refusals(facts(refusals=refused, apps=[pb.App(name="tailored", kind="customized")]))
+
+    assert "40 credentials" in told.problem
 
 
 def suite(**fields: Any) -> pb.GetStatusResponse:
