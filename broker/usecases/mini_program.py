@@ -98,6 +98,8 @@ class MiniProgramLogins:
                 child = child._replace(parent_corp_id=app.corp_id)
             return await self._convert(child, login.user_id, login.session_key)
         except (AmbiguousTarget, InvalidRequest) as mistake:
+            if not mistake.metadata["field"].startswith("target."):
+                raise  # WeCom's answer: another choice would not help
             # The request has no `target` field, and its code is spent.
             field = mistake.metadata["field"].removeprefix("target.")
             problem = f"{mistake.message.partition(': ')[2]}; the code is spent: log in again, and say which"

@@ -224,6 +224,18 @@ async def test_a_child_with_several_agent_ids_is_asked_for_by_one_and_says_that_
     assert isinstance(another, AppNotShared)
 
 
+async def test_what_wecom_refuses_after_the_login_is_told_as_wecom_said_it(
+    world: EngineWorld, wecom: SimulatedWecom, sessions: MiniProgramLogins
+) -> None:
+    refusal = InvalidRequest("target", "WeCom answered with errcode 670002", errcode=670002)
+    wecom.fail(Endpoint.CHILD_TOKEN, lambda: refusal)
+    told = await world.run(outcome(sessions.exchange_login_code("crm", "child1", None)))
+
+    assert isinstance(told, InvalidRequest)
+    assert ("target", "670002") == (told.metadata["field"], told.metadata["errcode"])
+    assert "say which" not in told.message
+
+
 async def test_a_child_that_the_app_is_not_shared_with_gets_no_session(
     world: EngineWorld, users: FakeUsers, sessions: MiniProgramLogins
 ) -> None:
