@@ -134,11 +134,14 @@ class Targets:
             return _the_one(target, found).token
         try:
             authorization = await self._authorizations.usable(suite, target.corp_id)
-        except ReauthorizationRequired:
+        except ReauthorizationRequired as ended:
             # A parent may share the app with it, too. WeCom is not asked: calls may go on for days.
             if not is_shared or not (found := self._children.known(*child)):
                 raise
-            return _the_one(target, found).token
+            try:
+                return _the_one(target, found).token
+            except (AppNotShared, AmbiguousTarget):
+                raise ended from None
         except CorpNotAuthorized:
             if not is_shared:
                 raise

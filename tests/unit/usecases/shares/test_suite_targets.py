@@ -239,6 +239,17 @@ async def test_a_corp_whose_own_authorisation_ended_is_found_in_a_share(
     assert CHILD_TOKEN == await located(world, replica, CHILD_TARGET)
 
 
+async def test_a_corp_whose_own_agent_is_asked_for_must_authorise_again_though_another_is_shared(
+    world: FakeSuiteWorld, replica: Replica
+) -> None:
+    world.authorize(authorization(TAILORED, "wpChild", 1000050))
+    await share(world, replica, PARENT, CHILD)
+    world.authorizations.end(TAILORED, "wpChild", AuthorizationState.REAUTHORIZATION_REQUIRED)
+
+    with pytest.raises(ReauthorizationRequired):
+        await located(world, replica, CHILD_TARGET._replace(agent_id=1000050))
+
+
 async def test_a_third_party_suite_has_no_children_without_an_authorisation(
     world: FakeSuiteWorld, replica: Replica
 ) -> None:
