@@ -22,7 +22,7 @@ REFUSED = "40014"
 """The errcode of a dead token, and of one whose app the mini-program is not bound to."""
 NEW = timedelta(minutes=1)
 """A token that WeCom gave so lately is not dead."""
-BELIEVED = timedelta(minutes=10)
+BELIEVED = timedelta(minutes=1)
 """How long such a token is not renewed for another 40014: the code may be any mini-program's."""
 
 Login = TypeVar("Login")
