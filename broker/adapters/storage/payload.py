@@ -1,10 +1,19 @@
 """The JSON in a record or an entry: one model for each kind of value, its types and ranges checked."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
 
 from broker.domain.ports.store import Record
 from broker.domain.secret import Secret
@@ -99,8 +108,8 @@ class RecordPayload(Payload):
 class AppsPayload(RecordPayload):
     """What belongs to the app of a name: another app may get the name."""
 
-    identity: str = ""
-    """The app's (`App.identity`); older brokers do not write it."""
+    identity: Annotated[str, AfterValidator(sys.intern)] = ""
+    """The app's (`App.identity`), one string for all that it has; older brokers do not write it."""
 
 
 class _Identity(Payload):
