@@ -16,6 +16,7 @@ from broker.domain.credentials import CredentialKey
 from broker.domain.errors import (
     BrokerError,
     CodeRejected,
+    RateLimited,
     RetryLater,
     StoreUnavailable,
     UnknownApp,
@@ -379,7 +380,8 @@ def _lost(found: Installation, problem: str) -> Installation:
 def _after(sent: Installation, error: BrokerError) -> Installation:
     """Return what has become of a code whose exchange failed."""
     problem = f"{error.reason}: {error.message}"
-    if error.code_unread:
+    # A limit gave no permanent code that another exchange could end, whether or not WeCom has read this one.
+    if error.code_unread or isinstance(error, RateLimited):
         return replace(sent, state=InstallationState.TAKEN, sent_at=None, problem=problem)
     if isinstance(error, CodeRejected):
         return _lost(sent, f"WeCom refused the code: it is spent, too old, or another suite's ({problem})")

@@ -6,7 +6,14 @@ from datetime import timedelta
 import pytest
 
 from broker.domain.credentials import CredentialKey
-from broker.domain.errors import CallerLimited, CodeRejected, IpNotTrusted, StoreUnavailable, WecomUnavailable
+from broker.domain.errors import (
+    CallerLimited,
+    CodeRejected,
+    IpNotTrusted,
+    RateLimited,
+    StoreUnavailable,
+    WecomUnavailable,
+)
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import AuthorizationState
 from broker.domain.suites.installation import KEPT_OF_CALLERS, InstallationState
@@ -169,6 +176,21 @@ async def test_a_lost_answer_loses_the_code_and_nobody_sends_it_again(world: Pro
     assert {code.reveal(): 1} == world.suite_wecom.codes
     [problem] = [problem for replica in fleet for problem in replica.suite_witness.lost]
     assert "answer was lost" in problem
+
+
+async def test_a_code_that_met_a_limit_is_sent_again_after_its_window(world: ProviderWorld) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    world.suite_wecom.fail(EXCHANGE, lambda: RateLimited("WeCom's limit", errcode=45009))
+    await world.take(replica, world.suite_wecom.install(demo.PARENT))
+    await world.clock.advance(30 * SECOND)
+    assert [("", ViewState.PENDING)] == await views(replica)
+    assert 1 == world.suite_wecom.count(EXCHANGE)
+
+    world.suite_wecom.recover()
+    await world.clock.advance(2 * MINUTE)
+
+    assert [(world.suite_wecom.corp_id(demo.PARENT), ViewState.ACTIVE)] == await views(replica)
 
 
 def _unread() -> WecomUnavailable:
