@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey, RefreshPolicy
-from broker.domain.errors import BrokerError, StoreUnavailable
+from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters, Lease
 from broker.usecases.credentials.cache import CredentialCache
@@ -126,8 +126,9 @@ class Reports:
         except BrokerError as remembered:
             return remembered
         last = self._last_error(key)
-        # It is raised again and again: each time would add to its traceback.
-        return last.with_traceback(None) if last else None
+        # What was refused is remembered, unless somebody has mended it. One error is raised again and again:
+        # each time would add to its traceback.
+        return last.with_traceback(None) if isinstance(last, RetryLater) else None
 
     def _failures(self, key: CredentialKey) -> tuple[BrokerError | None, int]:
         """Return the last failure here, and the number of the last one in the fleet."""

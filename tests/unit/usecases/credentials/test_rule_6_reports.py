@@ -148,6 +148,20 @@ async def test_rule_6_so_are_reports_of_two_replicas_at_once(
     assert [SecretRejected] * 2 == [type(each) for each in told]
 
 
+async def test_rule_6_a_refusal_that_was_lifted_is_told_no_more(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
+) -> None:
+    async def refused(token: Credential) -> None:
+        raise dead()
+
+    wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong secret"))
+    assert isinstance(await world.run(outcome(replica.engine.using(OWN, refused))), SecretRejected)
+    # As a corrected secret does, or a corp that authorises the app again.
+    await world.run(replica.error_cache.lift(OWN.name))
+
+    assert isinstance(await world.run(outcome(replica.engine.using(OWN, refused))), WecomUnavailable)
+
+
 async def test_rule_6_a_call_that_finds_the_token_dead_is_told_what_keeps_a_new_one_away(
     world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
 ) -> None:
