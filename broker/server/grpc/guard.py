@@ -128,10 +128,7 @@ class RpcGuard:
             try:
                 caller = self._identified(context)
                 leave = self._admission.enter(caller, stream=False, rpc=rpc)
-                if wait := self._admission.wait(caller):
-                    await asyncio.sleep(wait)
-                if received is LATE:
-                    received = await self._late.read(caller, context)
+                caller, received = await self._awaited(caller, received, context)
                 if isinstance(received, bytes) and len(received) > weight:
                     self._admission.weigh(caller, len(received), weight)
                 request = read(received)
@@ -182,10 +179,7 @@ class RpcGuard:
                 try:
                     caller = self._identified(context)
                     leave = self._admission.enter(caller, stream=lasts, rpc=rpc)
-                    if wait := self._admission.wait(caller):
-                        await asyncio.sleep(wait)
-                    if received is LATE:
-                        received = await self._late.read(caller, context)
+                    caller, received = await self._awaited(caller, received, context)
                     request = read(received)
                     permit = authorize(caller, request)
                     stream.check = partial(self._check_again, context, authorize, request, permit)
@@ -231,6 +225,20 @@ class RpcGuard:
             except asyncio.CancelledError:
                 self._admission.forgo_refusal(caller)
                 raise
+
+    async def _awaited(self, caller: Caller, received: Any, context: Context) -> tuple[Caller, Any]:
+        """Return who calls and the request, once it is the caller's turn and the request is here.
+
+        Raises `Unauthenticated` if the proof of who calls has ended meanwhile.
+        """
+        wait = self._admission.wait(caller)
+        if wait:
+            await asyncio.sleep(wait)
+        if received is LATE:
+            received = await self._late.read(caller, context)
+        elif not wait:
+            return caller, received
+        return self._identified(context), received
 
     def _identified(self, context: Context) -> Caller:
         caller = self.identity.of(context)

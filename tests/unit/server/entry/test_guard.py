@@ -22,6 +22,7 @@ from broker.domain.errors import AppNotShared, InvalidRequest, TokenRejected
 from broker.server.grpc.entry.admission import MOST_KEPT_BACK, REFUSALS_AT_ONCE, Admission
 from broker.server.grpc.entry.authorizer import Authorizer
 from broker.server.grpc.entry.identity import current_caller
+from broker.server.grpc.entry.late_requests import LATE
 from broker.server.grpc.entry.rights import Of, Requirement, Rights, Undeclared, requires
 from broker.server.grpc.entry.subjects import Subjects
 from broker.telemetry.metrics import Metrics
@@ -109,6 +110,32 @@ async def refusal(door: Door, request: object, context: Context, method: str = G
     with pytest.raises(grpc.aio.AbortError):
         await door.unary(request, context, method)
     return str(error_info(context.rich).reason)
+
+
+class SlowContext(Context):
+    """A call whose request comes only once the caller's token was replaced."""
+
+    policy: CallerPolicy
+
+    async def read(self) -> object:
+        replaced = replace(ORDERS, token_sha256=hashlib.sha256(b"another").hexdigest())
+        self.policy.replace((replaced,))
+        return asking().SerializeToString()
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_token_that_is_replaced_while_its_call_waits_opens_nothing(is_stream: bool) -> None:
+    async def watch(_request: object, _context: object) -> AsyncIterator[object]:
+        yield "a token"
+
+    policy = CallerPolicy((ORDERS,))
+    door, context = Door(policy), SlowContext(bearer("orders").metadata)
+    context.policy = policy
+    with pytest.raises(grpc.aio.AbortError):
+        await (door.stream(LATE, context, watch) if is_stream else door.unary(LATE, context))
+
+    assert "UNAUTHENTICATED" == error_info(context.rich).reason
+    assert [] == door.handled + context.written
 
 
 # --- who may pass
