@@ -104,6 +104,13 @@ async def test_files_are_read_anew_with_those_of_the_other_listeners(https: Http
     assert after.not_valid_after_utc == ends["console.tls.certificate"]
 
 
+async def test_where_certificates_count_no_session_of_tls_1_2_can_outlive_their_ca(https: Https) -> None:
+    context = trusting(https.authority, https.authority.sign(uri=NAME).write(https.folder, "client"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.open_connection("127.0.0.1", https.place.here.broker.console_port, ssl=context)
+
+
 async def test_a_bad_pair_changes_nothing(https: Https, tmp_path: Path) -> None:
     mine = https.authority.sign(uri=NAME)
     before = await https.served(mine)

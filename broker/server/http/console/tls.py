@@ -33,8 +33,9 @@ class ConsoleTls:
     def _made(self) -> ssl.SSLContext:
         files = self._tls.files
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.minimum_version = ssl.TLSVersion.TLSv1_2
-        # A session that is resumed would not be verified by a new client CA.
+        # A session that is resumed would not be verified by a new client CA. Of TLS 1.2 OpenSSL keeps some,
+        # which Python cannot forbid.
+        made.minimum_version = ssl.TLSVersion.TLSv1_3 if files.client_ca else ssl.TLSVersion.TLSv1_2
         made.options |= ssl.OP_NO_TICKET
         made.num_tickets = 0
         made.load_cert_chain(files.certificate, files.private_key)
