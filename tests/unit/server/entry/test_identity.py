@@ -134,6 +134,20 @@ def test_headers_are_remembered_only_within_bounds() -> None:
     assert 4 == len(door._proved)
 
 
+def test_the_spellings_of_one_caller_take_nobody_elses_place() -> None:
+    door = Identity(CallerPolicy((ORDERS, REPORTS)), SystemClock())
+    for blanks in range(50):
+        door.of(Context([("authorization", f"Bearer {' ' * blanks}{TOKEN}")]))  # type: ignore[arg-type]
+    others = bearer("another-token")
+
+    assert REPORTS is door.of(others)  # type: ignore[arg-type]
+    assert REPORTS is door.known(others.invocation_metadata())
+
+
+def test_what_is_no_text_is_no_token() -> None:
+    assert "bearer" in refuses(Context([("authorization", "Bearer \udcff\udcfe")]))
+
+
 def presenting(pair: Pair) -> Context:
     """Return the context of a call by whoever has this certificate."""
     return Context(auth={"x509_pem_cert": [pair.certificate], "transport_security_type": [b"ssl"]})
