@@ -324,14 +324,20 @@ class Authorizations:
         await self.change(key, mark, allow_offline=False)
 
     async def mark_proved(self, proved: Authorization, suite: Suite) -> None:
-        """Record that an authorisation of an older broker is this suite's: WeCom takes its permanent code."""
+        """Record that an authorisation of an older broker is this suite's: WeCom takes its permanent code.
+
+        Without a store it is left to the next renewal: there is nothing else to write down, and what others
+        write meanwhile is newer.
+        """
 
         def mark(present: Authorization | None) -> Authorization | None:
             if present is None or present.identity or present.permanent_code != proved.permanent_code:
                 return None
-            return replace(present, identity=suite.identity)
+            marked = replace(present, identity=suite.identity)
+            return marked if self._authorizations.is_current(marked) else None
 
-        await self.change(proved.key, mark)
+        with suppress(StoreUnavailable):
+            await self.change(proved.key, mark, allow_offline=False)
 
     async def mark_sharing(self, key: AuthorizationKey) -> None:
         """Record that the corp shares the app: its shares are compared from time to time."""

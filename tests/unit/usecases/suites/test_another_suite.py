@@ -294,6 +294,59 @@ async def test_a_corp_of_an_older_broker_is_this_suites_once_wecom_takes_its_cod
     assert [] == second.core.authorizations.of("market")
 
 
+async def test_a_corp_that_is_proved_without_the_store_undoes_nothing_that_others_wrote(
+    world: ProviderWorld,
+) -> None:
+    begin(world)
+    first = await world.start()
+    await push(world, first, MARKET)
+    found = await world.authorize(first)
+    await first.close()
+    make_older(world)
+    cut_off, other = await world.start(), await world.start()
+    await world.clock.advance(3 * HOUR)
+    await push(world, cut_off, MARKET)
+    await world.run(cut_off.engine.get(TOKEN))
+    await settle()
+
+    cut_off.store.cut()
+    await other.core.authorizations.mark_sharing(found.key)
+    await world.clock.advance(SECOND)
+    await world.run(cut_off.tokens.get(Target("market", found.corp_id)))
+    cut_off.store.mend()
+    await world.clock.advance(5 * SECOND)
+
+    for replica in (cut_off, other):
+        held = replica.core.authorizations.get(found.key)
+        assert held
+        assert held.shares
+
+
+async def test_a_corp_that_is_proved_after_the_reload_is_not_marked_for_the_old_suite(
+    world: ProviderWorld,
+) -> None:
+    begin(world)
+    first = await world.start()
+    await push(world, first, MARKET)
+    found = await world.authorize(first)
+    await first.close()
+    make_older(world)
+    second = await world.start()
+    await world.clock.advance(3 * HOUR)
+    await push(world, second, MARKET)
+    await world.run(second.engine.get(TOKEN))
+    world.suite_wecom.delay = SECOND
+    asked = asyncio.ensure_future(outcome(second.tokens.get(Target("market", found.corp_id))))
+    await settle()
+
+    become(second, LIVE)
+    await world.clock.advance(5 * SECOND)
+
+    assert isinstance(await asked, UnknownApp)
+    assert [] == second.witness.damage
+    assert [""] == [held.identity for held in second.core.authorizations.of("market")]
+
+
 async def test_a_corrected_corp_id_of_the_provider_costs_no_permanent_code(world: ProviderWorld) -> None:
     begin(world)
     replica = await world.start()
