@@ -333,6 +333,8 @@ class Authorizations:
         def mark(present: Authorization | None) -> Authorization | None:
             if present is None or present.identity or present.permanent_code != proved.permanent_code:
                 return None
+            if present.is_stale:
+                return None  # its reading marks it, and would take another change for an event
             marked = replace(present, identity=suite.identity)
             return marked if self._authorizations.is_current(marked) else None
 

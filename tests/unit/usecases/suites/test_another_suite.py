@@ -18,7 +18,7 @@ from broker.usecases.suites.backup import AuthorizationBackup, Restored
 from tests.kit.memory.engine_world import Replica, outcome
 from tests.kit.memory.fake_clock import settle
 from tests.kit.memory.provider_world import ACME, MARKET, SECOND, ProviderWorld
-from tests.kit.memory.suite_wecom import CORP_TOKEN, EXCHANGE, SUITE_TOKEN
+from tests.kit.memory.suite_wecom import AUTH_INFO, CORP_TOKEN, EXCHANGE, SUITE_TOKEN
 
 HOUR = timedelta(hours=1)
 LIVE_ID, LIVE_SECRET = "ww0a1b2c3d4e5f6071", "secret-of-the-live-suite"
@@ -345,6 +345,28 @@ async def test_a_corp_that_is_proved_after_the_reload_is_not_marked_for_the_old_
     assert isinstance(await asked, UnknownApp)
     assert [] == second.witness.damage
     assert [""] == [held.identity for held in second.core.authorizations.of("market")]
+
+
+async def test_a_stale_corp_of_an_older_broker_is_read_once(world: ProviderWorld) -> None:
+    begin(world)
+    first = await world.start()
+    await push(world, first, MARKET)
+    found = await world.authorize(first)
+    await first.core.authorizations.change(
+        found.key, lambda present: present and replace(present, is_stale=True, cancelled_at=world.clock.now())
+    )
+    await first.close()
+    make_older(world)
+    calls = world.suite_wecom.count(AUTH_INFO)
+
+    await world.clock.advance(3 * HOUR)
+    second = await world.start()
+    await push(world, second, MARKET)
+    await world.clock.advance(HOUR)
+
+    [read] = second.core.authorizations.of("market")
+    assert (MARKET.suite_id, False, None) == (read.identity, read.is_stale, read.cancelled_at)
+    assert calls + 1 == world.suite_wecom.count(AUTH_INFO)
 
 
 async def test_a_corrected_corp_id_of_the_provider_costs_no_permanent_code(world: ProviderWorld) -> None:
