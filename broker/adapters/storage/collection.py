@@ -78,7 +78,7 @@ class SealedCollection(Generic[Key, Value]):
         return found
 
     async def _opened(self, key: Key, name: str, record: Record) -> Stored[Value] | None:
-        """Return what is in the record; None if it is damaged, which is reported, or another app's."""
+        """Return what is in the record; None if it is damaged, which is reported."""
         try:
             stored = await self._read(key, record)
         except KeyUnknown as error:
@@ -89,7 +89,9 @@ class SealedCollection(Generic[Key, Value]):
             return None
         self._damaged.pop(name, None)
         self._unknown.discard(name)
-        return None if stored.value is not None and not self.is_current(stored.value) else stored
+        if stored.value is not None and not self.is_current(stored.value):
+            return Stored(record.fence, None, is_others=True)
+        return stored
 
     async def find(self, key: Key) -> Value | None:
         """See `Collection.find`."""
@@ -114,12 +116,15 @@ class SealedCollection(Generic[Key, Value]):
         if damaged := self._damaged.pop(record.name, None):
             # By now somebody else may have replaced it.
             return await self._records.supplant(record, damaged.payload) or await self._records.offer(record)
-        return await self._records.offer(record) or await self._supplanted(value, record)
+        return await self._records.offer(record)
 
-    async def _supplanted(self, value: Value, record: Record) -> bool:
-        """Write in the place of another app's record, if it is that which kept the offer out."""
-        if self._codec.app_of is None:
+    async def supplant(self, value: Value) -> bool:
+        """See `Collection.supplant`."""
+        if await self.offer(value):
+            return True
+        if self._codec.app_of is None or not self.is_current(value):
             return False
+        record = self._sealed(self._codec.encode(value))
         present = (await self._records.load([record.name])).get(record.name)
         if present is None or present.is_tombstone:
             return False

@@ -19,14 +19,17 @@ class Stored(Generic[Value]):
     """None for a tombstone (it was forgotten on purpose), and for what cannot be read yet."""
     is_readable: bool = True
     """False: another replica sealed it with a key that this one does not have yet."""
+    is_others: bool = False
+    """True: it is of another app that has, or had, the name. It counts as missing, but for its number."""
 
 
 class Collection(Protocol[Key, Value]):
     """Values by their keys; of two values for one key, the one with the larger fencing number wins.
 
-    A damaged value counts as missing, and an offer replaces it, whatever its number. So does a value of an
-    app that had the name before, or has it on replicas with another configuration (`is_current`). Every
-    method raises `StoreUnavailable` when the store is unavailable, and nothing else.
+    A damaged value counts as missing, and an offer replaces it, whatever its number. A value of an app that
+    had the name before, or has it on replicas with another configuration (`is_current`), counts as missing
+    too, but the larger number wins. Every method raises `StoreUnavailable` when the store is unavailable, and
+    nothing else.
     """
 
     def name_of(self, key: Key) -> str:
@@ -55,6 +58,9 @@ class Collection(Protocol[Key, Value]):
 
     async def offer(self, value: Value) -> bool:
         """Write and notify all replicas unless the store holds the same or something newer."""
+
+    async def supplant(self, value: Value) -> bool:
+        """Do as `offer`, but take the place of another app's value whatever its number: for what is new."""
 
     async def forget(self, key: Key, fence: int) -> None:
         """Leave a tombstone if the value is of that fence or older, and notify all replicas."""

@@ -215,7 +215,9 @@ class Replicated(Generic[Key, Value]):
     async def _reconcile(self, key: Key, found: Stored[Value] | None) -> bool:
         """Put the newer of the values in memory and store into both; return whether one of them changed."""
         held = self._copies.get(key)
-        if found and not found.is_readable:
+        if found and found.is_others and held and held.fence > found.fence:
+            found = None  # two apps have the name, on replicas with other files: what is newer stays
+        if found and (found.is_others or not found.is_readable):
             return False  # once this broker gets the key that it lacks, it looks again at everything
         if found and found.value is None:
             if not held or held.fence > found.fence:

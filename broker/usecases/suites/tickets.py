@@ -89,7 +89,7 @@ class SuiteTickets:
         pushed_at = pushed_at if pushed_at <= now + PUSH_INTERVAL else now
         ticket = SuiteTicket(suite.name, value, pushed_at, suite.identity)
         held = self._memory.get(suite.name)
-        is_newest = (held is None or held.fence < ticket.fence) and await self._tickets.offer(ticket)
+        is_newest = (held is None or held.fence < ticket.fence) and await self._tickets.supplant(ticket)
         if is_newest:
             await self.replicated.adopt(ticket)
             # A fetch that failed for lack of a ticket is tried again at once.

@@ -412,17 +412,27 @@ class TestAnotherAppOfTheName:
     def own(self, inner: MemoryStore, notebook: Notebook) -> Credentials:
         return SealedCollection(inner, Seal([OLD]), codecs.CREDENTIALS, notebook, lambda _: self.OWN.identity)
 
-    async def test_it_is_missing_and_an_offer_takes_its_place(
+    async def test_it_is_missing_and_what_is_new_takes_its_place(
         self, own: Credentials, others: Credentials, notebook: Notebook
     ) -> None:
         assert await others.offer(self.OTHERS)
 
-        assert {} == await own.load([GOOD.key])
+        assert {GOOD.key: Stored(9, None, is_others=True)} == await own.load([GOOD.key])
         assert None is await own.find(GOOD.key)
-        assert await own.offer(self.OWN)
+        assert await own.supplant(self.OWN)
         assert self.OWN == await own.find(GOOD.key)
         assert None is await others.find(GOOD.key)
         assert [] == notebook.damage
+
+    async def test_it_stays_where_something_older_is_offered_again(
+        self, own: Credentials, others: Credentials
+    ) -> None:
+        assert await others.offer(self.OTHERS)
+
+        assert not await own.offer(self.OWN)
+        assert self.OTHERS == await others.find(GOOD.key)
+        assert await own.offer(replace(self.OWN, fence=self.OTHERS.fence + 1))
+        assert await own.find(GOOD.key)
 
     async def test_it_gives_way_to_a_commit(
         self, own: Credentials, others: Credentials, inner: MemoryStore
@@ -442,6 +452,7 @@ class TestAnotherAppOfTheName:
 
         assert not own.is_current(self.OTHERS)
         assert not await own.offer(self.OTHERS)
+        assert not await own.supplant(self.OTHERS)
         assert not await own.commit(replace(self.OTHERS, fence=lease.fence), lease)
         assert {} == await inner.load([GOOD.key.name])
 
@@ -450,7 +461,7 @@ class TestAnotherAppOfTheName:
         assert await own.offer(older)
 
         assert older == await own.find(GOOD.key)
-        assert not await own.offer(self.OWN)
+        assert not await own.supplant(self.OWN)
 
     async def test_where_nothing_of_the_name_is_configured_everything_is_read(
         self, credentials: Credentials, others: Credentials
@@ -465,4 +476,4 @@ class TestAnotherAppOfTheName:
     ) -> None:
         await inner.offer(Record(GOOD.key.name, 9, payload, FAR))
 
-        assert not await own.offer(self.OWN)
+        assert not await own.supplant(self.OWN)

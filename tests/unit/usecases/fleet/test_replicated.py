@@ -92,10 +92,13 @@ class Collection:
             return {key: Stored(2, None, is_readable=False) for key in keys if key in self.stored}
         found = {key: self.stored[key] for key in keys if key in self.stored}
         await self._clock.sleep(self.delay)
-        return {
-            key: Stored(value, None) if isinstance(value, int) else Stored(value.fence, value)
-            for key, value in found.items()
-        }
+        return {key: self._stored(value) for key, value in found.items()}
+
+    def _stored(self, value: Value | int) -> Stored[Value]:
+        if isinstance(value, int):
+            return Stored(value, None)
+        is_current = self.is_current(value)
+        return Stored(value.fence, value if is_current else None, is_others=not is_current)
 
     async def find(self, key: str) -> Value | None:
         stored = (await self.load([key])).get(key)
@@ -113,6 +116,9 @@ class Collection:
             return False
         self.stored[value.key] = value
         return True
+
+    async def supplant(self, value: Value) -> bool:
+        return await self.offer(value)
 
     async def forget(self, key: str, fence: int) -> None:
         self.stored[key] = fence
@@ -383,6 +389,31 @@ async def test_an_app_may_lose_its_name_while_what_it_fetched_is_written(
         await replicated.publish("a", replace(NEW, app="present"), Lease("a", "owner", 2, SECOND))
 
     assert None is memory.get("a")
+
+
+@pytest.mark.parametrize("fence", [NEW.fence, NEW.fence + 1])
+async def test_what_is_here_stays_here_and_is_not_offered_where_another_app_has_something_newer(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory, fence: int
+) -> None:
+    await memory.adopt(NEW)
+    store.stored["a"] = others = Value("a", fence, app="another")
+    replicated.on_notice(Notice(NoticeKind.CONNECTED))
+    await settle()
+
+    assert NEW == memory.get("a")
+    assert others == store.stored["a"]
+    assert [] == store.writes
+
+
+async def test_what_is_here_takes_the_place_of_something_older_of_another_app(
+    replicated: Replicated[str, Value], store: Collection, memory: Memory
+) -> None:
+    await memory.adopt(NEW)
+    store.stored["a"] = replace(OLD, app="another")
+    replicated.on_notice(Notice(NoticeKind.CONNECTED))
+    await settle()
+
+    assert NEW == store.stored["a"]
 
 
 async def test_while_hundreds_are_compared_calls_get_their_turn(

@@ -165,6 +165,33 @@ async def test_a_newer_ticket_of_the_old_suite_does_not_keep_one_of_the_new_suit
     assert pushed.value == (await late.core.suite_tickets.current(LIVE)).value
 
 
+async def test_replicas_with_the_old_file_leave_what_the_new_suite_has_got_in_the_store(
+    world: ProviderWorld,
+) -> None:
+    begin(world)
+    old = await world.start()
+    await push(world, old, MARKET)
+    before = await world.authorize(old)
+    await world.run(old.engine.get(TOKEN))
+    new = await start(world, LIVE)
+    await world.clock.advance(SECOND)
+    pushed = world.suite_wecom.push(LIVE_ID)
+    await new.core.suite_tickets.take(LIVE, pushed.value, pushed.at)
+    await world.take(new, world.suite_wecom.install(demo.PARENT, LIVE_ID), LIVE)
+    await world.until(new, LIVE, before.corp_id, AuthorizationState.ACTIVE)
+    await world.clock.advance(5 * SECOND)
+    after = new.core.authorizations.get(before.key)
+    token = await world.run(new.engine.get(TOKEN))
+    assert after
+
+    assert after == await new.storage.authorizations.find(before.key)
+    late = await start(world, LIVE)
+    assert after == late.core.authorizations.get(before.key)
+    assert pushed.value == (await late.core.suite_tickets.current(LIVE)).value
+    assert token.value == (await world.run(late.engine.get(TOKEN))).value
+    assert before.permanent_code != after.permanent_code
+
+
 async def test_a_token_that_comes_after_the_reload_is_not_the_new_suites(world: ProviderWorld) -> None:
     begin(world)
     replica = await world.start()
