@@ -218,7 +218,8 @@ class Replicated(Generic[Key, Value]):
         if found and found.is_others and held and held.fence > found.fence:
             found = None  # two apps have the name, on replicas with other files: what is newer stays
         if found and (found.is_others or not found.is_readable):
-            return False  # once this broker gets the key that it lacks, it looks again at everything
+            # Once this broker gets a key that it lacks, it looks again at everything.
+            return False
         if found and found.value is None:
             if not held or held.fence > found.fence:
                 return False

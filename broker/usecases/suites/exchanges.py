@@ -132,7 +132,7 @@ class Exchanges:
         if is_callers:
             self._installations.check_room(taken.key)
         await self._installations.enlisted.enlist(suite.name, taken.code_hash, taken.kept_until)
-        if await self._records.offer(taken):
+        if await self._records.supplant(taken):
             await self._installations.replicated.adopt(taken)
         else:
             await self._installations.replicated.look(taken.key)

@@ -165,6 +165,22 @@ async def test_a_newer_ticket_of_the_old_suite_does_not_keep_one_of_the_new_suit
     assert pushed.value == (await late.core.suite_tickets.current(LIVE)).value
 
 
+async def test_a_code_that_was_written_down_for_another_suite_is_exchanged_once_the_file_is_right(
+    world: ProviderWorld,
+) -> None:
+    begin(world)
+    replica = await world.start()
+    code = world.suite_wecom.install(demo.PARENT, LIVE_ID)
+    await world.take(replica, code)
+    become(replica, LIVE)
+    await settle()
+    await push(world, replica, LIVE)
+    await world.take(replica, code, LIVE)
+
+    corp_id = world.suite_wecom.corp_id(demo.PARENT)
+    await world.until(replica, LIVE, corp_id, AuthorizationState.ACTIVE)
+
+
 async def test_replicas_with_the_old_file_leave_what_the_new_suite_has_got_in_the_store(
     world: ProviderWorld,
 ) -> None:
