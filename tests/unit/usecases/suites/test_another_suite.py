@@ -9,7 +9,7 @@ from broker.domain.apps import AppKind, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import CorpNotAuthorized, SuiteTicketMissing, UnknownApp
 from broker.domain.secret import Secret
-from broker.domain.suites.authorization import AuthorizationState
+from broker.domain.suites.authorization import Authorization, AuthorizationState
 from broker.domain.suites.catalog import Catalog
 from broker.domain.suites.suite import Suite
 from broker.simulator import provider_demo as demo
@@ -54,6 +54,22 @@ async def push(world: ProviderWorld, replica: Replica, suite: Suite) -> bool:
     return await replica.core.suite_tickets.take(suite, pushed.value, pushed.at)
 
 
+async def with_a_corp_of_the_first(world: ProviderWorld) -> tuple[Replica, Authorization]:
+    """Start a replica with the first suite, which a corp authorises."""
+    begin(world)
+    replica = await world.start()
+    await push(world, replica, MARKET)
+    return replica, await world.authorize(replica)
+
+
+async def left_by_an_older_broker(world: ProviderWorld) -> Authorization:
+    """Return what is in the store of a corp of the first suite; no replica runs."""
+    first, found = await with_a_corp_of_the_first(world)
+    await first.close()
+    make_older(world)
+    return found
+
+
 async def test_after_a_reload_the_new_suite_has_a_token_of_its_own(world: ProviderWorld) -> None:
     begin(world)
     replica = await world.start()
@@ -74,10 +90,7 @@ async def test_after_a_reload_the_new_suite_has_a_token_of_its_own(world: Provid
 async def test_after_a_reload_no_corp_of_the_old_suite_has_authorised_the_new_one(
     world: ProviderWorld,
 ) -> None:
-    begin(world)
-    replica = await world.start()
-    await push(world, replica, MARKET)
-    found = await world.authorize(replica)
+    replica, found = await with_a_corp_of_the_first(world)
     await world.run(replica.tokens.get(Target("market", found.corp_id)))
     assert await replica.core.suites.overview.list("market")
 
@@ -120,10 +133,7 @@ async def test_a_replica_that_starts_with_another_suite_begins_with_nothing(worl
 
 
 async def test_the_old_suite_comes_back_with_its_corps(world: ProviderWorld) -> None:
-    begin(world)
-    replica = await world.start()
-    await push(world, replica, MARKET)
-    found = await world.authorize(replica)
+    replica, found = await with_a_corp_of_the_first(world)
 
     become(replica, LIVE)
     await settle()
@@ -184,10 +194,7 @@ async def test_a_code_that_was_written_down_for_another_suite_is_exchanged_once_
 async def test_replicas_with_the_old_file_leave_what_the_new_suite_has_got_in_the_store(
     world: ProviderWorld,
 ) -> None:
-    begin(world)
-    old = await world.start()
-    await push(world, old, MARKET)
-    before = await world.authorize(old)
+    old, before = await with_a_corp_of_the_first(world)
     await world.run(old.engine.get(TOKEN))
     new = await start(world, LIVE)
     await world.clock.advance(SECOND)
@@ -245,10 +252,7 @@ async def test_a_permanent_code_that_comes_after_the_reload_is_not_the_new_suite
 
 
 async def test_a_corp_authorises_the_new_suite_over_what_it_authorised_before(world: ProviderWorld) -> None:
-    begin(world)
-    replica = await world.start()
-    await push(world, replica, MARKET)
-    before = await world.authorize(replica)
+    replica, before = await with_a_corp_of_the_first(world)
 
     become(replica, LIVE)
     await settle()
@@ -265,10 +269,7 @@ async def test_a_corp_authorises_the_new_suite_over_what_it_authorised_before(wo
 
 
 async def test_a_code_got_without_the_store_takes_the_place_of_the_old_suites(world: ProviderWorld) -> None:
-    begin(world)
-    old = await world.start()
-    await push(world, old, MARKET)
-    before = await world.authorize(old)
+    old, before = await with_a_corp_of_the_first(world)
     new = await start(world, LIVE)
     await push(world, new, LIVE)
     await world.run(new.engine.get(TOKEN))
@@ -317,12 +318,7 @@ async def test_what_an_older_broker_wrote_is_served(world: ProviderWorld) -> Non
 async def test_a_corp_of_an_older_broker_is_this_suites_once_wecom_takes_its_code(
     world: ProviderWorld,
 ) -> None:
-    begin(world)
-    first = await world.start()
-    await push(world, first, MARKET)
-    found = await world.authorize(first)
-    await first.close()
-    make_older(world)
+    found = await left_by_an_older_broker(world)
 
     second = await world.start()
     await world.clock.advance(3 * HOUR)
@@ -340,12 +336,7 @@ async def test_a_corp_of_an_older_broker_is_this_suites_once_wecom_takes_its_cod
 async def test_a_corp_that_is_proved_without_the_store_undoes_nothing_that_others_wrote(
     world: ProviderWorld,
 ) -> None:
-    begin(world)
-    first = await world.start()
-    await push(world, first, MARKET)
-    found = await world.authorize(first)
-    await first.close()
-    make_older(world)
+    found = await left_by_an_older_broker(world)
     cut_off, other = await world.start(), await world.start()
     await world.clock.advance(3 * HOUR)
     await push(world, cut_off, MARKET)
@@ -368,12 +359,7 @@ async def test_a_corp_that_is_proved_without_the_store_undoes_nothing_that_other
 async def test_a_corp_that_is_proved_after_the_reload_is_not_marked_for_the_old_suite(
     world: ProviderWorld,
 ) -> None:
-    begin(world)
-    first = await world.start()
-    await push(world, first, MARKET)
-    found = await world.authorize(first)
-    await first.close()
-    make_older(world)
+    found = await left_by_an_older_broker(world)
     second = await world.start()
     await world.clock.advance(3 * HOUR)
     await push(world, second, MARKET)
@@ -413,10 +399,7 @@ async def test_a_stale_corp_of_an_older_broker_is_read_once(world: ProviderWorld
 
 
 async def test_a_corrected_corp_id_of_the_provider_costs_no_permanent_code(world: ProviderWorld) -> None:
-    begin(world)
-    replica = await world.start()
-    await push(world, replica, MARKET)
-    found = await world.authorize(replica)
+    replica, found = await with_a_corp_of_the_first(world)
 
     corrected = replace(ACME, corp_id="ww-corrected")
     replica.catalog.replace(Catalog({}, {"market": replace(MARKET, provider=corrected)}, {"acme": corrected}))
@@ -426,10 +409,7 @@ async def test_a_corrected_corp_id_of_the_provider_costs_no_permanent_code(world
 
 
 async def test_a_backup_of_the_old_suite_is_not_put_back_for_the_new_one(world: ProviderWorld) -> None:
-    begin(world)
-    replica = await world.start()
-    await push(world, replica, MARKET)
-    found = await world.authorize(replica)
+    replica, found = await with_a_corp_of_the_first(world)
     become(replica, LIVE)
     storage = replica.storage
     backup = AuthorizationBackup(
