@@ -39,7 +39,7 @@ class Egress:
 
     def options(self, url: str) -> dict[str, Any]:
         """Return aiohttp's request options for that URL."""
-        # Of each request, not of the connector: it may be another one by now.
+        # Beside the connector's, which stays as it was: a reload may have read another file since.
         trust = {"ssl": self.trust.context}
         if self.proxy is None:
             return trust
