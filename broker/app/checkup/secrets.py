@@ -155,7 +155,7 @@ def _subject(name: str) -> str:
 
 
 def _of_agent_and_address(owner: Owner, *, just_now: bool) -> str:
-    """Return whether these were tried, too: a trial that is remembered may be another machine's."""
+    """Say whether these were tried, too: a trial that is remembered may be of another machine."""
     if not isinstance(owner, App) or not owner.agent_id:
         return ""
     tried = "agent_id and this machine's address"
