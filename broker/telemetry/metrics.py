@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
 import grpc
@@ -11,7 +11,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    generate_latest,
     multiprocess,
 )
 from prometheus_client.process_collector import ProcessCollector
@@ -19,6 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from broker import __version__
 from broker.domain.ports.clock import Clock
 from broker.domain.suites.view import ViewState
+from broker.telemetry.exposition import pieces
 from broker.telemetry.process import Across, ProcessOfWorker
 from broker.telemetry.requests import SECONDS, SHARED, SHARED_LABELS, Requests
 from broker.telemetry.workers import MetricsOfWorkers
@@ -215,15 +215,15 @@ class Metrics:
         """Call this before the metrics are shown: it measures what changes too often to be told."""
         self._updates.append(update)
 
-    def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format, of all workers together."""
+    def exposition(self) -> Iterator[bytes]:
+        """Yield all metrics in Prometheus' text format, of all workers together, in small pieces."""
         if MULTIPROCESS not in os.environ:
             self._update()
-            return generate_latest(self.registry)
+            yield from pieces(self.registry.collect())
+            return
         self.publish()
-        together = CollectorRegistry()
-        together.register(MetricsOfWorkers(multiprocess.MultiProcessCollector(None)))  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        together = multiprocess.MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+        yield from pieces(MetricsOfWorkers(together).collect())
 
     async def keep_publishing(self, clock: Clock) -> None:
         """Publish every second, for ever: another worker may be the one that is scraped."""

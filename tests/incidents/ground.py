@@ -102,7 +102,7 @@ class Ground:
 
     def metrics(self) -> Series:
         """Return what a scrape shows."""
-        return scraped(self.broker.telemetry.metrics.exposition().decode())
+        return scraped(b"".join(self.broker.telemetry.metrics.exposition()).decode())
 
     async def typed(self, *words: str) -> str:
         """Type a command, and return what it prints."""

@@ -89,7 +89,7 @@ def test_a_group_that_is_gone_lags_no_more(telemetry: Telemetry) -> None:
 
 def test_groups_that_come_and_go_leave_no_series_behind(telemetry: Telemetry) -> None:
     def series() -> int:
-        return telemetry.metrics.exposition().count(b'group="')
+        return b"".join(telemetry.metrics.exposition()).count(b'group="')
 
     telemetry.groups_lag([lag("orders", 1)])
     telemetry.event_delivered("crm", "orders", 0)

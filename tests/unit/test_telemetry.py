@@ -428,12 +428,12 @@ def test_refreshes_are_counted_without_the_credential_s_name(telemetry: Telemetr
 
     assert 20 == value("wecom_broker_refreshes_total", {"kind": "access_token", "outcome": "rotated"})
     assert 20 == value("wecom_broker_lease_wait_seconds_count")
-    assert b"ww1" not in telemetry.metrics.exposition()
+    assert b"ww1" not in b"".join(telemetry.metrics.exposition())
 
 
 def test_the_figures_are_in_prometheus_text_format(telemetry: Telemetry) -> None:
     telemetry.metrics.requests.recorder(Rpc("", "GetAccessToken"))("OK", time.perf_counter())
-    text = telemetry.metrics.exposition().decode()
+    text = b"".join(telemetry.metrics.exposition()).decode()
 
     assert "# TYPE wecom_broker_requests_total counter" in text
     assert 'wecom_broker_requests_total{code="OK",rpc="GetAccessToken"} 1.0' in text
@@ -443,4 +443,4 @@ def test_two_brokers_in_one_process_count_apart() -> None:
     one, other = Telemetry(FakeClock()), Telemetry(FakeClock())
     one.metrics.requests.recorder(Rpc("", "GetAccessToken"))("OK", time.perf_counter())
 
-    assert b"GetAccessToken" not in other.metrics.exposition()
+    assert b"GetAccessToken" not in b"".join(other.metrics.exposition())

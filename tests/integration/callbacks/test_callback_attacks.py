@@ -61,7 +61,7 @@ async def test_no_word_of_a_stranger_becomes_a_label(door: CallbackEndpoint) -> 
 
     assert {"", "crm", "mute"} == apps
     assert OUTCOMES | {"unknown_app", "no_callback"} == outcomes
-    assert MARK.encode() not in door.broker.telemetry.metrics.exposition()
+    assert MARK.encode() not in b"".join(door.broker.telemetry.metrics.exposition())
 
 
 async def test_wecom_waits_for_no_more_than_what_200_attackers_ask_at_once(

@@ -62,7 +62,7 @@ async def test_what_is_no_message_is_told_by_field(
         rpc = method.rpartition("/")[2]
         counted = f'wecom_broker_requests_total{{code="INVALID_ARGUMENT",rpc="{rpc}"}} 1.0'
         # It is counted once it has been answered.
-        await until(lambda: counted in here.broker.telemetry.metrics.exposition().decode())
+        await until(lambda: counted in b"".join(here.broker.telemetry.metrics.exposition()).decode())
 
     assert ("INVALID_REQUEST", "request") == reason(refused.value)
     assert "Traceback" not in capfd.readouterr().err

@@ -359,7 +359,7 @@ async def test_the_metrics_tell_how_far_a_group_is_behind(running: Running) -> N
     await until(lambda: shows("event_lag", 2))
     await service.acknowledges(stream.ids)
     await until(lambda: shows("event_lag", 0))
-    text = acting.broker.telemetry.metrics.exposition().decode()
+    text = b"".join(acting.broker.telemetry.metrics.exposition()).decode()
     assert 'wecom_broker_events_delivered_total{again="no",app="crm",group="anyone/work"} 2.0' in text
 
 

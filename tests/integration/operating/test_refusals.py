@@ -46,14 +46,14 @@ async def test_the_metrics_name_the_cause_until_it_is_gone(tmp_path: Path) -> No
             "gettoken", Errcode(60020, "not allow to access from your ip, from ip: 203.0.113.9")
         )
         assert "IP_NOT_TRUSTED" == (await refused(replica.token())).reason
-        shown = here.broker.telemetry.metrics.exposition().decode()
+        shown = b"".join(here.broker.telemetry.metrics.exposition()).decode()
         cause = f'app="{APP}",endpoint="/cgi-bin/gettoken",errcode="60020",ip="203.0.113.9"'
 
         assert f'wecom_broker_refusals{{{cause},reason="IP_NOT_TRUSTED"}} 1.0' in shown
 
         here.world.faults.clear()
         await replica.admin.RetryRefused(pb.RetryRefusedRequest(app=APP))
-        assert "IP_NOT_TRUSTED" not in here.broker.telemetry.metrics.exposition().decode()
+        assert "IP_NOT_TRUSTED" not in b"".join(here.broker.telemetry.metrics.exposition()).decode()
 
 
 async def test_a_credential_that_never_was_fetched_is_listed_with_its_error(tmp_path: Path) -> None:

@@ -222,5 +222,5 @@ async def test_no_corp_and_no_app_stands_in_the_figures(ward: Ward) -> None:
     ]
     await ward.health.look()
 
-    assert KEY.corp_id.encode() not in ward.telemetry.metrics.exposition()
-    assert f'"{KEY.app}"'.encode() not in ward.telemetry.metrics.exposition()
+    assert KEY.corp_id.encode() not in b"".join(ward.telemetry.metrics.exposition())
+    assert f'"{KEY.app}"'.encode() not in b"".join(ward.telemetry.metrics.exposition())

@@ -70,7 +70,7 @@ def test_metrics_are_measured_when_they_are_shown() -> None:
     metrics = Metrics()
     metrics.update_by(lambda: metrics.watchers.set(5))
 
-    assert "\nwecom_broker_watchers 5.0\n" in metrics.exposition().decode()
+    assert "\nwecom_broker_watchers 5.0\n" in b"".join(metrics.exposition()).decode()
 
 
 def test_the_time_of_all_workers_is_one_counter() -> None:

@@ -740,7 +740,7 @@ async def test_no_name_that_a_caller_sends_stands_in_the_figures() -> None:
 
     await refusal(door, asking(), bearer("TokenOfNobody"))
 
-    told = door.metrics.exposition().decode()
+    told = b"".join(door.metrics.exposition()).decode()
     assert "AppOfTheCaller" not in told
     assert "TokenOfNobody" not in told
     refused = "wecom_broker_callers_refused_total"

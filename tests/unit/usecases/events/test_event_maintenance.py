@@ -145,7 +145,9 @@ async def test_groups_that_a_caller_invents_do_not_flood_the_metrics(
         await replica.feed.acknowledge(f"orders/other-{number}", [f"{APP}:1-1"], [APP])
     await keeping.look()
 
-    lines = [line for line in telemetry.metrics.exposition().decode().splitlines() if "orders/" in line]
+    lines = [
+        line for line in b"".join(telemetry.metrics.exposition()).decode().splitlines() if "orders/" in line
+    ]
     assert 3 * 100 == len(lines)
 
 
