@@ -1,24 +1,26 @@
 """WeCom's JSON, parsed leniently: people write the names in it, and one odd name must not spoil the rest.
 
-Names may contain raw control characters, GBK bytes or lone surrogates. Illegal ones are replaced by U+FFFD:
-harmless in a name, but an identifier must be whole (`is_whole`), or two could become the same.
+Names may contain raw control characters, stray backslashes, GBK bytes or lone surrogates. What cannot stay is
+replaced by U+FFFD: harmless in a name, but an identifier must be whole (`is_whole`), or two could become the
+same.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+from broker.protocol.legal_json import legal_json
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
-_ENCODINGS = ("utf-8-sig", "gb18030")
-"""The second only if the first gives no JSON: the last byte of a GBK character can read as a backslash."""
+_AROUND = "\x00\ufeff \t\r\n"
 
 
 def read_object(body: bytes) -> dict[str, object] | None:
     """Return the JSON object in the bytes; None if there is none."""
-    for encoding in _ENCODINGS:
+    for text in _readings(body):
         try:
-            found = json.loads(body.decode(encoding, errors="replace"), strict=False)
+            found = json.loads(text, strict=False)
             found = _mended(found) if b"\\u" in body else found
         except (ValueError, RecursionError):
             continue
@@ -52,6 +54,20 @@ def as_list(value: object) -> list[object]:
 def as_object(value: object) -> Mapping[str, object]:
     """Return an object; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
+
+
+def _readings(body: bytes) -> Iterator[str]:
+    """Yield what the bytes may say, the likeliest first; what is not legal JSON is made legal last.
+
+    The last byte of a GBK character can read as a backslash: there GBK comes before a stray one is escaped.
+    """
+    text = body.decode(errors="replace").strip(_AROUND)
+    yield text
+    readings = [text]
+    if not is_whole(text):
+        readings.append(body.decode("gb18030", errors="replace").strip(_AROUND))
+        yield readings[1]
+    yield from map(legal_json, readings)
 
 
 def _mended(value: object) -> object:

@@ -1,26 +1,16 @@
 """JSON, which some of WeCom's products send in place of XML, parsed into the equivalent XML."""
 
 import json
-import re
 from xml.etree.ElementTree import Element, SubElement
 
 from broker.domain.errors import EnvelopeRejected
 from broker.domain.events.event import EnvelopeProblem
 from broker.protocol.callbacks.xml import Bounds
 
-STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-ESCAPE = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))|\\')
-BLANKS = {ord("\t"): r"\t", ord("\n"): r"\n", ord("\r"): r"\r"}
-
 
 def is_json(text: str) -> bool:
     """Return whether a body is meant to be JSON: an object."""
     return text.lstrip()[:1] == "{"
-
-
-def legal_json(text: str) -> str:
-    """Return the text with legal strings: raw tabs, line breaks and stray backslashes in them are escaped."""
-    return STRING.sub(_legal, text)
 
 
 def parse_json(text: str) -> Element:
@@ -58,7 +48,3 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else ""
-
-
-def _legal(string: re.Match[str]) -> str:
-    return ESCAPE.sub(lambda escape: escape[1] or r"\\", string[0]).translate(BLANKS)

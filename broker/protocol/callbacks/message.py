@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
 from broker.protocol.callbacks.characters import REPLACEMENT, legal_text
-from broker.protocol.callbacks.json import is_json, legal_json, parse_json
+from broker.protocol.callbacks.json import is_json, parse_json
 from broker.protocol.callbacks.xml import legal_xml, parse_xml
+from broker.protocol.legal_json import legal_json
 
 UNKNOWN = "unknown"
 EVENT_TYPE = re.compile(r"[A-Za-z0-9_]{1,64}")

@@ -63,7 +63,10 @@ IN_TEXT = {
 CONTENTS = {name: (b"<![CDATA[%s]]>" % raw, text) for name, (raw, text) in IN_CDATA.items()} | IN_TEXT
 
 
-BEFORE = [b"\n", b" \r\n\t", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\0", b"\n\xef\xbb\xbf"]
+AROUND = [
+    *(b"\n", b" \r\n\t", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\0", b"\n\xef\xbb\xbf", b"\0\n", b"\x0b"),
+    *(mark.encode() for mark in "\x85\xa0\u200b\u2028\u2060\u3000"),
+]
 DECLARATIONS = [b"", *(b'<?xml version="1.0" encoding="%s"?>\n' % name for name in (b"UTF-8", b"gbk"))]
 
 
@@ -98,18 +101,23 @@ def test_what_is_legal_is_handed_on_as_it_came() -> None:
     assert (HEAD + content + TAIL).decode() == read_message(HEAD + content + TAIL).text
 
 
-@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("declaration", DECLARATIONS)
-def test_blanks_and_marks_before_a_document_are_left_out(before: bytes, declaration: bytes) -> None:
+def test_blanks_and_marks_around_a_document_are_left_out(around: bytes, declaration: bytes) -> None:
     document = declaration + HEAD + "企".encode() + TAIL
-    message = read_message(before + document)
+    for written in (around + document, document + around):
+        message = read_message(written)
 
-    check_the_rest(message)
-    assert ("企", document.decode()) == (message.fields["Content"], message.text)
+        check_the_rest(message)
+        assert ("企", document.decode()) == (message.fields["Content"], message.text.rstrip(" \t\r\n"))
 
 
-def test_the_end_of_a_string_of_c_is_left_out() -> None:
-    assert (HEAD + b"a" + TAIL).decode() == read_message(HEAD + b"a" + TAIL + b"\0").text
+@pytest.mark.parametrize("around", AROUND)
+def test_blanks_and_marks_around_json_are_left_out(around: bytes) -> None:
+    document = b'{"msgid":"1"}'
+
+    assert document.decode() == read_message(around + document).text
+    assert document.decode() == read_message(document + around).text.rstrip(" \t\r\n")
 
 
 JSON = {

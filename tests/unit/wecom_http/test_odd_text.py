@@ -26,6 +26,10 @@ ODD = {
     "half an emoji in bytes": (b"a\xed\xa0\xbd", "a\ufffd\ufffd\ufffd"),
     "a noncharacter": (b"a\xef\xbf\xbf", "a\uffff"),
     "an emoji, escaped": (rb"a\ud83d\ude00", "a😀"),
+    "a stray backslash": (rb"A\B-C\x41", r"A\B-C\x41"),
+    "an escape of JavaScript": (rb"it\'s", r"it\'s"),
+    "a stray backslash after a character": ("企\\x".encode(), r"企\x"),
+    "an escape cut short": (rb"a\u12", r"a\u12"),
     "Latin-1": (b"Caf\xe9", "Caf\ufffd"),
 }
 TEXTS = pytest.mark.parametrize(("text", "read"), ODD.values(), ids=ODD.keys())
@@ -86,7 +90,9 @@ async def test_an_odd_message_beside_an_errcode_hides_it_not(
             await wecom.fetch_app_token(app(corp_id="ww0"))
 
 
-@pytest.mark.parametrize("prefix", [b"", b"\xef\xbb\xbf", b"\r\n "], ids=["plain", "a BOM", "blanks"])
+@pytest.mark.parametrize(
+    "prefix", [b"", b"\xef\xbb\xbf", b"\r\n ", b"\0\n"], ids=["plain", "a BOM", "blanks", "NUL"]
+)
 async def test_what_stands_before_an_answer_does_no_harm(around: Surroundings, prefix: bytes) -> None:
     answer = b'{"errcode":0,"access_token":"the-token","expires_in":7200}'
     async with answering(prefix + answer) as (url, _), around.wecom(url) as wecom:
