@@ -1,5 +1,6 @@
 """The one table from the broker's errors to gRPC statuses."""
 
+from datetime import timedelta
 from typing import NoReturn
 
 import grpc
@@ -48,6 +49,8 @@ STATUSES: dict[type[BrokerError], grpc.StatusCode] = {
     errors.WecomProtocol: grpc.StatusCode.INTERNAL,
     Unexpected: grpc.StatusCode.INTERNAL,
 }
+SOON = timedelta(seconds=1)
+"""When to come back, where nobody knows how long WeCom or the store will be away."""
 CODES = ("OK", "CANCELLED", *sorted({status.name for status in STATUSES.values()}))
 """The names of the statuses with which a guarded call may end."""
 
@@ -65,9 +68,12 @@ def is_promised(error: Exception) -> bool:
 def status_of(error: BrokerError) -> Status:
     """Return the rich status: ErrorInfo always, RetryInfo where waiting helps."""
     details = [_packed(ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))]
-    if error.retry_after is not None:
+    retry_after = error.retry_after
+    if retry_after is None and code_of(error) is grpc.StatusCode.UNAVAILABLE:
+        retry_after = SOON
+    if retry_after is not None:
         delay = Duration()
-        delay.FromTimedelta(error.retry_after)
+        delay.FromTimedelta(retry_after)
         details.append(_packed(RetryInfo(retry_delay=delay)))
     return Status(code=code_of(error).value[0], message=error.message, details=details)
 

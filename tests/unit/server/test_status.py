@@ -13,6 +13,7 @@ from broker.domain.errors import (
     InvalidRequest,
     IpNotTrusted,
     RateLimited,
+    StoreUnavailable,
     WecomProtocol,
     WecomUnavailable,
 )
@@ -41,13 +42,20 @@ def test_waiting_is_told_where_it_helps() -> None:
     assert timedelta(seconds=60.5) == told.retry_delay.ToTimedelta()
 
 
+@pytest.mark.parametrize("error", [WecomUnavailable("nobody knows"), StoreUnavailable("nobody knows")])
+def test_who_is_told_to_come_back_is_told_when_though_nobody_knows(error: BrokerError) -> None:
+    told = retry_info(status_of(error))
+
+    assert told
+    assert errors.SOON == told.retry_delay.ToTimedelta()
+
+
 @pytest.mark.parametrize(
     "error",
     [
         AppNotShared("not shared"),
         InvalidRequest("app", "is required"),
         WecomProtocol("junk"),
-        WecomUnavailable("nobody knows when"),
     ],
 )
 def test_waiting_is_not_told_where_it_does_not_help(error: BrokerError) -> None:
