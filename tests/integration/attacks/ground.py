@@ -39,10 +39,11 @@ class Ground:
     neighbour: Connection
     attacker: Connection
 
-    def lines(self) -> int:
-        """Return how many lines the attacked broker has logged, but for one for each fetched token."""
-        log = self.broker.log.read_bytes()
-        return log.count(b"\n") - log.count(b'"event": "refreshed"')
+    def lines(self) -> list[str]:
+        """Return the lines that the attacked broker has logged, but for one for each fetched token."""
+        return [
+            line for line in self.broker.log.read_text().splitlines() if '"event": "refreshed"' not in line
+        ]
 
 
 @contextmanager

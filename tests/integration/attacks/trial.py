@@ -11,7 +11,7 @@ import os
 import statistics
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +56,7 @@ class Verdict:
     failures: list[str]
     upstream: Mapping[str, int]
     """Calls of WeCom by path, without those of the neighbour."""
-    lines: int
+    lines: Sequence[str]
     """Logged by the attacked broker."""
     seconds: float
     """How long the attacks lasted together."""
@@ -78,7 +78,7 @@ class Verdict:
         allowed = upstream or {}
         beyond = {path: count for path, count in self.upstream.items() if count > allowed.get(path, 0)}
         assert {} == beyond
-        assert self.lines <= max(self.seconds, LOGGED_IN_SECONDS)
+        assert len(self.lines) <= max(self.seconds, LOGGED_IN_SECONDS), self.lines
         if STRICT:
             assert self.times <= times, self
 
@@ -93,7 +93,7 @@ class Verdict:
             "slowest_other_s": self.longest_other,
             "failed": len(self.failures),
             "upstream": sum(self.upstream.values()),
-            "lines_a_second": self.lines / self.seconds,
+            "lines_a_second": len(self.lines) / self.seconds,
             "megabytes": self.megabytes,
             "processor": self.processor,
             "done": " ".join(f"{what} {count}" for what, count in sorted(self.done.items())),
@@ -105,7 +105,8 @@ def trial(ground: Ground, attack: Attack, *, connects_anew: bool = True) -> Verd
     quiet, onset, attacked, rest = Slices(), Slices(), Slices(), Slices()
     done: Counter[str] = Counter()
     upstream: Counter[str] = Counter()
-    lines, processor = 0, 0.0
+    lines: list[str] = []
+    processor = 0.0
 
     def look(slices: "Slices", seconds: float) -> None:
         ground.neighbour.send((seconds, connects_anew))
@@ -119,7 +120,7 @@ def trial(ground: Ground, attack: Attack, *, connects_anew: bool = True) -> Verd
     with _watched(lambda: _memory(ground)) as most:
         for _ in range(SLICES):
             look(quiet, QUIET_SECONDS)
-            lines -= ground.lines()
+            logged = len(ground.lines())
             processor -= _processor_seconds(ground)
             upstream.subtract(ground.wecom.calls())
             ground.attacker.send(attack)
@@ -130,7 +131,7 @@ def trial(ground: Ground, attack: Attack, *, connects_anew: bool = True) -> Verd
             done += _done(ground)
             upstream.update(ground.wecom.calls())
             processor += _processor_seconds(ground)
-            lines += ground.lines()
+            lines += ground.lines()[logged:]
             for _ in range(LONGEST_REST):
                 look(rest, REST_SECONDS)
                 if Slices(rest.samples[-1:]).p99() <= TIMES * Slices(quiet.samples[:1]).p99():
