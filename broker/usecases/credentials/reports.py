@@ -121,11 +121,13 @@ class Reports:
 
     async def failure(self, key: CredentialKey) -> BrokerError | None:
         """Return why the fleet could fetch nothing newer than is held, to be raised; None if it could."""
+        last = self._last_error(key)
+        # A refusal of the token that it is fetched with is remembered under that token's name alone.
+        scopes = [key.name, last.remembered_as] if last and last.remembered else [key.name]
         try:
-            await self._errors.check(key.name, app=key.app)
+            await self._errors.check(*scopes, app=key.app)
         except BrokerError as remembered:
             return remembered
-        last = self._last_error(key)
         # What was refused is remembered, unless somebody has mended it. One error is raised again and again:
         # each time would add to its traceback.
         return last.with_traceback(None) if isinstance(last, RetryLater) else None

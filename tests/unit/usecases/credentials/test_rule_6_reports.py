@@ -1,14 +1,23 @@
 """Engine rule 6: a report of a dead token costs one fetch; a dead parent is replaced under its children."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from broker.domain.apps import App, Target
-from broker.domain.credentials import Credential
-from broker.domain.errors import BrokerError, InvalidRequest, SecretRejected, TokenRejected, WecomUnavailable
+from broker.domain.credentials import Credential, CredentialKey, CredentialKind
+from broker.domain.errors import (
+    BrokerError,
+    InvalidRequest,
+    SecretRejected,
+    TokenRejected,
+    WecomUnavailable,
+)
 from broker.domain.ports.store import Busy
+from broker.domain.secret import Secret
+from broker.domain.suites.catalog import Catalog
 from broker.simulator.world.tokens import Habit
 from broker.usecases.credentials.reports import ReportOutcome
 from broker.usecases.limits.forced import NOBODY
@@ -28,6 +37,7 @@ from tests.kit.memory.fake_clock import FakeClock, settle
 from tests.kit.memory.wecom import Endpoint, SimulatedWecom
 
 SECOND = timedelta(seconds=1)
+TICKET = CHILD.of_kind(CredentialKind.CORP_TICKET)
 
 
 @pytest.fixture
@@ -40,6 +50,21 @@ async def held(world: EngineWorld, replica: Replica, clock: FakeClock) -> Creden
 
 def dead() -> TokenRejected:
     return TokenRejected("the token is dead", errcode=40014)
+
+
+async def refused(token: Credential) -> None:
+    """Answer as WeCom does to a call with a dead token."""
+    raise dead()
+
+
+async def with_a_reset_secret(world: EngineWorld, replica: Replica, wecom: SimulatedWecom) -> Credential:
+    """Return a child's token; at WeCom all tokens are dead, and the app's secret is another one."""
+    child = await world.run(replica.engine.get(CHILD))
+    await world.clock.jump(60 * SECOND)
+    for token in (child, await replica.engine.get(OWN)):
+        wecom.kill(token.value)
+    wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong secret"))
+    return child
 
 
 @pytest.mark.parametrize("errcode", [0, 40014, 42001])
@@ -148,26 +173,51 @@ async def test_rule_6_so_are_reports_of_two_replicas_at_once(
     assert [SecretRejected] * 2 == [type(each) for each in told]
 
 
-async def test_rule_6_a_refusal_that_was_lifted_is_told_no_more(
-    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
+async def test_rule_6_reports_of_a_child_at_once_are_told_what_its_parent_was_refused_for(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:
-    async def refused(token: Credential) -> None:
-        raise dead()
+    child = await with_a_reset_secret(world, replica, wecom)
+    reports = [outcome(replica.engine.replace(CHILD, child.generation, by)) for by in ("shop", "billing")]
+    told = await world.run(asyncio.gather(*reports))
 
-    wecom.fail(Endpoint.APP_TOKEN, lambda: SecretRejected("wrong secret"))
-    assert isinstance(await world.run(outcome(replica.engine.using(OWN, refused))), SecretRejected)
+    assert [SecretRejected] * 2 == [type(each) for each in told]
+
+
+async def test_rule_6_calls_that_find_a_child_dead_are_told_what_its_parent_was_refused_for(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
+) -> None:
+    await with_a_reset_secret(world, replica, wecom)
+    calls = [await world.run(outcome(replica.engine.using(CHILD, refused))) for _ in range(3)]
+    of_ticket = [await world.run(outcome(replica.engine.get(TICKET))) for _ in range(2)]
+
+    assert [SecretRejected] * 5 == [type(each) for each in calls + of_ticket]
+
+
+@pytest.mark.parametrize("key", [OWN, CHILD])
+async def test_rule_6_a_refusal_that_was_lifted_is_told_no_more(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, key: CredentialKey
+) -> None:
+    await with_a_reset_secret(world, replica, wecom)
+    assert isinstance(await world.run(outcome(replica.engine.using(key, refused))), SecretRejected)
     # As a corrected secret does, or a corp that authorises the app again.
     await world.run(replica.error_cache.lift(OWN.name))
 
-    assert isinstance(await world.run(outcome(replica.engine.using(OWN, refused))), WecomUnavailable)
+    assert isinstance(await world.run(outcome(replica.engine.using(key, refused))), WecomUnavailable)
+
+
+async def test_rule_6_a_refusal_of_the_secret_before_a_reload_is_told_no_more(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom
+) -> None:
+    await with_a_reset_secret(world, replica, wecom)
+    assert isinstance(await world.run(outcome(replica.engine.using(CHILD, refused))), SecretRejected)
+    replica.catalog.replace(Catalog({CRM.name: replace(CRM, secret=Secret("corrected"))}))
+
+    assert isinstance(await world.run(outcome(replica.engine.using(CHILD, refused))), WecomUnavailable)
 
 
 async def test_rule_6_a_call_that_finds_the_token_dead_is_told_what_keeps_a_new_one_away(
     world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom
 ) -> None:
-    async def refused(token: Credential) -> None:
-        raise dead()
-
     other = await world.start()
     wecom.fail(Endpoint.APP_TOKEN, lambda: WecomUnavailable("away", endpoint=Endpoint.APP_TOKEN))
     told = [

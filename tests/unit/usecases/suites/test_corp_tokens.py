@@ -8,9 +8,11 @@ import pytest
 from broker.domain.corps import ShareKind
 from broker.domain.credentials import Credential, CredentialKey, CredentialKind
 from broker.domain.errors import (
+    BrokerError,
     CorpNotAuthorized,
     ReauthorizationRequired,
     SecretRejected,
+    SuiteTicketMissing,
     WecomUnavailable,
 )
 from broker.domain.suites.authorization import Authorization, AuthorizationState
@@ -84,6 +86,24 @@ async def test_a_dead_suite_token_is_renewed_once_for_many_corps() -> None:
 
         assert (1, 11) == (world.suite_wecom.count(SUITE_TOKEN), world.suite_wecom.count(CORP_TOKEN))
         assert all(found.is_usable for found in replica.core.authorizations.of("market"))
+
+
+@pytest.mark.parametrize("kind", [SuiteTicketMissing, SecretRejected])
+async def test_reports_at_once_of_a_corps_token_are_told_what_the_suite_was_refused_for(
+    world: ProviderWorld, kind: type[BrokerError]
+) -> None:
+    replica = await world.start()
+    await world.push(replica)
+    key = key_of(await world.authorize(replica))
+    token = await world.run(replica.engine.get(key))
+    await world.clock.advance(60 * SECOND)
+    for each in (key, SUITE_KEY):
+        await kill(world, replica, each)
+    world.suite_wecom.fail(SUITE_TOKEN, lambda: kind("refused"), times=9)
+    reports = [outcome(replica.engine.replace(key, token.generation, by)) for by in ("shop", "billing")]
+    told = await world.run(asyncio.gather(*reports))
+
+    assert [kind] * 2 == [type(each) for each in told]
 
 
 async def test_a_refused_permanent_code_ends_calls_for_that_corp_alone(world: ProviderWorld) -> None:
