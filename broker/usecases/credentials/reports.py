@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from broker.domain.credentials import NO_TIME, Credential, CredentialKey, RefreshPolicy
-from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable
+from broker.domain.errors import BrokerError, RetryLater, StoreUnavailable, WecomProtocol
 from broker.domain.ports.clock import Clock
 from broker.domain.ports.store import Counters, Lease
 from broker.usecases.credentials.cache import CredentialCache
@@ -128,9 +128,10 @@ class Reports:
             await self._errors.check(*scopes, app=key.app)
         except BrokerError as remembered:
             return remembered
-        # What was refused is remembered, unless somebody has mended it. One error is raised again and again:
-        # each time would add to its traceback.
-        return last.with_traceback(None) if isinstance(last, RetryLater) else None
+        # What was refused is remembered, unless somebody has mended it. These nobody mends, and they may be
+        # remembered for a moment only. One error is raised again and again: each time would add to its
+        # traceback.
+        return last.with_traceback(None) if isinstance(last, RetryLater | WecomProtocol) else None
 
     def _failures(self, key: CredentialKey) -> tuple[BrokerError | None, int]:
         """Return the last failure here, and the number of the last one in the fleet."""

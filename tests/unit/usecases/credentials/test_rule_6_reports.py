@@ -13,6 +13,7 @@ from broker.domain.errors import (
     InvalidRequest,
     SecretRejected,
     TokenRejected,
+    WecomProtocol,
     WecomUnavailable,
 )
 from broker.domain.ports.store import Busy
@@ -213,6 +214,18 @@ async def test_rule_6_a_refusal_of_the_secret_before_a_reload_is_told_no_more(
     replica.catalog.replace(Catalog({CRM.name: replace(CRM, secret=Secret("corrected"))}))
 
     assert isinstance(await world.run(outcome(replica.engine.using(CHILD, refused))), WecomUnavailable)
+
+
+async def test_rule_6_an_answer_that_nobody_understands_is_told_until_another_fetch_is_allowed(
+    world: EngineWorld, replica: Replica, held: Credential, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    wecom.fail(Endpoint.APP_TOKEN, lambda: WecomProtocol("no JSON"))
+    told = [await world.run(outcome(replica.engine.using(OWN, refused)))]
+    await clock.advance(world.policy.cooldown / 2)
+    assert not replica.engine.is_refused(OWN)
+    told.append(await world.run(outcome(replica.engine.using(OWN, refused))))
+
+    assert [WecomProtocol] * 2 == [type(each) for each in told]
 
 
 async def test_rule_6_a_call_that_finds_the_token_dead_is_told_what_keeps_a_new_one_away(
