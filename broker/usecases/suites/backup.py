@@ -25,7 +25,7 @@ class Restored(StrEnum):
     """What became of an authorisation that was put back."""
 
     WRITTEN = "written"
-    """The store had none."""
+    """The store had none, or that of another suite with the name, which no broker of this one uses."""
     REPLACED = "replaced"
     """The store had an older one, or any other where that was forced."""
     UNCHANGED = "unchanged"
@@ -77,8 +77,9 @@ class AuthorizationBackup:
             return Restored.UNCHANGED
         suite, corp_id = saved.key
         await self._enlisted.enlist(suite, corp_id)
-        if await self._authorizations.offer(replace(saved, is_stale=True)):
-            return Restored.REPLACED if stored else Restored.WRITTEN
+        # That of another suite that had the name has a larger number where it was written later.
+        if await self._authorizations.supplant(replace(saved, is_stale=True)):
+            return Restored.WRITTEN if stored is None or stored.is_others else Restored.REPLACED
         if force:
             return await self._force(saved, stored)
         return Restored.UNREADABLE if stored and not stored.is_readable else Restored.KEPT_NEWER

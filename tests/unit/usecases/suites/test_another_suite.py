@@ -5,6 +5,8 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from broker.domain.apps import AppKind, Target
 from broker.domain.credentials import CredentialKey
 from broker.domain.errors import CorpNotAuthorized, SuiteTicketMissing, UnknownApp
@@ -60,6 +62,13 @@ async def with_a_corp_of_the_first(world: ProviderWorld) -> tuple[Replica, Autho
     replica = await world.start()
     await push(world, replica, MARKET)
     return replica, await world.authorize(replica)
+
+
+def backup_of(replica: Replica) -> AuthorizationBackup:
+    storage = replica.storage
+    return AuthorizationBackup(
+        replica.catalog.suites, storage.authorizations, storage.groups, storage.coordination, replica.clock
+    )
 
 
 async def left_by_an_older_broker(world: ProviderWorld) -> Authorization:
@@ -411,10 +420,27 @@ async def test_a_corrected_corp_id_of_the_provider_costs_no_permanent_code(world
 async def test_a_backup_of_the_old_suite_is_not_put_back_for_the_new_one(world: ProviderWorld) -> None:
     replica, found = await with_a_corp_of_the_first(world)
     become(replica, LIVE)
-    storage = replica.storage
-    backup = AuthorizationBackup(
-        replica.catalog.suites, storage.authorizations, storage.groups, storage.coordination, replica.clock
-    )
+    backup = backup_of(replica)
 
     assert [] == await backup.taken()
     assert Restored.UNKNOWN_SUITE is await backup.restore(found, force=True)
+
+
+@pytest.mark.parametrize("force", [False, True])
+async def test_a_backup_takes_the_place_of_what_a_suite_that_had_the_name_meanwhile_wrote(
+    world: ProviderWorld, force: bool
+) -> None:
+    replica, found = await with_a_corp_of_the_first(world)
+    become(replica, LIVE)
+    await settle()
+    await push(world, replica, LIVE)
+    await world.take(replica, world.suite_wecom.install(demo.PARENT, LIVE_ID), LIVE)
+    await world.until(replica, LIVE, found.corp_id, AuthorizationState.ACTIVE)
+    become(replica, MARKET)
+    await settle()
+    assert replica.core.authorizations.get(found.key) is None
+
+    assert Restored.WRITTEN is await world.run(backup_of(replica).restore(found, force=force))
+    held = await world.until(replica, MARKET, found.corp_id, AuthorizationState.ACTIVE)
+    assert (found.permanent_code, MARKET.suite_id) == (held.permanent_code, held.identity)
+    assert await world.run(replica.tokens.get(Target("market", found.corp_id)))

@@ -143,9 +143,9 @@ class Together:
         self._inner = inner
         self.load, self.is_current = inner.load, inner.is_current
 
-    async def offer(self, authorization: Authorization) -> bool:
+    async def supplant(self, authorization: Authorization) -> bool:
         await self._barrier.wait()
-        return bool(await self._inner.offer(authorization))
+        return bool(await self._inner.supplant(authorization))
 
 
 async def test_many_are_put_back_at_a_time_and_told_of_in_order(world: ProviderWorld) -> None:
@@ -185,7 +185,7 @@ class Failing:
     def __init__(self, inner: Any, corp_id: str) -> None:
         self._inner = inner
         self._corp_id = corp_id
-        self.offer, self.is_current = inner.offer, inner.is_current
+        self.supplant, self.is_current = inner.supplant, inner.is_current
 
     async def load(self, keys: list[AuthorizationKey]) -> dict[AuthorizationKey, Stored[Authorization]]:
         if any(corp_id == self._corp_id for _, corp_id in keys):
