@@ -178,7 +178,7 @@ def _mini_programs(
     storage, directory = around.storage, core.sharing.directory
     return MiniProgramLogins(
         apps=login_apps,
-        bindings=Bindings(core.engine, storage.coordination, around.clock),
+        bindings=Bindings(core.engine, storage.coordination, around.clock, around.policy.cooldown),
         targets=core.sharing.targets,
         shares=directory,
         engine=core.engine,

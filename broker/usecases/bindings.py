@@ -23,7 +23,7 @@ REFUSED = "40014"
 NEW = timedelta(minutes=1)
 """A token that WeCom gave so lately is not dead."""
 BELIEVED = timedelta(minutes=1)
-"""How long such a token is not renewed for another 40014: the code may be any mini-program's."""
+"""How long such a token is not renewed for another 40014, at least: the code may be any mini-program's."""
 
 Login = TypeVar("Login")
 
@@ -31,15 +31,20 @@ Login = TypeVar("Login")
 class Bindings:
     """Spend login codes of mini-programs, and tell a dead token from that of an app that is not bound."""
 
-    def __init__(self, engine: CredentialEngine, counters: Counters, clock: Clock) -> None:
+    def __init__(
+        self, engine: CredentialEngine, counters: Counters, clock: Clock, cooldown: timedelta
+    ) -> None:
         self._engine = engine
         self._counters = counters
         self._clock = clock
+        # Before the cooldown has passed, nothing newer could prove that it is still so.
+        self._believed = max(BELIEVED, cooldown)
 
     async def spend(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Login]]) -> Login:
         """Spend a code as `spend_code`: a token that WeCom calls dead is renewed once.
 
-        Raises `ApiNotAuthorized` if WeCom calls the new one dead, too; until `BELIEVED` has passed, at once.
+        Raises `ApiNotAuthorized` if WeCom calls the new one dead, too; at once until `BELIEVED` has passed,
+        or the cooldown of forced fetches where that is longer.
         """
         if key.kind is not CredentialKind.ACCESS_TOKEN:
             # Of a suite WeCom says it with an errcode of its own (90212, wecom-api B11).
@@ -77,7 +82,7 @@ class Bindings:
         if self._clock.now() - token.renewed_at >= NEW:
             return False
         with suppress(StoreUnavailable):
-            await self._counters.count(_name(token), BELIEVED)
+            await self._counters.count(_name(token), self._believed)
         return True
 
 

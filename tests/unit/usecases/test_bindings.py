@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.domain.credentials import Credential
+from broker.domain.credentials import Credential, RefreshPolicy
 from broker.domain.errors import ApiNotAuthorized, TokenRejected, WecomUnavailable
 from broker.domain.secret import Secret
 from broker.usecases.bindings import BELIEVED, Bindings
@@ -37,13 +37,13 @@ def login(wecom: SimulatedWecom) -> FakeLogin:
     return FakeLogin(wecom.is_alive)
 
 
-def bindings_of(replica: Replica) -> Bindings:
-    return Bindings(replica.engine, replica.store, replica.clock)
+def bindings_of(world: EngineWorld, replica: Replica) -> Bindings:
+    return Bindings(replica.engine, replica.store, replica.clock, world.policy.cooldown)
 
 
 @pytest.fixture
-def bindings(replica: Replica) -> Bindings:
-    return bindings_of(replica)
+def bindings(world: EngineWorld, replica: Replica) -> Bindings:
+    return bindings_of(world, replica)
 
 
 async def test_a_login_with_an_app_that_is_not_bound_tells_the_administrator_after_one_new_token(
@@ -65,7 +65,7 @@ async def test_later_logins_with_it_renew_no_token_on_any_replica(
     world: EngineWorld, wecom: SimulatedWecom, bindings: Bindings, login: FakeLogin
 ) -> None:
     login.is_bound = False
-    other = bindings_of(await world.start())
+    other = bindings_of(world, await world.start())
     await world.run(outcome(bindings.spend(OWN, login)))
     for _ in range(9):
         await world.clock.advance(BELIEVED / 10)
@@ -76,6 +76,21 @@ async def test_later_logins_with_it_renew_no_token_on_any_replica(
     await world.clock.advance(BELIEVED / 10)
     await world.run(outcome(bindings.spend(OWN, login)))
     assert 3 == wecom.count(Endpoint.APP_TOKEN)
+
+
+async def test_all_logins_with_it_are_told_the_same_however_seldom_a_fetch_may_be_forced() -> None:
+    async with EngineWorld(policy=RefreshPolicy(cooldown=5 * BELIEVED)) as world:
+        replica = await world.start()
+        bindings, login = bindings_of(world, replica), FakeLogin(world.wecom.is_alive)
+        login.is_bound = False
+        await world.run(replica.engine.get(OWN))
+        told = []
+        for _ in range(24):
+            told.append(await world.run(outcome(bindings.spend(OWN, login))))
+            await world.clock.advance(BELIEVED / 2)
+
+        assert [ApiNotAuthorized] * 24 == [type(each) for each in told]
+        assert 1 + 3 == world.wecom.count(Endpoint.APP_TOKEN)
 
 
 async def test_a_login_succeeds_as_soon_as_the_app_is_bound(

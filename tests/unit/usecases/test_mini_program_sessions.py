@@ -32,6 +32,7 @@ from tests.kit.memory.engine_world import (
     CRM,
     OWN,
     PARENT,
+    POLICY,
     EngineWorld,
     Replica,
     outcome,
@@ -57,7 +58,7 @@ def users(wecom: SimulatedWecom) -> FakeUsers:
 def sessions_of(replica: Replica, users: FakeUsers) -> MiniProgramLogins:
     return MiniProgramLogins(
         apps=LoginApps(replica.catalog, replica.core.authorizations),
-        bindings=Bindings(replica.engine, replica.store, replica.clock),
+        bindings=Bindings(replica.engine, replica.store, replica.clock, POLICY.cooldown),
         targets=replica.targets,
         shares=replica.shares,
         engine=replica.engine,

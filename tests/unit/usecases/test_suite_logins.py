@@ -30,7 +30,7 @@ from broker.usecases.identity import Identities
 from broker.usecases.login_apps import LoginApps
 from broker.usecases.mini_program import MiniProgramLogins
 from broker.usecases.sessions import Sessions
-from tests.kit.memory.engine_world import Replica
+from tests.kit.memory.engine_world import POLICY, Replica
 from tests.kit.memory.fake_users import CountedChance
 from tests.kit.memory.provider_world import MARKET, SECOND, TAILORED, ProviderWorld
 from tests.kit.memory.wecom import Connection
@@ -84,7 +84,7 @@ def logins(world: ProviderWorld, replica: Replica) -> MiniProgramLogins:
     )
     return MiniProgramLogins(
         apps=login_apps(replica),
-        bindings=Bindings(replica.engine, replica.store, replica.clock),
+        bindings=Bindings(replica.engine, replica.store, replica.clock, POLICY.cooldown),
         targets=replica.targets,
         shares=replica.shares,
         engine=replica.engine,
