@@ -1,6 +1,5 @@
 """`check-config`: what is wrong with a configuration, and what its rules allow."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 
 from broker.cli.configuration import config_option, insecure_option, load_hidden, refuse
 from broker.cli.ending import fail
+from broker.cli.json_line import print_json
 from broker.cli.serving.workers import CONFIG_UNUSABLE
 from broker.config import mapping
 from broker.config.checking.warnings import warnings
@@ -45,7 +45,7 @@ def check_config(
     except ConfigError as error:
         if not as_json:
             refuse(path, error)
-        click.echo(json.dumps({"ok": False, "mistakes": _by_key(error.problems)}, ensure_ascii=False))
+        print_json({"ok": False, "mistakes": _by_key(error.problems)})
         raise SystemExit(CONFIG_UNUSABLE) from None
     if explain:
         _explain(config, *explain, api_path, as_json=as_json)
@@ -53,8 +53,7 @@ def check_config(
     found = warnings(config, datetime.now(UTC))
     names = [app.name for app in config.apps]
     if as_json:
-        told = {"ok": True, "apps": names, "store": config.store.place, "warnings": _by_key(found)}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        print_json({"ok": True, "apps": names, "store": config.store.place, "warnings": _by_key(found)})
         return
     for warning in found:
         click.echo(f"warning: {warning}", err=True)
@@ -94,8 +93,7 @@ def _explain(
     asked = {"caller": caller.name, "action": str(action), "app": app, "corp_id": corp_id, "path": path}
     if as_json:
         rule = None if decision.rule is None else f"{rules}[{decision.rule}]"
-        told = {**asked, "allowed": decision.allowed, "rule": rule, "misses": misses}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        print_json({**asked, "allowed": decision.allowed, "rule": rule, "misses": misses})
     else:
         what = " ".join(f"{name}={value}" for name, value in asked.items() if value)
         if decision.allowed:

@@ -1,7 +1,6 @@
 """`keys new` and `keys reseal`."""
 
 import asyncio
-import json
 import os
 from base64 import b64encode
 from pathlib import Path
@@ -14,6 +13,7 @@ from broker.app.at_rest.reseal import reseal as walk
 from broker.app.errors import CannotStart
 from broker.cli.configuration import config_option, read_config
 from broker.cli.ending import fail
+from broker.cli.json_line import print_json
 from broker.cli.shell.suggestions import Group
 from broker.config.schema import Config
 from broker.domain.errors import StoreUnavailable
@@ -33,7 +33,10 @@ def keys() -> None:
 def new(key_id: str, as_json: bool) -> None:
     """Make a seal key: base64 of 32 random bytes. Keep it where only the brokers can read it."""
     key = b64encode(os.urandom(32)).decode()
-    click.echo(json.dumps({"id": key_id, "key": key}) if as_json else key)
+    if as_json:
+        print_json({"id": key_id, "key": key})
+    else:
+        click.echo(key)
 
 
 @keys.command("reseal")
@@ -60,12 +63,12 @@ async def _reseal(config: Config, *, as_json: bool) -> None:
     done, told = Resealed(), 0
     async for done in walk(config):
         if as_json:
-            click.echo(json.dumps({"done": False, **_told(done)}))
+            print_json({"done": False, **_told(done)})
         elif (looked := sum(done.resealed.values()) + sum(done.current.values())) - told >= 1000:  # noqa: PLR2004
             click.echo(f"{looked} looked at", err=True)
             told = looked
     if as_json:
-        click.echo(json.dumps({"done": True, "complete": done.is_complete, **_told(done)}))
+        print_json({"done": True, "complete": done.is_complete, **_told(done)})
     else:
         for kind in sorted(_kinds(done)):
             counts = [f"{getattr(done, column)[kind]} {column}" for column in COLUMNS]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import grpc
@@ -232,3 +234,16 @@ async def test_the_shares_of_a_suite_are_those_of_the_corp_that_is_named(
     assert 0 == shown.exit_code
     assert [request_type(app="market", parent_corp_id="wpP")] == fake.requests
     assert ("wpA", "wpP") == (share["corp_id"], share["parent_corp_id"])
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "cp1252", "ascii"])
+async def test_json_is_json_where_stdout_is_not_utf_8(
+    fake: FakeBroker, monkeypatch: pytest.MonkeyPatch, encoding: str
+):
+    fake.suite_authorizations[0].corp_name = "总部 café 😀"
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    command = [sys.executable, "-m", "broker", "suites", "list", "market", "--json"]
+    command += ["--address", fake.address]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+
+    assert "总部 café 😀" == json.loads(done.stdout.splitlines()[0])["corp_name"]

@@ -14,6 +14,7 @@ import click
 from broker.cli.audit.reader import TrailReader
 from broker.cli.configuration import read_config
 from broker.cli.ending import fail
+from broker.cli.json_line import print_json
 from broker.config.schema import STDOUT
 from broker.domain.audit import AuditOutcome, AuditRecord
 from broker.domain.printable import printable
@@ -102,7 +103,10 @@ def audit(
     try:
         for record in reading.records(_lines(place, follow=follow)):
             if shown.passes(record):
-                click.echo(json.dumps(fields_of(record)) if as_json else line_of(record))
+                if as_json:
+                    print_json(fields_of(record))
+                else:
+                    click.echo(line_of(record))
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise

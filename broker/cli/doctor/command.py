@@ -11,6 +11,7 @@ from wecom_broker import BrokerError
 from broker.app.checkup.examination import Wishes
 from broker.cli.doctor.configured import examine_configuration
 from broker.cli.doctor.running import facts_of, unanswered
+from broker.cli.json_line import print_json
 from broker.cli.operating.desk import Desk, operating
 from broker.domain.printable import printable
 from broker.server.diagnosis.examination import examine, worst_first
@@ -53,7 +54,7 @@ async def doctor(desk: Desk, path: Path | None, callbacks: str, again: tuple[str
     found = worst_first(found)
     failed = any(finding.level is Level.FAIL for finding in found)
     if desk.as_json:
-        desk.print_json({"ok": not failed, "findings": list(map(asdict, found))})
+        print_json({"ok": not failed, "findings": list(map(asdict, found))})
     else:
         _show(found)
     if failed:

@@ -4,6 +4,7 @@ import click
 from wecom_broker.v1 import admin_service_pb2 as pb
 from wecom_broker.v1.target_pb2 import Target
 
+from broker.cli.json_line import print_json
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import ago, plain, span, word_of
 from broker.cli.remote.connection import SHARE_KINDS
@@ -41,7 +42,7 @@ async def refresh(desk: Desk, app: str, corp: str, share_kind: str | None, agent
     request = pb.RefreshCredentialRequest(target=target, kind=pb.CredentialKind.Name(KINDS[kind]))
     answer = await desk.ask(desk.admin.RefreshCredential, request)
     if desk.as_json:
-        desk.print_json(plain(answer))
+        print_json(plain(answer))
         return
     outcome = "rotated" if answer.rotated else "WeCom gave the same value again"
     ends = ago(answer.credential.expire_time)

@@ -1,15 +1,14 @@
 """What the commands of operators have in common: a connection, and two forms of output."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-import click
 from wecom_broker import Broker, Tls
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
 from broker.cli.ending import say_none
+from broker.cli.json_line import print_json
 from broker.cli.operating import table
 from broker.cli.operating.plain import plain
 from broker.cli.remote.connection import (
@@ -58,14 +57,9 @@ class Desk:
             say_none(as_json=self.as_json)
         elif self.as_json:
             for each in found:
-                self.print_json(plain(each))
+                print_json(plain(each))
         else:
             table.show(heads, [row(each) for each in found])
-
-    @staticmethod
-    def print_json(value: object) -> None:
-        """Print one line of JSON."""
-        click.echo(json.dumps(value, ensure_ascii=False))
 
 
 def operating(

@@ -9,6 +9,7 @@ from wecom_broker.v1 import admin_service_pb2 as pb
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
 from broker.cli.ending import fail
+from broker.cli.json_line import print_json
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import plain, span_since
 from broker.config.checking.wording import did_you_mean
@@ -36,7 +37,7 @@ async def delete_group(desk: Desk, group: str, app: str) -> None:
         known = await desk.ask(desk.admin.ListEventGroups, pb.ListEventGroupsRequest(app=app))
         fail(f"{app} has no group {group}" + did_you_mean(group, [each.group for each in known.groups]))
     if desk.as_json:
-        desk.print_json(plain(answer))
+        print_json(plain(answer))
     else:
         click.echo(f"{group} of {app} is deleted")
 

@@ -3,6 +3,7 @@
 import click
 from wecom_broker.v1 import admin_service_pb2 as pb
 
+from broker.cli.json_line import print_json
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import ago, plain, word_of
 
@@ -21,7 +22,7 @@ async def retry(desk: Desk, app: str) -> None:
     """
     answer = await desk.ask(desk.admin.RetryRefused, pb.RetryRefusedRequest(app=app))
     if desk.as_json:
-        desk.print_json(plain(answer))
+        print_json(plain(answer))
         return
     if count := answer.acknowledged_count:
         click.echo(f"{count} lost installation{'' if count == 1 else 's'} of {app} acknowledged")

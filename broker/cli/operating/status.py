@@ -6,6 +6,7 @@ import click
 from wecom_broker.errors import BrokerError
 from wecom_broker.v1 import admin_service_pb2 as pb
 
+from broker.cli.json_line import print_json
 from broker.cli.operating import event_groups, refusals, table
 from broker.cli.operating.desk import Desk, operating
 from broker.cli.operating.plain import ago, moment, plain
@@ -28,7 +29,7 @@ async def status(desk: Desk) -> None:
     if desk.as_json:
         lists = {"replicas": replicas, "refusals": refused, "groups": groups or ()}
         shown = {name: [plain(each) for each in messages] for name, messages in lists.items()}
-        desk.print_json({**plain(found), **shown})
+        print_json({**plain(found), **shown})
         return
     for name, text in facts(found):
         click.echo(f"{name:14}{printable(text)}")

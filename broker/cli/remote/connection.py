@@ -1,7 +1,6 @@
 """How the commands reach a broker, and how they print its errors."""
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -16,6 +15,7 @@ from wecom_broker.v1.admin_service_pb2 import ListAppsRequest
 from wecom_broker.v1.admin_service_pb2_grpc import AdminServiceStub
 
 from broker.cli.ending import fail
+from broker.cli.json_line import print_json
 from broker.config.checking.wording import did_you_mean
 from broker.domain.printable import printable
 
@@ -93,7 +93,7 @@ def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callabl
         except BrokerError as error:
             if kwargs.get("as_json"):
                 report = {"reason": error.reason, "message": error.message, "metadata": dict(error.metadata)}
-                click.echo(json.dumps({"error": report}, ensure_ascii=False), err=True)
+                print_json({"error": report}, err=True)
                 raise SystemExit(1) from None
             details = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
             hint = _hint(error, kwargs.get("address"), kwargs.get("tls"))

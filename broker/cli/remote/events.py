@@ -1,12 +1,12 @@
 """`events`: what WeCom sent, and which groups gave up what."""
 
-import json
 from datetime import datetime
 
 import click
 from wecom_broker import Event, Tls
 
 from broker.cli.ending import say_none
+from broker.cli.json_line import print_json
 from broker.cli.operating.event_groups import delete_group, groups, require_group
 from broker.cli.remote.connection import (
     address_option,
@@ -107,15 +107,18 @@ async def retry(group: str, event_ids: tuple[str, ...], address: str, tls: Tls |
         count = await broker.retry_dead_events(group, event_ids)
         if not count:
             await require_group(broker, {given.partition(":")[0] for given in event_ids}, group)
+    if as_json:
+        print_json({"retried_count": count})
+        return
     events_queued = f"{count} event{'' if count == 1 else 's'} queued for redelivery"
     if not count:
         events_queued += f": {group} has given none of them up"
-    click.echo(json.dumps({"retried_count": count}) if as_json else events_queued)
+    click.echo(events_queued)
 
 
 def _show(event: Event, *, fields: bool, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_message(event, fields=fields), ensure_ascii=False))
+        print_json(_message(event, fields=fields))
         return
     click.echo(_line(event))
     for name, value in sorted(event.fields.items()) if fields else ():

@@ -1,11 +1,10 @@
 """`shares list` and `shares sync`."""
 
-import json
-
 import click
 from wecom_broker import AppShare, Tls
 
 from broker.cli.ending import say_none
+from broker.cli.json_line import print_json
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
@@ -44,7 +43,10 @@ async def list_(
         found = False
         async for share in broker.app_shares(app, share_kind=kind, parent=parent):
             found = True
-            click.echo(json.dumps(_fields(share), ensure_ascii=False) if as_json else _line(share))
+            if as_json:
+                print_json(_fields(share))
+            else:
+                click.echo(_line(share))
     if not found:
         say_none(as_json=as_json)
 
@@ -66,7 +68,7 @@ async def sync(app: str, parent: str, address: str, tls: Tls | None, as_json: bo
             "removed": [_fields(share) for share in changes.removed],
             "unchanged_count": changes.unchanged_count,
         }
-        click.echo(json.dumps(told, ensure_ascii=False))
+        print_json(told)
         return
     for sign, found in (("+", changes.added), ("-", changes.removed)):
         for share in found:

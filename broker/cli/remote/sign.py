@@ -1,10 +1,9 @@
 """`sign`."""
 
-import json
-
 import click
 from wecom_broker import Signature, Tls
 
+from broker.cli.json_line import print_json
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
@@ -45,7 +44,7 @@ async def sign(
         "agent_config": {"agent_id": signed.agent_config.agent_id, **_fields(signed.agent_config)},
     }
     if as_json:
-        click.echo(json.dumps(shown, ensure_ascii=False))
+        print_json(shown)
         return
     for name, fields in shown.items():
         click.echo(name)

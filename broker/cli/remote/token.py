@@ -1,11 +1,11 @@
 """`token`: `get` and `watch`; `write` has a file of its own."""
 
-import json
 from datetime import timedelta
 
 import click
 from wecom_broker import Tls
 
+from broker.cli.json_line import print_json
 from broker.cli.options import seconds
 from broker.cli.remote.connection import (
     SHARE_KINDS,
@@ -89,7 +89,7 @@ async def watch(
 
 def _show(fields: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(fields, ensure_ascii=False))
+        print_json(fields)
         return
     for name, value in fields.items():
         click.echo(f"{name:12} {value}")

@@ -1,6 +1,5 @@
 """`suites list`, `suites show` and `suites install-url`: they ask a running broker."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -9,6 +8,7 @@ import click
 from wecom_broker import Authorization, AuthorizedAgent, Edition, Tls
 
 from broker.cli.ending import say_none
+from broker.cli.json_line import print_json
 from broker.cli.remote.connection import address_option, asynchronous, json_option, open_broker, tls_options
 from broker.domain.printable import printable
 
@@ -25,7 +25,10 @@ async def list_(suite: str, address: str, tls: Tls | None, as_json: bool) -> Non
         found = False
         async for authorization in broker.authorizations(suite):
             found = True
-            click.echo(_as_json(authorization) if as_json else _line(authorization))
+            if as_json:
+                print_json(asdict(authorization), default=_moment)
+            else:
+                click.echo(_line(authorization))
     if not found:
         say_none(as_json=as_json)
 
@@ -43,7 +46,10 @@ async def show(suite: str, corp: str, refresh: bool, address: str, tls: Tls | No
     async with open_broker(address, tls) as broker:
         call = broker.refresh_authorization if refresh else broker.authorization
         found = await call(suite, corp)
-    click.echo(_as_json(found) if as_json else "\n".join(map(printable, _details(found))))
+    if as_json:
+        print_json(asdict(found), default=_moment)
+    else:
+        click.echo("\n".join(map(printable, _details(found))))
 
 
 @click.command("install-url")
@@ -68,7 +74,7 @@ async def install_url(
     async with open_broker(address, tls) as broker:
         link = await broker.install_url(suite, redirect_uri, state=state, test_install=test_install)
     if as_json:
-        click.echo(json.dumps(asdict(link), default=_moment, ensure_ascii=False))
+        print_json(asdict(link), default=_moment)
         return
     click.echo(link.url)
     click.echo(f"{'state':12} {link.state}")
@@ -122,10 +128,6 @@ def _edition(edition: Edition) -> str:
 
 def _state(found: Authorization) -> str:
     return found.state or "unknown"
-
-
-def _as_json(found: Authorization) -> str:
-    return json.dumps(asdict(found), default=_moment, ensure_ascii=False)
 
 
 def _moment(moment: datetime) -> str:

@@ -1,7 +1,6 @@
 """`suites export` and `suites import`: permanent codes in a file that only the operator's key opens."""
 
 import asyncio
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,6 +16,7 @@ from broker.app.backup import BackupRefused, Restored, export_authorizations, im
 from broker.app.errors import CannotStart
 from broker.cli.configuration import config_option, read_config
 from broker.cli.ending import fail
+from broker.cli.json_line import print_json
 from broker.cli.memory import hide_memory
 from broker.domain.audit import AuditTarget
 from broker.domain.errors import StoreUnavailable
@@ -100,7 +100,7 @@ async def export(file: Path, path: Path, key_file: Path | None, as_json: bool) -
     _write(file, exported.file)
     told = {"file": str(file), "count": len(exported.authorizations), "unreadable": exported.unreadable_count}
     if as_json:
-        click.echo(json.dumps({**told, "suites": by_suite}, ensure_ascii=False))
+        print_json({**told, "suites": by_suite})
     else:
         suites = ", ".join(f"{suite} {count}" for suite, count in sorted(by_suite.items()))
         click.echo(f"{file}: {told['count']} authorisations" + (f" ({suites})" if suites else ""))
@@ -154,17 +154,17 @@ def _tell(batch: Outcomes, *, as_json: bool) -> OSError | None:
     """Print what became of each; return the error if that cannot be printed."""
     try:
         for authorization, outcome in batch:
-            click.echo(_line(authorization, outcome, as_json=as_json))
+            _show(authorization, outcome, as_json=as_json)
     except OSError as error:
         return error
     return None
 
 
-def _line(authorization: Authorization, outcome: Restored, *, as_json: bool) -> str:
+def _show(authorization: Authorization, outcome: Restored, *, as_json: bool) -> None:
     if as_json:
-        told = {"suite": authorization.suite, "corp_id": authorization.corp_id, "outcome": outcome}
-        return json.dumps(told, ensure_ascii=False)
-    return f"{authorization.suite:16} {authorization.corp_id:34} {MEANINGS[outcome]}"
+        print_json({"suite": authorization.suite, "corp_id": authorization.corp_id, "outcome": outcome})
+    else:
+        click.echo(f"{authorization.suite:16} {authorization.corp_id:34} {MEANINGS[outcome]}")
 
 
 def _key(key_file: Path | None) -> str:
