@@ -231,6 +231,38 @@ def test_nobody_to_tell_is_no_reason_to_fail(address: str, tmp_path: Path) -> No
     assert (tmp_path / "token").read_text()
 
 
+@pytest.mark.parametrize("pid", ["-99999999", "9" * 30, "café"])
+def test_what_is_not_the_id_of_one_process_is_told(address: str, tmp_path: Path, pid: str) -> None:
+    file, pid_file = tmp_path / "token", tmp_path / "pid"
+    pid_file.write_text(pid)
+    result = run("token", "write", "crm", "--to", str(file), "--once", "--signal", str(pid_file), address)
+
+    assert 0 == result.exit_code
+    assert f"--signal: nobody told: {pid_file}: " in result.stderr
+    assert "No such process" not in result.stderr
+
+
+def test_programs_are_told_what_was_written_and_not_the_token(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    result = run("token", "write", "crm", "--to", str(file), "--once", "--json", address)
+    present = json.loads(run("token", "get", "crm", address, "--json").stdout)
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert {
+        "file": str(file),
+        "generation": present["generation"],
+        "expire_time": present["expire_time"],
+    } == json.loads(result.stdout)
+    assert file.read_text() not in result.output
+
+
+def test_a_token_that_is_not_had_is_told_to_programs_as_json(address: str, tmp_path: Path) -> None:
+    result = run("token", "write", "nosuch", "--to", str(tmp_path / "token"), "--once", "--json", address)
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "UNKNOWN_APP" == json.loads(result.stderr)["error"]["reason"]
+
+
 def test_a_file_that_cannot_be_written_is_named(address: str, tmp_path: Path) -> None:
     result = run("token", "write", "crm", "--to", str(tmp_path / "no" / "token"), "--once", address)
 

@@ -9,10 +9,12 @@ import click
 from wecom_broker import AccessToken, Tls
 
 from broker.cli.ending import fail
+from broker.cli.json_line import print_json
 from broker.cli.remote.connection import (
     SHARE_KINDS,
     address_option,
     asynchronous,
+    json_option,
     open_broker,
     tls_options,
 )
@@ -41,6 +43,7 @@ from broker.cli.remote.target import agent_option, corp_option, kind_option
 )
 @address_option
 @tls_options
+@json_option
 @asynchronous
 async def write(
     app: str,
@@ -52,6 +55,7 @@ async def write(
     pid_file: Path | None,
     address: str,
     tls: Tls | None,
+    as_json: bool,
 ) -> None:
     """Write the access token of APP to a file, now and at each rotation, until Ctrl-C.
 
@@ -65,10 +69,18 @@ async def write(
                 _replace(path, token)
                 if pid_file:
                     _notify(pid_file)
-                ends = token.expire_time.isoformat(timespec="seconds")
-                click.echo(f"{path}: generation {token.generation}, ends {ends}", err=True)
+                _tell(path, token, as_json=as_json)
                 if once:
                     return
+
+
+def _tell(path: Path, token: AccessToken, *, as_json: bool) -> None:
+    """Say what was written, and never the token itself."""
+    ends = token.expire_time.isoformat(timespec="seconds")
+    if as_json:
+        print_json({"file": str(path), "generation": token.generation, "expire_time": ends})
+    else:
+        click.echo(f"{path}: generation {token.generation}, ends {ends}", err=True)
 
 
 def _replace(path: Path, token: AccessToken) -> None:
@@ -91,6 +103,9 @@ def _replace(path: Path, token: AccessToken) -> None:
 def _notify(pid_file: Path) -> None:
     """Send SIGHUP; a process that is not there yet, or any more, will read the file when it starts."""
     try:
-        os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGHUP)
-    except (OSError, ValueError) as error:
+        pid = int(pid_file.read_text(encoding="ascii"))
+        if pid <= 0:
+            raise ValueError(f"{pid} is not the id of a process")  # to kill(2) it means several processes
+        os.kill(pid, signal.SIGHUP)
+    except (OSError, ValueError, OverflowError) as error:
         click.echo(f"--signal: nobody told: {pid_file}: {error}", err=True)
