@@ -362,7 +362,7 @@ def test_a_suite_that_is_not_configured_is_told(sqlite: Place, key_file: str) ->
 
 
 @pytest.mark.parametrize("command", ["export", "import"])
-@pytest.mark.parametrize("key", ["", "  \n", "not a key", base64.b64encode(b"short").decode()])
+@pytest.mark.parametrize("key", ["not a key", base64.b64encode(b"short").decode()])
 def test_a_key_that_is_none_is_told_without_showing_it(
     sqlite: Place, key_file: str, command: str, key: str
 ) -> None:
@@ -375,7 +375,23 @@ def test_a_key_that_is_none_is_told_without_showing_it(
     assert 1 == result.exit_code
     assert result.stderr.startswith("error: ")
     assert "key" in result.stderr
-    assert not key.strip() or key not in result.stderr
+    assert key not in result.stderr
+    assert command == "import" or not Path(file).exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"  \n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_an_empty_key_file_is_named_and_the_variable_s_key_is_not_used(
+    sqlite: Place, key_file: str, command: str, content: bytes
+) -> None:
+    sqlite.keep(FIRST)
+    file = exported(sqlite, key_file) if command == "import" else str(sqlite.folder / "backup")
+    given = sqlite.folder / "given.key"
+    given.write_bytes(content)
+    options = ("--config", sqlite.config(), "--key-file", str(given))
+    result = run("suites", command, file, *options, WECOM_BROKER_BACKUP_KEY=KEY)
+
+    assert (2, f"error: --key-file: {given} is empty\n") == (result.exit_code, result.stderr)
     assert command == "import" or not Path(file).exists()
 
 

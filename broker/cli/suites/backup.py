@@ -171,6 +171,8 @@ def _key(key_file: Path | None) -> str:
     if key_file:
         # What is not text is no base64 either, and is refused as such.
         key = key_file.read_text(encoding="utf-8-sig", errors="replace")
+        if not key.strip():
+            fail(f"--key-file: {key_file} is empty", code=2)
     else:
         key = os.environ.get(KEY_VARIABLE, "")
     if not key.strip():
