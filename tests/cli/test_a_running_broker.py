@@ -4,6 +4,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from wecom_broker.sync import Broker
@@ -172,6 +173,66 @@ def test_a_bearer_token_that_cannot_be_sent_is_told_without_showing_it(address: 
     assert 1 == result.exit_code
     assert result.stderr.startswith("error: WECOM_BROKER_TOKEN: ")
     assert token not in result.output
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf"])
+def test_an_empty_token_file_is_named_and_no_other_token_is_used(
+    address: str, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    result = run("token", "get", "crm", "--token", str(file), address, WECOM_BROKER_TOKEN="another")
+
+    assert (2, f"error: --token: {file} is empty\n") == (result.exit_code, result.stderr)
+
+
+def test_an_error_names_the_file_that_the_token_comes_from(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_bytes("é".encode())
+    unsendable = run("token", "get", "crm", "--token", str(file), address)
+    file.write_bytes(b"secret")
+    readable = run("token", "get", "crm", "--token", str(file), "--address", "192.0.2.1:50051")
+
+    assert (1, 1) == (unsendable.exit_code, readable.exit_code)
+    assert unsendable.stderr.startswith(f"error: --token {file}: is not a bearer token")
+    assert readable.stderr.startswith(f"error: --token {file} would be sent to 192.0.2.1:50051 without TLS")
+
+
+def test_a_token_file_of_windows_is_read(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(b"\xef\xbb\xbftoken\r\n")
+
+    assert 0 == run("token", "get", "crm", "--token", str(file), address).exit_code
+
+
+# --- arguments that the client refuses
+
+
+REFUSED = [
+    (["token", "get", ""], "app must not be empty"),
+    (["token", "watch", ""], "app must not be empty"),
+    (["token", "write", "", "--to", "nowhere", "--once"], "app must not be empty"),
+    (["sign", "", "https://crm.test/"], "app must not be empty"),
+    (["token", "get", "\udcff"], "an argument is not text in UTF-8"),
+    (["shares", "sync", "crm", "--parent", "\udcff"], "an argument is not text in UTF-8"),
+    (["credentials", "\udcff"], "an argument is not text in UTF-8"),
+    (["events", "tail", "--type", "\udcff"], "an argument is not text in UTF-8"),
+    (["token", "get", "crm", "--address", "\udcff"], "an argument is not text in UTF-8"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), REFUSED, ids=[" ".join(map(ascii, arguments)) for arguments, _ in REFUSED]
+)
+def test_an_argument_that_cannot_be_sent_is_told(
+    playground: Playground, arguments: list[str], message: str
+) -> None:
+    result = run(*arguments, WECOM_BROKER_ADDRESS=playground.address)
+    in_json = run(*arguments, "--json", WECOM_BROKER_ADDRESS=playground.address)
+    told = {"reason": "INVALID_REQUEST", "message": message, "metadata": {}}
+
+    assert (2, "", f"error: {message}\n") == (result.exit_code, result.stdout, result.stderr)
+    assert (2, "", {"error": told}) == (in_json.exit_code, in_json.stdout, json.loads(in_json.stderr))
 
 
 # --- shares

@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, NamedTuple, NoReturn, ParamSpec
 
 import click
 from wecom_broker import AccessToken, Broker, BrokerError, ShareKind, Tls
@@ -21,7 +21,8 @@ from broker.domain.printable import printable
 
 Given = ParamSpec("Given")
 BEARER = "wecom_broker.bearer"
-"""Where the context of a command has its bearer token."""
+"""Where the context of a command has its bearer token, if an option named a file."""
+BEARER_VARIABLE = "WECOM_BROKER_TOKEN"
 SHARE_KINDS = {"corp_group": ShareKind.CORP_GROUP, "supply_chain": ShareKind.SUPPLY_CHAIN}
 
 address_option = click.option(
@@ -36,9 +37,22 @@ UNREACHABLE = "is it running? see --address, and --ca where it has TLS"
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
+class Bearer(NamedTuple):
+    """A bearer token, and how errors name the place that it comes from."""
+
+    token: str
+    source: str
+
+
 def _read_token(context: click.Context, _: click.Parameter, path: Path | None) -> None:
-    if path is not None:
-        context.meta[BEARER] = path.read_text(encoding="utf-8", errors="replace").strip()
+    if path is None:
+        return
+    # What is not text is no token either, and is refused as such.
+    token = path.read_text(encoding="utf-8-sig", errors="replace").strip()
+    if not token:
+        # A secret that is not mounted yet: neither another token nor none may stand in for it.
+        fail(f"--token: {path} is empty", code=2)
+    context.meta[BEARER] = Bearer(token, f"--token {path}")
 
 
 token_option = click.option(
@@ -47,7 +61,7 @@ token_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     expose_value=False,
     callback=_read_token,
-    help="A file with the bearer token; or set WECOM_BROKER_TOKEN.",
+    help=f"A file with the bearer token; or set {BEARER_VARIABLE}.",
 )
 
 
@@ -73,28 +87,43 @@ def tls_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def open_broker(address: str, tls: Tls | None) -> Broker:
     """Return a client; the bearer token comes from a file or a variable, where `ps` does not show it."""
-    token = click.get_current_context().meta.get(BEARER) or os.environ.get("WECOM_BROKER_TOKEN")
-    # gRPC's own error is long, and does not name the variable.
-    if token and not (token.isascii() and token.isprintable()):
-        fail("WECOM_BROKER_TOKEN: is not a bearer token: it has characters that cannot be sent")
+    token, source = _bearer()
+    # gRPC's own error is long, and does not say where the token comes from.
+    if not (token.isascii() and token.isprintable()):
+        fail(f"{source}: is not a bearer token: it has characters that cannot be sent")
     try:
-        return Broker(address, token=token, tls=tls)
+        return Broker(address, token=token or None, tls=tls)
     except ValueError:
-        fail(f"WECOM_BROKER_TOKEN would be sent to {address} without TLS, where others can read it: use --ca")
+        if not token:
+            raise
+        fail(f"{source} would be sent to {address} without TLS, where others can read it: use --ca")
+
+
+def _bearer() -> Bearer:
+    """Return the token of the file, else that of the variable; an empty one if there is neither."""
+    given: Bearer | None = click.get_current_context().meta.get(BEARER)
+    return given or Bearer(os.environ.get(BEARER_VARIABLE, ""), BEARER_VARIABLE)
 
 
 def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
-    """Run the command's coroutine, and print a broker's error by its reason."""
+    """Run the command's coroutine, and print a broker's error by its reason.
+
+    What the client refuses to send, such as an empty app, ends with exit code 2.
+    """
 
     @wraps(command)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
         try:
             asyncio.run(command(*args, **kwargs))
+        except ValueError as error:
+            # The client refuses an argument, before it asks the broker.
+            refused = "an argument is not text in UTF-8" if isinstance(error, UnicodeError) else str(error)
+            if kwargs.get("as_json"):
+                _fail_in_json("INVALID_REQUEST", refused, {}, code=2)
+            fail(printable(refused), code=2)
         except BrokerError as error:
             if kwargs.get("as_json"):
-                report = {"reason": error.reason, "message": error.message, "metadata": dict(error.metadata)}
-                print_json({"error": report}, err=True)
-                raise SystemExit(1) from None
+                _fail_in_json(error.reason, error.message, error.metadata, code=1)
             details = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
             hint = _hint(error, kwargs.get("address"), kwargs.get("tls"))
             fail(printable(f"{error.reason}: {error.message}" + (f" ({details})" if details else "") + hint))
@@ -102,6 +131,12 @@ def asynchronous(command: Callable[Given, Coroutine[Any, Any, None]]) -> Callabl
             raise SystemExit(130) from None
 
     return run
+
+
+def _fail_in_json(reason: str, message: str, metadata: Mapping[str, str], *, code: int) -> NoReturn:
+    report = {"reason": reason, "message": message, "metadata": dict(metadata)}
+    print_json({"error": report}, err=True)
+    raise SystemExit(code) from None
 
 
 def _hint(error: BrokerError, address: Any, tls: Any) -> str:  # noqa: ANN401 - options of any command
