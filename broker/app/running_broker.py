@@ -212,6 +212,7 @@ async def running_broker(
                     _following(config, log_level),
                     lambda _: audit.trail.reopen,
                     lambda _: egress.trust.renew,
+                    _logging_in(config, egress),
                 ),
                 telemetry=telemetry,
                 clock=clock,
@@ -245,6 +246,17 @@ def _clocks(storage: Storage, client: WecomClient) -> dict[Witness, Ask]:
     """Return the clocks that can be asked."""
     asks: dict[Witness, Ask] = {Witness.WECOM: client.seconds}
     return {Witness.STORE: storage.seconds, **asks} if storage.seconds else asks
+
+
+def _logging_in(running: Config, egress: Egress) -> Prepare:
+    """Return what takes over another user and password at the proxy."""
+
+    def apply(new: Config) -> None:
+        # Another proxy is taken at a restart: its password is nothing to show to this one.
+        if new.wecom.proxy_place == running.wecom.proxy_place:
+            egress.login.renew(new.wecom.proxy)
+
+    return lambda new: partial(apply, new)
 
 
 def _following(running: Config, log_level: LogLevel) -> Prepare:

@@ -93,6 +93,11 @@ class WecomTable(Table):
     ca: Authorities | None = None
     resolve: Resolve = {}
 
+    @property
+    def proxy_place(self) -> str:
+        """Return the proxy's address without user and password; empty without a proxy."""
+        return place_of(self.proxy).rstrip("/") if self.proxy else ""
+
 
 class LogTable(Table):
     """`[log]`."""

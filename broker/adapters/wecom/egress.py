@@ -37,20 +37,20 @@ class Egress:
         """Return which certificates are trusted. Raises `OSError` where the CA file cannot be used."""
         return Trust(self.ca)
 
+    @cached_property
+    def login(self) -> "ProxyLogin":
+        """Return who the broker is at the proxy."""
+        return ProxyLogin(self.proxy)
+
     def options(self, url: str) -> dict[str, Any]:
         """Return aiohttp's request options for that URL."""
         # Beside the connector's, which stays as it was: a reload may have read another file since.
         trust = {"ssl": self.trust.context}
         if self.proxy is None:
             return trust
-        parts = urlsplit(self.proxy.reveal())
-        headers = {}
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
         # In a tunnel WeCom would get `headers`; without a tunnel the proxy reads only those.
         reads = "proxy_headers" if url.startswith("https:") else "headers"
-        return {**trust, "proxy": f"http://{self.proxy_address}", reads: headers}
+        return {**trust, "proxy": f"http://{self.proxy_address}", reads: self.login.headers()}
 
     @property
     def proxy_address(self) -> str:
@@ -66,6 +66,25 @@ class Egress:
         """Return what operators may see of the settings."""
         way = f"through the proxy {self.proxy_address}" if self.proxy else "directly"
         return {"way": way, "ca": self.ca or "the system's", "resolve": dict(self.addresses)}
+
+
+class ProxyLogin:
+    """Who the broker is at the proxy now; a reload renews it, and new connections log in with it."""
+
+    def __init__(self, proxy: Secret | None) -> None:
+        self._proxy = proxy
+
+    def renew(self, proxy: Secret | None) -> None:
+        """Take the user and password of the same proxy's new address."""
+        self._proxy = proxy
+
+    def headers(self) -> dict[str, str]:
+        """Return what the proxy is told; nothing if its address has no user."""
+        parts = urlsplit(self._proxy.reveal() if self._proxy else "")
+        if parts.username is None:
+            return {}
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        return {"Proxy-Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
 
 
 class Trust:

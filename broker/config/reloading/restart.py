@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from broker.config.listening.most_streams import most_streams
-from broker.config.schema import Config, StoreTable
+from broker.config.schema import Config, StoreTable, WecomTable
 from broker.config.table import Table
 
 LIVE = frozenset(
@@ -42,5 +42,11 @@ def restart_needed(running: Config, new: Config) -> list[str]:
 
 
 def _value(table: Table, key: str) -> object:
-    # New connections to the store log in with what is in the new address.
-    return table.place if isinstance(table, StoreTable) and key == "url" else getattr(table, key)
+    # New connections to the store and to the proxy log in with what is in the new address.
+    match table, key:
+        case StoreTable(), "url":
+            return table.place
+        case WecomTable(), "proxy":
+            return table.proxy_place
+        case _:
+            return getattr(table, key)

@@ -1,5 +1,6 @@
 """The way to WeCom and back, as callers see it: odd text in answers, proxies, names that are not found."""
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ from wecom_broker.v1 import token_service_pb2_grpc as pb_grpc
 
 from broker.app.running_broker import running_broker
 from broker.config.load import parse_config
+from broker.domain.replica.health import ReloadOutcome
 from tests.integration.acting.acting import reason_of, tables_of, target
-from tests.kit.http_proxy import proxy
+from tests.kit.http_proxy import Proxy, proxy
 from tests.kit.processes.ports import free_port
 
 CHILDREN = (
@@ -101,6 +103,41 @@ async def test_the_configured_proxy_is_used_and_told_at_the_start_without_its_pa
     assert f"through the proxy 127.0.0.1:{squid.port}" in said.out + said.err
     assert "Marker" not in said.out + said.err
     assert {url.encode()} == {b"/".join(line.split(b" ")[1].split(b"/")[:3]) for line in squid.lines}
+
+
+async def test_a_reload_renews_the_login_at_the_proxy_and_shows_it_to_no_other(tmp_path: Path) -> None:
+    password = tmp_path / "proxy"
+
+    def logins(squid: Proxy) -> list[bytes]:
+        heads = [head for head in squid.heads if b"Proxy-Authorization: Basic " in head]
+        return [base64.b64decode(head.split(b"Basic ")[1].split(b"\r\n")[0]) for head in heads]
+
+    async with proxy() as squid, proxy() as other, fake_wecom(CHILDREN % b"a") as url:
+        password.write_text(f"http://user:old@127.0.0.1:{squid.port}")
+        tables = tables_of(url, tmp_path, {"share_kinds": ["corp_group"]})
+        tables["wecom"]["proxy"] = {"file": str(password)}
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        async with (
+            running_broker(parse_config(tables), lambda: parse_config(tables)) as broker,
+            grpc.aio.insecure_channel(broker.grpc_addresses[0], options=options) as channel,
+        ):
+            tokens = pb_grpc.TokenServiceStub(channel)
+            await token_of(tokens, "")
+            assert {b"user:old"} == set(logins(squid))
+
+            squid.heads.clear()
+            password.write_text(f"http://user:new@127.0.0.1:{squid.port}")
+            assert ReloadOutcome.APPLIED is await broker.reload.reload()
+            await token_of(tokens, "ww1child")
+            assert {b"user:new"} == set(logins(squid))
+
+            squid.heads.clear()
+            password.write_text(f"http://user:others@127.0.0.1:{other.port}")
+            assert ReloadOutcome.APPLIED is await broker.reload.reload()
+            await token_of(tokens, "ww2child")
+
+    assert {b"user:new"} == set(logins(squid))
+    assert [] == other.heads
 
 
 async def test_a_dead_proxy_is_named_to_the_caller_without_its_password(tmp_path: Path) -> None:

@@ -62,6 +62,26 @@ def test_limits_are_live_up_to_what_a_connection_carries(streams: int, waits: li
 
 
 @pytest.mark.parametrize(
+    ("proxy", "waits"),
+    [
+        ("http://user:new@h:3128", []),
+        ("http://other:old@h:3128/", []),
+        ("http://h:3128", []),
+        ("http://user:old@g:3128", ["wecom.proxy"]),
+        ("http://user:old@h:3129", ["wecom.proxy"]),
+        (None, ["wecom.proxy"]),
+    ],
+)
+def test_another_login_at_the_proxy_needs_no_restart_and_another_proxy_does(
+    proxy: str | None, waits: list[str]
+):
+    running = parse_config({"apps": [APP], "wecom": {"proxy": "http://user:old@h:3128"}})
+    changed = parse_config({"apps": [APP], "wecom": {"proxy": proxy} if proxy else {}})
+
+    assert waits == restart_needed(running, changed)
+
+
+@pytest.mark.parametrize(
     ("url", "waits"),
     [("redis://user:new@h", []), ("redis://other:old@h", []), ("redis://user:old@g", ["store.url"])],
 )

@@ -68,6 +68,20 @@ async def test_the_proxy_gets_the_password_and_wecom_does_not(
     assert "Proxy-Authorization" not in asked[0].headers
 
 
+async def test_a_new_login_is_used_at_once_for_calls_in_a_new_tunnel(
+    around: Surroundings, squid: Proxy, tmp_path: Path
+) -> None:
+    async with secure_wecom(tmp_path) as (url, ca, asked):
+        egress = through(squid.port, "http://broker:old@127.0.0.1", ca)
+        async with around.wecom(url, egress=egress) as wecom:
+            await wecom.fetch_app_token(app())
+            egress.login.renew(Secret(f"{LOGIN}:{squid.port}"))
+            await wecom.fetch_app_token(app())
+
+    assert [False, True] == [b"Proxy-Authorization: " + BASIC in head for head in squid.heads]
+    assert 2 == len(asked)
+
+
 async def test_the_password_goes_with_an_absolute_form_too(around: Surroundings, squid: Proxy) -> None:
     async with (
         answering(ANSWER) as (url, _),
