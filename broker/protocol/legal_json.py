@@ -2,7 +2,8 @@
 
 import re
 
-STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""One without an end goes to the end of the text, or each quote in it would be tried as a beginning."""
 ESCAPE = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))|\\')
 BLANKS = {ord("\t"): r"\t", ord("\n"): r"\n", ord("\r"): r"\r"}
 

@@ -67,7 +67,7 @@ def _readings(body: bytes) -> Iterator[str]:
     if not is_whole(text):
         readings.append(body.decode("gb18030", errors="replace").strip(_AROUND))
         yield readings[1]
-    yield from map(legal_json, readings)
+    yield from (legal_json(reading) for reading in readings if reading.startswith("{"))
 
 
 def _mended(value: object) -> object:

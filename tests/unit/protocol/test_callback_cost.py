@@ -31,6 +31,7 @@ UNSIGNED = {
     "no utf-8": b"<xml>" + b"\xff" * SIZE,
     "a string without end": b'{"' + b"a" * SIZE,
     "strings": b'{"' + b'"' * SIZE,
+    "escaped quotes without end": b'{"a":' + b'"\\' * (SIZE // 2),
     "escapes": b'{"encrypt":"%s"}' % (rb"\u0041" * (SIZE // 6)),
     "a number": b'{"encrypt":%s}' % (b"9" * SIZE),
     "lists": b'{"encrypt":%s' % (b"[" * SIZE),
