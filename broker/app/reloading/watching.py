@@ -31,12 +31,16 @@ class ConfigFiles:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._named_in = _digest(path)
         self._files = named_files(path)
         self._contents = self._read()
 
     def changed(self) -> bool:
         """Return whether any content is another one than at the last look."""
-        before, self._files = self._contents, named_files(self._path) | self._missing()
+        before = self._contents
+        # Before the names are read: what changes meanwhile shows at the next look.
+        if (present := _digest(self._path)) != self._named_in:
+            self._named_in, self._files = present, named_files(self._path) | self._missing()
         self._contents = self._read()
         return self._contents != before
 
