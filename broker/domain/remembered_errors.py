@@ -69,7 +69,8 @@ class RememberedError:
 
         Another secret does not open that, and a retry does not.
         """
-        return self.subject.app if self.subject else ""
+        found = self.subject
+        return found.app if found else ""
 
     def as_error(self, now: datetime) -> BrokerError:
         """Make a new exception; if waiting helps, its `retry_after` is the time that is left."""

@@ -52,8 +52,9 @@ class ShareLists:
             return
         self._lists[key] = value.indexed()
         self._named[key.name] = key
-        self.version += 1
         changes = ShareChanges.between(held.shares, value.shares) if held else None
+        if held is None or changes:
+            self.version += 1
         if not changes:
             return
         self._revocation.evict(key, changes.removed)

@@ -48,6 +48,21 @@ async def test_a_newcomer_is_found_by_one_more_listing(
     assert 2 == wecom.count(Endpoint.SHARES)
 
 
+async def test_a_listing_that_changes_nothing_leaves_what_was_located(
+    world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
+) -> None:
+    await world.run(replica.shares.all(CRM))
+    await world.run(replica.tokens.get(CHILD_TARGET))
+    await clock.jump(60 * SECOND)
+    await world.run(replica.lister.sync(CRM))
+    assert CHILD == replica.targets.located(CHILD_TARGET)
+
+    wecom.shares.append(NEWCOMER)
+    await clock.jump(60 * SECOND)
+    await world.run(replica.lister.sync(CRM))
+    assert replica.targets.located(CHILD_TARGET) is None, "any change may concern any target"
+
+
 async def test_a_newcomer_is_found_on_all_replicas_while_one_of_them_lists(
     world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
