@@ -80,6 +80,8 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
         self.requests: list[object] = []
         self.authorizations: set[str | None] = set()
         self.address = f"127.0.0.1:{free_port()}"
+        self.agent_id = 1000002
+        """Of every app."""
         self.server_credentials: grpc.ServerCredentials | None = None
         self._generations: Counter[tuple[str, str]] = Counter()
         self._streams: dict[asyncio.Queue[tokens_pb2.AccessToken | Refusal], tuple[str, str]] = {}
@@ -151,7 +153,7 @@ class FakeBroker(TokenServiceServicer, AppShareServiceServicer, FakeServices, Fa
             value=f"secret-{app}-{corp}-{generation}",
             expire_time=datetime.now(UTC) + self.clock_ahead + self.lifetime,
             corp_id=corp or "ww-own",
-            agent_id=1000002,
+            agent_id=self.agent_id,
             generation=generation,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from wecom_broker.errors import (
     UnknownApp,
 )
 
-from tests.client.fake_broker import FakeBroker, Refusal
+from tests.client.fake_broker import PATIENCE, FakeBroker, Refusal
 from tests.client.waiting import until
 
 if TYPE_CHECKING:
@@ -121,6 +122,41 @@ class TestMemory:
         await generation_is(broker, 8)
         fake.rotate("crm", "ww1", generation=3)
         assert 8 == (await broker.access_token("crm", "ww1", min_ttl=timedelta(hours=3))).generation
+
+    async def test_an_app_that_is_set_back_to_its_former_agent_id_has_its_former_token_again(
+        self, fake: FakeBroker, broker: Broker
+    ):
+        await broker.access_token("crm", corp="ww1")
+        fake.rotate("crm", "ww1", generation=7)
+        await generation_is(broker, 7)
+        fake.agent_id = 1000001
+        fake.rotate("crm", "ww1", generation=3)
+
+        await generation_is(broker, 3)
+        assert 1000001 == (await broker.access_token("crm", corp="ww1")).agent_id
+
+    async def test_so_has_it_without_a_watch(self, fake: FakeBroker, broker: Broker):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        fake.rotate("crm", "ww1", generation=7)
+        await broker.access_token("crm", corp="ww1")
+        fake.agent_id = 1000001
+        fake.rotate("crm", "ww1", generation=3)
+
+        assert 3 == (await broker.access_token("crm", "ww1", min_ttl=timedelta(hours=3))).generation
+        assert 3 == (await broker.access_token("crm", corp="ww1")).generation
+
+    async def test_whoever_watches_sees_the_token_of_a_former_agent_id_again(
+        self, fake: FakeBroker, broker: Broker
+    ):
+        fake.rotate("crm", "ww1", generation=7)
+        async with aclosing(broker.watch_access_token("crm", "ww1")) as tokens:
+            assert 7 == (await anext(tokens)).generation
+            fake.agent_id = 1000001
+            fake.rotate("crm", "ww1", generation=3)
+            fake.rotate("crm", "ww1", generation=2)
+            fake.rotate("crm", "ww1", generation=4)
+            async with asyncio.timeout(PATIENCE):
+                assert [3, 4] == [(await anext(tokens)).generation, (await anext(tokens)).generation]
 
     @pytest.mark.parametrize(
         ("arguments", "error"),

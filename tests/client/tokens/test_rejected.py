@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,42 @@ async def test_an_older_answer_does_not_replace_a_newer_token(fake: FakeBroker, 
     fake.rotate("crm", "ww1", generation=4)  # a replica that lags behind
 
     assert newest is await broker.rejected(token, DEAD)
-    assert newest is await broker.rejected(newest, DEAD)
     assert newest is await broker.access_token("crm", "ww1")
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["watched", "unwatched"])
+async def test_a_report_is_never_answered_with_the_token_that_it_reports(
+    fake: FakeBroker, broker: Broker, *, watched: bool
+):
+    if not watched:
+        fake.refusals["WatchAccessToken"] = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALLER_LIMITED")
+    fake.rotate("crm", "ww1", generation=9)
+    dead = await broker.access_token("crm", "ww1")
+    fake.rotate("crm", "ww1", generation=4)
+    answer = await broker.rejected(dead, DEAD)
+
+    assert (9, 4) == (dead.generation, answer.generation)
+    assert answer == await broker.access_token("crm", "ww1")
+
+
+async def test_a_report_brings_the_token_of_the_former_agent_id(fake: FakeBroker, broker: Broker):
+    fake.rotate("crm", "ww1", generation=9)
+    dead = await broker.access_token("crm", "ww1")
+    await fake.stop()
+    fake.agent_id = 1000001
+    fake.rotate("crm", "ww1", generation=4)
+    await fake.start()
+
+    assert (1000001, 4) == ((new := await broker.rejected(dead, DEAD)).agent_id, new.generation)
+
+
+async def test_a_held_token_of_another_agent_id_does_not_answer_a_report(fake: FakeBroker, broker: Broker):
+    fake.rotate("crm", "ww1", generation=9)
+    await broker.access_token("crm", "ww1")
+    former = dataclasses.replace(await broker.access_token("crm", "ww1"), agent_id=1000001, generation=4)
+    await broker.rejected(former, DEAD)
+
+    assert 1 == fake.calls["ReportInvalidToken"]
 
 
 async def test_a_token_from_elsewhere_can_be_reported(broker: Broker):

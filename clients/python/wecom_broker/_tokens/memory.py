@@ -1,7 +1,8 @@
 """The tokens in memory.
 
 Rule 1: a token is served from memory until it expires, whatever happens to its stream.
-Rule 2: a token is never replaced by one of an older generation while it is valid.
+Rule 2: a token is never replaced by one of an older generation while it is valid, except by one of another
+    corp id or agent id, or where WeCom refused it.
 Rule 3: a target whose stream ended for good is forgotten, so that the next call asks the broker.
 Rule 4: a target that is not read for `idle_after` is forgotten, and its stream is closed.
 Rule 5: where the broker allows no more streams, a token is served for a minute without one.
@@ -82,10 +83,15 @@ class TokenMemory:
                 self._sweeper = asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
         return watch
 
-    def offer(self, answer: TokenAnswer, target: Target) -> AccessToken:
-        """Store a token that did not come from the watch; return the newest known."""
+    def offer(self, answer: TokenAnswer, target: Target, refused: AccessToken | None = None) -> AccessToken:
+        """Store a token that did not come from the watch; return the one to use.
+
+        `refused` is the token whose report the answer is for.
+        """
         watch = self.watches.get(target)
-        return self.unwatched.keep(answer, target) if watch is None else watch.offer(answer)
+        if watch is None:
+            return self.unwatched.keep(answer, target, refused)
+        return watch.offer(answer, refused)
 
     async def close(self) -> None:
         """Forget everything, and end every stream."""

@@ -93,10 +93,10 @@ class Tokens:
         """
         self._connection.require_usable()
         held = self._memory.valid(token.target, None)
-        if held is not None and held.generation > token.generation:
+        if held is not None and held.is_newer_than(token):
             return held
         return await self._flights.join(
-            ("report", token.target, token.generation),
+            ("report", token.target, token.corp_id, token.agent_id, token.generation),
             lambda: self._report(token, errcode),
         )
 
@@ -114,12 +114,13 @@ class Tokens:
         Only for those who must act on a rotation; `access_token` keeps itself current.
         """
         target = Target.of(app, corp, share_kind, agent_id, corp_id)
-        newest = 0
+        current = None
         async with aclosing(tokens_of(self._connection, target)) as answers:
             async for answer in answers:
-                if answer.token.generation > newest:
-                    newest = answer.token.generation
-                    yield AccessToken.from_proto(answer.token, target)
+                token = AccessToken.from_proto(answer.token, target)
+                if current is None or token.is_newer_than(current) or not token.same_app(current):
+                    current = token
+                    yield token
 
     async def _cold_token(
         self, key: tuple[str, str, ShareKind | str | None, int], min_ttl: Span | None
@@ -166,7 +167,7 @@ class Tokens:
             errcode=errcode,
         )
         response = await self._connection.call(self._connection.stubs.tokens.ReportInvalidToken, request)
-        return self._memory.offer(response, token.target)
+        return self._memory.offer(response, token.target, token)
 
 
 async def tokens_of(connection: Connection, target: Target) -> AsyncGenerator[pb.WatchAccessTokenResponse]:

@@ -56,12 +56,15 @@ class UnwatchedTokens:
         now = self._lifetimes.now()
         return kept.token if now < kept.until and now + least < kept.expires_at else None
 
-    def keep(self, answer: TokenAnswer, target: Target) -> AccessToken:
-        """Keep a token that has just arrived unless a newer one is held; return the held one."""
+    def keep(self, answer: TokenAnswer, target: Target, refused: AccessToken | None = None) -> AccessToken:
+        """Keep a token that has just arrived unless a newer one is held; return the held one.
+
+        `refused` is the token whose report the answer is for.
+        """
         held = self.valid(target, None)
-        if held is not None and held.generation > answer.token.generation:
-            return held
         token = AccessToken.from_proto(answer.token, target)
+        if held is not None and held.is_kept_over(token, refused):
+            return held
         if self.are_kept or target in self._held:
             until = self._lifetimes.now() + KEPT_SECONDS
             self._held[target] = Kept(token, until, self._lifetimes.end_of(answer))

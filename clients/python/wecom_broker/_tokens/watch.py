@@ -57,10 +57,14 @@ class Watch:
         with translated():
             await asyncio.shield(self._first)
 
-    def offer(self, answer: TokenAnswer) -> AccessToken:
-        """Store a token that has just arrived unless a newer valid one is held; return the held one."""
-        if self.expires_at <= self._lifetimes.now() or answer.token.generation >= self.token.generation:
-            self.token = AccessToken.from_proto(answer.token, self._target)
+    def offer(self, answer: TokenAnswer, refused: AccessToken | None = None) -> AccessToken:
+        """Store a token that has just arrived unless a newer valid one is held; return the held one.
+
+        `refused` is the token whose report the answer is for.
+        """
+        arrived = AccessToken.from_proto(answer.token, self._target)
+        if self.expires_at <= self._lifetimes.now() or not self.token.is_kept_over(arrived, refused):
+            self.token = arrived
             self.expires_at = self._lifetimes.end_of(answer)
         return self.token
 
