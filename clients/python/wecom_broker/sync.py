@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -20,7 +20,6 @@ from wecom_broker._threads.blocking import blocking, iterating
 from wecom_broker._threads.event_stream import EventStream
 from wecom_broker._threads.media import MediaDownload
 from wecom_broker._tokens.lifetimes import steady
-from wecom_broker.errors import BrokerClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -199,8 +198,7 @@ class Broker:
         try:
             yield MediaDownload(download.head, self._background.iterate(download.pieces))
         finally:
-            with suppress(BrokerClosed):
-                self._background.result(opening.__aexit__(None, None, None))
+            self._background.end(opening.__aexit__(None, None, None))
 
     def events(
         self,

@@ -24,8 +24,9 @@ class Background:
     """The event loop of the background thread.
 
     Work is submitted under a lock that `stop` takes too, so that none is submitted to a loop that has ended.
-    The lock is reentrant and `iterate` does not wait at its end, because an abandoned iterator ends in the
-    garbage collector, which may run in any thread at any time.
+    An abandoned iterator ends in the garbage collector, which may run in any thread at any time, also in the
+    loop's own. So the lock is reentrant, `iterate` does not wait at its end, and `end` does not wait in the
+    loop's thread.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -36,6 +37,7 @@ class Background:
         self._closing = False
         self._broker = broker
         self._submitting = threading.RLock()
+        self._thread: int
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
 
@@ -51,6 +53,7 @@ class Background:
 
     def run(self) -> None:
         """Run until `stop`; this is the thread's main function."""
+        self._thread = threading.get_ident()
         try:
             asyncio.run(self._serve())
         except Exception as failure:
@@ -83,6 +86,14 @@ class Background:
             raise closed() from None
         finally:
             future.cancel()
+
+    def end(self, work: Coroutine[object, object, object]) -> None:
+        """Do the work that ends something, and wait for it, except in the thread that has to do it."""
+        with suppress(BrokerClosed):
+            if threading.get_ident() == self._thread:
+                self._submit(work)
+            else:
+                self.result(work)
 
     def iterate(self, items: AsyncGenerator[Result]) -> Iterator[Result]:
         """Yield the items, and close the generator at the end."""

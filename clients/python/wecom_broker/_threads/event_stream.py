@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Self
-
-from wecom_broker.errors import BrokerClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -52,8 +49,7 @@ class EventStream:
     def close(self) -> None:
         """End the subscription, after trying for two seconds at most to acknowledge handled events."""
         self._closed = True
-        with suppress(BrokerClosed):
-            self._background.result(self._events.aclose())
+        self._background.end(self._events.aclose())
 
     def _begin(self) -> None:
         self._events = self._subscribe()
