@@ -203,6 +203,17 @@ class TestMinTtl:
 
         assert token is await broker.access_token("crm", "ww1", min_ttl=timedelta(hours=3))
 
+    @pytest.mark.parametrize("watched", [True, False], ids=["watched", "unwatched"])
+    async def test_what_is_valid_is_served_if_the_call_meets_a_limit(
+        self, fake: FakeBroker, broker: Broker, *, watched: bool
+    ):
+        if not watched:
+            fake.refusals["WatchAccessToken"] = LIMITED
+        token = await broker.access_token("crm", "ww1")
+        fake.refusals["GetAccessToken"] = LIMITED
+
+        assert token is await broker.access_token("crm", "ww1", min_ttl=timedelta(hours=3))
+
 
 class TestBreaks:
     async def test_a_restarted_broker_is_watched_again(self, fake: FakeBroker, broker: Broker):
@@ -393,6 +404,53 @@ class TestFirstOpening:
 
         assert broker.held_token("crm", "ww1") is None
         with pytest.raises(BrokerClosed):
+            await broker.access_token("crm", corp="ww1")
+
+    @pytest.mark.parametrize("tries_no_watch", [False, True])
+    async def test_a_token_without_a_watch_outlives_an_outage_of_the_broker(
+        self, fake: FakeBroker, broker: Broker, clock: HandClock, *, tries_no_watch: bool
+    ):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        token = await broker.access_token("crm", corp="ww1")
+        clock.advance(61)
+        if tries_no_watch:
+            await broker.access_token("crm", corp="ww2")
+        await fake.stop()
+
+        assert token is await broker.access_token("crm", corp="ww1")
+        clock.advance(7000)
+        assert token is await broker.access_token("crm", corp="ww1")
+        clock.advance(7200 - 7061)
+        with pytest.raises(BrokerUnreachable):
+            await broker.access_token("crm", corp="ww1")
+
+    async def test_one_that_was_watched_since_is_not_served_when_the_watch_has_ended(
+        self, fake: FakeBroker, broker: Broker, clock: HandClock
+    ):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        await broker.access_token("crm", corp="ww1")
+        fake.refusals.clear()
+        clock.advance(61)
+        await broker.access_token("crm", corp="ww1")
+        fake.end_streams(NOT_SHARED)
+        await until(lambda: broker.held_token("crm", "ww1") is None)
+        await fake.stop()
+
+        with pytest.raises(BrokerUnreachable):
+            await broker.access_token("crm", corp="ww1")
+
+    async def test_one_that_the_broker_refuses_for_good_is_not_served_again(
+        self, fake: FakeBroker, broker: Broker, clock: HandClock
+    ):
+        fake.refusals["WatchAccessToken"] = LIMITED
+        await broker.access_token("crm", corp="ww1")
+        fake.refusals["WatchAccessToken"] = NOT_SHARED
+        clock.advance(61)
+        with pytest.raises(AppNotShared):
+            await broker.access_token("crm", corp="ww1")
+        await fake.stop()
+
+        with pytest.raises(BrokerUnreachable):
             await broker.access_token("crm", corp="ww1")
 
     async def test_a_passing_refusal_is_retried(self, fake: FakeBroker, broker: Broker):

@@ -5,7 +5,8 @@ Rule 2: a token is never replaced by one of an older generation while it is vali
     corp id or agent id, or where WeCom refused it.
 Rule 3: a target whose stream ended for good is forgotten, so that the next call asks the broker.
 Rule 4: a target that is not read for `idle_after` is forgotten, and its stream is closed.
-Rule 5: where the broker allows no more streams, a token is served for a minute without one.
+Rule 5: where the broker allows no more streams, a token is served for a minute without one, and after that
+    until it expires, whenever the broker is asked and has none.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ class TokenMemory:
         watch.read_at = now
         return watch.token
 
+    def unexpired(self, target: Target) -> AccessToken | None:
+        """Return the token if it is valid, even one whose rotation nobody would have told."""
+        return self.valid(target, None) or self.unwatched.unexpired(target)
+
     def watch(self, target: Target) -> Watch:
         """Return the watch of the target; open one if there is none."""
         watch = self.watches.get(target)
@@ -75,10 +80,10 @@ class TokenMemory:
                 self._open_tokens(target),
                 target=target,
                 lifetimes=self._lifetimes,
+                on_open=lambda: self.unwatched.forget(target),
                 on_end=lambda ended: self._forget(target, ended),
             )
             self.watches[target] = watch
-            self.unwatched.forget(target)
             if self._sweeper is None:
                 self._sweeper = asyncio.create_task(self._sweep(), name="wecom_broker idle watches")
         return watch
@@ -89,9 +94,11 @@ class TokenMemory:
         `refused` is the token whose report the answer is for.
         """
         watch = self.watches.get(target)
-        if watch is None:
-            return self.unwatched.keep(answer, target, refused)
-        return watch.offer(answer, refused)
+        if watch is not None and watch.is_open:
+            return watch.offer(answer, refused)
+        # A watch that is still to open may fail to, and then the token without a watch is served again.
+        kept = self.unwatched.keep(answer, target, refused)
+        return kept if watch is None else watch.offer(answer, refused)
 
     async def close(self) -> None:
         """Forget everything, and end every stream."""

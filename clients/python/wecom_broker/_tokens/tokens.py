@@ -7,10 +7,11 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from wecom_broker._connection.process import Process
+from wecom_broker._connection.streams import DEFINITIVE
 from wecom_broker._spans import Span, span
 from wecom_broker._target import ShareKind, Target
 from wecom_broker._tokens.access_token import AccessToken
-from wecom_broker.errors import CallerLimited, Unavailable
+from wecom_broker.errors import CallerLimited, LimitReached, Unavailable
 from wecom_broker.v1 import token_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -135,25 +136,31 @@ class Tokens:
     async def _acquire(self, target: Target, min_ttl: Span | None) -> AccessToken:
         self._connection.require_usable()
         least = None if min_ttl is None else span("min_ttl", min_ttl)
-        if self._memory.unwatched.are_kept and target not in self._watches:
-            return await self._renewed(target, least)
         try:
-            await self._memory.watch(target).opened()
-        except CallerLimited:
-            # The broker allows this service no more watches; it may still ask.
-            self._memory.unwatched.begin()
-            return await self._renewed(target, least)
-        return self._memory.valid(target, least) or await self._renewed(target, least)
-
-    async def _renewed(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
-        try:
-            return await self._flights.join(("fetch", target, min_ttl), lambda: self._fetch(target, min_ttl))
-        except Unavailable:
-            # A token with a shorter life than requested is better than none.
-            held = self._memory.valid(target, None)
+            return await self._asked(target, least)
+        except (Unavailable, LimitReached):
+            # A token with a shorter life than requested, or without a watch, is better than none.
+            held = self._memory.unexpired(target)
             if held is None:
                 raise
             return held
+        except DEFINITIVE:
+            self._memory.unwatched.forget(target)
+            raise
+
+    async def _asked(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
+        """Return the token by a watch; by a call, where there is no watch or the token lives too short."""
+        if not self._memory.unwatched.are_kept or target in self._watches:
+            try:
+                await self._memory.watch(target).opened()
+            except CallerLimited:
+                # The broker allows this service no more watches; it may still ask.
+                self._memory.unwatched.begin()
+            else:
+                token = self._memory.valid(target, min_ttl)
+                if token is not None:
+                    return token
+        return await self._flights.join(("fetch", target, min_ttl), lambda: self._fetch(target, min_ttl))
 
     async def _fetch(self, target: Target, min_ttl: timedelta | None) -> AccessToken:
         request = pb.GetAccessTokenRequest(target=target.to_proto(), min_ttl=min_ttl)

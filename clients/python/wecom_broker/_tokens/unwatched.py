@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from wecom_broker._tokens.lifetimes import Lifetimes, TokenAnswer
 
 KEPT_SECONDS = 60.0
-"""How long a token serves of which nobody tells a rotation, and how long no further watch is tried."""
+"""How long a token serves without a call of the broker, and how long no further watch is tried."""
 
 
 class Kept(NamedTuple):
-    """A token, until when it is kept, and when it expires."""
+    """A token, until when it serves without a call of the broker, and when it expires."""
 
     token: AccessToken
     until: float
@@ -39,7 +39,7 @@ class UnwatchedTokens:
     def begin(self) -> None:
         """Try no watch for a while: the broker refused one."""
         now = self._lifetimes.now()
-        self._held = {key: kept for key, kept in self._held.items() if now < kept.until}
+        self._held = {key: kept for key, kept in self._held.items() if now < kept.expires_at}
         self._until = now + KEPT_SECONDS
 
     @property
@@ -48,13 +48,21 @@ class UnwatchedTokens:
         return self._lifetimes.now() < self._until
 
     def valid(self, key: Hashable, min_ttl: Span | None) -> AccessToken | None:
-        """Return the token if it is kept, and stays valid for `min_ttl`, else None; any thread may ask."""
+        """Return the token if it serves without a call, and stays valid for `min_ttl`, else None.
+
+        Any thread may ask.
+        """
         kept = self._held.get(key)
         if kept is None:
             return None
         least = 0.0 if min_ttl is None else span("min_ttl", min_ttl).total_seconds()
         now = self._lifetimes.now()
         return kept.token if now < kept.until and now + least < kept.expires_at else None
+
+    def unexpired(self, key: Hashable) -> AccessToken | None:
+        """Return the token if it has not expired, for when the broker gives no other."""
+        kept = self._held.get(key)
+        return kept.token if kept is not None and self._lifetimes.now() < kept.expires_at else None
 
     def keep(self, answer: TokenAnswer, target: Target, refused: AccessToken | None = None) -> AccessToken:
         """Keep a token that has just arrived unless a newer one is held; return the held one.
@@ -71,7 +79,7 @@ class UnwatchedTokens:
         return token
 
     def forget(self, target: Target) -> None:
-        """Forget the token of a target that is watched from now on."""
+        """Forget the token of a target that is watched from now on, or refused for good."""
         self._held.pop(target, None)
 
     def close(self) -> None:

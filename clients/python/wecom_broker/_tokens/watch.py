@@ -35,15 +35,19 @@ class Watch:
         *,
         target: Target,
         lifetimes: Lifetimes,
+        on_open: Callable[[], None],
         on_end: Callable[[Watch], None],
     ) -> None:
-        """Start to follow the tokens. `on_end` is called once they have ended, by an error or by `close`."""
+        """Start to follow the tokens.
+
+        `on_open` is called at the first, and `on_end` once they have ended, by an error or by `close`.
+        """
         self._target = target
         self._lifetimes = lifetimes
         self.expires_at = -inf
         self.read_at = lifetimes.now()
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._follow(tokens), name="wecom_broker watch")
+        self._task = asyncio.create_task(self._follow(tokens, on_open), name="wecom_broker watch")
         self._task.add_done_callback(lambda _: on_end(self))
         self._task.add_done_callback(lambda _: self._first.cancel())
 
@@ -73,13 +77,16 @@ class Watch:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _follow(self, tokens: AsyncGenerator[pb.WatchAccessTokenResponse]) -> None:
+    async def _follow(
+        self, tokens: AsyncGenerator[pb.WatchAccessTokenResponse], on_open: Callable[[], None]
+    ) -> None:
         try:
             async with aclosing(tokens):
                 async for answer in tokens:
                     self.offer(answer)
                     if not self._first.done():
                         self._first.set_result(None)
+                        on_open()
         except Exception as failure:  # noqa: BLE001  every error is raised in the waiters
             if not self._first.done():
                 self._first.set_exception(failure)
