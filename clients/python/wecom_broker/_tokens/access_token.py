@@ -38,23 +38,3 @@ class AccessToken:
             generation=message.generation,
             target=target,
         )
-
-    def same_app(self, other: AccessToken) -> bool:
-        """Return whether both are of one app in one corp: only then can their generations be compared.
-
-        An app whose corp id or agent id is set back has its former token again, of a lower generation.
-        """
-        return (self.corp_id, self.agent_id) == (other.corp_id, other.agent_id)
-
-    def is_newer_than(self, other: AccessToken) -> bool:
-        """Return whether this is a later generation of the same app's token."""
-        return self.same_app(other) and self.generation > other.generation
-
-    def is_kept_over(self, arrived: AccessToken, refused: AccessToken | None) -> bool:
-        """Return whether this one, which is valid, stays although the other has arrived.
-
-        A token that WeCom refused never stays: it is the one that the other was asked for to replace.
-        """
-        if refused is not None and self.same_app(refused) and self.generation == refused.generation:
-            return False
-        return self.is_newer_than(arrived)

@@ -11,6 +11,7 @@ from wecom_broker._connection.streams import DEFINITIVE
 from wecom_broker._spans import Span, span
 from wecom_broker._target import ShareKind, Target
 from wecom_broker._tokens.access_token import AccessToken
+from wecom_broker._tokens.succession import is_newer, same_app
 from wecom_broker.errors import CallerLimited, LimitReached, Unavailable
 from wecom_broker.v1 import token_service_pb2 as pb
 
@@ -94,7 +95,7 @@ class Tokens:
         """
         self._connection.require_usable()
         held = self._memory.valid(token.target, None)
-        if held is not None and held.is_newer_than(token):
+        if held is not None and is_newer(held, token):
             return held
         return await self._flights.join(
             ("report", token.target, token.corp_id, token.agent_id, token.generation),
@@ -119,7 +120,7 @@ class Tokens:
         async with aclosing(tokens_of(self._connection, target)) as answers:
             async for answer in answers:
                 token = AccessToken.from_proto(answer.token, target)
-                if current is None or token.is_newer_than(current) or not token.same_app(current):
+                if current is None or is_newer(token, current) or not same_app(token, current):
                     current = token
                     yield token
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wecom_broker._spans import span
 from wecom_broker._tokens.access_token import AccessToken
+from wecom_broker._tokens.succession import stays
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -71,7 +72,7 @@ class UnwatchedTokens:
         """
         held = self.valid(target, None)
         token = AccessToken.from_proto(answer.token, target)
-        if held is not None and held.is_kept_over(token, refused):
+        if held is not None and stays(held, token, refused):
             return held
         if self.are_kept or target in self._held:
             until = self._lifetimes.now() + KEPT_SECONDS

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wecom_broker._connection.failures import translated
 from wecom_broker._tokens.access_token import AccessToken
+from wecom_broker._tokens.succession import stays
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -67,7 +68,7 @@ class Watch:
         `refused` is the token whose report the answer is for.
         """
         arrived = AccessToken.from_proto(answer.token, self._target)
-        if self.expires_at <= self._lifetimes.now() or not self.token.is_kept_over(arrived, refused):
+        if self.expires_at <= self._lifetimes.now() or not stays(self.token, arrived, refused):
             self.token = arrived
             self.expires_at = self._lifetimes.end_of(answer)
         return self.token
