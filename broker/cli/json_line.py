@@ -16,5 +16,6 @@ def print_json(value: object, *, default: Callable[[Any], object] | None = None,
     place of a character that the stream lacks is no JSON.
     """
     stream = sys.stderr if err else sys.stdout
-    is_utf8 = codecs.lookup(stream.encoding).name == "utf-8"
+    # A stream that is closed when the program starts is None.
+    is_utf8 = stream is not None and codecs.lookup(stream.encoding).name == "utf-8"
     click.echo(json.dumps(value, default=default, ensure_ascii=not is_utf8), err=err)

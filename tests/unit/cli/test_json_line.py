@@ -32,3 +32,9 @@ def test_a_line_is_json_in_utf_8(monkeypatch: pytest.MonkeyPatch, name: str, enc
 
 def test_people_can_read_a_line_where_the_stream_is_utf_8(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert VALUE["name"].encode() in printed(monkeypatch, name, "UTF8")
+
+
+def test_a_stream_that_is_closed_is_no_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(sys, name, None)
+
+    print_json(VALUE, err=name == "stderr")
