@@ -64,10 +64,18 @@ def _readings(body: bytes) -> Iterator[str]:
     text = body.decode(errors="replace").strip(_AROUND)
     yield text
     readings = [text]
-    if not is_whole(text):
+    if not _is_utf8(body):
         readings.append(body.decode("gb18030", errors="replace").strip(_AROUND))
         yield readings[1]
     yield from (legal_json(reading) for reading in readings if reading.startswith("{"))
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _mended(value: object) -> object:

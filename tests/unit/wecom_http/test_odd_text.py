@@ -54,6 +54,14 @@ async def test_an_odd_corp_name_costs_that_name_at_most(
     assert odd.corp_name.encode()
 
 
+async def test_text_in_utf_8_is_not_taken_for_gbk(around: Surroundings) -> None:
+    body = CHILDREN % "张\\三\ufffd".encode()
+    async with answering(body) as (url, _), around.wecom(url) as wecom:
+        listed = await wecom.list_shares(parent_with("p"), ShareKind.CORP_GROUP)
+
+    assert ["张\\三\ufffd", "北"] == [share.corp_name for share in listed.shares]
+
+
 @TEXTS
 async def test_a_call_s_body_is_handed_on_as_it_came(
     around: Surroundings, text: bytes, read: str | None
