@@ -31,16 +31,16 @@ class ConfigFiles:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._named_in = _digest(path)
-        self._files = named_files(path)
+        self._named_in: bytes | None = None
+        self._files = {path}
+        self._read_names(_digest(path))
         self._contents = self._read()
 
     def changed(self) -> bool:
         """Return whether any content is another one than at the last look."""
         before = self._contents
-        # Before the names are read: what changes meanwhile shows at the next look.
-        if (present := _digest(self._path)) != self._named_in:
-            self._named_in, self._files = present, named_files(self._path) | self._missing()
+        if (present := _digest(self._path)) is None or present != self._named_in:
+            self._read_names(present)
         self._contents = self._read()
         return self._contents != before
 
@@ -56,6 +56,13 @@ class ConfigFiles:
     def links(self) -> set[Path]:
         """Return the paths whose change matters."""
         return {link for file in self._files for link in _links(file)}
+
+    def _read_names(self, digest: bytes | None) -> None:
+        """Read which files it names; the digest is from before, so that a change meanwhile shows later."""
+        names = named_files(self._path)
+        # One that names no other may have been unreadable for a moment: its names are read again.
+        self._named_in = digest if len(names) > 1 else None
+        self._files = names | self._missing()
 
     def _missing(self) -> set[Path]:
         """Return the known files while the configuration itself is not there to name them."""

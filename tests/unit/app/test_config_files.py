@@ -13,7 +13,7 @@ CALLERS = "".join(f'[[callers]]\nname = "caller-{number}"\n' for number in range
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     file = tmp_path / "broker.toml"
-    file.write_text(CALLERS)
+    file.write_text(f'[[apps]]\nsecret = {{ file = "{tmp_path}/secret" }}\n{CALLERS}')
     return file
 
 
@@ -34,6 +34,17 @@ def test_what_a_changed_file_names_is_looked_at_from_then_on(file: Path) -> None
     assert not files.changed()
 
     secret.write_text("b")
+    assert files.changed()
+
+
+def test_the_names_of_a_file_that_was_half_written_are_read_again(file: Path) -> None:
+    whole, files = file.read_text(), ConfigFiles(file)
+    file.write_text("[[apps")
+    assert files.changed()
+    file.write_text(whole)
+    assert files.changed()
+
+    file.with_name("secret").write_text("b")
     assert files.changed()
 
 
