@@ -37,8 +37,7 @@ class Bindings:
         self._engine = engine
         self._counters = counters
         self._clock = clock
-        # Before the cooldown has passed, nothing newer could prove that it is still so.
-        self._believed = max(BELIEVED, cooldown)
+        self._cooldown = cooldown
 
     async def spend(self, key: CredentialKey, call: Callable[[Credential], Awaitable[Login]]) -> Login:
         """Spend a code as `spend_code`: a token that WeCom calls dead is renewed once.
@@ -79,10 +78,12 @@ class Bindings:
     async def _is_new(self, key: CredentialKey) -> bool:
         """Return whether WeCom has just given the present token, and note that it was called dead."""
         token = await self._engine.get(key)
-        if self._clock.now() - token.renewed_at >= NEW:
+        age = self._clock.now() - token.renewed_at
+        if age >= NEW:
             return False
         with suppress(StoreUnavailable):
-            await self._counters.count(_name(token), self._believed)
+            # Before the cooldown has passed, nothing newer could prove that it is still so.
+            await self._counters.count(_name(token), max(BELIEVED, self._cooldown - age))
         return True
 
 
