@@ -386,10 +386,7 @@ async def test_a_corp_that_is_proved_after_the_reload_is_not_marked_for_the_old_
 
 
 async def test_a_stale_corp_of_an_older_broker_is_read_once(world: ProviderWorld) -> None:
-    begin(world)
-    first = await world.start()
-    await push(world, first, MARKET)
-    found = await world.authorize(first)
+    first, found = await with_a_corp_of_the_first(world)
     await first.core.authorizations.change(
         found.key, lambda present: present and replace(present, is_stale=True, cancelled_at=world.clock.now())
     )
