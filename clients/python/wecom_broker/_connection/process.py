@@ -2,11 +2,16 @@
 
 The threads of gRPC stay in the parent process. In a child the parent's channels are dead, and new ones hang
 or crash the process if the parent ever had any, even closed ones (tried with grpcio 1.85).
+
+When the last channel is collected as garbage, gRPC waits for its thread to end. A child has no such
+thread, so a garbage collection there would never end. A child therefore keeps gRPC from shutting down.
 """
 
 from __future__ import annotations
 
 import os
+
+import grpc.aio
 
 from wecom_broker.errors import MadeBeforeFork
 
@@ -19,6 +24,22 @@ class Process:
     """Whether this process ever had a channel."""
     inherited_grpc = False
     """Whether a process that this one was forked from had a channel before."""
+    _holds = 0
+    """How many running forks hold gRPC."""
+
+    @classmethod
+    def hold_grpc(cls) -> None:
+        """Keep gRPC from shutting down, before a fork; the child never lets it."""
+        if cls.has_used_grpc:
+            grpc.aio.init_grpc_aio()
+            cls._holds += 1
+
+    @classmethod
+    def release_grpc(cls) -> None:
+        """Let gRPC shut down again in the parent process."""
+        if cls._holds:
+            cls._holds -= 1
+            grpc.aio.shutdown_grpc_aio()
 
     @classmethod
     def start_anew(cls) -> None:
@@ -37,7 +58,9 @@ class Process:
 _REMEDY = "use clients in the child process only, or start the process by spawn"
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=Process.start_anew)
+    os.register_at_fork(
+        before=Process.hold_grpc, after_in_parent=Process.release_grpc, after_in_child=Process.start_anew
+    )
 
 
 def made_before_fork() -> MadeBeforeFork:
