@@ -171,6 +171,18 @@ def test_ctrl_c_interrupts_a_call_and_the_client_lives_on():
         server.join()
 
 
+async def test_closing_leaves_no_call_to_other_loops(fake: FakeBroker, caplog: pytest.LogCaptureFixture):
+    def use() -> None:
+        for _ in range(20):
+            with sync.Broker(fake.address) as broker:
+                broker.access_token("crm")
+
+    await asyncio.to_thread(use)
+
+    # gRPC hands what it has for a closed loop to another, where it ends in "Event loop is closed".
+    assert [] == [record.message for record in caplog.records if record.name == "asyncio"]
+
+
 async def test_a_forgotten_close_is_warned_of(broker: sync.Broker):
     with pytest.warns(ResourceWarning, match="unclosed <sync <Broker of"):
         broker.__del__()

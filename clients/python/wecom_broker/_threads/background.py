@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_MOMENT = 1  # seconds
+
 
 class Background:
     """The event loop of the background thread.
@@ -124,6 +126,16 @@ class Background:
         async with self._broker:
             self._started.set()
             await self._stopped.wait()
+        await _end_of_others()
+
+
+async def _end_of_others() -> None:
+    """Wait for the tasks of gRPC, whose calls end a moment after they were cancelled.
+
+    What gRPC has for a loop that is closed by then fails in another loop, which logs an error.
+    """
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=_MOMENT)
 
 
 async def _next(items: AsyncGenerator[Result]) -> Result:
