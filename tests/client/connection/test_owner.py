@@ -340,4 +340,7 @@ if os.getpid() != parent:
 def test_a_child_process_has_a_working_client_or_an_error(fake: FakeBroker, kind: str):
     """In a process of its own: a fork of this one would have gRPC's threads, and pytest."""
     program = [sys.executable, "-c", FORKING, fake.address, kind]
-    subprocess.run(program, check=True, timeout=3 * PATIENCE)
+    ended = subprocess.run(program, check=False, timeout=3 * PATIENCE, capture_output=True, text=True)
+
+    assert 0 == ended.returncode, ended.stderr
+    assert "Exception ignored" not in ended.stderr

@@ -65,7 +65,7 @@ class Connection:
         """The channel, opened at first use. Raises BrokerError where the client cannot be used."""
         self.require_usable()
         if self._channel is None:
-            Process.require_working_grpc()
+            Process.use_grpc(self)
             self._channel = self._open_channel()
         return self._channel
 
@@ -149,3 +149,4 @@ class Connection:
         if self._channel is not None:
             await self._channel.close()
             self._channel = self._stubs = None
+            Process.leave_grpc(self)

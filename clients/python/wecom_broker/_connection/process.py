@@ -4,12 +4,16 @@ The threads of gRPC stay in the parent process. In a child the parent's channels
 or crash the process if the parent ever had any, even closed ones (tried with grpcio 1.85).
 
 When the last channel is collected as garbage, gRPC waits for its thread to end. A child has no such
-thread, so a garbage collection there would never end. A child therefore keeps gRPC from shutting down.
+thread, so a garbage collection there would never end. Whoever opens a channel therefore keeps gRPC from
+shutting down, and a child inherits that for good.
 """
 
 from __future__ import annotations
 
 import os
+from threading import Lock
+from typing import ClassVar
+from weakref import WeakSet
 
 import grpc.aio
 
@@ -24,22 +28,8 @@ class Process:
     """Whether this process ever had a channel."""
     inherited_grpc = False
     """Whether a process that this one was forked from had a channel before."""
-    _holds = 0
-    """How many running forks hold gRPC."""
-
-    @classmethod
-    def hold_grpc(cls) -> None:
-        """Keep gRPC from shutting down, before a fork; the child never lets it."""
-        if cls.has_used_grpc:
-            grpc.aio.init_grpc_aio()
-            cls._holds += 1
-
-    @classmethod
-    def release_grpc(cls) -> None:
-        """Let gRPC shut down again in the parent process."""
-        if cls._holds:
-            cls._holds -= 1
-            grpc.aio.shutdown_grpc_aio()
+    _users: ClassVar[WeakSet[object]] = WeakSet()
+    _lock = Lock()
 
     @classmethod
     def start_anew(cls) -> None:
@@ -48,19 +38,31 @@ class Process:
         cls.inherited_grpc = cls.inherited_grpc or cls.has_used_grpc
 
     @classmethod
-    def require_working_grpc(cls) -> None:
-        """Raise MadeBeforeFork where a new channel could not work."""
+    def use_grpc(cls, user: object) -> None:
+        """Keep gRPC from shutting down at least until `leave_grpc`. Raises MadeBeforeFork in a child.
+
+        What is left of the last channel may be collected much later: gRPC is kept until the next is opened.
+        """
         if cls.inherited_grpc:
             raise MadeBeforeFork("MADE_BEFORE_FORK", f"a client was used before a fork; {_REMEDY}")
-        cls.has_used_grpc = True
+        with cls._lock:
+            if not cls._users:
+                if cls.has_used_grpc:
+                    grpc.aio.shutdown_grpc_aio()
+                cls.has_used_grpc = True
+                grpc.aio.init_grpc_aio()
+            cls._users.add(user)
+
+    @classmethod
+    def leave_grpc(cls, user: object) -> None:
+        """Let gRPC shut down when the next user comes, if this was the last."""
+        cls._users.discard(user)
 
 
 _REMEDY = "use clients in the child process only, or start the process by spawn"
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(
-        before=Process.hold_grpc, after_in_parent=Process.release_grpc, after_in_child=Process.start_anew
-    )
+    os.register_at_fork(after_in_child=Process.start_anew)
 
 
 def made_before_fork() -> MadeBeforeFork:
