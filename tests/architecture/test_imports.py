@@ -8,6 +8,7 @@ from tests.architecture.imports import circles, import_graph
 from tests.architecture.sources import PYTHON_CLIENT, ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "package", [ROOT / "broker", PYTHON_CLIENT / "wecom_broker"], ids=lambda path: path.name
 )

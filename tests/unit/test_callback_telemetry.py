@@ -125,6 +125,7 @@ def test_each_form_is_counted_and_told_and_a_documented_one_once_for_all_receive
     assert (1 if form.is_documented else 10) == told
 
 
+@pytest.mark.slow
 def test_only_so_many_children_are_remembered(telemetry: Telemetry) -> None:
     for number in range(MAX_RECEIVERS_REMEMBERED + 10):
         telemetry.callback_addressed("crm", ReceiverForm.CHILD, f"ww{number}")

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = """
 from collections import Counter
 
@@ -33,6 +35,7 @@ def test_right():
 """
 
 
+@pytest.mark.slow
 def test_only_what_was_too_slow_is_run_again_and_that_is_counted(tmp_path: Path) -> None:
     (tmp_path / "test_some.py").write_text(TESTS, encoding="utf-8")
     options = ("-q", "-p", "tests.kit.time_bounds", "-p", "no:cacheprovider", "-c", "/dev/null")

@@ -21,6 +21,7 @@ def cited() -> Cited:
     return what_there_is()
 
 
+@pytest.mark.slow
 def test_every_citation_leads_somewhere(cited: Cited) -> None:
     # The examples in this folder lead nowhere on purpose; WeCom's facts are what is cited.
     said = list(remarks(without=[HERE, *DOCUMENTS]))

@@ -278,6 +278,7 @@ async def test_a_url_does_not_pass_with_anything_around_the_digits(
         assert not (await verify_url(world)).passed
 
 
+@pytest.mark.slow
 async def test_a_url_does_not_pass_that_is_slow(world: World, receiver: Receiver, callback: Callback) -> None:
     receiver.answers = [asyncio.Event()]
     verification = await verify_url(world)

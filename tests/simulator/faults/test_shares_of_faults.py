@@ -22,6 +22,7 @@ async def spoilt(wecom: Caller, calls: int = CALLS) -> list[int]:
     return failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Reset(), HttpStatus(502), Errcode(-1)])
 @pytest.mark.parametrize("share", [0.01, 0.05])
 async def test_about_that_share_is_spoilt_and_counted(

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from aiohttp import web
 
 from broker.simulator.callbacks.suite_sender import send_suite_event
@@ -16,6 +17,7 @@ async def create_auth(told: Told) -> Delivery:
     return told.world.callbacks.outbox.deliveries[-1]
 
 
+@pytest.mark.slow
 async def test_a_late_answer_is_a_failure_and_the_same_code_is_sent_again(told: Told) -> None:
     held = asyncio.Event()
     told.receiver.answers = [held]

@@ -98,6 +98,7 @@ def test_an_authorisation_of_a_broker_that_did_not_mark_children_is_read() -> No
     assert AUTHORIZATION.value == suite_codecs.AUTHORIZATIONS.decode(AUTHORIZATION.key, older)
 
 
+@pytest.mark.slow
 @unhurried
 @given(AUTHORIZATIONS)
 def test_an_authorisation_is_read_as_it_was_written(authorization: Authorization) -> None:

@@ -163,6 +163,7 @@ class TestKeyFile:
         assert f"the key file {key_file} cannot be read" in await refusal(config(database))
 
 
+@pytest.mark.slow
 async def test_waiting_for_a_redis_is_logged_with_each_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.app.store.STORE_PATIENCE_SECONDS", 1.0)
     url = f"redis://:a-password@127.0.0.1:{free_port()}/0"

@@ -89,6 +89,7 @@ def no_free_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 async def test_without_another_watcher_for_a_changed_link_a_broker_goes_on_and_tries_again(
     watched: Watched,
 ) -> None:
@@ -116,6 +117,7 @@ class FailingWatcher:
         raise WatchfilesRustInternalError("error in underlying watcher: gone")
 
 
+@pytest.mark.slow
 async def test_a_watcher_that_fails_while_it_watches_is_replaced(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +132,7 @@ async def test_a_watcher_that_fails_while_it_watches_is_replaced(
     await watched.until_a_change_is_reloaded()
 
 
+@pytest.mark.slow
 async def test_a_change_while_nothing_can_be_watched_is_reloaded_at_the_next_try(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

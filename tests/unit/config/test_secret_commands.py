@@ -66,6 +66,7 @@ def test_one_that_a_signal_ended_failed() -> None:
     assert "failed with status -9" in problem_with(python("import os; os.kill(os.getpid(), 9)"))
 
 
+@pytest.mark.slow
 async def test_one_that_hangs_is_ended_with_what_it_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_keys_and_tokens_are_trimmed_too(monkeypatch: pytest.MonkeyPatch) -> Non
 LOCALES = {"C": "C", "latin-1": "en_US.ISO-8859-1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", LOCALES)
 def test_what_is_written_in_utf_8_is_read_so_whatever_the_locale(tmp_path: Path, locale: str) -> None:
     if locale == "latin-1":

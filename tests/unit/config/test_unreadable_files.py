@@ -17,6 +17,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("content", "problem"), UNREADABLE.values(), ids=UNREADABLE)
 def test_a_file_that_cannot_be_read_is_a_mistake_and_is_watched_on(
     content: str | bytes, problem: str, tmp_path: Path

@@ -69,6 +69,7 @@ def test_equal_keys_have_equal_hashes(key: CredentialKey) -> None:
     assert key == twin
 
 
+@pytest.mark.slow
 @given(keys, st.sampled_from(ShareKind))
 def test_another_share_kind_is_another_key(key: CredentialKey, share_kind: ShareKind) -> None:
     assume(share_kind is not key.share_kind)

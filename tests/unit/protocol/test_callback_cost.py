@@ -69,6 +69,7 @@ def test_what_nobody_signed_costs_no_more_than_a_good_envelope_of_its_size(body:
     assert costs_at_most(10, read_envelope, body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", SIGNED.values(), ids=SIGNED)
 def test_a_message_costs_not_much_more_than_a_good_one_of_its_size(body: bytes) -> None:
     assert costs_at_most(20, read_message, body)
@@ -85,6 +86,7 @@ def memory(read: Callable[[bytes], object], body: bytes) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", SIGNED.values(), ids=SIGNED)
 def test_no_body_takes_much_memory(body: bytes) -> None:
     assert memory(read_envelope, body) < 5 * SIZE

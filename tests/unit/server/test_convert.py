@@ -244,6 +244,7 @@ def test_pages_together_are_the_list(names: set[str], size: int) -> None:
     assert items == seen
 
 
+@pytest.mark.slow
 @given(st.data(), st.sets(st.integers(0, 50)), st.integers(1, 4))
 def test_what_stays_in_a_list_is_shown_once_whatever_comes_and_goes(
     data: st.DataObject, numbers: set[int], size: int

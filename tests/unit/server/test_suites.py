@@ -453,6 +453,7 @@ def large(corp_id: str) -> AuthorizationView:
     return of_corp(corp_id, agents=(AuthorizedAgent(1, permissions=permissions),))
 
 
+@pytest.mark.slow
 async def test_a_page_of_large_rows_is_cut_to_what_a_message_holds() -> None:
     corps = [f"wp{number:04d}" for number in range(40)]
     pages = await Door(*map(large, corps)).listed(operator(), size=1000)

@@ -47,6 +47,7 @@ def test_files_are_bounded_a_little_above_what_wecom_gets() -> None:
     assert timedelta(minutes=5) < wall_clock.LONGEST_TRANSFER < timedelta(minutes=6)
 
 
+@pytest.mark.slow
 async def test_a_download_that_nobody_reads_ends_though_it_waits_in_the_guard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

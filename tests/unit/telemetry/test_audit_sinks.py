@@ -84,6 +84,7 @@ def test_a_folder_that_is_gone_is_an_error_until_it_is_back(path: Path, tmp_path
     assert write_line(RECORD) == (folder / "audit.log").read_bytes()
 
 
+@pytest.mark.slow
 def test_several_processes_append_whole_lines(path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in "abc"]
     assert [0, 0, 0] == [writer.wait(60) for writer in writers]

@@ -36,6 +36,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [CLIENT, BROKER], ids=["client", "broker"])
 def test_nothing_imports_opentelemetry(code: str) -> None:
     assert "[]\n" == python(code).stdout
@@ -52,6 +53,7 @@ def test_requests_are_handled_by_what_handles_them_without_tracing() -> None:
     assert CallbackEndpoint is type(callbacks)
 
 
+@pytest.mark.slow
 def test_without_opentelemetry_a_start_names_what_to_install(tmp_path: Path) -> None:
     config = tmp_path / "broker.toml"
     config.write_text(

@@ -187,6 +187,7 @@ FAULTS: list[Fault] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 async def test_what_reached_wecom_may_be_read_and_is_sent_once(
     url: str, around: Surroundings, world: World, parent: Credential, fault: Fault

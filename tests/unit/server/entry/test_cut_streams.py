@@ -82,6 +82,7 @@ async def test_the_refusal_follows_the_first_message_for_grpc_sends_none_beside_
     assert ([0], "CALLER_NOT_ALLOWED") == (context.written, error_info(context.rich).reason)
 
 
+@pytest.mark.slow
 async def test_a_first_message_that_a_client_does_not_take_delays_the_end_by_little() -> None:
     policy, context = CallerPolicy((ALLOWED,)), slow()
     stream = await opened(policy, context)
@@ -92,6 +93,7 @@ async def test_a_first_message_that_a_client_does_not_take_delays_the_end_by_lit
     assert ([], "CALLER_NOT_ALLOWED") == (context.written, error_info(context.rich).reason)
 
 
+@pytest.mark.slow
 async def test_a_caller_who_leaves_ends_the_call() -> None:
     context = slow()
     stream = await opened(CallerPolicy((ALLOWED,)), context)

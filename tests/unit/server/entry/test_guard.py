@@ -483,6 +483,7 @@ async def test_an_open_stream_whose_caller_keeps_the_right_goes_on() -> None:
     assert [1, 2] == await open_
 
 
+@pytest.mark.slow
 async def test_of_many_open_streams_those_without_the_right_end() -> None:
     policy = CallerPolicy((allowed("*"),))
     door = Door(policy)

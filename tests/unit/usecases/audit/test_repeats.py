@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from broker.domain.audit import AuditOutcome, AuditRecord, AuditTarget
 from broker.usecases.audit.repeats import MAX_DISTINCT, PACE, SUMMED_FOR, Repeats
 from tests.unit.domain.credentials import NOON
@@ -75,6 +77,7 @@ def test_a_known_caller_s_addresses_are_one_and_strangers_are_told_apart_by_thei
     assert [("", "192.0.2.7", 1), ("", "192.0.2.8", 1), ("orders", "192.0.2.8", 2)] == sorted(found)
 
 
+@pytest.mark.slow
 def test_a_flood_of_different_targets_is_bounded_and_every_one_is_counted() -> None:
     repeats = Repeats()
     for number in range(10_000):

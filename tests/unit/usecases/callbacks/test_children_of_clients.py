@@ -194,6 +194,7 @@ async def test_a_child_that_no_listing_has_is_marked_and_may_not_be_the_receiver
     assert "receive_id" == await url.refusal("wpStranger", "wpStranger")
 
 
+@pytest.mark.slow
 async def test_a_message_of_an_unknown_child_does_not_wait_for_wecom(url: Url) -> None:
     url.world.shares.delay = url.world.policy.cooldown
     async with asyncio.timeout(LOOKUP_SECONDS * 5):

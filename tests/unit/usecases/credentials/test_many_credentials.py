@@ -72,6 +72,7 @@ async def test_the_next_one_of_many_is_scheduled_with_as_little_work_as_the_firs
     assert many.count < 1.2 * few.count
 
 
+@pytest.mark.slow
 async def test_a_listing_of_forty_pages_takes_as_little_for_each_child_as_one_of_ten(
     world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:
@@ -138,6 +139,7 @@ async def test_what_is_held_is_counted_once_however_often_it_is_renewed(
     assert one == pytest.approx(replica.memory.renewals_a_minute)
 
 
+@pytest.mark.slow
 async def test_a_credential_takes_little_memory(replica: Replica, clock: FakeClock) -> None:
     hold(replica, clock, 0, 100)
     tracemalloc.start()

@@ -269,6 +269,7 @@ async def test_watches_that_were_left_leave_nothing_behind(
     assert before == replica.core.ahead.scheduled
 
 
+@pytest.mark.slow
 async def test_what_is_scheduled_grows_with_credentials_not_with_their_rotations(
     world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:

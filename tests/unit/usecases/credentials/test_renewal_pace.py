@@ -125,6 +125,7 @@ def fetches_a_minute(wecom: SimulatedWecom) -> Counter[int]:
     return Counter(int(call.began.timestamp() // 60) for call in done)
 
 
+@pytest.mark.slow
 async def test_an_outage_of_wecom_is_followed_by_no_wave_and_nothing_expires(
     many: Replica, world: EngineWorld, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:

@@ -660,6 +660,7 @@ class Order:
         assert everything == set(last.ids) | self._acknowledged | given_up
 
 
+@pytest.mark.slow
 @given(st.lists(steps, min_size=5, max_size=50))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_corps_events_come_in_order_and_to_one_member_at_a_time(program: list[tuple[Any, ...]]) -> None:

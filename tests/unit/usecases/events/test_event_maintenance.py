@@ -62,6 +62,7 @@ async def test_it_shows_how_far_each_group_is_behind(
     assert None is figure(telemetry, "event_lag", app="hr")
 
 
+@pytest.mark.slow
 async def test_events_that_are_too_old_are_removed_though_no_new_ones_come(
     world: FeedWorld, replica: FeedReplica, keeping: EventMaintenance, telemetry: Telemetry
 ) -> None:

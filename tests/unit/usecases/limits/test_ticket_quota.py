@@ -116,6 +116,7 @@ async def _play(
     return fleet
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(bursts)
 def test_no_sixty_minutes_of_the_fleet_hold_more_than_wecom_allows(
@@ -133,6 +134,7 @@ def test_no_sixty_minutes_of_the_fleet_hold_more_than_wecom_allows(
     assert max(fleet.most_in_an_hour(agent_id, need=Need.REPLACEMENT) for agent_id in range(1, 7)) <= APP // 2
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(bursts)
 def test_whatever_the_store_does_no_replica_alone_passes_a_limit(
@@ -308,6 +310,7 @@ async def test_apps_of_one_corp_share_the_corps_limit(fleet: Fleet) -> None:
     assert 1.0 == fleet.quotas[0].highest()
 
 
+@pytest.mark.slow
 async def test_a_fetch_is_as_much_work_with_10000_children_as_with_10() -> None:
     fleet = Fleet()
 
@@ -360,6 +363,7 @@ class SlowSteps(logging.Handler):
                 logger.removeHandler(self)
 
 
+@pytest.mark.slow
 def test_no_step_on_the_loop_takes_a_millisecond_with_10000_children() -> None:
     fleet, slow = Fleet(), SlowSteps()
 

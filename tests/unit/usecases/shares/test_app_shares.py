@@ -392,6 +392,7 @@ async def test_without_the_store_what_is_known_is_found(
         await replica.store.ping()
 
 
+@pytest.mark.slow
 async def test_ten_thousand_children_cost_ten_times_as_much_as_a_thousand(
     world: EngineWorld, replica: Replica, wecom: SimulatedWecom, clock: FakeClock
 ) -> None:

@@ -135,6 +135,7 @@ async def test_a_sync_lists_one_kind_though_the_other_fails(
     assert [SUPPLIER] == replica.shares.held(BOTH)
 
 
+@pytest.mark.slow
 async def test_who_leaves_before_a_listing_begins_leaves_nothing_behind(
     world: EngineWorld, replica: Replica, wecom: SimulatedWecom
 ) -> None:

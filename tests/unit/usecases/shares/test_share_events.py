@@ -269,6 +269,7 @@ async def test_a_burst_is_one_listing_of_the_fleet(
     assert 2 == listings(wecom)
 
 
+@pytest.mark.slow
 async def test_five_thousand_notices_are_two_listings_at_most_and_one_task(
     fleet: list[Replica], wecom: SimulatedWecom, clock: FakeClock, events: Events
 ) -> None:

@@ -238,6 +238,7 @@ async def test_nothing_is_listed_of_corps_that_are_not_known_to_share(
     assert [] == world.shares.listings
 
 
+@pytest.mark.slow
 async def test_thousands_of_parents_are_listed_over_the_interval_not_at_the_start(
     world: FakeSuiteWorld, clock: FakeClock
 ) -> None:

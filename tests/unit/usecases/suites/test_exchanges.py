@@ -130,6 +130,7 @@ async def test_a_code_waits_for_a_ticket_and_says_so(world: ProviderWorld) -> No
     assert [(world.suite_wecom.corp_id(demo.PARENT), ViewState.ACTIVE)] == await views(replica)
 
 
+@pytest.mark.slow
 async def test_a_code_that_ended_before_it_could_be_sent_is_lost_and_says_so(world: ProviderWorld) -> None:
     replica = await world.start()
     await world.take(replica, world.suite_wecom.install(demo.PARENT))
@@ -332,6 +333,7 @@ async def test_a_caller_that_brings_a_spent_code_is_told(world: ProviderWorld) -
     assert isinstance(error, CodeRejected)
 
 
+@pytest.mark.slow
 async def test_codes_that_callers_make_up_are_few_and_keep_no_push_out(world: ProviderWorld) -> None:
     replica = await world.start()
     await world.push(replica)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from broker.domain.secret import Secret
 from broker.domain.suites.authorization import Authorization, AuthorizationState, AuthorizedAgent, Permission
 from broker.domain.suites.installation import Installation, InstallationState
@@ -65,6 +67,7 @@ async def cost_of_changes(world: ProviderWorld, replica: Replica) -> float:
     return spent
 
 
+@pytest.mark.slow
 async def test_a_change_costs_no_more_among_ten_thousand(world: ProviderWorld) -> None:
     few, many = await holding(world, 200), await holding(world, 10_000)
 
@@ -81,6 +84,7 @@ def quickest(work: Callable[[], object]) -> float:
     return min(spent)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_are_counted_in_a_fraction_of_the_time_in_which_they_are_shown(
     world: ProviderWorld,
 ) -> None:
