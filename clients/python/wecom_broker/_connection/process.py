@@ -28,6 +28,7 @@ class Process:
     """Whether this process ever had a channel."""
     inherited_grpc = False
     """Whether a process that this one was forked from had a channel before."""
+    _keeps_grpc = False
     _users: ClassVar[WeakSet[object]] = WeakSet()
     _lock = Lock()
 
@@ -46,11 +47,13 @@ class Process:
         if cls.inherited_grpc:
             raise MadeBeforeFork("MADE_BEFORE_FORK", f"a client was used before a fork; {_REMEDY}")
         with cls._lock:
+            cls.has_used_grpc = True
             if not cls._users:
-                if cls.has_used_grpc:
+                if cls._keeps_grpc:
+                    cls._keeps_grpc = False
                     grpc.aio.shutdown_grpc_aio()
-                cls.has_used_grpc = True
                 grpc.aio.init_grpc_aio()
+                cls._keeps_grpc = True
             cls._users.add(user)
 
     @classmethod
