@@ -74,10 +74,10 @@ class Verdict:
 
     def check(self, upstream: Mapping[str, int] | None = None, times: float = TIMES) -> None:
         """Fail unless others hardly noticed; WeCom may have been asked this often beyond what they asked."""
-        assert [] == self.failures
+        assert [] == self.failures, self.failures
         allowed = upstream or {}
         beyond = {path: count for path, count in self.upstream.items() if count > allowed.get(path, 0)}
-        assert {} == beyond
+        assert {} == beyond, beyond
         assert len(self.lines) <= max(self.seconds, LOGGED_IN_SECONDS), self.lines
         if STRICT:
             assert self.times <= times, self
