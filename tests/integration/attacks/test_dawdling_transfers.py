@@ -81,12 +81,16 @@ async def dawdle(transfer: Transfer, at_once: int, place: Place, done: Counter[s
     global MEDIA  # noqa: PLW0603 - of this process, which does nothing else
     MEDIA = asyncio.get_running_loop().create_future()
 
+    clock = asyncio.get_running_loop().time
+    began = clock()
+
     async def one(stub: pb_grpc.WecomApiServiceStub) -> None:
         while True:
             with suppress(grpc.aio.AioRpcError):
                 await transfer(stub, done)
             done["refused"] += 1
-            await asyncio.sleep(AGAIN_SECONDS)
+            # Not when a slice ends: whoever asks then may get the place of one that has just left.
+            await asyncio.sleep(AGAIN_SECONDS - (clock() - began) % AGAIN_SECONDS)
 
     options = [("grpc.http2.bdp_probe", 0)]
     async with (
