@@ -29,6 +29,7 @@ class Process:
     inherited_grpc = False
     """Whether a process that this one was forked from had a channel before."""
     _keeps_grpc = False
+    """Whether one more than the channels needs gRPC, so that it does not shut down with the last of them."""
     _users: ClassVar[WeakSet[object]] = WeakSet()
     _lock = Lock()
 

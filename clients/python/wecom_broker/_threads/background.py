@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_MOMENT = 1  # seconds
+_LAST_CALLS_SECONDS = 1
+"""How long the end of the loop waits for calls of gRPC, at most."""
 
 
 class Background:
@@ -126,16 +127,16 @@ class Background:
         async with self._broker:
             self._started.set()
             await self._stopped.wait()
-        await _end_of_others()
+        await _await_last_calls()
 
 
-async def _end_of_others() -> None:
+async def _await_last_calls() -> None:
     """Wait for the tasks of gRPC, whose calls end a moment after they were cancelled.
 
     What gRPC has for a loop that is closed by then fails in another loop, which logs an error.
     """
-    if others := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(others, timeout=_MOMENT)
+    if calls := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(calls, timeout=_LAST_CALLS_SECONDS)
 
 
 async def _next(items: AsyncGenerator[Result]) -> Result:
